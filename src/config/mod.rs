@@ -1,0 +1,5 @@
+//! Settings from file, environment and flags.
+
+mod settings;
+
+pub use settings::*;

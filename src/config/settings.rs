@@ -1,0 +1,247 @@
+//! The settings as plain typed data: what the rest of the program is given. Every rule about them was checked when they were read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A value that must not be shown: its `Debug` is `***`, and it has no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
+    /// The secret itself, for the one place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Everything.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[science_db]`
+    pub science_db: ScienceDbSettings,
+    /// `[kafka]`
+    pub kafka: KafkaSettings,
+    /// `[distribution]`
+    pub distribution: DistributionSettings,
+    /// `[[stream]]`, at least one
+    pub streams: Vec<StreamSettings>,
+    /// `[filters]`
+    pub filters: FilterSettings,
+    /// `[slack]`
+    pub slack: SlackSettings,
+}
+
+/// Which store holds the science database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// HBase through Thrift 2 gateways
+    Thrift2,
+    /// HBase through a Thrift 1 gateway
+    Thrift1,
+    /// SQLite
+    Embedded,
+}
+
+/// When a row is fetched whole after its trigger was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompleteRows {
+    /// where a needed column has no cell in the window
+    WhenPartial,
+    /// always
+    Always,
+}
+
+/// `[science_db]`
+#[derive(Clone, Debug)]
+pub struct ScienceDbSettings {
+    /// which store
+    pub kind: StoreKind,
+    /// gateways as `host:port`; at least one for the Thrift kinds
+    pub addresses: Vec<String>,
+    /// the SQLite file, for the embedded kind
+    pub path: PathBuf,
+    /// the catalog's file
+    pub catalog: PathBuf,
+    /// the column whose write makes a row an alert; `None`: by the catalog
+    pub trigger: Option<String>,
+    /// the column that partitions are chosen by; `None`: by the catalog
+    pub object_id: Option<String>,
+    /// when rows are fetched whole
+    pub complete_rows: CompleteRows,
+}
+
+/// How a connection to Kafka is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecurityProtocol {
+    /// no TLS, no login
+    Plaintext,
+    /// TLS, no login
+    Ssl,
+    /// login without TLS
+    SaslPlaintext,
+    /// login over TLS
+    SaslSsl,
+}
+
+/// A Kafka user.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// user name
+    pub username: String,
+    /// its password
+    pub password: Secret,
+}
+
+/// `[kafka]`
+#[derive(Clone, Debug)]
+pub struct KafkaSettings {
+    /// brokers to ask first, `host:port,…`
+    pub bootstrap_servers: String,
+    /// TLS and login
+    pub security_protocol: SecurityProtocol,
+    /// `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`
+    pub sasl_mechanism: String,
+    /// the producer's and consumer's user; `None`: no login configured
+    pub login: Option<Login>,
+    /// the administrator; `None`: none configured
+    pub admin: Option<Login>,
+    /// file of trusted CA certificates, PEM
+    pub ssl_ca: Option<PathBuf>,
+    /// client certificate, PEM
+    pub ssl_certificate: Option<PathBuf>,
+    /// client key, PEM
+    pub ssl_key: Option<PathBuf>,
+    /// raw librdkafka options; none of them is set by another key
+    pub librdkafka: Vec<(String, String)>,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// the beginning of the table
+    Earliest,
+    /// where the checkpoint stands; without one the offset file, else the beginning
+    Latest,
+    /// the present
+    Now,
+    /// ms since 1970
+    At(i64),
+}
+
+/// `[distribution]`
+#[derive(Clone, Debug)]
+pub struct DistributionSettings {
+    /// names the checkpoint and the transactional ids
+    pub name: String,
+    /// where a service begins
+    pub start: Start,
+    /// how often the live lane looks
+    pub poll: Duration,
+    /// rows younger than this are left alone
+    pub settle: Duration,
+    /// how far back each look goes
+    pub overlap: Duration,
+    /// how late a row may become visible and still be sent
+    pub repair: Duration,
+    /// time between two repairs
+    pub repair_every: Duration,
+    /// whether the status column is read and written
+    pub status: bool,
+    /// 2019's offset file; `None`: not kept
+    pub offset_file: Option<PathBuf>,
+    /// bound of the memory for alerts under way, bytes
+    pub memory: u64,
+    /// where alerts go that cannot be decoded, encoded or sent
+    pub rejected_topic: String,
+}
+
+/// How an alert is framed as a message's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// a bare Avro datum
+    Datum,
+    /// `0x00`, a big-endian schema id, the datum
+    Confluent,
+    /// Avro's single-object encoding
+    SingleObject,
+    /// an Avro object container file with one block
+    Container,
+}
+
+/// What stands in a message's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKey {
+    /// the schema as JSON: what fink-client 4 and later expect
+    Schema,
+    /// the object's identifier
+    ObjectId,
+    /// `<broker version>_<science version>`: what fink-client 2.1 to 3 expect
+    Version,
+    /// nothing
+    None,
+}
+
+/// One `[[stream]]`.
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// its name, unique
+    pub name: String,
+    /// topic
+    pub topic: String,
+    /// partitions the topic is created with, where it may be created
+    pub partitions: i32,
+    /// XML rules
+    pub rules: Option<PathBuf>,
+    /// Python filters, `package.module:function`
+    pub filters: Vec<String>,
+    /// the telescope's schema; `None`: derived from the catalog
+    pub schema: Option<PathBuf>,
+    /// framing of the value
+    pub encoding: Encoding,
+    /// content of the key
+    pub key: MessageKey,
+}
+
+/// What happens to a batch whose filter failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// the stream's batch goes to the rejected topic
+    Reject,
+    /// the service ends
+    Stop,
+}
+
+/// `[filters]`
+#[derive(Clone, Debug)]
+pub struct FilterSettings {
+    /// interpreter
+    pub python: String,
+    /// folders put on its `sys.path`
+    pub path: Vec<PathBuf>,
+    /// worker processes
+    pub workers: usize,
+    /// most alerts in one call
+    pub batch: usize,
+    /// for one batch
+    pub timeout: Duration,
+    /// policy for a failed batch
+    pub on_error: OnError,
+}
+
+/// `[slack]`
+#[derive(Clone, Debug, Default)]
+pub struct SlackSettings {
+    /// file of channels; `None`: no notices
+    pub channels: Option<PathBuf>,
+}

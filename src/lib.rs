@@ -1,0 +1,11 @@
+//! `fink` takes alerts out of a broker's science database and puts each of them on Kafka exactly once.
+//!
+//! The way of an alert reads top to bottom in [`distribution`]; the rooms beside it do not know each other:
+//! [`science_db`] finds rows, [`alert`] turns their cells into Avro, [`kafka`] delivers.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod catalog;
+pub mod config;
+pub mod science_db;
+pub mod window;
