@@ -7,5 +7,7 @@
 
 pub mod catalog;
 pub mod config;
+pub mod distribution;
+pub mod ledger;
 pub mod science_db;
 pub mod window;
