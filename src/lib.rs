@@ -8,4 +8,5 @@
 pub mod catalog;
 pub mod config;
 pub mod science_db;
+pub mod simulate;
 pub mod window;
