@@ -6,6 +6,9 @@
 #![warn(missing_docs)]
 
 pub mod catalog;
+pub mod cli;
 pub mod config;
+pub mod runfile;
 pub mod science_db;
+pub mod signals;
 pub mod window;
