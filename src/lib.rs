@@ -8,6 +8,8 @@
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod distribution;
+pub mod ledger;
 pub mod runfile;
 pub mod science_db;
 pub mod signals;
