@@ -259,7 +259,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 fn folders() -> Vec<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut folders: Vec<PathBuf> = Vec::new();
-    folders.extend(set("RUNTIME_DIRECTORY"));
+    folders.extend(set("RUNTIME_DIRECTORY").and_then(|folders| env::split_paths(&folders).next()));
     folders.extend(set("XDG_RUNTIME_DIR").map(|folder| folder.join("fink")));
     folders.push(PathBuf::from("/run/fink"));
     folders.push(env::temp_dir().join(format!("fink-{}", getuid().as_raw())));

@@ -1,9 +1,10 @@
 //! `fink man`: the manual as man pages.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args as ClapArgs, ValueHint};
+use clap::{Args as ClapArgs, Command, ValueHint};
+use clap_mangen::Man;
 
 use super::outcome::Usage;
 use super::output;
@@ -26,7 +27,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(folder) = &args.out {
         let shown = folder.display();
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {shown}"))?;
-        clap_mangen::generate_to(command, folder).with_context(|| format!("cannot write into {shown}"))?;
+        command.build();
+        write_all(&command, folder).with_context(|| format!("cannot write into {shown}"))?;
         log::info!("wrote the pages into {shown}");
         return Ok(());
     }
@@ -38,6 +40,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             .ok_or_else(|| Usage(format!("`{}` has no command `{name}`", page.get_display_name().unwrap_or("fink"))))?;
     }
     let mut text = Vec::new();
-    clap_mangen::Man::new(page.clone()).render(&mut text).context("cannot write the page")?;
+    manual(page).render(&mut text).context("cannot write the page")?;
     output::print(&text)
+}
+
+fn manual(command: &Command) -> Man {
+    Man::new(command.clone()).source(concat!("fink ", env!("CARGO_PKG_VERSION"))).manual("fink")
+}
+
+fn write_all(command: &Command, folder: &Path) -> std::io::Result<()> {
+    manual(command).generate_to(folder)?;
+    command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .try_for_each(|command| write_all(command, folder))
 }

@@ -55,6 +55,21 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The line of the file that is meant; `None` where the file is not to blame.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Unreadable { .. } => None,
+            Self::Syntax { place, .. } => Some(place.line),
+            Self::UnknownKey { origin, .. } | Self::Value { origin, .. } => match origin {
+                Origin::File(place) => Some(place.line),
+                _ => None,
+            },
+            Self::Missing { place, .. } => place.as_ref().map(|place| place.line),
+        }
+    }
+}
+
 /// Everything that is wrong with a configuration, one a line; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]

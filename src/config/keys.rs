@@ -28,7 +28,6 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Keys {
     let distribution = distribution(reader);
     let filters = filters(reader);
     let slack = SlackSettings { channels: reader.optional("slack.channels") };
-    reader.refuse_unknown(0, Some("kafka.librdkafka."));
     let streams = streams(reader, file, &distribution);
     let settings = Settings { science_db, kafka, distribution, streams, filters, slack };
     Keys { settings, login, admin }
@@ -208,7 +207,6 @@ fn streams(
             let origin = Origin::File(table.place.clone());
             reader.errors.push(ConfigError::Value { key: format!("stream.{name}"), origin, reason });
         }
-        let asked = reader.asked();
         reader.enter(Scope::Stream { name: name.clone(), index: Some(index), only: tables.len() == 1 });
         let stream = stream(reader, name, None);
         if stream.topic.is_empty()
@@ -219,7 +217,6 @@ fn streams(
         {
             reader.errors.push(missing(&reader.full("topic"), "a stream is sent to a topic"));
         }
-        reader.refuse_unknown(asked, Some("name"));
         check_topics_differ(reader, &stream, &streams, distribution);
         streams.push(stream);
     }

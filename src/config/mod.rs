@@ -23,6 +23,7 @@ mod reader;
 mod setting;
 mod settings;
 mod size;
+mod unknown;
 mod when;
 
 use std::path::{Path, PathBuf};
@@ -88,13 +89,16 @@ impl Configuration {
     fn build(file: Option<&ConfigFile>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(flags, environment, file);
         let Keys { settings, login, admin } = keys::read(&mut reader, file);
-        let warnings = reader.finish();
-        if !reader.errors.is_empty() {
-            reader.errors.sort_by_key(|error| !matches!(error, ConfigError::UnknownKey { .. }));
-            return Err(ConfigErrors(reader.errors));
+        let Reader { entries, mut errors, asked, .. } = reader;
+        errors.extend(unknown::in_file(file, &asked));
+        errors.extend(unknown::in_flags(flags, &entries, &asked));
+        if !errors.is_empty() {
+            errors.sort_by_key(ConfigError::line);
+            return Err(ConfigErrors(errors));
         }
+        let warnings = unknown::in_environment(environment, &entries);
         let file = file.map(|file| file.path.as_ref().clone());
-        Ok(Self { file, entries: reader.entries, warnings, settings, login, admin })
+        Ok(Self { file, entries, warnings, settings, login, admin })
     }
 
     /// The settings, with the logins that the command needs.

@@ -1,12 +1,13 @@
 //! Finds the value of each key where it was said most urgently, and remembers what was asked for, found and wrong.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::environment::{Environment, OLD_NAMES, variable_of};
 use super::error::ConfigError;
-use super::file::{ConfigFile, FileValue, Given, shell_hint};
+use super::file::{ConfigFile, FileValue, Given};
 use super::origin::{Entry, Origin};
 use super::setting::Setting;
 use super::settings::Secret;
@@ -38,12 +39,24 @@ pub(super) enum Scope {
     },
 }
 
+/// The keys that exist.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// those outside of streams, with their sections
+    pub root: BTreeSet<String>,
+    /// those of a stream
+    pub stream: BTreeSet<String>,
+    /// whether there is one stream only
+    pub only_stream: bool,
+}
+
 pub(super) struct Reader<'a> {
     flags: &'a [FlagValue],
     environment: &'a Environment,
     file: Option<&'a ConfigFile>,
     scope: Scope,
-    asked: Vec<String>,
+    /// what was asked for
+    pub asked: Asked,
     /// what was read, in order
     pub entries: Vec<Entry>,
     /// what is wrong so far
@@ -57,7 +70,7 @@ impl<'a> Reader<'a> {
             environment,
             file,
             scope: Scope::Root,
-            asked: Vec::new(),
+            asked: Asked::default(),
             entries: Vec::new(),
             errors: Vec::new(),
         }
@@ -65,6 +78,7 @@ impl<'a> Reader<'a> {
 
     /// The keys read from here on.
     pub fn enter(&mut self, scope: Scope) {
+        self.asked.only_stream = matches!(scope, Scope::Stream { only: true, .. });
         self.scope = scope;
     }
 
@@ -127,7 +141,11 @@ impl<'a> Reader<'a> {
 
     /// The value of a key and where it came from; `None` where there is none, or a wrong one.
     fn given<T: Setting>(&mut self, key: &str) -> Option<(T, Origin)> {
-        self.asked.push(key.to_owned());
+        let keys = match self.scope {
+            Scope::Root => &mut self.asked.root,
+            Scope::Stream { .. } => &mut self.asked.stream,
+        };
+        keys.insert(key.to_owned());
         let (given, origin) = self.find(key)?;
         let folder = match &origin {
             Origin::File(place) => place.file.parent().map(Path::to_owned).unwrap_or_default(),
@@ -171,39 +189,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Refuses the keys of the present scope's part of the file that nobody asked for since `from`, but those that begin with `except`.
-    /// Gives the keys that were asked for.
-    pub fn refuse_unknown(&mut self, from: usize, except: Option<&str>) {
-        let known = self.asked.get(from..).unwrap_or(&[]).to_vec();
-        let section =
-            |known: &str, section: &str| known.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
-        let prefix = if matches!(self.scope, Scope::Root) { "" } else { "stream." };
-        let mut strange = Vec::new();
-        if let (Some(file), Scope::Root) = (self.file, &self.scope) {
-            let is_known =
-                |name: &str| known.iter().any(|key| section(key, name)) || except.is_some_and(|e| section(e, name));
-            for (name, place) in file.sections.iter().filter(|(name, _)| !is_known(name)) {
-                if !strange.iter().any(|(outer, _): &(String, _)| section(name, outer)) {
-                    strange.push((name.clone(), place.clone()));
-                }
-            }
-        }
-        for value in self.file_values() {
-            let fits = known.contains(&value.key) || except.is_some_and(|except| value.key.starts_with(except));
-            if !fits && !strange.iter().any(|(outer, _)| section(&value.key, outer)) {
-                strange.push((value.key.clone(), value.place.clone()));
-            }
-        }
-        for (key, place) in strange {
-            let hint = match OLD_NAMES.iter().any(|(name, _)| *name == key) {
-                true => shell_hint(&place.file),
-                false => nearest(&key, known.iter().map(String::as_str)),
-            };
-            let key = format!("{prefix}{key}");
-            self.errors.push(ConfigError::UnknownKey { key, origin: Origin::File(place), hint });
-        }
-    }
-
     /// Refuses the old variables of streams: with several streams none of them is meant.
     pub fn refuse_old_stream_variables(&mut self) {
         for (name, key) in
@@ -217,49 +202,4 @@ impl<'a> Reader<'a> {
             });
         }
     }
-
-    /// How many keys have been asked for.
-    pub fn asked(&self) -> usize {
-        self.asked.len()
-    }
-
-    /// Refuses flags whose keys do not exist; gives the variables that look like ours and stand for no key.
-    pub fn finish(&mut self) -> Vec<String> {
-        let is_password = |key: &str| key.ends_with(".password");
-        let mut known: Vec<String> =
-            self.entries.iter().map(|entry| entry.key.clone()).filter(|key| !is_password(key)).collect();
-        let streams: Vec<String> =
-            known.iter().filter_map(|key| key.strip_prefix("stream.").map(str::to_owned)).collect();
-        let only = matches!(self.scope, Scope::Stream { only: true, .. });
-        if only {
-            known.extend(streams.iter().filter_map(|key| key.split_once('.')).map(|(_, key)| format!("stream.{key}")));
-        }
-        for flag in self.flags.iter().filter(|flag| !known.contains(&flag.key)) {
-            let (key, origin) = (flag.key.clone(), Origin::Flag(flag.flag.clone()));
-            let hint = nearest(&key, known.iter().map(String::as_str));
-            self.errors.push(ConfigError::UnknownKey { key, origin, hint });
-        }
-        let variables: Vec<String> = self.entries.iter().map(|entry| variable_of(&entry.key)).collect();
-        let ours = ["SCIENCE_DB_", "KAFKA_", "DISTRIBUTION_", "STREAM_", "FILTERS_", "SLACK_"];
-        let strange = self.environment.names().filter(|name| {
-            name.strip_prefix("FINK_").is_some_and(|rest| ours.iter().any(|section| rest.starts_with(section)))
-                && !variables.iter().any(|variable| variable == name)
-        });
-        strange
-            .map(|name| {
-                format!("{name}: no key has this variable; {}", nearest(name, variables.iter().map(String::as_str)))
-            })
-            .collect()
-    }
-}
-
-/// Names the known word nearest to `word`, comparing whole keys and what follows their last dot.
-fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> String {
-    let last = |key: &'k str| key.rsplit('.').next().unwrap_or(key);
-    let word_last = word.rsplit('.').next().unwrap_or(word);
-    let distance = |key: &'k str| {
-        let whole = strsim::damerau_levenshtein(word, key);
-        whole.min(strsim::damerau_levenshtein(word_last, last(key)) + 1)
-    };
-    known.min_by_key(|key| distance(key)).map_or_else(String::new, |key| format!("the nearest known one is `{key}`"))
 }

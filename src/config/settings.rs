@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::librdkafka::is_secret_option;
+use crate::catalog::Catalog;
 
 /// A value that must not be shown: its `Debug` is `***`, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,6 +84,17 @@ pub struct ScienceDbSettings {
     pub object_id: Option<String>,
     /// when rows are fetched whole
     pub complete_rows: CompleteRows,
+}
+
+impl ScienceDbSettings {
+    /// The table as `namespace:name`: the one named here, else the catalog's.
+    pub fn table_of(&self, catalog: &Catalog) -> String {
+        match &self.table {
+            Some(table) if table.contains(':') => table.clone(),
+            Some(table) => format!("default:{table}"),
+            None => format!("{}:{}", catalog.namespace, catalog.table),
+        }
+    }
 }
 
 /// How a connection to Kafka is secured.
