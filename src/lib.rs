@@ -7,5 +7,6 @@
 
 pub mod catalog;
 pub mod config;
+pub mod kafka;
 pub mod science_db;
 pub mod window;
