@@ -8,6 +8,12 @@
 pub mod alert;
 pub mod avro;
 pub mod catalog;
+pub mod cli;
 pub mod config;
+pub mod distribution;
+pub mod ledger;
+pub mod runfile;
 pub mod science_db;
+pub mod signals;
+pub mod simulate;
 pub mod window;
