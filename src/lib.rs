@@ -6,6 +6,12 @@
 #![warn(missing_docs)]
 
 pub mod catalog;
+pub mod cli;
 pub mod config;
+pub mod distribution;
+pub mod ledger;
+pub mod runfile;
 pub mod science_db;
+pub mod signals;
+pub mod simulate;
 pub mod window;

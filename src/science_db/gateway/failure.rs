@@ -37,9 +37,7 @@ impl Failure {
                 | ApplicationErrorKind::MissingResult => Self::Garbled(error.message),
                 _ => Self::Refused(first_lines(&error.message)),
             },
-            thrift::Error::User(error) => {
-                declared(error.as_ref()).unwrap_or_else(|| Self::Refused(error.to_string()))
-            }
+            thrift::Error::User(error) => declared(error.as_ref()).unwrap_or_else(|| Self::Refused(error.to_string())),
         }
     }
 
@@ -86,7 +84,10 @@ mod tests {
 
     #[test]
     fn a_moving_region_is_worth_another_try() {
-        assert!(matches!(Failure::of_io_error(Some("NotServingRegionException: x"), Some(true)), Failure::Unavailable(_)));
+        assert!(matches!(
+            Failure::of_io_error(Some("NotServingRegionException: x"), Some(true)),
+            Failure::Unavailable(_)
+        ));
         assert!(matches!(Failure::of_io_error(None, None), Failure::Unavailable(_)));
     }
 }
