@@ -77,7 +77,8 @@ fn get(db: &mut dyn ScienceDb, keys: &[&[u8]]) -> Vec<Plain> {
 
 pub fn window_is_half_open(store: &Store) {
     let db = &mut *store.open();
-    let puts = [99, 100, 101, 199, 200, 201].map(|at| put(&key(store, at.to_string().as_bytes()), Some(at), &[("i", "a", b"x")]));
+    let puts = [99, 100, 101, 199, 200, 201]
+        .map(|at| put(&key(store, at.to_string().as_bytes()), Some(at), &[("i", "a", b"x")]));
     db.put(&puts).expect("a put");
     let found = scan_all(db, under(store, b""), window(100, 200));
     let stamps: Vec<i64> = found.iter().map(|(_, cells)| cells[&0].1).collect();
@@ -340,7 +341,8 @@ pub fn table_is_created_once(store: &Store) {
 pub fn rows_are_reused_for_the_next_page(store: &Store) {
     let db = &mut *store.open();
     let (one, other) = (key(store, b"1"), key(store, b"2"));
-    db.put(&[put(&one, Some(1), &[("i", "a", b"long value")]), put(&other, Some(1), &[("i", "b", b"2")])]).expect("a put");
+    db.put(&[put(&one, Some(1), &[("i", "a", b"long value")]), put(&other, Some(1), &[("i", "b", b"2")])])
+        .expect("a put");
     let mut rows = Rows::default();
     db.get(&[&one, &other], &columns(), &mut rows).expect("rows");
     assert_eq!(rows.len(), 2);

@@ -103,8 +103,7 @@ fn stopped_gateway_is_left_for_the_next() {
 fn sessions_are_spread_over_the_gateways() {
     let [one, other] = proxies();
     let settings = settings(StoreKind::Thrift2, &[one.address(), other.address()]);
-    let _sessions: Vec<_> =
-        (0..4).map(|session| open_session(&settings, TABLE, session).expect("a session")).collect();
+    let _sessions: Vec<_> = (0..4).map(|session| open_session(&settings, TABLE, session).expect("a session")).collect();
     assert_eq!((one.accepted(), other.accepted()), (2, 2));
 }
 
@@ -145,7 +144,9 @@ fn other_thrift_version_is_named() {
         (StoreKind::Thrift1, addresses("FINK_TEST_THRIFT2"), "thrift1", 2),
     ];
     for (kind, addresses, name, version) in cases {
-        let Err(error) = open_session(&settings(kind, &addresses), TABLE, 0) else { panic!("the wrong gateway was taken") };
+        let Err(error) = open_session(&settings(kind, &addresses), TABLE, 0) else {
+            panic!("the wrong gateway was taken")
+        };
         assert!(
             matches!(&error, ScienceDbError::WrongServer { wanted, found, .. } if *wanted == name && *found == version),
             "{error}"
@@ -164,7 +165,9 @@ fn what_is_no_thrift_server_is_refused() {
     for garbage in garbage {
         for kind in [StoreKind::Thrift2, StoreKind::Thrift1] {
             let address = server_that_says(garbage, false);
-            let Err(error) = impatient(&settings(kind, std::slice::from_ref(&address))) else { panic!("garbage was taken") };
+            let Err(error) = impatient(&settings(kind, std::slice::from_ref(&address))) else {
+                panic!("garbage was taken")
+            };
             assert!(matches!(&error, ScienceDbError::Refused { .. }), "{error}");
             assert!(error.to_string().contains("does not speak HBase's Thrift"), "{error}");
         }

@@ -67,7 +67,16 @@ pub fn families() -> Vec<String> {
 
 pub fn settings(kind: StoreKind, addresses: Vec<String>, path: PathBuf) -> ScienceDbSettings {
     let complete_rows = CompleteRows::WhenPartial;
-    ScienceDbSettings { kind, addresses, path, catalog: PathBuf::new(), trigger: None, object_id: None, complete_rows }
+    ScienceDbSettings {
+        kind,
+        addresses,
+        path,
+        catalog: PathBuf::new(),
+        table: None,
+        trigger: None,
+        object_id: None,
+        complete_rows,
+    }
 }
 
 pub fn embedded() -> Store {
@@ -78,14 +87,16 @@ pub fn embedded() -> Store {
 
 pub fn thrift2() -> Store {
     static CREATED: OnceLock<()> = OnceLock::new();
-    let store = store(settings(StoreKind::Thrift2, addresses("FINK_TEST_THRIFT2"), PathBuf::new()), "default:db_test_2", None);
+    let store =
+        store(settings(StoreKind::Thrift2, addresses("FINK_TEST_THRIFT2"), PathBuf::new()), "default:db_test_2", None);
     CREATED.get_or_init(|| create(&store));
     store
 }
 
 pub fn thrift1() -> Store {
     static CREATED: OnceLock<()> = OnceLock::new();
-    let store = store(settings(StoreKind::Thrift1, addresses("FINK_TEST_THRIFT1"), PathBuf::new()), "default:db_test_1", None);
+    let store =
+        store(settings(StoreKind::Thrift1, addresses("FINK_TEST_THRIFT1"), PathBuf::new()), "default:db_test_1", None);
     CREATED.get_or_init(|| create(&store));
     store
 }
