@@ -2,6 +2,8 @@
 //!
 //! The HBase ones run against the servers of the cluster that FINK_TEST_CLUSTER names.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod conformance;
 mod faults;
 mod proxy;

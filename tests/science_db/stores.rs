@@ -1,6 +1,5 @@
 //! The stores under test: how to open them, and a table in each.
 
-use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -11,6 +10,8 @@ use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
 use fink::science_db::{NewTable, ScienceDb, open};
 use hbase_thrift::hbase::{HbaseSyncClient, THbaseSyncClient};
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
+
+use crate::common::Cluster;
 
 /// The column families of the tables under test.
 pub const FAMILIES: [&str; 2] = ["d", "i"];
@@ -118,14 +119,7 @@ fn create(store: &Store) {
 
 /// The addresses that the cluster of the tests has written down under `name`.
 pub fn addresses(name: &str) -> Vec<String> {
-    let folder = std::env::var("FINK_TEST_CLUSTER")
-        .unwrap_or_else(|_| panic!("set FINK_TEST_CLUSTER to the folder of a running cluster (scripts/cluster)"));
-    let file = PathBuf::from(folder).join("cluster.env");
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let lines = text.lines().filter_map(|line| line.trim_start_matches("export ").split_once('='));
-    let known: BTreeMap<&str, &str> = lines.map(|(key, value)| (key, value.trim_matches(['"', '\'']))).collect();
-    let value = known.get(name).unwrap_or_else(|| panic!("{} has no {name}", file.display()));
-    value.split(',').map(|address| address.trim().to_owned()).collect()
+    Cluster::get().value(name).split(',').map(|address| address.trim().to_owned()).collect()
 }
 
 fn drop_table(table: &str) {
