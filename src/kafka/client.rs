@@ -231,12 +231,11 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.clean(message);
-        if facility == "ADDPARTS" {
-            if let Some((_, rest)) = message.split_once("Failed to add partition \"") {
-                if let Some((topic, _)) = rest.split_once('"') {
-                    self.status.deny_topic(topic);
-                }
-            }
+        if facility == "ADDPARTS"
+            && let Some((_, rest)) = message.split_once("Failed to add partition \"")
+            && let Some((topic, _)) = rest.split_once('"')
+        {
+            self.status.deny_topic(topic);
         }
         let level = match level {
             // A broker that is away for a moment is no error yet: whoever waits for it says so.
