@@ -13,4 +13,5 @@ pub mod ledger;
 pub mod runfile;
 pub mod science_db;
 pub mod signals;
+pub mod simulate;
 pub mod window;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::output::OutputArgs;
 use crate::config::parse_duration;
 
 /// Where a reader begins that has no position yet.
@@ -34,4 +35,7 @@ pub struct DistributionTest {
     /// Fail if fewer alerts than this came
     #[arg(long, value_name = "N")]
     pub expect: Option<u64>,
+    /// how alerts are printed
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
