@@ -190,7 +190,7 @@ fn everything_wrong_is_said_with_its_line() {
             &["fink.toml:6", "stream `a`"],
         ),
         ("[kafka.librdkafka]\n\"bootstrap.servers\" = \"a:1\"", &["fink.toml:2", "kafka.bootstrap_servers"]),
-        ("[kafka.librdkafka]\nacks = 1", &["fink.toml:2", "set by fink"]),
+        ("[kafka.librdkafka]\nacks = 1", &["fink.toml:2", "each alert is sent once"]),
     ];
     for (text, words) in cases {
         fs::write(folder.path().join("fink.toml"), text).unwrap();
@@ -269,6 +269,7 @@ fn a_login_is_asked_for_only_where_it_is_needed() {
     assert!(
         error("[kafka]\nusername = \"me\"\npassword_file = \"/nowhere\"", Logins::User).starts_with("fink.toml:3: ")
     );
+    assert!(error("[kafka]\nusername = \"me\"", Logins::Admin).contains("FINK_KAFKA_PASSWORD"));
     assert_eq!(parse("[kafka]\nsecurity_protocol = \"ssl\"").settings(Logins::User).unwrap().kafka.login, None);
 }
 

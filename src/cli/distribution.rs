@@ -86,3 +86,36 @@ impl Distribution {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        args: Distribution,
+    }
+
+    fn parse(arguments: &[&str]) -> Option<Distribution> {
+        Alone::try_parse_from(["fink"].iter().chain(arguments)).ok().map(|alone| alone.args)
+    }
+
+    #[test]
+    fn arguments_become_typed() {
+        let args =
+            parse(&["--from", "earliest", "--until", "2000", "--stream", "a", "--stream", "b", "--dry-run"]).unwrap();
+        assert_eq!((args.from, args.until, args.dry_run), (Some(Start::Earliest), Some(2000), true));
+        assert_eq!(args.streams, ["a", "b"]);
+        assert!(parse(&["--from", "yesterday"]).is_none());
+        assert!(parse(&["--until", "latest"]).is_none());
+    }
+
+    #[test]
+    fn the_spelling_of_2019_is_taken() {
+        for arguments in [["--exit_after", "90"], ["--exit-after", "90s"]] {
+            assert_eq!(parse(&arguments).unwrap().exit_after, Some(Duration::from_secs(90)));
+        }
+    }
+}
