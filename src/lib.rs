@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod distribution;
+pub mod kafka;
 pub mod ledger;
 pub mod runfile;
 pub mod science_db;
