@@ -5,6 +5,8 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod alert;
+pub mod avro;
 pub mod catalog;
 pub mod cli;
 pub mod config;
