@@ -57,8 +57,8 @@ impl FromStr for Survey {
 /// What to add to the telescope's own alerts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Size of a datum in bytes, reached by a longer history; alerts that can have none (LSST's solar-system objects and artefacts) stay
-    /// short, and none is cut below the size of its images. `None`: as real alerts are (ZTF 42–58 kB, LSST 107–150 kB).
+    /// Size of a datum in bytes, reached within 5 % by a longer history; alerts that can have none (LSST's solar-system objects and artefacts) stay
+    /// short, and none is cut below the size of its images. `None`: as real alerts are (ZTF 42–58 kB, LSST 106.5–150 kB).
     pub target_bytes: Option<usize>,
     /// adds `cross_match_alerts_per_batch` after the alert's identifier: the catalogued type that Fink writes there
     pub fink: bool,

@@ -49,7 +49,7 @@ impl Ztf {
     ) -> Result<(Identity, u64), SimulateError> {
         let object = Object::seen_in(slot, self.seed, Survey::Ztf);
         let around = Surroundings::of(&object, self.seed);
-        let nights = nights.unwrap_or_else(|| visits::usual_nights(&object, self.seed, Survey::Ztf));
+        let nights = nights.unwrap_or_else(|| visits::usual_nights(&object, slot, self.seed, Survey::Ztf));
         let history = visits::before(&object, slot, nights, self.seed, Survey::Ztf);
         let mut visit = visits::now(&object, slot, self.seed, Survey::Ztf);
         let dice = &mut Dice::new(self.seed, Purpose::Alert, slot.index, 0);
