@@ -1,0 +1,3 @@
+//! The way of an alert, top to bottom.
+
+pub mod progress;
