@@ -7,11 +7,13 @@ mod config;
 mod context;
 mod distribution;
 mod distribution_test;
+mod ingest;
 mod man;
 mod outcome;
 mod output;
 mod progress;
 mod show;
+mod simulate;
 mod stop;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -48,6 +50,10 @@ enum Command {
     /// Show the settings, or write a commented configuration file
     #[command(subcommand, arg_required_else_help = true)]
     Config(config::Action),
+    /// Load alert files into the science database
+    Ingest(ingest::Args),
+    /// Make synthetic alerts
+    Simulate(simulate::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual as man pages
@@ -65,6 +71,8 @@ impl Cli {
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
             Command::Config(action) => config::run(action, &context),
+            Command::Ingest(args) => ingest::run(args, &context),
+            Command::Simulate(args) => simulate::run(args, &context),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }

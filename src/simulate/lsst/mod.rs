@@ -12,10 +12,11 @@ use stamps::{Stamp, Stamps};
 use super::dice::{Dice, Purpose};
 use super::noise::Noise;
 use super::object::{self, Nature, Object};
-use super::packet::{Encode, Out, bytes};
+use super::packet::{Encode, Out};
 use super::schedule::Slot;
 use super::visits;
 use super::{Identity, Options, Survey};
+use crate::avro::{put_bytes, put_long};
 
 /// Modified Julian date of the schedule's first day: 2025-11-01.
 const FIRST_DAY: f64 = 60_980.0;
@@ -134,8 +135,8 @@ impl Lsst {
             self.stamp.clear();
             self.stamps.write(&stamp, &self.noise, dice, &mut self.stamp);
             // The second branch of the union: not null.
-            datum.push(2);
-            bytes(datum, &self.stamp);
+            put_long(1, datum);
+            put_bytes(&self.stamp, datum);
         }
         let object = ids.dia_object.or(ids.ss_object).map(|id| id.to_string());
         (Identity { object, source: dia_source, jd: JULIAN + mjd(visit.day) }, nights)
