@@ -9,12 +9,14 @@ mod context;
 mod distribution;
 mod distribution_status;
 mod distribution_test;
+mod ingest;
 mod man;
 mod outcome;
 mod output;
 mod progress;
 mod show;
 mod start;
+mod simulate;
 mod stop;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -58,6 +60,10 @@ enum Command {
     /// Show the settings, or write a commented configuration file
     #[command(subcommand, arg_required_else_help = true, after_help = config::AFTER_HELP)]
     Config(config::Action),
+    /// Load alert files into the science database
+    Ingest(ingest::Args),
+    /// Make synthetic alerts
+    Simulate(simulate::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual as man pages
@@ -78,6 +84,8 @@ impl Cli {
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
             Command::Config(action) => config::run(action, &context),
+            Command::Ingest(args) => ingest::run(args, &context),
+            Command::Simulate(args) => simulate::run(args, &context),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }
