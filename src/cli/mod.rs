@@ -9,6 +9,7 @@ mod context;
 mod distribution;
 mod distribution_status;
 mod distribution_test;
+mod doctor;
 mod man;
 mod outcome;
 mod output;
@@ -26,6 +27,9 @@ pub use progress::Progress;
 
 const AFTER_HELP: &str = "\
 Example: fink config init, then edit fink.toml, then fink start distribution
+
+Variables: FINK_CONFIG, the configuration file; FINK_LOG, what is logged, such as `debug` or `warn,fink::kafka=trace`;
+one for each key of the configuration (see `fink config --help`)
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted";
 
@@ -58,6 +62,8 @@ enum Command {
     /// Show the settings, or write a commented configuration file
     #[command(subcommand, arg_required_else_help = true, after_help = config::AFTER_HELP)]
     Config(config::Action),
+    /// Look whether everything can be reached, and say what is wrong
+    Doctor(doctor::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual as man pages
@@ -78,6 +84,7 @@ impl Cli {
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
             Command::Config(action) => config::run(action, &context),
+            Command::Doctor(args) => doctor::run(args, &context),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }
