@@ -10,6 +10,7 @@ mod distribution;
 mod distribution_status;
 mod distribution_test;
 mod ingest;
+mod doctor;
 mod man;
 mod outcome;
 mod output;
@@ -28,6 +29,9 @@ pub use progress::Progress;
 
 const AFTER_HELP: &str = "\
 Example: fink config init, then edit fink.toml, then fink start distribution
+
+Variables: FINK_CONFIG, the configuration file; FINK_LOG, what is logged, such as `debug` or `warn,fink::kafka=trace`;
+one for each key of the configuration (see `fink config --help`)
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted";
 
@@ -64,6 +68,8 @@ enum Command {
     Ingest(ingest::Args),
     /// Make synthetic alerts
     Simulate(simulate::Args),
+    /// Look whether everything can be reached, and say what is wrong
+    Doctor(doctor::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual as man pages
@@ -86,6 +92,7 @@ impl Cli {
             Command::Config(action) => config::run(action, &context),
             Command::Ingest(args) => ingest::run(args, &context),
             Command::Simulate(args) => simulate::run(args, &context),
+            Command::Doctor(args) => doctor::run(args, &context),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }
