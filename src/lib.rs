@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod distribution;
 pub mod ledger;
+pub mod rules;
 pub mod runfile;
 pub mod science_db;
 pub mod signals;
