@@ -179,6 +179,9 @@ impl Checker<'_> {
     }
 
     fn target(&mut self, reference: &Reference<'_>) -> Option<Target> {
+        if self.flaws.len() >= MOST_FAULTS {
+            return None;
+        }
         let name = reference.name.value.as_ref();
         let subcol = reference.subcol.as_ref().map(|subcol| subcol.value.as_ref());
         if name == "*" && subcol.is_none() {

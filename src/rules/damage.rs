@@ -152,7 +152,7 @@ fn a_hostile_file_is_refused_in_little_time() {
     for (name, text) in files {
         let begun = Instant::now();
         assert!(Rules::read(text.as_bytes(), &catalog).is_err(), "{name}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "{name} took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{name} took {:?}", begun.elapsed());
     }
     let long_list = format!("<column name='candid' operator='in' value='{}0'/>", numbered("", ","));
     for (name, text) in [
@@ -161,6 +161,6 @@ fn a_hostile_file_is_refused_in_little_time() {
     ] {
         let begun = Instant::now();
         assert!(Rules::read(text.as_bytes(), &catalog).is_ok(), "{name}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "{name} took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{name} took {:?}", begun.elapsed());
     }
 }

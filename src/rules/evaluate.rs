@@ -62,8 +62,8 @@ enum Source {
     Slot(usize),
     /// the row key as a whole, in the column's encoding
     Key,
-    /// one of several text parts of the row key; the last takes the rest
-    KeyPart { part: usize, last: bool },
+    /// one of `parts` text parts of the row key, ended by `_`; the last takes the rest, and one that is empty is null
+    KeyPart { part: usize, parts: usize },
 }
 
 impl Judge {
@@ -124,7 +124,7 @@ impl Ready {
     fn new(leaf: &Leaf, columns: &Columns, parts: usize) -> Result<Self, NotRead> {
         let source = match &leaf.column.place {
             Place::RowKey { .. } if parts == 1 => Source::Key,
-            Place::RowKey { part } => Source::KeyPart { part: *part, last: part + 1 == parts },
+            Place::RowKey { part } => Source::KeyPart { part: *part, parts },
             Place::Cell { family, qualifier } => columns
                 .slot(family.as_bytes(), qualifier.as_bytes(), &mut 0)
                 .map(Source::Slot)
@@ -137,10 +137,11 @@ impl Ready {
         let bytes = match self.source {
             Source::Slot(slot) => row.cell(slot).map(|cell| cell.value),
             Source::Key => Some(row.key),
-            Source::KeyPart { part, last } => Some(
-                key_part(row.key, part, last)
-                    .ok_or_else(|| self.bad(row, "the row key has too few parts".to_owned()))?,
-            ),
+            Source::KeyPart { part, parts } => {
+                let part = row.key.splitn(parts, |byte| *byte == b'_').nth(part);
+                let part = part.ok_or_else(|| self.bad(row, "the row key has too few parts".to_owned()))?;
+                Some(part).filter(|part| !part.is_empty())
+            }
         };
         let bytes = match (&self.test, bytes) {
             (Test::Null { wanted }, bytes) => return Ok(bytes.is_none() == *wanted),
@@ -167,12 +168,6 @@ impl Ready {
         let row = format!("`{}`", row.key.escape_ascii());
         BadCell { row, column: format!("`{}`", self.column.name), kind: self.column.kind.word(), found }
     }
-}
-
-/// A part of a key of several: parts end at `_`, the last takes the rest.
-fn key_part(key: &[u8], part: usize, last: bool) -> Option<&[u8]> {
-    let count = if last { part + 1 } else { usize::MAX };
-    key.splitn(count, |byte| *byte == b'_').nth(part)
 }
 
 impl Test {

@@ -72,7 +72,9 @@ fn value(column: usize) -> BoxedStrategy<Value> {
 /// A cell's value: as above, and NaN, and none.
 fn cell(column: usize) -> BoxedStrategy<Option<Value>> {
     match KINDS[column] {
-        _ if column >= 8 => value(column).prop_map(Some).boxed(),
+        _ if column >= 8 => {
+            value(column).prop_map(|value| Some(value).filter(|v| *v != Value::Text(String::new()))).boxed()
+        }
         ColumnType::Float => {
             prop_oneof![4 => value(column).prop_map(Some), 1 => Just(Some(Value::Float(f32::NAN))), 1 => Just(None)]
                 .boxed()
@@ -223,10 +225,12 @@ fn page(values: &[Vec<Option<Value>>]) -> (Columns, Rows) {
     let mut rows = Rows::default();
     let mut builder = rows.refill(8);
     for row in values {
-        let (Some(Value::Text(first)), Some(Value::Integer(second))) = (&row[8], &row[9]) else {
-            panic!("a key has both parts")
+        let part = |at: usize| match &row[at] {
+            Some(Value::Text(text)) => text.clone(),
+            Some(Value::Integer(number)) => number.to_string(),
+            _ => String::new(),
         };
-        builder.row(format!("{first}_{second}").as_bytes());
+        builder.row(format!("{}_{}", part(8), part(9)).as_bytes());
         for (index, value) in row.iter().take(8).enumerate() {
             if let Some(value) = value {
                 builder.cell(7 - index, &value.bytes(&KINDS[index]), 1);

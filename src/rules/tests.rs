@@ -10,8 +10,11 @@ fn example_catalog() -> Catalog {
     Catalog::parse(include_str!("../../tests/rules/catalog.json")).unwrap()
 }
 
-/// Cells by column name, in one row with the key `key`.
-fn page(catalog: &Catalog, rows: &[(&str, &[(&str, &[u8])])]) -> (Columns, Rows) {
+/// A column's name and a cell's bytes.
+type NamedCell<'a> = (&'a str, &'a [u8]);
+
+/// Rows with these keys and cells.
+fn page(catalog: &Catalog, rows: &[(&str, &[NamedCell<'_>])]) -> (Columns, Rows) {
     let cells: Vec<&Column> = catalog.columns.iter().filter(|column| column.family_and_qualifier().is_some()).collect();
     let names = cells.iter().filter_map(|column| column.family_and_qualifier());
     let columns = Columns::new(names.map(|(family, qualifier)| (family.to_owned(), qualifier.to_owned())).collect());
@@ -36,7 +39,7 @@ fn faults(text: &str) -> Vec<String> {
     faults.into_iter().map(|fault| format!("{}: {}", fault.position, fault.what)).collect()
 }
 
-fn judge_one(filter: &str, key: &str, cells: &[(&str, &[u8])]) -> Result<bool, BadCell> {
+fn judge_one(filter: &str, key: &str, cells: &[NamedCell<'_>]) -> Result<bool, BadCell> {
     let catalog = example_catalog();
     let (columns, page) = page(&catalog, &[(key, cells)]);
     let rules = Rules::read(file(filter).as_bytes(), &catalog).unwrap();
@@ -73,7 +76,7 @@ fn the_worked_example_keeps_the_first_row_of_three() {
             ("cross_match_alerts_per_batch", kind.as_bytes()),
         ]
     });
-    let rows: Vec<(&str, &[(&str, &[u8])])> =
+    let rows: Vec<(&str, &[NamedCell<'_>])> =
         alerts.iter().zip(&cells).map(|((key, ..), cells)| (*key, &cells[..])).collect();
     let (columns, page) = page(&catalog, &rows);
     let judge = rules.judge(&columns).unwrap();
