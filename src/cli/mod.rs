@@ -2,23 +2,24 @@
 //!
 //! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
 
+mod alert_table;
 mod completions;
 mod config;
 mod context;
 mod distribution;
+mod distribution_status;
 mod distribution_test;
 mod man;
 mod outcome;
 mod output;
 mod progress;
 mod show;
+mod start;
 mod stop;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use context::{Context, Global};
-pub use distribution::{Distribution, Job};
-pub use distribution_test::DistributionTest;
 pub use outcome::{Interrupted, Outcome, Usage};
 pub use output::{Format, OutputArgs, Table};
 pub use progress::Progress;
@@ -40,6 +41,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start a service
+    #[command(subcommand, arg_required_else_help = true)]
+    Start(start::Service),
+    /// The same as `start distribution`
+    #[command(hide = true)]
+    Distribution(distribution::Args),
+    /// The same as `start distribution_test`
+    #[command(name = "distribution_test", alias = "distribution-test", hide = true)]
+    DistributionTest(distribution_test::Args),
     /// End a running service cleanly
     #[command(subcommand, arg_required_else_help = true)]
     Stop(stop::Service),
@@ -62,6 +72,9 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         let context = Context::new(self.global)?;
         match &self.command {
+            Command::Start(service) => start::run(service, &context),
+            Command::Distribution(args) => distribution::run(args, &context),
+            Command::DistributionTest(args) => distribution_test::run(args, &context),
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
             Command::Config(action) => config::run(action, &context),

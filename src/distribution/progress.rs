@@ -208,6 +208,20 @@ impl Progress {
         self.state.watermark
     }
 
+    /// The same ledger under a watermark that the user chose anew.
+    #[must_use]
+    pub fn moved_to(mut self, origin: &str, watermark: i64) -> Self {
+        origin.clone_into(&mut self.state.origin);
+        self.state.watermark = watermark;
+        self.state.history = None;
+        self
+    }
+
+    /// Whether everything up to the present was looked at once since the start.
+    pub fn is_caught_up(&self) -> bool {
+        self.state.history.is_none() && self.last_repair.is_some() && !self.repairing
+    }
+
     /// Where the user told this checkpoint to begin, in their words.
     pub fn origin(&self) -> &str {
         &self.state.origin
