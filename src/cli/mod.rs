@@ -10,9 +10,11 @@ mod distribution;
 mod distribution_status;
 mod distribution_test;
 mod man;
+mod newest;
 mod outcome;
 mod output;
 mod progress;
+mod rules;
 mod show;
 mod start;
 mod stop;
@@ -55,6 +57,9 @@ enum Command {
     Stop(stop::Service),
     /// List the services that run on this machine
     Show(show::Args),
+    /// Judge a rules file before it goes live
+    #[command(subcommand, arg_required_else_help = true)]
+    Rules(rules::Action),
     /// Show the settings, or write a commented configuration file
     #[command(subcommand, arg_required_else_help = true)]
     Config(config::Action),
@@ -77,6 +82,7 @@ impl Cli {
             Command::DistributionTest(args) => distribution_test::run(args, &context),
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
+            Command::Rules(action) => rules::run(action, &context),
             Command::Config(action) => config::run(action, &context),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),

@@ -102,8 +102,8 @@ fn integer(
             return Err(format!("{} is {}: {} is not a whole number", column.name, kind(column), quoted(written)));
         }
         if fraction.bytes().any(|digit| digit != b'0') {
-            let what = "and is compared with whole numbers only: write the one above or below";
-            return Err(format!("{} is {}, {what} {}", column.name, kind(column), quoted(written)));
+            let what = "is not a whole number: write the one above or below";
+            return Err(format!("{} is {}, and {} {what}", column.name, kind(column), quoted(written)));
         }
         whole.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
             let (low, high) = (range.start(), range.end());

@@ -213,13 +213,14 @@ fn unknown_element(element: &Element<'_>, known: &[&str], place: &str) -> Flaw {
     Flaw::new(element.at, format!("unknown element {}: {instead}", quoted(element.name)))
 }
 
+/// An attribute that must be there. Where another is unknown that one is the flaw: it is probably this one, misspelt.
 fn required<'a>(
     element: &Element<'a>,
     name: &str,
     attribute: Option<Attribute<'a>>,
     flaws: &mut Vec<Flaw>,
 ) -> Option<Attribute<'a>> {
-    if attribute.is_none() {
+    if attribute.is_none() && element.attributes.iter().all(|other| JUDGING.contains(&other.name)) {
         flaws.push(Flaw::new(element.at, format!("the attribute {name} is missing")));
     }
     attribute

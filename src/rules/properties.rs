@@ -241,8 +241,6 @@ fn page(values: &[Vec<Option<Value>>]) -> (Columns, Rows) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
     #[test]
     fn rules_judge_as_the_plain_evaluator_does(
         filter in prop::collection::vec(rule(), 0..4),

@@ -21,7 +21,9 @@ impl Cluster {
     /// The cluster that the variable FINK_TEST_CLUSTER names.
     pub fn get() -> Self {
         let Ok(folder) = std::env::var("FINK_TEST_CLUSTER") else {
-            panic!("FINK_TEST_CLUSTER does not name a cluster's folder: run scripts/test, or `scripts/cluster up` first");
+            panic!(
+                "FINK_TEST_CLUSTER does not name a cluster's folder: run scripts/test, or `scripts/cluster up` first"
+            );
         };
         let folder = PathBuf::from(folder);
         let text = std::fs::read_to_string(folder.join("cluster.env")).expect("the cluster's folder has a cluster.env");
