@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Cluster, Scene};
+use fink::alert::{History, Layout, LayoutOptions};
+use fink::avro::Schema;
 use fink::catalog::Catalog;
 use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
+use fink::rules::Rules;
 use fink::science_db::{self, NewTable, Put, PutCell};
 
 fn folder() -> PathBuf {
@@ -33,6 +36,28 @@ fn every_rules_file_is_explained_or_refused_as_written_beside_it() {
         assert_eq!(output.status.code(), Some(code), "{}", file.display());
         assert_eq!(output.stderr.is_empty(), code == 0, "{}", file.display());
     }
+}
+
+#[test]
+fn the_examples_in_conf_and_docs_are_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schema = Schema::parse(&std::fs::read_to_string(root.join("conf/schemas/ztf.avsc")).unwrap()).unwrap();
+    for history in [History::Avro, History::Text] {
+        let row_key = &["objectId", "candid"];
+        let options = LayoutOptions { namespace: "default", table: "ztf", family: "i", row_key, history, status: true };
+        let layout = Layout::new(&schema, &options).unwrap();
+        let rules = Rules::load(&root.join("conf/distribution-rules.xml"), layout.catalog()).unwrap();
+        assert_eq!(rules.conditions().len(), 2);
+    }
+    let catalog = Catalog::load(&folder().join("catalog.json")).unwrap();
+    let docs = std::fs::read_to_string(root.join("docs/rules.md")).unwrap();
+    let blocks: Vec<&str> = docs.split("```xml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [whole, part] = blocks[..] else { panic!("docs/rules.md has two examples") };
+    let worked = Rules::read(whole.as_bytes(), &catalog).unwrap();
+    let same = Rules::load(&folder().join("01-worked-example.xml"), &catalog).unwrap();
+    assert_eq!(worked.columns(), same.columns());
+    let part = format!("<distribution-rules><select><column name='*'/></select>{part}</distribution-rules>");
+    assert!(Rules::read(part.as_bytes(), &catalog).is_ok());
 }
 
 #[test]

@@ -261,6 +261,8 @@ fn faults_in_xml_are_placed_where_they_stand() {
         ("<distribution-rules/><!DOCTYPE distribution-rules>", "1:22"),
         ("<!DOCTYPE distribution-rules SYSTEM 'x.dtd' <distribution-rules/>", "1:1"),
         ("<distribution-rules><!-- a <!-- b --></distribution-rules>", "1:30"),
+        ("<distribution-rules>\n<!-- é-a\n --- --></distribution-rules>", "3:2"),
+        ("<distribution-rules><!-- ---></distribution-rules>", "1:26"),
         ("<distribution-rules>\u{1}</distribution-rules>", "1:21"),
     ] {
         let faults = faults(text);
