@@ -96,7 +96,7 @@ pub fn run(
     let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
     let selection = Arc::new(Selection::new(&catalog, &streams, &settings.science_db, heeds_status)?);
     let open: Arc<Open> = Arc::new({
-        let (science_db, table) = (settings.science_db.clone(), catalog.full_name());
+        let (science_db, table) = (settings.science_db.clone(), settings.science_db.table_of(&catalog));
         let sessions = AtomicUsize::new(0);
         move || open_session(&science_db, &table, sessions.fetch_add(1, Ordering::Relaxed))
     });

@@ -133,10 +133,10 @@ impl KeyPlan {
 
     /// One message's key, made in `buffer` where it is not the same for all. `cell` gives the bytes of a column, by its index in the
     /// catalog's; `object_id` is the object's identifier as text. `None`: the message has no key.
-    pub fn key<'a>(
+    pub fn key<'a, 'c>(
         &'a self,
         object_id: &[u8],
-        cell: impl Fn(usize) -> Option<&'a [u8]>,
+        cell: impl Fn(usize) -> Option<&'c [u8]>,
         buffer: &'a mut Vec<u8>,
     ) -> Option<&'a [u8]> {
         buffer.clear();

@@ -61,7 +61,7 @@ enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     Rules(rules::Action),
     /// Show the settings, or write a commented configuration file
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand, arg_required_else_help = true, after_help = config::AFTER_HELP)]
     Config(config::Action),
     /// Print the completions of a shell
     Completions(completions::Args),

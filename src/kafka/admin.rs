@@ -15,7 +15,7 @@ use crate::config::KafkaSettings;
 use crate::kafka::client::{self, As, Context};
 use crate::kafka::error::{Error, Resource, Result};
 use crate::kafka::ffi;
-use crate::kafka::ffi::administration::{Desk, Refused};
+use crate::kafka::ffi::administration::{Answer, Desk};
 
 /// How long a request may wait before the connection's state is looked at again.
 const TURN: Duration = Duration::from_millis(50);
@@ -80,11 +80,7 @@ impl Admin {
     }
 
     /// Issues an order that rdkafka does not offer, and waits for its answer.
-    pub(super) fn order<T>(
-        &self,
-        action: &str,
-        order: impl FnOnce(&Desk<'_>) -> Result<std::result::Result<T, Refused>>,
-    ) -> Result<T> {
+    pub(super) fn order<T>(&self, action: &str, order: impl FnOnce(&Desk<'_>) -> Result<Answer<T>>) -> Result<T> {
         let deadline = Instant::now() + self.within;
         let may_wait = || self.check(action, deadline);
         let desk = Desk { client: self.client(), within: self.within, may_wait: &may_wait };

@@ -172,6 +172,7 @@ impl Consumer {
             let left = deadline.saturating_duration_since(Instant::now());
             match next_event(&self.inner, left) {
                 Some(ConsumerEvent::Message(message)) => {
+                    self.context().status().works();
                     if let Some(position) = self.positions.get_mut(&(message.topic.clone(), message.partition)) {
                         *position = Some(message.offset + 1);
                         return Ok(Some(Event::Message(message)));
@@ -329,7 +330,13 @@ impl Consumer {
         }
         match code {
             Code::GroupAuthorizationFailed if self.group.is_none() => Ok(()),
-            Code::Authentication | Code::SSL | Code::AutoOffsetReset => Ok(()),
+            // One of several brokers; the connection's status knows.
+            Code::Authentication | Code::SSL => Ok(()),
+            // The group has gone on without this consumer, which joins it again.
+            Code::PollExceeded => {
+                log::warn!("{reason}");
+                Ok(())
+            }
             code if is_transient(code) => Ok(()),
             _ => Err(self.refusal(code, reason, "read", topic)),
         }

@@ -123,7 +123,10 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, id: usize) {
         let message = match result {
-            Ok(message) => message,
+            Ok(message) => {
+                self.context.status().works();
+                message
+            }
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
                 let cause = match code {

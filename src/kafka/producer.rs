@@ -35,6 +35,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("batch.size", "1000000"),
     ("message.max.bytes", "104000000"),
     ("transaction.timeout.ms", "60000"),
+    // Topics are made before they are written to: a missing one need not be waited for as long as for one that is being made.
+    ("topic.metadata.propagation.max.ms", "5000"),
 ];
 
 /// What a producer is opened with.

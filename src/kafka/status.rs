@@ -1,5 +1,6 @@
 //! What librdkafka last said about the connection. It tries again for ever, whatever the fault; so the fault has to be asked for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ const PERSISTENT: Duration = Duration::from_secs(25);
 /// The state of one client's connection, written by librdkafka's error events.
 #[derive(Debug, Default)]
 pub struct Status {
+    /// whether there may be any, so that the usual case costs no lock
+    any: AtomicBool,
     troubles: Mutex<[Option<Trouble>; KINDS.len()]>,
     denied_topic: Mutex<Option<String>>,
 }
@@ -55,6 +58,7 @@ impl Status {
             _ => return,
         };
         let now = Instant::now();
+        self.any.store(true, Ordering::Relaxed);
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = KINDS.iter().position(|k| *k == kind).and_then(|i| troubles.get_mut(i)) else { return };
         match slot {
@@ -71,6 +75,9 @@ impl Status {
 
     /// Forgets every trouble: the connection has just worked.
     pub(crate) fn works(&self) {
+        if !self.any.swap(false, Ordering::Relaxed) {
+            return;
+        }
         *self.troubles.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
     }
 

@@ -15,6 +15,9 @@ use crate::kafka::ffi::{self, StepError};
 use crate::kafka::producer::{Producer, TURN};
 
 /// A transaction that did not come about: nothing of it will be seen. Read again and send again.
+///
+/// After a message that failed, the next transaction may be aborted as well, without failures: the broker misses the failed message's number,
+/// and librdkafka counts anew only when told so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aborted {
     /// why

@@ -1,5 +1,6 @@
 //! Users that log in with a password (SCRAM). Kafka keeps salted hashes; a password cannot be read back.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::config::Secret;
@@ -79,20 +80,39 @@ impl Change {
 }
 
 impl Admin {
-    /// Carries changes out. For each user named, what became of its changes: Kafka takes one user's and refuses another's.
+    /// Carries changes out; for each, in order, what became of it. Kafka takes one and refuses another.
     ///
     /// # Errors
-    /// The request as a whole failed: no answer, or no right to alter the cluster.
-    pub fn change_users(&self, changes: &[Change]) -> Result<Vec<(String, Result<()>)>> {
+    /// A request as a whole failed: no answer, or no right to alter the cluster.
+    pub fn change_users(&self, changes: &[Change]) -> Result<Vec<Result<()>>> {
         let action = "change the user";
-        let results = self.order(action, |desk| native::change_users(desk, changes))?;
-        Ok(results
-            .into_iter()
-            .map(|(name, done)| {
-                let done = done.map_err(|refused| self.user_error(&refused, action, &name));
-                (name, done)
-            })
-            .collect())
+        let mut results: Vec<Option<Result<()>>> = changes.iter().map(|_| None).collect();
+        // Brokers refuse a request that changes a user twice, if only for two mechanisms: each round takes one change of each user.
+        while results.iter().any(Option::is_none) {
+            let mut round = BTreeMap::new();
+            for (place, change) in changes.iter().enumerate() {
+                if results.get(place).is_some_and(Option::is_none) {
+                    round.entry(change.user()).or_insert((place, change));
+                }
+            }
+            let orders: Vec<Change> = round.values().map(|(_, change)| (*change).clone()).collect();
+            let mut answers: BTreeMap<_, _> =
+                self.order(action, |desk| native::change_users(desk, &orders))?.into_iter().collect();
+            for (name, (place, _)) in round {
+                let done = match answers.remove(name) {
+                    Some(done) => done.map_err(|refused| self.user_error(&refused, action, name)),
+                    None => Err(Error::Other {
+                        doing: format!("{action} `{name}`"),
+                        reason: "kafka's answer does not speak of it".to_owned(),
+                        transient: false,
+                    }),
+                };
+                if let Some(result) = results.get_mut(place) {
+                    *result = Some(done);
+                }
+            }
+        }
+        Ok(results.into_iter().flatten().collect())
     }
 
     /// All users that have a password, by name.

@@ -172,6 +172,22 @@ impl Scene {
     }
 }
 
+/// The program in `folder`, with nothing in its environment but `PATH` and these variables.
+pub fn bare_command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fink"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).env_clear();
+    command
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("TMPDIR", folder)
+        .envs(variables.iter().copied());
+    command
+}
+
+/// Runs [`bare_command`] to its end.
+pub fn bare(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    Ended::new(arguments, bare_command(folder, arguments, variables).output().expect("the built program"))
+}
+
 /// A run that is over.
 #[derive(Debug)]
 pub struct Ended {

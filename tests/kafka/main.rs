@@ -5,5 +5,6 @@ mod cluster;
 mod consumer;
 mod faults;
 mod producer;
+mod rights;
 mod speed;
 mod topics;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use fink::config::{Login, Secret};
+use fink::config::{Login, Secret, SecurityProtocol};
 use fink::kafka::{Cause, CommitOutcome, Error, Outgoing, Producer, ProducerOptions, partition};
 
 use crate::cluster::*;
@@ -163,6 +163,28 @@ fn brokers_that_are_away_are_named_and_waiting_ends_when_asked() {
     let error = Producer::open(&settings, &options("fink-x"), move || asked.load(Ordering::Relaxed)).err().unwrap();
     assert!(matches!(error, Error::Stopped(_)), "{error}");
     assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_wrong_protocol_or_certificate_is_told() {
+    let open = |settings: &fink::config::KafkaSettings| {
+        let short = ProducerOptions { within: Duration::from_secs(2), ..options("fink-x") };
+        Producer::open(settings, &short, || false).err().unwrap()
+    };
+    let mut settings = settings();
+    settings.security_protocol = SecurityProtocol::SaslSsl;
+    let error = open(&settings);
+    assert!(error.to_string().contains("SSL handshake failed"), "{error}");
+    settings.ssl_ca = Some("/nowhere/ca.pem".into());
+    let error = open(&settings);
+    assert!(matches!(error, Error::Settings(_)) && error.to_string().contains("ssl.ca.location"), "{error}");
+    settings.security_protocol = SecurityProtocol::Plaintext;
+    let error = open(&settings);
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    settings.security_protocol = SecurityProtocol::SaslPlaintext;
+    settings.sasl_mechanism = "PLAIN".to_owned();
+    let error = open(&settings);
+    assert!(!matches!(error, Error::TimedOut { .. }) && error.to_string().contains("PLAIN"), "{error}");
 }
 
 #[test]

@@ -22,6 +22,12 @@ use crate::kafka::users::{Change, Credential, Mechanism, User};
 /// A refusal in Kafka's words.
 pub(in crate::kafka) type Refused = (Code, String);
 
+/// What Kafka says to an order as a whole, or to one element of it.
+pub(in crate::kafka) type Answer<T> = std::result::Result<T, Refused>;
+
+/// A user's name with what Kafka says of it.
+pub(in crate::kafka) type Named<T> = (String, Answer<T>);
+
 /// How an order is carried through: by which client, how long it may take, and what is asked between the looks at the queue.
 pub(in crate::kafka) struct Desk<'a> {
     pub client: &'a Client<Context>,
@@ -38,7 +44,7 @@ impl Desk<'_> {
         &self,
         order: Order,
         issue: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
-    ) -> Result<std::result::Result<Event, Refused>> {
+    ) -> Result<Answer<Event>> {
         let client = self.client.native_ptr();
         // SAFETY: options and queue are freed by their guards, before the client; the words are cut at the buffer's end.
         let (options, queue) = unsafe {
@@ -51,12 +57,19 @@ impl Desk<'_> {
         issue(client, options.0, queue.0);
         loop {
             if let Some(event) = queue.poll(TURN) {
+                // SAFETY: the event is valid.
+                let code = Code::from(unsafe { sys::rd_kafka_event_error(event.0) });
+                if code == Code::NoError {
+                    return Ok(Ok(event));
+                }
+                if order == Order::RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS {
+                    // librdkafka 2.12 puts a pointer to its stack where the words of this refusal belong, and would free it with the event.
+                    std::mem::forget(event);
+                    return Ok(Err((code, String::new())));
+                }
                 // SAFETY: the event is valid, and its words live as long as it.
-                let (code, words) = unsafe {
-                    let code = Code::from(sys::rd_kafka_event_error(event.0));
-                    (code, lower(&text(sys::rd_kafka_event_error_string(event.0))))
-                };
-                return Ok(if code == Code::NoError { Ok(event) } else { Err((code, words)) });
+                let words = unsafe { text(sys::rd_kafka_event_error_string(event.0)) };
+                return Ok(Err((code, lower(&words))));
             }
             (self.may_wait)()?;
         }
@@ -64,10 +77,7 @@ impl Desk<'_> {
 }
 
 /// Adds, changes and removes passwords; for each user that is touched what became of it.
-pub(in crate::kafka) fn change_users(
-    desk: &Desk<'_>,
-    changes: &[Change],
-) -> Result<std::result::Result<Vec<(String, std::result::Result<(), Refused>)>, Refused>> {
+pub(in crate::kafka) fn change_users(desk: &Desk<'_>, changes: &[Change]) -> Result<Answer<Vec<Named<()>>>> {
     let mut natives = Alterations(Vec::with_capacity(changes.len()));
     for change in changes {
         let name = c_string(change.user())?;
@@ -115,10 +125,7 @@ pub(in crate::kafka) fn change_users(
 }
 
 /// The users of these names, or all; for each what it has, or why that is not said.
-pub(in crate::kafka) fn users(
-    desk: &Desk<'_>,
-    names: &[&str],
-) -> Result<std::result::Result<Vec<(String, std::result::Result<User, Refused>)>, Refused>> {
+pub(in crate::kafka) fn users(desk: &Desk<'_>, names: &[&str]) -> Result<Answer<Vec<Named<User>>>> {
     let names = names.iter().map(|name| c_string(name)).collect::<Result<Vec<_>>>()?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS, |client, options, queue| {
@@ -156,10 +163,7 @@ pub(in crate::kafka) fn users(
 }
 
 /// Adds rules; for each, in order, what became of it.
-pub(in crate::kafka) fn add_rules(
-    desk: &Desk<'_>,
-    rules: &[Rule],
-) -> Result<std::result::Result<Vec<std::result::Result<(), Refused>>, Refused>> {
+pub(in crate::kafka) fn add_rules(desk: &Desk<'_>, rules: &[Rule]) -> Result<Answer<Vec<Answer<()>>>> {
     let mut natives = Bindings(Vec::with_capacity(rules.len()));
     for rule in rules {
         natives.add(&rule.into(), false)?;
@@ -177,8 +181,8 @@ pub(in crate::kafka) fn add_rules(
     }))
 }
 
-/// The rules that a filter matches.
-pub(in crate::kafka) fn rules(desk: &Desk<'_>, filter: &Filter) -> Result<std::result::Result<Vec<Rule>, Refused>> {
+/// The rules that a filter matches. None as well where the user may not see them: librdkafka 2.12 drops this refusal.
+pub(in crate::kafka) fn rules(desk: &Desk<'_>, filter: &Filter) -> Result<Answer<Vec<Rule>>> {
     let mut natives = Bindings(Vec::with_capacity(1));
     let native = natives.add(filter, true)?;
     let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_DESCRIBEACLS, |client, options, queue| {
@@ -195,10 +199,7 @@ pub(in crate::kafka) fn rules(desk: &Desk<'_>, filter: &Filter) -> Result<std::r
 }
 
 /// Removes what filters match; for each filter, in order, the removed rules or why there are none.
-pub(in crate::kafka) fn remove_rules(
-    desk: &Desk<'_>,
-    filters: &[Filter],
-) -> Result<std::result::Result<Vec<std::result::Result<Vec<Rule>, Refused>>, Refused>> {
+pub(in crate::kafka) fn remove_rules(desk: &Desk<'_>, filters: &[Filter]) -> Result<Answer<Vec<Answer<Vec<Rule>>>>> {
     let mut natives = Bindings(Vec::with_capacity(filters.len()));
     for filter in filters {
         natives.add(filter, true)?;
