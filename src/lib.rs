@@ -14,6 +14,7 @@ pub mod distribution;
 pub mod ingest;
 pub mod kafka;
 pub mod ledger;
+pub mod rules;
 pub mod runfile;
 pub mod science_db;
 pub mod signals;

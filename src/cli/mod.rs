@@ -12,9 +12,11 @@ mod distribution_test;
 mod ingest;
 mod doctor;
 mod man;
+mod newest;
 mod outcome;
 mod output;
 mod progress;
+mod rules;
 mod show;
 mod start;
 mod simulate;
@@ -61,6 +63,9 @@ enum Command {
     Stop(stop::Service),
     /// List the services that run on this machine
     Show(show::Args),
+    /// Judge a rules file before it goes live
+    #[command(subcommand, arg_required_else_help = true)]
+    Rules(rules::Action),
     /// Show the settings, or write a commented configuration file
     #[command(subcommand, arg_required_else_help = true, after_help = config::AFTER_HELP)]
     Config(config::Action),
@@ -89,6 +94,7 @@ impl Cli {
             Command::DistributionTest(args) => distribution_test::run(args, &context),
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
+            Command::Rules(action) => rules::run(action, &context),
             Command::Config(action) => config::run(action, &context),
             Command::Ingest(args) => ingest::run(args, &context),
             Command::Simulate(args) => simulate::run(args, &context),
