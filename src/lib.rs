@@ -10,4 +10,5 @@ pub mod config;
 pub mod distribution;
 pub mod ledger;
 pub mod science_db;
+pub mod simulate;
 pub mod window;

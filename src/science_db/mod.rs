@@ -3,9 +3,19 @@
 //! Three stores speak [`ScienceDb`]: HBase through a Thrift 2 gateway, HBase through a Thrift 1 gateway, and an
 //! embedded SQLite file. All follow HBase's meaning of rows, cells and timestamps.
 
+mod embedded;
+mod gateway;
+mod open;
 mod row;
+mod thrift1;
+mod thrift2;
 
-pub use row::{Cell, Columns, Row, Rows, RowsBuilder};
+pub use embedded::Embedded;
+pub use gateway::Patience;
+pub use open::{open, open_session};
+pub use row::{Cell, Columns, Mark, PageBuffer, Row, RowIndex, Rows, RowsBuilder};
+pub use thrift1::Thrift1;
+pub use thrift2::Thrift2;
 
 use crate::window::Window;
 
@@ -113,19 +123,25 @@ impl ScienceDbError {
 }
 
 /// One session with one table of the science database; each thread has its own.
+///
+/// Rows, cells and timestamps mean what they mean in HBase: of each cell the newest version counts, and one written with an older
+/// timestamp than the present one is not seen; a delete hides everything in the row up to the server's clock, what is written with a later
+/// timestamp is seen again. Keys are ordered as bytes. To read or write a column family that the table does not have is refused.
 pub trait ScienceDb: Send {
     /// The regions of the table, ascending, together covering every key.
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError>;
 
     /// Reads one page of `scan` into `rows` (cleared first), beginning after the row `after`, or at the start.
-    /// `false`: there are no further rows. Nothing of the scan's state is the caller's to keep but the last key.
+    /// `false`: there are no further rows; `true`: there may be, and the page holds at least one, whose key is where to go on.
+    /// Nothing of the scan's state is the caller's to keep but the last key. A page of very large rows ends before `scan.page` of them.
     fn scan(&mut self, scan: &Scan<'_>, after: Option<&[u8]>, rows: &mut Rows) -> Result<bool, ScienceDbError>;
 
     /// Reads the newest cells of the rows `keys` into `rows` (cleared first). Rows that have none of the columns are left out;
-    /// the others come in the order of `keys`.
+    /// the others come in the order of `keys`. All must fit into 4 GB.
     fn get(&mut self, keys: &[&[u8]], columns: &Columns, rows: &mut Rows) -> Result<(), ScienceDbError>;
 
-    /// Writes rows.
+    /// Writes rows. Each of them is written as a whole or not at all; after an error, some may have been written and some not. A failed
+    /// connection is not a reason to write rows without a timestamp a second time: the error says so, and the caller decides.
     fn put(&mut self, puts: &[Put]) -> Result<(), ScienceDbError>;
 
     /// Deletes whole rows.
@@ -133,4 +149,37 @@ pub trait ScienceDb: Send {
 
     /// Creates the table; `false` where it is there already.
     fn create_table(&mut self, table: &NewTable) -> Result<bool, ScienceDbError>;
+}
+
+/// A page ends with the row that takes it past this many bytes.
+const PAGE_BYTES: usize = 64 << 20;
+
+/// The first key that a page may hold.
+fn start_after(scan: &Scan<'_>, after: Option<&[u8]>) -> Vec<u8> {
+    match after {
+        Some(key) if key >= scan.keys.start.as_slice() => [key, &[0]].concat(),
+        _ => scan.keys.start.clone(),
+    }
+}
+
+/// The ranges between the first keys of regions, given in any order: whatever the regions do meanwhile, these cover every key once.
+fn key_ranges_from(mut starts: Vec<Vec<u8>>) -> Vec<KeyRange> {
+    starts.push(Vec::new());
+    starts.sort();
+    starts.dedup();
+    let ends = starts.iter().skip(1).cloned().chain([Vec::new()]);
+    starts.iter().cloned().zip(ends).map(|(start, end)| KeyRange { start, end }).collect()
+}
+
+/// Cuts `puts` into runs of about `most` bytes of values.
+fn put_batches(puts: &[Put], most: usize) -> impl Iterator<Item = &[Put]> {
+    let mut bytes = 0;
+    puts.chunk_by(move |put, _| {
+        bytes += put.cells.iter().map(|cell| cell.value.len()).sum::<usize>();
+        let goes_on = bytes < most;
+        if !goes_on {
+            bytes = 0;
+        }
+        goes_on
+    })
 }

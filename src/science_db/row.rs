@@ -1,5 +1,7 @@
 //! Rows as slices of one buffer: no allocation for a cell.
 
+use std::io::{self, Read};
+
 /// The columns that a read asks for. A column's *slot* is its place in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
@@ -79,16 +81,66 @@ struct Span {
 
 const NO_SPAN: Span = Span { start: ABSENT, len: 0, timestamp: 0 };
 
-/// A page of rows: one buffer and, for each row, a table of its cells by slot (16 bytes a cell). Made to be filled again and again.
+/// The bytes of a page, in memory that stays allocated and initialised from one page to the next.
 #[derive(Clone, Debug, Default)]
-pub struct Rows {
-    buffer: Vec<u8>,
+pub struct PageBuffer {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+/// Read from the network at least this much at a time, bytes.
+const READ: usize = 256 << 10;
+
+impl PageBuffer {
+    /// Most bytes that a page can hold: its spans count in 32 bits.
+    pub const MOST: usize = u32::MAX as usize - 1;
+
+    /// What has been filled in.
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    /// Forgets the content, keeps the memory.
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// Appends `bytes`.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        let until = self.used + bytes.len();
+        if until > self.bytes.len() {
+            self.bytes.truncate(self.used);
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            self.bytes[self.used..until].copy_from_slice(bytes);
+        }
+        self.used = until;
+    }
+
+    /// Appends what one `read` gives; 0 at the end of the stream. Memory grows with what arrives, never with what is announced.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn read_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
+        if self.bytes.len() - self.used < READ {
+            let grown = (self.used + READ).max(self.bytes.len() + self.bytes.len() / 2);
+            self.bytes.resize(grown, 0);
+        }
+        let count = source.read(&mut self.bytes[self.used..])?;
+        self.used += count;
+        Ok(count)
+    }
+}
+
+/// Where the keys and cells of a page lie in its buffer: for each row, its cells by slot (16 bytes a cell).
+#[derive(Clone, Debug, Default)]
+pub struct RowIndex {
     keys: Vec<(u32, u32)>,
     spans: Vec<Span>,
     width: usize,
 }
 
-impl Rows {
+impl RowIndex {
     /// How many rows.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -99,19 +151,90 @@ impl Rows {
         self.keys.is_empty()
     }
 
+    /// Begins a row whose key is `len` bytes of the buffer from `start`.
+    pub fn row_at(&mut self, start: usize, len: usize) {
+        self.keys.push((start as u32, len as u32));
+        self.spans.resize(self.keys.len() * self.width, NO_SPAN);
+    }
+
+    /// Says again where the key of the row begun last is.
+    pub fn key_at(&mut self, start: usize, len: usize) {
+        if let Some(key) = self.keys.last_mut() {
+            *key = (start as u32, len as u32);
+        }
+    }
+
+    /// Adds a cell to the row begun last: `len` bytes of the buffer from `start`. The newest wins where a slot is given twice.
+    pub fn cell_at(&mut self, slot: usize, start: usize, len: usize, timestamp: i64) {
+        let at = self.spans.len() - self.width + slot;
+        let span = &mut self.spans[at];
+        if span.start == ABSENT || span.timestamp < timestamp {
+            *span = Span { start: start as u32, len: len as u32, timestamp };
+        }
+    }
+
+    /// Takes back the row begun last.
+    pub fn drop_row(&mut self) {
+        self.keys.pop();
+        self.spans.truncate(self.keys.len() * self.width);
+    }
+
+    /// Whether the row begun last has no cell.
+    pub fn row_is_empty(&self) -> bool {
+        self.spans[self.spans.len() - self.width..].iter().all(|span| span.start == ABSENT)
+    }
+
+    fn clear(&mut self, width: usize) {
+        self.keys.clear();
+        self.spans.clear();
+        self.width = width;
+    }
+}
+
+/// A place in a page of rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    bytes: usize,
+    rows: usize,
+}
+
+/// A page of rows: one buffer, and an index into it. Made to be filled again and again.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    buffer: PageBuffer,
+    index: RowIndex,
+}
+
+impl Rows {
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
     /// Bytes of the buffer in use.
     pub fn bytes(&self) -> usize {
-        self.buffer.len()
+        self.buffer.used
     }
 
     /// The row at `index`, which must be below [`len`](Self::len).
     pub fn row(&self, index: usize) -> Row<'_> {
-        let (start, len) = self.keys[index];
+        let (start, len) = self.index.keys[index];
+        let (start, width) = (start as usize, self.index.width);
         Row {
-            key: &self.buffer[start as usize..(start + len) as usize],
-            buffer: &self.buffer,
-            spans: &self.spans[index * self.width..(index + 1) * self.width],
+            key: &self.buffer.bytes[start..start + len as usize],
+            buffer: &self.buffer.bytes,
+            spans: &self.index.spans[index * width..(index + 1) * width],
         }
+    }
+
+    /// The row read last: where a scan resumes.
+    pub fn last(&self) -> Option<Row<'_>> {
+        self.len().checked_sub(1).map(|index| self.row(index))
     }
 
     /// All rows, in the order read.
@@ -119,61 +242,58 @@ impl Rows {
         (0..self.len()).map(|index| self.row(index))
     }
 
+    /// How far the page is filled.
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.buffer.used, rows: self.index.len() }
+    }
+
+    /// Forgets what was added after `mark`, and gives the means to add more.
+    pub fn refill_after(&mut self, mark: Mark) -> RowsBuilder<'_> {
+        self.buffer.used = self.buffer.used.min(mark.bytes);
+        self.index.keys.truncate(mark.rows);
+        self.index.spans.truncate(mark.rows * self.index.width);
+        RowsBuilder { buffer: &mut self.buffer, index: &mut self.index }
+    }
+
     /// Empties the page and gives the means to fill it with rows of `width` slots.
     pub fn refill(&mut self, width: usize) -> RowsBuilder<'_> {
         self.buffer.clear();
-        self.keys.clear();
-        self.spans.clear();
-        self.width = width;
-        RowsBuilder { rows: self }
+        self.index.clear(width);
+        RowsBuilder { buffer: &mut self.buffer, index: &mut self.index }
     }
 }
 
-/// Fills a [`Rows`]: either from an answer kept whole ([`buffer`](Self::buffer), then spans of it) or by copying cells in.
+/// Fills a [`Rows`]: by copying cells in, or from answers read into the page's [`buffer`](Self::buffer) and spans of them.
 pub struct RowsBuilder<'a> {
-    rows: &'a mut Rows,
+    /// the page's bytes
+    pub buffer: &'a mut PageBuffer,
+    /// where rows and cells lie in them
+    pub index: &'a mut RowIndex,
 }
 
 impl RowsBuilder<'_> {
-    /// The page's buffer, to read an answer into; spans given later point into it.
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.rows.buffer
-    }
-
-    /// Begins a row whose key is `len` bytes of the buffer from `start`.
-    pub fn row_at(&mut self, start: usize, len: usize) {
-        self.rows.keys.push((start as u32, len as u32));
-        let cells = self.rows.keys.len() * self.rows.width;
-        self.rows.spans.resize(cells, NO_SPAN);
-    }
-
-    /// Adds a cell to the row begun last: `len` bytes of the buffer from `start`. The newest wins where a slot is given twice.
-    pub fn cell_at(&mut self, slot: usize, start: usize, len: usize, timestamp: i64) {
-        let at = self.rows.spans.len() - self.rows.width + slot;
-        let span = &mut self.rows.spans[at];
-        if span.start == ABSENT || span.timestamp < timestamp {
-            *span = Span { start: start as u32, len: len as u32, timestamp };
-        }
-    }
-
     /// Begins a row with this key, copied.
     pub fn row(&mut self, key: &[u8]) {
-        let start = self.rows.buffer.len();
-        self.rows.buffer.extend_from_slice(key);
-        self.row_at(start, key.len());
+        let start = self.buffer.used;
+        self.buffer.extend(key);
+        self.index.row_at(start, key.len());
     }
 
-    /// Adds a cell, copied, to the row begun last.
+    /// Adds a cell, copied, to the row begun last. The page must have [room](Self::has_room) for it.
     pub fn cell(&mut self, slot: usize, value: &[u8], timestamp: i64) {
-        let start = self.rows.buffer.len();
-        self.rows.buffer.extend_from_slice(value);
-        self.cell_at(slot, start, value.len(), timestamp);
+        let start = self.buffer.used;
+        self.buffer.extend(value);
+        self.index.cell_at(slot, start, value.len(), timestamp);
     }
 
     /// Takes back the row begun last.
     pub fn drop_row(&mut self) {
-        self.rows.keys.pop();
-        self.rows.spans.truncate(self.rows.keys.len() * self.rows.width);
+        self.index.drop_row();
+    }
+
+    /// Whether `len` more bytes fit into what the index can count.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.buffer.used + len <= PageBuffer::MOST
     }
 }
 
@@ -191,7 +311,7 @@ impl<'a> Row<'a> {
     pub fn cell(&self, slot: usize) -> Option<Cell<'a>> {
         let span = self.spans[slot];
         (span.start != ABSENT).then(|| Cell {
-            value: &self.buffer[span.start as usize..(span.start + span.len) as usize],
+            value: &self.buffer[span.start as usize..][..span.len as usize],
             timestamp: span.timestamp,
         })
     }

@@ -1,0 +1,63 @@
+# What the scripts share: words on stderr, and packages that a fresh Debian machine lacks.
+# shellcheck shell=bash
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+# Installs Debian packages where that can be done without asking anybody.
+apt_install() {
+  local sudo=()
+  command -v apt-get >/dev/null || return 1
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null || return 1
+    sudo=(sudo -n)
+  fi
+  say "installing $* with apt-get"
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@" >/dev/null 2>&1 && return
+  # Most often: the list of packages is old, or was never fetched.
+  "${sudo[@]}" apt-get update -q >/dev/null || return 1
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@" >/dev/null
+}
+
+# need WHAT PACKAGES TEST...: where TEST fails, installs the packages or says what is to be installed.
+need() {
+  local what=$1 packages=$2
+  shift 2
+  "$@" >/dev/null 2>&1 && return
+  # shellcheck disable=SC2086
+  apt_install $packages && "$@" >/dev/null 2>&1 && return
+  say "$what is needed: install it; on Debian and Ubuntu with 'apt-get install $packages'"
+  exit 2
+}
+
+# What it takes to build: a C compiler for librdkafka and SQLite, and OpenSSL's headers.
+need_build_tools() {
+  command -v cargo >/dev/null || PATH="$HOME/.cargo/bin:$PATH"
+  command -v cargo >/dev/null || { say "Rust is needed: install it with rustup"; exit 2; }
+  need "a C and C++ compiler and make" "build-essential" sh -c 'command -v cc && command -v c++ && command -v make'
+  need "pkg-config" "pkg-config" sh -c 'command -v pkg-config'
+  need "OpenSSL with headers" "libssl-dev" pkg-config --exists openssl
+}
+
+# Build output that outlives a clone, where the caller has not chosen a place.
+use_cached_target() {
+  export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/fink/target}
+}
+
+# A Python with venv, and in it the packages named: PYTHON is its interpreter.
+need_python() {
+  local venv=${XDG_CACHE_HOME:-$HOME/.cache}/fink/$1 stamp
+  shift
+  need "Python 3 with venv" "python3 python3-venv" python3 -c 'import venv, ensurepip'
+  stamp="$venv/$(printf '%s\n' "$@" | sha256sum | cut -c1-16).installed"
+  if [[ ! -e $stamp ]]; then
+    say "making a Python environment with $* in $venv"
+    python3 -m venv --clear "$venv" || die "no Python environment could be made in $venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check "$@" || die "pip could not install $*"
+    touch "$stamp"
+  fi
+  PYTHON=$venv/bin/python
+}

@@ -1,0 +1,161 @@
+//! The science database in one SQLite file: for one machine, several threads and processes.
+//!
+//! Each row knows the span of its cells' timestamps, and the newest is indexed, so that a window of recent rows is found without walking the
+//! table. Of a cell only the newest version is kept.
+
+mod read;
+mod schema;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
+
+use super::{Columns, KeyRange, NewTable, Put, Rows, Scan, ScienceDb, ScienceDbError, key_ranges_from};
+
+/// A session with one table of a SQLite file.
+#[derive(Debug)]
+pub struct Embedded {
+    path: PathBuf,
+    table: String,
+    connection: Option<Connection>,
+}
+
+/// Why an operation on the file failed.
+enum Failure {
+    Sql(rusqlite::Error),
+    NoTable,
+    Refused(String),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl Embedded {
+    /// A session with `table` in the file at `path`. The file is made when the first table is created in it.
+    pub fn open(path: &Path, table: &str) -> Self {
+        Self { path: path.to_owned(), table: table.to_owned(), connection: None }
+    }
+
+    /// Does `work` in one transaction, with the id of the table.
+    fn transact<T>(
+        &mut self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, Failure>,
+    ) -> Result<T, ScienceDbError> {
+        let done = || {
+            if self.connection.is_none() {
+                self.connection = schema::open(&self.path, false)?;
+            }
+            let connection = self.connection.as_mut().ok_or(Failure::NoTable)?;
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let done = table_id(&transaction, &self.table)?.ok_or(Failure::NoTable);
+            let done = done.and_then(|table| work(&transaction, table))?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        done().map_err(|failure| self.error(failure))
+    }
+
+    fn create(&mut self, table: &NewTable) -> Result<bool, Failure> {
+        if self.connection.is_none() {
+            self.connection = schema::open(&self.path, true)?;
+        }
+        let connection = self.connection.as_mut().ok_or(Failure::NoTable)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if table_id(&transaction, &self.table)?.is_some() {
+            return Ok(false);
+        }
+        transaction.execute("INSERT INTO science_table (name) VALUES (?1)", [&self.table])?;
+        let id = transaction.last_insert_rowid();
+        for family in &table.families {
+            transaction.execute("INSERT OR IGNORE INTO family (table_id, name) VALUES (?1, ?2)", (id, family))?;
+        }
+        for key in &table.splits {
+            transaction.execute("INSERT OR IGNORE INTO split (table_id, key) VALUES (?1, ?2)", (id, key))?;
+        }
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    fn error(&self, failure: Failure) -> ScienceDbError {
+        let address = self.path.display().to_string();
+        match failure {
+            Failure::NoTable => ScienceDbError::NoTable { address, table: self.table.clone() },
+            Failure::Refused(reason) => ScienceDbError::Refused { address, reason },
+            Failure::Sql(error) => {
+                let reason = error.to_string();
+                match error.sqlite_error_code() {
+                    Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                        ScienceDbError::Unreachable { address, reason }
+                    }
+                    _ => ScienceDbError::Refused { address, reason },
+                }
+            }
+        }
+    }
+}
+
+impl ScienceDb for Embedded {
+    fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
+        self.transact(TransactionBehavior::Deferred, |transaction, table| {
+            let mut statement = transaction.prepare_cached("SELECT key FROM split WHERE table_id = ?1")?;
+            let splits = statement.query_map([table], |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()?;
+            Ok(key_ranges_from(splits))
+        })
+    }
+
+    fn scan(&mut self, scan: &Scan<'_>, after: Option<&[u8]>, rows: &mut Rows) -> Result<bool, ScienceDbError> {
+        let start = super::start_after(scan, after);
+        let page = rows.refill(scan.columns.len());
+        self.transact(TransactionBehavior::Deferred, |transaction, table| {
+            read::scan(transaction, table, scan, &start, page)
+        })
+    }
+
+    fn get(&mut self, keys: &[&[u8]], columns: &Columns, rows: &mut Rows) -> Result<(), ScienceDbError> {
+        let page = rows.refill(columns.len());
+        self.transact(TransactionBehavior::Deferred, |transaction, table| {
+            read::get(transaction, table, keys, columns, page)
+        })
+    }
+
+    fn put(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
+        self.transact(TransactionBehavior::Immediate, |transaction, table| write::put(transaction, table, puts))
+    }
+
+    fn delete(&mut self, keys: &[&[u8]]) -> Result<(), ScienceDbError> {
+        self.transact(TransactionBehavior::Immediate, |transaction, table| write::delete(transaction, table, keys))
+    }
+
+    fn create_table(&mut self, table: &NewTable) -> Result<bool, ScienceDbError> {
+        self.create(table).map_err(|failure| self.error(failure))
+    }
+}
+
+fn table_id(transaction: &Transaction<'_>, name: &str) -> Result<Option<i64>, rusqlite::Error> {
+    let mut statement = transaction.prepare_cached("SELECT id FROM science_table WHERE name = ?1")?;
+    statement.query_row([name], |row| row.get(0)).optional()
+}
+
+/// Refuses families that the table does not have, as HBase does.
+fn check_families<'a>(
+    transaction: &Transaction<'_>,
+    table: i64,
+    families: impl Iterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    let mut statement = transaction.prepare_cached("SELECT name FROM family WHERE table_id = ?1")?;
+    let known = statement.query_map([table], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    for family in families {
+        if !known.iter().any(|known| known == family) {
+            return Err(Failure::Refused(format!(
+                "the table has no column family `{family}`; it has {}",
+                known.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}

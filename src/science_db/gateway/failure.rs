@@ -1,0 +1,89 @@
+//! Why a call to a gateway failed, as far as it decides what to do next.
+
+use std::error::Error as StdError;
+
+use thrift::ApplicationErrorKind;
+
+/// A failed call.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// the connection broke or stayed silent: another gateway may answer
+    Lost(String),
+    /// what answers does not speak Thrift as HBase does: another gateway may
+    Garbled(String),
+    /// the gateway is one of this version of HBase's Thrift interface, 1 or 2, but the other was asked for
+    OtherVersion(u8),
+    /// the gateway does not know the method
+    UnknownMethod(String),
+    /// HBase cannot do it now, but perhaps later
+    Unavailable(String),
+    /// the table exists already
+    TableExists,
+    /// HBase will not do it
+    Refused(String),
+}
+
+impl Failure {
+    /// A failure of a Thrift call; `declared` judges the exceptions that the interface declares.
+    pub fn of(error: thrift::Error, declared: impl FnOnce(&(dyn StdError + 'static)) -> Option<Failure>) -> Self {
+        match error {
+            thrift::Error::Transport(error) => Self::Lost(error.message),
+            thrift::Error::Protocol(error) => Self::Garbled(error.message),
+            thrift::Error::Application(error) => match error.kind {
+                ApplicationErrorKind::UnknownMethod => Self::UnknownMethod(error.message),
+                ApplicationErrorKind::BadSequenceId
+                | ApplicationErrorKind::WrongMethodName
+                | ApplicationErrorKind::InvalidMessageType
+                | ApplicationErrorKind::MissingResult => Self::Garbled(error.message),
+                _ => Self::Refused(error.message),
+            },
+            thrift::Error::User(error) => {
+                declared(error.as_ref()).unwrap_or_else(|| Self::Refused(error.to_string()))
+            }
+        }
+    }
+
+    /// What HBase's `IOError` means; `can_retry` is its own opinion, which newer versions give.
+    pub fn of_io_error(message: Option<&str>, can_retry: Option<bool>) -> Self {
+        let message = message.map_or_else(|| String::from("without a reason"), first_lines);
+        // A batch is reported as one exception that may be retried, even when each of its operations failed for good.
+        const FOR_GOOD: [&str; 5] = [
+            "NoSuchColumnFamilyException",
+            "TableNotFoundException",
+            "DoNotRetryIOException",
+            "AccessDeniedException",
+            "InvalidFamilyOperationException",
+        ];
+        if message.contains("TableExistsException") {
+            Self::TableExists
+        } else if can_retry == Some(false) || FOR_GOOD.iter().any(|name| message.contains(name)) {
+            Self::Refused(message)
+        } else {
+            Self::Unavailable(message)
+        }
+    }
+}
+
+/// A Java message without its stack trace.
+fn first_lines(message: &str) -> String {
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("at "));
+    lines.take(4).collect::<Vec<_>>().join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_failed_for_good_is_refused_though_hbase_says_retry() {
+        let message = "Failed 1 action: org.apache.hadoop.hbase.regionserver.NoSuchColumnFamilyException: x\n\tat a.b(C.java:1)\n";
+        let failure = Failure::of_io_error(Some(message), Some(true));
+        assert!(matches!(failure, Failure::Refused(reason) if !reason.contains("C.java")));
+    }
+
+    #[test]
+    fn a_moving_region_is_worth_another_try() {
+        assert!(matches!(Failure::of_io_error(Some("NotServingRegionException: x"), Some(true)), Failure::Unavailable(_)));
+        assert!(matches!(Failure::of_io_error(None, None), Failure::Unavailable(_)));
+    }
+}

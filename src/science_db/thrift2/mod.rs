@@ -1,0 +1,265 @@
+//! HBase through Thrift 2 gateways: the server itself prunes a scan to its time window.
+//!
+//! Every call is complete in itself (a page opens, reads and closes its scanner in one), so any gateway can go on where another failed.
+
+mod decode;
+mod request;
+
+// Made by scripts/generate-thrift2 from HBase's own interface description.
+#[rustfmt::skip]
+#[allow(missing_docs, dead_code, unused_parens, clippy::all, reason = "generated")]
+mod idl;
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+
+use idl::TTHBaseServiceSyncClient as _;
+
+use super::gateway::{Answer, Connection, Failure, Gateways, Interface, Patience, Repeat, Sender};
+use super::row::PageBuffer;
+use super::{Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, Scan, ScienceDb, ScienceDbError, key_ranges_from};
+
+const INTERFACE: Interface = Interface { kind: "thrift2", other: 1, greet };
+/// Rows in one call of `getMultiple`; bounds what a gateway holds at a time.
+const GETS: usize = 100;
+/// Bytes of cells in one call of `putMultiple`; Thrift's Java servers refuse messages of more than 100 MB.
+const PUT_BYTES: usize = 4 << 20;
+/// Settings of a new column family. Files of one time span stay together, so that a window is found without reading the others
+/// (https://hbase.apache.org/book.html, "Date Tiered Compaction"); that takes more files than HBase's limit of 16 allows.
+const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
+    ("hbase.hstore.engine.class", "org.apache.hadoop.hbase.regionserver.DateTieredStoreEngine"),
+    ("hbase.hstore.blockingStoreFiles", "60"),
+];
+
+/// A session with one table through Thrift 2 gateways.
+#[derive(Debug)]
+pub struct Thrift2 {
+    gateways: Gateways,
+    table: String,
+    /// most rows to ask for in one call, once a page has proved too large
+    most_rows: usize,
+}
+
+impl Thrift2 {
+    /// Connects to one of the gateways at `addresses` (`host:port`), chosen by the number of the session; `table` is `namespace:name`.
+    ///
+    /// # Errors
+    /// Where none can be reached or one is a Thrift 1 gateway. Whether the table exists is not asked.
+    pub fn open(
+        addresses: &[String],
+        table: &str,
+        session: usize,
+        patience: Patience,
+    ) -> Result<Self, ScienceDbError> {
+        let gateways = Gateways::open(addresses, session, INTERFACE, patience)?;
+        Ok(Self { gateways, table: table.to_owned(), most_rows: usize::MAX })
+    }
+
+    fn client<T>(
+        &mut self,
+        repeat: Repeat,
+        ask: impl Fn(&mut Client<'_>) -> Result<T, Failure>,
+    ) -> Result<T, ScienceDbError> {
+        self.gateways.call(repeat, |connection| ask(&mut client(connection)))
+    }
+
+    /// HBase's words for a missing table are sometimes no more than its name; so ask.
+    fn explain<T>(&mut self, result: Result<T, ScienceDbError>) -> Result<T, ScienceDbError> {
+        let Err(error @ ScienceDbError::Refused { .. }) = result else { return result };
+        let name = table_name(&self.table);
+        match self.client(Repeat::Harmless, |client| client.table_exists(name.clone()).map_err(failure)) {
+            Ok(false) => Err(self.no_table()),
+            Ok(true) | Err(_) => Err(error),
+        }
+    }
+
+    fn no_table(&self) -> ScienceDbError {
+        ScienceDbError::NoTable { address: self.gateways.address(), table: self.table.clone() }
+    }
+
+    fn scan_page(&mut self, scan: &Scan<'_>, start: &[u8], rows: &mut Rows) -> Result<bool, ScienceDbError> {
+        let asked = scan.page.clamp(1, self.most_rows);
+        let request = request::scan(self.table.as_bytes(), scan, start, asked);
+        let taken = self.gateways.call(Repeat::Harmless, |connection| {
+            connection.send(request.bytes())?;
+            let page = rows.refill(scan.columns.len());
+            let mut answer = connection.answer(page.buffer);
+            decode::read_rows(&mut answer, request::SCAN, scan.columns, page.index, PAGE_BYTES).map_err(failure)
+        })?;
+        if taken.results < taken.announced {
+            self.gateways.hang_up();
+            self.most_rows = taken.results.max(1);
+            return Ok(true);
+        }
+        Ok(taken.announced >= asked)
+    }
+
+    fn get_rows(&mut self, keys: &[&[u8]], columns: &Columns, rows: &mut Rows) -> Result<(), ScienceDbError> {
+        rows.refill(columns.len());
+        for keys in keys.chunks(GETS) {
+            let request = request::get(self.table.as_bytes(), keys, columns);
+            let mark = rows.mark();
+            let taken = self.gateways.call(Repeat::Harmless, |connection| {
+                connection.send(request.bytes())?;
+                let page = rows.refill_after(mark);
+                let mut answer = connection.answer(page.buffer);
+                decode::read_rows(&mut answer, request::GET, columns, page.index, PageBuffer::MOST).map_err(failure)
+            })?;
+            if taken.announced != keys.len() {
+                let reason = format!("{} rows in the answer where {} were asked for", taken.announced, keys.len());
+                return Err(ScienceDbError::Refused { address: self.gateways.address(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    fn put_rows(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
+        for puts in super::put_batches(puts, PUT_BYTES) {
+            let timed = puts.iter().all(|put| put.timestamp.is_some());
+            let repeat = if timed { Repeat::Harmless } else { Repeat::Harmful };
+            let request = request::put(self.table.as_bytes(), puts);
+            self.gateways.call(repeat, |connection| {
+                connection.send(request.bytes())?;
+                decode::read_done(&mut connection.small_answer(), request::PUT).map_err(failure)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, table: &NewTable) -> Result<bool, ScienceDbError> {
+        let name = table_name(&self.table);
+        if self.client(Repeat::Harmless, |client| client.table_exists(name.clone()).map_err(failure))? {
+            return Ok(false);
+        }
+        let namespace = self.table.split_once(':').map_or("default", |(namespace, _)| namespace).to_owned();
+        if namespace != "default" {
+            self.client(Repeat::Harmless, |client| {
+                let known = client.list_namespaces().map_err(failure)?;
+                if known.contains(&namespace) {
+                    return Ok(());
+                }
+                let descriptor = idl::TNamespaceDescriptor::new(namespace.clone(), None);
+                client.create_namespace(descriptor).map_err(failure)
+            })?;
+        }
+        let columns = table.families.iter().map(|family| family_descriptor(family)).collect::<Vec<_>>();
+        let descriptor = idl::TTableDescriptor::new(name, columns, None, None);
+        self.client(Repeat::Harmless, |client| {
+            match client.create_table(descriptor.clone(), table.splits.clone()).map_err(failure) {
+                Ok(()) => Ok(true),
+                Err(Failure::TableExists) => Ok(false),
+                Err(failure) => Err(failure),
+            }
+        })
+    }
+}
+
+impl ScienceDb for Thrift2 {
+    fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
+        let table = self.table.clone().into_bytes();
+        let found = self.client(Repeat::Harmless, |client| {
+            client.get_all_region_locations(table.clone()).map_err(failure)
+        });
+        let regions = self.explain(found)?;
+        if regions.is_empty() {
+            return Err(self.no_table());
+        }
+        Ok(key_ranges_from(regions.into_iter().filter_map(|region| region.region_info.start_key).collect()))
+    }
+
+    fn scan(&mut self, scan: &Scan<'_>, after: Option<&[u8]>, rows: &mut Rows) -> Result<bool, ScienceDbError> {
+        rows.refill(scan.columns.len());
+        if scan.columns.is_empty() {
+            return Ok(false);
+        }
+        let start = super::start_after(scan, after);
+        let done = self.scan_page(scan, &start, rows);
+        self.explain(done)
+    }
+
+    fn get(&mut self, keys: &[&[u8]], columns: &Columns, rows: &mut Rows) -> Result<(), ScienceDbError> {
+        rows.refill(columns.len());
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let done = self.get_rows(keys, columns, rows);
+        self.explain(done)
+    }
+
+    fn put(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
+        let done = self.put_rows(puts);
+        self.explain(done)
+    }
+
+    fn delete(&mut self, keys: &[&[u8]]) -> Result<(), ScienceDbError> {
+        let table = self.table.clone().into_bytes();
+        let delete = |key: &&[u8]| idl::TDelete::new(key.to_vec(), None, None, None, None, None);
+        let deletes: Vec<idl::TDelete> = keys.iter().map(delete).collect();
+        let done = self.client(Repeat::Harmless, |client| {
+            client.delete_multiple(table.clone(), deletes.clone()).map(drop).map_err(failure)
+        });
+        self.explain(done)
+    }
+
+    fn create_table(&mut self, table: &NewTable) -> Result<bool, ScienceDbError> {
+        self.create(table)
+    }
+}
+
+type Client<'a> = idl::THBaseServiceSyncClient<Answer<'a, &'a TcpStream>, Sender<'a>>;
+
+fn client(connection: &mut Connection) -> Client<'_> {
+    let (answer, sender) = connection.protocols();
+    idl::THBaseServiceSyncClient::new(answer, sender)
+}
+
+fn greet(connection: &mut Connection) -> Result<(), Failure> {
+    match client(connection).get_thrift_server_type().map_err(failure)? {
+        idl::TThriftServerType::ONE => Err(Failure::OtherVersion(1)),
+        _ => Ok(()),
+    }
+}
+
+fn failure(error: thrift::Error) -> Failure {
+    Failure::of(error, |declared| {
+        if let Some(error) = declared.downcast_ref::<idl::TIOError>() {
+            return Some(Failure::of_io_error(error.message.as_deref(), error.can_retry));
+        }
+        let error = declared.downcast_ref::<idl::TIllegalArgument>()?;
+        Some(Failure::Refused(error.message.clone().unwrap_or_default()))
+    })
+}
+
+fn table_name(table: &str) -> idl::TTableName {
+    match table.split_once(':') {
+        Some((namespace, name)) => idl::TTableName::new(namespace.as_bytes().to_vec(), name.as_bytes().to_vec()),
+        None => idl::TTableName::new(None, table.as_bytes().to_vec()),
+    }
+}
+
+fn family_descriptor(family: &str) -> idl::TColumnFamilyDescriptor {
+    let configuration = BTreeMap::from(FAMILY_CONFIGURATION.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let versions = 1;
+    idl::TColumnFamilyDescriptor::new(
+        family.as_bytes().to_vec(),
+        None,
+        configuration,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        versions,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
+}

@@ -1,0 +1,29 @@
+//! Image noise, drawn once for a seed and used again from another place for each image.
+
+use super::dice::{Dice, Purpose};
+
+/// A pool of normal deviates; a power of two, far more than an image has pixels.
+const POOL: usize = 1 << 16;
+
+/// Normal deviates to take images' noise from.
+pub(super) struct Noise(Vec<f32>);
+
+impl Noise {
+    /// The pool of a seed.
+    pub(super) fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, Purpose::Noise, u64::MAX, 0);
+        Self((0..POOL).map(|_| dice.normal() as f32).collect())
+    }
+
+    /// `count` deviates (at most half a pool) from a random place.
+    pub(super) fn take(&self, count: usize, dice: &mut Dice) -> &[f32] {
+        let start = dice.below((POOL - count) as u64) as usize;
+        &self.0[start..start + count]
+    }
+}
+
+/// The value of a circular Gaussian point source with peak 1 at the pixel (`x`, `y`), for a source at (`at`, `at`).
+pub(super) fn point_source(x: usize, y: usize, at: f32, sigma: f32) -> f32 {
+    let (dx, dy) = (x as f32 - at, y as f32 - at);
+    (-(dx * dx + dy * dy) / (2.0 * sigma * sigma)).exp()
+}

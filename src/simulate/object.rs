@@ -1,0 +1,279 @@
+//! Things in the sky: where they are and how their light changes.
+
+use std::f64::consts::TAU;
+
+use super::Survey;
+use super::dice::{Dice, Purpose};
+use super::schedule::Slot;
+use super::sky::Position;
+
+/// How an object's light changes. Magnitudes are AB, times are days of the schedule.
+#[derive(Clone, Debug)]
+pub(super) enum Nature {
+    /// a supernova: quadratic rise, exponential decline
+    Supernova {
+        /// day of the maximum
+        peak: f64,
+        /// magnitude at the maximum
+        magnitude: f64,
+        /// days from explosion to maximum
+        rise: f64,
+        /// days in which the light falls by a factor e
+        decline: f64,
+    },
+    /// a periodic variable star
+    Variable {
+        /// mean magnitude
+        magnitude: f64,
+        /// half of peak to peak
+        amplitude: f64,
+        /// days
+        period: f64,
+        /// fraction of the period at day 0
+        phase: f64,
+    },
+    /// an active galactic nucleus: a random walk as a sum of slow waves, each slower one higher
+    Nucleus {
+        /// mean magnitude
+        magnitude: f64,
+        /// amplitude, period in days, phase
+        waves: [(f64, f64, f64); 5],
+    },
+    /// a minor planet
+    Moving {
+        /// mean magnitude
+        magnitude: f64,
+        /// half of peak to peak, by rotation
+        amplitude: f64,
+        /// days
+        period: f64,
+        /// motion to the east, arc seconds a day
+        east: f64,
+        /// motion to the north, arc seconds a day
+        north: f64,
+    },
+    /// an artefact of the subtraction, seen once
+    Artefact {
+        /// magnitude of its difference flux
+        magnitude: f64,
+    },
+}
+
+/// Kinds of [`Nature`], with how often each is drawn.
+#[derive(Clone, Copy)]
+enum Class {
+    Supernova,
+    Moving,
+    Variable,
+    Nucleus,
+    Artefact,
+}
+
+impl Class {
+    fn draw(dice: &mut Dice) -> Self {
+        match dice.unit() {
+            ..0.10 => Self::Supernova,
+            ..0.25 => Self::Moving,
+            ..0.65 => Self::Variable,
+            ..0.85 => Self::Nucleus,
+            _ => Self::Artefact,
+        }
+    }
+}
+
+/// An object.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    /// the slot of its first alert
+    pub(super) birth: Slot,
+    /// where it is on the day of its first alert
+    position: Position,
+    /// how its light changes
+    pub(super) nature: Nature,
+    /// added to the magnitude in each band
+    colours: [f64; 6],
+}
+
+/// What one visit measured on the difference image. Fluxes are in nJy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measure {
+    /// difference flux; negative where the object is fainter than in the template
+    pub(super) flux: f64,
+    /// its standard deviation
+    pub(super) error: f64,
+}
+
+impl Measure {
+    /// Signal to noise ratio, positive.
+    pub(super) fn snr(&self) -> f64 {
+        (self.flux / self.error).abs()
+    }
+
+    /// Whether a survey would call it a detection (5 σ).
+    pub(super) fn is_detection(&self) -> bool {
+        self.snr() >= 5.0
+    }
+
+    /// AB magnitude of the flux's size.
+    pub(super) fn magnitude(&self) -> f64 {
+        magnitude(self.flux.abs())
+    }
+
+    /// The AB magnitude that is 5 σ.
+    pub(super) fn limit(&self) -> f64 {
+        magnitude(5.0 * self.error)
+    }
+}
+
+/// AB magnitude of a flux in nJy.
+pub(super) fn magnitude(flux: f64) -> f64 {
+    31.4 - 2.5 * flux.max(1e-3).log10()
+}
+
+/// Flux in nJy of an AB magnitude.
+pub(super) fn flux(magnitude: f64) -> f64 {
+    10f64.powf((31.4 - magnitude) / 2.5)
+}
+
+impl Object {
+    /// The object seen in `slot`.
+    pub(super) fn seen_in(slot: Slot, seed: u64, survey: Survey) -> Self {
+        let born = Self::draw(slot.birth(seed), seed, survey, None);
+        // ZTF knows an object by its place, so what has moved on, and what is no object, is new every time.
+        match born.nature {
+            Nature::Moving { .. } if survey == Survey::Ztf => Self::draw(slot, seed, survey, Some(Class::Moving)),
+            Nature::Artefact { .. } => Self::draw(slot, seed, survey, Some(Class::Artefact)),
+            _ => born,
+        }
+    }
+
+    fn draw(birth: Slot, seed: u64, survey: Survey, class: Option<Class>) -> Self {
+        let dice = &mut Dice::new(seed, Purpose::Object, birth.index, 0);
+        let (deeper, south, north) = match survey {
+            Survey::Ztf => (0.0, -30.0, 88.0),
+            Survey::Lsst => (3.0, -72.0, 12.0),
+        };
+        let position = Position::draw(dice, south, north);
+        let drawn = Class::draw(dice);
+        let nature = match class.unwrap_or(drawn) {
+            Class::Supernova => Nature::Supernova {
+                peak: birth.day() + dice.between(-35.0, 12.0),
+                magnitude: dice.between(16.5, 19.3) + deeper,
+                rise: dice.between(14.0, 20.0),
+                decline: dice.between(18.0, 45.0),
+            },
+            Class::Moving => Nature::Moving {
+                magnitude: dice.between(16.5, 20.0) + deeper,
+                amplitude: dice.between(0.02, 0.4),
+                period: dice.between(0.1, 1.2),
+                east: dice.between(-1300.0, 1300.0),
+                north: dice.between(-400.0, 400.0),
+            },
+            Class::Variable => Nature::Variable {
+                magnitude: dice.between(13.5, 19.0) + deeper,
+                amplitude: dice.between(0.1, 0.9),
+                period: 10f64.powf(dice.between(-0.8, 2.3)),
+                phase: dice.unit(),
+            },
+            Class::Nucleus => Nature::Nucleus {
+                magnitude: dice.between(16.5, 19.5) + deeper,
+                waves: std::array::from_fn(|wave| {
+                    let period = 6.0 * 3f64.powi(wave as i32) * dice.between(0.8, 1.25);
+                    (0.02 * period.sqrt() * dice.between(0.5, 1.0), period, dice.unit())
+                }),
+            },
+            Class::Artefact => Nature::Artefact { magnitude: dice.between(17.0, 20.0) + deeper },
+        };
+        let red = dice.between(-0.1, 0.35);
+        let colours = std::array::from_fn(|band| -red * (band as f64 - 1.0));
+        Self { birth, position, nature, colours }
+    }
+
+    /// Where it is on a day.
+    pub(super) fn position(&self, day: f64) -> Position {
+        match self.nature {
+            Nature::Moving { east, north, .. } => {
+                let days = day - self.birth.day();
+                self.position.offset(east * days, north * days)
+            }
+            _ => self.position,
+        }
+    }
+
+    /// Whether it moves among the stars.
+    pub(super) fn is_moving(&self) -> bool {
+        matches!(self.nature, Nature::Moving { .. })
+    }
+
+    /// The mean magnitude of what has one.
+    pub(super) fn mean_magnitude(&self) -> Option<f64> {
+        match self.nature {
+            Nature::Variable { magnitude, .. }
+            | Nature::Nucleus { magnitude, .. }
+            | Nature::Moving { magnitude, .. } => Some(magnitude),
+            Nature::Supernova { .. } | Nature::Artefact { .. } => None,
+        }
+    }
+
+    /// The type that a catalogue of known objects gives it, as SIMBAD's short names.
+    pub(super) fn catalogued(&self) -> &'static str {
+        match self.nature {
+            Nature::Variable { period, .. } => match period {
+                ..1.0 => "RRLyr",
+                ..30.0 => "EB*",
+                ..100.0 => "LPV*",
+                _ => "Star",
+            },
+            Nature::Nucleus { magnitude, .. } if magnitude < 18.5 => "QSO",
+            Nature::Nucleus { .. } => "AGN",
+            _ => "Unknown",
+        }
+    }
+
+    /// The magnitude of the steady light in the template, in a band (0 = u … 5 = y); `None` where nothing is there.
+    pub(super) fn template(&self, band: usize) -> Option<f64> {
+        match self.nature {
+            Nature::Variable { magnitude, .. } | Nature::Nucleus { magnitude, .. } => {
+                Some(magnitude + self.colours[band])
+            }
+            _ => None,
+        }
+    }
+
+    /// Difference flux on a day, in nJy.
+    pub(super) fn flux(&self, day: f64, band: usize) -> f64 {
+        let colour = self.colours[band];
+        match &self.nature {
+            Nature::Supernova { peak, magnitude, rise, decline } => {
+                let since = day - peak;
+                let shape = match since {
+                    ..0.0 => (1.0 + since / rise).max(0.0).powi(2),
+                    _ => (-since / decline).exp(),
+                };
+                flux(magnitude + colour) * shape
+            }
+            Nature::Variable { magnitude, amplitude, period, phase } => {
+                let now = amplitude * (TAU * (day / period + phase)).sin();
+                flux(magnitude + colour + now) - flux(magnitude + colour)
+            }
+            Nature::Nucleus { magnitude, waves } => {
+                let now: f64 = waves.iter().map(|(a, period, phase)| a * (TAU * (day / period + phase)).sin()).sum();
+                flux(magnitude + colour + now) - flux(magnitude + colour)
+            }
+            // Before its first alert a mover was elsewhere, and an artefact was not.
+            Nature::Moving { .. } | Nature::Artefact { .. } if day < self.birth.day() => 0.0,
+            Nature::Moving { magnitude, amplitude, period, .. } => {
+                flux(magnitude + colour + amplitude * (TAU * day / period).sin())
+            }
+            Nature::Artefact { magnitude } => flux(*magnitude),
+        }
+    }
+
+    /// What a visit measures with noise of `error` nJy; `alert`: the visit made an alert, so it is a detection whatever the noise.
+    pub(super) fn measure(&self, day: f64, band: usize, error: f64, alert: bool, dice: &mut Dice) -> Measure {
+        let flux = self.flux(day, band) + error * dice.normal();
+        let floor = error * dice.between(5.1, 7.0);
+        let flux = if alert && flux.abs() < floor { floor.copysign(flux) } else { flux };
+        Measure { flux, error }
+    }
+}

@@ -1,0 +1,153 @@
+//! ZTF's stamps: gzipped FITS images of 63 × 63 pixels of 32-bit floats.
+//!
+//! To compress 20 kB takes longer than all the rest of an alert. So a stamp's upper and lower thirds are noise from a stock of pieces that
+//! were compressed once, and only the rows through the source are new for each stamp, as a stored block: a deflate stream may be put
+//! together from pieces that each end on a byte boundary (RFC 1951, section 3.2.4). The thirds are drawn from [`STOCK`] pieces for each
+//! image, so that no two stamps are alike.
+
+use flate2::{Compress, Compression, Crc, FlushCompress};
+
+use super::super::dice::{Dice, Purpose};
+use super::super::fits::{self, Header};
+use super::super::noise::{Noise, point_source};
+
+/// Pixels along a side.
+const SIDE: usize = 63;
+/// Rows of the upper and of the lower third.
+const OUTER: usize = 25;
+/// Rows between, through the source.
+const INNER: usize = SIDE - 2 * OUTER;
+/// Pieces of noise in stock for each image.
+const STOCK: usize = 256;
+/// Start of a gzip file: deflate, no name, no time, fast, Unix (RFC 1952).
+const GZIP: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3];
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Image {
+    /// as exposed
+    Science,
+    /// the reference
+    Template,
+    /// science less template
+    Difference,
+}
+
+impl Image {
+    /// Mean and standard deviation of the sky, in counts.
+    fn sky(self) -> (f32, f32) {
+        match self {
+            Self::Science => (250.0, 12.0),
+            Self::Template => (160.0, 3.0),
+            Self::Difference => (0.0, 12.0),
+        }
+    }
+}
+
+/// Bytes with their deflate encoding, which ends on a byte boundary.
+struct Piece {
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Piece {
+    fn pack(plain: Vec<u8>, deflater: &mut Compress, flush: FlushCompress) -> Result<Self, flate2::CompressError> {
+        let mut packed = Vec::with_capacity(plain.len() + 1024);
+        deflater.reset();
+        deflater.compress_vec(&plain, &mut packed, flush)?;
+        Ok(Self { plain, packed })
+    }
+}
+
+/// Makes stamps.
+pub(super) struct Stamps {
+    seed: u64,
+    deflater: Compress,
+    header: Piece,
+    tail: Piece,
+    stock: [Vec<Option<Piece>>; 3],
+    rows: Vec<u8>,
+    stamp: Vec<u8>,
+}
+
+impl Stamps {
+    /// A maker of stamps; the stock is filled as it is used.
+    pub(super) fn new(seed: u64) -> Result<Self, flate2::CompressError> {
+        let mut deflater = Compress::new(Compression::fast(), false);
+        let mut header = Vec::new();
+        Header::image(&mut header, true, -32, SIDE, SIDE).text("BUNIT", "DN").end();
+        let mut tail = Vec::new();
+        fits::pad(&mut tail, SIDE * SIDE * 4);
+        Ok(Self {
+            seed,
+            header: Piece::pack(header, &mut deflater, FlushCompress::Sync)?,
+            tail: Piece::pack(tail, &mut deflater, FlushCompress::Finish)?,
+            deflater,
+            stock: std::array::from_fn(|_| (0..STOCK).map(|_| None).collect()),
+            rows: Vec::new(),
+            stamp: Vec::new(),
+        })
+    }
+
+    /// A stamp with a source of `peak` counts and `sigma` pixels in its middle.
+    pub(super) fn stamp(
+        &mut self,
+        image: Image,
+        peak: f32,
+        sigma: f32,
+        noise: &Noise,
+        dice: &mut Dice,
+    ) -> Result<&[u8], flate2::CompressError> {
+        let outer = [dice.below(STOCK as u64) as usize, dice.below(STOCK as u64) as usize];
+        for piece in outer {
+            self.fill(image, piece)?;
+        }
+        self.draw_inner(image, peak, sigma, noise, dice);
+        let stock = &self.stock[image as usize];
+        let (upper, lower) = (stock[outer[0]].as_ref(), stock[outer[1]].as_ref());
+
+        let mut check = Crc::new();
+        self.stamp.clear();
+        self.stamp.extend_from_slice(&GZIP);
+        for piece in [Some(&self.header), upper].into_iter().flatten() {
+            self.stamp.extend_from_slice(&piece.packed);
+            check.update(&piece.plain);
+        }
+        let length = self.rows.len() as u16;
+        self.stamp.push(0);
+        self.stamp.extend_from_slice(&length.to_le_bytes());
+        self.stamp.extend_from_slice(&(!length).to_le_bytes());
+        self.stamp.extend_from_slice(&self.rows);
+        check.update(&self.rows);
+        for piece in [lower, Some(&self.tail)].into_iter().flatten() {
+            self.stamp.extend_from_slice(&piece.packed);
+            check.update(&piece.plain);
+        }
+        self.stamp.extend_from_slice(&check.sum().to_le_bytes());
+        self.stamp.extend_from_slice(&check.amount().to_le_bytes());
+        Ok(&self.stamp)
+    }
+
+    fn draw_inner(&mut self, image: Image, peak: f32, sigma: f32, noise: &Noise, dice: &mut Dice) {
+        let (mean, spread) = image.sky();
+        let middle = (SIDE / 2) as f32;
+        self.rows.clear();
+        for (at, deviate) in noise.take(INNER * SIDE, dice).iter().enumerate() {
+            let (x, y) = (at % SIDE, at / SIDE + OUTER);
+            let near = x.abs_diff(SIDE / 2) <= INNER;
+            let source = if near { peak * point_source(x, y, middle, sigma) } else { 0.0 };
+            self.rows.extend_from_slice(&(mean + spread * deviate + source).to_be_bytes());
+        }
+    }
+
+    fn fill(&mut self, image: Image, piece: usize) -> Result<(), flate2::CompressError> {
+        let place = &mut self.stock[image as usize][piece];
+        if place.is_none() {
+            let mut dice = Dice::new(self.seed, Purpose::Noise, piece as u64, image as i64);
+            let (mean, spread) = image.sky();
+            let plain = (0..OUTER * SIDE).flat_map(|_| (mean + spread * dice.normal() as f32).to_be_bytes()).collect();
+            *place = Some(Piece::pack(plain, &mut self.deflater, FlushCompress::Sync)?);
+        }
+        Ok(())
+    }
+}
