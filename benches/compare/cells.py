@@ -2,6 +2,9 @@
 
 A column is found by its flattened name: the path's names joined by `_`. An array of records is either one column that
 holds an Avro datum, or one text column for each field, `[2458.1,, 2458.3]`, a null element being empty.
+
+Where a union is to be written, fastavro is told its branch, as (branch, value): else it would validate each value to
+find the branch that fits, which takes longer than the encoding.
 """
 
 import io
@@ -32,22 +35,25 @@ def load_catalog(path):
 
 
 class Rows:
-    """Makes records of rows: `Rows(catalog, schema).record(row_key, cells)`, cells by (family, qualifier)."""
+    """Makes records of rows: `Rows(catalog, schema).record(cells)`, cells by (family, qualifier)."""
 
     def __init__(self, catalog, schema):
+        self._catalog = catalog
         self._columns = catalog["columns"]
         self._named = {}
         self.record = self._record(schema, "")
 
     def _record(self, schema, prefix):
-        self._named[schema["name"]] = schema
-        self._named[schema["name"].rsplit(".", 1)[-1]] = schema
+        self._remember(schema)
         fields = [(f["name"], self._field(f["type"], prefix + f["name"])) for f in schema["fields"]]
 
         def decode(cells):
             return {name: field(cells) for name, field in fields}
 
         return decode
+
+    def _remember(self, schema):
+        self._named[schema["name"]] = self._named[schema["name"].rsplit(".", 1)[-1]] = schema
 
     def _field(self, kind, name):
         nullable = isinstance(kind, list)
@@ -58,9 +64,10 @@ class Rows:
             kind = branches[0]
         if isinstance(kind, str):
             kind = self._named.get(kind, kind)
-        if name in self._columns:
+        record = isinstance(kind, dict) and kind["type"] == "record"
+        if name in self._columns and (not record or self._columns[name]["type"] == "avro"):
             return self._leaf(name, kind, nullable)
-        if isinstance(kind, dict) and kind["type"] == "record":
+        if record:
             return self._nullable_record(kind, name) if nullable else self._record(kind, name + "_")
         if isinstance(kind, dict) and kind["type"] == "array":
             return self._text_array(kind["items"], name, nullable)
@@ -72,8 +79,7 @@ class Rows:
 
     def _leaf(self, name, kind, nullable):
         place = self._place(name)
-        decode = self._decoder(self._columns[name]["type"], kind)
-
+        decode = self._decoder(self._columns[name])
         branch = _branch(kind)
 
         def optional(cells):
@@ -85,45 +91,26 @@ class Rows:
 
         return optional if nullable else required
 
-    def _decoder(self, column_type, kind):
-        if column_type in _NUMBERS:
-            unpack = struct.Struct(_NUMBERS[column_type]).unpack
+    def _decoder(self, column):
+        kind = column["type"]
+        if kind in _NUMBERS:
+            unpack = struct.Struct(_NUMBERS[kind]).unpack
             return lambda value: unpack(value)[0]
-        if column_type == "string":
+        if kind == "string":
             return bytes.decode
-        if column_type == "binary":
+        if kind == "binary":
             return bytes
-        if column_type == "boolean":
+        if kind == "boolean":
             return lambda value: value != b"\0"
-        schema = fastavro.parse_schema(self._whole(kind))
+        schema = column["avro"]
+        schema = fastavro.parse_schema(self._catalog["schemas"][schema] if isinstance(schema, str) else schema)
         return lambda value: fastavro.schemaless_reader(io.BytesIO(value), schema)
 
-    def _whole(self, kind):
-        """The type with the records it names written out where they first occur."""
-        seen = set()
-
-        def expand(part):
-            if isinstance(part, str) and part in self._named and part not in seen:
-                part = self._named[part]
-            if isinstance(part, list):
-                return [expand(branch) for branch in part]
-            if not isinstance(part, dict):
-                return part
-            part = dict(part)
-            if part["type"] == "record":
-                seen.add(part["name"])
-                part["fields"] = [dict(f, type=expand(f["type"])) for f in part["fields"]]
-            elif part["type"] == "array":
-                part["items"] = expand(part["items"])
-            return part
-
-        return expand(kind)
-
     def _nullable_record(self, schema, name):
-        """None where the row has none of its cells."""
+        """None where the row has none of its cells, nor one of its own that says it is there."""
         decode = self._record(schema, name + "_")
         branch = _branch(schema)
-        places = [self._place(c) for c in self._columns if c.startswith(name + "_")]
+        places = [self._place(column) for column in self._columns if column == name or column.startswith(name + "_")]
 
         def optional(cells):
             return (branch, decode(cells)) if any(place in cells for place in places) else None
@@ -133,7 +120,7 @@ class Rows:
     def _text_array(self, items, name, nullable):
         if isinstance(items, str):
             items = self._named[items]
-        self._named[items["name"]] = items
+        self._remember(items)
         names = [field["name"] for field in items["fields"]]
         columns = [(self._place(f"{name}_{field['name']}"), _text_column(field["type"])) for field in items["fields"]]
         first = columns[0][0]
@@ -149,7 +136,7 @@ class Rows:
 
 
 def _branch(kind):
-    """What fastavro calls this branch of a union. Told so, it need not validate a value to find its branch."""
+    """What fastavro calls this branch of a union."""
     if isinstance(kind, str):
         return kind
     return kind["name"] if kind["type"] in ("record", "enum", "fixed") else kind["type"]
@@ -166,7 +153,7 @@ def _text_column(kind):
 
 
 def _numbers(text):
-    # Spark writes numbers, true, false and NaN as JSON has them or as its reader takes them; only a null needs its word.
+    # Numbers, true, false and NaN stand there as JSON's reader takes them; only a null needs its word.
     if ",," in text or "[," in text or ",]" in text:
         text = _EMPTY_ELEMENT.sub("null", text)
     return json.loads(text)

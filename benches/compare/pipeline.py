@@ -93,6 +93,8 @@ def publish(number, waiting, until, done):
     record = Rows(catalog, schema).record
     schema = fastavro.parse_schema(schema)
     object_id = tuple(catalog["columns"][JOB["object_id"]][part].encode() for part in ("cf", "col"))
+    # Where the key is one column, that has no cell.
+    in_key = next(((b"rowkey", c["col"].encode()) for c in catalog["columns"].values() if c["cf"] == "rowkey"), None)
     topic, partitions = JOB["topic"], JOB["partitions"]
     client, out = gateway(number), producer(number)
     buffer = io.BytesIO()
@@ -110,6 +112,8 @@ def publish(number, waiting, until, done):
         for row_key, cells in rows(client, table, start, end, until):
             if not in_transaction:
                 out.begin_transaction()
+            if in_key:
+                cells[in_key] = row_key
             buffer.seek(0)
             buffer.truncate()
             fastavro.schemaless_writer(buffer, schema, record(cells))
