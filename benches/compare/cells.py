@@ -35,7 +35,10 @@ def load_catalog(path):
 
 
 class Rows:
-    """Makes records of rows: `Rows(catalog, schema).record(cells)`, cells by (family, qualifier)."""
+    """Makes records of rows: `Rows(catalog, schema).record(cells)`, cells by (family, qualifier).
+
+    The schema is as fastavro has parsed it: all names are full ones.
+    """
 
     def __init__(self, catalog, schema):
         self._catalog = catalog
@@ -44,16 +47,13 @@ class Rows:
         self.record = self._record(schema, "")
 
     def _record(self, schema, prefix):
-        self._remember(schema)
+        self._named[schema["name"]] = schema
         fields = [(f["name"], self._field(f["type"], prefix + f["name"])) for f in schema["fields"]]
 
         def decode(cells):
             return {name: field(cells) for name, field in fields}
 
         return decode
-
-    def _remember(self, schema):
-        self._named[schema["name"]] = self._named[schema["name"].rsplit(".", 1)[-1]] = schema
 
     def _field(self, kind, name):
         nullable = isinstance(kind, list)
@@ -120,7 +120,7 @@ class Rows:
     def _text_array(self, items, name, nullable):
         if isinstance(items, str):
             items = self._named[items]
-        self._remember(items)
+        self._named[items["name"]] = items
         names = [field["name"] for field in items["fields"]]
         columns = [(self._place(f"{name}_{field['name']}"), _text_column(field["type"])) for field in items["fields"]]
         first = columns[0][0]

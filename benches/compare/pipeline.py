@@ -90,8 +90,8 @@ def publish(number, waiting, until, done):
     with open(JOB["schema"], encoding="utf-8") as file:
         schema = json.load(file)
     key = json.dumps(schema, separators=(",", ":")).encode() if JOB["key"] == "schema" else None
-    record = Rows(catalog, schema).record
     schema = fastavro.parse_schema(schema)
+    record = Rows(catalog, schema).record
     object_id = tuple(catalog["columns"][JOB["object_id"]][part].encode() for part in ("cf", "col"))
     # Where the key is one column, that has no cell.
     in_key = next(((b"rowkey", c["col"].encode()) for c in catalog["columns"].values() if c["cf"] == "rowkey"), None)
