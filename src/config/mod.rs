@@ -1,5 +1,139 @@
-//! Settings from file, environment and flags.
+//! Settings from file, environment and flags, each knowing where it came from.
+//!
+//! A flag goes before an environment variable, that before the file, that before the default. The file is TOML: the one named by `-c`,
+//! else by `FINK_CONFIG`, else the first of `./fink.toml`, `$XDG_CONFIG_HOME/fink/fink.toml` (`~/.config` where that is unset) and
+//! `/etc/fink/fink.toml`; there need not be one. A relative path in the file starts from the file's own folder; one in a flag, a
+//! variable or a default starts from the working directory.
+//!
+//! Each key has a variable: `FINK_` and the key in capitals, as in `FINK_SCIENCE_DB_ADDRESS` for `science_db.address` or
+//! `FINK_STREAM_FULL_TOPIC` for the topic of the stream `full`; lists are separated by commas. The variables of Fink's shell
+//! configuration (`DISTRIBUTION_TOPIC`, `SCIENCE_DB_CATALOG`, …) are read too, after those. An empty variable counts as unset.
 
+mod address;
+mod duration;
+mod environment;
+mod error;
+mod file;
+mod keys;
+mod librdkafka;
+mod login;
+mod origin;
+mod password;
+mod reader;
+mod setting;
 mod settings;
+mod size;
+mod unknown;
+mod when;
 
+use std::path::{Path, PathBuf};
+
+pub use address::parse_addresses;
+pub use duration::{parse_duration, show_duration};
+pub use environment::{Environment, variable_of};
+pub use error::{ConfigError, ConfigErrors};
+pub use login::Logins;
+pub use origin::{Entry, Origin, Place};
+pub use password::read_password_file;
+pub use reader::FlagValue;
 pub use settings::*;
+pub use size::{parse_size, show_size};
+pub use when::{parse_instant, show_instant};
+
+use file::ConfigFile;
+use keys::Keys;
+use login::LoginSource;
+use reader::Reader;
+
+/// The commented configuration file that `fink config init` writes: its values are the defaults.
+pub const EXAMPLE: &str = include_str!("../../conf/fink.toml");
+
+/// A configuration that was read and checked.
+#[derive(Clone)]
+pub struct Configuration {
+    /// the file it was read from
+    pub file: Option<PathBuf>,
+    /// every setting, to be shown
+    pub entries: Vec<Entry>,
+    /// what looks like a mistake and does no harm, each a line
+    pub warnings: Vec<String>,
+    settings: Settings,
+    login: LoginSource,
+    admin: LoginSource,
+}
+
+impl Configuration {
+    /// Reads the file that `flag` (`-c`), the environment or the usual places name, and lays the environment and `flags` over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(flag: Option<&Path>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
+        let path = flag.map(Path::to_owned).or_else(|| find_file(environment));
+        let file = path.as_deref().map(ConfigFile::read).transpose()?;
+        Self::build(file.as_ref(), flags, environment)
+    }
+
+    /// Reads `text` as if it stood in the file `path`, and lays the environment and `flags` over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        flags: &[FlagValue],
+        environment: &Environment,
+    ) -> Result<Self, ConfigErrors> {
+        Self::build(Some(&ConfigFile::parse(path, text)?), flags, environment)
+    }
+
+    fn build(file: Option<&ConfigFile>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(flags, environment, file);
+        let Keys { settings, login, admin } = keys::read(&mut reader, file);
+        let Reader { entries, mut errors, asked, .. } = reader;
+        errors.extend(unknown::in_file(file, &asked));
+        errors.extend(unknown::in_flags(flags, &entries, &asked));
+        if !errors.is_empty() {
+            errors.sort_by_key(ConfigError::line);
+            return Err(ConfigErrors(errors));
+        }
+        let warnings = unknown::in_environment(environment, &entries);
+        let file = file.map(|file| file.path.as_ref().clone());
+        Ok(Self { file, entries, warnings, settings, login, admin })
+    }
+
+    /// The settings, with the logins that the command needs.
+    ///
+    /// # Errors
+    /// A login that is needed and not given, or whose password cannot be read.
+    pub fn settings(&self, logins: Logins) -> Result<Settings, ConfigErrors> {
+        let mut settings = self.settings.clone();
+        match logins {
+            Logins::None => {}
+            Logins::User => settings.kafka.login = self.login.fetch()?,
+            Logins::Admin => settings.kafka.admin = self.admin.fetch()?,
+        }
+        Ok(settings)
+    }
+
+    /// Whether `[kafka.admin]` names a user.
+    pub fn has_admin(&self) -> bool {
+        self.admin.has_user()
+    }
+}
+
+/// The configuration file that is read where no flag names one.
+fn find_file(environment: &Environment) -> Option<PathBuf> {
+    if let Some(named) = environment.text("FINK_CONFIG") {
+        return Some(PathBuf::from(named));
+    }
+    let home = environment.text("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = home.or_else(|| environment.text("HOME").map(|home| Path::new(home).join(".config")));
+    [
+        Some(PathBuf::from("fink.toml")),
+        home.map(|home| home.join("fink/fink.toml")),
+        Some(PathBuf::from("/etc/fink/fink.toml")),
+    ]
+    .into_iter()
+    .flatten()
+    .find(|path| path.is_file())
+}

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::librdkafka::is_secret_option;
+use crate::catalog::Catalog;
+
 /// A value that must not be shown: its `Debug` is `***`, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -26,7 +29,7 @@ impl std::fmt::Debug for Secret {
 }
 
 /// Everything.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `[science_db]`
     pub science_db: ScienceDbSettings,
@@ -63,7 +66,7 @@ pub enum CompleteRows {
 }
 
 /// `[science_db]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScienceDbSettings {
     /// which store
     pub kind: StoreKind,
@@ -73,12 +76,25 @@ pub struct ScienceDbSettings {
     pub path: PathBuf,
     /// the catalog's file
     pub catalog: PathBuf,
+    /// the table, `name` or `namespace:name`, instead of the one that the catalog names
+    pub table: Option<String>,
     /// the column whose write makes a row an alert; `None`: by the catalog
     pub trigger: Option<String>,
     /// the column that partitions are chosen by; `None`: by the catalog
     pub object_id: Option<String>,
     /// when rows are fetched whole
     pub complete_rows: CompleteRows,
+}
+
+impl ScienceDbSettings {
+    /// The table as `namespace:name`: the one named here, else the catalog's.
+    pub fn table_of(&self, catalog: &Catalog) -> String {
+        match &self.table {
+            Some(table) if table.contains(':') => table.clone(),
+            Some(table) => format!("default:{table}"),
+            None => format!("{}:{}", catalog.namespace, catalog.table),
+        }
+    }
 }
 
 /// How a connection to Kafka is secured.
@@ -95,7 +111,7 @@ pub enum SecurityProtocol {
 }
 
 /// A Kafka user.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// user name
     pub username: String,
@@ -104,7 +120,7 @@ pub struct Login {
 }
 
 /// `[kafka]`
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
     /// brokers to ask first, `host:port,…`
     pub bootstrap_servers: String,
@@ -126,6 +142,27 @@ pub struct KafkaSettings {
     pub librdkafka: Vec<(String, String)>,
 }
 
+impl std::fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let librdkafka: Vec<(&str, &str)> = self
+            .librdkafka
+            .iter()
+            .map(|(option, value)| (option.as_str(), if is_secret_option(option) { "***" } else { value.as_str() }))
+            .collect();
+        f.debug_struct("KafkaSettings")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("security_protocol", &self.security_protocol)
+            .field("sasl_mechanism", &self.sasl_mechanism)
+            .field("login", &self.login)
+            .field("admin", &self.admin)
+            .field("ssl_ca", &self.ssl_ca)
+            .field("ssl_certificate", &self.ssl_certificate)
+            .field("ssl_key", &self.ssl_key)
+            .field("librdkafka", &librdkafka)
+            .finish()
+    }
+}
+
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -140,7 +177,7 @@ pub enum Start {
 }
 
 /// `[distribution]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistributionSettings {
     /// names the checkpoint and the transactional ids
     pub name: String,
@@ -193,7 +230,7 @@ pub enum MessageKey {
 }
 
 /// One `[[stream]]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSettings {
     /// its name, unique
     pub name: String,
@@ -211,6 +248,8 @@ pub struct StreamSettings {
     pub encoding: Encoding,
     /// content of the key
     pub key: MessageKey,
+    /// the schema's number in a registry; present exactly where the encoding is [`Encoding::Confluent`]
+    pub schema_id: Option<u32>,
 }
 
 /// What happens to a batch whose filter failed.
@@ -223,7 +262,7 @@ pub enum OnError {
 }
 
 /// `[filters]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterSettings {
     /// interpreter
     pub python: String,
@@ -240,7 +279,7 @@ pub struct FilterSettings {
 }
 
 /// `[slack]`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlackSettings {
     /// file of channels; `None`: no notices
     pub channels: Option<PathBuf>,

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::net::TcpStream;
 
 use hbase_thrift::hbase::{
-    AlreadyExists, BatchMutation, ColumnDescriptor, HbaseSyncClient, IOError, IllegalArgument, Mutation, TRowResult,
-    TScan, THbaseSyncClient, TThriftServerType,
+    AlreadyExists, BatchMutation, ColumnDescriptor, HbaseSyncClient, IOError, IllegalArgument, Mutation,
+    THbaseSyncClient, TRowResult, TScan, TThriftServerType,
 };
 
 use super::gateway::{Answer, Connection, Failure, Gateways, Interface, Patience, Repeat, Sender};
@@ -38,12 +38,7 @@ impl Thrift1 {
     ///
     /// # Errors
     /// Where none can be reached or one is a Thrift 2 gateway. Whether the table exists is not asked.
-    pub fn open(
-        addresses: &[String],
-        table: &str,
-        session: usize,
-        patience: Patience,
-    ) -> Result<Self, ScienceDbError> {
+    pub fn open(addresses: &[String], table: &str, session: usize, patience: Patience) -> Result<Self, ScienceDbError> {
         let gateways = Gateways::open(addresses, session, INTERFACE, patience)?;
         Ok(Self { gateways, table: table.to_owned(), warned: false })
     }

@@ -81,12 +81,7 @@ enum Lookup<'a> {
 }
 
 impl<'a> Cells<'a> {
-    fn new(
-        transaction: &'a Transaction<'_>,
-        table: i64,
-        columns: &Columns,
-        window: Window,
-    ) -> Result<Self, Failure> {
+    fn new(transaction: &'a Transaction<'_>, table: i64, columns: &Columns, window: Window) -> Result<Self, Failure> {
         check_families(transaction, table, columns.names().map(|(family, _)| family))?;
         let all = "SELECT family, qualifier, number FROM column_name WHERE table_id = ?1 ORDER BY family, qualifier";
         let mut all = transaction.prepare_cached(all)?;
@@ -148,7 +143,8 @@ impl Found<'_, '_, '_> {
         let mut cells = statement.query(ids)?;
         while let Some(cell) = cells.next()? {
             let (id, timestamp): (i64, i64) = (cell.get(0)?, cell.get(1)?);
-            let slot = usize::try_from(id % MOST_COLUMNS).ok().and_then(|number| self.slots.get(number).copied().flatten());
+            let slot =
+                usize::try_from(id % MOST_COLUMNS).ok().and_then(|number| self.slots.get(number).copied().flatten());
             let (Some(slot), true) = (slot, self.window.contains(timestamp)) else { continue };
             let value = cell.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
             if !self.page.has_room(self.key.len() + value.len()) {

@@ -12,7 +12,8 @@ use crate::science_db::Put;
 /// Writes rows.
 pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<(), Failure> {
     let mut columns = ColumnNumbers { transaction, table, known: HashMap::new() };
-    let mut find = transaction.prepare_cached("SELECT id, deleted FROM science_row WHERE table_id = ?1 AND key = ?2")?;
+    let mut find =
+        transaction.prepare_cached("SELECT id, deleted FROM science_row WHERE table_id = ?1 AND key = ?2")?;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO science_row (table_id, key, oldest, newest, deleted) VALUES (?1, ?2, ?3, ?3, -1)",
     )?;
@@ -117,7 +118,9 @@ impl<'p> ColumnNumbers<'_, 'p> {
         let next = "SELECT coalesce(max(number) + 1, 0) FROM column_name WHERE table_id = ?1";
         let number: i64 = self.transaction.query_row(next, [self.table], |row| row.get(0))?;
         if number >= MOST_COLUMNS {
-            return Err(Failure::Refused(format!("no room for `{family}:{qualifier}`: {MOST_COLUMNS} columns are the most")));
+            return Err(Failure::Refused(format!(
+                "no room for `{family}:{qualifier}`: {MOST_COLUMNS} columns are the most"
+            )));
         }
         let add = "INSERT INTO column_name (table_id, family, qualifier, number) VALUES (?1, ?2, ?3, ?4)";
         self.transaction.execute(add, (self.table, family, qualifier, number))?;

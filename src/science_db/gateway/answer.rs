@@ -5,8 +5,8 @@
 use std::io::Read;
 
 use thrift::protocol::{
-    TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier, TMessageType, TSetIdentifier,
-    TStructIdentifier, TType,
+    TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier, TMessageType,
+    TSetIdentifier, TStructIdentifier, TType,
 };
 use thrift::{Error, ProtocolErrorKind, TransportErrorKind};
 

@@ -37,9 +37,7 @@ impl Failure {
                 | ApplicationErrorKind::MissingResult => Self::Garbled(error.message),
                 _ => Self::Refused(error.message),
             },
-            thrift::Error::User(error) => {
-                declared(error.as_ref()).unwrap_or_else(|| Self::Refused(error.to_string()))
-            }
+            thrift::Error::User(error) => declared(error.as_ref()).unwrap_or_else(|| Self::Refused(error.to_string())),
         }
     }
 
@@ -83,7 +81,10 @@ mod tests {
 
     #[test]
     fn a_moving_region_is_worth_another_try() {
-        assert!(matches!(Failure::of_io_error(Some("NotServingRegionException: x"), Some(true)), Failure::Unavailable(_)));
+        assert!(matches!(
+            Failure::of_io_error(Some("NotServingRegionException: x"), Some(true)),
+            Failure::Unavailable(_)
+        ));
         assert!(matches!(Failure::of_io_error(None, None), Failure::Unavailable(_)));
     }
 }

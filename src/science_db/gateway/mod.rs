@@ -141,15 +141,15 @@ impl Gateways {
     fn error(&self, failure: Failure) -> ScienceDbError {
         let address = self.address();
         match failure {
-            Failure::OtherVersion(found) => {
-                ScienceDbError::WrongServer { address, wanted: self.interface.kind, found }
-            }
+            Failure::OtherVersion(found) => ScienceDbError::WrongServer { address, wanted: self.interface.kind, found },
             Failure::UnknownMethod(_) => {
                 ScienceDbError::WrongServer { address, wanted: self.interface.kind, found: self.interface.other }
             }
             Failure::Lost(reason) | Failure::Unavailable(reason) => ScienceDbError::Unreachable { address, reason },
             Failure::Garbled(reason) | Failure::Refused(reason) => ScienceDbError::Refused { address, reason },
-            Failure::TableExists => ScienceDbError::Refused { address, reason: String::from("the table exists already") },
+            Failure::TableExists => {
+                ScienceDbError::Refused { address, reason: String::from("the table exists already") }
+            }
         }
     }
 }

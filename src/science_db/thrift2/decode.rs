@@ -56,7 +56,8 @@ pub fn read_rows<S: Read>(
         }
     }
     answer.read_message_end()?;
-    let missing = || thrift::new_application_error(ApplicationErrorKind::MissingResult, format!("{method} without rows"));
+    let missing =
+        || thrift::new_application_error(ApplicationErrorKind::MissingResult, format!("{method} without rows"));
     taken.ok_or_else(missing)
 }
 

@@ -45,12 +45,7 @@ impl Thrift2 {
     ///
     /// # Errors
     /// Where none can be reached or one is a Thrift 1 gateway. Whether the table exists is not asked.
-    pub fn open(
-        addresses: &[String],
-        table: &str,
-        session: usize,
-        patience: Patience,
-    ) -> Result<Self, ScienceDbError> {
+    pub fn open(addresses: &[String], table: &str, session: usize, patience: Patience) -> Result<Self, ScienceDbError> {
         let gateways = Gateways::open(addresses, session, INTERFACE, patience)?;
         Ok(Self { gateways, table: table.to_owned(), most_rows: usize::MAX })
     }
@@ -157,9 +152,8 @@ impl Thrift2 {
 impl ScienceDb for Thrift2 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
         let table = self.table.clone().into_bytes();
-        let found = self.client(Repeat::Harmless, |client| {
-            client.get_all_region_locations(table.clone()).map_err(failure)
-        });
+        let found =
+            self.client(Repeat::Harmless, |client| client.get_all_region_locations(table.clone()).map_err(failure));
         let regions = self.explain(found)?;
         if regions.is_empty() {
             return Err(self.no_table());

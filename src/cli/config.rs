@@ -1,0 +1,81 @@
+//! `fink config`: the settings and where each came from; a commented file to begin with.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueHint};
+use serde_json::Value;
+
+use super::context::Context;
+use super::outcome::Usage;
+use super::output::{OutputArgs, Table};
+use crate::config::EXAMPLE;
+
+/// `fink config …`
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Print every setting with where it came from; secrets are hidden
+    #[command(after_help = "Example: fink config show --format json")]
+    Show(Show),
+    /// Write a commented configuration file
+    #[command(after_help = "Example: fink config init conf/fink.toml")]
+    Init(Init),
+}
+
+/// `fink config show`
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// `fink config init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The file to write
+    #[arg(default_value = "fink.toml", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(action: &Action, context: &Context) -> anyhow::Result<()> {
+    match action {
+        Action::Show(args) => show(args, context),
+        Action::Init(args) => init(args),
+    }
+}
+
+fn show(args: &Show, context: &Context) -> anyhow::Result<()> {
+    let mut table = Table::new(&["key", "value", "source", "place"]);
+    for entry in context.configuration()?.entries {
+        let place = entry.origin.place().map_or(Value::Null, Value::from);
+        table.row([Value::from(entry.key), entry.value, Value::from(entry.origin.kind()), place]);
+    }
+    table.print(args.output.format, context)
+}
+
+fn init(args: &Init) -> anyhow::Result<()> {
+    let shown = args.file.display();
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    match args.force {
+        true => options.truncate(true),
+        false => options.create_new(true),
+    };
+    let file = options.open(&args.file);
+    if let Err(error) = &file
+        && error.kind() == std::io::ErrorKind::AlreadyExists
+    {
+        return Err(
+            Usage(format!("{shown} is there already: name another file, or use --force to write over it")).into()
+        );
+    }
+    let mut file = file.with_context(|| format!("cannot write {shown}"))?;
+    file.write_all(EXAMPLE.as_bytes()).with_context(|| format!("cannot write {shown}"))?;
+    log::info!("wrote {shown}");
+    Ok(())
+}

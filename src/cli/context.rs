@@ -1,0 +1,150 @@
+//! What every command has: the global flags, the configuration they name, the logger.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{ArgAction, Args, ColorChoice, ValueHint};
+use env_logger::WriteStyle;
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::config::{Configuration, Environment, FlagValue, Logins, Settings};
+
+/// Flags that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Read the configuration from FILE [default: the variable FINK_CONFIG, ./fink.toml, ~/.config/fink/fink.toml, /etc/fink/fink.toml]
+    #[arg(short, long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath, help_heading = "Global options")]
+    config: Option<PathBuf>,
+    /// Set one key of the configuration, such as kafka.username=me; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, global = true, help_heading = "Global options")]
+    set: Vec<(String, String)>,
+    /// Say more: what is done; twice: every detail
+    #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet", help_heading = "Global options")]
+    verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    quiet: bool,
+    /// Colour what is printed
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
+    color: ColorChoice,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// What a command is given beside its own arguments.
+pub struct Context {
+    global: Global,
+    bars: MultiProgress,
+}
+
+impl Context {
+    /// Starts the logger. To be called once.
+    ///
+    /// # Errors
+    /// Where a logger was started before.
+    pub fn new(global: Global) -> anyhow::Result<Self> {
+        let bars = MultiProgress::with_draw_target(match global.quiet {
+            true => ProgressDrawTarget::hidden(),
+            false => ProgressDrawTarget::stderr(),
+        });
+        start_logger(&global, bars.clone())?;
+        Ok(Self { global, bars })
+    }
+
+    /// The configuration, with what `--set` and then `flags` (dotted key, value, the flag's name) lay over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn configuration_with(&self, flags: Vec<FlagValue>) -> anyhow::Result<Configuration> {
+        let set = self.global.set.iter();
+        let set =
+            set.map(|(key, value)| FlagValue { key: key.clone(), value: value.clone(), flag: format!("--set {key}") });
+        let flags: Vec<FlagValue> = set.chain(flags).collect();
+        let configuration =
+            Configuration::load(self.global.config.as_deref(), &flags, &Environment::of_this_process())?;
+        for warning in &configuration.warnings {
+            log::warn!("{warning}");
+        }
+        match &configuration.file {
+            Some(file) => log::debug!("configuration read from {}", file.display()),
+            None => log::debug!("no configuration file: environment and defaults"),
+        }
+        Ok(configuration)
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn configuration(&self) -> anyhow::Result<Configuration> {
+        self.configuration_with(Vec::new())
+    }
+
+    /// The settings, with the logins that the command needs.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the configuration, or a password that cannot be had.
+    pub fn settings(&self, logins: Logins) -> anyhow::Result<Settings> {
+        Ok(self.configuration()?.settings(logins)?)
+    }
+
+    /// Where progress bars are drawn.
+    pub(super) fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// Whether stdout is a terminal.
+    pub(super) fn is_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+}
+
+/// Lines of log that step aside for the progress bars.
+struct Logger {
+    inner: env_logger::Logger,
+    bars: MultiProgress,
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.inner.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.inner.matches(record) {
+            self.bars.suspend(|| self.inner.log(record));
+        }
+    }
+
+    fn flush(&self) {
+        self.inner.flush();
+    }
+}
+
+fn start_logger(global: &Global, bars: MultiProgress) -> anyhow::Result<()> {
+    let mut builder = env_logger::Builder::new();
+    builder.format_timestamp_millis().format_target(global.verbose > 0);
+    builder.write_style(match global.color {
+        ColorChoice::Auto => WriteStyle::Auto,
+        ColorChoice::Always => WriteStyle::Always,
+        ColorChoice::Never => WriteStyle::Never,
+    });
+    let filter = std::env::var("FINK_LOG").ok().filter(|filter| !filter.is_empty());
+    match (global.quiet, global.verbose, filter) {
+        (true, _, _) => builder.filter_level(LevelFilter::Error),
+        (false, 0, Some(filter)) => builder.parse_filters(&filter),
+        (false, 0, None) => builder.filter_level(LevelFilter::Warn).filter_module("fink", LevelFilter::Info),
+        (false, 1, _) => builder.filter_level(LevelFilter::Info).filter_module("fink", LevelFilter::Debug),
+        (false, _, _) => builder.filter_level(LevelFilter::Debug).filter_module("fink", LevelFilter::Trace),
+    };
+    let inner = builder.build();
+    let level = inner.filter();
+    log::set_boxed_logger(Box::new(Logger { inner, bars })).context("cannot start the logger")?;
+    log::set_max_level(level);
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! How a command ended, as an exit code and a message.
+
+use std::io;
+
+use crate::config::ConfigErrors;
+use crate::signals::INTERRUPTED;
+
+/// Arguments that clap lets pass and that make no sense together. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// The command was interrupted by a signal before it was done. Exit code 130.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// exit code 0
+    Done,
+    /// any other
+    Failed {
+        /// the exit code
+        code: u8,
+        /// what to print on stderr, with its line breaks
+        message: String,
+    },
+}
+
+impl Outcome {
+    /// What a command's result means. A reader that closed stdout had enough: that is a normal end.
+    pub fn of(result: anyhow::Result<()>) -> Self {
+        let Err(error) = result else { return Self::Done };
+        let is = |wanted: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(wanted);
+        if is(|cause| cause.downcast_ref::<ClosedStdout>().is_some()) {
+            return Self::Done;
+        }
+        let code = if is(|cause| cause.is::<Interrupted>()) {
+            INTERRUPTED
+        } else if is(|cause| cause.is::<ConfigErrors>() || cause.is::<Usage>()) {
+            2
+        } else {
+            1
+        };
+        let text = format!("{error:#}");
+        let message = text.lines().map(|line| format!("error: {line}\n")).collect();
+        Self::Failed { code, message }
+    }
+}
+
+/// Stdout was closed by its reader.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout was closed")]
+pub(super) struct ClosedStdout;
+
+/// Tells a reader that went away from other failures to write to stdout.
+pub(super) fn stdout_error(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => ClosedStdout.into(),
+        _ => anyhow::Error::new(error).context("cannot write to stdout"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigError;
+
+    fn code(error: anyhow::Error) -> u8 {
+        match Outcome::of(Err(error)) {
+            Outcome::Done => 0,
+            Outcome::Failed { code, .. } => code,
+        }
+    }
+
+    #[test]
+    fn each_kind_of_failure_has_its_code() {
+        let config = ConfigErrors::from(ConfigError::Unreadable { path: "x".into(), reason: "y".to_owned() });
+        assert_eq!(Outcome::of(Ok(())), Outcome::Done);
+        assert_eq!(code(anyhow::anyhow!("broken")), 1);
+        assert_eq!(code(anyhow::Error::new(config).context("while starting")), 2);
+        assert_eq!(code(Usage("no".to_owned()).into()), 2);
+        assert_eq!(code(anyhow::Error::new(Interrupted).context("after 3 alerts")), 130);
+        assert_eq!(code(stdout_error(io::ErrorKind::BrokenPipe.into())), 0);
+        assert_eq!(code(stdout_error(io::ErrorKind::StorageFull.into())), 1);
+    }
+
+    #[test]
+    fn a_broken_pipe_elsewhere_is_a_failure() {
+        assert_eq!(code(io::Error::from(io::ErrorKind::BrokenPipe).into()), 1);
+    }
+}

@@ -1,0 +1,147 @@
+//! Rows on stdout: a table for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, presets};
+use serde_json::{Map, Value};
+
+use super::context::Context;
+use super::outcome::stdout_error;
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// columns for people
+    Table,
+    /// one JSON document
+    Json,
+    /// one JSON document a line
+    Ndjson,
+}
+
+/// The `--format` flag, for commands that print data.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputArgs {
+    /// How data is printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// Rows to print.
+#[derive(Clone, Debug)]
+pub struct Table {
+    columns: &'static [&'static str],
+    rows: Vec<Vec<Value>>,
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new(columns: &'static [&'static str]) -> Self {
+        Self { columns, rows: Vec::new() }
+    }
+
+    /// Adds a row: a value for each column.
+    pub fn row<const N: usize>(&mut self, values: [Value; N]) {
+        self.rows.push(values.into());
+    }
+
+    /// Prints the table to stdout. On a terminal long cells are wrapped; elsewhere each row is one line.
+    ///
+    /// # Errors
+    /// Where stdout takes no more.
+    pub fn print(&self, format: Format, context: &Context) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        self.write(format, context.is_terminal(), &mut out).and_then(|()| out.flush()).map_err(stdout_error)
+    }
+
+    fn write(&self, format: Format, terminal: bool, out: &mut impl Write) -> io::Result<()> {
+        match format {
+            Format::Table => writeln!(out, "{}", self.plain(terminal)),
+            Format::Json => {
+                let rows: Vec<Value> = self.rows.iter().map(|row| self.object(row)).collect();
+                serde_json::to_writer_pretty(&mut *out, &rows)?;
+                writeln!(out)
+            }
+            Format::Ndjson => self.rows.iter().try_for_each(|row| writeln!(out, "{}", self.object(row))),
+        }
+    }
+
+    fn object(&self, row: &[Value]) -> Value {
+        let fields = self.columns.iter().map(|column| (*column).to_owned()).zip(row.iter().cloned());
+        Value::Object(Map::from_iter(fields))
+    }
+
+    fn plain(&self, terminal: bool) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(match terminal {
+            true => ContentArrangement::Dynamic,
+            false => ContentArrangement::Disabled,
+        });
+        table.set_header(self.columns.iter().map(|column| column.to_uppercase()));
+        for row in &self.rows {
+            table.add_row(row.iter().map(cell));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        table.trim_fmt()
+    }
+}
+
+/// A value as text. Control characters are written as escapes: they would move the terminal's cursor or break the row.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "-".to_owned(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    };
+    match text.contains(|c: char| c.is_control()) {
+        true => {
+            text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+        }
+        false => text,
+    }
+}
+
+/// Prints text to stdout.
+pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush()).map_err(stdout_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn written(format: Format) -> String {
+        let mut table = Table::new(&["key", "value"]);
+        table.row([json!("a"), json!(9_007_199_254_740_993_u64)]);
+        table.row([json!("long key"), json!(null)]);
+        table.row([json!("c\u{1b}[2J\n"), json!(["x", "y"])]);
+        let mut out = Vec::new();
+        table.write(format, false, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_plain_table_has_one_line_a_row() {
+        assert_eq!(
+            written(Format::Table),
+            "KEY           VALUE\na             9007199254740993\nlong key      -\nc\\u{1b}[2J\\n  x, y\n"
+        );
+    }
+
+    #[test]
+    fn json_is_one_document_and_ndjson_one_a_line() {
+        let json: Value = serde_json::from_str(&written(Format::Json)).unwrap();
+        assert_eq!(json[0]["value"], json!(9_007_199_254_740_993_u64));
+        let lines: Vec<Value> =
+            written(Format::Ndjson).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(json, Value::Array(lines));
+    }
+}

@@ -1,0 +1,32 @@
+//! `fink show`: what runs.
+
+use clap::Args as ClapArgs;
+use serde_json::Value;
+
+use super::context::Context;
+use super::output::{OutputArgs, Table};
+use crate::config::show_instant;
+use crate::runfile::Running;
+
+/// `fink show`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example: fink show --format json")]
+pub struct Args {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let mut table = Table::new(&["service", "name", "pid", "started", "host", "config"]);
+    for Running { run, .. } in Running::all()? {
+        table.row([
+            Value::from(run.service),
+            Value::from(run.name),
+            Value::from(run.pid),
+            Value::from(show_instant(run.started)),
+            Value::from(run.host),
+            run.config.map_or(Value::Null, |config| Value::from(config.display().to_string())),
+        ]);
+    }
+    table.print(args.output.format, context)
+}

@@ -1,0 +1,86 @@
+//! The environment: one variable for each key, and the names that Fink's shell configuration has used since 2019.
+//!
+//! The variable of a key is `FINK_`, then the key in capitals with every other character as `_`: `kafka.bootstrap_servers` is
+//! `FINK_KAFKA_BOOTSTRAP_SERVERS`, `topic` of the stream `full` is `FINK_STREAM_FULL_TOPIC`. An empty variable counts as unset.
+
+use std::collections::BTreeMap;
+
+/// Variables of Fink's shell configuration, and the key that each stands for. `stream.` means the only stream.
+pub(super) const OLD_NAMES: [(&str, &str); 8] = [
+    ("DISTRIBUTION_SERVERS", "kafka.bootstrap_servers"),
+    ("DISTRIBUTION_TOPIC", "stream.topic"),
+    ("DISTRIBUTION_SCHEMA", "stream.schema"),
+    ("DISTRIBUTION_OFFSET", "distribution.start"),
+    ("DISTRIBUTION_OFFSET_FILE", "distribution.offset_file"),
+    ("DISTRIBUTION_RULES_XML", "stream.rules"),
+    ("SCIENCE_DB_NAME", "science_db.table"),
+    ("SCIENCE_DB_CATALOG", "science_db.catalog"),
+];
+
+/// The environment variables of a process. Without `Debug`: some of them are secrets.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, Result<String, NotText>>);
+
+/// A variable whose bytes are not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotText;
+
+impl Environment {
+    /// The variables of this process.
+    pub fn of_this_process() -> Self {
+        let pairs = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.into_string().map_err(|_| NotText)))
+        });
+        Self(pairs.collect())
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub(super) fn get(&self, name: &str) -> Option<Result<&str, NotText>> {
+        match self.0.get(name)? {
+            Ok(text) if text.is_empty() => None,
+            Ok(text) => Some(Ok(text)),
+            Err(error) => Some(Err(*error)),
+        }
+    }
+
+    /// The text of a variable that is set, not empty and UTF-8.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.ok()
+    }
+
+    /// The names of the variables that are set and not empty.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|name| self.get(name).is_some())
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name, Ok(value))).collect())
+    }
+}
+
+/// The variable of a dotted key.
+pub fn variable_of(key: &str) -> String {
+    let letters = key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
+    "FINK_".chars().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_follow_their_keys() {
+        assert_eq!(variable_of("science_db.address"), "FINK_SCIENCE_DB_ADDRESS");
+        assert_eq!(variable_of("stream.my-stream.schema_id"), "FINK_STREAM_MY_STREAM_SCHEMA_ID");
+    }
+
+    #[test]
+    fn an_empty_variable_is_unset() {
+        let environment: Environment = [("A".to_owned(), String::new())].into_iter().collect();
+        assert_eq!(environment.get("A"), None);
+        assert_eq!(environment.names().count(), 0);
+    }
+}

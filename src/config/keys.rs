@@ -1,0 +1,309 @@
+//! Every key with its default and its rules. What is not read here is no key.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::ConfigError;
+use super::file::{ConfigFile, Given};
+use super::librdkafka::{is_secret_option, set_by};
+use super::login::LoginSource;
+use super::origin::Origin;
+use super::reader::{Reader, Scope};
+use super::setting::{Addresses, Count, SaslMechanism, Size};
+use super::settings::*;
+
+/// What was read: the settings without passwords, and where these are to be had.
+pub(super) struct Keys {
+    pub settings: Settings,
+    pub login: LoginSource,
+    pub admin: LoginSource,
+}
+
+/// Reads everything; what is wrong is left in the reader.
+pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Keys {
+    let science_db = science_db(reader);
+    let (kafka, login, admin) = kafka(reader, file);
+    let distribution = distribution(reader);
+    let filters = filters(reader);
+    let slack = SlackSettings { channels: reader.optional("slack.channels") };
+    let streams = streams(reader, file, &distribution);
+    let settings = Settings { science_db, kafka, distribution, streams, filters, slack };
+    Keys { settings, login, admin }
+}
+
+fn science_db(reader: &mut Reader<'_>) -> ScienceDbSettings {
+    let settings = ScienceDbSettings {
+        kind: reader.read("science_db.kind", StoreKind::Thrift2),
+        addresses: reader.read("science_db.address", Addresses(vec!["127.0.0.1:9090".to_owned()])).0,
+        path: reader.read("science_db.path", PathBuf::from("science.db")),
+        catalog: reader.read("science_db.catalog", PathBuf::from("conf/catalog.json")),
+        table: reader.optional("science_db.table"),
+        trigger: reader.optional("science_db.trigger"),
+        object_id: reader.optional("science_db.object_id"),
+        complete_rows: reader.read("science_db.complete_rows", CompleteRows::WhenPartial),
+    };
+    if let Some(table) = &settings.table
+        && !is_table_name(table)
+    {
+        reader.refuse("science_db.table", format!("`{table}` is not a table's name: write `name` or `namespace:name`, of letters, digits, `_`, `-` and `.`"));
+    }
+    settings
+}
+
+/// Whether HBase takes this as the name of a table.
+fn is_table_name(name: &str) -> bool {
+    let part = |part: &str, others: &[u8]| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || others.contains(&b))
+    };
+    let (namespace, table) = name.split_once(':').unwrap_or(("default", name));
+    part(namespace, b"") && part(table, b"-.") && !table.starts_with(['-', '.'])
+}
+
+fn kafka(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> (KafkaSettings, LoginSource, LoginSource) {
+    let servers: Addresses = reader.read("kafka.bootstrap_servers", Addresses(vec!["127.0.0.1:9093".to_owned()]));
+    let security_protocol = reader.read("kafka.security_protocol", SecurityProtocol::SaslPlaintext);
+    let mechanism = reader.read("kafka.sasl_mechanism", SaslMechanism("SCRAM-SHA-512"));
+    let login = LoginSource::read(reader, "kafka", security_protocol);
+    let admin = LoginSource::read(reader, "kafka.admin", security_protocol);
+    let settings = KafkaSettings {
+        bootstrap_servers: servers.0.join(","),
+        security_protocol,
+        sasl_mechanism: mechanism.0.to_owned(),
+        login: None,
+        admin: None,
+        ssl_ca: reader.optional("kafka.ssl_ca"),
+        ssl_certificate: reader.optional("kafka.ssl_certificate"),
+        ssl_key: reader.optional("kafka.ssl_key"),
+        librdkafka: librdkafka(reader, file),
+    };
+    (settings, login, admin)
+}
+
+fn librdkafka(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Vec<(String, String)> {
+    let mut options = Vec::new();
+    for value in file.map_or(&[][..], |file| &file.values) {
+        let Some(option) = value.key.strip_prefix("kafka.librdkafka.") else { continue };
+        let origin = Origin::File(value.place.clone());
+        let text = match &value.given {
+            Given::Text(text) | Given::Float(text) => text.clone(),
+            Given::Integer(integer) => integer.to_string(),
+            Given::Boolean(boolean) => boolean.to_string(),
+            other => {
+                let reason = format!("expected a string, a number, true or false, found {}", other.kind());
+                reader.errors.push(ConfigError::Value { key: value.key.clone(), origin, reason });
+                continue;
+            }
+        };
+        if let Some(by) = set_by(option) {
+            let reason = format!("this raw option is set by {by} already: leave it out");
+            reader.errors.push(ConfigError::Value { key: value.key.clone(), origin, reason });
+            continue;
+        }
+        let shown = if is_secret_option(option) { "***" } else { text.as_str() };
+        reader.note(&value.key, Value::from(shown), origin);
+        options.push((option.to_owned(), text));
+    }
+    options
+}
+
+fn distribution(reader: &mut Reader<'_>) -> DistributionSettings {
+    let settings = DistributionSettings {
+        name: reader.read("distribution.name", "fink".to_owned()),
+        start: reader.read("distribution.start", Start::Latest),
+        poll: reader.read("distribution.poll", Duration::from_millis(500)),
+        settle: reader.read("distribution.settle", Duration::ZERO),
+        overlap: reader.read("distribution.overlap", Duration::from_secs(30)),
+        repair: reader.read("distribution.repair", Duration::from_secs(600)),
+        repair_every: reader.read("distribution.repair_every", Duration::from_secs(60)),
+        status: reader.read("distribution.status", true),
+        offset_file: reader.optional("distribution.offset_file"),
+        memory: reader.read("distribution.memory", Size(256_000_000)).0,
+        rejected_topic: reader.read("distribution.rejected_topic", "fink_rejected".to_owned()),
+    };
+    if let Err(reason) = check_topic(&format!("fink_checkpoint_{}", settings.name)) {
+        reader.refuse("distribution.name", format!("it names the topic of the checkpoint, and {reason}"));
+    }
+    if let Err(reason) = check_topic(&settings.rejected_topic) {
+        reader.refuse("distribution.rejected_topic", reason);
+    }
+    for (key, duration) in [("distribution.poll", settings.poll), ("distribution.repair_every", settings.repair_every)]
+    {
+        if duration < Duration::from_millis(1) {
+            reader.refuse(key, "it must be at least 1ms");
+        }
+    }
+    if settings.settle >= settings.overlap {
+        reader.refuse(
+            "distribution.overlap",
+            "it must be longer than distribution.settle, else the live lane sees nothing",
+        );
+    }
+    if settings.repair < settings.overlap {
+        reader.refuse(
+            "distribution.repair",
+            "it must not be shorter than distribution.overlap, the stretch that each look reads again",
+        );
+    }
+    if settings.memory < 16_000_000 {
+        reader.refuse("distribution.memory", "it must be at least 16MB: an alert can take several hundred kilobytes");
+    }
+    settings
+}
+
+fn filters(reader: &mut Reader<'_>) -> FilterSettings {
+    let settings = FilterSettings {
+        python: reader.read("filters.python", "python3".to_owned()),
+        path: reader.read("filters.path", Vec::<PathBuf>::new()),
+        workers: reader.read("filters.workers", Count::<1, 1024>(2)).0 as usize,
+        batch: reader.read("filters.batch", Count::<1, 1_000_000>(1000)).0 as usize,
+        timeout: reader.read("filters.timeout", Duration::from_secs(30)),
+        on_error: reader.read("filters.on_error", OnError::Reject),
+    };
+    if settings.timeout < Duration::from_millis(1) {
+        reader.refuse("filters.timeout", "it must be at least 1ms");
+    }
+    settings
+}
+
+fn streams(
+    reader: &mut Reader<'_>,
+    file: Option<&ConfigFile>,
+    distribution: &DistributionSettings,
+) -> Vec<StreamSettings> {
+    let tables = file.map_or(&[][..], |file| &file.streams);
+    let mut streams: Vec<StreamSettings> = Vec::new();
+    if tables.is_empty() {
+        reader.enter(Scope::Stream { name: "full".to_owned(), index: None, only: true });
+        streams.push(stream(reader, "full".to_owned(), Some("fink_outstream".to_owned())));
+    }
+    for (index, table) in tables.iter().enumerate() {
+        let missing = |key: &str, reason: &str| ConfigError::Missing {
+            key: key.to_owned(),
+            place: Some(table.place.clone()),
+            reason: reason.to_owned(),
+        };
+        let name = match table.values.iter().find(|value| value.key == "name") {
+            Some(value) => match &value.given {
+                Given::Text(name) if is_stream_name(name) => name.clone(),
+                _ => {
+                    let reason = "a stream's name is a string of letters, digits, `_` and `-`".to_owned();
+                    let origin = Origin::File(value.place.clone());
+                    reader.errors.push(ConfigError::Value { key: "stream.name".to_owned(), origin, reason });
+                    continue;
+                }
+            },
+            None => {
+                reader.errors.push(missing("stream.name", "each [[stream]] has a name of its own"));
+                continue;
+            }
+        };
+        let same_variable =
+            |other: &&StreamSettings| other.name.replace('-', "_").eq_ignore_ascii_case(&name.replace('-', "_"));
+        if let Some(other) = streams.iter().find(same_variable) {
+            let reason =
+                format!("its name must differ from that of the stream `{}` by more than case, `-` and `_`", other.name);
+            let origin = Origin::File(table.place.clone());
+            reader.errors.push(ConfigError::Value { key: format!("stream.{name}"), origin, reason });
+        }
+        reader.enter(Scope::Stream { name: name.clone(), index: Some(index), only: tables.len() == 1 });
+        let stream = stream(reader, name, None);
+        if stream.topic.is_empty()
+            && !reader
+                .errors
+                .iter()
+                .any(|error| matches!(error, ConfigError::Value { key, .. } if *key == reader.full("topic")))
+        {
+            reader.errors.push(missing(&reader.full("topic"), "a stream is sent to a topic"));
+        }
+        check_topics_differ(reader, &stream, &streams, distribution);
+        streams.push(stream);
+    }
+    if tables.len() > 1 {
+        reader.refuse_old_stream_variables();
+    }
+    streams
+}
+
+fn is_stream_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+}
+
+/// Reads the keys of the stream that was entered; an empty topic where there is none.
+fn stream(reader: &mut Reader<'_>, name: String, topic: Option<String>) -> StreamSettings {
+    let topic = match topic {
+        Some(topic) => reader.read("topic", topic),
+        None => reader.optional("topic").unwrap_or_default(),
+    };
+    let settings = StreamSettings {
+        name,
+        topic,
+        partitions: reader.read("partitions", Count::<1, 100_000>(4)).0 as i32,
+        rules: reader.optional("rules"),
+        filters: reader.read("filters", Vec::<String>::new()),
+        schema: reader.optional("schema"),
+        encoding: reader.read("encoding", Encoding::Datum),
+        key: reader.read("key", MessageKey::Schema),
+        schema_id: reader.optional::<Count<0, { u32::MAX }>>("schema_id").map(|id| id.0),
+    };
+    if !settings.topic.is_empty()
+        && let Err(reason) = check_topic(&settings.topic)
+    {
+        reader.refuse("topic", reason);
+    }
+    for filter in &settings.filters {
+        let parts = filter
+            .split_once(':')
+            .map(|(module, function)| module.split('.').all(is_identifier) && is_identifier(function));
+        if parts != Some(true) {
+            reader.refuse("filters", format!("`{filter}` is not a filter: write `package.module:function`"));
+        }
+    }
+    match (settings.encoding, settings.schema_id) {
+        (Encoding::Confluent, None) => {
+            reader.refuse("encoding", "`confluent` needs `schema_id`, the schema's number in the registry")
+        }
+        (Encoding::Confluent, Some(_)) | (_, None) => {}
+        (_, Some(_)) => reader.refuse("schema_id", "it has a meaning only with encoding = \"confluent\""),
+    }
+    settings
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_numeric())
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Two streams on one topic would show each alert twice to its readers.
+fn check_topics_differ(
+    reader: &mut Reader<'_>,
+    stream: &StreamSettings,
+    others: &[StreamSettings],
+    distribution: &DistributionSettings,
+) {
+    if stream.topic.is_empty() {
+        return;
+    }
+    if let Some(other) = others.iter().find(|other| other.topic == stream.topic) {
+        reader.refuse("topic", format!("the stream `{}` is sent to `{}` already", other.name, stream.topic));
+    }
+    if stream.topic == distribution.rejected_topic {
+        reader.refuse("topic", "it is distribution.rejected_topic, where alerts go that cannot be sent");
+    }
+    if stream.topic == format!("fink_checkpoint_{}", distribution.name) {
+        reader.refuse("topic", "it is the topic of the checkpoint");
+    }
+}
+
+/// Kafka's rule for the names of topics.
+fn check_topic(topic: &str) -> Result<(), String> {
+    let legal = topic.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    match legal && (1..=249).contains(&topic.len()) && topic != "." && topic != ".." {
+        true => Ok(()),
+        false => {
+            Err(format!("`{topic}` is not a topic's name: Kafka takes up to 249 letters, digits, `.`, `_` and `-`"))
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Logins: the user is a setting like others, the password is fetched only by the commands that need it.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::environment::variable_of;
+use super::error::ConfigError;
+use super::origin::Origin;
+use super::password::read_password_file;
+use super::reader::Reader;
+use super::settings::{Login, Secret, SecurityProtocol};
+
+/// The logins that a command needs. The passwords of others are not read, so that nobody needs more rights than his work does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logins {
+    /// none
+    None,
+    /// `[kafka]`: who produces and consumes
+    User,
+    /// `[kafka.admin]`
+    Admin,
+}
+
+/// Where a login is to be had.
+#[derive(Clone)]
+pub(super) struct LoginSource {
+    section: &'static str,
+    /// whether the security protocol asks for a login
+    needed: bool,
+    username: Option<String>,
+    password: Option<PasswordSource>,
+}
+
+#[derive(Clone)]
+enum PasswordSource {
+    Variable(String, Result<Secret, String>),
+    File(PathBuf, Origin),
+}
+
+impl LoginSource {
+    /// Reads the login of `section`.
+    pub fn read(reader: &mut Reader<'_>, section: &'static str, protocol: SecurityProtocol) -> Self {
+        let username = reader.optional(&format!("{section}.username"));
+        let key = format!("{section}.password");
+        let file = reader.optional_with_origin::<PathBuf>(&format!("{section}.password_file"));
+        let variable = variable_of(&key);
+        let password = match (reader.secret(&variable), file) {
+            (Some(secret), _) => {
+                reader.note(&key, Value::from("***"), Origin::Variable(variable.clone()));
+                Some(PasswordSource::Variable(variable, secret))
+            }
+            (None, Some((path, origin))) => {
+                reader.note(&key, Value::from("***"), origin.clone());
+                Some(PasswordSource::File(path, origin))
+            }
+            (None, None) => {
+                reader.note(&key, Value::Null, Origin::Default);
+                None
+            }
+        };
+        let needed = matches!(protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl);
+        Self { section, needed, username, password }
+    }
+
+    /// Whether a user is named.
+    pub fn has_user(&self) -> bool {
+        self.username.is_some()
+    }
+
+    /// Fetches the password; `None` where the security protocol asks for no login.
+    pub fn fetch(&self) -> Result<Option<Login>, ConfigError> {
+        if !self.needed {
+            return Ok(None);
+        }
+        let missing = |key: &str, reason: String| ConfigError::Missing {
+            key: format!("{}.{key}", self.section),
+            place: None,
+            reason,
+        };
+        let username = self.username.clone().ok_or_else(|| {
+            missing("username", "kafka.security_protocol asks for a login; where the cluster takes anybody, set it to \"plaintext\" or \"ssl\"".to_owned())
+        })?;
+        let password_key = format!("{}.password", self.section);
+        let value_error = |key: String, origin: Origin, reason: String| ConfigError::Value { key, origin, reason };
+        let password = match &self.password {
+            Some(PasswordSource::Variable(variable, secret)) => secret
+                .clone()
+                .map_err(|reason| value_error(password_key, Origin::Variable(variable.clone()), reason))?,
+            Some(PasswordSource::File(path, origin)) => read_password_file(path)
+                .map_err(|reason| value_error(format!("{}.password_file", self.section), origin.clone(), reason))?,
+            None => {
+                let variable = variable_of(&password_key);
+                return Err(missing(
+                    "password_file",
+                    format!("`{username}` has no password: name its file, or set the variable {variable}"),
+                ));
+            }
+        };
+        Ok(Some(Login { username, password }))
+    }
+}
