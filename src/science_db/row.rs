@@ -242,6 +242,11 @@ impl Rows {
         self.len().checked_sub(1).map(|index| self.row(index))
     }
 
+    /// `len` bytes of the buffer from `start`.
+    pub fn slice(&self, start: usize, len: usize) -> &[u8] {
+        &self.buffer.filled()[start..start + len]
+    }
+
     /// All rows, in the order read.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
         (0..self.len()).map(|index| self.row(index))
