@@ -354,6 +354,16 @@ pub fn unknown_family_is_refused(store: &Store) {
     }
 }
 
+pub fn rows_without_key_or_cells_are_refused(store: &Store) {
+    let db = &mut *store.open();
+    let (key, cells): (_, [(&str, &str, &[u8]); 1]) = (key(store, b"row"), [("i", "a", b"x")]);
+    for bad in [put(b"", Some(1), &cells), put(&key, Some(1), &[]), put(&key, Some(-1), &cells)] {
+        let error = db.put(&[put(&key, Some(1), &cells), bad]).expect_err("a refusal");
+        assert!(matches!(&error, ScienceDbError::Refused { .. }), "{error}");
+    }
+    assert!(get(db, &[&key]).is_empty());
+}
+
 pub fn table_is_created_once(store: &Store) {
     let table = store.new_table();
     let new = NewTable { families: families(), splits: Vec::new() };

@@ -126,6 +126,8 @@ impl Thrift2 {
     }
 
     fn put_rows(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
+        let address = self.gateways.address();
+        super::check_puts(puts).map_err(|reason| ScienceDbError::Refused { address, reason })?;
         for puts in super::put_batches(puts, PUT_BYTES) {
             let timed = puts.iter().all(|put| put.timestamp.is_some());
             let repeat = if timed { Repeat::Harmless } else { Repeat::Harmful };
