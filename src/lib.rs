@@ -5,11 +5,16 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod alert;
+pub mod avro;
 pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod distribution;
+pub mod ingest;
+pub mod kafka;
 pub mod ledger;
+pub mod rules;
 pub mod runfile;
 pub mod science_db;
 pub mod signals;

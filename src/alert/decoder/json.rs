@@ -1,0 +1,162 @@
+//! A datum as JSON text, straight from its bytes.
+
+use std::io::Write;
+
+use crate::avro::{Kind, Malformed, NodeId, Reader, Schema};
+
+/// How bytes are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BytesAs {
+    /// whole, in base64
+    #[default]
+    Base64,
+    /// how many, as text: `"<24510 bytes>"`
+    Length,
+}
+
+const DEEPEST: usize = 200;
+
+/// Appends one value of the node.
+pub(super) fn write(
+    schema: &Schema,
+    id: NodeId,
+    bytes: BytesAs,
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Malformed> {
+    Writer { schema, bytes }.value(id, reader, out, 0)
+}
+
+struct Writer<'a> {
+    schema: &'a Schema,
+    bytes: BytesAs,
+}
+
+impl Writer<'_> {
+    fn value(&self, id: NodeId, reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
+        if depth > DEEPEST {
+            return reader.fault("values nested too deep");
+        }
+        match self.schema.kind(id) {
+            Kind::Null => out.extend_from_slice(b"null"),
+            Kind::Boolean => out.extend_from_slice(if reader.boolean()? { b"true" } else { b"false" }),
+            Kind::Int => put(out, format_args!("{}", reader.int()?)),
+            Kind::Long => put(out, format_args!("{}", reader.long()?)),
+            Kind::Float => {
+                let value = f32::from_le_bytes(reader.array()?);
+                float(f64::from(value), format_args!("{value:?}"), out);
+            }
+            Kind::Double => {
+                let value = f64::from_le_bytes(reader.array()?);
+                float(value, format_args!("{value:?}"), out);
+            }
+            Kind::Bytes => self.bytes(reader.bytes()?, out),
+            Kind::Fixed { size, .. } => self.bytes(reader.take(*size)?, out),
+            Kind::String => string(reader.text()?, out),
+            Kind::Enum { symbols, .. } => {
+                let at = reader.index(symbols.len(), "an enum index without a symbol")?;
+                string(symbols.get(at).map_or("", String::as_str), out);
+            }
+            Kind::Union(branches) => {
+                let at = reader.index(branches.len(), "a union index without a branch")?;
+                if let Some(branch) = branches.get(at) {
+                    self.value(*branch, reader, out, depth + 1)?;
+                }
+            }
+            Kind::Record { fields, .. } => {
+                out.push(b'{');
+                for (at, field) in fields.iter().enumerate() {
+                    out.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+                    out.extend_from_slice(field.name.as_bytes());
+                    out.extend_from_slice(b"\":");
+                    self.value(field.node, reader, out, depth + 1)?;
+                }
+                out.push(b'}');
+            }
+            Kind::Array(item) => {
+                out.push(b'[');
+                self.items(self.schema.takes_no_byte(*item), reader, out, |reader, out| {
+                    self.value(*item, reader, out, depth + 1)
+                })?;
+                out.push(b']');
+            }
+            Kind::Map(value) => {
+                out.push(b'{');
+                self.items(false, reader, out, |reader, out| {
+                    string(reader.text()?, out);
+                    out.push(b':');
+                    self.value(*value, reader, out, depth + 1)
+                })?;
+                out.push(b'}');
+            }
+        }
+        Ok(())
+    }
+
+    fn items(
+        &self,
+        empty: bool,
+        reader: &mut Reader<'_>,
+        out: &mut Vec<u8>,
+        mut item: impl FnMut(&mut Reader<'_>, &mut Vec<u8>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        let mut first = true;
+        loop {
+            match reader.block(empty)? {
+                0 => return Ok(()),
+                count => {
+                    for _ in 0..count {
+                        if !std::mem::take(&mut first) {
+                            out.push(b',');
+                        }
+                        item(reader, out)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn bytes(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self.bytes {
+            BytesAs::Length => put(out, format_args!("\"<{} bytes>\"", bytes.len())),
+            BytesAs::Base64 => {
+                out.push(b'"');
+                base64(bytes, out);
+                out.push(b'"');
+            }
+        }
+    }
+}
+
+/// What is formatted goes to memory, which does not fail.
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let written = out.write_fmt(text);
+    debug_assert!(written.is_ok(), "writing to memory does not fail");
+}
+
+fn float(value: f64, text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
+    match value {
+        _ if value.is_nan() => out.extend_from_slice(b"\"NaN\""),
+        f64::INFINITY => out.extend_from_slice(b"\"Infinity\""),
+        f64::NEG_INFINITY => out.extend_from_slice(b"\"-Infinity\""),
+        _ => put(out, text),
+    }
+}
+
+fn string(text: &str, out: &mut Vec<u8>) {
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok(), "writing to memory does not fail");
+}
+
+/// RFC 4648, section 4, with padding.
+fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    out.reserve(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let letter = (bits >> (18 - 6 * place)) as usize & 63;
+            out.push(if place <= group.len() { LETTERS[letter] } else { b'=' });
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A few fields of a datum, the rest passed over.
+
+use std::sync::Arc;
+
+use super::json::{self, BytesAs};
+use crate::avro::{Kind, Malformed, NodeId, Reader, Schema, Skipper};
+
+/// A field's value, borrowed from the datum where it can be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Scalar<'a> {
+    /// null, or a field of a record that is null
+    #[default]
+    Null,
+    /// boolean
+    Boolean(bool),
+    /// int or long
+    Integer(i64),
+    /// float
+    Float(f32),
+    /// double
+    Double(f64),
+    /// string, or an enum's symbol
+    Text(&'a str),
+    /// bytes or fixed
+    Bytes(&'a [u8]),
+    /// anything else, as JSON with bytes as their lengths
+    Json(String),
+}
+
+/// Why fields cannot be picked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the alerts have no field `{field}`{}", near(.nearest))]
+pub struct ProjectionError {
+    /// as asked for
+    pub field: String,
+    /// fields that do exist, best first
+    pub nearest: Vec<String>,
+}
+
+fn near(nearest: &[String]) -> String {
+    match nearest.is_empty() {
+        true => String::new(),
+        false => format!(" (nearest: `{}`)", nearest.join("`, `")),
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Skip(NodeId),
+    /// a value; `inside` reads fields of it that are asked for too
+    Take {
+        node: NodeId,
+        slots: Vec<usize>,
+        inside: Option<Box<Step>>,
+    },
+    Record {
+        steps: Vec<Step>,
+    },
+    /// a union whose branch `value` is a record
+    Nullable {
+        union: NodeId,
+        branches: usize,
+        value: usize,
+        steps: Vec<Step>,
+    },
+}
+
+/// Some fields of a schema, found once.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    schema: Arc<Schema>,
+    skipper: Arc<Skipper>,
+    steps: Vec<Step>,
+    width: usize,
+}
+
+impl Projection {
+    pub(super) fn new(schema: Arc<Schema>, skipper: Arc<Skipper>, fields: &[&str]) -> Result<Self, ProjectionError> {
+        let wanted: Vec<(Vec<&str>, usize)> =
+            fields.iter().enumerate().map(|(slot, field)| (field.split('.').collect(), slot)).collect();
+        let mut found = Vec::new();
+        let mut steps = record(&schema, schema.root(), &wanted, &mut found);
+        while matches!(steps.last(), Some(Step::Skip(_))) {
+            steps.pop();
+        }
+        if let Some((_, missing)) = fields.iter().enumerate().find(|(slot, _)| !found.contains(slot)) {
+            return Err(ProjectionError { field: (*missing).to_owned(), nearest: nearest(&schema, missing) });
+        }
+        Ok(Self { schema, skipper, steps, width: fields.len() })
+    }
+
+    /// The fields' values, in the order in which they were asked for. What follows the last of them is not looked at.
+    ///
+    /// # Errors
+    /// The datum is damaged.
+    pub fn read<'a>(&'a self, datum: &'a [u8]) -> Result<Vec<Scalar<'a>>, Malformed> {
+        let mut values = vec![Scalar::Null; self.width];
+        self.steps(&self.steps, &mut Reader::new(datum), &mut values)?;
+        Ok(values)
+    }
+
+    fn steps<'a>(
+        &'a self,
+        steps: &[Step],
+        reader: &mut Reader<'a>,
+        values: &mut [Scalar<'a>],
+    ) -> Result<(), Malformed> {
+        for step in steps {
+            match step {
+                Step::Skip(node) => self.skipper.skip(*node, reader)?,
+                Step::Record { steps } => self.steps(steps, reader, values)?,
+                Step::Nullable { union, branches, value, steps } => {
+                    let mut ahead = *reader;
+                    match ahead.index(*branches, "a union index without a branch")? == *value {
+                        true => {
+                            *reader = ahead;
+                            self.steps(steps, reader, values)?;
+                        }
+                        false => self.skipper.skip(*union, reader)?,
+                    }
+                }
+                Step::Take { node, slots, inside } => {
+                    let mut again = *reader;
+                    let value = self.scalar(*node, reader)?;
+                    if let Some(inside) = inside {
+                        self.steps(std::slice::from_ref(inside), &mut again, values)?;
+                    }
+                    for slot in slots {
+                        if let Some(place) = values.get_mut(*slot) {
+                            place.clone_from(&value);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn scalar<'a>(&'a self, id: NodeId, reader: &mut Reader<'a>) -> Result<Scalar<'a>, Malformed> {
+        Ok(match self.schema.kind(id) {
+            Kind::Null => Scalar::Null,
+            Kind::Boolean => Scalar::Boolean(reader.boolean()?),
+            Kind::Int => Scalar::Integer(reader.int()?.into()),
+            Kind::Long => Scalar::Integer(reader.long()?),
+            Kind::Float => Scalar::Float(f32::from_le_bytes(reader.array()?)),
+            Kind::Double => Scalar::Double(f64::from_le_bytes(reader.array()?)),
+            Kind::String => Scalar::Text(reader.text()?),
+            Kind::Bytes => Scalar::Bytes(reader.bytes()?),
+            Kind::Fixed { size, .. } => Scalar::Bytes(reader.take(*size)?),
+            Kind::Enum { symbols, .. } => {
+                let at = reader.index(symbols.len(), "an enum index without a symbol")?;
+                symbols.get(at).map_or(Scalar::Null, |symbol| Scalar::Text(symbol))
+            }
+            Kind::Union(branches) => {
+                let at = reader.index(branches.len(), "a union index without a branch")?;
+                match branches.get(at) {
+                    Some(branch) => self.scalar(*branch, reader)?,
+                    None => Scalar::Null,
+                }
+            }
+            Kind::Array(_) | Kind::Map(_) | Kind::Record { .. } => {
+                let mut text = Vec::new();
+                json::write(&self.schema, id, BytesAs::Length, reader, &mut text)?;
+                Scalar::Json(String::from_utf8_lossy(&text).into_owned())
+            }
+        })
+    }
+}
+
+fn record(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mut Vec<usize>) -> Vec<Step> {
+    let Kind::Record { fields, .. } = schema.kind(id) else { return vec![Step::Skip(id)] };
+    let step = |field: &crate::avro::Field, found: &mut Vec<usize>| {
+        let here: Vec<(Vec<&str>, usize)> = wanted
+            .iter()
+            .filter(|(path, _)| path.first() == Some(&field.name.as_str()))
+            .map(|(path, slot)| (path.get(1..).unwrap_or_default().to_vec(), *slot))
+            .collect();
+        let slots: Vec<usize> = here.iter().filter(|(path, _)| path.is_empty()).map(|(_, slot)| *slot).collect();
+        if here.is_empty() {
+            return Step::Skip(field.node);
+        }
+        found.extend(&slots);
+        let deeper: Vec<_> = here.into_iter().filter(|(path, _)| !path.is_empty()).collect();
+        let inside = (!deeper.is_empty()).then(|| fields_of(schema, field.node, &deeper, found));
+        match (slots.is_empty(), inside) {
+            (true, inside) => inside.unwrap_or(Step::Skip(field.node)),
+            (false, inside) => Step::Take { node: field.node, slots, inside: inside.map(Box::new) },
+        }
+    };
+    fields.iter().map(|field| step(field, found)).collect()
+}
+
+/// The way to some fields of a value that is a record, perhaps null.
+fn fields_of(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mut Vec<usize>) -> Step {
+    match (schema.kind(id), schema.choice(id)) {
+        (Kind::Record { .. }, _) => Step::Record { steps: record(schema, id, wanted, found) },
+        (Kind::Union(branches), Some(choice)) => Step::Nullable {
+            union: id,
+            branches: branches.len(),
+            value: choice.value,
+            steps: record(schema, choice.node, wanted, found),
+        },
+        _ => Step::Skip(id),
+    }
+}
+
+/// The dotted paths nearest to one that does not exist.
+fn nearest(schema: &Schema, wanted: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    collect(schema, schema.root(), "", &mut Vec::new(), &mut paths);
+    let last = wanted.rsplit('.').next().unwrap_or(wanted).to_lowercase();
+    let score = |path: &String| {
+        let same = path.rsplit('.').next().is_some_and(|end| end.to_lowercase() == last);
+        strsim::jaro_winkler(&path.to_lowercase(), &wanted.to_lowercase()) + if same { 1.0 } else { 0.0 }
+    };
+    let mut scored: Vec<(f64, String)> = paths.into_iter().map(|path| (score(&path), path)).collect();
+    scored.retain(|(score, _)| *score > 0.7);
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().take(3).map(|(_, path)| path).collect()
+}
+
+fn collect(schema: &Schema, id: NodeId, path: &str, open: &mut Vec<NodeId>, paths: &mut Vec<String>) {
+    let id = schema.choice(id).map_or(id, |choice| choice.node);
+    let Kind::Record { fields, .. } = schema.kind(id) else { return };
+    if open.contains(&id) {
+        return;
+    }
+    open.push(id);
+    for field in fields {
+        let path = if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
+        collect(schema, field.node, &path, open, paths);
+        paths.push(path);
+    }
+    open.pop();
+}

@@ -1,0 +1,82 @@
+//! The row key of a new row, from its cells.
+
+use crate::catalog::{Catalog, ColumnType};
+
+/// The columns that a key is made of. One is taken as it is; several are written as text and joined by `_`.
+#[derive(Clone, Debug)]
+pub(super) struct RowKey {
+    parts: Vec<(usize, String, ColumnType)>,
+}
+
+impl RowKey {
+    pub fn new(catalog: &Catalog) -> Result<Self, String> {
+        if catalog.row_key.is_empty() {
+            return Err("name at least one column".into());
+        }
+        let mut parts = Vec::with_capacity(catalog.row_key.len());
+        for name in &catalog.row_key {
+            let Some(index) = catalog.index_of(name) else { return Err(catalog.unknown(name)) };
+            let kind = catalog.columns[index].kind.clone();
+            let text = !matches!(kind, ColumnType::Boolean | ColumnType::Binary | ColumnType::Avro(_));
+            if !text && catalog.row_key.len() > 1 {
+                return Err(format!("`{name}` is {}, which cannot be a part of a key of several columns", kind.word()));
+            }
+            parts.push((index, name.clone(), kind));
+        }
+        Ok(Self { parts })
+    }
+
+    /// The column that is kept in the key alone.
+    pub fn only(&self) -> Option<usize> {
+        match self.parts.as_slice() {
+            [(column, ..)] => Some(*column),
+            _ => None,
+        }
+    }
+
+    /// Appends the key of a row whose cells `cell` finds by column.
+    pub fn write<'a>(&self, cell: impl Fn(usize) -> Option<&'a [u8]>, out: &mut Vec<u8>) -> Result<(), String> {
+        if let [(column, name, _)] = self.parts.as_slice() {
+            return match cell(*column) {
+                Some(value) if !value.is_empty() => {
+                    out.extend_from_slice(value);
+                    Ok(())
+                }
+                _ => Err(format!("the row key column `{name}` is null or empty")),
+            };
+        }
+        let mut any = false;
+        for (at, (column, _, kind)) in self.parts.iter().enumerate() {
+            if at > 0 {
+                out.push(b'_');
+            }
+            if let Some(value) = cell(*column) {
+                any = true;
+                put_text(kind, value, out);
+            }
+        }
+        match any {
+            true => Ok(()),
+            false => Err("all columns of the row key are null".into()),
+        }
+    }
+}
+
+/// A scalar cell as the text that it is in a key.
+fn put_text(kind: &ColumnType, value: &[u8], out: &mut Vec<u8>) {
+    use std::io::Write;
+    let written = match (kind, value) {
+        (ColumnType::Byte, &[byte]) => write!(out, "{}", byte as i8),
+        (ColumnType::Short, &[a, b]) => write!(out, "{}", i16::from_be_bytes([a, b])),
+        (ColumnType::Int, &[a, b, c, d]) => write!(out, "{}", i32::from_be_bytes([a, b, c, d])),
+        (ColumnType::Float, &[a, b, c, d]) => write!(out, "{}", f32::from_be_bytes([a, b, c, d])),
+        (ColumnType::Long, &[a, b, c, d, e, f, g, h]) => {
+            write!(out, "{}", i64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        }
+        (ColumnType::Double, &[a, b, c, d, e, f, g, h]) => {
+            write!(out, "{}", f64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        }
+        _ => out.write_all(value),
+    };
+    debug_assert!(written.is_ok(), "writing to memory does not fail");
+}

@@ -1,0 +1,273 @@
+//! The way through a datum that turns it into cells, made once from the schema.
+
+use std::sync::Arc;
+
+use super::{History, LayoutError, LayoutOptions, STATUS, status_column};
+use crate::avro::{Choice, Kind, NodeId, Schema};
+use crate::catalog::{Column, ColumnType, Place, RecordShape};
+
+/// Whether a value stands in a union with null.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nullable {
+    /// number of branches: 1 or 2
+    pub branches: usize,
+    /// the one that holds the value
+    pub value: usize,
+}
+
+impl From<Choice> for Nullable {
+    fn from(choice: Choice) -> Self {
+        Self { branches: if choice.null.is_some() { 2 } else { 1 }, value: choice.value }
+    }
+}
+
+/// How a scalar's bytes become a cell's.
+#[derive(Clone, Debug)]
+pub(super) enum Scalar {
+    Boolean,
+    Int,
+    Long,
+    Float,
+    Double,
+    Bytes,
+    Text,
+    Fixed(usize),
+    Enum(Vec<String>),
+}
+
+/// What is done with a null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnNull {
+    NoCell,
+    Fill,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// a value that has no column
+    Nothing(NodeId),
+    Scalar {
+        column: usize,
+        union: Option<Nullable>,
+        scalar: Scalar,
+        on_null: OnNull,
+    },
+    /// a datum of `node`; `union` is around it
+    Avro {
+        column: usize,
+        union: Option<Nullable>,
+        node: NodeId,
+    },
+    /// a datum of a union of several types; its branch `null` has no cell
+    AvroUnion {
+        column: usize,
+        null: Option<usize>,
+        node: NodeId,
+        branches: usize,
+    },
+    Record {
+        union: Option<Nullable>,
+        steps: Vec<Step>,
+        marker: Option<usize>,
+    },
+    /// one column of text
+    Text {
+        column: usize,
+        union: Option<Nullable>,
+        node: NodeId,
+    },
+    /// an array of records, one column of text for each field
+    List {
+        union: Option<Nullable>,
+        item: Option<Nullable>,
+        fields: Vec<(usize, NodeId)>,
+    },
+}
+
+impl Step {
+    /// Whether it writes a cell whatever the datum, so that a record around it needs no marker.
+    fn always(&self) -> bool {
+        match self {
+            Self::Nothing(_) => false,
+            Self::Scalar { union, on_null, .. } => *on_null == OnNull::Fill || union.is_none_or(|u| u.branches == 1),
+            Self::Avro { union, .. } | Self::Text { union, .. } => union.is_none_or(|u| u.branches == 1),
+            Self::AvroUnion { null, .. } => null.is_none(),
+            Self::Record { union, steps, marker } => {
+                union.is_none_or(|u| u.branches == 1) && (marker.is_some() || steps.iter().any(Self::always))
+            }
+            Self::List { union, fields, .. } => union.is_none_or(|u| u.branches == 1) && !fields.is_empty(),
+        }
+    }
+}
+
+/// Gives the steps' columns other numbers.
+pub(super) fn renumber(steps: &mut [Step], place: &impl Fn(usize) -> usize) {
+    for step in steps {
+        match step {
+            Step::Nothing(_) => {}
+            Step::Scalar { column, .. }
+            | Step::Avro { column, .. }
+            | Step::AvroUnion { column, .. }
+            | Step::Text { column, .. } => *column = place(*column),
+            Step::List { fields, .. } => fields.iter_mut().for_each(|(column, _)| *column = place(*column)),
+            Step::Record { steps, marker, .. } => {
+                *marker = marker.map(place);
+                renumber(steps, place);
+            }
+        }
+    }
+}
+
+pub(super) struct Builder<'a> {
+    schema: &'a Schema,
+    options: &'a LayoutOptions<'a>,
+    columns: Vec<Column>,
+    records: Vec<RecordShape>,
+    path: Vec<String>,
+    open: Vec<NodeId>,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(schema: &'a Schema, options: &'a LayoutOptions<'a>) -> Self {
+        Self { schema, options, columns: Vec::new(), records: Vec::new(), path: Vec::new(), open: Vec::new() }
+    }
+
+    /// The steps for the whole alert.
+    pub fn root(&mut self) -> Result<Vec<Step>, LayoutError> {
+        let steps = match self.schema.kind(self.schema.root()) {
+            Kind::Record { .. } => self.record(self.schema.root())?,
+            _ => return Err(LayoutError::NoRecord),
+        };
+        if self.options.status {
+            self.no_clash(STATUS, STATUS)?;
+            self.columns.push(status_column(self.options.family));
+        }
+        Ok(steps)
+    }
+
+    /// The columns and records found.
+    pub fn finish(self) -> (Vec<Column>, Vec<RecordShape>) {
+        (self.columns, self.records)
+    }
+
+    fn record(&mut self, id: NodeId) -> Result<Vec<Step>, LayoutError> {
+        let schema = self.schema;
+        let Kind::Record { fields, .. } = schema.kind(id) else { return Ok(Vec::new()) };
+        self.open.push(id);
+        let mut steps = Vec::with_capacity(fields.len());
+        for field in fields {
+            self.path.push(field.name.clone());
+            steps.push(self.value(field.node)?);
+            self.path.pop();
+        }
+        self.open.pop();
+        Ok(steps)
+    }
+
+    fn value(&mut self, id: NodeId) -> Result<Step, LayoutError> {
+        let schema = self.schema;
+        if let Kind::Union(branches) = schema.kind(id) {
+            return match schema.choice(id) {
+                Some(choice) => self.one_type(choice.node, Some(choice.into())),
+                None if branches.len() == 1 => Ok(Step::Nothing(id)),
+                None => {
+                    let column = self.avro_column(id)?;
+                    Ok(Step::AvroUnion { column, null: schema.null_branch(id), node: id, branches: branches.len() })
+                }
+            };
+        }
+        self.one_type(id, None)
+    }
+
+    fn one_type(&mut self, id: NodeId, union: Option<Nullable>) -> Result<Step, LayoutError> {
+        let schema = self.schema;
+        let text = self.options.history == History::Text;
+        let (kind, scalar) = match schema.kind(id) {
+            Kind::Null => return Ok(Step::Nothing(id)),
+            Kind::Boolean => (ColumnType::Boolean, Scalar::Boolean),
+            Kind::Int => (ColumnType::Int, Scalar::Int),
+            Kind::Long => (ColumnType::Long, Scalar::Long),
+            Kind::Float => (ColumnType::Float, Scalar::Float),
+            Kind::Double => (ColumnType::Double, Scalar::Double),
+            Kind::Bytes => (ColumnType::Binary, Scalar::Bytes),
+            Kind::String => (ColumnType::String, Scalar::Text),
+            Kind::Fixed { size, .. } => (ColumnType::Binary, Scalar::Fixed(*size)),
+            Kind::Enum { symbols, .. } => (ColumnType::String, Scalar::Enum(symbols.clone())),
+            Kind::Record { .. } if self.open.contains(&id) => {
+                return Ok(Step::Avro { column: self.avro_column(id)?, union, node: id });
+            }
+            Kind::Record { .. } => return self.nested(id, union),
+            Kind::Array(item) if text => {
+                if let Some(list) = self.list(*item, union)? {
+                    return Ok(list);
+                }
+                return Ok(Step::Text { column: self.column(ColumnType::String)?, union, node: id });
+            }
+            Kind::Map(_) if text => {
+                return Ok(Step::Text { column: self.column(ColumnType::String)?, union, node: id });
+            }
+            Kind::Array(_) | Kind::Map(_) => {
+                return Ok(Step::Avro { column: self.avro_column(id)?, union, node: id });
+            }
+            Kind::Union(_) => return Ok(Step::Nothing(id)),
+        };
+        let node = schema.node(id);
+        let column = self.column(kind)?;
+        if !node.extra.is_empty() || node.kind.name().is_some() {
+            self.columns[column].exact = Some(Arc::new(schema.sub(id)));
+        }
+        let fillable = !matches!(scalar, Scalar::Fixed(_) | Scalar::Enum(_));
+        let on_null = if text && fillable && self.path.len() > 1 { OnNull::Fill } else { OnNull::NoCell };
+        Ok(Step::Scalar { column, union, scalar, on_null })
+    }
+
+    fn nested(&mut self, id: NodeId, union: Option<Nullable>) -> Result<Step, LayoutError> {
+        let nullable = union.is_some_and(|union| union.branches == 2);
+        self.records.push(RecordShape { path: self.path.join("."), nullable });
+        let steps = self.record(id)?;
+        let marker = match nullable && !steps.iter().any(Step::always) {
+            true => Some(self.column(ColumnType::Boolean)?),
+            false => None,
+        };
+        Ok(Step::Record { union, steps, marker })
+    }
+
+    /// An array whose items are records, possibly null.
+    fn list(&mut self, item: NodeId, union: Option<Nullable>) -> Result<Option<Step>, LayoutError> {
+        let schema = self.schema;
+        let (record, item) = match schema.choice(item) {
+            Some(choice) => (choice.node, Some(choice.into())),
+            None => (item, None),
+        };
+        let Kind::Record { fields, .. } = schema.kind(record) else { return Ok(None) };
+        self.records.push(RecordShape { path: self.path.join("."), nullable: false });
+        let mut columns = Vec::with_capacity(fields.len());
+        for field in fields {
+            self.path.push(field.name.clone());
+            columns.push((self.column(ColumnType::String)?, field.node));
+            self.path.pop();
+        }
+        Ok(Some(Step::List { union, item, fields: columns }))
+    }
+
+    fn avro_column(&mut self, id: NodeId) -> Result<usize, LayoutError> {
+        self.column(ColumnType::Avro(Arc::new(self.schema.sub(id))))
+    }
+
+    fn column(&mut self, kind: ColumnType) -> Result<usize, LayoutError> {
+        let (name, field) = (self.path.join("_"), self.path.join("."));
+        self.no_clash(&name, &field)?;
+        let place = Place::Cell { family: self.options.family.to_owned(), qualifier: name.clone() };
+        self.columns.push(Column { name, place, kind, field, exact: None });
+        Ok(self.columns.len() - 1)
+    }
+
+    fn no_clash(&self, name: &str, field: &str) -> Result<(), LayoutError> {
+        match self.columns.iter().find(|column| column.name == name) {
+            Some(other) => {
+                Err(LayoutError::Clash { column: name.to_owned(), one: other.field.clone(), other: field.to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+}

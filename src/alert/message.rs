@@ -1,0 +1,155 @@
+//! An alert as a Kafka message: how the datum is framed, and what stands in the key.
+
+use std::sync::Arc;
+
+use crate::avro::container::Header;
+use crate::avro::{Malformed, Reader, Schema};
+use crate::catalog::{Catalog, ColumnType};
+use crate::config::{Encoding, MessageKey};
+
+/// Avro's mark of the single-object encoding.
+const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
+
+/// The columns that say which broker and which science modules made an alert.
+pub const VERSION_COLUMNS: [&str; 2] = ["fink_broker_version", "fink_science_version"];
+
+/// Why messages cannot be made as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// no schema id
+    #[error("the encoding `confluent` needs the schema's id in the registry: set `schema_id` for the stream")]
+    NoSchemaId,
+    /// no version columns
+    #[error(
+        "the key `version` needs the column `{column}`, as a string, in the catalog of {table}: choose another key"
+    )]
+    NoVersion {
+        /// the column
+        column: &'static str,
+        /// namespace:name
+        table: String,
+    },
+}
+
+/// How a datum becomes a message's value.
+#[derive(Clone, Debug)]
+pub struct Framing {
+    before: Vec<u8>,
+    container: Option<Header>,
+}
+
+impl Framing {
+    /// The framing of data of `schema`; `schema_id` is its id in a registry.
+    ///
+    /// # Errors
+    /// The encoding is Confluent's, and there is no id.
+    pub fn new(encoding: Encoding, schema: &Schema, schema_id: Option<u32>) -> Result<Self, MessageError> {
+        let (before, container) = match encoding {
+            Encoding::Datum => (Vec::new(), None),
+            Encoding::Confluent => {
+                let id = schema_id.ok_or(MessageError::NoSchemaId)?;
+                ([[0].as_slice(), &id.to_be_bytes()].concat(), None)
+            }
+            Encoding::SingleObject => ([SINGLE_OBJECT.as_slice(), &schema.fingerprint().to_le_bytes()].concat(), None),
+            Encoding::Container => (Vec::new(), Some(Header::new(&schema.to_string()))),
+        };
+        Ok(Self { before, container })
+    }
+
+    /// Appends the message's value for a datum.
+    pub fn put(&self, datum: &[u8], out: &mut Vec<u8>) {
+        match &self.container {
+            Some(header) => {
+                header.write(out);
+                header.write_block(datum, out);
+            }
+            None => {
+                out.extend_from_slice(&self.before);
+                out.extend_from_slice(datum);
+            }
+        }
+    }
+}
+
+/// The datum in a message's value, and the schema's id where the framing carries one. A container is read with
+/// [`Container`](crate::avro::container::Container) instead; it is returned whole.
+///
+/// # Errors
+/// The value does not begin as the encoding says.
+pub fn unframe(encoding: Encoding, value: &[u8]) -> Result<(Option<u64>, &[u8]), Malformed> {
+    let mut reader = Reader::new(value);
+    let id = match encoding {
+        Encoding::Datum | Encoding::Container => None,
+        Encoding::Confluent => match reader.array()? {
+            [0, a, b, c, d] => Some(u64::from(u32::from_be_bytes([a, b, c, d]))),
+            _ => return Err(Malformed { what: "a message without Confluent's 0x00", at: 0 }),
+        },
+        Encoding::SingleObject => match reader.array()? == SINGLE_OBJECT {
+            true => Some(u64::from_le_bytes(reader.array()?)),
+            false => return Err(Malformed { what: "a message without the mark of single objects", at: 0 }),
+        },
+    };
+    Ok((id, value.get(reader.position()..).unwrap_or_default()))
+}
+
+/// What stands in the messages' keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlan {
+    /// the same bytes for every message: the schema as JSON
+    Schema(Arc<[u8]>),
+    /// the object's identifier, as the caller has it
+    ObjectId,
+    /// the texts of these two columns (indexes into the catalog's), joined by `_`
+    Version([usize; 2]),
+    /// no key
+    None,
+}
+
+impl KeyPlan {
+    /// The keys of messages of `schema`.
+    ///
+    /// # Errors
+    /// The key is the version, and the catalog has no columns for it.
+    pub fn new(key: MessageKey, schema: &Schema, catalog: &Catalog) -> Result<Self, MessageError> {
+        let version = |column: &'static str| {
+            let found = catalog.index_of(column).filter(|at| catalog.columns[*at].kind == ColumnType::String);
+            found.ok_or_else(|| MessageError::NoVersion { column, table: catalog.full_name() })
+        };
+        Ok(match key {
+            MessageKey::Schema => Self::Schema(schema.to_string().into_bytes().into()),
+            MessageKey::ObjectId => Self::ObjectId,
+            MessageKey::Version => Self::Version([version(VERSION_COLUMNS[0])?, version(VERSION_COLUMNS[1])?]),
+            MessageKey::None => Self::None,
+        })
+    }
+
+    /// The columns that must be read for the keys.
+    pub fn needed_columns(&self) -> &[usize] {
+        match self {
+            Self::Version(columns) => columns,
+            _ => &[],
+        }
+    }
+
+    /// One message's key, made in `buffer` where it is not the same for all. `cell` gives the bytes of a column, by its index in the
+    /// catalog's; `object_id` is the object's identifier as text. `None`: the message has no key.
+    pub fn key<'a, 'c>(
+        &'a self,
+        object_id: &[u8],
+        cell: impl Fn(usize) -> Option<&'c [u8]>,
+        buffer: &'a mut Vec<u8>,
+    ) -> Option<&'a [u8]> {
+        buffer.clear();
+        match self {
+            Self::Schema(json) => return Some(json),
+            Self::ObjectId => buffer.extend_from_slice(object_id),
+            Self::Version([broker, science]) => {
+                buffer.extend_from_slice(cell(*broker).unwrap_or_default());
+                buffer.push(b'_');
+                buffer.extend_from_slice(cell(*science).unwrap_or_default());
+            }
+            Self::None => return None,
+        }
+        Some(buffer)
+    }
+}

@@ -1,0 +1,26 @@
+//! Names: `[A-Za-z_][A-Za-z0-9_]*`, types qualified by a dotted namespace.
+
+/// Whether `name` is a simple Avro name.
+pub fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Whether every part of a dotted name is a simple name.
+pub(super) fn is_full_name(name: &str) -> bool {
+    name.split('.').all(is_name)
+}
+
+/// The namespace of a full name; empty where it has none.
+pub fn namespace_of(full: &str) -> &str {
+    full.rsplit_once('.').map_or("", |(namespace, _)| namespace)
+}
+
+/// The full name of a type called `name` where `namespace` is the one in force.
+pub(super) fn qualify(name: &str, namespace: &str) -> String {
+    match name.contains('.') || namespace.is_empty() {
+        true => name.to_owned(),
+        false => format!("{namespace}.{name}"),
+    }
+}

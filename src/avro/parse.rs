@@ -1,0 +1,262 @@
+//! Reading a schema from JSON.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::name::{is_full_name, is_name, namespace_of, qualify};
+use super::schema::{Field, Kind, Node, NodeId, Schema, SchemaError};
+
+impl Schema {
+    /// Reads a schema from its JSON text.
+    ///
+    /// # Errors
+    /// It is no JSON (line and column are named), or no Avro schema (the field is named).
+    pub fn parse(text: &str) -> Result<Self, SchemaError> {
+        let value = serde_json::from_str(text)
+            .map_err(|e| SchemaError { at: String::new(), reason: format!("an Avro schema must be JSON, but {e}") })?;
+        Self::from_json(&value)
+    }
+
+    /// Reads a schema from JSON.
+    ///
+    /// # Errors
+    /// It is no Avro schema; the field is named.
+    pub fn from_json(value: &Value) -> Result<Self, SchemaError> {
+        let mut parser = Parser { nodes: Vec::new(), named: HashMap::new(), path: Vec::new() };
+        let root = parser.schema(value, "")?;
+        let schema = Schema { nodes: parser.nodes, root };
+        schema.check_defaults()?;
+        Ok(schema)
+    }
+
+    /// Every default must be a value of its field.
+    fn check_defaults(&self) -> Result<(), SchemaError> {
+        for node in &self.nodes {
+            let Kind::Record { name, fields } = &node.kind else { continue };
+            for field in fields {
+                if let Some(default) = &field.default {
+                    self.encode_default(field.node, default, &mut Vec::new())
+                        .map_err(|reason| SchemaError { at: format!("{name}.{}", field.name), reason })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Parser {
+    nodes: Vec<Node>,
+    named: HashMap<String, NodeId>,
+    path: Vec<String>,
+}
+
+impl Parser {
+    fn fault<T>(&self, reason: impl Into<String>) -> Result<T, SchemaError> {
+        Err(SchemaError { at: self.path.join("."), reason: reason.into() })
+    }
+
+    fn add(&mut self, kind: Kind, extra: Map<String, Value>) -> NodeId {
+        self.nodes.push(Node { kind, extra });
+        self.nodes.len() - 1
+    }
+
+    fn schema(&mut self, value: &Value, namespace: &str) -> Result<NodeId, SchemaError> {
+        match value {
+            Value::String(name) => match primitive(name) {
+                Some(kind) => Ok(self.add(kind, Map::new())),
+                None => self.named_before(name, namespace),
+            },
+            Value::Array(branches) => self.union(branches, namespace),
+            Value::Object(object) => self.object(object, namespace),
+            other => self.fault(format!("a type must be a name, a list or an object, not {other}")),
+        }
+    }
+
+    fn named_before(&self, name: &str, namespace: &str) -> Result<NodeId, SchemaError> {
+        let full = qualify(name, namespace);
+        match self.named.get(&full) {
+            Some(node) => Ok(*node),
+            None => self.fault(format!("there is no type `{full}` (a type must be described before it is named)")),
+        }
+    }
+
+    fn union(&mut self, values: &[Value], namespace: &str) -> Result<NodeId, SchemaError> {
+        if values.is_empty() {
+            return self.fault("a union must have a branch");
+        }
+        let id = self.add(Kind::Null, Map::new());
+        let mut branches = Vec::with_capacity(values.len());
+        for value in values {
+            let branch = self.schema(value, namespace)?;
+            let kind = &self.nodes[branch].kind;
+            if matches!(kind, Kind::Union(_)) {
+                return self.fault("a union must not hold a union");
+            }
+            let twice = branches.iter().any(|other: &NodeId| {
+                let other = &self.nodes[*other].kind;
+                match (other.name(), kind.name()) {
+                    (Some(one), Some(two)) => one == two,
+                    _ => std::mem::discriminant(other) == std::mem::discriminant(kind) && kind.name().is_none(),
+                }
+            });
+            if twice {
+                return self.fault(format!("a union holds the type {value} twice"));
+            }
+            branches.push(branch);
+        }
+        self.nodes[id].kind = Kind::Union(branches);
+        Ok(id)
+    }
+
+    fn object(&mut self, object: &Map<String, Value>, namespace: &str) -> Result<NodeId, SchemaError> {
+        let Some(kind) = object.get("type") else { return self.fault("a type's object must have the key `type`") };
+        let Value::String(word) = kind else {
+            let id = self.schema(kind, namespace)?;
+            let unnamed = self.nodes[id].kind.name().is_none();
+            if unnamed {
+                self.nodes[id].extra.extend(rest(object, &["type", "name", "namespace", "doc"]));
+            }
+            return Ok(id);
+        };
+        match word.as_str() {
+            "array" | "map" => {
+                let key = if word == "array" { "items" } else { "values" };
+                let Some(inner) = object.get(key) else { return self.fault(format!("{word} without `{key}`")) };
+                let id = self.add(Kind::Null, rest(object, &["type", key, "name", "doc"]));
+                let inner = self.schema(inner, namespace)?;
+                self.nodes[id].kind = if word == "array" { Kind::Array(inner) } else { Kind::Map(inner) };
+                Ok(id)
+            }
+            "record" | "error" => self.record(object, namespace),
+            "enum" => {
+                let name = self.name(object, namespace)?;
+                let symbols = self.symbols(object)?;
+                let extra = rest(object, &["type", "name", "namespace", "doc", "symbols"]);
+                self.define(Kind::Enum { name, symbols }, extra)
+            }
+            "fixed" => {
+                let name = self.name(object, namespace)?;
+                let Some(size) = object.get("size").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()) else {
+                    return self.fault("fixed without a `size` in bytes");
+                };
+                let extra = rest(object, &["type", "name", "namespace", "doc", "size"]);
+                self.define(Kind::Fixed { name, size: size as usize }, extra)
+            }
+            word => match primitive(word) {
+                Some(kind) => Ok(self.add(kind, rest(object, &["type", "name", "namespace", "doc"]))),
+                None => self.named_before(word, namespace),
+            },
+        }
+    }
+
+    fn name(&self, object: &Map<String, Value>, enclosing: &str) -> Result<String, SchemaError> {
+        let Some(name) = object.get("name").and_then(Value::as_str) else {
+            return self.fault("a record, enum or fixed must have a `name`");
+        };
+        let namespace = object.get("namespace").and_then(Value::as_str).unwrap_or(enclosing);
+        let full = qualify(name, namespace);
+        match is_full_name(&full) {
+            true => Ok(full),
+            false => self.fault(format!("`{full}` is no Avro name")),
+        }
+    }
+
+    fn symbols(&self, object: &Map<String, Value>) -> Result<Vec<String>, SchemaError> {
+        let symbols: Option<Vec<String>> = object
+            .get("symbols")
+            .and_then(Value::as_array)
+            .and_then(|list| list.iter().map(|symbol| symbol.as_str().map(str::to_owned)).collect());
+        let Some(symbols) = symbols else { return self.fault("enum without a list of `symbols`") };
+        for (at, symbol) in symbols.iter().enumerate() {
+            if !is_name(symbol) || symbols[..at].contains(symbol) {
+                return self.fault(format!("the symbol `{symbol}` is no Avro name, or stands twice"));
+            }
+        }
+        Ok(symbols)
+    }
+
+    fn record(&mut self, object: &Map<String, Value>, enclosing: &str) -> Result<NodeId, SchemaError> {
+        let name = self.name(object, enclosing)?;
+        let Some(list) = object.get("fields").and_then(Value::as_array) else {
+            return self.fault(format!("the record `{name}` has no list of `fields`"));
+        };
+        let id = self.add(Kind::Null, rest(object, &["type", "name", "namespace", "doc", "fields"]));
+        let before = self.named.get(&name).copied();
+        self.named.entry(name.clone()).or_insert(id);
+        let mut fields: Vec<Field> = Vec::with_capacity(list.len());
+        for field in list {
+            let (Some(field_name), Some(kind)) = (field.get("name").and_then(Value::as_str), field.get("type")) else {
+                return self.fault(format!("a field of `{name}` has no `name` or no `type`"));
+            };
+            self.path.push(field_name.to_owned());
+            if !is_name(field_name) || fields.iter().any(|other| other.name == field_name) {
+                return self.fault(format!("the field name `{field_name}` is no Avro name, or stands twice"));
+            }
+            let node = self.schema(kind, namespace_of(&name))?;
+            let default = field.get("default").cloned();
+            let extra = field.as_object().map_or_else(Map::new, |all| rest(all, &["name", "type", "default", "doc"]));
+            fields.push(Field { name: field_name.to_owned(), node, default, extra });
+            self.path.pop();
+        }
+        self.nodes[id].kind = Kind::Record { name, fields };
+        self.known_already(id, before)
+    }
+
+    fn define(&mut self, kind: Kind, extra: Map<String, Value>) -> Result<NodeId, SchemaError> {
+        let before = kind.name().and_then(|name| self.named.get(name)).copied();
+        let id = self.add(kind, extra);
+        if let (Some(name), None) = (self.nodes[id].kind.name(), before) {
+            self.named.insert(name.to_owned(), id);
+        }
+        self.known_already(id, before)
+    }
+
+    /// A type that is described a second time must be described alike.
+    fn known_already(&self, id: NodeId, before: Option<NodeId>) -> Result<NodeId, SchemaError> {
+        let Some(before) = before else { return Ok(id) };
+        let json = |root| Schema { nodes: self.nodes.clone(), root }.to_json();
+        match json(before) == json(id) {
+            true => Ok(before),
+            false => {
+                let name = self.nodes[id].kind.name().unwrap_or_default();
+                self.fault(format!("the type `{name}` is described twice, and not alike"))
+            }
+        }
+    }
+}
+
+impl Kind {
+    /// The full name of a record, an enum or a fixed.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Record { name, .. } | Self::Enum { name, .. } | Self::Fixed { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Gives a record, an enum or a fixed another full name.
+    pub fn rename(&mut self, full: String) {
+        if let Self::Record { name, .. } | Self::Enum { name, .. } | Self::Fixed { name, .. } = self {
+            *name = full;
+        }
+    }
+}
+
+fn rest(object: &Map<String, Value>, known: &[&str]) -> Map<String, Value> {
+    object.iter().filter(|(key, _)| !known.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+fn primitive(name: &str) -> Option<Kind> {
+    Some(match name {
+        "null" => Kind::Null,
+        "boolean" => Kind::Boolean,
+        "int" => Kind::Int,
+        "long" => Kind::Long,
+        "float" => Kind::Float,
+        "double" => Kind::Double,
+        "bytes" => Kind::Bytes,
+        "string" => Kind::String,
+        _ => return None,
+    })
+}

@@ -1,0 +1,173 @@
+//! Reading a datum in place. Every length is checked against what is left, so a damaged datum costs no memory.
+
+/// Most items without a byte of their own (nulls, empty records) in one block.
+const MOST_EMPTY_ITEMS: u64 = 1 << 20;
+
+/// Why bytes are no datum of their schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} at byte {at}")]
+pub struct Malformed {
+    /// what is wrong
+    pub what: &'static str,
+    /// bytes from the start of the datum
+    pub at: usize,
+}
+
+/// A place in a datum.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Begins at the start of `data`.
+    pub fn new(data: &'a [u8]) -> Self {
+        Self { data, at: 0 }
+    }
+
+    /// Bytes read so far.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Bytes left.
+    pub fn left(&self) -> usize {
+        self.data.len() - self.at
+    }
+
+    /// The bytes between an earlier position and this one.
+    pub fn since(&self, start: usize) -> &'a [u8] {
+        self.data.get(start..self.at).unwrap_or_default()
+    }
+
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.data.get(self.at..).unwrap_or_default()
+    }
+
+    /// An error at this place.
+    pub fn fault<T>(&self, what: &'static str) -> Result<T, Malformed> {
+        Err(Malformed { what, at: self.at })
+    }
+
+    /// That nothing is left.
+    pub fn end(&self) -> Result<(), Malformed> {
+        match self.left() {
+            0 => Ok(()),
+            _ => self.fault("bytes after the end of the datum"),
+        }
+    }
+
+    /// The next `len` bytes.
+    #[inline]
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        match self.rest().get(..len) {
+            Some(bytes) => {
+                self.at += len;
+                Ok(bytes)
+            }
+            None => self.fault("the datum ends too early"),
+        }
+    }
+
+    /// The next `N` bytes.
+    #[inline]
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        match self.rest().first_chunk() {
+            Some(bytes) => {
+                self.at += N;
+                Ok(*bytes)
+            }
+            None => self.fault("the datum ends too early"),
+        }
+    }
+
+    /// A 64-bit varint.
+    #[inline]
+    pub fn long(&mut self) -> Result<i64, Malformed> {
+        if let Some(&byte) = self.data.get(self.at)
+            && byte < 0x80
+        {
+            self.at += 1;
+            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<i64, Malformed> {
+        let mut value = 0u64;
+        for (place, &byte) in self.rest().iter().take(10).enumerate() {
+            if place == 9 && byte > 1 {
+                return self.fault("a varint beyond 64 bits");
+            }
+            value |= u64::from(byte & 0x7f) << (7 * place);
+            if byte < 0x80 {
+                self.at += place + 1;
+                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+            }
+        }
+        self.fault("a varint that does not end")
+    }
+
+    /// A 32-bit varint.
+    #[inline]
+    pub fn int(&mut self) -> Result<i32, Malformed> {
+        let start = *self;
+        i32::try_from(self.long()?).or_else(|_| start.fault("an int beyond 32 bits"))
+    }
+
+    /// A boolean.
+    pub fn boolean(&mut self) -> Result<bool, Malformed> {
+        let start = *self;
+        match self.array::<1>()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => start.fault("a boolean that is neither 0 nor 1"),
+        }
+    }
+
+    /// A length and that many bytes.
+    #[inline]
+    pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let start = *self;
+        match usize::try_from(self.long()?) {
+            Ok(len) => self.take(len),
+            Err(_) => start.fault("a negative length"),
+        }
+    }
+
+    /// A length and that many bytes of UTF-8.
+    #[inline]
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
+        let start = *self;
+        std::str::from_utf8(self.bytes()?).or_else(|_| start.fault("a string that is not UTF-8"))
+    }
+
+    /// An index below `len`: of a union's branch or an enum's symbol.
+    #[inline]
+    pub fn index(&mut self, len: usize, what: &'static str) -> Result<usize, Malformed> {
+        let start = *self;
+        match usize::try_from(self.long()?) {
+            Ok(index) if index < len => Ok(index),
+            _ => start.fault(what),
+        }
+    }
+
+    /// The head of an array's or map's block: how many items follow, 0 at the end. There must be bytes for them, but where items are
+    /// `empty`, that is, take no byte.
+    pub fn block(&mut self, empty: bool) -> Result<u64, Malformed> {
+        let start = *self;
+        let count = self.long()?;
+        if count < 0 {
+            match usize::try_from(self.long()?) {
+                Ok(size) if size <= self.left() => {}
+                _ => return start.fault("a block longer than the datum"),
+            }
+        }
+        match count.unsigned_abs() {
+            count if empty && count > MOST_EMPTY_ITEMS => start.fault("too many items without a byte"),
+            count if !empty && count > self.left() as u64 => start.fault("more items than bytes"),
+            count => Ok(count),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Reading the catalog's file, with every fault in its place.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::{Catalog, Column, ColumnType, Place, RECORDS_2019, RecordShape};
+use crate::avro::Schema;
+
+/// Why a catalog cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("catalog {file}: {reason}")]
+pub struct CatalogError {
+    /// the file, or what stands for it
+    pub file: String,
+    /// what is wrong, where in the file, and what to do
+    pub reason: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Raw {
+    table: RawTable,
+    rowkey: String,
+    columns: Entries<RawColumn>,
+    #[serde(default)]
+    schemas: Entries<Value>,
+    records: Option<Entries<RawRecord>>,
+}
+
+#[derive(serde::Deserialize)]
+struct RawTable {
+    namespace: Option<String>,
+    name: String,
+}
+
+#[derive(serde::Deserialize)]
+struct RawColumn {
+    cf: String,
+    col: String,
+    #[serde(rename = "type")]
+    kind: String,
+    avro: Option<Value>,
+    field: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRecord {
+    #[serde(default)]
+    nullable: bool,
+}
+
+/// An object's entries in their order; a key that stands twice, or an entry that cannot be read, is an error that names it.
+#[derive(Default)]
+struct Entries<T>(Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de> + Checked> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + Checked> Visitor<'de> for List<T> {
+            type Value = Entries<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries: Vec<(String, T)> = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if entries.iter().any(|(other, _)| *other == key) {
+                        return Err(A::Error::custom(format!("`{key}` stands twice")));
+                    }
+                    let entry: T = map.next_value().map_err(|e| A::Error::custom(format!("in `{key}`: {e}")))?;
+                    entry.check().map_err(|reason| A::Error::custom(format!("`{key}`: {reason}")))?;
+                    entries.push((key, entry));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(List(std::marker::PhantomData))
+    }
+}
+
+/// What can be said about an entry by itself, so that the message carries its line.
+trait Checked {
+    fn check(&self) -> Result<(), String>;
+}
+
+impl Checked for RawColumn {
+    fn check(&self) -> Result<(), String> {
+        match (TYPES.contains(&self.kind.as_str()), self.kind == "avro" && self.avro.is_none()) {
+            (false, _) => Err(format!("`{}` is no column type: use one of {}", self.kind, TYPES.join(", "))),
+            (_, true) => Err("a column of type avro must name its schema in `avro`".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Checked for RawRecord {
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Checked for Value {
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+const TYPES: [&str; 11] =
+    ["string", "long", "int", "integer", "short", "byte", "float", "double", "boolean", "binary", "avro"];
+
+impl Catalog {
+    /// Reads a catalog's file.
+    ///
+    /// # Errors
+    /// It cannot be read or is no catalog: the file, the column and, where it can be had, line and column are named.
+    pub fn load(path: &Path) -> Result<Self, CatalogError> {
+        let fault = |reason: String| CatalogError { file: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|e| fault(format!("cannot be read: {e}")))?;
+        Self::parse(&text).map_err(fault)
+    }
+
+    /// Reads a catalog from its text.
+    ///
+    /// # Errors
+    /// It is no catalog: in words, without the file's name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let raw: Raw = match text.trim_start().starts_with('"') {
+            true => {
+                let inner: String = serde_json::from_str(text).map_err(|e| e.to_string())?;
+                serde_json::from_str(&inner).map_err(|e| format!("in the JSON that the file's string holds: {e}"))?
+            }
+            false => serde_json::from_str(text).map_err(|e| e.to_string())?,
+        };
+        Self::from_raw(raw)
+    }
+
+    fn from_raw(raw: Raw) -> Result<Self, String> {
+        let Entries(columns) = raw.columns;
+        let schemas: HashMap<String, Value> = raw.schemas.0.into_iter().collect();
+        let parts: Vec<&str> = raw.rowkey.split(':').map(str::trim).collect();
+        let row_key = row_key(&parts, &columns)?;
+        let records = match raw.records {
+            Some(Entries(list)) => {
+                list.into_iter().map(|(path, r)| RecordShape { path, nullable: r.nullable }).collect()
+            }
+            None => records_of_2019(&columns),
+        };
+        let mut catalog = Self {
+            namespace: raw.table.namespace.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".into()),
+            table: raw.table.name,
+            row_key,
+            columns: Vec::with_capacity(columns.len()),
+            records,
+        };
+        let mut parsed = HashMap::new();
+        for (name, raw) in columns {
+            let column = catalog.read_column(&name, raw, &schemas, &mut parsed)?;
+            if let Some(other) = catalog.columns.iter().find(|other| other.place == column.place) {
+                return Err(format!("the columns `{}` and `{name}` are the same cell", other.name));
+            }
+            if let Some(other) = catalog.columns.iter().find(|other| other.field == column.field) {
+                return Err(format!("the columns `{}` and `{name}` are both the field `{}`", other.name, column.field));
+            }
+            catalog.columns.push(column);
+        }
+        catalog.check_records()?;
+        Ok(catalog)
+    }
+
+    fn read_column(
+        &self,
+        name: &str,
+        raw: RawColumn,
+        schemas: &HashMap<String, Value>,
+        parsed: &mut HashMap<String, Arc<Schema>>,
+    ) -> Result<Column, String> {
+        let schema = match &raw.avro {
+            None => None,
+            Some(Value::String(key)) if schemas.contains_key(key) => match parsed.get(key) {
+                Some(schema) => Some(Arc::clone(schema)),
+                None => {
+                    let schema = Schema::from_json(&schemas[key]).map_err(|e| format!("schema `{key}`: {e}"))?;
+                    Some(Arc::clone(parsed.entry(key.clone()).or_insert_with(|| Arc::new(schema))))
+                }
+            },
+            Some(Value::String(key))
+                if raw.kind == "avro" && Schema::from_json(&Value::String(key.clone())).is_err() =>
+            {
+                return Err(format!("column `{name}`: `schemas` has no schema `{key}`"));
+            }
+            Some(json) => Some(Arc::new(Schema::from_json(json).map_err(|e| format!("column `{name}`: `avro`: {e}"))?)),
+        };
+        let kind = match raw.kind.as_str() {
+            "boolean" => ColumnType::Boolean,
+            "byte" => ColumnType::Byte,
+            "short" => ColumnType::Short,
+            "int" | "integer" => ColumnType::Int,
+            "long" => ColumnType::Long,
+            "float" => ColumnType::Float,
+            "double" => ColumnType::Double,
+            "string" => ColumnType::String,
+            "binary" => ColumnType::Binary,
+            _ => ColumnType::Avro(schema.clone().ok_or_else(|| format!("column `{name}` has no schema"))?),
+        };
+        let place = match raw.cf == ROW_KEY {
+            true => Place::RowKey {
+                part: self.row_key.iter().position(|part| part == name).ok_or_else(|| not_in_key(name))?,
+            },
+            false => Place::Cell { family: raw.cf, qualifier: raw.col },
+        };
+        let several = self.row_key.len() > 1 && matches!(place, Place::RowKey { .. });
+        if several && matches!(kind, ColumnType::Boolean | ColumnType::Binary | ColumnType::Avro(_)) {
+            return Err(format!(
+                "column `{name}`: a part of a row key of several columns is text, which a {} is not",
+                raw.kind
+            ));
+        }
+        let exact = match kind {
+            ColumnType::Avro(_) => None,
+            _ => schema,
+        };
+        let field = raw.field.unwrap_or_else(|| self.field_of(name));
+        Ok(Column { name: name.to_owned(), place, kind, field, exact })
+    }
+
+    /// Each record lies in one that is named before it, and only a boolean can mark a record.
+    fn check_records(&self) -> Result<(), String> {
+        for (at, record) in self.records.iter().enumerate() {
+            if let Some((parent, _)) = record.path.rsplit_once('.')
+                && !self.records[..at].iter().any(|other| other.path == parent)
+            {
+                return Err(format!("`records`: `{}` lies in `{parent}`, which must be named before it", record.path));
+            }
+            let marker = self.columns.iter().find(|column| column.field == record.path);
+            if let Some(column) = marker.filter(|column| column.kind != ColumnType::Boolean) {
+                return Err(format!(
+                    "column `{}` has the name of a record in `records`, so it must be a boolean that says the record is there, not a {}",
+                    column.name,
+                    column.kind.word()
+                ));
+            }
+        }
+        let outside = |column: &&Column| {
+            column.field.rsplit_once('.').is_some_and(|(record, _)| !self.records.iter().any(|r| r.path == record))
+        };
+        match self.columns.iter().find(outside) {
+            Some(column) => Err(format!(
+                "column `{}`: its field `{}` is in a record that `records` does not name",
+                column.name, column.field
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+const ROW_KEY: &str = "rowkey";
+
+fn not_in_key(name: &str) -> String {
+    format!("column `{name}` has family `rowkey`, but `rowkey` does not name it")
+}
+
+/// The key's columns by name; `rowkey` may give a column's name or its `col`.
+fn row_key(parts: &[&str], columns: &[(String, RawColumn)]) -> Result<Vec<String>, String> {
+    parts
+        .iter()
+        .map(|part| {
+            columns
+                .iter()
+                .find(|(name, _)| name == part)
+                .or_else(|| columns.iter().find(|(_, raw)| raw.cf == ROW_KEY && raw.col == *part))
+                .map(|(name, _)| name.clone())
+                .ok_or_else(|| format!("`rowkey` names the column `{part}`, which `columns` does not have"))
+        })
+        .collect()
+}
+
+fn records_of_2019(columns: &[(String, RawColumn)]) -> Vec<RecordShape> {
+    let used = |path: &&&str| {
+        let field = |name: &String| name.strip_prefix(**path).is_some_and(|rest| rest.starts_with('_'));
+        columns.iter().any(|(name, _)| field(name)) && !columns.iter().any(|(name, _)| name == **path)
+    };
+    RECORDS_2019.iter().filter(used).map(|path| RecordShape { path: (*path).to_owned(), nullable: false }).collect()
+}
