@@ -1,3 +1,434 @@
 //! The way of an alert, top to bottom.
+//!
+//! Readers scan, judge and encode ([`readers`]); one coordinator, here, decides what to read next ([`progress`]), sends what they hand over
+//! and commits it together with the checkpoint ([`publisher`]). Whatever goes wrong within a transaction, it is aborted and everything is
+//! taken up again from the checkpoint, as after a crash.
 
+pub mod batch;
+mod budget;
+pub mod counts;
+mod error;
+pub mod offset_file;
+mod outlet;
+mod patience;
 pub mod progress;
+mod publisher;
+pub mod readers;
+mod request;
+pub mod selection;
+mod status;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+pub use error::DistributionError;
+pub use request::{Ended, Request};
+
+use crate::catalog::Catalog;
+use crate::config::{DistributionSettings, Settings};
+use crate::science_db::{KeyRange, open_session};
+use crate::window::Window;
+use counts::{Counts, Lane};
+pub use outlet::GiveUp;
+use outlet::{Outlet, SendError};
+use patience::{Halt, Open, Session};
+use progress::{Pace, Progress, Step};
+use publisher::Publisher;
+use readers::{Answer, Found, Readers, Task};
+use selection::Selection;
+use status::StatusWriter;
+
+/// Readers for each distribution. Two sessions read an HBase of two cores as fast as four do; the gateways share them out.
+const READERS: usize = 2;
+/// Rows fetched whole by one request.
+const FETCH: usize = 100;
+/// Fetches under way at once, for each reader: one at work and one waiting.
+const FETCHES_A_READER: usize = 2;
+/// Rows of a repair that are published before the live lane gets its turn.
+const REPAIR_TURN: usize = 500;
+
+/// A repair under way.
+struct Repair {
+    began: i64,
+    closes_gap: bool,
+    /// looks that are still going on
+    looks: usize,
+    found: VecDeque<Found>,
+}
+
+/// A distribution at work.
+struct Distribution<'a> {
+    pace: Pace,
+    prefix: String,
+    progress: Progress,
+    publisher: Publisher,
+    readers: Readers,
+    /// looks through the longer past, so that the live lane need not wait for it
+    repairer: Readers,
+    session: Session,
+    repair: Option<Repair>,
+    counts: Counts,
+    give_up: GiveUp,
+    report: &'a mut dyn FnMut(&Counts),
+}
+
+/// Distributes alerts until the job is done, time is up or `stopped` says so. `report` is told the counts several times a second.
+///
+/// # Errors
+/// The settings do not fit the catalog, or a server refused for good; what waiting can mend is waited for.
+pub fn run(
+    settings: &Settings,
+    request: &Request,
+    stopped: &GiveUp,
+    report: &mut dyn FnMut(&Counts),
+) -> Result<(Ended, Counts), DistributionError> {
+    let deadline = request.exit_after.map(|duration| Instant::now() + duration);
+    let give_up: GiveUp = Arc::new({
+        let stopped = Arc::clone(stopped);
+        move || stopped() || deadline.is_some_and(|deadline| deadline <= Instant::now())
+    });
+
+    let catalog = Catalog::load(&settings.science_db.catalog)?;
+    let streams = request.pick(&settings.streams)?;
+    // The status speaks of all streams: it says nothing of a job that fills one stream's past.
+    let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
+    let selection = Arc::new(Selection::new(&catalog, &streams, &settings.science_db, heeds_status)?);
+    let open: Arc<Open> = Arc::new({
+        let (science_db, table) = (settings.science_db.clone(), settings.science_db.table_of(&catalog));
+        let sessions = AtomicUsize::new(0);
+        move || open_session(&science_db, &table, sessions.fetch_add(1, Ordering::Relaxed))
+    });
+    let mut session = Session::new(&open);
+    match session.ask(&*give_up, |db| db.key_ranges()) {
+        Ok(_) => {}
+        Err(Halt::Cancelled) => return Ok((request.ended(stopped()), Counts::new(streams.len()))),
+        Err(Halt::Failed(error)) => return Err(error.into()),
+    }
+
+    if let Some(until) = request.until
+        && until > now() - pace(&settings.distribution).repair
+    {
+        log::warn!("rows stamped before --until that become visible after this job has passed them are not seen by it");
+    }
+    let prefix = request.checkpoint_prefix(&streams, settings.streams.len());
+    let outlet = match request.dry_run {
+        true => None,
+        false => Some(Outlet::open(
+            settings,
+            &streams,
+            &selection,
+            &request.transactional_id(&settings.distribution, &prefix),
+            &give_up,
+        )?),
+    };
+    let status = selection.status_column().filter(|_| !request.dry_run);
+    let status = status.map(|(family, qualifier)| StatusWriter::start(&open, family, qualifier));
+    let offset_file = settings.distribution.offset_file.clone().filter(|_| !request.is_job());
+    let budget = budget::Budget::new(settings.distribution.memory as usize / 4);
+    let mut distribution = Distribution {
+        pace: pace(&settings.distribution),
+        progress: Progress::service(&prefix, "", 0),
+        publisher: Publisher::new(outlet, status, offset_file, &prefix, streams.len()),
+        prefix,
+        readers: Readers::start(READERS, &open, &selection, &budget),
+        repairer: Readers::start(1, &open, &selection, &budget),
+        session,
+        repair: None,
+        counts: Counts::new(streams.len()),
+        give_up,
+        report,
+    };
+    distribution.take_up(settings, request)?;
+    loop {
+        match distribution.work(request) {
+            Ok(()) => break,
+            Err(DistributionError::Send(SendError::Aborted(reason))) => {
+                log::warn!("{reason}; the transaction was aborted, and its alerts are read again");
+                distribution.take_up(settings, request)?;
+            }
+            Err(DistributionError::Send(SendError::Stopped)) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    distribution.publisher.end(stopped())?;
+    let ended = match distribution.progress.next(now(), &distribution.pace) {
+        Step::Finished => Ended::Finished,
+        _ => request.ended(stopped()),
+    };
+    Ok((ended, distribution.counts))
+}
+
+impl Distribution<'_> {
+    /// Begins where the checkpoint says, or where the user does.
+    fn take_up(&mut self, settings: &Settings, request: &Request) -> Result<(), DistributionError> {
+        self.readers.cancel();
+        self.repairer.cancel();
+        self.repair = None;
+        self.publisher.abort()?;
+        let records = self.publisher.checkpoint()?;
+        if let Some(rows) = records.get(self.publisher.status_key()) {
+            let rows = status::from_bytes(rows).ok_or(DistributionError::DamagedStatus)?;
+            self.publisher.write_status(rows)?;
+        }
+        let found = Progress::load(&self.prefix, &records)?;
+        let (progress, is_new) = request.begin(found, &self.prefix, &settings.distribution, now())?;
+        self.progress = progress;
+        self.counts.watermark = self.progress.watermark();
+        log::info!("distributing what is written from {} on (ms since 1970)", self.progress.watermark());
+        if is_new {
+            self.publisher.commit(vec![self.progress.state_record()], &mut self.counts)?;
+        }
+        Ok(())
+    }
+
+    /// Does what is due, until nothing will be any more.
+    fn work(&mut self, request: &Request) -> Result<(), DistributionError> {
+        loop {
+            let now = now();
+            self.counts.watermark = self.progress.watermark();
+            (self.report)(&self.counts);
+            if (self.give_up)() {
+                return Ok(());
+            }
+            match self.progress.next(now, &self.pace) {
+                Step::BeginHistory(window) => {
+                    let Some(ranges) = self.key_ranges()? else { return Ok(()) };
+                    log::info!("reading the past: {window}, {} key ranges", ranges.len());
+                    self.progress.begin_history(window, ranges);
+                }
+                Step::History => {
+                    self.counts.lane = Lane::History;
+                    if !self.history()? {
+                        return Ok(());
+                    }
+                }
+                Step::Repair { window, closes_gap } => {
+                    self.repairer.ask(Task::Look { keys: KeyRange::default(), window });
+                    self.progress.repair_began(now);
+                    self.repair = Some(Repair { began: now, closes_gap, looks: 1, found: VecDeque::new() });
+                }
+                Step::Live(window) => {
+                    self.counts.lane = Lane::Live;
+                    if !self.live(window)? {
+                        return Ok(());
+                    }
+                    self.progress.looked(now);
+                    self.counts.seen_until = window.until();
+                }
+                Step::Wait(_) if request.dry_run && self.repair.is_none() && self.progress.is_caught_up() => {
+                    return Ok(());
+                }
+                Step::Wait(until) => self.wait(until)?,
+                Step::Finished => return Ok(()),
+            }
+            self.repair_turn()?;
+        }
+    }
+
+    fn key_ranges(&mut self) -> Result<Option<Vec<KeyRange>>, DistributionError> {
+        match self.session.ask(&*self.give_up, |db| db.key_ranges()) {
+            Ok(ranges) => Ok(Some(ranges)),
+            Err(Halt::Cancelled) => Ok(None),
+            Err(Halt::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// The history lane: every key range of one long window, in row order. `false`: given up on the way.
+    fn history(&mut self) -> Result<bool, DistributionError> {
+        let Some((window, ranges)) =
+            self.progress.history().and_then(|history| Some((history.window()?, history.ranges().to_vec())))
+        else {
+            return Ok(true);
+        };
+        // Up to the present the newest cells are read too: a row completed by a later write is then whole.
+        let cells = match window.until() < now() - 2 * self.pace.repair {
+            true => window,
+            false => Window::since(window.from()),
+        };
+        let mut left = 0;
+        for (index, range) in ranges.iter().enumerate().filter(|(_, range)| !range.is_done()) {
+            let after = range.after().map(<[u8]>::to_vec);
+            self.readers.ask(Task::Scan { range: index, keys: range.keys(), after, window, cells });
+            left += 1;
+        }
+        self.counts.ranges = (ranges.len() - left, ranges.len());
+        while left > 0 && !(self.give_up)() {
+            match self.readers.answer(Duration::from_millis(100)) {
+                Some((Answer::Page { range, batch, after, done, rows }, lease)) => {
+                    self.publisher.saw(rows as u64);
+                    for alert in batch.alerts() {
+                        if self.progress.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
+                            self.publisher.send(&batch, alert, false)?;
+                        }
+                    }
+                    drop(lease);
+                    self.progress.history_reached(range, after.as_deref(), done);
+                    if done {
+                        left -= 1;
+                        self.counts.ranges.0 += 1;
+                    }
+                }
+                Some((Answer::Failed(error), _)) => return Err(error.into()),
+                Some(_) | None => {}
+            }
+            if self.publisher.is_due() {
+                self.commit_history()?;
+            }
+            (self.report)(&self.counts);
+        }
+        self.readers.cancel();
+        self.commit_history()?;
+        Ok(left == 0)
+    }
+
+    fn commit_history(&mut self) -> Result<(), DistributionError> {
+        // The position in the checkpoint says that they are done; no ledger is needed.
+        self.publisher.take_entries();
+        let records = self.progress.history_records();
+        self.counts.watermark = self.progress.watermark();
+        self.publisher.commit(records, &mut self.counts)
+    }
+
+    /// The live lane: what is new in `window` is fetched whole and published. `false`: given up on the way.
+    fn live(&mut self, window: Window) -> Result<bool, DistributionError> {
+        self.readers.ask(Task::Look { keys: KeyRange::default(), window });
+        let mut fresh = Vec::new();
+        loop {
+            if (self.give_up)() {
+                return Ok(false);
+            }
+            match self.readers.answer(Duration::from_millis(100)) {
+                Some((Answer::Found { rows, done }, _)) => {
+                    self.publisher.saw(rows.len() as u64);
+                    fresh.extend(rows.into_iter().filter(|(key, at)| self.progress.is_new(key, *at)));
+                    if done {
+                        break;
+                    }
+                }
+                Some((Answer::Failed(error), _)) => return Err(error.into()),
+                Some(_) | None => {}
+            }
+        }
+        self.publish(fresh, false)
+    }
+
+    /// Takes up what the repair's look has found, and publishes some of it.
+    fn repair_turn(&mut self) -> Result<(), DistributionError> {
+        self.hear_repair(Duration::ZERO)?;
+        let Some(repair) = &mut self.repair else { return Ok(()) };
+        let (late, began) = (!repair.closes_gap, repair.began);
+        let turn = repair.found.len().min(REPAIR_TURN);
+        let mut rows: Vec<Found> = repair.found.drain(..turn).collect();
+        let is_over = repair.looks == 0 && repair.found.is_empty();
+        rows.retain(|(key, at)| self.progress.is_new(key, *at));
+        if !rows.is_empty() && !self.publish(rows, late)? {
+            return Ok(());
+        }
+        if is_over {
+            self.repair = None;
+            let records = self.progress.repair_ended(began, &self.pace);
+            self.counts.watermark = self.progress.watermark();
+            self.publisher.commit(records, &mut self.counts)?;
+        }
+        Ok(())
+    }
+
+    fn hear_repair(&mut self, patience: Duration) -> Result<(), DistributionError> {
+        let mut patience = patience;
+        while let Some((answer, _)) = self.repairer.answer(patience) {
+            patience = Duration::ZERO;
+            match (answer, &mut self.repair) {
+                (Answer::Found { rows, done }, Some(repair)) => {
+                    repair.found.extend(rows.into_iter().filter(|(key, at)| self.progress.is_new(key, *at)));
+                    repair.looks -= usize::from(done);
+                }
+                (Answer::Failed(error), _) => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, until: i64) -> Result<(), DistributionError> {
+        let pause = Duration::from_millis((until - now()).clamp(0, 100) as u64);
+        match &self.repair {
+            Some(repair) if repair.looks > 0 => self.hear_repair(pause),
+            Some(_) => Ok(()),
+            None => {
+                patience::rest(pause, &*self.give_up);
+                Ok(())
+            }
+        }
+    }
+
+    /// Fetches rows whole and publishes them in the order of their timestamps. `false`: given up on the way.
+    fn publish(&mut self, mut rows: Vec<Found>, late: bool) -> Result<bool, DistributionError> {
+        rows.sort_by(|(a, a_at), (b, b_at)| a_at.cmp(b_at).then_with(|| a.cmp(b)));
+        let mut chunks = rows.chunks(FETCH).enumerate();
+        let count = chunks.len();
+        let mut ask = || {
+            if let Some((sequence, rows)) = chunks.next() {
+                self.readers.ask(Task::Fetch { sequence, rows: rows.to_vec() });
+            }
+        };
+        (0..READERS * FETCHES_A_READER).for_each(|_| ask());
+        let mut early = std::collections::BTreeMap::new();
+        let mut next = 0;
+        while next < count {
+            if (self.give_up)() {
+                self.readers.cancel();
+                self.commit_published()?;
+                return Ok(false);
+            }
+            match self.readers.answer(Duration::from_millis(100)) {
+                Some((Answer::Fetched { sequence, batch, asked }, _)) => {
+                    early.insert(sequence, (batch, asked));
+                }
+                Some((Answer::Failed(error), _)) => return Err(error.into()),
+                Some(_) | None => {}
+            }
+            while let Some((batch, asked)) = early.remove(&next) {
+                next += 1;
+                if let Some((sequence, rows)) = chunks.next() {
+                    self.readers.ask(Task::Fetch { sequence, rows: rows.to_vec() });
+                }
+                for alert in batch.alerts() {
+                    if self.progress.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
+                        self.publisher.send(&batch, alert, late)?;
+                    }
+                }
+                // Done too where the row has a newer version by now, is gone, or bears the status already.
+                self.publisher.note(asked);
+                if self.publisher.is_due() {
+                    self.commit_published()?;
+                }
+            }
+        }
+        self.commit_published()?;
+        Ok(true)
+    }
+
+    fn commit_published(&mut self) -> Result<(), DistributionError> {
+        let records = self.progress.published(self.publisher.take_entries());
+        self.publisher.commit(records, &mut self.counts)?;
+        (self.report)(&self.counts);
+        Ok(())
+    }
+}
+
+fn pace(settings: &DistributionSettings) -> Pace {
+    let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
+    Pace {
+        poll: ms(settings.poll),
+        settle: ms(settings.settle),
+        overlap: ms(settings.overlap),
+        repair: ms(settings.repair),
+        repair_every: ms(settings.repair_every),
+    }
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

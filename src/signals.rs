@@ -98,4 +98,13 @@ mod tests {
         assert!(waiter.join().unwrap());
         assert_eq!(stop.signal(), None);
     }
+
+    #[test]
+    fn a_signal_is_remembered() {
+        let stop = Stop::on_signals().unwrap();
+        assert!(!stop.requested());
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert!(stop.wait(Duration::from_secs(10)));
+        assert_eq!(stop.signal(), Some(Signal::Terminate));
+    }
 }

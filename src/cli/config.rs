@@ -13,6 +13,12 @@ use super::outcome::Usage;
 use super::output::{OutputArgs, Table};
 use crate::config::EXAMPLE;
 
+pub(super) const AFTER_HELP: &str = "\
+A flag goes before an environment variable, that before the configuration file, that before the default.
+The variable of a key is FINK_ and the key in capitals: FINK_SCIENCE_DB_ADDRESS for science_db.address,
+FINK_STREAM_FULL_TOPIC for the topic of the stream `full`. An empty variable counts as unset. Relative
+paths in the file start from the file's folder, all others from the working directory.";
+
 /// `fink config …`
 #[derive(Debug, Subcommand)]
 pub enum Action {

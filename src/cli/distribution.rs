@@ -1,21 +1,29 @@
-//! The arguments of `fink start distribution`, and the job they ask for.
+//! `fink start distribution`: the service, and bounded jobs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::Args as ClapArgs;
+use serde_json::Value;
 
 use super::context::Context;
-use super::outcome::Usage;
-use crate::config::{Configuration, FlagValue, Logins, Settings, Start, parse_duration, parse_instant};
+use super::distribution_status::StatusLine;
+use super::outcome::{Interrupted, Usage};
+use super::output::{OutputArgs, Table};
+use crate::config::{Logins, Settings, Start, parse_duration, parse_instant};
+use crate::distribution::counts::Counts;
+use crate::distribution::{self, DistributionError, Ended, GiveUp, Request};
+use crate::runfile::RunFile;
+use crate::signals::{Signal, Stop};
 
 /// `fink start distribution`, `fink distribution`
-#[derive(Debug, Args)]
+#[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples: fink start distribution
           fink start distribution --from 2019-11-01T00:00:00Z --until 2019-11-02T00:00:00Z --stream full
           set -a; . conf/fink.conf.distribution; fink start distribution --exit-after 1h")]
-pub struct Distribution {
-    /// Where to begin: earliest, latest, now, milliseconds since 1970, or RFC 3339 [default: distribution.start]
+pub struct Args {
+    /// Where to begin: earliest, latest, now, milliseconds since 1970, or RFC 3339 [default: distribution.start; of a job: earliest]
     #[arg(long, value_name = "WHEN")]
     from: Option<Start>,
     /// End with the rows before this time: now, milliseconds since 1970, or RFC 3339; the service becomes a job that ends by itself
@@ -30,59 +38,82 @@ pub struct Distribution {
     /// Read, judge and encode, but send nothing; print counts for each stream
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
-/// What is to be done.
-#[derive(Clone)]
-pub struct Job {
-    /// the configuration that the settings come from
-    pub configuration: Configuration,
-    /// the settings, with only the streams asked for
-    pub settings: Settings,
-    /// first instant after those to read, ms since 1970; `None`: a service without end
-    pub until: Option<i64>,
-    /// whether `--from` was given: a service then begins there, not at its checkpoint
-    pub from_given: bool,
-    /// when to end
-    pub exit_after: Option<Duration>,
-    /// whether nothing is sent
-    pub dry_run: bool,
-}
-
-impl Distribution {
-    /// The job that was asked for. Where it sends, it has the producer's login.
-    ///
-    /// # Errors
-    /// A wrong configuration, a stream that does not exist, or an end before the beginning.
-    pub fn job(&self, context: &Context) -> anyhow::Result<Job> {
-        let from = self.from.map(|from| FlagValue {
-            key: "distribution.start".to_owned(),
-            value: from.to_string(),
-            flag: "--from".to_owned(),
-        });
-        let configuration = context.configuration_with(from.into_iter().collect())?;
-        let mut settings = configuration.settings(if self.dry_run { Logins::None } else { Logins::User })?;
-        for name in &self.streams {
-            if !settings.streams.iter().any(|stream| stream.name == *name) {
-                let known: Vec<&str> = settings.streams.iter().map(|stream| stream.name.as_str()).collect();
-                return Err(
-                    Usage(format!("--stream {name}: there is no such stream; there are {}", known.join(", "))).into()
-                );
-            }
-        }
-        settings.streams.retain(|stream| self.streams.is_empty() || self.streams.contains(&stream.name));
-        if let (Start::At(from), Some(until)) = (settings.distribution.start, self.until)
-            && until <= from
-        {
-            return Err(Usage("--until must be later than --from".to_owned()).into());
-        }
-        Ok(Job {
-            configuration,
-            settings,
-            until: self.until,
-            from_given: self.from.is_some(),
-            exit_after: self.exit_after,
-            dry_run: self.dry_run,
-        })
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let configuration = context.configuration()?;
+    let settings = configuration.settings(if args.dry_run { Logins::None } else { Logins::User })?;
+    let request = Request {
+        from: args.from,
+        until: args.until,
+        streams: args.streams.clone(),
+        exit_after: args.exit_after,
+        dry_run: args.dry_run,
+    };
+    let stop = Stop::on_signals()?;
+    // A job may run beside the service, and a dry run beside anything.
+    let is_service = !request.is_job() && !request.dry_run && request.streams.is_empty();
+    let _run_file = match is_service {
+        true => Some(RunFile::create("distribution", &settings.distribution.name, configuration.file.as_deref())?),
+        false => None,
+    };
+    let mut line = StatusLine::new(context, request.is_job());
+    let stopped: GiveUp = Arc::new({
+        let stop = stop.clone();
+        move || stop.requested()
+    });
+    let outcome = distribution::run(&settings, &request, &stopped, &mut |counts| line.show(counts));
+    line.finish();
+    let (ended, counts) = outcome.map_err(usage)?;
+    log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts));
+    if args.dry_run {
+        print(&settings, &request, &counts, args.output, context)?;
     }
+    match (ended, stop.signal()) {
+        // A service that was told to end by its supervisor has done its work; a job has not.
+        (Ended::Stopped, Some(Signal::Terminate)) if !request.is_job() => Ok(()),
+        (Ended::Stopped, _) => Err(Interrupted.into()),
+        (Ended::Finished | Ended::TimeUp, _) => Ok(()),
+    }
+}
+
+fn said(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Finished => "finished",
+        Ended::TimeUp => "time is up",
+        Ended::Stopped => "stopped",
+    }
+}
+
+/// Faults of the configuration have an exit code of their own.
+fn usage(error: DistributionError) -> anyhow::Error {
+    match error.is_configuration() {
+        true => Usage(error.to_string()).into(),
+        false => error.into(),
+    }
+}
+
+fn print(
+    settings: &Settings,
+    request: &Request,
+    counts: &Counts,
+    output: OutputArgs,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let mut table = Table::new(&["stream", "topic", "seen", "kept", "rejected", "bytes"]);
+    let streams =
+        settings.streams.iter().filter(|stream| request.streams.is_empty() || request.streams.contains(&stream.name));
+    for (stream, of) in streams.zip(&counts.streams) {
+        table.row([
+            Value::from(stream.name.as_str()),
+            Value::from(stream.topic.as_str()),
+            Value::from(counts.alerts),
+            Value::from(of.sent),
+            Value::from(of.rejected),
+            Value::from(of.bytes),
+        ]);
+    }
+    table.print(output.format, context)
 }

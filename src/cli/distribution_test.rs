@@ -1,10 +1,19 @@
-//! The arguments of `fink start distribution_test`.
+//! `fink start distribution_test`: reads alerts back from Kafka and prints them.
 
-use std::time::Duration;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use anyhow::bail;
+use clap::{Args as ClapArgs, ValueEnum};
+use serde_json::Value;
 
-use crate::config::parse_duration;
+use super::alert_table::{AlertReader, COLUMNS};
+use super::context::Context;
+use super::outcome::{Interrupted, stdout_error};
+use super::output::{Format, OutputArgs};
+use crate::config::{Logins, parse_duration};
+use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
+use crate::signals::Stop;
 
 /// Where a reader begins that has no position yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -16,22 +25,144 @@ pub enum From {
 }
 
 /// `fink start distribution_test`, `fink distribution_test`
-#[derive(Debug, Args)]
+#[derive(Debug, ClapArgs)]
 #[command(after_help = "Example: fink start distribution_test --from earliest --expect 100 --exit-after 30s")]
-pub struct DistributionTest {
+pub struct Args {
     /// Read this topic; may be repeated [default: the topics of all streams]
     #[arg(long = "topic", value_name = "TOPIC")]
-    pub topics: Vec<String>,
+    topics: Vec<String>,
     /// Where to begin
     #[arg(long, value_enum, default_value_t = From::Latest)]
-    pub from: From,
+    from: From,
     /// End after this many alerts
     #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
+    limit: Option<u64>,
     /// End after this time
     #[arg(long, alias = "exit_after", value_name = "DUR", value_parser = parse_duration)]
-    pub exit_after: Option<Duration>,
-    /// Fail if fewer alerts than this came
+    exit_after: Option<Duration>,
+    /// Fail if fewer alerts than this came; without --limit, end when as many have come and no more are there
     #[arg(long, value_name = "N")]
-    pub expect: Option<u64>,
+    expect: Option<u64>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Time to wait for the brokers.
+const WITHIN: Duration = Duration::from_secs(20);
+/// How long a wait goes on without looking whether it should end.
+const TURN: Duration = Duration::from_millis(100);
+/// After as many as were expected, this long is waited for one too many.
+const SURPLUS: Duration = Duration::from_secs(2);
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let settings = context.settings(Logins::User)?;
+    let topics = match args.topics.is_empty() {
+        false => args.topics.clone(),
+        true => settings.streams.iter().map(|stream| stream.topic.clone()).collect(),
+    };
+    let start = match args.from {
+        From::Earliest => StartAt::Earliest,
+        From::Latest => StartAt::Latest,
+    };
+    let stop = Stop::on_signals()?;
+    let options = ConsumerOptions { topics, group: None, start, within: WITHIN };
+    let mut consumer = Consumer::open(&settings.kafka, &options)?;
+    log::info!("reading {}", options.topics.join(", "));
+    let deadline = args.exit_after.map(|duration| Instant::now() + duration);
+    let mut printer = Printer::new(args.output.format)?;
+    let (mut count, mut bad) = (0, 0_u64);
+    let mut last = Instant::now();
+    loop {
+        let is_enough = args.limit.is_some_and(|limit| count >= limit);
+        let is_as_expected = args.limit.is_none() && args.expect.is_some_and(|expect| count >= expect);
+        if is_enough || is_as_expected && last.elapsed() >= SURPLUS {
+            break;
+        }
+        if stop.requested() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            break;
+        }
+        let Some(Event::Message(message)) = consumer.next(TURN)? else { continue };
+        last = Instant::now();
+        match printer.print(&message) {
+            Ok(()) => count += 1,
+            Err(Failure::Alert(reason)) => {
+                bad += 1;
+                log::error!("{}[{}] at {}: {reason}", message.topic, message.partition, message.offset);
+            }
+            Err(Failure::Stdout(error)) => return Err(stdout_error(error)),
+        }
+    }
+    log::info!("{count} alerts read");
+    match args.expect {
+        _ if bad > 0 => bail!("{bad} messages could not be decoded"),
+        Some(expect) if count < expect => bail!("{expect} alerts were expected, {count} came"),
+        _ if stop.requested() => Err(Interrupted.into()),
+        _ => Ok(()),
+    }
+}
+
+enum Failure {
+    Alert(super::alert_table::NoAlert),
+    Stdout(io::Error),
+}
+
+/// Prints alerts as they come.
+struct Printer {
+    format: Format,
+    reader: AlertReader,
+    is_first: bool,
+    line: Vec<u8>,
+}
+
+/// Width of the table's columns: alerts are printed as they come, before the longest is known.
+const WIDTHS: [usize; 9] = [22, 4, 8, 20, 20, 16, 12, 12, 12];
+
+impl Printer {
+    fn new(format: Format) -> anyhow::Result<Self> {
+        if format == Format::Json {
+            bail!(super::outcome::Usage("alerts come one after the other: use --format ndjson".to_owned()));
+        }
+        Ok(Self { format, reader: AlertReader::default(), is_first: true, line: Vec::new() })
+    }
+
+    fn print(&mut self, message: &Message) -> Result<(), Failure> {
+        self.line.clear();
+        let (key, value) = (message.key.as_deref(), message.value.as_deref().unwrap_or_default());
+        match self.format {
+            Format::Table => {
+                let cells = self.reader.cells(key, value).map_err(Failure::Alert)?;
+                if std::mem::take(&mut self.is_first) {
+                    let heads = ["topic", "part", "offset"].iter().chain(&COLUMNS).map(|head| head.to_uppercase());
+                    row(heads, &mut self.line);
+                }
+                let place = [message.topic.clone(), message.partition.to_string(), message.offset.to_string()];
+                row(place.into_iter().chain(cells.iter().map(text)), &mut self.line);
+            }
+            Format::Json | Format::Ndjson => {
+                let (topic, partition, offset) =
+                    (Value::from(message.topic.as_str()), message.partition, message.offset);
+                let head = format!("{{\"topic\":{topic},\"partition\":{partition},\"offset\":{offset},\"alert\":");
+                self.line.extend_from_slice(head.as_bytes());
+                self.reader.json(key, value, &mut self.line).map_err(Failure::Alert)?;
+                self.line.extend_from_slice(b"}\n");
+            }
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(&self.line).and_then(|()| out.flush()).map_err(Failure::Stdout)
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.escape_debug().to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn row(cells: impl Iterator<Item = String>, out: &mut Vec<u8>) {
+    let mut line: String = cells.zip(WIDTHS).map(|(cell, width)| format!("{cell:width$}  ")).collect();
+    line.truncate(line.trim_end().len());
+    out.extend_from_slice(line.as_bytes());
+    out.push(b'\n');
 }

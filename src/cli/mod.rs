@@ -2,29 +2,38 @@
 //!
 //! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
 
+mod alert_table;
 mod completions;
 mod config;
 mod context;
 mod distribution;
+mod distribution_status;
 mod distribution_test;
+mod ingest;
+mod doctor;
 mod man;
+mod newest;
 mod outcome;
 mod output;
 mod progress;
+mod rules;
 mod show;
+mod start;
+mod simulate;
 mod stop;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use context::{Context, Global};
-pub use distribution::{Distribution, Job};
-pub use distribution_test::DistributionTest;
 pub use outcome::{Interrupted, Outcome, Usage};
 pub use output::{Format, OutputArgs, Table};
 pub use progress::Progress;
 
 const AFTER_HELP: &str = "\
 Example: fink config init, then edit fink.toml, then fink start distribution
+
+Variables: FINK_CONFIG, the configuration file; FINK_LOG, what is logged, such as `debug` or `warn,fink::kafka=trace`;
+one for each key of the configuration (see `fink config --help`)
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted";
 
@@ -40,14 +49,32 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start a service
+    #[command(subcommand, arg_required_else_help = true)]
+    Start(start::Service),
+    /// The same as `start distribution`
+    #[command(hide = true)]
+    Distribution(distribution::Args),
+    /// The same as `start distribution_test`
+    #[command(name = "distribution_test", alias = "distribution-test", hide = true)]
+    DistributionTest(distribution_test::Args),
     /// End a running service cleanly
     #[command(subcommand, arg_required_else_help = true)]
     Stop(stop::Service),
     /// List the services that run on this machine
     Show(show::Args),
-    /// Show the settings, or write a commented configuration file
+    /// Judge a rules file before it goes live
     #[command(subcommand, arg_required_else_help = true)]
+    Rules(rules::Action),
+    /// Show the settings, or write a commented configuration file
+    #[command(subcommand, arg_required_else_help = true, after_help = config::AFTER_HELP)]
     Config(config::Action),
+    /// Load alert files into the science database
+    Ingest(ingest::Args),
+    /// Make synthetic alerts
+    Simulate(simulate::Args),
+    /// Look whether everything can be reached, and say what is wrong
+    Doctor(doctor::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual as man pages
@@ -62,9 +89,16 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         let context = Context::new(self.global)?;
         match &self.command {
+            Command::Start(service) => start::run(service, &context),
+            Command::Distribution(args) => distribution::run(args, &context),
+            Command::DistributionTest(args) => distribution_test::run(args, &context),
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
+            Command::Rules(action) => rules::run(action, &context),
             Command::Config(action) => config::run(action, &context),
+            Command::Ingest(args) => ingest::run(args, &context),
+            Command::Simulate(args) => simulate::run(args, &context),
+            Command::Doctor(args) => doctor::run(args, &context),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }

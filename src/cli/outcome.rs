@@ -2,7 +2,9 @@
 
 use std::io;
 
+use crate::catalog::CatalogError;
 use crate::config::ConfigErrors;
+use crate::rules::RulesError;
 use crate::signals::INTERRUPTED;
 
 /// Arguments that clap lets pass and that make no sense together. Exit code 2.
@@ -39,7 +41,9 @@ impl Outcome {
         }
         let code = if is(|cause| cause.is::<Interrupted>()) {
             INTERRUPTED
-        } else if is(|cause| cause.is::<ConfigErrors>() || cause.is::<Usage>()) {
+        } else if is(|cause| cause.is::<ConfigErrors>() || cause.is::<Usage>())
+            || is(|cause| cause.is::<CatalogError>() || cause.is::<RulesError>())
+        {
             2
         } else {
             1

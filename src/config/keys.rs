@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::ConfigError;
 use super::file::{ConfigFile, Given};
-use super::librdkafka::{is_secret_option, set_by};
+use super::librdkafka::{is_secret_option, reserved_by};
 use super::login::LoginSource;
 use super::origin::Origin;
 use super::reader::{Reader, Scope};
@@ -96,8 +96,8 @@ fn librdkafka(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Vec<(String
                 continue;
             }
         };
-        if let Some(by) = set_by(option) {
-            let reason = format!("this raw option is set by {by} already: leave it out");
+        if let Some(by) = reserved_by(option) {
+            let reason = format!("this raw option is already set by {by}: leave it out");
             reader.errors.push(ConfigError::Value { key: value.key.clone(), origin, reason });
             continue;
         }

@@ -1,7 +1,7 @@
 //! Raw librdkafka options: which of them are ours to set, and which must not be shown.
 
-/// Options that other keys or `fink` itself set, each with what sets it.
-const RESERVED: [(&str, &str); 17] = [
+/// Options that other keys or rules set, each with what sets it.
+const RESERVED: &[(&str, &str)] = &[
     ("bootstrap.servers", "kafka.bootstrap_servers"),
     ("metadata.broker.list", "kafka.bootstrap_servers"),
     ("security.protocol", "kafka.security_protocol"),
@@ -10,19 +10,30 @@ const RESERVED: [(&str, &str); 17] = [
     ("sasl.username", "kafka.username"),
     ("sasl.password", "kafka.password_file"),
     ("ssl.ca.location", "kafka.ssl_ca"),
+    ("ssl.ca.pem", "kafka.ssl_ca"),
     ("ssl.certificate.location", "kafka.ssl_certificate"),
+    ("ssl.certificate.pem", "kafka.ssl_certificate"),
     ("ssl.key.location", "kafka.ssl_key"),
+    ("ssl.key.pem", "kafka.ssl_key"),
+    ("queue.buffering.max.kbytes", "distribution.memory"),
+    ("queue.buffering.max.messages", "distribution.memory"),
     ("transactional.id", "distribution.name"),
-    ("enable.idempotence", "fink, to send each alert once"),
-    ("acks", "fink, to send each alert once"),
-    ("request.required.acks", "fink, to send each alert once"),
-    ("isolation.level", "fink, to read each alert once"),
-    ("group.id", "the command that reads"),
-    ("enable.auto.commit", "fink, to read each alert once"),
+    ("enable.idempotence", "the promise that each alert is sent once"),
+    ("acks", "the promise that each alert is sent once"),
+    ("request.required.acks", "the promise that each alert is sent once"),
+    ("isolation.level", "the promise that each alert is read once"),
+    ("delivery.report.only.error", "the bound of the memory"),
+    ("group.id", "the command that consumes"),
+    ("enable.auto.commit", "the command that consumes"),
+    ("enable.auto.offset.store", "the command that consumes"),
+    ("auto.offset.reset", "the command that consumes"),
+    ("enable.partition.eof", "the command that consumes"),
+    ("allow.auto.create.topics", "stream.partitions"),
+    ("log.queue", "the program's own log"),
 ];
 
-/// What sets `option` already, where it is not for the user to set as a raw option.
-pub(super) fn set_by(option: &str) -> Option<&'static str> {
+/// Which key or rule of the program sets this option of librdkafka; `None`: a raw option may set it.
+pub fn reserved_by(option: &str) -> Option<&'static str> {
     RESERVED.iter().find(|(name, _)| *name == option).map(|(_, by)| *by)
 }
 
@@ -45,7 +56,7 @@ mod tests {
 
     #[test]
     fn options_of_our_own_keys_are_reserved() {
-        assert_eq!(set_by("bootstrap.servers"), Some("kafka.bootstrap_servers"));
-        assert_eq!(set_by("linger.ms"), None);
+        assert_eq!(reserved_by("bootstrap.servers"), Some("kafka.bootstrap_servers"));
+        assert_eq!(reserved_by("linger.ms"), None);
     }
 }

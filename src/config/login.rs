@@ -18,7 +18,7 @@ pub enum Logins {
     None,
     /// `[kafka]`: who produces and consumes
     User,
-    /// `[kafka.admin]`
+    /// `[kafka.admin]`; where that names nobody, `[kafka]`
     Admin,
 }
 

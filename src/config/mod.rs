@@ -32,6 +32,7 @@ pub use address::parse_addresses;
 pub use duration::{parse_duration, show_duration};
 pub use environment::{Environment, variable_of};
 pub use error::{ConfigError, ConfigErrors};
+pub use librdkafka::reserved_by;
 pub use login::Logins;
 pub use origin::{Entry, Origin, Place};
 pub use password::read_password_file;
@@ -110,7 +111,8 @@ impl Configuration {
         match logins {
             Logins::None => {}
             Logins::User => settings.kafka.login = self.login.fetch()?,
-            Logins::Admin => settings.kafka.admin = self.admin.fetch()?,
+            Logins::Admin if self.admin.has_user() => settings.kafka.admin = self.admin.fetch()?,
+            Logins::Admin => settings.kafka.login = self.login.fetch()?,
         }
         Ok(settings)
     }

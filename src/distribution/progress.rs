@@ -208,6 +208,20 @@ impl Progress {
         self.state.watermark
     }
 
+    /// The same ledger under a watermark that the user chose anew.
+    #[must_use]
+    pub fn moved_to(mut self, origin: &str, watermark: i64) -> Self {
+        origin.clone_into(&mut self.state.origin);
+        self.state.watermark = watermark;
+        self.state.history = None;
+        self
+    }
+
+    /// Whether everything up to the present was looked at once since the start: by a repair, and by a live look after it began.
+    pub fn is_caught_up(&self) -> bool {
+        self.state.history.is_none() && self.last_repair.is_some() && !self.repairing && self.last_look > self.last_repair
+    }
+
     /// Where the user told this checkpoint to begin, in their words.
     pub fn origin(&self) -> &str {
         &self.state.origin

@@ -12,7 +12,7 @@ mod thrift2;
 
 pub use embedded::Embedded;
 pub use gateway::Patience;
-pub use open::{open, open_session};
+pub use open::{open, open_session, open_with};
 pub use row::{Cell, Columns, Mark, PageBuffer, Row, RowIndex, Rows, RowsBuilder};
 pub use thrift1::Thrift1;
 pub use thrift2::Thrift2;

@@ -20,7 +20,19 @@ pub fn open_session(
     table: &str,
     session: usize,
 ) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
-    let patience = Patience::default();
+    open_with(settings, table, session, Patience::default())
+}
+
+/// As [`open_session`], waiting for gateways as long as `patience` says.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    settings: &ScienceDbSettings,
+    table: &str,
+    session: usize,
+    patience: Patience,
+) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
     Ok(match settings.kind {
         StoreKind::Thrift2 => Box::new(Thrift2::open(&settings.addresses, table, session, patience)?),
         StoreKind::Thrift1 => Box::new(Thrift1::open(&settings.addresses, table, session, patience)?),

@@ -100,6 +100,11 @@ impl PageBuffer {
         &self.bytes[..self.used]
     }
 
+    /// Bytes of memory that it holds.
+    pub fn allocated(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Forgets the content, keeps the memory.
     pub fn clear(&mut self) {
         self.used = 0;
@@ -319,5 +324,63 @@ impl<'a> Row<'a> {
     /// How many slots the row has.
     pub fn width(&self) -> usize {
         self.spans.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(names: &[(&str, &str)]) -> Columns {
+        Columns::new(names.iter().map(|(f, q)| ((*f).to_owned(), (*q).to_owned())).collect())
+    }
+
+    #[test]
+    fn slots_follow_the_callers_order_whatever_order_cells_come_in() {
+        let columns = columns(&[("i", "b"), ("d", "z"), ("i", "a")]);
+        let mut hint = 0;
+        for (family, qualifier, slot) in [("d", "z", 1), ("i", "a", 2), ("i", "b", 0), ("d", "z", 1), ("i", "b", 0)] {
+            assert_eq!(columns.slot(family.as_bytes(), qualifier.as_bytes(), &mut hint), Some(slot));
+        }
+        assert_eq!(columns.slot(b"d", b"a", &mut hint), None);
+        assert_eq!(columns.slot(b"i", b"", &mut hint), None);
+        assert_eq!(columns.slot(b"i", b"a", &mut hint), Some(2));
+    }
+
+    #[test]
+    fn newest_cell_of_a_slot_wins_and_rows_can_be_taken_back() {
+        let mut rows = Rows::default();
+        let mut page = rows.refill(2);
+        page.row(b"one");
+        page.cell(1, b"old", 1);
+        page.cell(1, b"new", 2);
+        page.cell(1, b"older", 0);
+        let mark = rows.mark();
+        let mut page = rows.refill_after(mark);
+        page.row(b"two");
+        page.cell(0, b"x", 1);
+        page.drop_row();
+        page.row(b"three");
+        assert!(page.index.row_is_empty());
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.row(0).cell(1), Some(Cell { value: b"new", timestamp: 2 }));
+        assert_eq!(rows.row(0).cell(0), None);
+        assert_eq!(rows.last().map(|row| row.key), Some(b"three".as_slice()));
+        rows.refill_after(mark);
+        assert_eq!(rows.last().map(|row| row.key), Some(b"one".as_slice()));
+    }
+
+    #[test]
+    fn buffer_appends_what_is_read_and_copied() {
+        let mut buffer = PageBuffer::default();
+        buffer.extend(b"ab");
+        assert_eq!(buffer.read_from(&mut b"cd".as_slice()).unwrap(), 2);
+        buffer.extend(b"ef");
+        buffer.extend(&vec![b'x'; 2 * READ]);
+        assert_eq!(&buffer.filled()[..7], b"abcdefx");
+        assert_eq!(buffer.filled().len(), 6 + 2 * READ);
+        buffer.clear();
+        buffer.extend(b"z");
+        assert_eq!(buffer.filled(), b"z");
     }
 }

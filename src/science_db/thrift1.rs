@@ -24,6 +24,8 @@ const GETS: usize = 100;
 const PUT_BYTES: usize = 4 << 20;
 /// `HConstants.LATEST_TIMESTAMP`: the server's clock.
 const LATEST: i64 = i64::MAX;
+/// `HConstants.FOREVER`: cells do not expire.
+const FOREVER: i32 = i32::MAX;
 
 /// A session with one table through Thrift 1 gateways.
 #[derive(Debug)]
@@ -55,9 +57,12 @@ impl Thrift1 {
         self.gateways.call(repeat, |connection| ask(&mut client(connection)))
     }
 
-    /// HBase's words for a missing table are sometimes no more than its name; so ask.
+    /// HBase's words for a missing table are sometimes no more than its name, and for a batch they say "try again"; so ask.
     fn explain<T>(&mut self, result: Result<T, ScienceDbError>) -> Result<T, ScienceDbError> {
-        let Err(error @ ScienceDbError::Refused { .. }) = result else { return result };
+        let error = match result {
+            Err(error) if self.gateways.is_connected() => error,
+            other => return other,
+        };
         match self.exists() {
             Ok(false) => Err(self.no_table()),
             Ok(true) | Err(_) => Err(error),
@@ -138,15 +143,9 @@ impl ScienceDb for Thrift1 {
         }
         self.warn_once(scan.window);
         let count = i32::try_from(scan.page.max(1)).unwrap_or(i32::MAX);
-        let ask = TScan {
-            start_row: Some(super::start_after(scan, after)),
-            stop_row: Some(scan.keys.end.clone()),
-            timestamp: Some(scan.window.until()),
-            columns: Some(column_names(scan.columns)),
-            caching: Some(count),
-            cache_blocks: Some(false),
-            ..Default::default()
-        };
+        let (start, end) = (super::start_after(scan, after), scan.keys.end.clone());
+        let names = column_names(scan.columns);
+        let ask = TScan::new(start, end, scan.window.until(), names, count, None, None, None, None, false);
         let table = self.name();
         let done = self.client(Repeat::Harmless, |client| {
             let mut page = rows.refill(scan.columns.len());
@@ -192,11 +191,10 @@ impl ScienceDb for Thrift1 {
             log::warn!("a Thrift 1 gateway cannot split the new table `{}`: it begins as one region", self.table);
         }
         let name = self.name();
-        let family = |family: &String| ColumnDescriptor {
-            name: Some(format!("{family}:").into_bytes()),
-            max_versions: Some(1),
-            bloom_filter_type: Some(String::from("ROW")),
-            ..Default::default()
+        let family = |family: &String| {
+            let (name, versions) = (format!("{family}:").into_bytes(), 1);
+            let (compression, bloom, in_memory, block_cache) = (String::from("NONE"), String::from("ROW"), false, true);
+            ColumnDescriptor::new(name, versions, compression, in_memory, bloom, 0, 0, block_cache, FOREVER)
         };
         let families: Vec<ColumnDescriptor> = table.families.iter().map(family).collect();
         self.client(Repeat::Harmless, |client| {

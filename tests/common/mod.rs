@@ -21,7 +21,9 @@ impl Cluster {
     /// The cluster that the variable FINK_TEST_CLUSTER names.
     pub fn get() -> Self {
         let Ok(folder) = std::env::var("FINK_TEST_CLUSTER") else {
-            panic!("FINK_TEST_CLUSTER does not name a cluster's folder: run scripts/test, or `scripts/cluster up` first");
+            panic!(
+                "FINK_TEST_CLUSTER does not name a cluster's folder: run scripts/test, or `scripts/cluster up` first"
+            );
         };
         let folder = PathBuf::from(folder);
         let text = std::fs::read_to_string(folder.join("cluster.env")).expect("the cluster's folder has a cluster.env");
@@ -123,6 +125,8 @@ impl Scene {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fink"));
         command.args(["--config".as_ref(), config.as_os_str()]).args(arguments);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
+        // So that no test sees or ends a service of this machine.
+        command.env("FINK_RUN_DIR", self.path("run"));
         command
     }
 
@@ -168,6 +172,23 @@ impl Scene {
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         text.lines().map(|line| serde_json::from_str(line).expect("a JSON document")).collect()
     }
+}
+
+/// The program in `folder`, with nothing in its environment but `PATH` and these variables. It sees only the services whose run files stand
+/// in `folder`/run, so that no test ends a service of this machine.
+pub fn bare_command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fink"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).env_clear();
+    command
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("FINK_RUN_DIR", folder.join("run"))
+        .envs(variables.iter().copied());
+    command
+}
+
+/// Runs [`bare_command`] to its end.
+pub fn bare(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    Ended::new(arguments, bare_command(folder, arguments, variables).output().expect("the built program"))
 }
 
 /// A run that is over.

@@ -159,3 +159,6 @@ fn check_families<'a>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

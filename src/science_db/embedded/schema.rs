@@ -48,16 +48,11 @@ pub fn open(path: &Path, create: bool) -> Result<Option<Connection>, rusqlite::E
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(32);
-    if create {
+    if create && is_empty(&connection)? {
         connection.pragma_update(None, "page_size", 16384)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
-    }
-    connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update(None, "cache_size", -32768)?;
-    if create {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if tables == 0 {
+        if is_empty(&transaction)? {
             transaction.execute_batch(SCHEMA)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
@@ -70,5 +65,11 @@ pub fn open(path: &Path, create: bool) -> Result<Option<Connection>, rusqlite::E
         let reason = String::from("the file is not a science database of this version: name another path");
         return Err(rusqlite::Error::SqliteFailure(code, Some(reason)));
     }
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "cache_size", -32768)?;
     Ok(Some(connection))
+}
+
+fn is_empty(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }

@@ -320,3 +320,69 @@ impl<S: Read> TInputProtocol for Answer<'_, S> {
         self.array().map(|[byte]| byte)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read<T>(
+        bytes: &[u8],
+        most: usize,
+        ask: impl FnOnce(&mut Answer<'_, &[u8]>) -> thrift::Result<T>,
+    ) -> thrift::Result<T> {
+        let mut buffer = PageBuffer::default();
+        let done = ask(&mut Answer::new(bytes, &mut buffer, most));
+        assert!(buffer.allocated() < 1 << 20, "{} bytes allocated for {}", buffer.allocated(), bytes.len());
+        done
+    }
+
+    fn kind(error: thrift::Error) -> ProtocolErrorKind {
+        match error {
+            Error::Protocol(error) => error.kind,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn length_that_lies_is_not_allocated() {
+        let told = read(b"\x7f\xff\xff\xff....", PageBuffer::MOST, |answer| answer.span());
+        assert!(matches!(told, Err(Error::Transport(error)) if error.kind == TransportErrorKind::EndOfFile));
+        assert_eq!(
+            kind(read(b"\xff\xff\xff\xff", 100, |answer| answer.span()).unwrap_err()),
+            ProtocolErrorKind::NegativeSize
+        );
+        assert_eq!(kind(read(b"\0\0\0\x7f", 100, |answer| answer.span()).unwrap_err()), ProtocolErrorKind::SizeLimit);
+    }
+
+    #[test]
+    fn list_that_lies_is_not_handed_to_generated_code() {
+        let told = read(b"\x0c\x7f\xff\xff\xff", 100, |answer| answer.read_list_begin().map(drop));
+        assert_eq!(kind(told.unwrap_err()), ProtocolErrorKind::SizeLimit);
+        let told = read(b"\x0b\x0b\xff\xff\xff\xff", 100, |answer| answer.read_map_begin().map(drop));
+        assert_eq!(kind(told.unwrap_err()), ProtocolErrorKind::NegativeSize);
+    }
+
+    #[test]
+    fn bottomless_nesting_is_refused() {
+        let bytes = b"\x0c\x00\x01".repeat(100_000);
+        let told = read(&bytes, 1 << 20, |answer| answer.pass(TType::Struct));
+        assert_eq!(kind(told.unwrap_err()), ProtocolErrorKind::DepthLimit);
+    }
+
+    #[test]
+    fn what_is_not_thrift_is_shown() {
+        let told = read(b"HTTP/1.1 400 Bad Request", 100, |answer| answer.read_message_begin().map(drop));
+        assert!(matches!(told, Err(Error::Protocol(error)) if error.message.contains("HTTP")));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_arrives_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), first in 2u8..16) {
+            let Ok(kind) = read(&[first], 1, |answer| answer.kind()) else { return Ok(()) };
+            let _ = read(&bytes, 1 << 20, |answer| answer.pass(kind));
+            let _ = read(&bytes, 1 << 20, |answer| answer.read_message_begin().map(drop));
+        }
+    }
+}

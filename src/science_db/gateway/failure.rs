@@ -35,7 +35,7 @@ impl Failure {
                 | ApplicationErrorKind::WrongMethodName
                 | ApplicationErrorKind::InvalidMessageType
                 | ApplicationErrorKind::MissingResult => Self::Garbled(error.message),
-                _ => Self::Refused(error.message),
+                _ => Self::Refused(first_lines(&error.message)),
             },
             thrift::Error::User(error) => declared(error.as_ref()).unwrap_or_else(|| Self::Refused(error.to_string())),
         }
@@ -54,6 +54,9 @@ impl Failure {
         ];
         if message.contains("TableExistsException") {
             Self::TableExists
+        } else if message.starts_with("Zookeeper ") {
+            // Said not to be worth another try, which is so only for that moment: HBase is down or starting.
+            Self::Unavailable(message)
         } else if can_retry == Some(false) || FOR_GOOD.iter().any(|name| message.contains(name)) {
             Self::Refused(message)
         } else {

@@ -64,6 +64,11 @@ impl Gateways {
         self.addresses.get(self.at).cloned().unwrap_or_default()
     }
 
+    /// Whether the gateway in use has answered the last call, if only with an error.
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
     /// Does `ask` on the connection; where that fails, once more on each gateway in turn.
     ///
     /// # Errors

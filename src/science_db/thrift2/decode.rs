@@ -145,3 +145,207 @@ fn read_cell<S: Read>(
 fn invalid(message: String) -> thrift::Error {
     thrift::new_protocol_error(ProtocolErrorKind::InvalidData, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol, TFieldIdentifier, TListIdentifier};
+    use thrift::protocol::{TMessageIdentifier, TOutputProtocol};
+
+    use super::*;
+    use crate::science_db::row::Rows;
+
+    const METHOD: &str = "getScannerResults";
+
+    /// Gives what it has in portions, as a network does.
+    struct Portions<'a>(&'a [u8], usize);
+
+    impl Read for Portions<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.1.min(into.len()).min(self.0.len());
+            let (now, later) = self.0.split_at(count);
+            into[..count].copy_from_slice(now);
+            self.0 = later;
+            Ok(count)
+        }
+    }
+
+    fn asked() -> Columns {
+        Columns::new(
+            [("i", "b"), ("i", "a"), ("d", ""), ("d", "long name")].map(|(f, q)| (f.into(), q.into())).to_vec(),
+        )
+    }
+
+    fn reply(kind: TMessageType, name: &str, body: impl FnOnce(&mut dyn TOutputProtocol)) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut out = TBinaryOutputProtocol::new(&mut bytes, true);
+        out.write_message_begin(&TMessageIdentifier::new(name, kind, 1)).unwrap();
+        body(&mut out);
+        out.write_field_stop().unwrap();
+        bytes
+    }
+
+    fn answer_of(results: &[idl::TResult]) -> Vec<u8> {
+        reply(TMessageType::Reply, METHOD, |out| {
+            out.write_field_begin(&TFieldIdentifier::new("success", TType::List, 0)).unwrap();
+            out.write_list_begin(&TListIdentifier::new(TType::Struct, results.len() as i32)).unwrap();
+            results.iter().for_each(|result| result.write_to_out_protocol(out).unwrap());
+        })
+    }
+
+    fn decode(bytes: &[u8], portion: usize, most: usize, rows: &mut Rows) -> thrift::Result<Taken> {
+        let columns = asked();
+        let page = rows.refill(columns.len());
+        let mut answer = Answer::new(Portions(bytes, portion), page.buffer, 1 << 24);
+        read_rows(&mut answer, METHOD, &columns, page.index, most)
+    }
+
+    type Plain = Vec<(Vec<u8>, Vec<Option<(Vec<u8>, i64)>>)>;
+
+    fn plain(rows: &Rows) -> Plain {
+        let cell = |cell: crate::science_db::Cell<'_>| (cell.value.to_vec(), cell.timestamp);
+        let cells = |row: crate::science_db::Row<'_>| (0..row.width()).map(|slot| row.cell(slot).map(cell)).collect();
+        rows.iter().map(|row| (row.key.to_vec(), cells(row))).collect()
+    }
+
+    /// The same bytes through the generated code.
+    fn oracle(bytes: &[u8]) -> Plain {
+        let mut input = TBinaryInputProtocol::new(bytes, true);
+        input.read_message_begin().unwrap();
+        input.read_field_begin().unwrap();
+        let count = input.read_list_begin().unwrap().size;
+        let mut rows = Plain::new();
+        for _ in 0..count {
+            let result = idl::TResult::read_from_in_protocol(&mut input).unwrap();
+            let Some(key) = result.row else { continue };
+            let mut cells: Vec<Option<(Vec<u8>, i64)>> = vec![None; asked().len()];
+            for cell in result.column_values {
+                let named = |(f, q): (&str, &str)| f.as_bytes() == cell.family && q.as_bytes() == cell.qualifier;
+                let Some(slot) = asked().names().position(named) else { continue };
+                let timestamp = cell.timestamp.unwrap();
+                if cells[slot].as_ref().is_none_or(|(_, newest)| *newest < timestamp) {
+                    cells[slot] = Some((cell.value, timestamp));
+                }
+            }
+            if cells.iter().any(Option::is_some) {
+                rows.push((key, cells));
+            }
+        }
+        rows
+    }
+
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(any::<u8>(), 0..40)
+    }
+
+    fn cell() -> impl Strategy<Value = idl::TColumnValue> {
+        let family = prop::sample::select(vec!["d", "i", "x"]);
+        let qualifier = prop::sample::select(vec!["", "a", "b", "c", "long name"]);
+        let rest = (prop::option::of(bytes()), prop::option::of(any::<i8>()));
+        (family, qualifier, bytes(), any::<i64>(), rest).prop_map(
+            |(family, qualifier, value, timestamp, (tags, kind))| {
+                idl::TColumnValue::new(family.into(), qualifier.into(), value, timestamp, tags, kind)
+            },
+        )
+    }
+
+    fn result() -> impl Strategy<Value = idl::TResult> {
+        let cells = prop::collection::vec(cell(), 0..8);
+        let flags = (prop::option::of(any::<bool>()), prop::option::of(any::<bool>()));
+        (prop::option::of(bytes()), cells, flags)
+            .prop_map(|(row, cells, (stale, partial))| idl::TResult::new(row, cells, stale, partial))
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_as_the_generated_code_does(
+            results in prop::collection::vec(result(), 0..12),
+            portion in prop::sample::select(vec![1, 7, 1000]),
+        ) {
+            let bytes = answer_of(&results);
+            let mut rows = Rows::default();
+            let taken = decode(&bytes, portion, usize::MAX, &mut rows).unwrap();
+            prop_assert_eq!(taken, Taken { announced: results.len(), results: results.len() });
+            prop_assert_eq!(plain(&rows), oracle(&bytes));
+        }
+
+        #[test]
+        fn damaged_answer_is_an_error_or_rows_and_never_a_panic(
+            results in prop::collection::vec(result(), 1..6),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = answer_of(&results);
+            let whole = bytes.len();
+            bytes.truncate(cut.index(whole + 1));
+            let cut = bytes.len() < whole;
+            for (at, value) in &damage {
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *value;
+                }
+            }
+            let mut rows = Rows::default();
+            let done = decode(&bytes, 1000, usize::MAX, &mut rows);
+            prop_assert!(!(cut && damage.is_empty()) || done.is_err());
+            let _ = plain(&rows);
+        }
+    }
+
+    #[test]
+    fn fields_of_later_versions_are_passed_over_and_order_does_not_matter() {
+        let mut bytes = vec![0x80, 1, 0, 2, 0, 0, 0, 17];
+        bytes.extend(METHOD.as_bytes());
+        bytes.extend([0, 0, 0, 1]);
+        // An unknown map<i32, list<string>>, then the rows.
+        bytes.extend([13, 0, 77, 8, 15, 0, 0, 0, 1, 0, 0, 0, 5, 11, 0, 0, 0, 1, 0, 0, 0, 1, b'?']);
+        bytes.extend([15, 0, 0, 12, 0, 0, 0, 1]);
+        // The cells before the row's key; within the cell an unknown double, timestamp first.
+        bytes.extend([15, 0, 2, 12, 0, 0, 0, 1, 4, 0, 50, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([10, 0, 4, 0, 0, 0, 0, 0, 0, 0, 9, 11, 0, 3, 0, 0, 0, 1, b'v']);
+        bytes.extend([11, 0, 2, 0, 0, 0, 1, b'a', 11, 0, 1, 0, 0, 0, 1, b'i', 0]);
+        bytes.extend([11, 0, 1, 0, 0, 0, 1, b'k', 0, 0]);
+        let mut rows = Rows::default();
+        decode(&bytes, 3, usize::MAX, &mut rows).unwrap();
+        assert_eq!(plain(&rows), [(b"k".to_vec(), vec![None, Some((b"v".to_vec(), 9)), None, None])]);
+    }
+
+    #[test]
+    fn page_ends_after_the_row_that_makes_it_too_large() {
+        let cell = idl::TColumnValue::new(b"i".to_vec(), b"a".to_vec(), vec![7; 1000], 5, None, None);
+        let results: Vec<_> = (0..10u8).map(|n| idl::TResult::new(vec![n], vec![cell.clone()], false, false)).collect();
+        let mut rows = Rows::default();
+        let taken = decode(&answer_of(&results), 100, 2500, &mut rows).unwrap();
+        assert_eq!(taken, Taken { announced: 10, results: 3 });
+        assert_eq!(rows.len(), 3);
+    }
+
+    #[test]
+    fn exceptions_are_told_from_rows() {
+        let error = idl::TIOError::new(String::from("the reason"), false);
+        let thrown = reply(TMessageType::Reply, METHOD, |out| {
+            out.write_field_begin(&TFieldIdentifier::new("io", TType::Struct, 1)).unwrap();
+            error.write_to_out_protocol(out).unwrap();
+        });
+        let mut rows = Rows::default();
+        let told = decode(&thrown, 5, usize::MAX, &mut rows);
+        assert!(matches!(told, Err(thrift::Error::User(told)) if told.downcast_ref() == Some(&error)));
+
+        let application = reply(TMessageType::Exception, METHOD, |out| {
+            out.write_field_begin(&TFieldIdentifier::new("type", TType::I32, 2)).unwrap();
+            out.write_i32(ApplicationErrorKind::UnknownMethod as i32).unwrap();
+        });
+        let told = decode(&application, 5, usize::MAX, &mut rows);
+        assert!(
+            matches!(told, Err(thrift::Error::Application(told)) if told.kind == ApplicationErrorKind::UnknownMethod)
+        );
+
+        let other = reply(TMessageType::Reply, "somethingElse", |_| {});
+        assert!(matches!(decode(&other, 5, usize::MAX, &mut rows), Err(thrift::Error::Application(_))));
+        let empty = reply(TMessageType::Reply, METHOD, |_| {});
+        assert!(matches!(decode(&empty, 5, usize::MAX, &mut rows), Err(thrift::Error::Application(_))));
+        let mut longer = answer_of(&[]);
+        longer.push(0);
+        assert!(matches!(decode(&longer, 500, usize::MAX, &mut rows), Err(thrift::Error::Protocol(_))));
+    }
+}

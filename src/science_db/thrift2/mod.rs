@@ -58,9 +58,12 @@ impl Thrift2 {
         self.gateways.call(repeat, |connection| ask(&mut client(connection)))
     }
 
-    /// HBase's words for a missing table are sometimes no more than its name; so ask.
+    /// HBase's words for a missing table are sometimes no more than its name, and for a batch they say "try again"; so ask.
     fn explain<T>(&mut self, result: Result<T, ScienceDbError>) -> Result<T, ScienceDbError> {
-        let Err(error @ ScienceDbError::Refused { .. }) = result else { return result };
+        let error = match result {
+            Err(error) if self.gateways.is_connected() => error,
+            other => return other,
+        };
         let name = table_name(&self.table);
         match self.client(Repeat::Harmless, |client| client.table_exists(name.clone()).map_err(failure)) {
             Ok(false) => Err(self.no_table()),

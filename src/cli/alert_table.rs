@@ -1,0 +1,98 @@
+//! Alerts as rows for people: the few fields that every survey has under some name.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::alert::decoder::{BytesAs, Decoder, Projection, Scalar, SchemaCache};
+use crate::avro::Schema;
+
+/// The columns' headings.
+pub const COLUMNS: [&str; 6] = ["object", "alert", "time", "ra", "dec", "brightness"];
+
+/// For each column the fields that may hold it: ZTF's first, then Rubin's, then those of derived schemas.
+const FIELDS: [&[&str]; 6] = [
+    &["objectId", "diaObject.diaObjectId", "diaSource.diaObjectId", "ssSource.ssObjectId", "diaObjectId"],
+    &["candid", "diaSource.diaSourceId", "diaSourceId"],
+    &["candidate.jd", "diaSource.midpointMjdTai"],
+    &["candidate.ra", "diaSource.ra"],
+    &["candidate.dec", "diaSource.dec"],
+    &["candidate.magpsf", "diaSource.psfFlux"],
+];
+
+/// Why a message is no alert.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoAlert(String);
+
+/// Reads messages whose key is their schema.
+#[derive(Default)]
+pub struct AlertReader {
+    schemas: SchemaCache,
+    picks: Option<(Arc<Schema>, Vec<Vec<Projection>>)>,
+}
+
+impl AlertReader {
+    /// The decoder of a message's schema.
+    ///
+    /// # Errors
+    /// The key is no schema.
+    pub fn decoder(&mut self, key: Option<&[u8]>) -> Result<Arc<Decoder>, NoAlert> {
+        let no_schema = |reason: String| NoAlert(format!("the message's key is not the alert's schema: {reason}"));
+        let key = key.ok_or_else(|| no_schema("there is no key".to_owned()))?;
+        self.schemas.get(key).map_err(|error| no_schema(error.to_string()))
+    }
+
+    /// The cells of one alert, by [`COLUMNS`].
+    ///
+    /// # Errors
+    /// The key is no schema, or the value no datum of it.
+    pub fn cells(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<[Value; 6], NoAlert> {
+        let decoder = self.decoder(key)?;
+        let picks = self.picks(&decoder);
+        let mut cells: [Value; 6] = Default::default();
+        for (cell, candidates) in cells.iter_mut().zip(picks.iter()) {
+            for projection in candidates {
+                let values = projection.read(value).map_err(|error| NoAlert(error.to_string()))?;
+                *cell = values.first().map_or(Value::Null, json);
+                if !cell.is_null() {
+                    break;
+                }
+            }
+        }
+        Ok(cells)
+    }
+
+    /// One alert as a line of JSON: bytes in base64, integers exact.
+    ///
+    /// # Errors
+    /// As [`cells`](Self::cells).
+    pub fn json(&mut self, key: Option<&[u8]>, value: &[u8], out: &mut Vec<u8>) -> Result<(), NoAlert> {
+        self.decoder(key)?.json(value, BytesAs::Base64, out).map_err(|error| NoAlert(error.to_string()))
+    }
+
+    /// The projections of each column; found anew where the schema is another than before.
+    fn picks(&mut self, decoder: &Decoder) -> &[Vec<Projection>] {
+        let known = self.picks.take().filter(|(schema, _)| Arc::ptr_eq(schema, decoder.schema()));
+        let find = || {
+            let column =
+                |fields: &&[&str]| fields.iter().filter_map(|field| decoder.projection(&[field]).ok()).collect();
+            (Arc::clone(decoder.schema()), FIELDS.iter().map(column).collect())
+        };
+        &self.picks.insert(known.unwrap_or_else(find)).1
+    }
+}
+
+fn json(scalar: &Scalar<'_>) -> Value {
+    match scalar {
+        Scalar::Null => Value::Null,
+        Scalar::Boolean(value) => Value::from(*value),
+        Scalar::Integer(value) => Value::from(*value),
+        // Through the fewest digits, not through f64: 16.07 is not to become 16.06999969.
+        Scalar::Float(value) => value.to_string().parse::<f64>().map_or(Value::Null, Value::from),
+        Scalar::Double(value) => Value::from(*value),
+        Scalar::Text(text) => Value::from(*text),
+        Scalar::Bytes(bytes) => Value::from(format!("{} bytes", bytes.len())),
+        Scalar::Json(text) => Value::from(text.as_str()),
+    }
+}

@@ -1,0 +1,62 @@
+//! What a distribution has done so far, for its status line and its end.
+
+/// One stream's alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamCounts {
+    /// sent, and committed
+    pub sent: u64,
+    /// bytes of their values
+    pub bytes: u64,
+    /// sent to the rejected topic instead
+    pub rejected: u64,
+}
+
+/// All counts since the start; only what is committed counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// rows of the science database that a scan returned
+    pub rows: u64,
+    /// alerts that are done
+    pub alerts: u64,
+    /// of these, found by a repair: visible only after the live lane had passed
+    pub late: u64,
+    /// by stream, in the order of the configuration
+    pub streams: Vec<StreamCounts>,
+    /// key ranges of the history lane: done, and all
+    pub ranges: (usize, usize),
+    /// what the last look covered: everything visible before this time is done; ms since 1970
+    pub seen_until: i64,
+    /// everything before this time is done for good; ms since 1970
+    pub watermark: i64,
+    /// which lane is at work
+    pub lane: Lane,
+}
+
+/// What a distribution is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lane {
+    /// beginning
+    #[default]
+    Start,
+    /// the past, row by row
+    History,
+    /// fresh rows, with a repair now and then
+    Live,
+}
+
+impl Counts {
+    /// Counts for `streams` streams.
+    pub fn new(streams: usize) -> Self {
+        Self { streams: vec![StreamCounts::default(); streams], ..Self::default() }
+    }
+
+    /// Messages sent on all streams.
+    pub fn sent(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.sent).sum()
+    }
+
+    /// Messages rejected on all streams.
+    pub fn rejected(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.rejected).sum()
+    }
+}

@@ -1,0 +1,64 @@
+//! What ends a distribution before its time.
+
+use super::offset_file::OffsetFileError;
+use super::outlet::SendError;
+use super::progress::ProgressError;
+use super::selection::SelectionError;
+use crate::catalog::CatalogError;
+use crate::kafka::Error as KafkaError;
+use crate::science_db::ScienceDbError;
+
+/// Why a distribution does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum DistributionError {
+    /// the catalog cannot be used
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// the streams do not fit the catalog
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// no stream of that name
+    #[error("there is no stream `{name}`; the configuration has: {known}")]
+    NoStream {
+        /// the name asked for
+        name: String,
+        /// those there are
+        known: String,
+    },
+    /// a job over nothing
+    #[error("--from {from} is not before --until {until} (ms since 1970): there is nothing between them")]
+    EmptyJob {
+        /// ms since 1970
+        from: i64,
+        /// ms since 1970
+        until: i64,
+    },
+    /// the science database refused
+    #[error(transparent)]
+    ScienceDb(#[from] ScienceDbError),
+    /// Kafka refused
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// a transaction failed
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// the checkpoint is damaged
+    #[error(transparent)]
+    Progress(#[from] ProgressError),
+    /// the checkpoint is damaged
+    #[error("the checkpoint's list of rows that await their status is damaged")]
+    DamagedStatus,
+    /// the offset file cannot be used
+    #[error(transparent)]
+    OffsetFile(#[from] OffsetFileError),
+}
+
+impl DistributionError {
+    /// Whether the user's settings are at fault, rather than a server.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Catalog(_) | Self::Selection(_) | Self::NoStream { .. } | Self::EmptyJob { .. } | Self::OffsetFile(_)
+        )
+    }
+}

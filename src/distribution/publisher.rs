@@ -1,0 +1,243 @@
+//! Alerts of a chunk and the checkpoint that says so, in one Kafka transaction; what follows a commit.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::DistributionError;
+use super::batch::{Alert, Batch};
+use super::counts::{Counts, StreamCounts};
+use super::offset_file;
+use super::outlet::{Outlet, Refusal, SendError};
+use super::progress::Record;
+use super::readers::Found;
+use super::status::{self, StatusWriter};
+use crate::ledger::{AlertId, Entry};
+
+/// A transaction is committed when it holds so many bytes of values,
+const CHUNK_BYTES: u64 = 24 << 20;
+/// or when it has been open for so long.
+const CHUNK_AGE: Duration = Duration::from_secs(1);
+
+/// What the open transaction holds.
+#[derive(Debug)]
+struct Chunk {
+    opened: Instant,
+    bytes: u64,
+    rows: u64,
+    alerts: u64,
+    late: u64,
+    streams: Vec<StreamCounts>,
+    entries: Vec<Entry>,
+    distributed: Vec<Found>,
+}
+
+impl Chunk {
+    fn new(streams: usize) -> Self {
+        Self {
+            opened: Instant::now(),
+            bytes: 0,
+            rows: 0,
+            alerts: 0,
+            late: 0,
+            streams: vec![StreamCounts::default(); streams],
+            entries: Vec::new(),
+            distributed: Vec::new(),
+        }
+    }
+}
+
+/// Sends alerts and commits them.
+pub struct Publisher {
+    /// `None`: a dry run, which sends and remembers nothing
+    outlet: Option<Outlet>,
+    status: Option<StatusWriter>,
+    status_key: Vec<u8>,
+    offset_file: Option<PathBuf>,
+    offset: i64,
+    chunk: Chunk,
+    too_large: HashSet<(AlertId, usize)>,
+}
+
+impl Publisher {
+    /// A publisher for `streams` streams whose records in the checkpoint begin with `prefix`.
+    pub fn new(
+        outlet: Option<Outlet>,
+        status: Option<StatusWriter>,
+        offset_file: Option<PathBuf>,
+        prefix: &str,
+        streams: usize,
+    ) -> Self {
+        let status_key = format!("{prefix}/status").into_bytes();
+        Self {
+            outlet,
+            status,
+            status_key,
+            offset_file,
+            offset: i64::MIN,
+            chunk: Chunk::new(streams),
+            too_large: HashSet::new(),
+        }
+    }
+
+    /// The checkpoint's key under which the rows stand whose status the last transaction owes.
+    pub fn status_key(&self) -> &[u8] {
+        &self.status_key
+    }
+
+    /// What the checkpoint holds; nothing for a dry run, which begins where a new checkpoint would.
+    ///
+    /// # Errors
+    /// Kafka refused for good.
+    pub fn checkpoint(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, SendError> {
+        self.outlet.as_ref().map_or_else(|| Ok(BTreeMap::new()), Outlet::checkpoint)
+    }
+
+    /// Writes the status that a crash left unwritten.
+    ///
+    /// # Errors
+    /// The science database refused.
+    pub fn write_status(&mut self, rows: Vec<Found>) -> Result<(), DistributionError> {
+        if let Some(status) = &mut self.status {
+            status.write(rows)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a scan returned rows.
+    pub fn saw(&mut self, rows: u64) {
+        self.chunk.rows += rows;
+    }
+
+    /// Lists `entries` as done with this chunk, although they need no message.
+    pub fn note(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.chunk.entries.extend(entries);
+    }
+
+    /// Sends one alert's messages within the open transaction, which is opened where there is none.
+    ///
+    /// # Errors
+    /// The transaction failed, and everything sent since the last commit is to be read again; or Kafka refused for good.
+    pub fn send(&mut self, batch: &Batch, alert: &Alert, late: bool) -> Result<(), SendError> {
+        if self.chunk.alerts == 0 {
+            self.chunk.opened = Instant::now();
+        }
+        for message in batch.messages(alert) {
+            let too_large = self.too_large.contains(&(alert.entry.id, message.stream));
+            let refusal = match (&message.value, too_large) {
+                (Ok(value), false) => {
+                    let counts = &mut self.chunk.streams[message.stream];
+                    let size = value.len() as u64;
+                    self.chunk.bytes += size;
+                    let sent = match &mut self.outlet {
+                        Some(outlet) => outlet.send(batch, alert, message, batch.bytes(value))?,
+                        None => Ok(()),
+                    };
+                    match sent {
+                        Ok(()) => {
+                            counts.sent += 1;
+                            counts.bytes += size;
+                            continue;
+                        }
+                        Err(refusal) => refusal,
+                    }
+                }
+                (Ok(value), true) => Refusal::too_large(value.len()),
+                (Err(reason), _) => Refusal { reason: reason.clone() },
+            };
+            self.chunk.streams[message.stream].rejected += 1;
+            if let Some(outlet) = &mut self.outlet {
+                outlet.reject(batch, alert, message, &refusal)?;
+            }
+        }
+        self.chunk.alerts += 1;
+        self.chunk.late += u64::from(late);
+        self.chunk.entries.push(alert.entry);
+        if self.status.is_some() {
+            self.chunk.distributed.push((batch.bytes(&alert.key).to_vec(), alert.entry.timestamp));
+        }
+        Ok(())
+    }
+
+    /// Whether the open transaction is large or old enough to be committed.
+    pub fn is_due(&self) -> bool {
+        self.chunk.alerts > 0 && (self.chunk.bytes >= CHUNK_BYTES || self.chunk.opened.elapsed() >= CHUNK_AGE)
+    }
+
+    /// The alerts sent since the last commit, for the ledger.
+    pub fn take_entries(&mut self) -> Vec<Entry> {
+        let mut entries = std::mem::take(&mut self.chunk.entries);
+        entries.sort_unstable_by_key(|entry| entry.id);
+        entries.dedup_by_key(|entry| entry.id);
+        entries
+    }
+
+    /// Commits what was sent, with the checkpoint's `records`; then sees to the status column and the offset file, and adds to `counts`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); and the science database may refuse the status.
+    pub fn commit(&mut self, mut records: Vec<Record>, counts: &mut Counts) -> Result<(), DistributionError> {
+        let streams = self.chunk.streams.len();
+        if let Some(status) = &mut self.status
+            && self.chunk.alerts > 0
+        {
+            status.settle()?;
+            records.push((self.status_key.clone(), Some(status::to_bytes(&self.chunk.distributed))));
+        }
+        if let Some(outlet) = &mut self.outlet
+            && (self.chunk.alerts > 0 || !records.is_empty())
+        {
+            outlet.commit(records)?;
+        }
+        let chunk = std::mem::replace(&mut self.chunk, Chunk::new(streams));
+        counts.rows += chunk.rows;
+        counts.alerts += chunk.alerts;
+        counts.late += chunk.late;
+        for (all, new) in counts.streams.iter_mut().zip(chunk.streams) {
+            all.sent += new.sent;
+            all.bytes += new.bytes;
+            all.rejected += new.rejected;
+        }
+        self.write_status(chunk.distributed)?;
+        self.keep_offset(counts.watermark);
+        Ok(())
+    }
+
+    /// Forgets what was sent since the last commit.
+    ///
+    /// # Errors
+    /// Kafka refused for good.
+    pub fn abort(&mut self) -> Result<(), SendError> {
+        self.chunk = Chunk::new(self.chunk.streams.len());
+        if let Some(outlet) = &mut self.outlet {
+            outlet.abort()?;
+            self.too_large.extend(outlet.take_too_large());
+        }
+        Ok(())
+    }
+
+    /// Waits for the status of everything committed, unless `hurry`.
+    ///
+    /// # Errors
+    /// The science database refused.
+    pub fn end(&mut self, hurry: bool) -> Result<(), DistributionError> {
+        let Some(status) = &mut self.status else { return Ok(()) };
+        if hurry {
+            status.give_up();
+        }
+        Ok(status.settle()?)
+    }
+
+    // The file is for people and old scripts; the checkpoint is what counts, so a full disk must not stop the alerts.
+    fn keep_offset(&mut self, watermark: i64) {
+        if let Some(path) = &self.offset_file
+            && self.outlet.is_some()
+            && watermark > self.offset
+        {
+            self.offset = watermark;
+            if let Err(error) = offset_file::write(path, watermark) {
+                log::warn!("{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What the user asked a distribution to do.
+
+use std::time::Duration;
+
+use super::DistributionError;
+use super::offset_file;
+use super::progress::Progress;
+use crate::config::{DistributionSettings, Start, StreamSettings};
+use crate::window::Window;
+
+/// The command line's part of a distribution.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// where to begin; `None`: `distribution.start`
+    pub from: Option<Start>,
+    /// a bounded job: where to end, ms since 1970
+    pub until: Option<i64>,
+    /// only these streams; empty: all
+    pub streams: Vec<String>,
+    /// end after this time
+    pub exit_after: Option<Duration>,
+    /// read, judge and encode, but send nothing
+    pub dry_run: bool,
+}
+
+/// How a distribution came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// the job has done all it was asked to, or a dry run has caught up
+    Finished,
+    /// `exit_after` is over
+    TimeUp,
+    /// it was told to stop
+    Stopped,
+}
+
+impl Request {
+    /// Whether this is a bounded job, with a checkpoint of its own.
+    pub fn is_job(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// How a distribution that was not finished ended.
+    pub(super) fn ended(&self, stopped: bool) -> Ended {
+        match stopped {
+            true => Ended::Stopped,
+            false if self.dry_run => Ended::Finished,
+            false => Ended::TimeUp,
+        }
+    }
+
+    /// The streams asked for.
+    ///
+    /// # Errors
+    /// There is no stream of a name.
+    pub(super) fn pick(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
+        let known = || all.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(", ");
+        let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
+        match unknown {
+            Some(name) => Err(DistributionError::NoStream { name: name.clone(), known: known() }),
+            None if self.streams.is_empty() => Ok(all.to_vec()),
+            None => Ok(all.iter().filter(|stream| self.streams.contains(&stream.name)).cloned().collect()),
+        }
+    }
+
+    /// The name of this distribution's records in the checkpoint: the service of all streams is `live`.
+    pub(super) fn checkpoint_prefix(&self, streams: &[StreamSettings], all: usize) -> String {
+        let names = match streams.len() == all {
+            true => String::new(),
+            false => {
+                let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+                format!(":{}", names.join("+"))
+            }
+        };
+        match self.until {
+            None => format!("live{names}"),
+            Some(until) => match self.from {
+                None | Some(Start::Earliest) => format!("job-earliest-{until}{names}"),
+                Some(Start::Latest) => format!("job-latest-{until}{names}"),
+                Some(Start::Now) => format!("job-now-{until}{names}"),
+                Some(Start::At(from)) => format!("job-{from}-{until}{names}"),
+            },
+        }
+    }
+
+    /// The transactional id: `<name>-0` for the service, `<name>-<job>-0` for what may run beside it.
+    pub(super) fn transactional_id(&self, settings: &DistributionSettings, prefix: &str) -> String {
+        match prefix {
+            "live" => format!("{}-0", settings.name),
+            _ => format!("{}-{prefix}-0", settings.name),
+        }
+    }
+
+    /// Where to begin, given what the checkpoint holds; and whether that is yet to be written there.
+    ///
+    /// `--from` and `start` say where a *new* checkpoint begins. A service that is started again with the same words goes on where it
+    /// stood, so that a supervisor may restart it at any time; other words move it.
+    ///
+    /// # Errors
+    /// The offset file cannot be read; the job's window holds no instant.
+    pub(super) fn begin(
+        &self,
+        found: Option<Progress>,
+        prefix: &str,
+        settings: &DistributionSettings,
+        now: i64,
+    ) -> Result<(Progress, bool), DistributionError> {
+        let start = self.from.unwrap_or(if self.is_job() { Start::Earliest } else { settings.start });
+        let from = || -> Result<i64, DistributionError> {
+            match start {
+                Start::Earliest => Ok(0),
+                Start::Now => Ok(now),
+                Start::At(from) => Ok(from),
+                Start::Latest => Ok(settings.offset_file.as_deref().map_or(Ok(None), offset_file::read)?.unwrap_or(0)),
+            }
+        };
+        if let Some(until) = self.until {
+            return match found {
+                Some(progress) => Ok((progress, false)),
+                None => {
+                    let from = from()?;
+                    let window = Window::new(from, until).ok_or(DistributionError::EmptyJob { from, until })?;
+                    Ok((Progress::job(prefix, window), true))
+                }
+            };
+        }
+        let origin = match start {
+            Start::Earliest => "earliest".to_owned(),
+            Start::Latest => "latest".to_owned(),
+            Start::Now => "now".to_owned(),
+            Start::At(from) => from.to_string(),
+        };
+        match found {
+            Some(progress) if start == Start::Latest || progress.origin() == origin => Ok((progress, false)),
+            Some(progress) => {
+                let from = from()?;
+                log::warn!(
+                    "the checkpoint stood at {} and was begun with `{}`; told to start from `{origin}`, it moves to {from}",
+                    progress.watermark(),
+                    progress.origin()
+                );
+                Ok((progress.moved_to(&origin, from), true))
+            }
+            None => Ok((Progress::service(prefix, &origin, from()?), true)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> DistributionSettings {
+        DistributionSettings {
+            name: "fink".to_owned(),
+            start: Start::Latest,
+            poll: Duration::from_millis(500),
+            settle: Duration::ZERO,
+            overlap: Duration::from_secs(30),
+            repair: Duration::from_secs(600),
+            repair_every: Duration::from_secs(60),
+            status: true,
+            offset_file: None,
+            memory: 1 << 28,
+            rejected_topic: "fink_rejected".to_owned(),
+        }
+    }
+
+    fn begin(request: &Request, found: Option<Progress>) -> (i64, bool) {
+        let (progress, is_new) = request.begin(found, "live", &settings(), 5000).expect("a place to begin");
+        (progress.watermark(), is_new)
+    }
+
+    fn from(start: Start) -> Request {
+        Request { from: Some(start), ..Request::default() }
+    }
+
+    #[test]
+    fn a_restart_with_the_same_words_goes_on_where_it_stood() {
+        let stood = || Some(Progress::service("live", "now", 77));
+        assert_eq!(begin(&from(Start::Now), stood()), (77, false));
+        assert_eq!(begin(&Request::default(), stood()), (77, false));
+        assert_eq!(begin(&from(Start::At(9)), stood()), (9, true));
+    }
+
+    #[test]
+    fn a_new_checkpoint_begins_where_it_is_told() {
+        assert_eq!(begin(&from(Start::Earliest), None), (0, true));
+        assert_eq!(begin(&from(Start::Now), None), (5000, true));
+        assert_eq!(begin(&Request::default(), None), (0, true));
+    }
+
+    #[test]
+    fn without_a_checkpoint_the_offset_file_counts() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("offset");
+        std::fs::write(&path, "distributed till, 1234")?;
+        let settings = DistributionSettings { offset_file: Some(path), ..settings() };
+        let (progress, _) = Request::default().begin(None, "live", &settings, 5000)?;
+        assert_eq!(progress.watermark(), 1234);
+        Ok(())
+    }
+
+    #[test]
+    fn a_job_that_ends_before_it_begins_is_refused() {
+        let request = Request { from: Some(Start::At(10)), until: Some(10), ..Request::default() };
+        assert!(request.begin(None, "job", &settings(), 5000).is_err());
+    }
+}

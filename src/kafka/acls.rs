@@ -1,0 +1,338 @@
+//! Access rules: who may do what with which topic, group, transactional id or the cluster.
+//!
+//! A filter says of each part what it wants, and "any" has to be said: what is forgotten does not match everything.
+
+use std::fmt;
+
+use crate::kafka::admin::Admin;
+use crate::kafka::error::{Resource, Result};
+use crate::kafka::ffi::administration as native;
+
+/// Kafka's name of the only cluster there is.
+pub const CLUSTER: &str = "kafka-cluster";
+
+/// What a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResourceKind {
+    /// a topic
+    Topic,
+    /// a consumer group
+    Group,
+    /// the id of a transactional producer
+    TransactionalId,
+    /// the cluster, named [`CLUSTER`]
+    Cluster,
+    /// a kind of a later Kafka; such a rule can be seen, not made
+    Unknown,
+}
+
+/// Which names a rule is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pattern {
+    /// this name; `*` is every name
+    Literal(String),
+    /// names that begin so
+    Prefixed(String),
+}
+
+/// What may or may not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// everything
+    All,
+    /// read a topic, use a group
+    Read,
+    /// write to a topic, use a transactional id
+    Write,
+    /// create a topic
+    Create,
+    /// delete a topic or a group
+    Delete,
+    /// change a topic, or users and rules of the cluster
+    Alter,
+    /// see that it exists and what it looks like
+    Describe,
+    /// what brokers do among themselves
+    ClusterAction,
+    /// see its options
+    DescribeConfigs,
+    /// change its options
+    AlterConfigs,
+    /// write so that nothing is doubled (brokers before 2.8 ask for it)
+    IdempotentWrite,
+    /// an operation of a later Kafka; such a rule can be seen, not made
+    Unknown,
+}
+
+/// Whether it is allowed or denied; a denial outweighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// allowed
+    Allow,
+    /// denied
+    Deny,
+}
+
+/// An access rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rule {
+    /// whom it is for: `User:NAME`, or `User:*` for everybody
+    pub principal: String,
+    /// from which address, or `*`
+    pub host: String,
+    /// about what
+    pub kind: ResourceKind,
+    /// of which name
+    pub pattern: Pattern,
+    /// doing what
+    pub operation: Operation,
+    /// whether it may
+    pub permission: Permission,
+}
+
+/// What a filter wants of one part of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted<T> {
+    /// whatever it is
+    Any,
+    /// exactly this
+    Is(T),
+}
+
+impl<T> Wanted<T> {
+    pub(super) fn is(&self) -> Option<&T> {
+        match self {
+            Self::Any => None,
+            Self::Is(value) => Some(value),
+        }
+    }
+}
+
+/// What a filter wants of a rule's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PatternFilter {
+    /// whatever they are
+    Any,
+    /// exactly this pattern
+    Is(Pattern),
+    /// this name, whether literal or prefix
+    Named(String),
+    /// every rule that speaks of this name: its own, prefixes of it, and `*`
+    Matching(String),
+}
+
+/// Which rules are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// `User:NAME`
+    pub principal: Wanted<String>,
+    /// address; `Is("*")` means the rules for all addresses
+    pub host: Wanted<String>,
+    /// about what
+    pub kind: Wanted<ResourceKind>,
+    /// of which names
+    pub pattern: PatternFilter,
+    /// doing what
+    pub operation: Wanted<Operation>,
+    /// allowed or denied
+    pub permission: Wanted<Permission>,
+}
+
+impl Filter {
+    /// Every rule there is.
+    pub fn any() -> Self {
+        Self {
+            principal: Wanted::Any,
+            host: Wanted::Any,
+            kind: Wanted::Any,
+            pattern: PatternFilter::Any,
+            operation: Wanted::Any,
+            permission: Wanted::Any,
+        }
+    }
+
+    /// Every rule for this user.
+    pub fn of_user(user: &str) -> Self {
+        Self { principal: Wanted::Is(principal(user)), ..Self::any() }
+    }
+}
+
+impl From<&Rule> for Filter {
+    /// Exactly this rule.
+    fn from(rule: &Rule) -> Self {
+        Self {
+            principal: Wanted::Is(rule.principal.clone()),
+            host: Wanted::Is(rule.host.clone()),
+            kind: Wanted::Is(rule.kind),
+            pattern: PatternFilter::Is(rule.pattern.clone()),
+            operation: Wanted::Is(rule.operation),
+            permission: Wanted::Is(rule.permission),
+        }
+    }
+}
+
+/// A user as rules name it.
+pub fn principal(user: &str) -> String {
+    format!("User:{user}")
+}
+
+/// The rights that a distribution needs, and no more: to make and write its topics, to use its transactional ids, to read its checkpoints.
+///
+/// `host`: an address or `*`; `topics`: the stream topics' common beginning, and that of `fink_checkpoint_…` and the rejected topic;
+/// `name`: `distribution.name`.
+pub fn producer_rights(user: &str, host: &str, topics: &str, name: &str) -> Vec<Rule> {
+    let (topic, id) = (ResourceKind::Topic, ResourceKind::TransactionalId);
+    let streams = Pattern::Prefixed(topics.to_owned());
+    let checkpoints = Pattern::Prefixed(format!("fink_checkpoint_{name}"));
+    let ids = Pattern::Prefixed(name.to_owned());
+    let rights = [
+        (topic, &streams, Operation::Write),
+        (topic, &streams, Operation::Describe),
+        (topic, &streams, Operation::Create),
+        (topic, &checkpoints, Operation::Write),
+        (topic, &checkpoints, Operation::Describe),
+        (topic, &checkpoints, Operation::Create),
+        (topic, &checkpoints, Operation::Read),
+        (topic, &checkpoints, Operation::DescribeConfigs),
+        (id, &ids, Operation::Write),
+        (id, &ids, Operation::Describe),
+        (ResourceKind::Cluster, &Pattern::Literal(CLUSTER.to_owned()), Operation::IdempotentWrite),
+    ];
+    rights.map(|(kind, pattern, operation)| allow(user, host, kind, pattern, operation)).to_vec()
+}
+
+/// The rights that a reader needs: to read topics, in groups of its own.
+pub fn consumer_rights(user: &str, host: &str, topics: &Pattern, groups: &Pattern) -> Vec<Rule> {
+    let rights = [
+        (ResourceKind::Topic, topics, Operation::Read),
+        (ResourceKind::Topic, topics, Operation::Describe),
+        (ResourceKind::Group, groups, Operation::Read),
+        (ResourceKind::Group, groups, Operation::Describe),
+    ];
+    rights.map(|(kind, pattern, operation)| allow(user, host, kind, pattern, operation)).to_vec()
+}
+
+fn allow(user: &str, host: &str, kind: ResourceKind, pattern: &Pattern, operation: Operation) -> Rule {
+    Rule {
+        principal: principal(user),
+        host: host.to_owned(),
+        kind,
+        pattern: pattern.clone(),
+        operation,
+        permission: Permission::Allow,
+    }
+}
+
+impl Admin {
+    /// Adds rules; for each, in order, what became of it. A rule that exists already is a success.
+    ///
+    /// # Errors
+    /// The request as a whole failed: no answer, no right to alter the cluster, or a rule that cannot be made.
+    pub fn add_rules(&self, rules: &[Rule]) -> Result<Vec<Result<()>>> {
+        let action = "change the access rules of";
+        let results = self.order(action, |desk| native::add_rules(desk, rules))?;
+        Ok(results.into_iter().map(|done| done.map_err(|r| self.rule_error(&r, action))).collect())
+    }
+
+    /// The rules that a filter matches, in order.
+    ///
+    /// # Errors
+    /// No answer, or no right to describe the cluster.
+    pub fn rules(&self, filter: &Filter) -> Result<Vec<Rule>> {
+        let action = "see the access rules of";
+        let mut rules = self.order(action, |desk| native::rules(desk, filter))?;
+        if rules.is_empty() {
+            // librdkafka does not tell "none" from "not for you". Looking at users asks for the same right, and tells.
+            self.order(action, |desk| native::users(desk, &["nobody"]))?;
+        }
+        rules.sort();
+        Ok(rules)
+    }
+
+    /// Removes what filters match; for each filter, in order, the rules that are gone.
+    ///
+    /// # Errors
+    /// The request as a whole failed: no answer, or no right to alter the cluster.
+    pub fn remove_rules(&self, filters: &[Filter]) -> Result<Vec<Result<Vec<Rule>>>> {
+        let action = "change the access rules of";
+        let results = self.order(action, |desk| native::remove_rules(desk, filters))?;
+        Ok(results.into_iter().map(|done| done.map_err(|r| self.rule_error(&r, action))).collect())
+    }
+
+    fn rule_error(&self, (code, reason): &native::Refused, action: &str) -> crate::kafka::Error {
+        self.refusal(*code, reason, action, Resource::Cluster)
+    }
+}
+
+/// The names that Kafka's own tools use.
+macro_rules! names {
+    ($type:ty { $($variant:ident = $name:literal),* $(,)? }) => {
+        impl $type {
+            /// The variant of this name, in any case; `None`: there is none.
+            pub fn from_name(name: &str) -> Option<Self> {
+                [$((Self::$variant, $name)),*].into_iter().find(|(_, n)| n.eq_ignore_ascii_case(name)).map(|(v, _)| v)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $(Self::$variant => $name,)* Self::Unknown => "unknown" })
+            }
+        }
+    };
+}
+
+names!(ResourceKind { Topic = "topic", Group = "group", TransactionalId = "transactional-id", Cluster = "cluster" });
+names!(Operation {
+    All = "all",
+    Read = "read",
+    Write = "write",
+    Create = "create",
+    Delete = "delete",
+    Alter = "alter",
+    Describe = "describe",
+    ClusterAction = "cluster-action",
+    DescribeConfigs = "describe-configs",
+    AlterConfigs = "alter-configs",
+    IdempotentWrite = "idempotent-write",
+});
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let permission = match self.permission {
+            Permission::Allow => "may",
+            Permission::Deny => "must not",
+        };
+        let (name, more) = match &self.pattern {
+            Pattern::Literal(name) => (name, ""),
+            Pattern::Prefixed(name) => (name, "…"),
+        };
+        write!(f, "{} from {} {permission} {} {} {name}{more}", self.principal, self.host, self.operation, self.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_producers_rights_are_its_topics_ids_and_checkpoints() {
+        let rules = producer_rights("bob", "*", "fink_", "night");
+        let words: Vec<String> = rules.iter().map(ToString::to_string).collect();
+        assert!(words.contains(&"User:bob from * may write topic fink_…".to_owned()));
+        assert!(words.contains(&"User:bob from * may write transactional-id night…".to_owned()));
+        assert!(words.contains(&"User:bob from * may read topic fink_checkpoint_night…".to_owned()));
+        assert!(words.contains(&"User:bob from * may idempotent-write cluster kafka-cluster".to_owned()));
+        assert!(!words.iter().any(|w| w.contains("read topic fink_…") || w.contains("delete")));
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for (_, name) in [(0, "describe-configs"), (1, "ALL"), (2, "Idempotent-Write")] {
+            let operation = Operation::from_name(name).unwrap();
+            assert_eq!(operation.to_string(), name.to_lowercase());
+        }
+        assert_eq!(ResourceKind::from_name("transactional-id"), Some(ResourceKind::TransactionalId));
+        assert_eq!(Operation::from_name("any"), None);
+    }
+}

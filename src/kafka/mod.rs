@@ -1,0 +1,27 @@
+//! Everything that speaks with Kafka: the transactional producer, the checkpoint topic, partitions, topics, users, access rules and a plain consumer.
+//!
+//! All of it stands on librdkafka. [`client`] turns the settings into its options and its reports into [`Error`]s and a [`Status`];
+//! the rest is one room for each thing that is done with Kafka.
+
+pub mod acls;
+pub mod admin;
+pub mod checkpoint;
+pub mod client;
+pub mod consumer;
+mod delivery;
+pub mod error;
+mod ffi;
+pub mod partition;
+pub mod producer;
+pub mod status;
+pub mod topics;
+pub mod transaction;
+pub mod users;
+
+pub use admin::Admin;
+pub use consumer::{Consumer, Message};
+pub use delivery::{Cause, DeliveryFailure};
+pub use error::{Error, Result};
+pub use producer::{Outgoing, Producer, ProducerOptions};
+pub use status::Status;
+pub use transaction::{Aborted, CommitOutcome};

@@ -1,0 +1,280 @@
+//! The transactional producer: what is sent between [`begin`](Producer::begin) and [`commit`](Producer::commit) is seen by readers whole, or not at all.
+//!
+//! librdkafka works in its own threads and one of rdkafka's serves delivery reports; so every call here is short, but those that wait for
+//! Kafka. These wait as long as it takes, through brokers that go and come back, and ask `give_up` several times a second whether to go on.
+
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::Client;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+
+use crate::config::KafkaSettings;
+use crate::kafka::client::{self, As, Context};
+use crate::kafka::delivery::{CarefulTopics, Deliveries, room_for};
+use crate::kafka::error::{Error, Resource, Result, is_denial, lower};
+use crate::kafka::ffi::{self, StepError};
+use crate::kafka::topics;
+use crate::kafka::transaction::step_error;
+
+/// How long one call into librdkafka waits before `give_up` is asked.
+pub(super) const TURN: Duration = Duration::from_millis(200);
+/// How long a full queue is left alone before it is looked at again.
+const NAP: Duration = Duration::from_millis(1);
+/// The largest message librdkafka lets pass. Whether a topic takes it is the broker's to say (max.message.bytes, after compression); beyond a
+/// request of 100 MiB a broker closes the connection without a word (its socket.request.max.bytes), so this stays below.
+const LARGEST_MESSAGE: u64 = 104_000_000;
+
+/// Defaults for alerts of 50–230 kB. Raw options may change them.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("linger.ms", "50"),
+    // Below the 1 048 588 bytes that a topic takes by default: see `CarefulTopics`.
+    ("batch.size", "1000000"),
+    ("message.max.bytes", "104000000"),
+    ("transaction.timeout.ms", "60000"),
+    // Topics are made before they are written to: a missing one need not be waited for as long as for one that is being made.
+    ("topic.metadata.propagation.max.ms", "5000"),
+];
+
+/// What a producer is opened with.
+#[derive(Clone, Debug)]
+pub struct ProducerOptions {
+    /// Names the producer. A new one with the same id fences the old one and aborts what it left open.
+    pub transactional_id: String,
+    /// Bound of the memory for messages under way, bytes. A message larger than this goes alone.
+    pub memory: u64,
+    /// How long to wait for the brokers at the start.
+    pub within: Duration,
+}
+
+/// A message to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// where to
+    pub topic: &'a str,
+    /// where in the topic; see [`crate::kafka::partition`]
+    pub partition: i32,
+    /// the key
+    pub key: Option<&'a [u8]>,
+    /// the value; `None` deletes the key in a compacted topic
+    pub value: Option<&'a [u8]>,
+    /// names and values, in order
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// a number of the caller's, given back when the message cannot be delivered
+    pub id: usize,
+}
+
+/// A transactional producer. `send` may be called from several threads; `begin`, `commit` and `abort` only while none of them sends.
+pub struct Producer {
+    pub(super) inner: ThreadedProducer<Deliveries>,
+    pub(super) transactional_id: String,
+    pub(super) transaction_timeout: Duration,
+    memory: u64,
+    pub(super) batch_size: usize,
+    pub(super) compresses: bool,
+    pub(super) careful: CarefulTopics,
+    give_up: Box<dyn Fn() -> bool + Send + Sync>,
+    pub(super) opened: Instant,
+    /// ms from `opened` to the first message of the running transaction, plus one; zero: none sent
+    pub(super) first_sent: AtomicU64,
+}
+
+impl Producer {
+    /// Opens a producer and waits until Kafka knows it. From then on the transactional id's former producer is fenced and what it left open is
+    /// aborted; so what a checkpoint holds has to be read after this, not before.
+    ///
+    /// `give_up` is asked while waiting for Kafka, here and later; when it says yes, the wait ends with [`Error::Stopped`].
+    ///
+    /// # Errors
+    /// Refused settings or login, no right to the transactional id, no broker within `options.within`.
+    pub fn open(
+        settings: &KafkaSettings,
+        options: &ProducerOptions,
+        give_up: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
+        // The key and librdkafka's own structures count too, so the real bound is `room_for`'s; this one only has to let a large message pass.
+        let kbytes = (options.memory.max(LARGEST_MESSAGE) / 1024 + 1).min(2_147_483_647).to_string();
+        let fixed = [
+            ("transactional.id", options.transactional_id.as_str()),
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("queue.buffering.max.kbytes", &kbytes),
+            ("queue.buffering.max.messages", "0"),
+        ];
+        let config = client::config(settings, As::User, DEFAULTS, &fixed)?;
+        let number = |name: &str| config.get(name).and_then(|v| v.parse::<u64>().ok());
+        let codec = config.get("compression.codec").or_else(|| config.get("compression.type"));
+        let producer = Self {
+            transactional_id: options.transactional_id.clone(),
+            transaction_timeout: Duration::from_millis(number("transaction.timeout.ms").unwrap_or(60_000)),
+            memory: options.memory,
+            batch_size: number("batch.size").and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
+            compresses: codec.is_some_and(|codec| codec != "none"),
+            careful: CarefulTopics::default(),
+            give_up: Box::new(give_up),
+            opened: Instant::now(),
+            first_sent: AtomicU64::new(0),
+            inner: config
+                .create_with_context(Deliveries::new(Context::new(settings, As::User)))
+                .map_err(|e| client::settings_error(&e))?,
+        };
+        producer.init(options.within)?;
+        Ok(producer)
+    }
+
+    fn init(&self, within: Duration) -> Result<()> {
+        let doing = "opening the producer";
+        let deadline = Instant::now() + within;
+        loop {
+            let Err(error) = self.inner.init_transactions(TURN) else {
+                self.context().status().works();
+                return Ok(());
+            };
+            let error = step_error(error);
+            if error.fatal {
+                return Err(self.fatal(&error));
+            }
+            if let Some(trouble) = self.context().status().refused() {
+                return Err(self.context().error_of(&trouble));
+            }
+            if is_denial(error.code) {
+                return Err(self.refusal(&error));
+            }
+            if !error.retriable {
+                return Err(self.broken(&error));
+            }
+            if Instant::now() >= deadline {
+                return Err(match error.code {
+                    Code::OperationTimedOut => self.context().timed_out(within, doing),
+                    _ => self.refusal(&error),
+                });
+            }
+            self.pause(&error, doing)?;
+        }
+    }
+
+    /// Sends a message as part of the running transaction. Returns as soon as librdkafka has a copy of it; waits only while the memory is full.
+    ///
+    /// # Errors
+    /// - [`Error::TooLarge`]: the message was not sent; the transaction goes on.
+    /// - [`Error::MustAbort`]: the transaction failed meanwhile; [`abort`](Self::abort) says why.
+    /// - Fenced, stopped, or without the right: the producer is of no use any more.
+    pub fn send(&self, message: &Outgoing<'_>) -> Result<()> {
+        let Some(refused) = self.careful.get(message.topic) else { return self.enqueue(message) };
+        let bytes = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
+        if refused.is_some_and(|least| bytes >= least) {
+            return Err(Error::TooLarge { topic: message.topic.to_owned(), bytes });
+        }
+        let _alone = self.careful.one_by_one.lock().unwrap_or_else(PoisonError::into_inner);
+        self.enqueue(message)?;
+        while !ffi::flush(self.client(), TURN) {
+            self.may_go_on("sending messages one by one")?;
+        }
+        Ok(())
+    }
+
+    fn enqueue(&self, message: &Outgoing<'_>) -> Result<()> {
+        let (key, value) = (message.key.map_or(0, <[u8]>::len), message.value.map_or(0, <[u8]>::len));
+        let room = room_for(key, value);
+        let deliveries = self.deliveries();
+        let doing = "waiting for room among the messages under way";
+        let mut naps = 0_u32;
+        let mut nap = || {
+            naps += 1;
+            if naps.is_multiple_of(100) {
+                self.may_go_on(doing)?;
+            }
+            std::thread::sleep(NAP);
+            Ok(())
+        };
+        while deliveries.under_way().saturating_add(room) > self.memory && deliveries.under_way() > 0 {
+            nap()?;
+        }
+        if self.first_sent.load(Ordering::Relaxed) == 0 {
+            self.first_sent.store(self.opened.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
+        }
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(message.topic, message.id);
+        record.partition = Some(message.partition);
+        record.key = message.key;
+        record.payload = message.value;
+        if !message.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(message.headers.len());
+            let add = |all: OwnedHeaders, &(key, value): &(&str, &[u8])| all.insert(Header { key, value: Some(value) });
+            record.headers = Some(message.headers.iter().fold(headers, add));
+        }
+        deliveries.add(room);
+        loop {
+            let Err((error, back)) = self.inner.send(record) else { return Ok(()) };
+            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+            if code == Code::QueueFull {
+                record = back;
+                if let Err(error) = nap() {
+                    deliveries.remove(room);
+                    return Err(error);
+                }
+                continue;
+            }
+            deliveries.remove(room);
+            return Err(match code {
+                Code::MessageSizeTooLarge => Error::TooLarge { topic: message.topic.to_owned(), bytes: key + value },
+                Code::State => Error::MustAbort { reason: "a message before this one could not be sent".to_owned() },
+                Code::Fatal => self.fatal(&StepError {
+                    code,
+                    reason: lower(&error.to_string()),
+                    fatal: true,
+                    retriable: false,
+                    requires_abort: false,
+                }),
+                _ => self.context().refusal(code, "", "write to", Resource::Topic(message.topic)),
+            });
+        }
+    }
+
+    /// How many partitions a topic has; `None`: it does not exist.
+    ///
+    /// # Errors
+    /// No right to see the topic, or no answer within the time.
+    pub fn partitions(&self, topic: &str, within: Duration) -> Result<Option<i32>> {
+        topics::partitions_of(self.client(), self.context(), topic, within, || {})
+    }
+
+    /// Bytes of messages that were sent and not yet confirmed.
+    pub fn under_way(&self) -> u64 {
+        self.deliveries().under_way()
+    }
+
+    /// The connection: its status and whose it is.
+    pub fn context(&self) -> &Context {
+        &self.deliveries().context
+    }
+
+    pub(super) fn client(&self) -> &Client<Deliveries> {
+        self.inner.client()
+    }
+
+    pub(super) fn deliveries(&self) -> &Deliveries {
+        self.inner.client().context()
+    }
+
+    pub(super) fn may_go_on(&self, doing: &str) -> Result<()> {
+        if (self.give_up)() {
+            return Err(Error::Stopped(doing.to_owned()));
+        }
+        match self.context().status().persistently_refused() {
+            Some(trouble) => Err(self.context().error_of(&trouble)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn pause(&self, error: &StepError, doing: &str) -> Result<()> {
+        self.may_go_on(doing)?;
+        if error.code != Code::OperationTimedOut {
+            log::debug!("{doing}: {}; again", error.reason);
+            std::thread::sleep(TURN / 4);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! Topics: whether they exist, how they are made, what they look like.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::admin::{NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::Client;
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use crate::config::KafkaSettings;
+use crate::kafka::admin::Admin;
+use crate::kafka::client::{As, Context};
+use crate::kafka::error::{Error, Resource, Result};
+
+/// How long one question for metadata may take before the connection's state is looked at.
+const TURN: Duration = Duration::from_millis(500);
+
+/// What a topic is made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicShape {
+    /// partitions
+    pub partitions: i32,
+    /// copies of each partition; `None`: the cluster's default
+    pub replication: Option<i32>,
+    /// options of the topic, by Kafka's names
+    pub config: Vec<(String, String)>,
+}
+
+impl TopicShape {
+    /// A topic for alerts: the cluster's defaults but for the partitions.
+    pub fn stream(partitions: i32) -> Self {
+        Self { partitions, replication: None, config: Vec::new() }
+    }
+}
+
+/// Whether a topic was there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// it is new
+    Now,
+    /// it was there, in the wanted shape
+    Before,
+}
+
+/// A topic in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSummary {
+    /// its name
+    pub name: String,
+    /// partitions
+    pub partitions: usize,
+    /// copies of each partition
+    pub replication: usize,
+}
+
+/// One partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionDescription {
+    /// its number
+    pub id: i32,
+    /// the broker that serves it; −1: none
+    pub leader: i32,
+    /// the brokers that hold it
+    pub replicas: Vec<i32>,
+    /// those that are up to date
+    pub in_sync: Vec<i32>,
+}
+
+/// An option of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicOption {
+    /// Kafka's name
+    pub name: String,
+    /// its value
+    pub value: String,
+    /// whether it was set for this topic, and is not a default
+    pub is_own: bool,
+}
+
+/// All about one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDescription {
+    /// its name
+    pub name: String,
+    /// partitions, by number
+    pub partitions: Vec<PartitionDescription>,
+    /// options by name; `None`: the user may not see them
+    pub options: Option<Vec<TopicOption>>,
+}
+
+/// How many partitions a topic has; `None`: it does not exist. `meanwhile` is called between questions.
+pub(super) fn partitions_of<C: ClientContext>(
+    client: &Client<C>,
+    context: &Context,
+    topic: &str,
+    within: Duration,
+    meanwhile: impl Fn(),
+) -> Result<Option<i32>> {
+    let deadline = Instant::now() + within;
+    let action = "look at";
+    loop {
+        let code = match client.fetch_metadata(Some(topic), TURN.min(within)) {
+            Ok(metadata) => match metadata.topics().iter().find(|t| t.name() == topic) {
+                None => return Ok(None),
+                Some(found) => match found.error().map(Code::from) {
+                    None => return Ok(i32::try_from(found.partitions().len()).ok()),
+                    Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => return Ok(None),
+                    Some(Code::LeaderNotAvailable) => Code::LeaderNotAvailable,
+                    Some(code) => return Err(context.refusal(code, "", action, Resource::Topic(topic))),
+                },
+            },
+            Err(error) => error.rdkafka_error_code().unwrap_or(Code::Fail),
+        };
+        meanwhile();
+        if let Some(trouble) = context.status().refused() {
+            return Err(context.error_of(&trouble));
+        }
+        let waits = matches!(
+            code,
+            Code::BrokerTransportFailure | Code::OperationTimedOut | Code::LeaderNotAvailable | Code::AllBrokersDown
+        );
+        if !waits {
+            return Err(context.refusal(code, "", action, Resource::Topic(topic)));
+        }
+        if Instant::now() >= deadline {
+            return Err(context.timed_out(within, &format!("looking at topic `{topic}`")));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Makes sure that a topic exists, and says how many partitions it has: those of `shape` if it has to be created. It is created as the user
+/// of `[kafka]`, or as the administrator where one is configured and the user may not.
+///
+/// # Errors
+/// The topic does not exist and may not be created ([`Error::UnknownTopic`], which names the command), or Kafka does not answer.
+pub fn ensure(settings: &KafkaSettings, topic: &str, shape: &TopicShape, within: Duration) -> Result<i32> {
+    let user = Admin::open(settings, As::User, within)?;
+    if let Some(partitions) = user.partitions(topic)? {
+        return Ok(partitions);
+    }
+    let created = match user.create_topic(topic, shape) {
+        Err(Error::NotAuthorized { .. }) if settings.admin.is_some() => {
+            Admin::open(settings, As::Admin, within)?.create_topic(topic, shape)
+        }
+        other => other,
+    };
+    match created {
+        Ok(_) => Ok(shape.partitions),
+        Err(Error::NotAuthorized { user, .. }) => Err(Error::UnknownTopic {
+            topic: topic.to_owned(),
+            hint: format!(", and user `{user}` has no right to create it"),
+        }),
+        // Somebody else made it just now.
+        Err(Error::TopicShape { .. }) => Ok(user.partitions(topic)?.unwrap_or(shape.partitions)),
+        Err(error) => Err(error),
+    }
+}
+
+impl Admin {
+    /// How many partitions a topic has; `None`: it does not exist.
+    ///
+    /// # Errors
+    /// No right to see the topic, or no answer.
+    pub fn partitions(&self, topic: &str) -> Result<Option<i32>> {
+        partitions_of(self.client(), self.context(), topic, self.within(), || {
+            crate::kafka::ffi::serve_events(self.client());
+        })
+    }
+
+    /// Creates a topic and waits until it can be used. A topic that is there in the same shape is a success.
+    ///
+    /// # Errors
+    /// It is there in another shape ([`Error::TopicShape`] names the difference), no right to create it, or refused by the cluster.
+    pub fn create_topic(&self, topic: &str, shape: &TopicShape) -> Result<Created> {
+        let action = "create";
+        let new = shape.config.iter().fold(
+            NewTopic::new(topic, shape.partitions, TopicReplication::Fixed(shape.replication.unwrap_or(-1))),
+            |new, (name, value)| new.set(name, value),
+        );
+        let results =
+            self.answer(action, Resource::Topic(topic), self.inner().create_topics([&new], &self.options()))?;
+        match results.into_iter().next() {
+            Some(Err((_, Code::TopicAlreadyExists))) => self.same_shape(topic, shape).map(|()| Created::Before),
+            Some(Err((_, code))) => Err(self.refusal(code, "", action, Resource::Topic(topic))),
+            _ => self.await_partitions(topic).map(|()| Created::Now),
+        }
+    }
+
+    fn await_partitions(&self, topic: &str) -> Result<()> {
+        let deadline = Instant::now() + self.within();
+        loop {
+            match self.partitions(topic) {
+                Ok(Some(_)) => return Ok(()),
+                // An administrator's topic need not be its own to see.
+                Err(Error::NotAuthorized { .. }) => return Ok(()),
+                Ok(None) => self.check("create a topic", deadline)?,
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn same_shape(&self, topic: &str, shape: &TopicShape) -> Result<()> {
+        let Some(found) = self.describe_topic(topic)? else { return Ok(()) };
+        let mut differences = Vec::new();
+        if i32::try_from(found.partitions.len()) != Ok(shape.partitions) {
+            differences.push(format!("it has {} partitions, not {}", found.partitions.len(), shape.partitions));
+        }
+        let copies = found.partitions.first().map_or(0, |p| p.replicas.len());
+        if shape.replication.is_some_and(|wanted| usize::try_from(wanted) != Ok(copies)) {
+            differences.push(format!("it has {copies} replicas, not {}", shape.replication.unwrap_or_default()));
+        }
+        for (name, wanted) in &shape.config {
+            let value = found.options.iter().flatten().find(|option| option.name == *name).map(|option| &option.value);
+            if value.is_some_and(|value| value != wanted) {
+                differences.push(format!("{name} is {}, not {wanted}", value.map_or("", String::as_str)));
+            }
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Error::TopicShape { topic: topic.to_owned(), difference: differences.join(", ") })
+    }
+
+    /// Deletes a topic with everything in it.
+    ///
+    /// # Errors
+    /// It does not exist, or no right to delete it.
+    pub fn delete_topic(&self, topic: &str) -> Result<()> {
+        let action = "delete";
+        let request = self.inner().delete_topics(&[topic], &self.options());
+        match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
+            Some(Err((_, code))) => Err(self.refusal(code, "", action, Resource::Topic(topic))),
+            _ => Ok(()),
+        }
+    }
+
+    /// All topics that the user may see, by name.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn list_topics(&self) -> Result<Vec<TopicSummary>> {
+        let deadline = Instant::now() + self.within();
+        loop {
+            if let Ok(metadata) = self.client().fetch_metadata(None, TURN) {
+                let mut topics: Vec<_> = metadata
+                    .topics()
+                    .iter()
+                    .map(|topic| TopicSummary {
+                        name: topic.name().to_owned(),
+                        partitions: topic.partitions().len(),
+                        replication: topic.partitions().first().map_or(0, |p| p.replicas().len()),
+                    })
+                    .collect();
+                topics.sort_by(|a, b| a.name.cmp(&b.name));
+                return Ok(topics);
+            }
+            self.check("list topics", deadline)?;
+        }
+    }
+
+    /// All about one topic; `None`: it does not exist.
+    ///
+    /// # Errors
+    /// No right to see it, or no answer.
+    pub fn describe_topic(&self, topic: &str) -> Result<Option<TopicDescription>> {
+        if self.partitions(topic)?.is_none() {
+            return Ok(None);
+        }
+        let metadata = self.client().fetch_metadata(Some(topic), self.within()).map_err(|error| {
+            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+            self.refusal(code, "", "look at", Resource::Topic(topic))
+        })?;
+        let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
+        let mut partitions: Vec<_> = found
+            .partitions()
+            .iter()
+            .map(|p| PartitionDescription {
+                id: p.id(),
+                leader: p.leader(),
+                replicas: p.replicas().to_vec(),
+                in_sync: p.isr().to_vec(),
+            })
+            .collect();
+        partitions.sort_by_key(|p| p.id);
+        Ok(Some(TopicDescription { name: topic.to_owned(), partitions, options: self.topic_options(topic)? }))
+    }
+
+    /// The options of a topic by name; `None`: the user may not see them.
+    ///
+    /// # Errors
+    /// It does not exist, or no answer.
+    pub fn topic_options(&self, topic: &str) -> Result<Option<Vec<TopicOption>>> {
+        let action = "see the configuration of";
+        let specifier = ResourceSpecifier::Topic(topic);
+        let request = self.inner().describe_configs([&specifier], &self.options());
+        let resource = match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
+            Some(Ok(resource)) => resource,
+            Some(Err(Code::TopicAuthorizationFailed)) | None => return Ok(None),
+            Some(Err(code)) => return Err(self.refusal(code, "", action, Resource::Topic(topic))),
+        };
+        let mut options: Vec<_> = resource
+            .entries
+            .into_iter()
+            .map(|entry| TopicOption {
+                is_own: entry.source == rdkafka::admin::ConfigSource::DynamicTopic,
+                name: entry.name,
+                value: entry.value.unwrap_or_default(),
+            })
+            .collect();
+        options.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Some(options))
+    }
+}

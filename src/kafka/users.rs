@@ -1,0 +1,140 @@
+//! Users that log in with a password (SCRAM). Kafka keeps salted hashes; a password cannot be read back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::config::Secret;
+use crate::kafka::admin::Admin;
+use crate::kafka::error::{Error, Resource, Result};
+use crate::kafka::ffi::administration as native;
+
+/// How often a new password is hashed; Kafka's least and default (KIP-554).
+pub const ITERATIONS: i32 = 4096;
+
+/// How a user proves to know the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mechanism {
+    /// `SCRAM-SHA-256`
+    ScramSha256,
+    /// `SCRAM-SHA-512`
+    ScramSha512,
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        })
+    }
+}
+
+/// What Kafka keeps of a user's password, but the hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// for which mechanism
+    pub mechanism: Mechanism,
+    /// how often it was hashed
+    pub iterations: i32,
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// its name
+    pub name: String,
+    /// one for each mechanism that it can log in with
+    pub credentials: Vec<Credential>,
+}
+
+/// A change of one user for one mechanism.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// add the user, or give it another password
+    Set {
+        /// its name
+        user: String,
+        /// for which mechanism
+        mechanism: Mechanism,
+        /// how often the password is hashed; see [`ITERATIONS`]
+        iterations: i32,
+        /// the password
+        password: Secret,
+    },
+    /// take the password away; a user without any is gone
+    Remove {
+        /// its name
+        user: String,
+        /// for which mechanism
+        mechanism: Mechanism,
+    },
+}
+
+impl Change {
+    /// The user's name.
+    pub fn user(&self) -> &str {
+        match self {
+            Self::Set { user, .. } | Self::Remove { user, .. } => user,
+        }
+    }
+}
+
+impl Admin {
+    /// Carries changes out; for each, in order, what became of it. Kafka takes one and refuses another.
+    ///
+    /// # Errors
+    /// A request as a whole failed: no answer, or no right to alter the cluster.
+    pub fn change_users(&self, changes: &[Change]) -> Result<Vec<Result<()>>> {
+        let action = "change the user";
+        let mut results: Vec<Option<Result<()>>> = changes.iter().map(|_| None).collect();
+        // Brokers refuse a request that changes a user twice, if only for two mechanisms: each round takes one change of each user.
+        while results.iter().any(Option::is_none) {
+            let mut round = BTreeMap::new();
+            for (place, change) in changes.iter().enumerate() {
+                if results.get(place).is_some_and(Option::is_none) {
+                    round.entry(change.user()).or_insert((place, change));
+                }
+            }
+            let orders: Vec<Change> = round.values().map(|(_, change)| (*change).clone()).collect();
+            let mut answers: BTreeMap<_, _> =
+                self.order(action, |desk| native::change_users(desk, &orders))?.into_iter().collect();
+            for (name, (place, _)) in round {
+                let done = match answers.remove(name) {
+                    Some(done) => done.map_err(|refused| self.user_error(&refused, action, name)),
+                    None => Err(Error::Other {
+                        doing: format!("{action} `{name}`"),
+                        reason: "kafka's answer does not speak of it".to_owned(),
+                        transient: false,
+                    }),
+                };
+                if let Some(result) = results.get_mut(place) {
+                    *result = Some(done);
+                }
+            }
+        }
+        Ok(results.into_iter().flatten().collect())
+    }
+
+    /// All users that have a password, by name.
+    ///
+    /// # Errors
+    /// No answer, or no right to describe the cluster.
+    pub fn users(&self) -> Result<Vec<User>> {
+        let found = self.order("list the users of", |desk| native::users(desk, &[]))?;
+        let mut users = found
+            .into_iter()
+            .map(|(name, user)| user.map_err(|refused| self.user_error(&refused, "look at the user", &name)))
+            .collect::<Result<Vec<_>>>()?;
+        users.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(users)
+    }
+
+    fn user_error(&self, (code, reason): &native::Refused, action: &str, name: &str) -> Error {
+        match self.refusal(*code, reason, action, Resource::Cluster) {
+            Error::Other { reason, transient, .. } => {
+                Error::Other { doing: format!("{action} `{name}`"), reason, transient }
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a rules file means, in words.
+
+use std::fmt;
+
+use super::Rules;
+use super::check::{Checked, Leaf};
+use super::operator::{Operator, Relation};
+use super::parse::Group;
+use crate::catalog::{Catalog, Column};
+
+/// Rules in words, for a person to read: `Display` is a short text of several lines.
+pub struct Explanation<'a> {
+    rules: &'a Rules,
+    catalog: &'a Catalog,
+}
+
+impl Rules {
+    /// What the rules mean, in words. `catalog` must be the one they were checked against.
+    pub fn explain<'a>(&'a self, catalog: &'a Catalog) -> Explanation<'a> {
+        Explanation { rules: self, catalog }
+    }
+
+    /// The columns that were selected and then dropped, as indexes into the catalog's list, ascending.
+    pub fn dropped(&self) -> &[usize] {
+        &self.dropped
+    }
+}
+
+impl fmt::Display for Explanation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.catalog.columns.len();
+        if self.rules.is_everything() {
+            return writeln!(f, "The file is empty, which means: every alert is sent, with all {all} columns.");
+        }
+        writeln!(f, "An alert is sent with {} of the {all} columns:", self.rules.columns().len())?;
+        for column in self.columns(self.rules.columns()) {
+            writeln!(f, "  {} ({})", column.name, column.kind.word())?;
+        }
+        if !self.rules.dropped().is_empty() {
+            let names: Vec<&str> = self.columns(self.rules.dropped()).map(|column| column.name.as_str()).collect();
+            writeln!(f, "Selected and then dropped: {}.", names.join(", "))?;
+        }
+        match self.rules.checked.len() {
+            0 => writeln!(f, "There is no condition: every alert is sent."),
+            1 => writeln!(f, "It is sent if this holds:"),
+            _ => writeln!(f, "It is sent if all of these hold:"),
+        }?;
+        for (condition, checked) in self.rules.conditions.iter().zip(&self.rules.checked) {
+            write!(f, "  line {}: ", condition.line)?;
+            words(checked, 2, f)?;
+        }
+        match self.rules.checked.is_empty() {
+            true => Ok(()),
+            false => {
+                writeln!(f, "A comparison with a column that has no value does not hold; nor, except !=, one with NaN.")
+            }
+        }
+    }
+}
+
+impl<'a> Explanation<'a> {
+    fn columns(&self, indexes: &'a [usize]) -> impl Iterator<Item = &'a Column> {
+        let columns: &'a [Column] = &self.catalog.columns;
+        indexes.iter().filter_map(move |index| columns.get(*index))
+    }
+}
+
+/// One condition; the members of a group stand below it, further to the right.
+fn words(condition: &Checked, indent: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match condition {
+        Checked::Column(leaf) => writeln!(f, "{}", sentence(leaf)),
+        Checked::Group(kind, members) => {
+            let head = match kind {
+                Group::All => "all of these hold:",
+                Group::Any => "at least one of these holds:",
+                Group::Not => "this does not hold:",
+            };
+            writeln!(f, "{head}")?;
+            for member in members {
+                write!(f, "{:1$}- ", "", indent + 2)?;
+                words(member, indent + 2, f)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn sentence(leaf: &Leaf) -> String {
+    let verb = match leaf.operator {
+        Operator::Compare(Relation::Less) => "is below",
+        Operator::Compare(Relation::LessOrEqual) => "is at most",
+        Operator::Compare(Relation::Equal) => "is",
+        Operator::Compare(Relation::NotEqual) => "has a value other than",
+        Operator::Compare(Relation::GreaterOrEqual) => "is at least",
+        Operator::Compare(Relation::Greater) => "is above",
+        Operator::In => "is one of",
+        Operator::Between => "lies, ends included, between",
+        Operator::Null { wanted: true } => "has no value",
+        Operator::Null { wanted: false } => "has a value",
+        Operator::Nan { wanted: true } => "is NaN",
+        Operator::Nan { wanted: false } => "has a value other than NaN",
+    };
+    format!("{} {verb} {}", leaf.column.name, leaf.value).trim_end().to_owned()
+}

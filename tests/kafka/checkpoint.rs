@@ -1,0 +1,91 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use fink::kafka::{CommitOutcome, Error, Outgoing, Producer, checkpoint};
+
+use crate::cluster::*;
+
+fn write(producer: &Producer, topic: &str, records: &[(&str, Option<&str>)], commits: bool) {
+    producer.begin().unwrap();
+    for (key, value) in records {
+        producer
+            .send(&Outgoing {
+                topic,
+                partition: checkpoint::PARTITION,
+                key: Some(key.as_bytes()),
+                value: value.map(str::as_bytes),
+                headers: &[],
+                id: 0,
+            })
+            .unwrap();
+    }
+    if commits {
+        assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
+    } else {
+        producer.abort().unwrap();
+    }
+}
+
+fn read_all(topic: &str) -> BTreeMap<String, String> {
+    let start = Instant::now();
+    let map = checkpoint::read_all(&settings(), topic, WITHIN).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+    map.into_iter().map(|(k, v)| (text(k), text(v))).collect()
+}
+
+#[test]
+fn a_checkpoint_holds_what_was_committed_last() {
+    let topic = Topic::named(unique("checkpoint").replace("fink_", "fink_checkpoint_"));
+    checkpoint::ensure(&settings(), &topic.0, WITHIN).unwrap();
+    checkpoint::ensure(&settings(), &topic.0, WITHIN).unwrap();
+    assert!(read_all(&topic.0).is_empty());
+
+    let id = unique("checkpoint");
+    let producer = producer(&id);
+    write(&producer, &topic.0, &[("watermark", Some("1")), ("a", Some("x")), ("b", Some("y"))], true);
+    write(&producer, &topic.0, &[("watermark", Some("2")), ("c", Some("z"))], false);
+    let expected = [("watermark", "1"), ("a", "x"), ("b", "y")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(read_all(&topic.0), BTreeMap::from(expected), "the aborted tail does not count");
+
+    write(&producer, &topic.0, &[("watermark", Some("3")), ("a", None), ("b", Some(""))], true);
+    let expected = [("watermark", "3"), ("b", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(read_all(&topic.0), BTreeMap::from(expected.clone()));
+
+    // What a dead process left open is aborted by the next one's start, and does not hold the reading up.
+    producer.begin().unwrap();
+    producer.send(&message(&topic.0, b"watermark", b"4")).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(producer);
+    let _next = self::producer(&id);
+    assert_eq!(read_all(&topic.0), BTreeMap::from(expected));
+}
+
+/// Opens the next producer under the same id, as a restart does.
+fn producer(id: &str) -> Producer {
+    crate::cluster::producer(id)
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_made_says_how() {
+    let topic = unique("nomake").replace("fink_", "fink_checkpoint_");
+    let error = checkpoint::ensure(&consumer_settings(), &topic, WITHIN).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::UnknownTopic { .. }), "{text}");
+    assert!(text.contains("`finkConsumer` has no right to create it"), "{text}");
+    assert!(
+        text.contains(&format!("fink kafka create-topic {topic}")) && text.contains("cleanup.policy=compact"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_topic_that_forgets_is_no_checkpoint() {
+    let topic = Topic::named(unique("forgets").replace("fink_", "fink_checkpoint_"));
+    admin().create_topic(&topic.0, &fink::kafka::topics::TopicShape::stream(1)).unwrap();
+    let error = checkpoint::ensure(&settings(), &topic.0, WITHIN).unwrap_err().to_string();
+    assert!(error.contains("cleanup.policy is delete"), "{error}");
+    let wide = Topic::with("wide", 2, &[("cleanup.policy", "compact")]);
+    let error = checkpoint::ensure(&settings(), &wide.0, WITHIN).unwrap_err().to_string();
+    assert!(error.contains("one partition, this topic has 2"), "{error}");
+}

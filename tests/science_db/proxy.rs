@@ -1,0 +1,108 @@
+//! A stand-in for a gateway: passes bytes on, and fails when told to.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::thread;
+
+/// No cut is due.
+const NEVER: i64 = i64::MAX;
+
+pub struct Proxy {
+    address: String,
+    state: Arc<State>,
+}
+
+struct State {
+    target: String,
+    refuses: AtomicBool,
+    /// bytes that still pass towards the client before the connection is cut, once
+    left: AtomicI64,
+    accepted: AtomicUsize,
+}
+
+impl Proxy {
+    pub fn new(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let state = Arc::new(State {
+            target: target.to_owned(),
+            refuses: AtomicBool::new(false),
+            left: AtomicI64::new(NEVER),
+            accepted: AtomicUsize::new(0),
+        });
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                shared.accepted.fetch_add(1, Ordering::SeqCst);
+                if shared.refuses.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let server = TcpStream::connect(&shared.target).expect("the gateway behind the proxy");
+                pass(client.try_clone().expect("a handle"), server.try_clone().expect("a handle"), None);
+                pass(server, client, Some(Arc::clone(&shared)));
+            }
+        });
+        Self { address, state }
+    }
+
+    pub fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// Cuts the connection after `bytes` more bytes of answers.
+    pub fn cut_after(&self, bytes: i64) {
+        self.state.left.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Whether the cut has happened.
+    pub fn has_cut(&self) -> bool {
+        self.state.left.load(Ordering::SeqCst) == NEVER
+    }
+
+    /// Hangs up on everybody who calls, or no longer.
+    pub fn refuse(&self, refuses: bool) {
+        self.state.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    pub fn accepted(&self) -> usize {
+        self.state.accepted.load(Ordering::SeqCst)
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, state: Option<Arc<State>>) {
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            let mut passes = count;
+            if let Some(state) = &state {
+                let left = state.left.load(Ordering::SeqCst);
+                if left != NEVER {
+                    passes = count.min(left as usize);
+                    state.left.store(if passes < count { NEVER } else { left - count as i64 }, Ordering::SeqCst);
+                }
+            }
+            if to.write_all(&bytes[..passes]).is_err() || passes < count {
+                break;
+            }
+        }
+        let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    });
+}
+
+/// A server that sends `answer` to everybody, says nothing more, and hangs up if told so.
+pub fn server_that_says(answer: &'static [u8], hangs_up: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for mut client in listener.incoming().flatten() {
+            let _ = client.write_all(answer);
+            if !hangs_up {
+                kept.push(client);
+            }
+        }
+    });
+    address
+}
