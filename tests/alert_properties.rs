@@ -1,6 +1,7 @@
 //! Any schema, any value: what `apache-avro` writes goes through the table and comes back as it was.
 
 mod random_avro;
+mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use fink::config::{Encoding, MessageKey};
 use fink::science_db::{Columns, Rows};
 use proptest::prelude::{ProptestConfig, any, proptest};
 use proptest::{prop_assert, prop_assert_eq};
-use random_avro::{Random, datum, read, table};
+use random_avro::{Random, datum, read};
 
 fn layout(schema: &Schema, history: History) -> Layout {
     let options = LayoutOptions {
