@@ -88,6 +88,11 @@ impl LoadArgs {
         self.rate
     }
 
+    /// Whether something was said that only matters to the science database.
+    pub(super) fn is_for_database(&self) -> bool {
+        self.row_key.is_some() || self.history.is_some() || matches!(self.timestamp, Timestamp::At(_))
+    }
+
     /// The options that these are.
     pub(super) fn options(&self) -> IngestOptions {
         IngestOptions {
