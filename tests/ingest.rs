@@ -38,7 +38,9 @@ fn other(id: i64, later: bool) -> Value {
 fn write(path: &Path, schema: &str, codec: Codec, alerts: impl IntoIterator<Item = Value>) {
     let schema = Schema::parse_str(schema).unwrap();
     let mut writer = Writer::with_codec(&schema, Vec::new(), codec).unwrap();
-    alerts.into_iter().for_each(|alert| drop(writer.append_value(alert).unwrap()));
+    for alert in alerts {
+        writer.append_value(alert).unwrap();
+    }
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, writer.into_inner().unwrap()).unwrap();
 }
@@ -120,8 +122,11 @@ fn solar_system_objects_have_their_own_number_in_the_key() {
             };
             let object = number("diaSource_diaObjectId");
             moving += i32::from(object.is_none());
-            let parts = (object.or(number("diaSource_ssObjectId")).unwrap(), number("diaSourceId").unwrap());
-            assert_eq!(*key, format!("{}_{}", parts.0, parts.1));
+            let object = object.or(number("diaSource_ssObjectId")).map(|number| number.to_string());
+            // A few alerts have neither.
+            let nothing = if history == "text" { "0" } else { "" };
+            let object = object.unwrap_or_else(|| nothing.to_owned());
+            assert_eq!(*key, format!("{object}_{}", number("diaSourceId").unwrap()));
         }
         assert!(moving > 3);
     }
