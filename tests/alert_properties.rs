@@ -63,10 +63,12 @@ fn says(json: &serde_json::Value, value: &Value) -> bool {
         }
         Value::Decimal(_) => json.is_string(),
         Value::Union(_, value) => says(json, value),
-        Value::Array(items) => {
-            json.as_array().is_some_and(|list| list.len() == items.len() && list.iter().zip(items).all(|(j, v)| says(j, v)))
+        Value::Array(items) => json
+            .as_array()
+            .is_some_and(|list| list.len() == items.len() && list.iter().zip(items).all(|(j, v)| says(j, v))),
+        Value::Map(map) => {
+            map.len() == json.as_object().map_or(0, |m| m.len()) && map.iter().all(|(k, v)| says(&json[k], v))
         }
-        Value::Map(map) => map.len() == json.as_object().map_or(0, |m| m.len()) && map.iter().all(|(k, v)| says(&json[k], v)),
         Value::Record(fields) => fields.iter().all(|(name, value)| says(&json[name], value)),
         other => panic!("{other:?}"),
     }
@@ -275,7 +277,9 @@ fn random_row(random: &mut Random) -> (Catalog, Value, Rows) {
             2 => (ColumnType::Short, (number as i16).to_be_bytes().to_vec(), Value::Int((number as i16).into())),
             3 => (ColumnType::Int, (number as i32).to_be_bytes().to_vec(), Value::Int(number as i32)),
             4 => (ColumnType::Long, number.to_be_bytes().to_vec(), Value::Long(number)),
-            5 => (ColumnType::Float, (number as u32).to_be_bytes().to_vec(), Value::Float(f32::from_bits(number as u32))),
+            5 => {
+                (ColumnType::Float, (number as u32).to_be_bytes().to_vec(), Value::Float(f32::from_bits(number as u32)))
+            }
             6 => (ColumnType::Double, number.to_be_bytes().to_vec(), Value::Double(f64::from_bits(number as u64))),
             7 => (ColumnType::String, number.to_string().into_bytes(), Value::String(number.to_string())),
             _ => (ColumnType::Binary, number.to_le_bytes().to_vec(), Value::Bytes(number.to_le_bytes().to_vec())),

@@ -163,7 +163,9 @@ fn each_way_is_timed() {
         let (mut rows, mut out) = (Rows::default(), Vec::new());
         let datum = alerts.data().next().unwrap();
         table::fill(layout.catalog(), &columns, flattener.flatten(datum).unwrap(), &mut rows);
-        let few = decoder.projection(&[alerts.schema_json.find("objectId\"").map_or("diaSource.ra", |_| "objectId")]).unwrap();
+        let few = decoder
+            .projection(&[alerts.schema_json.find("objectId\"").map_or("diaSource.ra", |_| "objectId")])
+            .unwrap();
         let rounds = if cfg!(debug_assertions) { 5 } else { 2000 };
         let mut time = |work: &mut dyn FnMut()| {
             let start = std::time::Instant::now();
