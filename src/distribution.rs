@@ -176,6 +176,7 @@ impl Distribution<'_> {
         let (progress, is_new) = request.begin(found, &self.prefix, &settings.distribution, now())?;
         self.progress = progress;
         self.counts.watermark = self.progress.watermark();
+        log::info!("distributing what is written from {} on (ms since 1970)", self.progress.watermark());
         if is_new {
             self.publisher.commit(vec![self.progress.state_record()], &mut self.counts)?;
         }

@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod distribution;
+pub mod ingest;
 pub mod kafka;
 pub mod ledger;
 pub mod rules;

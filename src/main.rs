@@ -1,5 +1,6 @@
 //! The program: parses the command line, runs the command, turns errors into exit codes.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +11,8 @@ fn main() -> ExitCode {
         Ok(cli) => match Outcome::of(cli.run()) {
             Outcome::Done => ExitCode::SUCCESS,
             Outcome::Failed { code, message } => {
-                eprint!("{message}");
+                // Where stderr is closed, the exit code has to say it all.
+                let _unheard = std::io::stderr().write_all(message.as_bytes());
                 ExitCode::from(code)
             }
         },

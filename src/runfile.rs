@@ -1,7 +1,7 @@
 //! What runs on this machine: each running service keeps a file, locked for as long as its process lives.
 //!
-//! The files stand in the first of `$RUNTIME_DIRECTORY` (set by systemd), `$XDG_RUNTIME_DIR/fink`, `/run/fink` (root) and
-//! `$TMPDIR/fink-<uid>`. The lock says whether a file is alive; the time at which its process started says whether the number in it is
+//! The files stand in `$FINK_RUN_DIR`; without that variable, in the first of `$RUNTIME_DIRECTORY` (set by systemd),
+//! `$XDG_RUNTIME_DIR/fink`, `/run/fink` (root) and `$TMPDIR/fink-<uid>`. The lock says whether a file is alive; the time at which its process started says whether the number in it is
 //! still that process.
 
 use std::env;
@@ -255,28 +255,28 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// The folders in which run files may stand, the own one first.
+/// The folders in which run files may stand, the one for this process first. Where FINK_RUN_DIR names one, there is no other.
 fn folders() -> Vec<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(only) = set("FINK_RUN_DIR") {
+        return vec![only];
+    }
     let mut folders: Vec<PathBuf> = Vec::new();
     folders.extend(set("RUNTIME_DIRECTORY").and_then(|folders| env::split_paths(&folders).next()));
     folders.extend(set("XDG_RUNTIME_DIR").map(|folder| folder.join("fink")));
-    folders.push(PathBuf::from("/run/fink"));
-    folders.push(env::temp_dir().join(format!("fink-{}", getuid().as_raw())));
+    let (of_root, of_user) = (PathBuf::from("/run/fink"), env::temp_dir().join(format!("fink-{}", getuid().as_raw())));
+    folders.extend(if getuid().is_root() { [of_root, of_user] } else { [of_user, of_root] });
     folders.dedup();
     folders
 }
 
 /// The folder for a file of this process: made where it is missing, and nobody else's.
 fn own_folder() -> Result<PathBuf, RunFileError> {
-    let own = |folder: &PathBuf| {
-        getuid().is_root() || folder.as_path() != Path::new("/run/fink") || env::var_os("RUNTIME_DIRECTORY").is_some()
-    };
-    let folder = folders().into_iter().find(own).unwrap_or_else(env::temp_dir);
+    let folder = folders().into_iter().next().unwrap_or_else(env::temp_dir);
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| unusable(&folder, error))?;
     let found = fs::symlink_metadata(&folder).map_err(|error| unusable(&folder, error))?;
     if !found.is_dir() || found.uid() != getuid().as_raw() {
-        return Err(unusable(&folder, "it belongs to somebody else: remove it, or set XDG_RUNTIME_DIR"));
+        return Err(unusable(&folder, "it belongs to somebody else: remove it, or set FINK_RUN_DIR"));
     }
     Ok(folder)
 }

@@ -39,6 +39,24 @@ fn the_definition_is_sound() {
 }
 
 #[test]
+fn both_spellings_are_taken() {
+    let is_taken = |arguments: &[&str]| Cli::command().try_get_matches_from(arguments).is_ok();
+    for start in [&["fink", "start"][..], &["fink"]] {
+        for name in ["distribution", "distribution_test", "distribution-test"] {
+            for option in ["--exit-after", "--exit_after"] {
+                assert!(is_taken(&[start, &[name, option, "90"]].concat()), "{start:?} {name} {option}");
+                assert!(!is_taken(&[start, &[name, option, "soon"]].concat()), "{start:?} {name} {option}");
+            }
+        }
+        assert!(is_taken(
+            &[start, &["distribution", "--from", "earliest", "--until", "2019-11-01T00:00:00Z"]].concat()
+        ));
+        assert!(!is_taken(&[start, &["distribution", "--from", "yesterday"]].concat()));
+        assert!(!is_taken(&[start, &["distribution", "--until", "latest"]].concat()));
+    }
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
     for path in all_commands() {
@@ -115,10 +133,9 @@ fn quiet_says_nothing_but_errors() {
     bare(folder.path(), &["-v", "config", "show"], &[("FINK_LOG", "off")]).says(0, &["DEBUG", "fink.toml"]);
 }
 
-/// Writes a run file as a service would, in the folder that `TMPDIR` leads to, and locks it as long as a `flock` of its own runs. Its
-/// process sleeps, and takes a SIGTERM in `heeds` seconds' time.
+/// A process that sleeps, with a locked run file in `folder`/run as a service has; `heeds`: whether a SIGTERM ends it.
 fn service(folder: &Path, name: &str, heeds: bool) -> std::process::Child {
-    let run = folder.join(format!("fink-{}", rustix::process::getuid().as_raw()));
+    let run = folder.join("run");
     fs::create_dir_all(&run).unwrap();
     let file = run.join(format!("distribution-{name}.json"));
     fs::write(&file, "").unwrap();
@@ -165,6 +182,6 @@ fn services_are_shown_and_stopped() {
     second.kill().unwrap();
     second.wait().unwrap();
     assert_eq!(bare(here, &["show", "--format", "json"], &[]).stdout.trim(), "[]");
-    let left = fs::read_dir(here.join(format!("fink-{}", rustix::process::getuid().as_raw()))).unwrap();
+    let left = fs::read_dir(here.join("run")).unwrap();
     assert!(left.flatten().all(|entry| entry.path().extension().is_some_and(|extension| extension == "ready")));
 }

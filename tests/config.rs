@@ -161,7 +161,7 @@ fn paths_in_a_file_start_from_its_folder() {
 #[test]
 fn everything_wrong_is_said_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&str, &[&str]); 20] = [
+    let cases: [(&str, &[&str]); 22] = [
         ("[science_db]\nadress = \"a:1\"", &["fink.toml:2", "`science_db.adress`", "`science_db.address`"]),
         ("[kafak]\nusername = \"me\"", &["fink.toml:1", "`kafak`", "`kafka`"]),
         (
@@ -191,6 +191,8 @@ fn everything_wrong_is_said_with_its_line() {
         ),
         ("[kafka.librdkafka]\n\"bootstrap.servers\" = \"a:1\"", &["fink.toml:2", "kafka.bootstrap_servers"]),
         ("[kafka.librdkafka]\nacks = 1", &["fink.toml:2", "each alert is sent once"]),
+        ("[kafka.librdkafka]\n\"linger.mss\" = 50", &["fink.toml:2", "linger.mss"]),
+        ("[kafka.librdkafka]\nlinger.ms = \"soon\"", &["fink.toml:2", "linger.ms"]),
     ];
     for (text, words) in cases {
         fs::write(folder.path().join("fink.toml"), text).unwrap();

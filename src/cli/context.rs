@@ -9,7 +9,8 @@ use env_logger::WriteStyle;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::config::{Configuration, Environment, FlagValue, Logins, Settings};
+use crate::config::{ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Logins, Origin, Settings};
+use crate::kafka::client::check_option;
 
 /// Flags that every command takes.
 #[derive(Clone, Debug, Args)]
@@ -56,17 +57,20 @@ impl Context {
         Ok(Self { global, bars })
     }
 
-    /// The configuration, with what `--set` and then `flags` (dotted key, value, the flag's name) lay over it.
+    /// The configuration, with what `--set` lays over it.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn configuration_with(&self, flags: Vec<FlagValue>) -> anyhow::Result<Configuration> {
-        let set = self.global.set.iter();
-        let set =
-            set.map(|(key, value)| FlagValue { key: key.clone(), value: value.clone(), flag: format!("--set {key}") });
-        let flags: Vec<FlagValue> = set.chain(flags).collect();
+    pub fn configuration(&self) -> anyhow::Result<Configuration> {
+        let flag = |(key, value): &(String, String)| FlagValue {
+            key: key.clone(),
+            value: value.clone(),
+            flag: format!("--set {key}"),
+        };
+        let flags: Vec<FlagValue> = self.global.set.iter().map(flag).collect();
         let configuration =
             Configuration::load(self.global.config.as_deref(), &flags, &Environment::of_this_process())?;
+        check_raw_options(&configuration)?;
         for warning in &configuration.warnings {
             log::warn!("{warning}");
         }
@@ -75,14 +79,6 @@ impl Context {
             None => log::debug!("no configuration file: environment and defaults"),
         }
         Ok(configuration)
-    }
-
-    /// The configuration.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn configuration(&self) -> anyhow::Result<Configuration> {
-        self.configuration_with(Vec::new())
     }
 
     /// The settings, with the logins that the command needs.
@@ -98,10 +94,35 @@ impl Context {
         &self.bars
     }
 
+    /// Whether what is printed on stdout is coloured.
+    pub(super) fn has_colour(&self) -> bool {
+        match self.global.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                self.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+
     /// Whether stdout is a terminal.
     pub(super) fn is_terminal(&self) -> bool {
         std::io::stdout().is_terminal()
     }
+}
+
+/// librdkafka alone knows its options and their values: a wrong one is refused before anything is opened.
+fn check_raw_options(configuration: &Configuration) -> Result<(), ConfigErrors> {
+    let settings = configuration.settings(Logins::None)?;
+    let wrong = settings.kafka.librdkafka.iter().filter_map(|(option, value)| {
+        let error = check_option(option, value).err()?;
+        let key = format!("kafka.librdkafka.{option}");
+        let entry = configuration.entries.iter().find(|entry| entry.key == key);
+        let origin = entry.map_or(Origin::Default, |entry| entry.origin.clone());
+        Some(ConfigError::Value { key, origin, reason: error.to_string() })
+    });
+    let wrong: Vec<ConfigError> = wrong.collect();
+    if wrong.is_empty() { Ok(()) } else { Err(ConfigErrors(wrong)) }
 }
 
 /// Lines of log that step aside for the progress bars.

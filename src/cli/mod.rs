@@ -9,6 +9,8 @@ mod context;
 mod distribution;
 mod distribution_status;
 mod distribution_test;
+mod ingest;
+mod doctor;
 mod man;
 mod newest;
 mod outcome;
@@ -17,6 +19,7 @@ mod progress;
 mod rules;
 mod show;
 mod start;
+mod simulate;
 mod stop;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -28,6 +31,9 @@ pub use progress::Progress;
 
 const AFTER_HELP: &str = "\
 Example: fink config init, then edit fink.toml, then fink start distribution
+
+Variables: FINK_CONFIG, the configuration file; FINK_LOG, what is logged, such as `debug` or `warn,fink::kafka=trace`;
+one for each key of the configuration (see `fink config --help`)
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted";
 
@@ -63,6 +69,12 @@ enum Command {
     /// Show the settings, or write a commented configuration file
     #[command(subcommand, arg_required_else_help = true, after_help = config::AFTER_HELP)]
     Config(config::Action),
+    /// Load alert files into the science database
+    Ingest(ingest::Args),
+    /// Make synthetic alerts
+    Simulate(simulate::Args),
+    /// Look whether everything can be reached, and say what is wrong
+    Doctor(doctor::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual as man pages
@@ -84,6 +96,9 @@ impl Cli {
             Command::Show(args) => show::run(args, &context),
             Command::Rules(action) => rules::run(action, &context),
             Command::Config(action) => config::run(action, &context),
+            Command::Ingest(args) => ingest::run(args, &context),
+            Command::Simulate(args) => simulate::run(args, &context),
+            Command::Doctor(args) => doctor::run(args, &context),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }

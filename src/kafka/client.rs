@@ -10,46 +10,9 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use crate::config::{KafkaSettings, Login, Secret, SecurityProtocol};
+use crate::config::{KafkaSettings, Login, Secret, SecurityProtocol, reserved_by};
 use crate::kafka::error::{Error, Refusal, Resource, Result, lower};
 use crate::kafka::status::{Status, Trouble, TroubleKind};
-
-/// Options of librdkafka that the program sets itself, each with the key or the rule that decides it. Raw options may not set them.
-const RESERVED: &[(&str, &str)] = &[
-    ("bootstrap.servers", "kafka.bootstrap_servers"),
-    ("metadata.broker.list", "kafka.bootstrap_servers"),
-    ("security.protocol", "kafka.security_protocol"),
-    ("sasl.mechanism", "kafka.sasl_mechanism"),
-    ("sasl.mechanisms", "kafka.sasl_mechanism"),
-    ("sasl.username", "kafka.username"),
-    ("sasl.password", "kafka.password_file"),
-    ("ssl.ca.location", "kafka.ssl_ca"),
-    ("ssl.ca.pem", "kafka.ssl_ca"),
-    ("ssl.certificate.location", "kafka.ssl_certificate"),
-    ("ssl.certificate.pem", "kafka.ssl_certificate"),
-    ("ssl.key.location", "kafka.ssl_key"),
-    ("ssl.key.pem", "kafka.ssl_key"),
-    ("queue.buffering.max.kbytes", "distribution.memory"),
-    ("queue.buffering.max.messages", "distribution.memory"),
-    ("transactional.id", "distribution.name"),
-    ("enable.idempotence", "the promise that each alert is sent exactly once"),
-    ("acks", "the promise that each alert is sent exactly once"),
-    ("request.required.acks", "the promise that each alert is sent exactly once"),
-    ("isolation.level", "the promise that each alert is read exactly once"),
-    ("delivery.report.only.error", "the bound of the memory"),
-    ("group.id", "the command that consumes"),
-    ("enable.auto.commit", "the command that consumes"),
-    ("enable.auto.offset.store", "the command that consumes"),
-    ("auto.offset.reset", "the command that consumes"),
-    ("enable.partition.eof", "the command that consumes"),
-    ("allow.auto.create.topics", "stream.partitions"),
-    ("log.queue", "the program's own log"),
-];
-
-/// Which key or rule of the program sets this option of librdkafka; `None`: a raw option may set it.
-pub fn reserved_by(option: &str) -> Option<&'static str> {
-    RESERVED.iter().find(|(name, _)| *name == option).map(|(_, key)| *key)
-}
 
 /// Checks one raw option: that it may be set, that librdkafka knows it and takes the value.
 ///

@@ -19,7 +19,6 @@ mod ztf;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use apache_avro::Schema;
 use serde_json::{Value, json};
 
 pub use files::write_files;
@@ -27,6 +26,8 @@ pub use files::write_files;
 use lsst::Lsst;
 use schedule::Slot;
 use ztf::Ztf;
+
+use crate::avro::{Schema, SchemaError};
 
 /// ZTF's alert schema 3.3, and Rubin's 10.0.
 const SCHEMAS: [&str; 2] = [include_str!("../../conf/schemas/ztf.avsc"), include_str!("../../conf/schemas/lsst.avsc")];
@@ -57,8 +58,8 @@ impl FromStr for Survey {
 /// What to add to the telescope's own alerts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Size of a datum in bytes, reached by a longer history; alerts that can have none (LSST's solar-system objects and artefacts) stay
-    /// short, and none is cut below the size of its images. `None`: as real alerts are (ZTF 42–58 kB, LSST 107–150 kB).
+    /// Size of a datum in bytes, reached within 5 % by a longer history; alerts that can have none (LSST's solar-system objects and artefacts) stay
+    /// short, and none is cut below the size of its images. `None`: as real alerts are (ZTF 42–58 kB, LSST 106.5–150 kB).
     pub target_bytes: Option<usize>,
     /// adds `cross_match_alerts_per_batch` after the alert's identifier: the catalogued type that Fink writes there
     pub fink: bool,
@@ -82,8 +83,11 @@ pub enum SimulateError {
     #[error("there is no survey `{0}`: use `ztf` or `lsst`")]
     Survey(String),
     /// the built-in schema with the added fields cannot be used
-    #[error("the alert schema cannot be used: {0}")]
-    Schema(String),
+    #[error("the built-in alert schema cannot be used: {0}")]
+    Schema(#[from] SchemaError),
+    /// the built-in schema is no JSON
+    #[error("the built-in alert schema cannot be used: {0}")]
+    Json(#[from] serde_json::Error),
     /// an image could not be compressed
     #[error("cannot compress an image: {0}")]
     Compress(#[from] flate2::CompressError),
@@ -107,7 +111,6 @@ pub struct Simulator {
     maker: Maker,
     schema: Schema,
     schema_text: String,
-    seed: u64,
     target_bytes: Option<usize>,
 }
 
@@ -121,7 +124,7 @@ impl Simulator {
             Survey::Ztf => (SCHEMAS[0], Maker::Ztf(Box::new(Ztf::new(seed, options)?))),
             Survey::Lsst => (SCHEMAS[1], Maker::Lsst(Box::new(Lsst::new(seed, options)))),
         };
-        let mut json: Value = serde_json::from_str(text).map_err(|e| SimulateError::Schema(e.to_string()))?;
+        let mut json: Value = serde_json::from_str(text)?;
         if let Some(fields) = json["fields"].as_array_mut().filter(|_| options.fink) {
             let (after, union) = match survey {
                 Survey::Ztf => ("candid", json!(["string", "null"])),
@@ -130,8 +133,8 @@ impl Simulator {
             let at = fields.iter().position(|field| field["name"] == after).map_or(fields.len(), |at| at + 1);
             fields.insert(at, json!({"name": "cross_match_alerts_per_batch", "type": union, "default": null}));
         }
-        let schema = Schema::parse(&json).map_err(|e| SimulateError::Schema(e.to_string()))?;
-        Ok(Self { maker, schema, schema_text: json.to_string(), seed, target_bytes: options.target_bytes })
+        let schema_text = json.to_string();
+        Ok(Self { maker, schema: Schema::parse(&schema_text)?, schema_text, target_bytes: options.target_bytes })
     }
 
     /// The schema of the alerts.

@@ -22,8 +22,8 @@ impl Noise {
     }
 }
 
-/// The value of a circular Gaussian point source with peak 1 at the pixel (`x`, `y`), for a source at (`at`, `at`).
-pub(super) fn point_source(x: usize, y: usize, at: f32, sigma: f32) -> f32 {
-    let (dx, dy) = (x as f32 - at, y as f32 - at);
+/// The value of a circular Gaussian point source with peak 1 at the pixel (`x`, `y`), for a source at the point `at`.
+pub(super) fn point_source(x: usize, y: usize, at: (f32, f32), sigma: f32) -> f32 {
+    let (dx, dy) = (x as f32 - at.0, y as f32 - at.1);
     (-(dx * dx + dy * dy) / (2.0 * sigma * sigma)).exp()
 }

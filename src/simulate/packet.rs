@@ -3,6 +3,8 @@
 //! An Avro datum is its fields in the schema's order and nothing else (Avro specification, "Binary Encoding"), so a struct whose fields
 //! stand in that order is its own encoder.
 
+use crate::avro::{put_bytes, put_long};
+
 /// Where a datum is written to.
 pub(super) struct Out<'a> {
     /// the bytes so far
@@ -23,22 +25,6 @@ pub(super) trait Encode {
     }
 }
 
-/// Appends an Avro `int` or `long`.
-pub(super) fn long(bytes: &mut Vec<u8>, value: i64) {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while rest >= 0x80 {
-        bytes.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    bytes.push(rest as u8);
-}
-
-/// Appends Avro `bytes` or a `string`.
-pub(super) fn bytes(into: &mut Vec<u8>, value: &[u8]) {
-    long(into, value.len() as i64);
-    into.extend_from_slice(value);
-}
-
 impl Encode for bool {
     fn encode(&self, out: &mut Out<'_>) {
         out.bytes.push(u8::from(*self));
@@ -47,13 +33,13 @@ impl Encode for bool {
 
 impl Encode for i32 {
     fn encode(&self, out: &mut Out<'_>) {
-        long(out.bytes, i64::from(*self));
+        put_long((*self).into(), out.bytes);
     }
 }
 
 impl Encode for i64 {
     fn encode(&self, out: &mut Out<'_>) {
-        long(out.bytes, *self);
+        put_long(*self, out.bytes);
     }
 }
 
@@ -71,13 +57,13 @@ impl Encode for f64 {
 
 impl Encode for &'static str {
     fn encode(&self, out: &mut Out<'_>) {
-        bytes(out.bytes, self.as_bytes());
+        put_bytes(self.as_bytes(), out.bytes);
     }
 }
 
 impl Encode for String {
     fn encode(&self, out: &mut Out<'_>) {
-        bytes(out.bytes, self.as_bytes());
+        put_bytes(self.as_bytes(), out.bytes);
     }
 }
 
@@ -125,7 +111,7 @@ impl<T: Encode> Encode for Option<T> {
 impl<T: Encode> Encode for Vec<T> {
     fn encode(&self, out: &mut Out<'_>) {
         if !self.is_empty() {
-            long(out.bytes, self.len() as i64);
+            put_long(self.len() as i64, out.bytes);
             for item in self {
                 item.encode(out);
             }

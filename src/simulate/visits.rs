@@ -58,14 +58,16 @@ pub(super) fn before(object: &Object, slot: Slot, nights: u64, seed: u64, survey
 }
 
 /// How many nights of history an alert has, unless its size is asked for.
-pub(super) fn usual_nights(object: &Object, seed: u64, survey: Survey) -> u64 {
+pub(super) fn usual_nights(object: &Object, slot: Slot, seed: u64, survey: Survey) -> u64 {
     let mut dice = Dice::new(seed, Purpose::Weather, object.birth.index, i64::MIN);
-    match (survey, &object.nature) {
-        (Survey::Ztf, _) => 30,
-        (Survey::Lsst, Nature::Moving { .. } | Nature::Artefact { .. }) => 0,
+    let before_birth = match (survey, &object.nature) {
+        (Survey::Ztf, _) => return 30,
+        (Survey::Lsst, Nature::Moving { .. }) => return 0,
+        (Survey::Lsst, Nature::Artefact { .. }) => 0,
         (Survey::Lsst, Nature::Supernova { .. }) => 10 + dice.below(30),
         (Survey::Lsst, Nature::Variable { .. } | Nature::Nucleus { .. }) => dice.below(60),
-    }
+    };
+    before_birth + (slot.night - object.birth.night)
 }
 
 fn look(object: &Object, night: i64, day: f64, alert: Option<Slot>, seed: u64, survey: Survey) -> Visit {

@@ -125,6 +125,8 @@ impl Scene {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fink"));
         command.args(["--config".as_ref(), config.as_os_str()]).args(arguments);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
+        // So that no test sees or ends a service of this machine.
+        command.env("FINK_RUN_DIR", self.path("run"));
         command
     }
 
@@ -172,13 +174,14 @@ impl Scene {
     }
 }
 
-/// The program in `folder`, with nothing in its environment but `PATH` and these variables.
+/// The program in `folder`, with nothing in its environment but `PATH` and these variables. It sees only the services whose run files stand
+/// in `folder`/run, so that no test ends a service of this machine.
 pub fn bare_command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fink"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).env_clear();
     command
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("TMPDIR", folder)
+        .env("FINK_RUN_DIR", folder.join("run"))
         .envs(variables.iter().copied());
     command
 }

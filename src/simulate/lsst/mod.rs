@@ -12,10 +12,11 @@ use stamps::{Stamp, Stamps};
 use super::dice::{Dice, Purpose};
 use super::noise::Noise;
 use super::object::{self, Nature, Object};
-use super::packet::{Encode, Out, bytes};
+use super::packet::{Encode, Out};
 use super::schedule::Slot;
-use super::visits::{self, Visit};
+use super::visits;
 use super::{Identity, Options, Survey};
+use crate::avro::{put_bytes, put_long};
 
 /// Modified Julian date of the schedule's first day: 2025-11-01.
 const FIRST_DAY: f64 = 60_980.0;
@@ -62,11 +63,11 @@ impl Lsst {
     /// Appends the alert in `slot`, with `nights` of history or as many as are usual; also tells how many.
     pub(super) fn alert(&mut self, slot: Slot, nights: Option<u64>, datum: &mut Vec<u8>) -> (Identity, u64) {
         let object = Object::seen_in(slot, self.seed, Survey::Lsst);
-        let usual = visits::usual_nights(&object, self.seed, Survey::Lsst);
+        let usual = visits::usual_nights(&object, slot, self.seed, Survey::Lsst);
         let has_history =
             matches!(object.nature, Nature::Supernova { .. } | Nature::Variable { .. } | Nature::Nucleus { .. });
         let nights = nights.filter(|_| has_history).unwrap_or(usual);
-        let mut history = visits::before(&object, slot, nights, self.seed, Survey::Lsst);
+        let history = visits::before(&object, slot, nights, self.seed, Survey::Lsst);
         let mut visit = visits::now(&object, slot, self.seed, Survey::Lsst);
         let dice = &mut Dice::new(self.seed, Purpose::Alert, slot.index, 0);
 
@@ -75,12 +76,9 @@ impl Lsst {
         let sighting = Sighting::of(&mut visit);
         let source = source::dia_source(&object, &ids, &sighting, &mut visit);
         let (dia_source, pixel) = (source.diaSourceId, (source.x, source.y));
-        // Forced photometry begins with the first detection.
-        let first = history.iter().position(Visit::is_detection).unwrap_or(history.len());
-        let seen = history.drain(first..).collect::<Vec<_>>();
-        let mut forced = Vec::with_capacity(seen.len());
-        let mut earlier = Vec::with_capacity(seen.len());
-        for mut visit in seen {
+        // Forced photometry goes back before the first detection.
+        let (mut forced, mut earlier) = (Vec::with_capacity(history.len()), Vec::new());
+        for mut visit in history {
             let sighting = Sighting::of(&mut visit);
             if let Some(id) = ids.dia_object {
                 forced.push(source::forced_source(&object, id, &sighting, &visit));
@@ -137,8 +135,8 @@ impl Lsst {
             self.stamp.clear();
             self.stamps.write(&stamp, &self.noise, dice, &mut self.stamp);
             // The second branch of the union: not null.
-            datum.push(2);
-            bytes(datum, &self.stamp);
+            put_long(1, datum);
+            put_bytes(&self.stamp, datum);
         }
         let object = ids.dia_object.or(ids.ss_object).map(|id| id.to_string());
         (Identity { object, source: dia_source, jd: JULIAN + mjd(visit.day) }, nights)

@@ -51,11 +51,12 @@ impl Stamps {
         // The noise of a pixel, from that of a flux fitted with a Gaussian of this width.
         let spread = stamp.error / (4.0 * std::f32::consts::PI * sigma * sigma).sqrt();
         let peak = stamp.flux / (std::f32::consts::TAU * sigma * sigma);
-        let middle = side as f32 / 2.0 - 0.5;
+        let corner = stamp.corner();
+        let source = (stamp.pixel.0 - corner.0, stamp.pixel.1 - corner.1);
 
-        header(stamp, file);
+        header(stamp, corner, source, file);
         for (at, deviate) in noise.take(pixels, dice).iter().enumerate() {
-            let value = spread * deviate + peak * point_source(at % side, at / side, middle, sigma);
+            let value = spread * deviate + peak * point_source(at % side, at / side, source, sigma);
             file.extend_from_slice(&value.to_be_bytes());
         }
         fits::pad(file, pixels * 4);
@@ -74,9 +75,16 @@ impl Stamps {
     }
 }
 
-fn header(stamp: &Stamp, file: &mut Vec<u8>) {
-    let half = stamp.side as f32 / 2.0;
-    let corner = ((stamp.pixel.0 - half).floor(), (stamp.pixel.1 - half).floor());
+impl Stamp {
+    /// The detector's pixel that is the stamp's first.
+    fn corner(&self) -> (f32, f32) {
+        let half = self.side as f32 / 2.0;
+        ((self.pixel.0 - half).floor(), (self.pixel.1 - half).floor())
+    }
+}
+
+/// Writes the image's header; the source is at the pixel `source`, counted from 0.
+fn header(stamp: &Stamp, corner: (f32, f32), source: (f32, f32), file: &mut Vec<u8>) {
     let (sine, cosine) = stamp.angle.sin_cos();
     Header::image(file, true, -32, stamp.side, stamp.side)
         .number("EXTEND", "T")
@@ -88,8 +96,8 @@ fn header(stamp: &Stamp, file: &mut Vec<u8>) {
         .text("CTYPE2", "DEC--TAN")
         .text("CUNIT1", "deg")
         .text("CUNIT2", "deg")
-        .real("CRPIX1", f64::from(stamp.pixel.0 - corner.0))
-        .real("CRPIX2", f64::from(stamp.pixel.1 - corner.1))
+        .real("CRPIX1", f64::from(source.0) + 1.0)
+        .real("CRPIX2", f64::from(source.1) + 1.0)
         .real("PC1_1", SCALE * cosine)
         .real("PC1_2", SCALE * sine)
         .real("PC2_1", SCALE * sine)
@@ -110,9 +118,10 @@ fn psf_unit(side: usize, sigma: f32) -> Vec<u8> {
         .number("GCOUNT", 1)
         .text("EXTNAME", "PSFIMAGE")
         .end();
+    let middle = ((side / 2) as f32, (side / 2) as f32);
     let area = std::f64::consts::TAU * f64::from(sigma * sigma);
     for at in 0..side * side {
-        let value = f64::from(point_source(at % side, at / side, (side / 2) as f32, sigma)) / area;
+        let value = f64::from(point_source(at % side, at / side, middle, sigma)) / area;
         unit.extend_from_slice(&value.to_be_bytes());
     }
     fits::pad(&mut unit, side * side * 8);

@@ -15,10 +15,11 @@ use surroundings::Surroundings;
 use super::dice::{Dice, Purpose};
 use super::noise::Noise;
 use super::object::{self, Nature, Object};
-use super::packet::{Encode, Out, bytes, long};
+use super::packet::{Encode, Out};
 use super::schedule::Slot;
 use super::visits;
 use super::{Identity, Options, SimulateError, Survey};
+use crate::avro::{put_bytes, put_long};
 
 /// Julian date of ZTF's night number 0.
 const NIGHT_ZERO: f64 = 2_457_754.5;
@@ -49,7 +50,7 @@ impl Ztf {
     ) -> Result<(Identity, u64), SimulateError> {
         let object = Object::seen_in(slot, self.seed, Survey::Ztf);
         let around = Surroundings::of(&object, self.seed);
-        let nights = nights.unwrap_or_else(|| visits::usual_nights(&object, self.seed, Survey::Ztf));
+        let nights = nights.unwrap_or_else(|| visits::usual_nights(&object, slot, self.seed, Survey::Ztf));
         let history = visits::before(&object, slot, nights, self.seed, Survey::Ztf);
         let mut visit = visits::now(&object, slot, self.seed, Survey::Ztf);
         let dice = &mut Dice::new(self.seed, Purpose::Alert, slot.index, 0);
@@ -84,9 +85,9 @@ impl Ztf {
             (Image::Difference, visit.measure.flux, format!("candid{candid}_pid{pid}_targ_refmsci.fits.gz")),
         ] {
             // Each stamp is a record in a union whose first branch it is.
-            long(datum, 0);
-            bytes(datum, name.as_bytes());
-            bytes(datum, self.stamps.stamp(image, peak(flux), sigma, &self.noise, dice)?);
+            put_long(0, datum);
+            put_bytes(name.as_bytes(), datum);
+            put_bytes(self.stamps.stamp(image, peak(flux), sigma, &self.noise, dice)?, datum);
         }
         Ok((Identity { object: Some(object_id), source: candid, jd: julian(visit.day) }, nights))
     }

@@ -130,7 +130,7 @@ impl Stamps {
 
     fn draw_inner(&mut self, image: Image, peak: f32, sigma: f32, noise: &Noise, dice: &mut Dice) {
         let (mean, spread) = image.sky();
-        let middle = (SIDE / 2) as f32;
+        let middle = ((SIDE / 2) as f32, (SIDE / 2) as f32);
         self.rows.clear();
         for (at, deviate) in noise.take(INNER * SIDE, dice).iter().enumerate() {
             let (x, y) = (at % SIDE, at / SIDE + OUTER);

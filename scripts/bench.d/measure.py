@@ -1,0 +1,96 @@
+"""A command's time, processor time and memory, and what the servers and everybody else took meanwhile."""
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+CORES = os.cpu_count()
+# How often a command's memory is looked at. The kernel keeps the peak, so only what grows in the last moment is missed.
+LOOK_EVERY = 0.02
+
+
+@dataclass
+class Usage:
+    """What a command took. Seconds are of the whole process, from its start to its end."""
+
+    seconds: float
+    cpu_seconds: float
+    # the peaks of all its processes, added
+    peak_kb: int
+    # processor seconds of each server, by its name
+    servers: dict = field(default_factory=dict)
+    # processor seconds of everybody else on the machine: noise
+    others: float = 0.0
+    output: str = ""
+
+
+def run(command, servers, log, env=None):
+    """Runs a command to its end. `servers` are process ids by name; what it prints on stderr goes to `log`."""
+    # What the one before left to be written must not slow down this one.
+    os.sync()
+    with open(log, "ab") as errors:
+        before, busy = _cpu_of(servers), _busy()
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, env=env)
+        os.set_blocking(process.stdout.fileno(), False)
+        output, peaks = b"", {}
+        while True:
+            # First the look, then the question whether it has ended: a process that has ended has no memory any more.
+            for pid in _family(process.pid):
+                peaks[pid] = max(peaks.get(pid, 0), _peak_kb(pid))
+            output += process.stdout.read() or b""
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(LOOK_EVERY)
+        seconds = time.perf_counter() - start
+        output += process.stdout.read() or b""
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        tail = Path(log).read_text(errors="replace")[-2000:]
+        raise SystemExit(f"{tail}\n{command[0]} ended with {process.returncode}")
+    cpu = usage.ru_utime + usage.ru_stime
+    of_servers = {name: seconds - before[name] for name, seconds in _cpu_of(servers).items()}
+    others = _busy() - busy - cpu - sum(of_servers.values())
+    return Usage(seconds, cpu, sum(peaks.values()), of_servers, max(0.0, others), output.decode(errors="replace"))
+
+
+def _family(pid):
+    """A process and those it started, at any depth."""
+    yield pid
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                yield from _family(int(child))
+    except OSError:
+        return
+
+
+def _peak_kb(pid):
+    # Not rusage's ru_maxrss, which begins with the memory of whoever started the process.
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
+def _cpu_of(servers):
+    return {name: _cpu(pid) for name, pid in servers.items()}
+
+
+def _cpu(pid):
+    # After the command's name, which is in parentheses and may hold anything, utime and stime are fields 11 and 12.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def _busy():
+    """Processor seconds that this machine has worked since it started."""
+    user, nice, system, _idle, _iowait, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + softirq) / TICK

@@ -1,0 +1,76 @@
+//! The list of checks, printed as they are made.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::cli::outcome::stdout_error;
+use crate::cli::output::Format;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    Bad,
+    Unknown,
+}
+
+/// Checks that were made so far.
+pub(super) struct Checklist {
+    format: Format,
+    colour: bool,
+    checks: Vec<Value>,
+    failed: usize,
+}
+
+impl Checklist {
+    pub fn new(format: Format, colour: bool) -> Self {
+        Self { format, colour, checks: Vec::new(), failed: 0 }
+    }
+
+    /// All is well with `what`.
+    pub fn good(&mut self, what: &str, found: impl Display) -> anyhow::Result<()> {
+        self.add(State::Good, what, found)
+    }
+
+    /// Something is wrong with `what`; `problem` says what, and what to do.
+    pub fn bad(&mut self, what: &str, problem: impl Display) -> anyhow::Result<()> {
+        self.failed += 1;
+        self.add(State::Bad, what, problem)
+    }
+
+    /// Nobody can know, or need not; `why` says the reason.
+    pub fn unknown(&mut self, what: &str, why: impl Display) -> anyhow::Result<()> {
+        self.add(State::Unknown, what, why)
+    }
+
+    fn add(&mut self, state: State, what: &str, text: impl Display) -> anyhow::Result<()> {
+        let text = text.to_string();
+        let (word, mark, colour) = match state {
+            State::Good => ("good", "✔", "32"),
+            State::Bad => ("bad", "✖", "31"),
+            State::Unknown => ("unknown", "?", "33"),
+        };
+        let check = json!({"check": what, "state": word, "text": text});
+        let mut out = io::stdout().lock();
+        let written = match self.format {
+            Format::Table if self.colour => writeln!(out, "\u{1b}[{colour}m{mark}\u{1b}[0m {what}: {text}"),
+            Format::Table => writeln!(out, "{mark} {what}: {text}"),
+            Format::Ndjson => writeln!(out, "{check}"),
+            Format::Json => Ok(()),
+        };
+        self.checks.push(check);
+        written.and_then(|()| out.flush()).map_err(stdout_error)
+    }
+
+    /// Prints what is to be printed at the end; gives how many checks failed, and how many there were.
+    pub fn finish(self) -> anyhow::Result<(usize, usize)> {
+        let all = self.checks.len();
+        if self.format == Format::Json {
+            let mut out = io::stdout().lock();
+            let text = format!("{:#}", Value::Array(self.checks));
+            writeln!(out, "{text}").and_then(|()| out.flush()).map_err(stdout_error)?;
+        }
+        Ok((self.failed, all))
+    }
+}

@@ -1,0 +1,167 @@
+//! Kafka: logins, topics, the right to write, the checkpoint.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::checklist::Checklist;
+use crate::config::{Configuration, Logins, Settings, show_duration, show_instant};
+use crate::distribution::progress::Progress;
+use crate::kafka::acls::{Filter, Operation, PatternFilter, Permission, ResourceKind, Wanted, principal};
+use crate::kafka::client::As;
+use crate::kafka::{Admin, Error, checkpoint};
+
+pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within: Duration) -> anyhow::Result<()> {
+    let user = login(list, configuration, "kafka", Logins::User, within)?;
+    let administrator = match configuration.has_admin() {
+        true => login(list, configuration, "kafka.admin", Logins::Admin, within)?.map(|(_, admin)| admin),
+        false => {
+            list.unknown("kafka.admin", "not configured; only `fink kafka` needs it")?;
+            None
+        }
+    };
+    let Some((settings, admin)) = user else {
+        return list.unknown("topics", "not tried: no login to Kafka");
+    };
+    let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
+    let mut written = vec![(ResourceKind::TransactionalId, format!("{}-0", settings.distribution.name))];
+    for stream in &settings.streams {
+        topic(list, &admin, &format!("topic of stream {}", stream.name), &stream.topic, stream.partitions)?;
+        written.push((ResourceKind::Topic, stream.topic.clone()));
+    }
+    topic(list, &admin, "topic of rejected alerts", &settings.distribution.rejected_topic, 1)?;
+    checkpoint_of(list, &admin, &settings, &checkpoint, within)?;
+    written
+        .extend([settings.distribution.rejected_topic.clone(), checkpoint].map(|topic| (ResourceKind::Topic, topic)));
+    right_to_write(list, administrator.as_ref(), admin.context().user(), &written)
+}
+
+/// Reads in the access rules whether `user` may write; without an administrator only writing would show it.
+fn right_to_write(
+    list: &mut Checklist,
+    administrator: Option<&Admin>,
+    user: &str,
+    written: &[(ResourceKind, String)],
+) -> anyhow::Result<()> {
+    const WHAT: &str = "right to write";
+    let Some(administrator) = administrator else {
+        return list.unknown(WHAT, "only an administrator can ask: configure [kafka.admin] to know");
+    };
+    let (mut missing, mut denied) = (Vec::new(), Vec::new());
+    for (kind, name) in written {
+        let filter =
+            Filter { kind: Wanted::Is(*kind), pattern: PatternFilter::Matching(name.clone()), ..Filter::any() };
+        let mut rules = match administrator.rules(&filter) {
+            Ok(rules) => rules,
+            Err(error) => return list.bad(WHAT, error),
+        };
+        let principals = [principal(user), principal("*")];
+        rules.retain(|rule| {
+            principals.contains(&rule.principal) && matches!(rule.operation, Operation::Write | Operation::All)
+        });
+        let named = format!("{kind} {name}");
+        if rules.iter().any(|rule| rule.permission == Permission::Deny) {
+            denied.push(named);
+        } else if rules.is_empty() {
+            missing.push(named);
+        }
+    }
+    match (denied.is_empty(), missing.is_empty()) {
+        (true, true) => list.good(WHAT, format!("{user} may write all that a distribution writes")),
+        (false, _) => {
+            list.bad(WHAT, format!("a rule denies {user} to write {}; see `fink kafka list-acls`", denied.join(", ")))
+        }
+        (true, false) => list.unknown(
+            WHAT,
+            format!(
+                "no rule lets {user} write {}: if it is no super user, see `fink kafka grant --help`",
+                missing.join(", ")
+            ),
+        ),
+    }
+}
+
+/// Fetches a login's password and logs in.
+fn login(
+    list: &mut Checklist,
+    configuration: &Configuration,
+    what: &str,
+    logins: Logins,
+    within: Duration,
+) -> anyhow::Result<Option<(Settings, Admin)>> {
+    let settings = match configuration.settings(logins) {
+        Ok(settings) => settings,
+        Err(errors) => {
+            list.bad(what, errors)?;
+            return Ok(None);
+        }
+    };
+    let who = match logins {
+        Logins::Admin => As::Admin,
+        Logins::User | Logins::None => As::User,
+    };
+    let asked =
+        Admin::open(&settings.kafka, who, within).and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));
+    match asked {
+        Ok((admin, topics)) => {
+            let user = admin.context().user();
+            list.good(
+                what,
+                format!("{} as {user}, who may see {} topics", settings.kafka.bootstrap_servers, topics.len()),
+            )?;
+            Ok(Some((settings, admin)))
+        }
+        Err(error @ Error::Unreachable { .. }) => {
+            list.bad(
+                what,
+                format!("{error}; start it, or correct kafka.bootstrap_servers and kafka.security_protocol"),
+            )?;
+            Ok(None)
+        }
+        Err(error) => {
+            list.bad(what, error)?;
+            Ok(None)
+        }
+    }
+}
+
+fn topic(list: &mut Checklist, admin: &Admin, what: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
+    match admin.partitions(topic) {
+        Ok(Some(found)) => list.good(what, format!("{topic}, partitions: {found}")),
+        Ok(None) => list.unknown(
+            what,
+            format!("{topic} is not there, or {} may not see it; the service makes it where it may, else `fink kafka create-topic {topic} --partitions {partitions}`", admin.context().user()),
+        ),
+        Err(error) => list.bad(what, error),
+    }
+}
+
+fn checkpoint_of(
+    list: &mut Checklist,
+    admin: &Admin,
+    settings: &Settings,
+    topic: &str,
+    within: Duration,
+) -> anyhow::Result<()> {
+    const WHAT: &str = "checkpoint";
+    match admin.partitions(topic) {
+        Ok(None) => {
+            return list.unknown(WHAT, format!("{topic} is not there yet: the service makes it at its first start"));
+        }
+        Ok(Some(_)) => {}
+        Err(error) => return list.bad(WHAT, error),
+    }
+    let records = match checkpoint::read_all(&settings.kafka, topic, within) {
+        Ok(records) => records,
+        Err(error) => return list.bad(WHAT, error),
+    };
+    match Progress::load("live", &records) {
+        Ok(Some(progress)) => {
+            let behind = Timestamp::now().as_millisecond().saturating_sub(progress.watermark()).max(0);
+            let behind = show_duration(Duration::from_secs(behind as u64 / 1000));
+            list.good(WHAT, format!("all is sent up to {}, {behind} ago", show_instant(progress.watermark())))
+        }
+        Ok(None) => list.good(WHAT, format!("{topic}, in which no service has written yet")),
+        Err(error) => list.bad(WHAT, error),
+    }
+}

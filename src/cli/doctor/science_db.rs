@@ -1,0 +1,110 @@
+//! The science database: its catalog, its servers, its table, its clock.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::checklist::Checklist;
+use crate::catalog::{Catalog, Place};
+use crate::config::{Configuration, Logins, ScienceDbSettings, StoreKind, show_duration};
+use crate::science_db::{self, Columns, KeyRange, Rows, Scan, ScienceDb};
+use crate::window::Window;
+
+pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
+    let settings = configuration.settings(Logins::None)?;
+    let (distribution, settings) = (settings.distribution, settings.science_db);
+    let catalog = match Catalog::load(&settings.catalog) {
+        Ok(catalog) => catalog,
+        Err(error) => {
+            list.bad("catalog", format!("{error}; `fink ingest` writes one, science_db.catalog names it"))?;
+            return list.unknown("science database", "not tried: the catalog names its table");
+        }
+    };
+    list.good("catalog", format!("{}, {} columns", settings.catalog.display(), catalog.columns.len()))?;
+    let columns = [
+        ("trigger", catalog.trigger_column(settings.trigger.as_deref()).map(Some)),
+        ("object identifier", catalog.object_id_column(settings.object_id.as_deref())),
+    ];
+    for (what, column) in columns {
+        match column {
+            Ok(Some(column)) => list.good(what, format!("column {}", column.name))?,
+            Ok(None) => list.good(what, "the row key")?,
+            Err(error) => list.bad(what, error)?,
+        }
+    }
+    let table = settings.table_of(&catalog);
+    let mut good = None;
+    for one in each_gateway(&settings) {
+        let what = format!("science database at {}", place(&one));
+        let opened = science_db::open(&one, &table).and_then(|mut db| db.key_ranges().map(|ranges| (db, ranges)));
+        match opened {
+            Ok((db, ranges)) => {
+                list.good(&what, format!("table {table}, regions: {}", ranges.len()))?;
+                good = good.or(Some(db));
+            }
+            Err(error) if error.is_transient() => {
+                list.bad(&what, format!("{error}; start it, or correct science_db.address and science_db.kind"))?;
+            }
+            Err(error) => list.bad(&what, error)?,
+        }
+    }
+    match (good, catalog.trigger_column(settings.trigger.as_deref())) {
+        (Some(mut db), Ok(trigger)) => clock(list, db.as_mut(), settings.kind, &trigger.place, distribution.overlap),
+        _ => list.unknown("clock", "not tried: no table could be opened to compare it with"),
+    }
+}
+
+/// The settings once for each gateway, so that none stands in for another.
+fn each_gateway(settings: &ScienceDbSettings) -> Vec<ScienceDbSettings> {
+    match settings.kind {
+        StoreKind::Embedded => vec![settings.clone()],
+        StoreKind::Thrift1 | StoreKind::Thrift2 => {
+            let one = |address: &String| ScienceDbSettings { addresses: vec![address.clone()], ..settings.clone() };
+            settings.addresses.iter().map(one).collect()
+        }
+    }
+}
+
+fn place(settings: &ScienceDbSettings) -> String {
+    match settings.kind {
+        StoreKind::Embedded => settings.path.display().to_string(),
+        StoreKind::Thrift1 | StoreKind::Thrift2 => settings.addresses.join(","),
+    }
+}
+
+/// Looks for triggers stamped later than this machine's clock: where there are some, the clocks disagree.
+fn clock(
+    list: &mut Checklist,
+    db: &mut dyn ScienceDb,
+    kind: StoreKind,
+    trigger: &Place,
+    overlap: Duration,
+) -> anyhow::Result<()> {
+    const WHAT: &str = "clock";
+    let Place::Cell { family, qualifier } = trigger else { return Ok(()) };
+    if kind == StoreKind::Thrift1 {
+        return list.unknown(WHAT, "a Thrift 1 gateway would read the whole table to compare clocks");
+    }
+    let columns = Columns::new(vec![(family.clone(), qualifier.clone())]);
+    let window = Window::since(Timestamp::now().as_millisecond());
+    let mut rows = Rows::default();
+    if let Err(error) =
+        db.scan(&Scan { keys: KeyRange::default(), window, columns: &columns, page: 100 }, None, &mut rows)
+    {
+        return list.bad(WHAT, format!("the table cannot be read to compare clocks: {error}"));
+    }
+    let now = Timestamp::now().as_millisecond();
+    let newest = rows.iter().filter_map(|row| row.cell(0)).map(|cell| cell.timestamp).max();
+    let ahead = Duration::from_millis(newest.unwrap_or(now).saturating_sub(now).max(0) as u64);
+    match ahead {
+        Duration::ZERO => list.good(WHAT, "no alert is stamped later than now"),
+        ahead if ahead <= overlap => list.good(WHAT, format!("alerts are stamped up to {} ahead", show_duration(ahead))),
+        ahead => list.bad(
+            WHAT,
+            format!(
+                "alerts are stamped {} ahead of this machine, more than distribution.overlap: set the clocks of all machines by one time server",
+                show_duration(ahead)
+            ),
+        ),
+    }
+}

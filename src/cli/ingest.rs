@@ -1,0 +1,149 @@
+//! `fink ingest`: loads alert files into the science database.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::bail;
+use clap::{ValueEnum, ValueHint};
+use serde_json::Value;
+
+use super::context::Context;
+use super::outcome::Interrupted;
+use super::output::{OutputArgs, Table};
+use super::progress::Progress;
+use crate::alert::History;
+use crate::config::{Logins, parse_instant};
+use crate::ingest::{Files, IngestOptions, Loaded, load_files};
+use crate::signals::Stop;
+
+/// `fink ingest`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples: fink ingest alerts/
+          fink ingest night.avro --row-key objectId,candid --history text --regions 16
+          fink ingest alerts/ --rate 300
+
+Creates the table, writes the catalog (science_db.catalog) and beside it the alerts' schema (catalog.json -> catalog.avsc). A table that is
+there is added to; a catalog grows by the columns that it lacks. A file that cannot be loaded is named, the others are loaded all the
+same, and the exit code is 1.")]
+pub struct Args {
+    /// Avro files, or folders in which to look for *.avro, however deep
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// How alerts are written to the science database.
+#[derive(Debug, clap::Args)]
+pub struct LoadArgs {
+    /// Columns of the row key, joined by `_` in it [default: objectId,candid for ZTF; diaObjectId,diaSourceId for Rubin]
+    #[arg(long, value_name = "COL,COL", value_delimiter = ',')]
+    row_key: Option<Vec<String>>,
+    /// How arrays of records are kept [default: as in the catalog, else avro]
+    #[arg(long, value_enum)]
+    history: Option<HistoryArg>,
+    /// Into how many regions a new table is split
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    regions: u16,
+    /// Timestamp of the rows: now (the store's clock), milliseconds since 1970, or RFC 3339
+    #[arg(long, value_name = "WHEN", default_value = "now", value_parser = timestamp)]
+    timestamp: Timestamp,
+    /// Alerts a second
+    #[arg(long, value_name = "N", value_parser = rate)]
+    rate: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum HistoryArg {
+    /// as in 2019: a column of text for each field; nulls in records filled; a column `status`
+    Text,
+    /// without loss: arrays and maps as Avro cells, nulls as no cell
+    Avro,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Timestamp {
+    Now,
+    At(i64),
+}
+
+fn timestamp(text: &str) -> Result<Timestamp, String> {
+    match text.trim() {
+        "now" => Ok(Timestamp::Now),
+        text => parse_instant(text).map(Timestamp::At),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| (1e-3..=1e6).contains(rate));
+    rate.ok_or_else(|| format!("`{text}` is not a number of alerts a second between 0.001 and 1000000"))
+}
+
+impl LoadArgs {
+    /// Alerts a second.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    /// The options that these are.
+    pub(super) fn options(&self) -> IngestOptions {
+        IngestOptions {
+            row_key: self.row_key.clone(),
+            history: self.history.map(|history| match history {
+                HistoryArg::Text => History::Text,
+                HistoryArg::Avro => History::Avro,
+            }),
+            regions: self.regions.into(),
+            timestamp: match self.timestamp {
+                Timestamp::Now => None,
+                Timestamp::At(ms) => Some(ms),
+            },
+            rate: self.rate,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let settings = context.settings(Logins::None)?.science_db;
+    let stop = Stop::on_signals()?;
+    let files = Files::find(&args.paths)?;
+    let start = Instant::now();
+    let progress = Progress::new(context, "files", Some(files.count() as u64));
+    let loaded = load_files(&settings, &args.load.options(), &files, &stop, &|| progress.add(1), &|file, reason| {
+        log::error!("{}: {reason}", file.display())
+    });
+    progress.finish();
+    let loaded = loaded?;
+    print(&loaded, Some((progress.count(), loaded.broken)), start, args.output, context)?;
+    if loaded.stopped {
+        return Err(Interrupted.into());
+    }
+    if loaded.broken > 0 {
+        bail!("{} of {} files could not be loaded as a whole", loaded.broken, files.count());
+    }
+    Ok(())
+}
+
+/// Prints what was loaded; `files`: how many were read, and how many of them were broken.
+pub(super) fn print(
+    loaded: &Loaded,
+    files: Option<(u64, u64)>,
+    start: Instant,
+    output: OutputArgs,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    let mut table = Table::new(&["table", "alerts", "bytes", "files", "broken_files", "seconds"]);
+    table.row([
+        Value::from(loaded.table.as_str()),
+        loaded.alerts.into(),
+        loaded.bytes.into(),
+        files.map(|(read, _)| read).into(),
+        files.map(|(_, broken)| broken).into(),
+        seconds.into(),
+    ]);
+    table.print(output.format, context)
+}

@@ -1,0 +1,154 @@
+//! `fink simulate`: makes synthetic alerts, as files or straight into the science database.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use clap::ValueHint;
+use serde_json::Value;
+
+use super::context::Context;
+use super::ingest::{LoadArgs, print};
+use super::outcome::{Interrupted, Usage};
+use super::output::{OutputArgs, Table};
+use super::progress::Progress;
+use crate::config::Logins;
+use crate::ingest::{IngestError, Loaded, Loader, Pace, Sample};
+use crate::signals::Stop;
+use crate::simulate::{Options, Simulator, Survey, write_files};
+
+/// How many alerts tell the columns and keys before any is loaded.
+const SAMPLES: u64 = 256;
+
+/// `fink simulate`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples: fink simulate --survey ztf --alerts 1000 --seed 1 --out alerts/
+          fink simulate --survey lsst --alerts 100000 --seed 2 --into-db --rate 300
+
+Alert N of a seed is the same in every run, so --first continues a run that was made before.")]
+#[command(group(clap::ArgGroup::new("target").required(true)))]
+pub struct Args {
+    /// Whose alerts: ztf (schema 3.3) or lsst (schema 10.0)
+    #[arg(long, value_name = "SURVEY")]
+    survey: Survey,
+    /// How many alerts
+    #[arg(long, value_name = "N")]
+    alerts: u64,
+    /// Number that all alerts follow from
+    #[arg(long, value_name = "S")]
+    seed: u64,
+    /// Number of the first alert
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    first: u64,
+    /// Write each alert as a file of this folder
+    #[arg(long, value_name = "DIR", group = "target", value_hint = ValueHint::DirPath)]
+    out: Option<PathBuf>,
+    /// Load the alerts into the science database, as `fink ingest` does
+    #[arg(long, group = "target")]
+    into_db: bool,
+    /// Bytes of an alert, reached by a longer history [default: as real alerts]
+    #[arg(long, value_name = "BYTES")]
+    bytes: Option<usize>,
+    /// Add the column cross_match_alerts_per_batch, the type from catalogues that Fink adds
+    #[arg(long)]
+    cross_match: bool,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Args {
+    fn simulator(&self) -> anyhow::Result<Simulator> {
+        let options = Options { target_bytes: self.bytes, fink: self.cross_match };
+        Ok(Simulator::new(self.survey, self.seed, options)?)
+    }
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let end =
+        args.first.checked_add(args.alerts).ok_or_else(|| Usage("--first and --alerts are too large".to_owned()))?;
+    let stop = Stop::on_signals()?;
+    let progress = Progress::new(context, "alerts", Some(args.alerts));
+    let done = match &args.out {
+        Some(dir) => to_files(args, dir, args.first..end, &progress, &stop, context),
+        None => into_db(args, args.first..end, &progress, &stop, context),
+    };
+    progress.finish();
+    done?;
+    if stop.requested() {
+        return Err(Interrupted.into());
+    }
+    Ok(())
+}
+
+fn to_files(
+    args: &Args,
+    dir: &Path,
+    range: Range<u64>,
+    progress: &Progress,
+    stop: &Stop,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let pace = args.load.rate().and_then(Pace::new);
+    let mut bytes = 0;
+    write_files(&mut args.simulator()?, dir, range, |written| {
+        bytes += written as u64;
+        progress.add(1);
+        match &pace {
+            Some(pace) => !pace.wait(stop),
+            None => !stop.requested(),
+        }
+    })?;
+    let mut table = Table::new(&["folder", "files", "bytes", "seconds"]);
+    let seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    table.row([dir.display().to_string().into(), progress.count().into(), bytes.into(), Value::from(seconds)]);
+    table.print(args.output.format, context)
+}
+
+fn into_db(args: &Args, range: Range<u64>, progress: &Progress, stop: &Stop, context: &Context) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let settings = context.settings(Logins::None)?.science_db;
+    let mut simulator = args.simulator()?;
+    let samples = [sample(&mut simulator, &range)?];
+    let loader = Loader::open(&settings, &args.load.options(), &samples, stop.clone())?;
+    let (next, bytes) = (AtomicU64::new(range.start), AtomicU64::new(0));
+    loader.in_sessions(|worker| {
+        let failed = |error: &dyn std::fmt::Display| IngestError::Source(error.to_string());
+        let mut simulator = args.simulator().map_err(|error| failed(&error))?;
+        let mut prepared = loader.prepare(simulator.schema_text(), simulator.schema())?;
+        let mut datum = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if !range.contains(&index) || loader.stopped() {
+                return Ok(());
+            }
+            simulator.alert(index, &mut datum).map_err(|error| failed(&error))?;
+            worker.add(&mut prepared, &datum)?.map_err(|error| failed(&error))?;
+            bytes.fetch_add(datum.len() as u64, Ordering::Relaxed);
+            progress.add(1);
+        }
+    })?;
+    let loaded = Loaded {
+        table: loader.table().to_owned(),
+        alerts: progress.count(),
+        bytes: bytes.into_inner(),
+        ..Loaded::default()
+    };
+    print(&loaded, None, start, args.output, context)
+}
+
+/// Alerts from all over the range.
+fn sample(simulator: &mut Simulator, range: &Range<u64>) -> anyhow::Result<Sample> {
+    let step = (range.end - range.start).div_ceil(SAMPLES).max(1);
+    let mut data = Vec::new();
+    for index in range.clone().step_by(usize::try_from(step)?) {
+        let mut datum = Vec::new();
+        simulator.alert(index, &mut datum)?;
+        data.push(datum);
+    }
+    Ok(Sample { schema_json: simulator.schema_text().to_owned(), schema: simulator.schema().clone(), data })
+}

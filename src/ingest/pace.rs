@@ -1,0 +1,68 @@
+//! An even pace.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::signals::Stop;
+
+/// How far behind its pace work may catch up: what comes later than that is not made good by a burst.
+const SLACK: Duration = Duration::from_millis(200);
+
+/// Points in time at equal distances, handed out to whoever asks.
+#[derive(Debug)]
+pub struct Pace {
+    step: Duration,
+    next: Mutex<Instant>,
+}
+
+impl Pace {
+    /// So many a second, the first of them now. `None` where that is no positive number.
+    pub fn new(rate: f64) -> Option<Self> {
+        let step = Duration::try_from_secs_f64(1.0 / rate).ok().filter(|step| !step.is_zero())?;
+        Some(Self { step, next: Mutex::new(Instant::now()) })
+    }
+
+    /// The next point in time; where it has passed already, there is nothing to wait for.
+    pub fn next(&self) -> Instant {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = Instant::now().checked_sub(SLACK);
+        let due = earliest.map_or(*next, |earliest| next.max(earliest));
+        *next = due + self.step;
+        due
+    }
+
+    /// Waits for the next point in time; `true`: it is time to stop instead.
+    pub fn wait(&self, stop: &Stop) -> bool {
+        stop.wait(self.next().saturating_duration_since(Instant::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_evenly_spaced() {
+        let pace = Pace::new(1000.0).unwrap();
+        let first = pace.next();
+        for number in 1..50 {
+            assert_eq!(pace.next() - first, number * Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn after_a_long_pause_there_is_no_long_burst() {
+        let pace = Pace::new(100.0).unwrap();
+        pace.next();
+        *pace.next.lock().unwrap() = Instant::now() - Duration::from_secs(60);
+        let passed = std::iter::repeat_with(|| pace.next()).take_while(|due| *due <= Instant::now()).count();
+        assert!((15..=25).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn only_positive_rates_are_paces() {
+        for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert!(Pace::new(rate).is_none(), "{rate}");
+        }
+    }
+}

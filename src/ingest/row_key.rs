@@ -1,0 +1,141 @@
+//! Which columns make up the row key.
+
+use crate::avro::{Kind, NodeId, Schema};
+use crate::catalog::Catalog;
+
+/// Names that are tried as the row key of alerts of unknown origin: ZTF's, Rubin's.
+const KNOWN: [[&str; 2]; 2] = [["objectId", "candid"], ["diaObjectId", "diaSourceId"]];
+/// The records where Rubin's identifiers are looked for first.
+const FAVOURED: [&str; 2] = ["diaSource", "diaObject"];
+
+/// The columns of the scalars in a schema, also of those in records.
+fn scalars(schema: &Schema) -> Vec<String> {
+    fn walk(schema: &Schema, id: NodeId, path: &str, open: &mut Vec<NodeId>, found: &mut Vec<String>) {
+        let id = schema.choice(id).map_or(id, |choice| choice.node);
+        match schema.kind(id) {
+            Kind::Record { fields, .. } if !open.contains(&id) => {
+                open.push(id);
+                for field in fields {
+                    let name = if path.is_empty() { field.name.clone() } else { format!("{path}_{}", field.name) };
+                    walk(schema, field.node, &name, open, found);
+                }
+                open.pop();
+            }
+            Kind::Record { .. } | Kind::Array(_) | Kind::Map(_) | Kind::Union(_) | Kind::Null => {}
+            _ => found.push(path.to_owned()),
+        }
+    }
+    let mut found = Vec::new();
+    walk(schema, schema.root(), "", &mut Vec::new(), &mut found);
+    found
+}
+
+/// The one column that `name` means.
+fn column<'a>(columns: &'a [String], name: &str) -> Result<&'a str, String> {
+    let wanted = name.replace('.', "_");
+    let is = |exact: &str| columns.iter().find(|column| *column == exact);
+    let favoured = || FAVOURED.iter().find_map(|record| is(&format!("{record}_{wanted}")));
+    if let Some(column) = is(&wanted).or_else(favoured) {
+        return Ok(column);
+    }
+    let nested: Vec<&String> = columns.iter().filter(|column| column.ends_with(&format!("_{wanted}"))).collect();
+    match nested.as_slice() {
+        [only] => Ok(only),
+        [] => Err(format!("the alerts have no scalar field `{name}`; name their columns with --row-key COL,COL")),
+        several => {
+            let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
+            Err(format!("`{name}` may be `{}`: write one of them", names.join("` or `")))
+        }
+    }
+}
+
+/// The columns of the row key for a new table: those asked for, or those that are known of ZTF's and Rubin's alerts.
+pub(super) fn choose(schema: &Schema, asked: Option<&[String]>) -> Result<Vec<String>, String> {
+    let columns = scalars(schema);
+    let all = |names: &[&str]| names.iter().map(|name| column(&columns, name).map(str::to_owned)).collect();
+    match asked {
+        Some(names) => all(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+        None => KNOWN.iter().map(|names| all(names)).find(Result::is_ok).unwrap_or_else(|| {
+            Err("the alerts are neither ZTF's nor Rubin's: name the columns of the row key with --row-key COL,COL"
+                .into())
+        }),
+    }
+}
+
+/// Rubin's alerts of solar-system objects have no diaObject: the ssObject stands in its place in the key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StandIn {
+    /// index of the column whose number is taken
+    column: usize,
+}
+
+impl StandIn {
+    /// The stand-in for the first part of a catalog's row key, where that is a diaObjectId.
+    pub(super) fn of(catalog: &Catalog) -> Option<Self> {
+        let [first, _, ..] = catalog.row_key.as_slice() else { return None };
+        first.ends_with("diaObjectId").then_some(())?;
+        let names = ["diaSource_ssObjectId", "ssSource_ssObjectId", "ssObject_ssObjectId"];
+        names.iter().find_map(|name| catalog.index_of(name)).map(|column| Self { column })
+    }
+
+    /// The key to use instead of `key`, where its first part is missing or 0 and the alert has an ssObject. Keys stay different: their last
+    /// part tells the detection.
+    pub(super) fn replace<'a>(self, key: &[u8], mut cells: impl Iterator<Item = (usize, &'a [u8])>) -> Option<Vec<u8>> {
+        let end = key.iter().position(|byte| *byte == b'_')?;
+        let (object, rest) = key.split_at(end);
+        if !matches!(object, b"" | b"0") {
+            return None;
+        }
+        let (_, number) = cells.find(|(column, _)| *column == self.column)?;
+        let number = i64::from_be_bytes(number.try_into().ok()?);
+        (number != 0).then(|| [number.to_string().as_bytes(), rest].concat())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rubin() -> Schema {
+        Schema::parse(include_str!("../../conf/schemas/lsst.avsc")).unwrap()
+    }
+
+    #[test]
+    fn known_alerts_have_a_row_key() {
+        let ztf = Schema::parse(include_str!("../../conf/schemas/ztf.avsc")).unwrap();
+        assert_eq!(choose(&ztf, None), Ok(vec!["objectId".into(), "candid".into()]));
+        assert_eq!(choose(&rubin(), None), Ok(vec!["diaSource_diaObjectId".into(), "diaSourceId".into()]));
+    }
+
+    #[test]
+    fn names_may_be_short_dotted_or_whole() {
+        let asked = |name: &str| choose(&rubin(), Some(&[name.to_owned()]));
+        for name in ["diaSource.visit", "diaSource_visit", "visit"] {
+            assert_eq!(asked(name), Ok(vec!["diaSource_visit".into()]));
+        }
+        assert_eq!(asked("earth_moid"), Ok(vec!["mpc_orbits_earth_moid".into()]));
+        assert!(asked("nothing").unwrap_err().contains("no scalar field `nothing`"));
+        assert!(asked("designation").unwrap_err().contains("`ssSource_designation` or `mpc_orbits_designation`"));
+        assert!(asked("prvDiaSources").is_err());
+    }
+
+    #[test]
+    fn other_alerts_need_to_be_told() {
+        let other =
+            Schema::parse(r#"{"type": "record", "name": "a", "fields": [{"name": "id", "type": "long"}]}"#).unwrap();
+        assert!(choose(&other, None).unwrap_err().contains("--row-key"));
+        assert_eq!(choose(&other, Some(&["id".to_owned()])), Ok(vec!["id".into()]));
+    }
+
+    #[test]
+    fn the_solar_system_object_stands_in() {
+        let stand_in = StandIn { column: 7 };
+        let cell = 42i64.to_be_bytes();
+        let replaced = |key: &[u8], column| stand_in.replace(key, [(column, cell.as_slice())].into_iter());
+        assert_eq!(replaced(b"_9", 7), Some(b"42_9".to_vec()));
+        assert_eq!(replaced(b"0_9", 7), Some(b"42_9".to_vec()));
+        assert_eq!(replaced(b"5_9", 7), None);
+        assert_eq!(replaced(b"_9", 6), None);
+        assert_eq!(stand_in.replace(b"_9", [(7, [0; 8].as_slice())].into_iter()), None);
+    }
+}

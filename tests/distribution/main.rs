@@ -1,0 +1,11 @@
+//! `fink start distribution` on a real HBase and a real Kafka, driven as an operator drives it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod chaos;
+mod faults;
+mod jobs;
+mod lanes;
+mod rows;
+mod table;

@@ -1,0 +1,148 @@
+//! A small table of alerts on the real HBase, and what a reader of the real Kafka sees of it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use fink::alert::decoder::{BytesAs, SchemaCache};
+use fink::config::{KafkaSettings, Login, Secret, SecurityProtocol};
+use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
+use fink::science_db::{NewTable, Patience, Put, PutCell, ScienceDb, Thrift2};
+
+use crate::common::Scene;
+
+/// Now, ms since 1970.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970").as_millis() as i64
+}
+
+/// The columns of the table beside its key.
+const COLUMNS: &str = r#"
+    "objectId": {"cf": "i", "col": "objectId", "type": "string"},
+    "candid": {"cf": "i", "col": "candid", "type": "long"},
+    "candidate_magpsf": {"cf": "i", "col": "candidate_magpsf", "type": "double"},
+    "candidate_ra": {"cf": "i", "col": "candidate_ra", "type": "double"}"#;
+
+/// A scene with a table of its own.
+pub struct Table {
+    /// the scene
+    pub scene: Scene,
+    /// a session with the table
+    pub db: Thrift2,
+}
+
+impl Table {
+    /// A table with a catalog, and no rows.
+    pub fn new(what: &str) -> Self {
+        Self::with_columns(what, "")
+    }
+
+    /// A table with further columns in its catalog, as JSON that begins with a comma.
+    pub fn with_columns(what: &str, more: &str) -> Self {
+        let scene = Scene::real(what);
+        let catalog = format!(
+            r#"{{"table": {{"namespace": "default", "name": "{}"}}, "rowkey": "key", "columns": {{
+            "key": {{"cf": "rowkey", "col": "key", "type": "string"}},{COLUMNS}{more}}}}}"#,
+            scene.name
+        );
+        std::fs::write(scene.path("catalog.json"), catalog).expect("the scene's folder");
+        let cluster = scene.cluster.as_ref().expect("a real scene");
+        let addresses: Vec<String> = cluster.value("FINK_TEST_THRIFT2").split(',').map(str::to_owned).collect();
+        let mut db = Thrift2::open(&addresses, &format!("default:{}", scene.name), 0, Patience::default())
+            .expect("a Thrift 2 gateway");
+        let splits = vec![b"row00300".to_vec(), b"row00600".to_vec()];
+        db.create_table(&NewTable { families: vec!["i".into()], splits }).expect("a new table");
+        Self { scene, db }
+    }
+
+    /// Writes the rows `numbers` at `timestamp` (`None`: the server's clock).
+    pub fn put(&mut self, numbers: std::ops::Range<u32>, timestamp: Option<i64>) {
+        let puts: Vec<Put> = numbers.map(|number| row(number, timestamp)).collect();
+        for puts in puts.chunks(500) {
+            self.db.put(puts).expect("rows are written");
+        }
+    }
+
+    /// All messages of a topic that are committed now.
+    pub fn messages(&self, topic: &str) -> Vec<Message> {
+        let options = ConsumerOptions {
+            topics: vec![topic.to_owned()],
+            group: None,
+            start: StartAt::Earliest,
+            within: Duration::from_secs(20),
+        };
+        let mut consumer = match Consumer::open(&self.reader(), &options) {
+            Err(fink::kafka::Error::UnknownTopic { .. }) => return Vec::new(),
+            consumer => consumer.expect("a reader"),
+        };
+        let (mut messages, mut open) = (Vec::new(), usize::MAX);
+        while open > 0 {
+            match consumer.next(Duration::from_secs(20)).expect("the topic can be read") {
+                Some(Event::Message(message)) => messages.push(message),
+                Some(Event::Assigned(partitions)) => open = partitions.len(),
+                Some(Event::EndOfPartition { .. }) => open -= 1,
+                other => panic!("the end of {topic} was expected, not {other:?}"),
+            }
+        }
+        messages
+    }
+
+    /// How often each alert stands on the scene's topic, by `candid`.
+    pub fn published(&self) -> BTreeMap<i64, u32> {
+        let mut schemas = SchemaCache::default();
+        let mut published = BTreeMap::new();
+        for message in self.messages(&self.scene.name) {
+            let decoder = schemas.get(message.key.as_deref().expect("a key")).expect("the key is a schema");
+            let alert = decoder.value(message.value.as_deref().expect("a value"), BytesAs::Base64).expect("a datum");
+            *published.entry(alert["candid"].as_i64().expect("candid")).or_default() += 1;
+        }
+        published
+    }
+
+    /// That each of `numbers` was published once, and nothing else.
+    pub fn assert_published(&self, numbers: std::ops::Range<u32>) {
+        let published = self.published();
+        let missing: Vec<u32> = numbers.clone().filter(|number| !published.contains_key(&i64::from(*number))).collect();
+        let twice: Vec<_> = published.iter().filter(|(_, count)| **count > 1).collect();
+        assert!(missing.is_empty() && twice.is_empty(), "missing: {missing:?}; more than once: {twice:?}");
+        assert_eq!(published.len(), numbers.len(), "strange alerts were published");
+    }
+
+    fn reader(&self) -> KafkaSettings {
+        let cluster = self.scene.cluster.as_ref().expect("a real scene");
+        let password = std::fs::read_to_string(cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")).expect("a password");
+        KafkaSettings {
+            bootstrap_servers: cluster.value("FINK_TEST_BOOTSTRAP").to_owned(),
+            security_protocol: SecurityProtocol::SaslPlaintext,
+            sasl_mechanism: "SCRAM-SHA-512".to_owned(),
+            login: Some(Login {
+                username: cluster.value("FINK_TEST_CONSUMER_USER").to_owned(),
+                password: Secret::new(password.trim().to_owned()),
+            }),
+            admin: None,
+            ssl_ca: None,
+            ssl_certificate: None,
+            ssl_key: None,
+            librdkafka: Vec::new(),
+        }
+    }
+}
+
+/// One row: three alerts share an object.
+pub fn row(number: u32, timestamp: Option<i64>) -> Put {
+    let cell = |qualifier: &str, value: Vec<u8>| PutCell { family: "i".into(), qualifier: qualifier.into(), value };
+    Put {
+        key: key(number),
+        timestamp,
+        cells: vec![
+            cell("objectId", format!("ZTF{}", number / 3).into_bytes()),
+            cell("candid", i64::from(number).to_be_bytes().to_vec()),
+            cell("candidate_magpsf", (16.0 + f64::from(number) / 1000.0).to_be_bytes().to_vec()),
+            cell("candidate_ra", f64::from(number % 360).to_be_bytes().to_vec()),
+        ],
+    }
+}
+
+/// The key of a row.
+pub fn key(number: u32) -> Vec<u8> {
+    format!("row{number:05}").into_bytes()
+}

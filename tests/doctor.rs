@@ -1,0 +1,165 @@
+//! `fink doctor`: what it finds in good order, and what it says where it is not.
+
+mod common;
+
+use std::fs;
+
+use common::{Ended, Scene};
+use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
+use fink::science_db::{self, NewTable, Put, PutCell};
+use serde_json::{Value, json};
+
+/// What is said of a check: its state and text, joined where there are several of one name.
+fn said(ended: &Ended, check: &str) -> String {
+    let checks: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+    let text = |value: &Value| format!("{}: {}", value["state"].as_str().unwrap(), value["text"].as_str().unwrap());
+    let texts: Vec<String> = checks.iter().filter(|value| value["check"] == check).map(text).collect();
+    assert!(!texts.is_empty(), "nothing about {check}: {ended:?}");
+    texts.join("\n")
+}
+
+fn write_catalog(scene: &Scene) {
+    let catalog = json!({
+        "table": {"namespace": "default", "name": scene.name},
+        "rowkey": "objectId",
+        "columns": {
+            "objectId": {"cf": "rowkey", "col": "objectId", "type": "string"},
+            "candid": {"cf": "i", "col": "candid", "type": "long"},
+        },
+    });
+    fs::write(scene.path("catalog.json"), catalog.to_string()).unwrap();
+}
+
+fn science_db(scene: &Scene, kind: StoreKind, address: &str) -> Box<dyn science_db::ScienceDb> {
+    let settings = ScienceDbSettings {
+        kind,
+        addresses: address.split(',').map(str::to_owned).collect(),
+        path: scene.path("science.db"),
+        catalog: scene.path("catalog.json"),
+        table: None,
+        trigger: None,
+        object_id: None,
+        complete_rows: CompleteRows::WhenPartial,
+    };
+    science_db::open(&settings, &format!("default:{}", scene.name)).unwrap()
+}
+
+fn make_table(scene: &Scene, kind: StoreKind, address: &str) {
+    write_catalog(scene);
+    let table = NewTable { families: vec!["i".to_owned()], splits: Vec::new() };
+    assert!(science_db(scene, kind, address).create_table(&table).unwrap());
+}
+
+#[test]
+fn a_wrong_configuration_is_one_bad_check() {
+    let mut scene = Scene::embedded("doctor");
+    scene.config.push_str("[kafak]\n[distribution]\npoll = \"x\"\n");
+    let ended = scene.run(&["doctor", "--format", "json"]);
+    ended.says(1, &["2 of 2 checks failed"]);
+    assert!(said(&ended, "configuration").contains("the nearest known one is `kafka`"));
+}
+
+#[test]
+fn what_cannot_be_reached_is_bad() {
+    let mut scene = Scene::embedded("doctor");
+    scene
+        .config
+        .push_str("[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\nusername = \"me\"\npassword_file = \"password\"\n");
+    scene.config.push_str(
+        "[[stream]]\nname = \"a\"\ntopic = \"fink_a\"\nrules = \"rules.xml\"\n[slack]\nchannels = \"channels\"\n",
+    );
+    fs::write(scene.path("channels"), "a\n").unwrap();
+    let ended = scene.run(&["doctor", "--timeout", "2s", "--format", "json"]);
+    ended.says(1, &["checks failed"]);
+    assert!(said(&ended, "rules of stream a").starts_with("bad: cannot read"));
+    assert!(said(&ended, "slack channels").starts_with("good: "));
+    assert!(said(&ended, "slack token").contains("SLACK_API_TOKEN"));
+    assert!(said(&ended, "catalog").contains("fink ingest"));
+    assert!(said(&ended, "science database").starts_with("unknown: not tried"));
+    assert!(said(&ended, "kafka").contains("password"));
+
+    let password = scene.path("password");
+    fs::write(&password, "hunter2").unwrap();
+    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let ended = scene.run(&["doctor", "--timeout", "2s", "--format", "json"]);
+    assert!(said(&ended, "kafka").contains("chmod 600"));
+    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let ended = scene.run(&["doctor", "--timeout", "2s"]);
+    assert!(ended.stdout.contains("✖ kafka: ") && ended.stdout.contains("kafka.bootstrap_servers"), "{ended:?}");
+    assert!(!ended.stdout.contains('\u{1b}'), "colours without a terminal: {ended:?}");
+    assert!(scene.run(&["doctor", "--timeout", "2s", "--color", "always"]).stdout.contains("\u{1b}[31m✖"));
+}
+
+#[test]
+fn an_embedded_table_is_found_and_its_clock_compared() {
+    let scene = Scene::embedded("doctor");
+    write_catalog(&scene);
+    let ended = scene.run(&["doctor", "--format", "json"]);
+    let place = format!("science database at {}", scene.path("science.db").display());
+    assert!(said(&ended, "catalog").contains("2 columns"));
+    assert!(said(&ended, "trigger").contains("candid"));
+    assert!(said(&ended, "object identifier").contains("objectId"));
+    assert!(said(&ended, &place).starts_with("bad: "), "{ended:?}");
+
+    make_table(&scene, StoreKind::Embedded, "");
+    let ended = scene.run(&["doctor", "--format", "json"]);
+    assert!(said(&ended, &place).starts_with("good: "), "{ended:?}");
+    assert!(said(&ended, "clock").starts_with("good: no alert"), "{ended:?}");
+
+    let put = |ahead: i64| {
+        let cell = PutCell { family: "i".to_owned(), qualifier: "candid".to_owned(), value: vec![0; 8] };
+        let timestamp = Some(jiff::Timestamp::now().as_millisecond() + ahead);
+        science_db(&scene, StoreKind::Embedded, "")
+            .put(&[Put { key: b"a".to_vec(), timestamp, cells: vec![cell] }])
+            .unwrap();
+        said(&scene.run(&["doctor", "--format", "json"]), "clock")
+    };
+    assert!(put(20_000).starts_with("good: alerts are stamped up to 1"));
+    assert!(put(3_600_000).starts_with("bad: alerts are stamped 59m"));
+}
+
+#[test]
+fn real_servers_are_examined() {
+    let mut scene = Scene::real("doctor");
+    let cluster = common::Cluster::get();
+    let thrift2 = cluster.value("FINK_TEST_THRIFT2").to_owned();
+    let address = thrift2.split(',').next().unwrap().to_owned();
+    let place = format!("science database at {address}");
+    write_catalog(&scene);
+    let ended = scene.run(&["doctor", "--format", "json"]);
+    ended.says(1, &["checks failed"]);
+    assert!(said(&ended, &place).contains("has no table"), "{ended:?}");
+    assert!(said(&ended, "clock").starts_with("unknown: "));
+
+    make_table(&scene, StoreKind::Thrift2, &address);
+    let ended = scene.run(&["doctor", "--format", "json"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(said(&ended, &place).starts_with("good: "), "{ended:?}");
+    assert!(said(&ended, "clock").starts_with("good: "), "{ended:?}");
+    let user = cluster.value("FINK_TEST_PRODUCER_USER");
+    assert!(said(&ended, "kafka").starts_with("good: ") && said(&ended, "kafka").contains(user), "{ended:?}");
+    assert!(said(&ended, "topic of stream full").contains("is not there"), "{ended:?}");
+    assert!(said(&ended, "checkpoint").contains("not there yet"), "{ended:?}");
+    assert!(said(&ended, "right to write").starts_with("unknown: only an administrator"), "{ended:?}");
+
+    let admin = format!(
+        "[kafka.admin]\nusername = \"{}\"\npassword_file = \"{}\"\n[distribution]",
+        cluster.value("FINK_TEST_ADMIN_USER"),
+        cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE"),
+    );
+    scene.replace("[distribution]", &admin);
+    let ended = scene.run(&["doctor", "--format", "json"]);
+    assert!(said(&ended, "kafka.admin").starts_with("good: "), "{ended:?}");
+    assert!(!said(&ended, "right to write").starts_with("bad: "), "{ended:?}");
+
+    fs::write(scene.path("wrong"), "hunter2").unwrap();
+    fs::set_permissions(scene.path("wrong"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    scene.replace(&format!("\"{}\"", cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE")), "\"wrong\"");
+    scene.replace(&thrift2, cluster.value("FINK_TEST_THRIFT1"));
+    let ended = scene.run(&["doctor", "--format", "json"]);
+    ended.says(1, &["checks failed"]);
+    assert!(said(&ended, "kafka").contains("refused the login"), "{ended:?}");
+    let place = format!("science database at {}", cluster.value("FINK_TEST_THRIFT1"));
+    assert!(said(&ended, &place).contains("thrift1"), "{ended:?}");
+    assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"));
+}
