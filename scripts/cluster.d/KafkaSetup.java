@@ -138,18 +138,18 @@ public final class KafkaSetup {
     /** Adds only what is missing: writing a password again would give it a new salt for nothing. */
     private static void addUsers(Admin admin, Path secrets) throws Exception {
         var known = admin.describeUserScramCredentials().all().get();
-        var missing = new ArrayList<UserScramCredentialAlteration>();
-        for (var user : USERS.entrySet()) {
-            var description = known.get(user.getKey());
-            Set<ScramMechanism> has = description == null ? Set.of()
-                    : description.credentialInfos().stream().map(ScramCredentialInfo::mechanism).collect(Collectors.toSet());
-            for (ScramMechanism mechanism : MECHANISMS)
-                if (!has.contains(mechanism))
+        for (ScramMechanism mechanism : MECHANISMS) { // one request must not name a user twice
+            var missing = new ArrayList<UserScramCredentialAlteration>();
+            for (var user : USERS.entrySet()) {
+                var description = known.get(user.getKey());
+                boolean has = description != null && description.credentialInfos().stream()
+                        .anyMatch(info -> info.mechanism() == mechanism);
+                if (!has)
                     missing.add(new UserScramCredentialUpsertion(user.getKey(),
-                            new ScramCredentialInfo(mechanism, ITERATIONS),
-                            password(secrets, user.getValue())));
+                            new ScramCredentialInfo(mechanism, ITERATIONS), password(secrets, user.getValue())));
+            }
+            if (!missing.isEmpty()) admin.alterUserScramCredentials(missing).all().get();
         }
-        if (!missing.isEmpty()) admin.alterUserScramCredentials(missing).all().get();
     }
 
     /** The least that each needs; admin is a super user, who is never asked. Everybody else may do nothing. */

@@ -77,9 +77,11 @@ save_conf() {
 # process for good, while the id alone may by now be somebody else's.
 process_start() {
   local stat fields
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  # (not by $(<file): where the file is missing, some versions of bash then leave the script)
+  { mapfile -t stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  ((${#stat[@]})) || return 1
   # The second field is the command's name, in parentheses, and may hold anything: begin after the last ')'.
-  read -ra fields <<<"${stat##*)}"
+  read -ra fields <<<"${stat[-1]##*)}"
   [[ ${fields[0]} != [ZX] ]] || return 1
   printf '%s' "${fields[19]}"
 }

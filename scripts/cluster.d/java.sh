@@ -60,25 +60,25 @@ resolve_class_path() {
 
 # Sets HBASE_CP or KAFKA_CP: the jars, and our classes compiled against them.
 need_class_path() {
-  local kind=$1 source=$2 file classes
+  local kind=$1 file classes sources
+  shift
+  sources=("${@/#/$HERE/}")
   mkdir -p -- "$CACHE"
   file=$(class_path_file "$kind")
-  classes="$CACHE/$kind-classes-$(hash_of "$file" "$HERE/$source" 2>/dev/null)"
-  if ! class_path_is_good "$file" || [[ ! -d $classes ]]; then
-    exec {CACHE_FD}>"$CACHE/lock"
-    flock -w 900 "$CACHE_FD" || die "$CACHE/lock has been held for 15 minutes"
-    if ! class_path_is_good "$file"; then
-      need_maven
-      resolve_class_path "$file" "$kind"
-    fi
-    classes="$CACHE/$kind-classes-$(hash_of "$file" "$HERE/$source")"
-    if [[ ! -d $classes ]]; then
-      rm -rf -- "$classes.new"
-      CLASSPATH=$(<"$file") "$JAVAC" -nowarn -d "$classes.new" "$HERE/$source" >&2 || die "could not compile $HERE/$source"
-      mv -- "$classes.new" "$classes"
-    fi
-    exec {CACHE_FD}>&-
+  # Two clusters may come up for the first time together.
+  exec {CACHE_FD}>"$CACHE/lock"
+  flock -w 900 "$CACHE_FD" || die "$CACHE/lock has been held for 15 minutes"
+  if ! class_path_is_good "$file"; then
+    need_maven
+    resolve_class_path "$file" "$kind"
   fi
+  classes="$CACHE/$kind-classes-$(hash_of "$file" "${sources[@]}")"
+  if [[ ! -d $classes ]]; then
+    rm -rf -- "$classes.new"
+    CLASSPATH=$(<"$file") "$JAVAC" -nowarn -XDignore.symbol.file -d "$classes.new" "${sources[@]}" >&2 || die "could not compile $*"
+    mv -- "$classes.new" "$classes"
+  fi
+  exec {CACHE_FD}>&-
   printf -v "${kind^^}_CP" '%s:%s' "$classes" "$(<"$file")"
 }
 
@@ -89,7 +89,5 @@ java_options() {
     "-Xmx$2" -XX:+ExitOnOutOfMemoryError -XX:-UsePerfData
     "-Djava.io.tmpdir=$DIR/tmp" "-XX:ErrorFile=$DIR/logs/$1.crash" "-Dfink.log=$DIR/logs/$1.log"
     -Djava.net.preferIPv4Stack=true -Djava.awt.headless=true -Dlog4j2.formatMsgNoLookups=true
-    # leave no door that only environment variables of a developer's shell would open
-    -XX:+DisableAttachMechanism
   )
 }

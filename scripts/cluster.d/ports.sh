@@ -47,14 +47,14 @@ port_in_use() {
 # Who listens there, as far as we may know: "… (pid 123, java)".
 port_holder() {
   command -v ss >/dev/null || return 0
-  ss -ltnpH "sport = :$1" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/ (by \1, process \2)/p' | head -n 1
+  ss -ltnpH "sport = :$1" 2>/dev/null | sed -n '1s/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/ (by \1, process \2)/p'
 }
 
 # Ports found for clusters of this user that have not come up yet, or are down for now, are taken as well:
 # $CACHE/ports/PORT names the cluster's directory.
 reserved_by_other() {
   local owner
-  { owner=$(<"$CACHE/ports/$1"); } 2>/dev/null || return 1
+  { read -r owner <"$CACHE/ports/$1"; } 2>/dev/null || return 1
   [[ $owner != "$DIR" ]] && grep -qs -x "port\..*=$1" "$owner/cluster.conf"
 }
 
@@ -95,7 +95,7 @@ choose_ports() {
       done || die "$name listens on port ${CONF[port.$name]}; run '$PROGRAM down' before it can move to $wanted"
       CONF[port.$name]=$wanted
     fi
-    printf '%s' "$DIR" >"$CACHE/ports/$wanted"
+    printf '%s\n' "$DIR" >"$CACHE/ports/$wanted"
   done
   [[ -z $PORTS ]] || CONF[ports]=$PORTS
   check_ports_differ

@@ -62,12 +62,20 @@ impl Context {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn configuration(&self) -> anyhow::Result<Configuration> {
+        self.configuration_with(Vec::new())
+    }
+
+    /// The configuration, with what `--set` and then a command's own `flags` lay over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn configuration_with(&self, flags: Vec<FlagValue>) -> anyhow::Result<Configuration> {
         let flag = |(key, value): &(String, String)| FlagValue {
             key: key.clone(),
             value: value.clone(),
             flag: format!("--set {key}"),
         };
-        let flags: Vec<FlagValue> = self.global.set.iter().map(flag).collect();
+        let flags: Vec<FlagValue> = self.global.set.iter().map(flag).chain(flags).collect();
         let configuration =
             Configuration::load(self.global.config.as_deref(), &flags, &Environment::of_this_process())?;
         check_raw_options(&configuration)?;

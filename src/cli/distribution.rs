@@ -102,7 +102,7 @@ fn print(
     output: OutputArgs,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let mut table = Table::new(&["stream", "topic", "seen", "kept", "rejected", "bytes"]);
+    let mut table = Table::new(&["stream", "topic", "seen", "kept", "refused", "refused by rule", "rejected", "bytes"]);
     let streams =
         settings.streams.iter().filter(|stream| request.streams.is_empty() || request.streams.contains(&stream.name));
     for (stream, of) in streams.zip(&counts.streams) {
@@ -111,6 +111,8 @@ fn print(
             Value::from(stream.topic.as_str()),
             Value::from(counts.alerts),
             Value::from(of.sent),
+            Value::from(of.refused.iter().sum::<u64>()),
+            Value::from(of.refused.clone()),
             Value::from(of.rejected),
             Value::from(of.bytes),
         ]);

@@ -23,8 +23,19 @@ pub struct Message {
     pub stream: usize,
     /// the key, in the batch's buffer, where it differs from alert to alert
     pub key: Option<Range<usize>>,
-    /// the value, in the batch's buffer; or why there is none
-    pub value: Result<Range<usize>, String>,
+    /// what it is
+    pub verdict: Verdict,
+}
+
+/// What a stream makes of an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// send this value, in the batch's buffer
+    Send(Range<usize>),
+    /// the stream's rules do not want it: the condition of this index does not hold
+    Refuse(usize),
+    /// it cannot be judged or encoded, for this reason
+    Reject(String),
 }
 
 /// Some alerts and their messages.
@@ -80,15 +91,23 @@ impl Batch {
         let Some(last) = self.alerts.len().checked_sub(1) else { return };
         let key = key.map(|key| self.copy(key));
         let start = self.buffer.len();
-        let value = match write(&mut self.buffer) {
-            Ok(()) => Ok(start..self.buffer.len()),
+        let verdict = match write(&mut self.buffer) {
+            Ok(()) => Verdict::Send(start..self.buffer.len()),
             Err(error) => {
                 self.buffer.truncate(start);
-                Err(error.to_string())
+                Verdict::Reject(error.to_string())
             }
         };
-        self.messages.push(Message { stream, key, value });
+        self.messages.push(Message { stream, key, verdict });
         self.alerts[last].messages.end = self.messages.len();
+    }
+
+    /// Notes that a stream refuses the alert begun last, because the condition of this index does not hold.
+    pub fn refuse(&mut self, stream: usize, condition: usize) {
+        if let Some(last) = self.alerts.last_mut() {
+            self.messages.push(Message { stream, key: None, verdict: Verdict::Refuse(condition) });
+            last.messages.end = self.messages.len();
+        }
     }
 
     /// Puts the alerts of each run of one object into the order of their timestamps.
@@ -113,13 +132,14 @@ impl Batch {
             tail.alert(alert.entry, self.bytes(&alert.key), self.bytes(&alert.object));
             for message in &self.messages[alert.messages.clone()] {
                 let key = message.key.as_ref().map(|key| self.bytes(key));
-                tail.message(message.stream, key, |out| match &message.value {
-                    Ok(value) => {
+                match &message.verdict {
+                    Verdict::Refuse(condition) => tail.refuse(message.stream, *condition),
+                    Verdict::Reject(reason) => tail.message(message.stream, key, |_| Err(reason)),
+                    Verdict::Send(value) => tail.message(message.stream, key, |out| {
                         out.extend_from_slice(self.bytes(value));
-                        Ok(())
-                    }
-                    Err(reason) => Err(reason.clone()),
-                });
+                        Ok::<(), String>(())
+                    }),
+                }
             }
         }
         tail
@@ -151,6 +171,7 @@ mod tests {
                 out.extend_from_slice(b"half");
                 Err("no width")
             });
+            batch.refuse(2, 4);
         }
         batch
     }
@@ -173,9 +194,10 @@ mod tests {
         assert_eq!(keys(&batch), ["a_1"]);
         assert_eq!(keys(&tail), ["b_2", "b_3"]);
         let messages = tail.messages(&tail.alerts()[1]);
-        assert_eq!(messages.len(), 2);
-        assert_eq!(tail.bytes(messages[0].value.as_ref().expect("a value")), b"value of b_3");
-        assert_eq!(messages[1].value.as_ref().expect_err("a reason"), "no width");
+        assert_eq!(messages.len(), 3);
+        assert!(matches!(&messages[0].verdict, Verdict::Send(value) if tail.bytes(value) == b"value of b_3"));
+        assert_eq!(messages[1].verdict, Verdict::Reject("no width".to_owned()));
+        assert_eq!(messages[2].verdict, Verdict::Refuse(4));
         assert!(Batch::default().split_last_object().is_empty());
     }
 }

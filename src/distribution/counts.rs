@@ -1,7 +1,7 @@
 //! What a distribution has done so far, for its status line and its end.
 
 /// One stream's alerts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamCounts {
     /// sent, and committed
     pub sent: u64,
@@ -9,6 +9,29 @@ pub struct StreamCounts {
     pub bytes: u64,
     /// sent to the rejected topic instead
     pub rejected: u64,
+    /// refused by the stream's rules, by condition in the order of the file
+    pub refused: Vec<u64>,
+}
+
+impl StreamCounts {
+    /// Counts one more alert refused by this condition.
+    pub fn refuse(&mut self, condition: usize) {
+        if self.refused.len() <= condition {
+            self.refused.resize(condition + 1, 0);
+        }
+        self.refused[condition] += 1;
+    }
+
+    /// Adds what `other` counted.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.bytes += other.bytes;
+        self.rejected += other.rejected;
+        self.refused.resize(self.refused.len().max(other.refused.len()), 0);
+        for (all, new) in self.refused.iter_mut().zip(&other.refused) {
+            *all += new;
+        }
+    }
 }
 
 /// All counts since the start; only what is committed counts.

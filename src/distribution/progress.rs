@@ -219,7 +219,10 @@ impl Progress {
 
     /// Whether everything up to the present was looked at once since the start: by a repair, and by a live look after it began.
     pub fn is_caught_up(&self) -> bool {
-        self.state.history.is_none() && self.last_repair.is_some() && !self.repairing && self.last_look > self.last_repair
+        self.state.history.is_none()
+            && self.last_repair.is_some()
+            && !self.repairing
+            && self.last_look > self.last_repair
     }
 
     /// Where the user told this checkpoint to begin, in their words.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::DistributionError;
-use super::batch::{Alert, Batch};
+use super::batch::{Alert, Batch, Verdict};
 use super::counts::{Counts, StreamCounts};
 use super::offset_file;
 use super::outlet::{Outlet, Refusal, SendError};
@@ -124,8 +124,12 @@ impl Publisher {
         }
         for message in batch.messages(alert) {
             let too_large = self.too_large.contains(&(alert.entry.id, message.stream));
-            let refusal = match (&message.value, too_large) {
-                (Ok(value), false) => {
+            let refusal = match (&message.verdict, too_large) {
+                (Verdict::Refuse(condition), _) => {
+                    self.chunk.streams[message.stream].refuse(*condition);
+                    continue;
+                }
+                (Verdict::Send(value), false) => {
                     let counts = &mut self.chunk.streams[message.stream];
                     let size = value.len() as u64;
                     self.chunk.bytes += size;
@@ -142,8 +146,8 @@ impl Publisher {
                         Err(refusal) => refusal,
                     }
                 }
-                (Ok(value), true) => Refusal::too_large(value.len()),
-                (Err(reason), _) => Refusal { reason: reason.clone() },
+                (Verdict::Send(value), true) => Refusal::too_large(value.len()),
+                (Verdict::Reject(reason), _) => Refusal { reason: reason.clone() },
             };
             self.chunk.streams[message.stream].rejected += 1;
             if let Some(outlet) = &mut self.outlet {
@@ -193,10 +197,8 @@ impl Publisher {
         counts.rows += chunk.rows;
         counts.alerts += chunk.alerts;
         counts.late += chunk.late;
-        for (all, new) in counts.streams.iter_mut().zip(chunk.streams) {
-            all.sent += new.sent;
-            all.bytes += new.bytes;
-            all.rejected += new.rejected;
+        for (all, new) in counts.streams.iter_mut().zip(&chunk.streams) {
+            all.add(new);
         }
         self.write_status(chunk.distributed)?;
         self.keep_offset(counts.watermark);

@@ -11,12 +11,39 @@ use crate::alert::{Encoder, Plan, PlanError};
 use crate::catalog::{Catalog, CatalogError, ColumnType};
 use crate::config::{CompleteRows, Encoding, ScienceDbSettings, StreamSettings};
 use crate::ledger::{AlertId, Entry};
+use crate::rules::{Judge, NotRead, Rules, RulesError, Verdict};
 use crate::science_db::{Columns, Row};
 use crate::window::Window;
 
 /// A stream that does not fit the catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectionError {
+    /// the rules cannot be used
+    #[error("stream `{stream}`: {source}")]
+    Rules {
+        /// which stream
+        stream: String,
+        /// why
+        source: RulesError,
+    },
+    /// the rules ask for a column that is not read
+    #[error("stream `{stream}`: {source}")]
+    Judge {
+        /// which stream
+        stream: String,
+        /// why
+        source: NotRead,
+    },
+    /// Python filters cannot be run
+    #[error(
+        "stream `{stream}`: this version of fink runs no Python filters, so `{filter}` cannot judge its alerts: use rules, or remove the filter"
+    )]
+    Filter {
+        /// which stream
+        stream: String,
+        /// the first of them
+        filter: String,
+    },
     /// there is no schema to send
     #[error("stream `{stream}`: {source}")]
     Schema {
@@ -48,12 +75,20 @@ pub enum SelectionError {
 
 #[derive(Clone)]
 struct Stream {
+    judge: Judge,
     encoder: Encoder,
     /// `None`: the bare datum is the value
     framing: Option<Framing>,
     keys: KeyPlan,
     /// the slots of the columns that a key is made of
     key_slots: Vec<(usize, usize)>,
+}
+
+/// What one stream makes of the table, before it is known which columns are read.
+struct Plans {
+    rules: Rules,
+    plan: Plan,
+    keys: KeyPlan,
 }
 
 /// How the object's identifier is found in a row.
@@ -67,18 +102,18 @@ enum Object {
 impl Stream {
     fn new(
         settings: &StreamSettings,
-        plan: &Plan,
-        keys: KeyPlan,
+        Plans { rules, plan, keys }: Plans,
         columns: &Columns,
         slot: impl Fn(usize) -> Option<usize>,
     ) -> Result<Self, SelectionError> {
         let stream = || settings.name.clone();
+        let judge = rules.judge(columns).map_err(|source| SelectionError::Judge { stream: stream(), source })?;
         let encoder = plan.encoder(columns).map_err(|source| SelectionError::Plan { stream: stream(), source })?;
         let framing = Framing::new(settings.encoding, plan.schema(), settings.schema_id);
         let framing = framing.map_err(|source| SelectionError::Message { stream: stream(), source })?;
         let framing = Some(framing).filter(|_| settings.encoding != Encoding::Datum);
         let key_slots = keys.needed_columns().iter().filter_map(|column| Some((*column, slot(*column)?))).collect();
-        Ok(Self { encoder, framing, keys, key_slots })
+        Ok(Self { judge, encoder, framing, keys, key_slots })
     }
 
     /// Adds the row's message to the batch.
@@ -91,6 +126,11 @@ impl Stream {
         datum: &mut Vec<u8>,
         batch: &mut Batch,
     ) {
+        match self.judge.verdict(row) {
+            Ok(Verdict::Kept) => {}
+            Ok(Verdict::Refused(condition)) => return batch.refuse(index, condition),
+            Err(bad_cell) => return batch.message(index, None, |_| Err(bad_cell)),
+        }
         let slot = |column: usize| self.key_slots.iter().find(|(known, _)| *known == column).map(|(_, slot)| *slot);
         let key = match &self.keys {
             KeyPlan::Schema(_) => None,
@@ -148,10 +188,11 @@ impl Selection {
         let plans = streams.iter().map(|stream| plan(stream, catalog)).collect::<Result<Vec<_>, _>>()?;
 
         let needed = |index: usize, name: &str| {
-            plans
-                .iter()
-                .any(|(plan, keys)| plan.needed_columns().contains(&index) || keys.needed_columns().contains(&index))
-                || [Some(trigger), object, status].into_iter().flatten().any(|column| column.name == name)
+            plans.iter().any(|Plans { rules, plan, keys }| {
+                plan.needed_columns().contains(&index)
+                    || rules.filter_columns().contains(&index)
+                    || keys.needed_columns().contains(&index)
+            }) || [Some(trigger), object, status].into_iter().flatten().any(|column| column.name == name)
         };
         let all = catalog.columns.iter().enumerate().filter(|(index, column)| needed(*index, &column.name));
         let with_cell = all.map(|(_, column)| column).filter(|column| column.family_and_qualifier().is_some());
@@ -169,8 +210,8 @@ impl Selection {
         let streams = streams
             .iter()
             .zip(plans)
-            .map(|(settings, (plan, keys))| {
-                Stream::new(settings, &plan, keys, &columns, |column| slot(&catalog.columns[column].name))
+            .map(|(settings, plans)| {
+                Stream::new(settings, plans, &columns, |column| slot(&catalog.columns[column].name))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -266,11 +307,19 @@ impl Selection {
     }
 }
 
-fn plan(stream: &StreamSettings, catalog: &Catalog) -> Result<(Plan, KeyPlan), SelectionError> {
+fn plan(stream: &StreamSettings, catalog: &Catalog) -> Result<Plans, SelectionError> {
     let name = || stream.name.clone();
+    if let Some(filter) = stream.filters.first() {
+        return Err(SelectionError::Filter { stream: name(), filter: filter.clone() });
+    }
+    let rules = match &stream.rules {
+        Some(path) => Rules::load(path, catalog).map_err(|source| SelectionError::Rules { stream: name(), source })?,
+        None => Rules::everything(catalog),
+    };
+    let selected = Some(rules.columns()).filter(|_| !rules.is_everything());
     let outgoing = || {
         let telescope = stream.schema.as_deref().map(schema::load).transpose()?;
-        schema::outgoing(catalog, telescope.as_ref(), None)
+        schema::outgoing(catalog, telescope.as_ref(), selected)
     };
     let schema = outgoing().map_err(|source| SelectionError::Schema { stream: name(), source })?;
     let keys = KeyPlan::new(stream.key, &schema, catalog);
@@ -280,5 +329,5 @@ fn plan(stream: &StreamSettings, catalog: &Catalog) -> Result<(Plan, KeyPlan), S
     for warning in plan.warnings() {
         log::warn!("stream `{}`: {warning}", stream.name);
     }
-    Ok((plan, keys))
+    Ok(Plans { rules, plan, keys })
 }

@@ -19,10 +19,7 @@ fn killed_again_and_again_it_publishes_each_alert_once() {
     let kills = setting("FINK_CHAOS_KILLS", 5);
     let restarts = setting("FINK_CHAOS_RESTARTS", 1);
     let mut table = Table::new("chaos");
-    table.scene.add(
-        "[distribution]",
-        "poll = \"100ms\"\noverlap = \"2s\"\nrepair = \"6m\"\nrepair_every = \"2s\"",
-    );
+    table.scene.add("[distribution]", "poll = \"100ms\"\noverlap = \"2s\"\nrepair = \"6m\"\nrepair_every = \"2s\"");
     let mut dice = rand_chacha::ChaCha8Rng::seed_from_u64(u64::from(std::process::id()));
     // A third is there before the start; the rest comes while it runs, some of it stamped up to 5 minutes back.
     let first = alerts / 3;

@@ -21,7 +21,8 @@ fn a_job_publishes_its_window_once_and_leaves_the_live_checkpoint_alone() {
     table.put(900..903, None);
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(running.terminate(), 0);
-    let published: Vec<i64> = table.published().into_iter().filter(|(_, count)| *count == 1).map(|(id, _)| id).collect();
+    let published: Vec<i64> =
+        table.published().into_iter().filter(|(_, count)| *count == 1).map(|(id, _)| id).collect();
     assert_eq!(published, (10..700).chain(900..903).collect::<Vec<i64>>());
 
     let again = table.scene.ok(&job);

@@ -20,21 +20,23 @@ fn a_partial_row_is_completed() {
     let messages = table.messages(&table.scene.name);
     assert_eq!(messages.len(), 1);
     let decoder = fink::alert::decoder::SchemaCache::default().get(messages[0].key.as_deref().expect("a key"));
-    let alert = decoder.expect("a schema").value(
-        messages[0].value.as_deref().expect("a value"),
-        fink::alert::decoder::BytesAs::Base64,
-    );
+    let alert = decoder
+        .expect("a schema")
+        .value(messages[0].value.as_deref().expect("a value"), fink::alert::decoder::BytesAs::Base64);
     let alert = alert.expect("a datum");
     assert_eq!((&alert["objectId"], &alert["candidate"]["magpsf"]), (&"ZTF0".into(), &16.001.into()));
 }
 
 #[test]
 fn status_is_heeded_and_written_at_the_triggers_own_timestamp() {
-    let mut table =
-        Table::with_columns("status", r#", "status": {"cf": "i", "col": "status", "type": "string"}"#);
+    let mut table = Table::with_columns("status", r#", "status": {"cf": "i", "col": "status", "type": "string"}"#);
     let written = now() - 1_000_000;
     table.put(0..4, Some(written));
-    let sent = |number: u32, at: i64| Put { key: key(number), timestamp: Some(at), cells: vec![cell("status", b"distributed")] };
+    let sent = |number: u32, at: i64| Put {
+        key: key(number),
+        timestamp: Some(at),
+        cells: vec![cell("status", b"distributed")],
+    };
     // Row 0 was distributed by another program; row 1 was too, but has been written again since.
     table.db.put(&[sent(0, written + 5), sent(1, written - 5)]).expect("cells are written");
     table.scene.ok(&["start", "distribution", "--exit-after", "15s"]);
@@ -63,7 +65,10 @@ fn a_cell_of_wrong_width_goes_to_the_rejected_topic_and_the_rest_arrives() {
         String::from_utf8(found.and_then(|(_, value)| value.clone()).expect("a header")).expect("UTF-8")
     };
     let reason = header("fink-reason");
-    assert!(reason.contains("row00007") && reason.contains("candidate_magpsf") && reason.contains("3 bytes"), "{reason}");
+    assert!(
+        reason.contains("row00007") && reason.contains("candidate_magpsf") && reason.contains("3 bytes"),
+        "{reason}"
+    );
     assert_eq!((header("fink-stream"), header("fink-row-key")), ("full".to_owned(), "row00007".to_owned()));
 }
 

@@ -1,0 +1,117 @@
+# HBase in local mode (ZooKeeper, master and region server in one JVM) and its Thrift gateways.
+# shellcheck shell=bash
+
+property() { printf '  <property><name>%s</name><value>%s</value></property>\n' "$1" "$2"; }
+
+write_hbase_conf() {
+  mkdir -p -- "$DIR/conf/hbase"
+  cp -- "$HERE/log4j2-hbase.properties" "$DIR/conf/hbase/log4j2.properties"
+  {
+    printf '<?xml version="1.0"?>\n<!-- Written by scripts/cluster at each up. -->\n<configuration>\n'
+    property hbase.cluster.distributed false
+    property hbase.rootdir "file://$DIR/hbase/root"
+    property hbase.tmp.dir "$DIR/tmp/hbase"
+    property hbase.wal.provider filesystem
+    # Synced writes survive the end of the process: see HBaseFileSystem.java. The check would only ask for HDFS.
+    property fs.file.impl HBaseFileSystem
+    property hbase.unsafe.stream.capability.enforce false
+
+    # 127.0.0.1 only
+    property hbase.zookeeper.quorum 127.0.0.1
+    property hbase.zookeeper.property.clientPort "$(port zookeeper)"
+    property hbase.zookeeper.property.clientPortAddress 127.0.0.1
+    property hbase.zookeeper.property.dataDir "$DIR/hbase/zookeeper"
+    local server
+    for server in master regionserver; do
+      property "hbase.$server.ipc.address" 127.0.0.1
+      property "hbase.$server.hostname" localhost
+      property "hbase.$server.port" "$(port "hbase-$server")"
+      property "hbase.$server.info.port" -1
+    done
+    property hbase.regionserver.thrift.ipaddress 127.0.0.1
+
+    # There is one region server and it is here: no waiting for others.
+    property hbase.master.wait.on.regionservers.mintostart 1
+    property hbase.master.wait.on.regionservers.maxtostart 1
+    # Start and stop proceed in steps of this turn of the region server (3 s by default).
+    property hbase.regionserver.msginterval 300
+    # A busy small machine may stop for longer than the 10 s of local mode; a lost session ends the server.
+    property zookeeper.session.timeout.localHBaseCluster 90000
+    property hbase.zookeeper.property.tickTime 5000
+
+    # The gateways. A worker thread serves one connection, and connection 17 of the default 16 would just hang.
+    property hbase.thrift.minWorkerThreads 64
+    property hbase.thrift.server.socket.read.timeout 1800000
+    # A scan of a narrow window answers when it has found its rows, or has been through the table.
+    property hbase.client.scanner.timeout.period 300000
+    printf '</configuration>\n'
+  } >"$DIR/conf/hbase/hbase-site.xml"
+}
+
+# Hadoop and HBase reach into the JDK where JDK 17 has closed the doors.
+hbase_jvm_options() {
+  local package
+  HBASE_JVM=(-Dorg.apache.hbase.thirdparty.io.netty.tryReflectionSetAccessible=true --add-modules jdk.unsupported)
+  for package in java.io java.nio sun.nio.ch java.lang jdk.internal.ref java.lang.reflect java.util java.util.concurrent; do
+    HBASE_JVM+=(--add-opens "java.base/$package=ALL-UNNAMED")
+  done
+  for package in jdk.internal.misc sun.net.dns sun.net.util; do
+    HBASE_JVM+=(--add-exports "java.base/$package=ALL-UNNAMED")
+  done
+  HBASE_JVM+=(--add-exports java.security.jgss/sun.security.krb5=ALL-UNNAMED)
+}
+
+# The class path goes by the environment: on the command line it would bury the rest of `ps`.
+spawn_hbase_class() {
+  local part=$1 heap=$2
+  shift 2
+  hbase_jvm_options
+  java_options "$part" "$heap"
+  CLASSPATH="$DIR/conf/hbase:$HBASE_CP" spawn "$part" "$JAVA" "${JAVA_OPTIONS[@]}" "${HBASE_JVM[@]}" "$@"
+}
+
+start_hbase() {
+  spawn_hbase_class hbase "$HBASE_HEAP" HBaseMaster
+}
+
+start_gateway() {
+  local class=thrift2
+  [[ $1 != thrift1 ]] || class=thrift
+  spawn_hbase_class "$1" "$THRIFT_HEAP" -XX:+UseSerialGC "org.apache.hadoop.hbase.$class.ThriftServer" \
+    -b 127.0.0.1 -p "$(port "$1")" --infoport -1 start
+}
+
+# Regions are assigned and served. The master says so in its log; its port is open long before.
+hbase_answers() {
+  local pid
+  pid=$(pid_of hbase) || return 1
+  grep -qs "\[$pid\] .*Master has completed initialization" "$DIR/logs/hbase.log" "$DIR/logs/hbase.log.1" &&
+    port_in_use "$(port hbase-regionserver)"
+}
+
+# A call in Thrift's binary protocol: PORT METHOD ARGUMENTS, the last as an escaped struct without its end.
+# True if the gateway answers with a result rather than an exception.
+thrift_call() {
+  local reply skip=$((4 + 4 + ${#2} + 4)) length
+  printf -v length '\\x%02x' "${#2}"
+  reply=$(
+    exec 2>/dev/null {fd}<>"/dev/tcp/127.0.0.1/$1" || exit 1
+    printf "\x80\x01\x00\x01\x00\x00\x00$length$2\x00\x00\x00\x01$3\x00" >&"$fd"
+    timeout 20 head -c $((skip + 3)) <&"$fd" | od -An -v -tx1 | tr -d ' \n'
+  ) || return 1
+  # version 1, reply; the result is field 0, exceptions have other numbers
+  [[ $reply == 80010002* && ${reply:$((2 * skip + 2)):4} == 0000 ]]
+}
+
+# Gateways answer once they reach the master (both), and a region server (Thrift 2: does hbase:meta have row "fink"?).
+gateway_answers() {
+  local port
+  port=$(port "$1")
+  port_in_use "$port" || return 1
+  if [[ $1 == thrift1 ]]; then
+    thrift_call "$port" getTableNames ''
+  else
+    thrift_call "$port" listNamespaceDescriptors '' &&
+      thrift_call "$port" exists '\x0b\x00\x01\x00\x00\x00\x0ahbase:meta\x0c\x00\x02\x0b\x00\x01\x00\x00\x00\x04fink\x00'
+  fi
+}

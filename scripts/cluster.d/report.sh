@@ -1,0 +1,120 @@
+# What the cluster tells: its status, its variables, a configuration for fink.
+# shellcheck shell=bash
+
+# running: the process lives and its port is open; silent: it lives, the port is not open (yet);
+# died: it should run and does not; stopped: nobody wants it to run.
+part_state() {
+  local name
+  if pid_of "$1" >/dev/null; then
+    for name in $(ports_of "$1"); do
+      port_in_use "$(port "$name")" || { echo silent && return; }
+    done
+    echo running
+  elif was_started "$1"; then
+    echo died
+  else
+    echo stopped
+  fi
+}
+
+status_rows() {
+  local part name ports
+  for part in $(parts); do
+    ports=
+    for name in $(ports_of "$part"); do ports+=",$(port "$name")"; done
+    printf '%s\t%s\t%s\t%s\t%s\n' "$part" "$(part_state "$part")" "$(pid_of "$part" || echo -)" "${ports#,}" "$DIR/logs/$part.log"
+  done
+}
+
+json_string() {
+  local text=${1//\\/\\\\}
+  printf '"%s"' "${text//\"/\\\"}"
+}
+
+print_status() {
+  local part state pid ports log rows separator='' failed=0
+  rows=$(status_rows)
+  [[ $FORMAT != json ]] || printf '{"dir":%s,"brokers":%s,"parts":[' "$(json_string "$DIR")" "${CONF[brokers]}"
+  [[ $FORMAT != table ]] || printf '%-10s %-8s %8s  %-18s %s\n' PART STATE PID PORTS LOG
+  while IFS=$'\t' read -r part state pid ports log; do
+    [[ $state == running || $state == stopped ]] || failed=1
+    if [[ $FORMAT == json ]]; then
+      printf '%s{"part":"%s","state":"%s","pid":%s,"port":%s,"ports":[%s],"log":%s}' "$separator" "$part" "$state" \
+        "${pid/#-/null}" "$(main_port "$part")" "$ports" "$(json_string "$log")"
+      separator=,
+    else
+      printf '%-10s %-8s %8s  %-18s %s\n' "$part" "$state" "$pid" "$ports" "$log"
+    fi
+  done <<<"$rows"
+  [[ $FORMAT != json ]] || printf ']}\n'
+  return "$failed"
+}
+
+# The one that clients connect to.
+main_port() {
+  if [[ $1 == hbase ]]; then port zookeeper; else port "$1"; fi
+}
+
+variables() {
+  local root="$DIR/secrets"
+  printf '%s=%s\n' \
+    FINK_CLUSTER_DIR "$DIR" \
+    FINK_TEST_CONFIG "$DIR/fink.toml" \
+    FINK_TEST_CATALOG "$DIR/catalog.json" \
+    FINK_TEST_THRIFT2 "127.0.0.1:$(port thrift2-1),127.0.0.1:$(port thrift2-2)" \
+    FINK_TEST_THRIFT1 "127.0.0.1:$(port thrift1)" \
+    FINK_TEST_ZOOKEEPER "127.0.0.1:$(port zookeeper)" \
+    FINK_TEST_BROKERS "${CONF[brokers]}" \
+    FINK_TEST_BOOTSTRAP "$(broker_addresses)" \
+    FINK_TEST_SECURITY_PROTOCOL sasl_plaintext \
+    FINK_TEST_SASL_MECHANISM SCRAM-SHA-512 \
+    FINK_TEST_ADMIN_USER admin \
+    FINK_TEST_ADMIN_PASSWORD_FILE "$root/admin.password" \
+    FINK_TEST_PRODUCER_USER finkProducer \
+    FINK_TEST_PRODUCER_PASSWORD_FILE "$root/producer.password" \
+    FINK_TEST_CONSUMER_USER finkConsumer \
+    FINK_TEST_CONSUMER_PASSWORD_FILE "$root/consumer.password"
+}
+
+# For a shell: eval "$(scripts/cluster env)".
+print_env() {
+  local key value
+  while IFS='=' read -r key value; do printf "export %s='%s'\n" "$key" "$value"; done < <(variables)
+}
+
+# For programs: everything after the first '=' is the value, without quotes.
+write_cluster_env() { variables >"$DIR/cluster.env"; }
+
+write_fink_toml() {
+  cat >"$DIR/fink.toml" <<TOML
+# For this cluster, written by scripts/cluster at each up: copy it before you change it.
+# fink -c '$DIR/fink.toml' start distribution
+
+[science_db]
+kind = "thrift2"
+address = "127.0.0.1:$(port thrift2-1),127.0.0.1:$(port thrift2-2)"
+catalog = "$DIR/catalog.json"  # 'fink ingest' writes it
+
+[kafka]
+bootstrap_servers = "$(broker_addresses)"
+security_protocol = "sasl_plaintext"
+sasl_mechanism = "SCRAM-SHA-512"
+username = "finkProducer"
+password_file = "$DIR/secrets/producer.password"
+
+[kafka.admin]
+username = "admin"
+password_file = "$DIR/secrets/admin.password"
+
+[distribution]
+name = "fink"
+offset_file = "$DIR/distribution.offset"
+
+[[stream]]
+name = "full"
+topic = "fink_outstream"
+partitions = 4
+encoding = "datum"
+key = "schema"
+TOML
+}
