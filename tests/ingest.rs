@@ -245,7 +245,8 @@ fn a_rate_is_kept_evenly() {
     let mut times: Vec<i64> = Table::of(&scene).rows().values().map(|row| row.timestamp).collect();
     times.sort_unstable();
     let length = times[59] - times[0];
-    assert!((1800..6000).contains(&length), "60 alerts at 30 a second took {length} ms");
+    // 59 steps are 1967 ms; where the first row was late, the others may catch up by 200 ms.
+    assert!((1750..6000).contains(&length), "60 alerts at 30 a second took {length} ms");
     let most = times.iter().map(|from| times.iter().filter(|at| (*from..from + 500).contains(at)).count()).max();
     assert!(most.unwrap() <= 30, "{most:?} alerts within half a second");
     scene.run(&["ingest", "alerts", "--rate", "0"]).says(2, &["--rate"]);
