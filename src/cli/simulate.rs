@@ -70,6 +70,9 @@ impl Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let end =
         args.first.checked_add(args.alerts).ok_or_else(|| Usage("--first and --alerts are too large".to_owned()))?;
+    if args.out.is_some() && args.load.is_for_database() {
+        return Err(Usage("--row-key, --history and --timestamp go with --into-db".to_owned()).into());
+    }
     let stop = Stop::on_signals()?;
     let progress = Progress::new(context, "alerts", Some(args.alerts));
     let done = match &args.out {
