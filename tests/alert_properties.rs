@@ -99,6 +99,33 @@ proptest! {
     }
 
     #[test]
+    fn text_layout_gives_a_datum_or_an_error(seed in any::<u64>()) {
+        let mut random = Random::new(seed);
+        let json = random.alert();
+        let judge = apache_avro::Schema::parse(&json).unwrap();
+        let schema = Schema::from_json(&json).unwrap();
+        let layout = layout(&schema, History::Text);
+        prop_assert_eq!(&Catalog::parse(&layout.catalog().to_json().to_string()).unwrap(), layout.catalog());
+        let mut flattener = layout.flattener();
+        let original = datum(&judge, &random.value(&judge));
+        let cells = flattener.flatten(&original).unwrap();
+        let derived = outgoing(layout.catalog(), None, None).unwrap();
+        for (schema, must) in [(&schema, false), (&derived, true)] {
+            let Ok(plan) = Plan::new(Arc::new(schema.clone()), layout.catalog()) else {
+                prop_assert!(!must, "{}", json);
+                continue;
+            };
+            let columns = table::columns(layout.catalog(), &plan.needed_columns());
+            let (mut rows, mut out) = (Rows::default(), Vec::new());
+            table::fill(layout.catalog(), &columns, cells, &mut rows);
+            match plan.encoder(&columns).unwrap().encode(&rows.row(0), &mut out) {
+                Ok(()) => prop_assert_eq!(Decoder::new(schema.clone()).check(&out), Ok(())),
+                Err(error) => prop_assert!(!must && out.is_empty(), "{} of {}", error, json),
+            }
+        }
+    }
+
+    #[test]
     fn derived_schema_loses_nothing(seed in any::<u64>()) {
         let mut random = Random::new(seed);
         let json = random.alert();

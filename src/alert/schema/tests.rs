@@ -113,3 +113,22 @@ fn telescope_s_schema_is_limited_to_the_selection() {
     assert!(plan.warnings().is_empty());
     assert!(matches!(select(&["status"]), Err(OutgoingError::Empty)));
 }
+
+#[test]
+fn record_that_is_limited_in_one_place_only_gets_another_name() {
+    let telescope = Schema::from_json(&json!({"type": "record", "name": "alert", "fields": [
+        {"name": "a", "type": {"type": "record", "name": "c", "fields": [
+            {"name": "x", "type": "int"}, {"name": "y", "type": "int"}]}},
+        {"name": "b", "type": "c"}]}))
+    .unwrap();
+    let cell = |name: &str| (name.to_owned(), json!({"cf": "i", "col": name, "type": "int"}));
+    let columns: serde_json::Map<_, _> = ["a_x", "a_y", "b_x", "b_y"].map(cell).into_iter().collect();
+    let json = json!({"table": {"name": "t"}, "rowkey": "a_x", "columns": columns, "records": {"a": {}, "b": {}}});
+    let catalog = Catalog::parse(&json.to_string()).unwrap();
+    let limited = outgoing(&catalog, Some(&telescope), Some(&[0, 2, 3])).unwrap();
+    assert_eq!(
+        limited.to_string(),
+        r#"{"type":"record","name":"alert","fields":[{"name":"a","type":{"type":"record","name":"c","fields":[{"name":"x","type":"int"}]}},{"name":"b","type":{"type":"record","name":"c_","fields":[{"name":"x","type":"int"},{"name":"y","type":"int"}]}}]}"#
+    );
+    assert_eq!(Schema::parse(&limited.to_string()).unwrap(), limited);
+}
