@@ -88,7 +88,7 @@ fn said(ended: Ended) -> &'static str {
 }
 
 /// Faults of the configuration have an exit code of their own.
-fn usage(error: DistributionError) -> anyhow::Error {
+pub(super) fn usage(error: DistributionError) -> anyhow::Error {
     match error.is_configuration() {
         true => Usage(error.to_string()).into(),
         false => error.into(),
