@@ -313,7 +313,6 @@ impl Admin {
         })
     }
 
-    /// The options of a topic by name; `None`: the user may not see them.
     /// The options of a topic by name; `None`: the user may not see them, or the brokers do not tell them.
     ///
     /// # Errors
