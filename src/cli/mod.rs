@@ -12,6 +12,7 @@ mod distribution_status;
 mod distribution_test;
 mod doctor;
 mod ingest;
+mod kafka;
 mod man;
 mod newest;
 mod outcome;
@@ -77,6 +78,9 @@ enum Command {
     Ingest(ingest::Args),
     /// Make synthetic alerts
     Simulate(simulate::Args),
+    /// Manage Kafka's users, rights and topics
+    #[command(subcommand, visible_alias = "kafka-admin", arg_required_else_help = true, after_help = kafka::AFTER_HELP)]
+    Kafka(kafka::Action),
     /// Look whether everything can be reached, and say what is wrong
     Doctor(doctor::Args),
     /// Print the completions of a shell
@@ -103,6 +107,7 @@ impl Cli {
             Command::Config(action) => config::run(action, &context),
             Command::Ingest(args) => ingest::run(args, &context),
             Command::Simulate(args) => simulate::run(args, &context),
+            Command::Kafka(action) => kafka::run(action, &context),
             Command::Doctor(args) => doctor::run(args, &context),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),

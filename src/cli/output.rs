@@ -1,6 +1,6 @@
 //! Rows on stdout: a table for people, JSON for programs.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, presets};
@@ -53,6 +53,17 @@ impl Table {
     pub fn print(&self, format: Format, context: &Context) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         self.write(format, context.is_terminal(), &mut out).and_then(|()| out.flush()).map_err(stdout_error)
+    }
+
+    /// Shows the table to a person, on stderr: what is about to be done.
+    pub(super) fn announce(&self) {
+        // Where stderr is closed, nobody looks.
+        let _unheard = writeln!(io::stderr().lock(), "{}", self.plain(io::stderr().is_terminal()));
+    }
+
+    /// Whether there are no rows.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     fn write(&self, format: Format, terminal: bool, out: &mut impl Write) -> io::Result<()> {

@@ -298,7 +298,10 @@ fn check_topics_differ(
 }
 
 /// Kafka's rule for the names of topics.
-fn check_topic(topic: &str) -> Result<(), String> {
+///
+/// # Errors
+/// What is wrong with the name, in words.
+pub fn check_topic(topic: &str) -> Result<(), String> {
     let legal = topic.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     match legal && (1..=249).contains(&topic.len()) && topic != "." && topic != ".." {
         true => Ok(()),

@@ -32,6 +32,7 @@ pub use address::parse_addresses;
 pub use duration::{parse_duration, show_duration};
 pub use environment::{Environment, variable_of};
 pub use error::{ConfigError, ConfigErrors};
+pub use keys::check_topic;
 pub use librdkafka::reserved_by;
 pub use login::Logins;
 pub use origin::{Entry, Origin, Place};

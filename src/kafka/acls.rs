@@ -176,53 +176,6 @@ pub fn principal(user: &str) -> String {
     format!("User:{user}")
 }
 
-/// The rights that a distribution needs, and no more: to make and write its topics, to use its transactional ids, to read its checkpoints.
-///
-/// `host`: an address or `*`; `topics`: the stream topics' common beginning, and that of `fink_checkpoint_…` and the rejected topic;
-/// `name`: `distribution.name`.
-pub fn producer_rights(user: &str, host: &str, topics: &str, name: &str) -> Vec<Rule> {
-    let (topic, id) = (ResourceKind::Topic, ResourceKind::TransactionalId);
-    let streams = Pattern::Prefixed(topics.to_owned());
-    let checkpoints = Pattern::Prefixed(format!("fink_checkpoint_{name}"));
-    let ids = Pattern::Prefixed(name.to_owned());
-    let rights = [
-        (topic, &streams, Operation::Write),
-        (topic, &streams, Operation::Describe),
-        (topic, &streams, Operation::Create),
-        (topic, &checkpoints, Operation::Write),
-        (topic, &checkpoints, Operation::Describe),
-        (topic, &checkpoints, Operation::Create),
-        (topic, &checkpoints, Operation::Read),
-        (topic, &checkpoints, Operation::DescribeConfigs),
-        (id, &ids, Operation::Write),
-        (id, &ids, Operation::Describe),
-        (ResourceKind::Cluster, &Pattern::Literal(CLUSTER.to_owned()), Operation::IdempotentWrite),
-    ];
-    rights.map(|(kind, pattern, operation)| allow(user, host, kind, pattern, operation)).to_vec()
-}
-
-/// The rights that a reader needs: to read topics, in groups of its own.
-pub fn consumer_rights(user: &str, host: &str, topics: &Pattern, groups: &Pattern) -> Vec<Rule> {
-    let rights = [
-        (ResourceKind::Topic, topics, Operation::Read),
-        (ResourceKind::Topic, topics, Operation::Describe),
-        (ResourceKind::Group, groups, Operation::Read),
-        (ResourceKind::Group, groups, Operation::Describe),
-    ];
-    rights.map(|(kind, pattern, operation)| allow(user, host, kind, pattern, operation)).to_vec()
-}
-
-fn allow(user: &str, host: &str, kind: ResourceKind, pattern: &Pattern, operation: Operation) -> Rule {
-    Rule {
-        principal: principal(user),
-        host: host.to_owned(),
-        kind,
-        pattern: pattern.clone(),
-        operation,
-        permission: Permission::Allow,
-    }
-}
-
 impl Admin {
     /// Adds rules; for each, in order, what became of it. A rule that exists already is a success.
     ///
@@ -314,17 +267,6 @@ impl fmt::Display for Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_producers_rights_are_its_topics_ids_and_checkpoints() {
-        let rules = producer_rights("bob", "*", "fink_", "night");
-        let words: Vec<String> = rules.iter().map(ToString::to_string).collect();
-        assert!(words.contains(&"User:bob from * may write topic fink_…".to_owned()));
-        assert!(words.contains(&"User:bob from * may write transactional-id night…".to_owned()));
-        assert!(words.contains(&"User:bob from * may read topic fink_checkpoint_night…".to_owned()));
-        assert!(words.contains(&"User:bob from * may idempotent-write cluster kafka-cluster".to_owned()));
-        assert!(!words.iter().any(|w| w.contains("read topic fink_…") || w.contains("delete")));
-    }
 
     #[test]
     fn names_are_read_back() {

@@ -18,9 +18,22 @@ use crate::kafka::topics::{self, TopicShape};
 /// The only partition of a checkpoint topic.
 pub const PARTITION: i32 = 0;
 
+/// How the names of checkpoint topics begin.
+const PREFIX: &str = "fink_checkpoint_";
+
+/// The topic in which the distribution of this name keeps its checkpoint.
+pub fn topic_of(distribution: &str) -> String {
+    format!("{PREFIX}{distribution}")
+}
+
+/// Whether a topic of this name is a distribution's checkpoint.
+pub fn is_checkpoint(topic: &str) -> bool {
+    topic.starts_with(PREFIX)
+}
+
 /// What a checkpoint topic is made with. Small segments and an eager cleaner keep it small, since all of it is read at each start; how many
 /// replicas must have a record (min.insync.replicas) is the cluster's to say.
-fn shape() -> TopicShape {
+pub fn shape() -> TopicShape {
     let config = [
         ("cleanup.policy", "compact"),
         ("min.cleanable.dirty.ratio", "0.1"),

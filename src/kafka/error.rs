@@ -196,7 +196,7 @@ impl Refusal<'_> {
             (Code::ClusterAuthorizationFailed, _) => self.denied(format!("the cluster (for {described})")),
             _ => Error::Other {
                 doing: format!("{} {described}", self.action),
-                reason: if self.reason.is_empty() { lower(&self.code.to_string()) } else { lower(self.reason) },
+                reason: if self.reason.is_empty() { words_of(self.code) } else { lower(self.reason) },
                 transient: is_transient(self.code),
             },
         }
@@ -205,6 +205,13 @@ impl Refusal<'_> {
     fn denied(&self, resource: String) -> Error {
         Error::NotAuthorized { user: self.user.to_owned(), action: self.action.to_owned(), resource }
     }
+}
+
+/// A code in librdkafka's words, without its name: it is displayed as `Name (Broker: Words)`.
+fn words_of(code: Code) -> String {
+    let text = code.to_string();
+    let words = text.split_once(" (").and_then(|(_, words)| words.strip_suffix(')'));
+    lower(words.unwrap_or(&text))
 }
 
 /// Whether a user without this right would get this code.
@@ -284,6 +291,12 @@ mod tests {
     fn a_missing_topic_names_the_command() {
         let text = refusal(Code::UnknownTopicOrPartition, Resource::Topic("fink_a"));
         assert_eq!(text, "topic `fink_a` does not exist; create it with `fink kafka create-topic fink_a`");
+    }
+
+    #[test]
+    fn a_code_without_a_reason_is_said_in_words() {
+        let text = refusal(Code::InvalidReplicationFactor, Resource::Topic("fink_a"));
+        assert_eq!(text, "write to topic `fink_a`: invalid replication factor");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod error;
 mod ffi;
 pub mod partition;
 pub mod producer;
+pub mod roles;
 pub mod status;
 pub mod topics;
 pub mod transaction;

@@ -18,7 +18,7 @@ const TURN: Duration = Duration::from_millis(500);
 /// What a topic is made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicShape {
-    /// partitions
+    /// partitions; −1: the cluster's default
     pub partitions: i32,
     /// copies of each partition; `None`: the cluster's default
     pub replication: Option<i32>,
@@ -40,6 +40,17 @@ pub enum Created {
     Now,
     /// it was there, in the wanted shape
     Before,
+}
+
+/// How a topic stands to a wanted shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// it does not exist, or the user may not see it
+    Missing,
+    /// it is as wanted
+    Same,
+    /// how it differs
+    Other(String),
 }
 
 /// A topic in a list.
@@ -181,7 +192,10 @@ impl Admin {
         let results =
             self.answer(action, Resource::Topic(topic), self.inner().create_topics([&new], &self.options()))?;
         match results.into_iter().next() {
-            Some(Err((_, Code::TopicAlreadyExists))) => self.same_shape(topic, shape).map(|()| Created::Before),
+            Some(Err((_, Code::TopicAlreadyExists))) => match self.standing(topic, shape)? {
+                Standing::Other(difference) => Err(Error::TopicShape { topic: topic.to_owned(), difference }),
+                Standing::Same | Standing::Missing => Ok(Created::Before),
+            },
             Some(Err((_, code))) => Err(self.refusal(code, "", action, Resource::Topic(topic))),
             _ => self.await_partitions(topic).map(|()| Created::Now),
         }
@@ -201,10 +215,14 @@ impl Admin {
         }
     }
 
-    fn same_shape(&self, topic: &str, shape: &TopicShape) -> Result<()> {
-        let Some(found) = self.describe_topic(topic)? else { return Ok(()) };
+    /// How a topic stands to a shape. What the shape leaves to the cluster is not compared, nor are options that the user may not see.
+    ///
+    /// # Errors
+    /// No right to see the topic, or no answer.
+    pub fn standing(&self, topic: &str, shape: &TopicShape) -> Result<Standing> {
+        let Some(found) = self.describe_topic(topic)? else { return Ok(Standing::Missing) };
         let mut differences = Vec::new();
-        if i32::try_from(found.partitions.len()) != Ok(shape.partitions) {
+        if shape.partitions >= 0 && i32::try_from(found.partitions.len()) != Ok(shape.partitions) {
             differences.push(format!("it has {} partitions, not {}", found.partitions.len(), shape.partitions));
         }
         let copies = found.partitions.first().map_or(0, |p| p.replicas.len());
@@ -213,14 +231,11 @@ impl Admin {
         }
         for (name, wanted) in &shape.config {
             let value = found.options.iter().flatten().find(|option| option.name == *name).map(|option| &option.value);
-            if value.is_some_and(|value| value != wanted) {
-                differences.push(format!("{name} is {}, not {wanted}", value.map_or("", String::as_str)));
+            if let Some(value) = value.filter(|value| *value != wanted) {
+                differences.push(format!("{name} is {value}, not {wanted}"));
             }
         }
-        if differences.is_empty() {
-            return Ok(());
-        }
-        Err(Error::TopicShape { topic: topic.to_owned(), difference: differences.join(", ") })
+        Ok(if differences.is_empty() { Standing::Same } else { Standing::Other(differences.join(", ")) })
     }
 
     /// Deletes a topic with everything in it.
@@ -287,6 +302,18 @@ impl Admin {
         Ok(Some(TopicDescription { name: topic.to_owned(), partitions, options: self.topic_options(topic)? }))
     }
 
+    /// Where a partition begins and ends: the offset of its oldest message, and that of the next to come.
+    ///
+    /// # Errors
+    /// No right to see the topic, no leader, or no answer.
+    pub fn offsets(&self, topic: &str, partition: i32) -> Result<(i64, i64)> {
+        self.client().fetch_watermarks(topic, partition, self.within()).map_err(|error| {
+            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+            self.refusal(code, "", "look at", Resource::Topic(topic))
+        })
+    }
+
+    /// The options of a topic by name; `None`: the user may not see them.
     /// The options of a topic by name; `None`: the user may not see them, or the brokers do not tell them.
     ///
     /// # Errors

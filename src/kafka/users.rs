@@ -8,8 +8,11 @@ use crate::kafka::admin::Admin;
 use crate::kafka::error::{Error, Resource, Result};
 use crate::kafka::ffi::administration as native;
 
-/// How often a new password is hashed; Kafka's least and default (KIP-554).
-pub const ITERATIONS: i32 = 4096;
+/// How often a new password is hashed: twice Kafka's own least and default (KIP-554), so that a stolen hash costs more to try passwords on.
+pub const ITERATIONS: i32 = 8192;
+
+/// The most that Kafka takes (KIP-554).
+pub const MOST_ITERATIONS: i32 = 16384;
 
 /// How a user proves to know the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +21,16 @@ pub enum Mechanism {
     ScramSha256,
     /// `SCRAM-SHA-512`
     ScramSha512,
+}
+
+impl Mechanism {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ScramSha256, Self::ScramSha512];
+
+    /// The mechanism of this name, in any case; `None`: it is none that keeps a password in Kafka.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.to_string().eq_ignore_ascii_case(name))
+    }
 }
 
 impl fmt::Display for Mechanism {

@@ -2,6 +2,7 @@ use fink::config::{KafkaSettings, Login, Secret};
 use fink::kafka::acls::{self, Filter, Operation, Pattern, PatternFilter, Permission, ResourceKind, Rule, Wanted};
 use fink::kafka::client::As;
 use fink::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
+use fink::kafka::roles;
 use fink::kafka::users::{Change, Credential, ITERATIONS, Mechanism};
 use fink::kafka::{Admin, CommitOutcome, Error, Producer};
 
@@ -91,12 +92,12 @@ fn granted_rights_are_enough_and_taken_rights_are_gone() {
     let (stream, checkpoint) =
         (Topic::named(format!("{name}_stream")), Topic::named(format!("fink_checkpoint_{name}")));
     let rules = [
-        acls::producer_rights(&writer.0, "*", &name, &name),
-        acls::consumer_rights(
+        roles::producer(&writer.0, "*", &[Pattern::Literal(stream.0.clone())], Some(&name), true),
+        roles::consumer(
             &reader.0,
             "127.0.0.1",
-            &Pattern::Literal(stream.0.clone()),
-            &Pattern::Prefixed(name.clone()),
+            &[Pattern::Literal(stream.0.clone())],
+            &[Pattern::Prefixed(name.clone())],
         ),
     ]
     .concat();
@@ -134,7 +135,7 @@ fn granted_rights_are_enough_and_taken_rights_are_gone() {
     let of_reader = Filter::of_user(&reader.0);
     let gone = admin.remove_rules(&[of_reader.clone(), Filter::of_user("fink_nobody")]).unwrap();
     assert_eq!(gone.len(), 2);
-    assert_eq!(gone[0].as_ref().map(Vec::len), Ok(4));
+    assert_eq!(gone[0].as_ref().map(Vec::len), Ok(2));
     assert_eq!(gone[1], Ok(Vec::new()));
     eventually(|| admin.rules(&of_reader).unwrap().is_empty().then_some(()));
     eventually(|| matches!(open(&stream), Err(Error::NotAuthorized { .. })).then_some(()));

@@ -1,0 +1,100 @@
+//! `fink kafka create-topic`: a topic in a known shape.
+
+use anyhow::bail;
+use serde_json::Value;
+
+use super::{WITHIN, names};
+use crate::cli::context::Context;
+use crate::cli::output::{OutputArgs, Table};
+use crate::config::{Logins, Settings};
+use crate::kafka::client::As;
+use crate::kafka::topics::{Created, Standing, TopicShape};
+use crate::kafka::{Admin, Error, checkpoint};
+
+/// `fink kafka create-topic`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples: fink kafka create-topic fink_outstream
+          fink kafka create-topic fink_bright --partitions 4 --replication 3 --topic-config retention.ms=345600000
+
+A topic of the configuration gets the shape that it needs there: a stream its partitions, the checkpoint one partition and compaction. A topic
+that is there already in the wanted shape is a success; what is not said is not compared.")]
+pub struct Args {
+    /// The topic
+    #[arg(value_name = "NAME", value_parser = names::topic)]
+    name: String,
+    /// Partitions [default: those of the stream in the configuration, else the cluster's default]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100_000))]
+    partitions: Option<i32>,
+    /// Copies of each partition [default: the cluster's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
+    replication: Option<i32>,
+    /// An option of the topic, by Kafka's name; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    topic_config: Vec<(String, String)>,
+    /// Leave a topic that is there as it is, whatever its shape
+    #[arg(long)]
+    if_missing: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or("write KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let settings = context.settings(Logins::Admin)?;
+    let shape = args.shape(&settings);
+    let admin = Admin::open(&settings.kafka, As::Admin, WITHIN)?;
+    let standing = admin.standing(&args.name, &shape)?;
+    let word = match (standing, args.dry_run) {
+        (Standing::Other(_), _) if args.if_missing => "was there",
+        (Standing::Other(difference), _) => bail!(Error::TopicShape { topic: args.name.clone(), difference }),
+        (Standing::Same, _) => "was there",
+        (Standing::Missing, true) => "would be created",
+        (Standing::Missing, false) => match admin.create_topic(&args.name, &shape)? {
+            Created::Now => "created",
+            Created::Before => "was there",
+        },
+    };
+    let found = admin.describe_topic(&args.name)?;
+    let partitions = match &found {
+        Some(found) => Some(found.partitions.len()),
+        None => usize::try_from(shape.partitions).ok(),
+    };
+    let replication = match &found {
+        Some(found) => found.partitions.first().map(|partition| partition.replicas.len()),
+        None => shape.replication.and_then(|replication| usize::try_from(replication).ok()),
+    };
+    let mut table = Table::new(&["topic", "partitions", "replication", "result"]);
+    table.row([Value::from(args.name.as_str()), partitions.into(), replication.into(), word.into()]);
+    table.print(args.output.format, context)
+}
+
+impl Args {
+    /// The topic's shape: as it was asked for, else as the configuration needs it.
+    fn shape(&self, settings: &Settings) -> TopicShape {
+        let mut shape = if checkpoint::is_checkpoint(&self.name) {
+            checkpoint::shape()
+        } else if self.name == settings.distribution.rejected_topic {
+            TopicShape::stream(1)
+        } else {
+            let stream = settings.streams.iter().find(|stream| stream.topic == self.name);
+            TopicShape::stream(stream.map_or(-1, |stream| stream.partitions))
+        };
+        shape.partitions = self.partitions.unwrap_or(shape.partitions);
+        shape.replication = self.replication.or(shape.replication);
+        for (key, value) in &self.topic_config {
+            match shape.config.iter_mut().find(|(name, _)| name == key) {
+                Some(entry) => entry.1.clone_from(value),
+                None => shape.config.push((key.clone(), value.clone())),
+            }
+        }
+        shape
+    }
+}

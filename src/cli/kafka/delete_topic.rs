@@ -1,0 +1,82 @@
+//! `fink kafka delete-topic`: topics with everything in them.
+
+use serde_json::Value;
+
+use super::ask::ConsentArgs;
+use super::tally::Tally;
+use super::{admin, names, settle};
+use crate::cli::context::Context;
+use crate::cli::outcome::Usage;
+use crate::cli::output::{OutputArgs, Table};
+use crate::kafka::{Admin, Error, checkpoint};
+
+/// `fink kafka delete-topic`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples: fink kafka delete-topic fink_old
+          fink kafka delete-topic fink_old fink_older --yes")]
+pub struct Args {
+    /// The topics
+    #[arg(required = true, value_name = "NAME", value_parser = names::topic)]
+    names: Vec<String>,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let mut wanted = args.names.clone();
+    wanted.sort();
+    wanted.dedup();
+    if let Some(own) = wanted.iter().find(|name| name.starts_with("__")) {
+        return Err(
+            Usage(format!("`{own}` is Kafka's own: without it the cluster forgets positions or transactions")).into()
+        );
+    }
+    let admin = admin(context)?;
+    let mut tally = Tally::default();
+    let mut found: Vec<(String, Option<i64>)> = Vec::new();
+    for name in wanted {
+        match admin.partitions(&name)? {
+            Some(partitions) => {
+                let messages = messages(&admin, &name, partitions);
+                if checkpoint::is_checkpoint(&name) {
+                    log::warn!("`{name}` is a distribution's checkpoint: without it that distribution begins anew");
+                }
+                found.push((name, messages));
+            }
+            None => {
+                tally.note(
+                    &Err(format!("topic `{name}` does not exist: `fink kafka list-topics` lists those that do")),
+                    "",
+                );
+            }
+        }
+    }
+    let mut plan = Table::new(&["topic", "messages", "result"]);
+    for (name, messages) in &found {
+        plan.row([Value::from(name.as_str()), (*messages).into(), "would be deleted".into()]);
+    }
+    if args.consent.dry_run || found.is_empty() {
+        plan.print(args.output.format, context)?;
+        return tally.finish("topics");
+    }
+    args.consent.obtain(&plan, "Delete these topics and all messages in them?")?;
+    let mut table = Table::new(&["topic", "messages", "result"]);
+    for (name, messages) in &found {
+        let result = admin.delete_topic(name);
+        table.row([Value::from(name.as_str()), (*messages).into(), tally.note(&result, "deleted").into()]);
+        if result.is_ok() {
+            settle(|| Ok(admin.partitions(name)?.is_none()))?;
+        }
+    }
+    table.print(args.output.format, context)?;
+    tally.finish("topics")
+}
+
+/// About how many messages a topic holds; `None`: not known.
+fn messages(admin: &Admin, topic: &str, partitions: i32) -> Option<i64> {
+    let of = |partition| admin.offsets(topic, partition).map(|(first, end)| end - first);
+    (0..partitions).map(of).sum::<Result<i64, Error>>().ok()
+}

@@ -1,0 +1,116 @@
+//! `fink kafka describe-topic`: all about one topic.
+
+use serde_json::{Value, json};
+
+use super::{admin, names};
+use crate::cli::context::Context;
+use crate::cli::output::{self, Format, OutputArgs, Table};
+use crate::kafka::topics::{PartitionDescription, TopicOption};
+use crate::kafka::{Admin, Error};
+
+/// `fink kafka describe-topic`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples: fink kafka describe-topic fink_outstream
+          fink kafka describe-topic fink_outstream --all-config --format json
+
+The number of messages counts the offsets of a partition: those of aborted transactions and of transactions' ends among them. Of the
+configuration it shows what was set for this topic.")]
+pub struct Args {
+    /// The topic
+    #[arg(value_name = "NAME", value_parser = names::topic)]
+    name: String,
+    /// Show the defaults too
+    #[arg(long)]
+    all_config: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// A partition, with where it begins and ends; `None`: not known.
+type Partition = (PartitionDescription, Option<(i64, i64)>);
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let admin = admin(context)?;
+    let missing = || Error::UnknownTopic { topic: args.name.clone(), hint: String::new() };
+    let found = admin.describe_topic(&args.name)?.ok_or_else(missing)?;
+    let partitions: Vec<Partition> = found
+        .partitions
+        .into_iter()
+        .map(|partition| {
+            let offsets = offsets(&admin, &args.name, &partition);
+            (partition, offsets)
+        })
+        .collect();
+    let options: Option<Vec<TopicOption>> =
+        found.options.map(|options| options.into_iter().filter(|option| option.is_own || args.all_config).collect());
+    match args.output.format {
+        Format::Table => show(&args.name, &partitions, options.as_deref(), context),
+        Format::Json => {
+            output::print(format!("{:#}\n", document(&args.name, &partitions, options.as_deref())).as_bytes())
+        }
+        Format::Ndjson => {
+            output::print(format!("{}\n", document(&args.name, &partitions, options.as_deref())).as_bytes())
+        }
+    }
+}
+
+fn offsets(admin: &Admin, topic: &str, partition: &PartitionDescription) -> Option<(i64, i64)> {
+    // Without a leader there is nobody to ask.
+    (partition.leader >= 0).then(|| admin.offsets(topic, partition.id).ok()).flatten()
+}
+
+fn show(
+    topic: &str,
+    partitions: &[Partition],
+    options: Option<&[TopicOption]>,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let messages: Option<i64> = partitions.iter().map(|(_, offsets)| offsets.map(|(first, end)| end - first)).sum();
+    let messages = messages.map_or("not known".to_owned(), |messages| messages.to_string());
+    output::print(format!("{topic}, partitions: {}, messages: {messages}\n\n", partitions.len()).as_bytes())?;
+    let mut table = Table::new(&["partition", "leader", "replicas", "in sync", "first offset", "end offset"]);
+    for (partition, offsets) in partitions {
+        let leader = if partition.leader >= 0 { Value::from(partition.leader) } else { Value::from("none") };
+        table.row([
+            partition.id.into(),
+            leader,
+            partition.replicas.clone().into(),
+            partition.in_sync.clone().into(),
+            offsets.map(|(first, _)| first).into(),
+            offsets.map(|(_, end)| end).into(),
+        ]);
+    }
+    table.print(Format::Table, context)?;
+    let Some(options) = options else {
+        return output::print(b"\nConfiguration: not to be seen by this user\n");
+    };
+    if options.is_empty() {
+        return output::print(b"\nConfiguration: all defaults\n");
+    }
+    output::print(b"\n")?;
+    let mut table = Table::new(&["option", "value", "set for this topic"]);
+    for option in options {
+        let own = if option.is_own { "yes" } else { "no" };
+        table.row([Value::from(option.name.as_str()), option.value.as_str().into(), own.into()]);
+    }
+    table.print(Format::Table, context)
+}
+
+fn document(topic: &str, partitions: &[Partition], options: Option<&[TopicOption]>) -> Value {
+    let partitions = partitions.iter().map(|(partition, offsets)| {
+        json!({
+            "partition": partition.id,
+            "leader": (partition.leader >= 0).then_some(partition.leader),
+            "replicas": partition.replicas,
+            "in_sync": partition.in_sync,
+            "first_offset": offsets.map(|(first, _)| first),
+            "end_offset": offsets.map(|(_, end)| end),
+        })
+    });
+    let options = options.map(|options| {
+        let entry = |option: &TopicOption| json!({"name": option.name, "value": option.value, "own": option.is_own});
+        options.iter().map(entry).collect::<Vec<_>>()
+    });
+    json!({"topic": topic, "partitions": partitions.collect::<Vec<_>>(), "config": options})
+}

@@ -1,0 +1,102 @@
+//! `fink kafka list-acls`: who may do what.
+
+use clap::{ArgGroup, Args as ClapArgs};
+
+use super::{admin, names, rule_table};
+use crate::cli::context::Context;
+use crate::cli::outcome::Usage;
+use crate::cli::output::OutputArgs;
+use crate::kafka::acls::{
+    CLUSTER, Filter, Operation, Pattern, PatternFilter, Permission, ResourceKind, Wanted, principal,
+};
+
+/// `fink kafka list-acls`
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "\
+Examples: fink kafka list-acls
+          fink kafka list-acls --user alice
+          fink kafka list-acls --topic fink_outstream --operation read --format json",
+    group = ArgGroup::new("resource").args(["topic", "group", "transactional_id", "cluster"]),
+)]
+pub struct Args {
+    /// Of this user
+    #[arg(long, value_name = "NAME", value_parser = names::user)]
+    user: Option<String>,
+    /// Those for everybody
+    #[arg(long, conflicts_with = "user")]
+    everybody: bool,
+    /// Those that speak of this topic: by its name, by a beginning of it, or of every topic
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// Those that speak of this consumer group
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+    /// Those that speak of this transactional id
+    #[arg(long, value_name = "ID")]
+    transactional_id: Option<String>,
+    /// Those about the cluster itself
+    #[arg(long)]
+    cluster: bool,
+    /// Only those that name it exactly so, as a name or as a beginning
+    #[arg(long, requires = "resource")]
+    exact: bool,
+    /// Those for this address
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// Those for every address
+    #[arg(long, conflicts_with = "host")]
+    any_host: bool,
+    /// About this operation, such as read, write, create or describe-configs
+    #[arg(long, value_name = "OPERATION", value_parser = operation)]
+    operation: Option<Operation>,
+    /// Only those that deny
+    #[arg(long)]
+    denied: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+fn operation(text: &str) -> Result<Operation, String> {
+    Operation::from_name(text).ok_or_else(|| {
+        "the operations are read, write, create, delete, alter, describe, describe-configs, alter-configs, \
+         idempotent-write, cluster-action and all"
+            .to_owned()
+    })
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let filter = filter(args)?;
+    let rules = admin(context)?.rules(&filter)?;
+    rule_table::plain(&rules, args.output.format).print(args.output.format, context)
+}
+
+fn filter(args: &Args) -> Result<Filter, Usage> {
+    if let Some(host) = &args.host {
+        names::check_host(host).map_err(|reason| Usage(format!("--host: {reason}")))?;
+    }
+    let host = if args.any_host { Some("*".to_owned()) } else { args.host.clone() };
+    let user = if args.everybody { Some("*") } else { args.user.as_deref() };
+    let wanted = |name: Option<String>| name.map_or(Wanted::Any, Wanted::Is);
+    let named = [
+        (ResourceKind::Topic, args.topic.as_deref()),
+        (ResourceKind::Group, args.group.as_deref()),
+        (ResourceKind::TransactionalId, args.transactional_id.as_deref()),
+        (ResourceKind::Cluster, args.cluster.then_some(CLUSTER)),
+    ];
+    let named = named.into_iter().find_map(|(kind, name)| name.map(|name| (kind, name.to_owned())));
+    let (kind, pattern) = match named {
+        None => (Wanted::Any, PatternFilter::Any),
+        Some((kind @ ResourceKind::Cluster, name)) => (Wanted::Is(kind), PatternFilter::Is(Pattern::Literal(name))),
+        Some((kind, name)) if args.exact => (Wanted::Is(kind), PatternFilter::Named(name)),
+        Some((kind, name)) => (Wanted::Is(kind), PatternFilter::Matching(name)),
+    };
+    Ok(Filter {
+        principal: wanted(user.map(principal)),
+        host: wanted(host),
+        kind,
+        pattern,
+        operation: args.operation.map_or(Wanted::Any, Wanted::Is),
+        permission: if args.denied { Wanted::Is(Permission::Deny) } else { Wanted::Any },
+    })
+}

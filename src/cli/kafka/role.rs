@@ -1,0 +1,132 @@
+//! The arguments that say which rights: the same for `grant` and `revoke`, so that one takes away exactly what the other gave.
+
+use clap::{ArgGroup, Args};
+
+use super::{names, shell_star};
+use crate::cli::outcome::Usage;
+use crate::kafka::acls::{Pattern, Rule};
+use crate::kafka::roles;
+
+/// A user's role, and where it holds.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("role").args(["produce", "consume"]).required(true),
+    group = ArgGroup::new("which topics").args(["topics", "all_topics"]).required(true),
+)]
+pub(super) struct RoleArgs {
+    /// The user
+    #[arg(value_parser = names::user)]
+    pub name: String,
+    /// Taken so that a `*` which the shell expanded can be explained
+    #[arg(hide = true)]
+    rest: Vec<String>,
+    /// To write to topics
+    #[arg(long)]
+    produce: bool,
+    /// To read topics
+    #[arg(long)]
+    consume: bool,
+    /// This topic; may be repeated
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// The topics whose names begin with TOPIC
+    #[arg(long, conflicts_with = "all_topics")]
+    prefix: bool,
+    /// Every topic there is and will be
+    #[arg(long)]
+    all_topics: bool,
+    /// To be in this consumer group; may be repeated
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "produce")]
+    groups: Vec<String>,
+    /// To be in the groups whose names begin so; may be repeated
+    #[arg(long = "group-prefix", value_name = "BEGINNING", conflicts_with = "produce")]
+    group_prefixes: Vec<String>,
+    /// To be in every group
+    #[arg(long, conflicts_with_all = ["produce", "groups", "group_prefixes"])]
+    all_groups: bool,
+    /// To use transactions whose ids begin with P-, and the checkpoint fink_checkpoint_P: what a distribution of the name P does
+    #[arg(long, value_name = "P", conflicts_with = "consume")]
+    transactional_id: Option<String>,
+    /// Also to create these topics where they are missing
+    #[arg(long, conflicts_with = "consume")]
+    create: bool,
+    #[command(flatten)]
+    hosts: HostArgs,
+}
+
+/// From where a right holds.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct HostArgs {
+    /// From this IP address only; may be repeated
+    #[arg(long = "host", value_name = "ADDRESS")]
+    hosts: Vec<String>,
+    /// From everywhere
+    #[arg(long, conflicts_with = "hosts")]
+    any_host: bool,
+}
+
+impl HostArgs {
+    /// The addresses as they were typed.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(String::as_str)
+    }
+
+    /// The addresses, as rules have them.
+    pub fn patterns(&self) -> Result<Vec<&str>, Usage> {
+        if self.any_host {
+            return Ok(vec!["*"]);
+        }
+        self.hosts.iter().map(|host| checked("--host", host, names::check_host)).collect()
+    }
+}
+
+impl RoleArgs {
+    /// The rules that make the role.
+    pub fn rules(&self) -> Result<Vec<Rule>, Usage> {
+        let values = [&self.topics, &self.groups, &self.group_prefixes].into_iter().flatten();
+        let values: Vec<&str> = values.map(String::as_str).chain(self.hosts.values()).collect();
+        shell_star::check(&values, &self.rest)?;
+        let hosts = self.hosts.patterns()?;
+        let topics = self.topics()?;
+        let groups = self.groups()?;
+        if let Some(name) = &self.transactional_id {
+            checked("--transactional-id", name, names::check_distribution)?;
+        }
+        let distribution = self.transactional_id.as_deref();
+        let of_host = |host: &&str| match self.produce {
+            true => roles::producer(&self.name, host, &topics, distribution, self.create),
+            false => roles::consumer(&self.name, host, &topics, &groups),
+        };
+        Ok(hosts.iter().flat_map(of_host).collect())
+    }
+
+    fn topics(&self) -> Result<Vec<Pattern>, Usage> {
+        if self.all_topics {
+            return Ok(vec![Pattern::Literal("*".to_owned())]);
+        }
+        let pattern = |topic: &String| {
+            let topic = checked("--topic", topic, names::check_topic_of_rule)?.to_owned();
+            Ok(if self.prefix { Pattern::Prefixed(topic) } else { Pattern::Literal(topic) })
+        };
+        self.topics.iter().map(pattern).collect()
+    }
+
+    fn groups(&self) -> Result<Vec<Pattern>, Usage> {
+        if self.all_groups {
+            return Ok(vec![Pattern::Literal("*".to_owned())]);
+        }
+        let mut patterns = Vec::new();
+        for group in &self.groups {
+            patterns.push(Pattern::Literal(checked("--group", group, names::check_group_of_rule)?.to_owned()));
+        }
+        for group in &self.group_prefixes {
+            patterns.push(Pattern::Prefixed(checked("--group-prefix", group, names::check_group_of_rule)?.to_owned()));
+        }
+        Ok(patterns)
+    }
+}
+
+fn checked<'a>(flag: &str, value: &'a str, check: fn(&str) -> Result<(), String>) -> Result<&'a str, Usage> {
+    check(value).map(|()| value).map_err(|reason| Usage(format!("{flag}: {reason}")))
+}
