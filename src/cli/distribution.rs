@@ -67,7 +67,10 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let outcome = distribution::run(&settings, &request, &stopped, &mut |counts| line.show(counts));
     line.finish();
     let (ended, counts) = outcome.map_err(usage)?;
-    log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts));
+    match args.dry_run {
+        true => log::info!("{}: nothing was sent, this was a dry run", said(ended)),
+        false => log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts)),
+    }
     if args.dry_run {
         print(&settings, &request, &counts, args.output, context)?;
     }
