@@ -1,7 +1,7 @@
 //! The way of an alert, top to bottom.
 //!
 //! Readers scan, judge and encode ([`readers`]); one coordinator, here, decides what to read next ([`progress`]), sends what they hand over
-//! and commits it together with the checkpoint ([`publisher`]). Whatever goes wrong within a transaction, it is aborted and everything is
+//! and commits it together with the checkpoint (`publisher`). Whatever goes wrong within a transaction, it is aborted and everything is
 //! taken up again from the checkpoint, as after a crash.
 
 pub mod batch;

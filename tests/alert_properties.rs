@@ -1,6 +1,7 @@
 //! Any schema, any value: what `apache-avro` writes goes through the table and comes back as it was.
 
 mod random_avro;
+mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use fink::config::{Encoding, MessageKey};
 use fink::science_db::{Columns, Rows};
 use proptest::prelude::{ProptestConfig, any, proptest};
 use proptest::{prop_assert, prop_assert_eq};
-use random_avro::{Random, datum, read, table};
+use random_avro::{Random, datum, read};
 
 fn layout(schema: &Schema, history: History) -> Layout {
     let options = LayoutOptions {
@@ -94,6 +95,33 @@ proptest! {
             out.clear();
             encoder.encode(&rows.row(0), &mut out).unwrap();
             prop_assert_eq!(&out, &original, "{}", json);
+        }
+    }
+
+    #[test]
+    fn text_layout_gives_a_datum_or_an_error(seed in any::<u64>()) {
+        let mut random = Random::new(seed);
+        let json = random.alert();
+        let judge = apache_avro::Schema::parse(&json).unwrap();
+        let schema = Schema::from_json(&json).unwrap();
+        let layout = layout(&schema, History::Text);
+        prop_assert_eq!(&Catalog::parse(&layout.catalog().to_json().to_string()).unwrap(), layout.catalog());
+        let mut flattener = layout.flattener();
+        let original = datum(&judge, &random.value(&judge));
+        let cells = flattener.flatten(&original).unwrap();
+        let derived = outgoing(layout.catalog(), None, None).unwrap();
+        for (schema, must) in [(&schema, false), (&derived, true)] {
+            let Ok(plan) = Plan::new(Arc::new(schema.clone()), layout.catalog()) else {
+                prop_assert!(!must, "{}", json);
+                continue;
+            };
+            let columns = table::columns(layout.catalog(), &plan.needed_columns());
+            let (mut rows, mut out) = (Rows::default(), Vec::new());
+            table::fill(layout.catalog(), &columns, cells, &mut rows);
+            match plan.encoder(&columns).unwrap().encode(&rows.row(0), &mut out) {
+                Ok(()) => prop_assert_eq!(Decoder::new(schema.clone()).check(&out), Ok(())),
+                Err(error) => prop_assert!(!must && out.is_empty(), "{} of {}", error, json),
+            }
         }
     }
 

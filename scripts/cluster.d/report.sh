@@ -85,10 +85,19 @@ print_env() {
 # For programs: everything after the first '=' is the value, without quotes.
 write_cluster_env() { variables >"$DIR/cluster.env"; }
 
+# For the producer, and for those who only read.
 write_fink_toml() {
-  cat >"$DIR/fink.toml" <<TOML
+  fink_toml fink finkProducer producer >"$DIR/fink.toml"
+  fink_toml consumer finkConsumer consumer >"$DIR/consumer.toml"
+}
+
+fink_toml() {
+  cat <<TOML
 # For this cluster, written by scripts/cluster at each up: copy it before you change it.
-# fink -c '$DIR/fink.toml' start distribution
+# $(case $1 in
+    fink) echo "fink -c '$DIR/fink.toml' start distribution" ;;
+    consumer) echo "fink -c '$DIR/consumer.toml' start distribution_test --from earliest" ;;
+  esac)
 
 [science_db]
 kind = "thrift2"
@@ -99,12 +108,16 @@ catalog = "$DIR/catalog.json"  # 'fink ingest' writes it
 bootstrap_servers = "$(broker_addresses)"
 security_protocol = "sasl_plaintext"
 sasl_mechanism = "SCRAM-SHA-512"
-username = "finkProducer"
-password_file = "$DIR/secrets/producer.password"
+username = "$2"
+password_file = "$DIR/secrets/$3.password"
+TOML
+  [[ $1 == consumer ]] || cat <<TOML
 
 [kafka.admin]
 username = "admin"
 password_file = "$DIR/secrets/admin.password"
+TOML
+  cat <<TOML
 
 [distribution]
 name = "fink"

@@ -19,3 +19,6 @@ pub use reader::{Malformed, Reader};
 pub use schema::{Choice, Field, Kind, Node, NodeId, Schema, SchemaError, same_data};
 pub use skip::Skipper;
 pub use write::{put_bytes, put_long};
+
+#[cfg(test)]
+mod tests;

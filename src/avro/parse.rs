@@ -181,7 +181,8 @@ impl Parser {
         let Some(list) = object.get("fields").and_then(Value::as_array) else {
             return self.fault(format!("the record `{name}` has no list of `fields`"));
         };
-        let id = self.add(Kind::Null, rest(object, &["type", "name", "namespace", "doc", "fields"]));
+        let unfinished = Kind::Record { name: name.clone(), fields: Vec::new() };
+        let id = self.add(unfinished, rest(object, &["type", "name", "namespace", "doc", "fields"]));
         let before = self.named.get(&name).copied();
         self.named.entry(name.clone()).or_insert(id);
         let mut fields: Vec<Field> = Vec::with_capacity(list.len());

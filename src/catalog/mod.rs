@@ -238,3 +238,6 @@ impl Catalog {
             .map_or_else(|| name.to_owned(), |(_, field)| field)
     }
 }
+
+#[cfg(test)]
+mod tests;

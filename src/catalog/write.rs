@@ -65,7 +65,7 @@ impl Catalog {
                     "column `{}` is {} in the catalog but {} in the alerts: use another table for them",
                     column.name,
                     known.kind.word(),
-                    if known.kind == column.kind { "of another shape" } else { column.kind.word() }
+                    if known.kind.word() == column.kind.word() { "of another shape" } else { column.kind.word() }
                 ));
             }
         }

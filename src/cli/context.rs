@@ -102,6 +102,14 @@ impl Context {
         &self.bars
     }
 
+    /// For commands that tell in their own words what happens: lines of log that are no warnings are left out, unless `-v` or FINK_LOG asks
+    /// for them.
+    pub(super) fn mute_log(&self) {
+        if self.global.verbose == 0 && filter_variable().is_none() {
+            log::set_max_level(log::max_level().min(LevelFilter::Warn));
+        }
+    }
+
     /// Whether what is printed on stdout is coloured.
     pub(super) fn has_colour(&self) -> bool {
         match self.global.color {
@@ -155,6 +163,10 @@ impl Log for Logger {
     }
 }
 
+fn filter_variable() -> Option<String> {
+    std::env::var("FINK_LOG").ok().filter(|filter| !filter.is_empty())
+}
+
 fn start_logger(global: &Global, bars: MultiProgress) -> anyhow::Result<()> {
     let mut builder = env_logger::Builder::new();
     builder.format_timestamp_millis().format_target(global.verbose > 0);
@@ -163,8 +175,7 @@ fn start_logger(global: &Global, bars: MultiProgress) -> anyhow::Result<()> {
         ColorChoice::Always => WriteStyle::Always,
         ColorChoice::Never => WriteStyle::Never,
     });
-    let filter = std::env::var("FINK_LOG").ok().filter(|filter| !filter.is_empty());
-    match (global.quiet, global.verbose, filter) {
+    match (global.quiet, global.verbose, filter_variable()) {
         (true, _, _) => builder.filter_level(LevelFilter::Error),
         (false, 0, Some(filter)) => builder.parse_filters(&filter),
         (false, 0, None) => builder.filter_level(LevelFilter::Warn).filter_module("fink", LevelFilter::Info),

@@ -67,7 +67,10 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let outcome = distribution::run(&settings, &request, &stopped, &mut |counts| line.show(counts));
     line.finish();
     let (ended, counts) = outcome.map_err(usage)?;
-    log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts));
+    match args.dry_run {
+        true => log::info!("{}: nothing was sent, this was a dry run", said(ended)),
+        false => log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts)),
+    }
     if args.dry_run {
         print(&settings, &request, &counts, args.output, context)?;
     }
@@ -88,7 +91,7 @@ fn said(ended: Ended) -> &'static str {
 }
 
 /// Faults of the configuration have an exit code of their own.
-fn usage(error: DistributionError) -> anyhow::Error {
+pub(super) fn usage(error: DistributionError) -> anyhow::Error {
     match error.is_configuration() {
         true => Usage(error.to_string()).into(),
         false => error.into(),

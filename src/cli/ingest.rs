@@ -24,8 +24,9 @@ Examples: fink ingest alerts/
           fink ingest alerts/ --rate 300
 
 Creates the table, writes the catalog (science_db.catalog) and beside it the alerts' schema (catalog.json -> catalog.avsc). A table that is
-there is added to; a catalog grows by the columns that it lacks. A file that cannot be loaded is named, the others are loaded all the
-same, and the exit code is 1.")]
+there is added to. Where alerts have a field more, at the top or within a record, the catalog grows by its column; a field less is no
+change. What changes the type of a column (with --history avro also a change within an array's records) needs another table and catalog:
+such a file is refused. A file that cannot be loaded is named, the others are loaded all the same, and the exit code is 1.")]
 pub struct Args {
     /// Avro files, or folders in which to look for *.avro, however deep
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -86,6 +87,11 @@ impl LoadArgs {
     /// Alerts a second.
     pub(super) fn rate(&self) -> Option<f64> {
         self.rate
+    }
+
+    /// Whether something was said that only matters to the science database.
+    pub(super) fn is_for_database(&self) -> bool {
+        self.row_key.is_some() || self.history.is_some() || matches!(self.timestamp, Timestamp::At(_))
     }
 
     /// The options that these are.

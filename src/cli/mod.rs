@@ -6,6 +6,7 @@ mod alert_table;
 mod completions;
 mod config;
 mod context;
+mod demo;
 mod distribution;
 mod distribution_status;
 mod distribution_test;
@@ -31,7 +32,8 @@ pub use output::{Format, OutputArgs, Table};
 pub use progress::Progress;
 
 const AFTER_HELP: &str = "\
-Example: fink config init, then edit fink.toml, then fink start distribution
+Examples: fink demo
+          fink config init, then edit fink.toml, then fink doctor, then fink start distribution
 
 Variables: FINK_CONFIG, the configuration file; FINK_LOG, what is logged, such as `debug` or `warn,fink::kafka=trace`;
 one for each key of the configuration (see `fink config --help`)
@@ -50,6 +52,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: simulated alerts through embedded servers, within seconds
+    Demo(demo::Args),
     /// Start a service
     #[command(subcommand, arg_required_else_help = true)]
     Start(start::Service),
@@ -93,6 +97,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         let context = Context::new(self.global)?;
         match &self.command {
+            Command::Demo(args) => demo::run(args, &context),
             Command::Start(service) => start::run(service, &context),
             Command::Distribution(args) => distribution::run(args, &context),
             Command::DistributionTest(args) => distribution_test::run(args, &context),

@@ -13,8 +13,8 @@ use super::ingest::{LoadArgs, print};
 use super::outcome::{Interrupted, Usage};
 use super::output::{OutputArgs, Table};
 use super::progress::Progress;
-use crate::config::Logins;
-use crate::ingest::{IngestError, Loaded, Loader, Pace, Sample};
+use crate::config::{Logins, ScienceDbSettings};
+use crate::ingest::{IngestError, IngestOptions, Loaded, Loader, Pace, Sample};
 use crate::signals::Stop;
 use crate::simulate::{Options, Simulator, Survey, write_files};
 
@@ -70,6 +70,9 @@ impl Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let end =
         args.first.checked_add(args.alerts).ok_or_else(|| Usage("--first and --alerts are too large".to_owned()))?;
+    if args.out.is_some() && args.load.is_for_database() {
+        return Err(Usage("--row-key, --history and --timestamp go with --into-db".to_owned()).into());
+    }
     let stop = Stop::on_signals()?;
     let progress = Progress::new(context, "alerts", Some(args.alerts));
     let done = match &args.out {
@@ -112,13 +115,25 @@ fn to_files(
 fn into_db(args: &Args, range: Range<u64>, progress: &Progress, stop: &Stop, context: &Context) -> anyhow::Result<()> {
     let start = Instant::now();
     let settings = context.settings(Logins::None)?.science_db;
-    let mut simulator = args.simulator()?;
-    let samples = [sample(&mut simulator, &range)?];
-    let loader = Loader::open(&settings, &args.load.options(), &samples, stop.clone())?;
+    let loaded = load(&settings, &args.load.options(), &|| args.simulator(), range, stop, progress)?;
+    print(&loaded, None, start, args.output, context)
+}
+
+/// Loads simulated alerts into the science database.
+pub(super) fn load(
+    settings: &ScienceDbSettings,
+    options: &IngestOptions,
+    simulator: &(impl Fn() -> anyhow::Result<Simulator> + Sync),
+    range: Range<u64>,
+    stop: &Stop,
+    progress: &Progress,
+) -> anyhow::Result<Loaded> {
+    let samples = [sample(&mut simulator()?, &range)?];
+    let loader = Loader::open(settings, options, &samples, stop.clone())?;
     let (next, bytes) = (AtomicU64::new(range.start), AtomicU64::new(0));
     loader.in_sessions(|worker| {
         let failed = |error: &dyn std::fmt::Display| IngestError::Source(error.to_string());
-        let mut simulator = args.simulator().map_err(|error| failed(&error))?;
+        let mut simulator = simulator().map_err(|error| failed(&error))?;
         let mut prepared = loader.prepare(simulator.schema_text(), simulator.schema())?;
         let mut datum = Vec::new();
         loop {
@@ -132,13 +147,12 @@ fn into_db(args: &Args, range: Range<u64>, progress: &Progress, stop: &Stop, con
             progress.add(1);
         }
     })?;
-    let loaded = Loaded {
+    Ok(Loaded {
         table: loader.table().to_owned(),
         alerts: progress.count(),
         bytes: bytes.into_inner(),
         ..Loaded::default()
-    };
-    print(&loaded, None, start, args.output, context)
+    })
 }
 
 /// Alerts from all over the range.

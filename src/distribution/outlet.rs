@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// The header that says when the alert was written to the science database: its trigger's timestamp, ms since 1970, in digits.
+const TIMESTAMP: &str = "fink-timestamp";
+
 /// Why an alert's message is not on its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -152,12 +155,13 @@ impl Outlet {
     ) -> Result<Result<(), Refusal>, SendError> {
         self.begin()?;
         let way = &self.streams[message.stream];
+        let timestamp = alert.entry.timestamp.to_string();
         let outgoing = Outgoing {
             topic: &way.topic,
             partition: partition::of_object(batch.bytes(&alert.object), way.partitions),
             key: message.key.as_ref().map(|key| batch.bytes(key)).or(way.key.as_deref()),
             value: Some(value),
-            headers: &[],
+            headers: &[(TIMESTAMP, timestamp.as_bytes())],
             id: self.sent.len(),
         };
         match self.producer.send(&outgoing) {
@@ -203,7 +207,7 @@ impl Outlet {
                 ("fink-stream", way.name.as_bytes()),
                 ("fink-topic", way.topic.as_bytes()),
                 ("fink-row-key", key),
-                ("fink-timestamp", timestamp.as_bytes()),
+                (TIMESTAMP, timestamp.as_bytes()),
             ],
             id: usize::MAX,
         };

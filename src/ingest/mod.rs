@@ -2,7 +2,9 @@
 //!
 //! A [`Loader`] is made from a few alerts: they tell the columns, the row key and where the table is to be split. It makes the table,
 //! writes the catalog and, beside it, the alerts' schema. Then each thread takes a [`Worker`] and loads alerts, of that schema or of
-//! others: where an alert has columns that the catalog has not, the catalog grows before the alert is written.
+//! others: where an alert has columns that the catalog has not, the catalog grows before the alert is written. Columns that the alert
+//! lacks get no cell. Where a column has another type than in the catalog, an Avro cell's schema included, the alert is refused: rows of
+//! both kinds could not be read with one catalog.
 
 mod files;
 mod pace;

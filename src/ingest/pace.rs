@@ -12,22 +12,24 @@ const SLACK: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Pace {
     step: Duration,
-    next: Mutex<Instant>,
+    /// `None`: nobody has asked yet
+    next: Mutex<Option<Instant>>,
 }
 
 impl Pace {
-    /// So many a second, the first of them now. `None` where that is no positive number.
+    /// So many a second, the first of them when it is asked for. `None` where that is no positive number.
     pub fn new(rate: f64) -> Option<Self> {
         let step = Duration::try_from_secs_f64(1.0 / rate).ok().filter(|step| !step.is_zero())?;
-        Some(Self { step, next: Mutex::new(Instant::now()) })
+        Some(Self { step, next: Mutex::new(None) })
     }
 
     /// The next point in time; where it has passed already, there is nothing to wait for.
     pub fn next(&self) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let earliest = Instant::now().checked_sub(SLACK);
-        let due = earliest.map_or(*next, |earliest| next.max(earliest));
-        *next = due + self.step;
+        let now = Instant::now();
+        let earliest = now.checked_sub(SLACK).unwrap_or(now);
+        let due = next.map_or(now, |next| next.max(earliest));
+        *next = Some(due + self.step);
         due
     }
 
@@ -54,7 +56,7 @@ mod tests {
     fn after_a_long_pause_there_is_no_long_burst() {
         let pace = Pace::new(100.0).unwrap();
         pace.next();
-        *pace.next.lock().unwrap() = Instant::now() - Duration::from_secs(60);
+        *pace.next.lock().unwrap() = Some(Instant::now() - Duration::from_secs(60));
         let passed = std::iter::repeat_with(|| pace.next()).take_while(|due| *due <= Instant::now()).count();
         assert!((15..=25).contains(&passed), "{passed}");
     }

@@ -109,18 +109,26 @@ impl<'a> Loader<'a> {
             catalog: Mutex::new(existing.clone().unwrap_or(empty)),
         };
 
-        let mut keys = Vec::new();
+        let (mut keys, mut covering, mut refused) = (Vec::new(), None, None);
         let mut catalog = loader.lock().clone();
-        let mut covering = None;
         for sample in samples {
-            let layout = loader.layout(&catalog, &sample.schema)?;
-            let wider = widened(&catalog, layout.catalog()).map_err(mismatch)?;
+            // What cannot be loaded is said when its turn comes; here only if there is nothing else.
+            let (layout, wider) = match loader.widen(&catalog, &sample.schema) {
+                Ok(both) => both,
+                Err(error) => {
+                    refused.get_or_insert(error);
+                    continue;
+                }
+            };
             if wider.columns.len() == layout.catalog().columns.len() {
                 covering = Some(sample.schema_json.as_str());
             }
             catalog = wider;
             let mut prepared = Prepared::new(&layout);
             keys.extend(sample.data.iter().filter_map(|datum| prepared.key(datum).ok()));
+        }
+        if let Some(error) = refused.filter(|_| keys.is_empty()) {
+            return Err(error);
         }
         let families = catalog.families().into_iter().map(str::to_owned).collect();
         let splits = splits(keys, options.regions);
@@ -181,10 +189,8 @@ impl<'a> Loader<'a> {
     /// They cannot be laid out, they contradict the catalog, or it cannot be written.
     pub fn prepare(&self, schema_json: &str, schema: &Schema) -> Result<Prepared, IngestError> {
         let mut catalog = self.lock();
-        let layout = self.layout(&catalog, schema)?;
+        let (layout, wider) = self.widen(&catalog, schema)?;
         let path = &self.settings.catalog;
-        let wider = widened(&catalog, layout.catalog())
-            .map_err(|reason| IngestError::Mismatch { path: path.clone(), reason })?;
         if wider != *catalog {
             log::info!("{} columns are new: added to {}", wider.columns.len() - catalog.columns.len(), path.display());
             let covering = (wider.columns.len() == layout.catalog().columns.len()).then_some(schema_json);
@@ -198,7 +204,8 @@ impl<'a> Loader<'a> {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn layout(&self, catalog: &Catalog, schema: &Schema) -> Result<Layout, IngestError> {
+    /// How alerts of a schema are laid out, and the catalog with the columns that they have more.
+    fn widen(&self, catalog: &Catalog, schema: &Schema) -> Result<(Layout, Catalog), IngestError> {
         let row_key: Vec<&str> = self.row_key.iter().map(String::as_str).collect();
         let options = LayoutOptions {
             namespace: &catalog.namespace,
@@ -208,7 +215,12 @@ impl<'a> Loader<'a> {
             history: self.history,
             status: self.status,
         };
-        Ok(Layout::new(schema, &options)?)
+        let layout = Layout::new(schema, &options)?;
+        let mut wider = catalog.clone();
+        wider
+            .extend(layout.catalog())
+            .map_err(|reason| IngestError::Mismatch { path: self.settings.catalog.clone(), reason })?;
+        Ok((layout, wider))
     }
 }
 
@@ -227,13 +239,6 @@ fn kept_history(catalog: &Catalog, asked: Option<History>) -> Result<History, St
         (None, _, true) => Ok(History::Text),
         (None, ..) => Ok(History::Avro),
     }
-}
-
-/// The catalog with the columns that `other` has more.
-fn widened(catalog: &Catalog, other: &Catalog) -> Result<Catalog, String> {
-    let mut wider = catalog.clone();
-    wider.extend(other)?;
-    Ok(wider)
 }
 
 /// Writes the catalog and, where one schema has all its columns, that schema beside it.

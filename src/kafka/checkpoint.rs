@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rdkafka::error::RDKafkaErrorCode as Code;
+
 use crate::config::KafkaSettings;
 use crate::kafka::admin::Admin;
 use crate::kafka::client::As;
@@ -62,8 +64,16 @@ pub fn ensure(settings: &KafkaSettings, topic: &str, within: Duration) -> Result
     if partitions != 1 {
         return Err(wrong(format!("a checkpoint has one partition, this topic has {partitions}")));
     }
-    let options = Admin::open(settings, As::User, within)?.topic_options(topic)?;
-    match options.iter().flatten().find(|option| option.name == "cleanup.policy") {
+    let options = match Admin::open(settings, As::User, within)?.ask_topic_options(topic)? {
+        Ok(options) => options,
+        // Some servers that speak Kafka's protocol keep records without letting anybody see how.
+        Err(Code::UnsupportedFeature) => {
+            log::info!("the brokers do not tell how topic `{topic}` is configured: it has to be compacted");
+            return Ok(());
+        }
+        Err(_) => Vec::new(),
+    };
+    match options.iter().find(|option| option.name == "cleanup.policy") {
         Some(policy) if policy.value != "compact" => Err(wrong(format!(
             "cleanup.policy is {}, so that the checkpoint would be forgotten in time; it has to be compact",
             policy.value

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientContext;
 use rdkafka::admin::{NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::Client;
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::config::KafkaSettings;
 use crate::kafka::admin::Admin;
@@ -313,21 +313,36 @@ impl Admin {
         })
     }
 
-    /// The options of a topic by name; `None`: the user may not see them.
+    /// The options of a topic by name; `None`: the user may not see them, or the brokers do not tell them.
     ///
     /// # Errors
     /// It does not exist, or no answer.
     pub fn topic_options(&self, topic: &str) -> Result<Option<Vec<TopicOption>>> {
+        Ok(self.ask_topic_options(topic)?.ok())
+    }
+
+    /// The options of a topic by name, or the code with which they are kept back: `TopicAuthorizationFailed`, or `UnsupportedFeature` where the
+    /// brokers do not know the question.
+    pub(super) fn ask_topic_options(&self, topic: &str) -> Result<std::result::Result<Vec<TopicOption>, Code>> {
         let action = "see the configuration of";
         let specifier = ResourceSpecifier::Topic(topic);
-        let request = self.inner().describe_configs([&specifier], &self.options());
+        // The topic's leader knows them as well as the controller, which not every server that speaks Kafka's protocol has.
+        let options = self.options().broker_id(self.leader(topic));
+        let request = async {
+            match self.inner().describe_configs([&specifier], &options).await {
+                Err(KafkaError::AdminOp(Code::UnsupportedFeature)) => Ok(vec![Err(Code::UnsupportedFeature)]),
+                answer => answer,
+            }
+        };
         let resource = match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
             // Where the user may not see them, rdkafka gives none instead of the refusal; a topic is never without options.
-            Some(Ok(resource)) if !resource.entries.is_empty() => resource,
-            Some(Ok(_) | Err(Code::TopicAuthorizationFailed)) | None => return Ok(None),
+            Some(Ok(resource)) if resource.entries.is_empty() => return Ok(Err(Code::TopicAuthorizationFailed)),
+            Some(Ok(resource)) => resource,
+            Some(Err(code @ (Code::TopicAuthorizationFailed | Code::UnsupportedFeature))) => return Ok(Err(code)),
             Some(Err(code)) => return Err(self.refusal(code, "", action, Resource::Topic(topic))),
+            None => return Ok(Err(Code::UnsupportedFeature)),
         };
-        let mut options: Vec<_> = resource
+        let mut found: Vec<_> = resource
             .entries
             .into_iter()
             .map(|entry| TopicOption {
@@ -336,7 +351,19 @@ impl Admin {
                 value: entry.value.unwrap_or_default(),
             })
             .collect();
-        options.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Some(options))
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Ok(found))
+    }
+
+    /// The broker that serves a topic's first partition; `None`: nobody does at the moment, or the user may not see it.
+    fn leader(&self, topic: &str) -> Option<i32> {
+        let metadata = self.client().fetch_metadata(Some(topic), TURN.min(self.within())).ok()?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic)?;
+        found
+            .partitions()
+            .iter()
+            .find(|partition| partition.id() == 0)
+            .map(|partition| partition.leader())
+            .filter(|id| *id >= 0)
     }
 }

@@ -220,7 +220,9 @@ impl Checker<'_> {
             last if last.value.is_empty() => {
                 format!("the attribute {} is empty: write a name or leave it out", last.name)
             }
-            _ if flat.len() > LONGEST_NAME => format!("there is no column {}", quoted(flat)),
+            _ if flat.len() > LONGEST_NAME || flat.contains(char::is_control) => {
+                format!("there is no column {}", quoted(flat))
+            }
             _ => {
                 let structs: Vec<String> = self.catalog.records.iter().map(|record| record.prefix()).collect();
                 let columns = self.catalog.columns.iter().map(|column| column.name.as_str());

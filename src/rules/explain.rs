@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Rules;
 use super::check::{Checked, Leaf};
+use super::fault::clipped;
 use super::operator::{Operator, Relation};
 use super::parse::Group;
 use crate::catalog::{Catalog, Column};
@@ -100,5 +101,6 @@ fn sentence(leaf: &Leaf) -> String {
         Operator::Nan { wanted: true } => "is NaN",
         Operator::Nan { wanted: false } => "has a value other than NaN",
     };
-    format!("{} {verb} {}", leaf.column.name, leaf.value).trim_end().to_owned()
+    let value = clipped(&leaf.value, usize::MAX);
+    format!("{} {verb} {value}", leaf.column.name).trim_end().to_owned()
 }

@@ -171,6 +171,23 @@ fn key_ranges_from(mut starts: Vec<Vec<u8>>) -> Vec<KeyRange> {
     starts.iter().cloned().zip(ends).map(|(start, end)| KeyRange { start, end }).collect()
 }
 
+/// Says what HBase would refuse, in clearer words than it has.
+fn check_puts(puts: &[Put]) -> Result<(), String> {
+    for put in puts {
+        let key = put.key.escape_ascii();
+        if put.key.is_empty() {
+            return Err(String::from("a row to write has no key"));
+        }
+        if put.cells.is_empty() {
+            return Err(format!("no cells to write to row \"{key}\""));
+        }
+        if let Some(timestamp) = put.timestamp.filter(|timestamp| *timestamp < 0) {
+            return Err(format!("row \"{key}\" to be written at the negative timestamp {timestamp}"));
+        }
+    }
+    Ok(())
+}
+
 /// Cuts `puts` into runs of about `most` bytes of values.
 fn put_batches(puts: &[Put], most: usize) -> impl Iterator<Item = &[Put]> {
     let mut bytes = 0;
@@ -182,4 +199,40 @@ fn put_batches(puts: &[Put], most: usize) -> impl Iterator<Item = &[Put]> {
         }
         goes_on
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_ranges_cover_everything_whatever_the_regions_say() {
+        let range = |start: &[u8], end: &[u8]| KeyRange { start: start.to_vec(), end: end.to_vec() };
+        assert_eq!(key_ranges_from(Vec::new()), [range(b"", b"")]);
+        let starts = [b"m".as_slice(), b"", b"c", b"m"].map(<[u8]>::to_vec).to_vec();
+        assert_eq!(key_ranges_from(starts), [range(b"", b"c"), range(b"c", b"m"), range(b"m", b"")]);
+    }
+
+    #[test]
+    fn scan_resumes_behind_the_last_key_and_never_before_its_range() {
+        let columns = Columns::new(Vec::new());
+        let keys = KeyRange { start: b"m".to_vec(), end: Vec::new() };
+        let scan = Scan { keys, window: Window::since(0), columns: &columns, page: 1 };
+        assert_eq!(start_after(&scan, None), b"m");
+        assert_eq!(start_after(&scan, Some(b"a")), b"m");
+        assert_eq!(start_after(&scan, Some(b"m")), b"m\0");
+    }
+
+    #[test]
+    fn puts_are_cut_by_size_and_none_is_lost() {
+        let put = |len: usize| Put {
+            key: vec![len as u8],
+            timestamp: None,
+            cells: vec![PutCell { family: String::from("i"), qualifier: String::from("a"), value: vec![0; len] }],
+        };
+        let puts = [10, 10, 10, 100, 1, 1].map(put);
+        let sizes: Vec<usize> = put_batches(&puts, 20).map(<[Put]>::len).collect();
+        assert_eq!(sizes, [2, 2, 2]);
+        assert_eq!(put_batches(&[], 20).count(), 0);
+    }
 }

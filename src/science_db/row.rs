@@ -10,7 +10,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Columns as (family, qualifier); slot numbers follow their order here.
+    /// Columns as (family, qualifier), each of them once; slot numbers follow their order here.
     pub fn new(names: Vec<(String, String)>) -> Self {
         let mut sorted: Vec<u32> = (0..names.len() as u32).collect();
         sorted.sort_by(|a, b| names[*a as usize].cmp(&names[*b as usize]));
@@ -240,6 +240,11 @@ impl Rows {
     /// The row read last: where a scan resumes.
     pub fn last(&self) -> Option<Row<'_>> {
         self.len().checked_sub(1).map(|index| self.row(index))
+    }
+
+    /// `len` bytes of the buffer from `start`.
+    pub fn slice(&self, start: usize, len: usize) -> &[u8] {
+        &self.buffer.filled()[start..start + len]
     }
 
     /// All rows, in the order read.

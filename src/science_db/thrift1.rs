@@ -109,6 +109,8 @@ impl Thrift1 {
     }
 
     fn put_rows(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
+        let address = self.gateways.address();
+        super::check_puts(puts).map_err(|reason| ScienceDbError::Refused { address, reason })?;
         let table = self.name();
         for puts in puts.chunk_by(|one, other| one.timestamp == other.timestamp) {
             for puts in super::put_batches(puts, PUT_BYTES) {

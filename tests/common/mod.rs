@@ -3,6 +3,8 @@
 //! Each test file uses its own part of this.
 #![allow(dead_code, reason = "each test file is a program of its own, and uses some of this")]
 
+pub mod table;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -128,6 +128,7 @@ impl Random {
                 match (open, name.contains('.') || namespace.is_empty()) {
                     (_, false) => "long".into(),
                     (false, true) => name.into(),
+                    (true, true) if self.below(2) == 0 => json!({"type": "array", "items": ["null", name]}),
                     (true, true) => json!({"type": "array", "items": name}),
                 }
             }
@@ -220,29 +221,4 @@ pub fn datum(schema: &Schema, value: &Value) -> Vec<u8> {
 /// A datum as the judge reads it.
 pub fn read(schema: &Schema, datum: &[u8]) -> Value {
     GenericDatumReader::builder(schema).build().unwrap().read_value(&mut &*datum).unwrap()
-}
-
-/// A row's page with the cells of one alert.
-pub mod table {
-    use fink::alert::Cells;
-    use fink::catalog::{Catalog, Column};
-    use fink::science_db::{Columns, Rows};
-
-    /// The columns that a scan must read for these of the catalog's.
-    pub fn columns(catalog: &Catalog, wanted: &[usize]) -> Columns {
-        let names = wanted.iter().filter_map(|at| Column::family_and_qualifier(&catalog.columns[*at]));
-        Columns::new(names.map(|(family, qualifier)| (family.to_owned(), qualifier.to_owned())).collect())
-    }
-
-    /// Puts an alert's cells into `rows` as its only row.
-    pub fn fill(catalog: &Catalog, columns: &Columns, cells: Cells<'_>, rows: &mut Rows) {
-        let mut page = rows.refill(columns.len());
-        page.row(cells.key());
-        for (column, bytes) in cells.iter() {
-            let (family, qualifier) = catalog.columns[column].family_and_qualifier().expect("it is a cell");
-            if let Some(slot) = columns.slot(family.as_bytes(), qualifier.as_bytes(), &mut 0) {
-                page.cell(slot, bytes, 1);
-            }
-        }
-    }
 }

@@ -302,6 +302,30 @@ pub fn columns_not_asked_for_are_not_returned(store: &Store) {
     assert_eq!(get(db, &[&other, &both]), expected);
 }
 
+pub fn wide_reads_find_rows_behind_many_without_their_columns(store: &Store) {
+    let db = &mut *store.open();
+    let wide: Vec<(String, String)> = (0..40).map(|n| (String::from("i"), format!("w{n}"))).collect();
+    let other = PutCell { family: String::from("i"), qualifier: String::from("other"), value: vec![b'x'; 100] };
+    let cell = |n: usize| PutCell { family: String::from("i"), qualifier: format!("w{n}"), value: vec![n as u8] };
+    let row = |n: usize| Put {
+        key: key(store, format!("{n:02}").as_bytes()),
+        timestamp: Some(1),
+        cells: if n % 20 == 19 { vec![cell(n % 40), cell((n + 1) % 40)] } else { vec![other.clone()] },
+    };
+    db.put(&(0..60).map(row).collect::<Vec<_>>()).expect("a put");
+    let columns = Columns::new(wide);
+    let scan = Scan { keys: under(store, b""), window: Window::since(0), columns: &columns, page: 5 };
+    for _ in 0..2 {
+        let (found, _) = pages(db, &scan);
+        let names = [19, 39, 59].map(|n: usize| key(store, n.to_string().as_bytes()));
+        assert_eq!(found.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), names);
+        assert!(found.iter().all(|(_, cells)| cells.len() == 2));
+        let mut rows = Rows::default();
+        db.get(&[&key(store, b"00"), &names[0]], &columns, &mut rows).expect("rows");
+        assert_eq!(plain(&rows), found[..1]);
+    }
+}
+
 pub fn no_columns_are_no_rows(store: &Store) {
     let db = &mut *store.open();
     let key = key(store, b"row");
@@ -328,6 +352,16 @@ pub fn unknown_family_is_refused(store: &Store) {
         let error = error.expect("a refusal");
         assert!(matches!(&error, ScienceDbError::Refused { reason, .. } if reason.contains("nope")), "{error}");
     }
+}
+
+pub fn rows_without_key_or_cells_are_refused(store: &Store) {
+    let db = &mut *store.open();
+    let (key, cells): (_, [(&str, &str, &[u8]); 1]) = (key(store, b"row"), [("i", "a", b"x")]);
+    for bad in [put(b"", Some(1), &cells), put(&key, Some(1), &[]), put(&key, Some(-1), &cells)] {
+        let error = db.put(&[put(&key, Some(1), &cells), bad]).expect_err("a refusal");
+        assert!(matches!(&error, ScienceDbError::Refused { .. }), "{error}");
+    }
+    assert!(get(db, &[&key]).is_empty());
 }
 
 pub fn table_is_created_once(store: &Store) {

@@ -40,8 +40,10 @@ in_every_store!(
     gets_keep_the_order_of_the_keys,
     put_without_timestamp_gets_the_servers_time,
     columns_not_asked_for_are_not_returned,
+    wide_reads_find_rows_behind_many_without_their_columns,
     no_columns_are_no_rows,
     unknown_family_is_refused,
+    rows_without_key_or_cells_are_refused,
     table_is_created_once,
     rows_are_reused_for_the_next_page,
 );

@@ -91,3 +91,6 @@ impl Decoder {
         Projection::new(Arc::clone(&self.schema), Arc::clone(&self.skipper), fields)
     }
 }
+
+#[cfg(test)]
+mod tests;

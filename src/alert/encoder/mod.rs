@@ -11,3 +11,6 @@ mod resolve;
 
 pub use bind::{EncodeError, Encoder};
 pub use plan::{Plan, PlanError};
+
+#[cfg(test)]
+mod tests;

@@ -129,3 +129,6 @@ const NEW: &[u8] = b"dbUpdate";
 fn status_column(family: &str) -> Column {
     Column::cell(family, STATUS, ColumnType::String)
 }
+
+#[cfg(test)]
+mod tests;

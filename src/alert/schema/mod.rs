@@ -69,3 +69,6 @@ pub fn outgoing(
         (None, selected) => derive::derive(catalog, selected),
     }
 }
+
+#[cfg(test)]
+mod tests;

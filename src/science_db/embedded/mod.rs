@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::{Columns, KeyRange, NewTable, Put, Rows, Scan, ScienceDb, ScienceDbError, key_ranges_from};
+use super::{Columns, KeyRange, NewTable, Put, Rows, Scan, ScienceDb, ScienceDbError, check_puts, key_ranges_from};
 
 /// A session with one table of a SQLite file.
 #[derive(Debug)]
@@ -124,6 +124,7 @@ impl ScienceDb for Embedded {
     }
 
     fn put(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
+        check_puts(puts).map_err(|reason| self.error(Failure::Refused(reason)))?;
         self.transact(TransactionBehavior::Immediate, |transaction, table| write::put(transaction, table, puts))
     }
 

@@ -132,13 +132,3 @@ fn file_that_is_something_else_is_refused_and_left_alone() {
     assert!(matches!(missing, ScienceDbError::NoTable { .. }), "{missing}");
     assert!(!folder.path().join("none.db").exists());
 }
-
-#[test]
-fn rows_without_key_or_cells_are_refused_as_hbase_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut db = new_table(&folder.path().join("s.db"));
-    for put in [put(Vec::new(), 1, [(0, 0)]), put(vec![1], 1, []), put(vec![1], -1, [(0, 0)])] {
-        assert!(matches!(db.put(&[put]), Err(ScienceDbError::Refused { .. })));
-    }
-    assert!(scan(&mut db, &KeyRange::default(), Window::since(0), &columns([0]), 5).is_empty());
-}

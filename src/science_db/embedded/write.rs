@@ -27,7 +27,6 @@ pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<()
     )?;
     let now = now();
     for put in puts {
-        check(put)?;
         let found: Option<(i64, i64)> =
             find.query_row((table, &put.key), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let deleted = found.map_or(-1, |(_, deleted)| deleted);
@@ -46,20 +45,6 @@ pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<()
             let id = first_cell(row) + columns.number(&cell.family, &cell.qualifier)?;
             write.execute((id, timestamp, &cell.value))?;
         }
-    }
-    Ok(())
-}
-
-/// What HBase refuses is refused here.
-fn check(put: &Put) -> Result<(), Failure> {
-    if put.key.is_empty() {
-        return Err(Failure::Refused(String::from("a row without a key")));
-    }
-    if put.cells.is_empty() {
-        return Err(Failure::Refused(format!("no cells to write to row \"{}\"", put.key.escape_ascii())));
-    }
-    if put.timestamp.is_some_and(|timestamp| timestamp < 0) {
-        return Err(Failure::Refused(format!("a timestamp below 0 for row \"{}\"", put.key.escape_ascii())));
     }
     Ok(())
 }

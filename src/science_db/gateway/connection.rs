@@ -31,7 +31,7 @@ impl Default for Patience {
             connect: Duration::from_secs(10),
             greeting: Duration::from_secs(20),
             send: Duration::from_secs(60),
-            answer: Duration::from_secs(600),
+            answer: Duration::from_secs(300),
         }
     }
 }

@@ -13,12 +13,18 @@ use crate::science_db::gateway::{Answer, Bytes};
 use crate::science_db::row::{Columns, RowIndex};
 
 /// What was taken of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// how many rows the answer announced
     pub announced: usize,
     /// how many of them were read, those without any of the columns included
     pub results: usize,
+    /// where the key of the last of them is
+    pub last: Bytes,
+    /// bytes in the values of cells that were asked for
+    pub wanted: usize,
+    /// bytes in the values of the others
+    pub unwanted: usize,
 }
 
 /// Reads the answer to `method`, a list of `TResult`, into `index`, whose slots are those of `columns`. Stops after the row that takes
@@ -32,7 +38,8 @@ pub fn read_rows<S: Read>(
 ) -> thrift::Result<Taken> {
     let begin = answer.position();
     read_head(answer, method)?;
-    let mut taken = None;
+    let mut taken = Taken::default();
+    let mut has_rows = false;
     loop {
         match answer.field()? {
             (TType::Stop, _) => break,
@@ -41,14 +48,15 @@ pub fn read_rows<S: Read>(
                 if kind != TType::Struct && count > 0 {
                     return Err(invalid(format!("a list of {kind} where rows were due")));
                 }
-                let announced = count as usize;
-                for results in 0..announced {
+                taken.announced = count as usize;
+                for _ in 0..count {
                     if answer.position() - begin > most {
-                        return Ok(Taken { announced, results });
+                        return Ok(taken);
                     }
-                    read_row(answer, columns, index)?;
+                    read_row(answer, columns, index, &mut taken)?;
+                    taken.results += 1;
                 }
-                taken = Some(Taken { announced, results: announced });
+                has_rows = true;
             }
             (TType::Struct, 1) => return Err(idl::TIOError::read_from_in_protocol(answer)?.into()),
             (TType::Struct, 2) => return Err(idl::TIllegalArgument::read_from_in_protocol(answer)?.into()),
@@ -56,9 +64,11 @@ pub fn read_rows<S: Read>(
         }
     }
     answer.read_message_end()?;
-    let missing =
-        || thrift::new_application_error(ApplicationErrorKind::MissingResult, format!("{method} without rows"));
-    taken.ok_or_else(missing)
+    if !has_rows {
+        let message = format!("{method} without rows");
+        return Err(thrift::new_application_error(ApplicationErrorKind::MissingResult, message));
+    }
+    Ok(taken)
 }
 
 /// Reads the answer to `method` for nothing but the exception in it.
@@ -85,7 +95,12 @@ fn read_head<S: Read>(answer: &mut Answer<'_, S>, method: &str) -> thrift::Resul
     Ok(())
 }
 
-fn read_row<S: Read>(answer: &mut Answer<'_, S>, columns: &Columns, index: &mut RowIndex) -> thrift::Result<()> {
+fn read_row<S: Read>(
+    answer: &mut Answer<'_, S>,
+    columns: &Columns,
+    index: &mut RowIndex,
+    taken: &mut Taken,
+) -> thrift::Result<()> {
     index.row_at(0, 0);
     let mut has_key = false;
     loop {
@@ -94,6 +109,7 @@ fn read_row<S: Read>(answer: &mut Answer<'_, S>, columns: &Columns, index: &mut 
             (TType::String, 1) => {
                 let key = answer.span()?;
                 index.key_at(key.start, key.len);
+                taken.last = key;
                 has_key = true;
             }
             (TType::List, 2) => {
@@ -103,7 +119,7 @@ fn read_row<S: Read>(answer: &mut Answer<'_, S>, columns: &Columns, index: &mut 
                 }
                 let mut hint = 0;
                 for _ in 0..count {
-                    read_cell(answer, columns, &mut hint, index)?;
+                    read_cell(answer, columns, &mut hint, index, taken)?;
                 }
             }
             (kind, _) => answer.pass(kind)?,
@@ -120,6 +136,7 @@ fn read_cell<S: Read>(
     columns: &Columns,
     hint: &mut usize,
     index: &mut RowIndex,
+    taken: &mut Taken,
 ) -> thrift::Result<()> {
     let (mut family, mut qualifier, mut value): (Option<Bytes>, Option<Bytes>, Option<Bytes>) = (None, None, None);
     let mut timestamp = None;
@@ -136,8 +153,12 @@ fn read_cell<S: Read>(
     let (Some(family), Some(qualifier), Some(value), Some(timestamp)) = (family, qualifier, value, timestamp) else {
         return Err(invalid(String::from("a cell without family, qualifier, value or timestamp")));
     };
-    if let Some(slot) = columns.slot(answer.get(family), answer.get(qualifier), hint) {
-        index.cell_at(slot, value.start, value.len, timestamp);
+    match columns.slot(answer.get(family), answer.get(qualifier), hint) {
+        Some(slot) => {
+            index.cell_at(slot, value.start, value.len, timestamp);
+            taken.wanted += value.len;
+        }
+        None => taken.unwanted += value.len,
     }
     Ok(())
 }
@@ -265,7 +286,10 @@ mod tests {
             let bytes = answer_of(&results);
             let mut rows = Rows::default();
             let taken = decode(&bytes, portion, usize::MAX, &mut rows).unwrap();
-            prop_assert_eq!(taken, Taken { announced: results.len(), results: results.len() });
+            prop_assert_eq!((taken.announced, taken.results), (results.len(), results.len()));
+            let bytes_of = |cells: &[idl::TColumnValue]| cells.iter().map(|cell| cell.value.len()).sum::<usize>();
+            let all: usize = results.iter().map(|result| bytes_of(&result.column_values)).sum();
+            prop_assert_eq!(taken.wanted + taken.unwanted, all);
             prop_assert_eq!(plain(&rows), oracle(&bytes));
         }
 
@@ -316,7 +340,7 @@ mod tests {
         let results: Vec<_> = (0..10u8).map(|n| idl::TResult::new(vec![n], vec![cell.clone()], false, false)).collect();
         let mut rows = Rows::default();
         let taken = decode(&answer_of(&results), 100, 2500, &mut rows).unwrap();
-        assert_eq!(taken, Taken { announced: 10, results: 3 });
+        assert_eq!((taken.announced, taken.results, taken.wanted, taken.unwanted), (10, 3, 3000, 0));
         assert_eq!(rows.len(), 3);
     }
 

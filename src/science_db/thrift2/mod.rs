@@ -2,6 +2,7 @@
 //!
 //! Every call is complete in itself (a page opens, reads and closes its scanner in one), so any gateway can go on where another failed.
 
+mod breadth;
 mod decode;
 mod request;
 
@@ -13,6 +14,7 @@ mod idl;
 use std::collections::BTreeMap;
 use std::net::TcpStream;
 
+use breadth::Breadth;
 use idl::TTHBaseServiceSyncClient as _;
 
 use super::gateway::{Answer, Connection, Failure, Gateways, Interface, Patience, Repeat, Sender};
@@ -38,6 +40,7 @@ pub struct Thrift2 {
     table: String,
     /// most rows to ask for in one call, once a page has proved too large
     most_rows: usize,
+    breadth: Breadth,
 }
 
 impl Thrift2 {
@@ -47,7 +50,7 @@ impl Thrift2 {
     /// Where none can be reached or one is a Thrift 1 gateway. Whether the table exists is not asked.
     pub fn open(addresses: &[String], table: &str, session: usize, patience: Patience) -> Result<Self, ScienceDbError> {
         let gateways = Gateways::open(addresses, session, INTERFACE, patience)?;
-        Ok(Self { gateways, table: table.to_owned(), most_rows: usize::MAX })
+        Ok(Self { gateways, table: table.to_owned(), most_rows: usize::MAX, breadth: Breadth::default() })
     }
 
     fn client<T>(
@@ -75,27 +78,37 @@ impl Thrift2 {
         ScienceDbError::NoTable { address: self.gateways.address(), table: self.table.clone() }
     }
 
-    fn scan_page(&mut self, scan: &Scan<'_>, start: &[u8], rows: &mut Rows) -> Result<bool, ScienceDbError> {
-        let asked = scan.page.clamp(1, self.most_rows);
-        let request = request::scan(self.table.as_bytes(), scan, start, asked);
-        let taken = self.gateways.call(Repeat::Harmless, |connection| {
-            connection.send(request.bytes())?;
-            let page = rows.refill(scan.columns.len());
-            let mut answer = connection.answer(page.buffer);
-            decode::read_rows(&mut answer, request::SCAN, scan.columns, page.index, PAGE_BYTES).map_err(failure)
-        })?;
-        if taken.results < taken.announced {
-            self.gateways.hang_up();
-            self.most_rows = taken.results.max(1);
-            return Ok(true);
+    fn scan_page(&mut self, scan: &Scan<'_>, mut start: Vec<u8>, rows: &mut Rows) -> Result<bool, ScienceDbError> {
+        loop {
+            let asked = scan.page.clamp(1, self.most_rows);
+            let whole = self.breadth.is_whole(scan.columns);
+            let request = request::scan(self.table.as_bytes(), scan, &start, asked, whole);
+            let taken = self.gateways.call(Repeat::Harmless, |connection| {
+                connection.send(request.bytes())?;
+                let page = rows.refill(scan.columns.len());
+                let mut answer = connection.answer(page.buffer);
+                decode::read_rows(&mut answer, request::SCAN, scan.columns, page.index, PAGE_BYTES).map_err(failure)
+            })?;
+            self.breadth.learn(&taken);
+            if taken.results < taken.announced {
+                self.gateways.hang_up();
+                self.most_rows = taken.results.max(1);
+            }
+            if taken.announced < asked && taken.results == taken.announced {
+                return Ok(false);
+            }
+            if !rows.is_empty() {
+                return Ok(true);
+            }
+            // In the window these rows had none but other columns of the families.
+            start = [rows.slice(taken.last.start, taken.last.len), &[0]].concat();
         }
-        Ok(taken.announced >= asked)
     }
 
     fn get_rows(&mut self, keys: &[&[u8]], columns: &Columns, rows: &mut Rows) -> Result<(), ScienceDbError> {
         rows.refill(columns.len());
         for keys in keys.chunks(GETS) {
-            let request = request::get(self.table.as_bytes(), keys, columns);
+            let request = request::get(self.table.as_bytes(), keys, columns, self.breadth.is_whole(columns));
             let mark = rows.mark();
             let taken = self.gateways.call(Repeat::Harmless, |connection| {
                 connection.send(request.bytes())?;
@@ -103,6 +116,7 @@ impl Thrift2 {
                 let mut answer = connection.answer(page.buffer);
                 decode::read_rows(&mut answer, request::GET, columns, page.index, PageBuffer::MOST).map_err(failure)
             })?;
+            self.breadth.learn(&taken);
             if taken.announced != keys.len() {
                 let reason = format!("{} rows in the answer where {} were asked for", taken.announced, keys.len());
                 return Err(ScienceDbError::Refused { address: self.gateways.address(), reason });
@@ -112,6 +126,8 @@ impl Thrift2 {
     }
 
     fn put_rows(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
+        let address = self.gateways.address();
+        super::check_puts(puts).map_err(|reason| ScienceDbError::Refused { address, reason })?;
         for puts in super::put_batches(puts, PUT_BYTES) {
             let timed = puts.iter().all(|put| put.timestamp.is_some());
             let repeat = if timed { Repeat::Harmless } else { Repeat::Harmful };
@@ -170,7 +186,7 @@ impl ScienceDb for Thrift2 {
             return Ok(false);
         }
         let start = super::start_after(scan, after);
-        let done = self.scan_page(scan, &start, rows);
+        let done = self.scan_page(scan, start, rows);
         self.explain(done)
     }
 

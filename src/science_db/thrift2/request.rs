@@ -2,16 +2,24 @@
 //!
 //! Field numbers are those of HBase's `hbase.thrift`.
 
+use std::collections::BTreeSet;
+
 use crate::science_db::gateway::Request;
 use crate::science_db::row::Columns;
 use crate::science_db::{Put, Scan};
 
-/// `TReadType.STREAM`: read store files from front to back.
-const STREAM: i32 = 2;
-
-/// The columns as field `id`, a list of `TColumn`.
-pub fn columns(columns: &Columns, id: i16) -> Request {
+/// The columns as field `id`, a list of `TColumn`: one by one, or the whole of their families.
+fn columns(columns: &Columns, whole: bool, id: i16) -> Request {
     let mut list = Request::default();
+    if whole {
+        let families: BTreeSet<&str> = columns.names().map(|(family, _)| family).collect();
+        list.list_field(id, families.len());
+        for family in families {
+            list.string_field(1, family.as_bytes());
+            list.stop();
+        }
+        return list;
+    }
     list.list_field(id, columns.len());
     for (family, qualifier) in columns.names() {
         list.string_field(1, family.as_bytes());
@@ -21,22 +29,22 @@ pub fn columns(columns: &Columns, id: i16) -> Request {
     list
 }
 
-/// `getScannerResults`: at most `rows` rows from `start` on. The server's scanner is open for this one call.
-pub fn scan(table: &[u8], scan: &Scan<'_>, start: &[u8], rows: usize) -> Request {
+/// `getScannerResults`: at most `rows` rows from `start` on, of the columns or the `whole` of their families. The server's scanner is open
+/// for this one call.
+pub fn scan(table: &[u8], scan: &Scan<'_>, start: &[u8], rows: usize, whole: bool) -> Request {
     let rows = i32::try_from(rows).unwrap_or(i32::MAX);
     let mut request = Request::call(SCAN);
     request.string_field(1, table);
     request.struct_field(2);
     request.string_field(1, start);
     request.string_field(2, &scan.keys.end);
-    request.append(&columns(scan.columns, 3));
+    request.append(&columns(scan.columns, whole, 3));
     request.int_field(4, rows);
     request.struct_field(6);
     request.long_field(1, scan.window.from());
     request.long_field(2, scan.window.until());
     request.stop();
     request.bool_field(12, false);
-    request.int_field(14, STREAM);
     request.int_field(15, rows);
     request.stop();
     request.int_field(3, rows);
@@ -47,9 +55,9 @@ pub fn scan(table: &[u8], scan: &Scan<'_>, start: &[u8], rows: usize) -> Request
 /// The method that [`scan`] calls.
 pub const SCAN: &str = "getScannerResults";
 
-/// `getMultiple`.
-pub fn get(table: &[u8], keys: &[&[u8]], asked: &Columns) -> Request {
-    let asked = columns(asked, 2);
+/// `getMultiple`, of the columns or the `whole` of their families.
+pub fn get(table: &[u8], keys: &[&[u8]], asked: &Columns, whole: bool) -> Request {
+    let asked = columns(asked, whole, 2);
     let mut request = Request::call(GET);
     request.string_field(1, table);
     request.list_field(2, keys.len());
@@ -142,7 +150,7 @@ mod tests {
         let columns = asked();
         let keys = KeyRange { start: b"a".to_vec(), end: b"z".to_vec() };
         let ask = Scan { keys, window: Window::new(3, 9).unwrap(), columns: &columns, page: 50 };
-        let request = scan(b"ns:t", &ask, b"m\0", 40);
+        let request = scan(b"ns:t", &ask, b"m\0", 40, false);
         let mut input = open(&request, SCAN);
         argument(&mut input, TType::Struct, 2);
         let read = idl::TScan::read_from_in_protocol(&mut input).unwrap();
@@ -151,7 +159,6 @@ mod tests {
         assert_eq!(read.columns, Some(idl_columns()));
         assert_eq!(read.time_range, Some(idl::TTimeRange::new(3, 9)));
         assert_eq!((read.caching, read.limit, read.cache_blocks), (Some(40), Some(40), Some(false)));
-        assert_eq!(read.read_type, Some(idl::TReadType::STREAM));
         argument(&mut input, TType::I32, 3);
         assert_eq!(input.read_i32().unwrap(), 40);
         close(&mut input);
@@ -159,10 +166,15 @@ mod tests {
 
     #[test]
     fn gets_say_what_the_generated_code_would() {
-        let request = get(b"ns:t", &[b"one", b"\0\xff"], &asked());
+        let request = get(b"ns:t", &[b"one", b"\0\xff"], &asked(), false);
         let read: Vec<idl::TGet> = list(&mut open(&request, GET));
         assert_eq!(read.iter().map(|get| get.row.as_slice()).collect::<Vec<_>>(), [b"one".as_slice(), b"\0\xff"]);
         assert!(read.iter().all(|get| get.columns == Some(idl_columns()) && get.time_range.is_none()));
+
+        let request = get(b"ns:t", &[b"one"], &asked(), true);
+        let read: Vec<idl::TGet> = list(&mut open(&request, GET));
+        let family = |name: &[u8]| idl::TColumn::new(name.to_vec(), None, None);
+        assert_eq!(read[0].columns, Some(vec![family(b"d"), family(b"i")]));
     }
 
     #[test]

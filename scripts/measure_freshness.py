@@ -1,0 +1,122 @@
+"""See scripts/freshness, which calls this with the program, the cluster's folder, rate, seconds and the number of older rows."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from confluent_kafka import Consumer
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid):
+    """User and system time of a process."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def settings(cluster):
+    """The cluster's variables."""
+    with open(f"{cluster}/cluster.env", encoding="utf-8") as file:
+        return dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
+
+
+def main():
+    fink, cluster, rate, seconds, older = sys.argv[1:3] + [int(word) for word in sys.argv[3:6]]
+    variables = settings(cluster)
+    folder = tempfile.mkdtemp(prefix="fink-freshness-")
+    name = f"fink_freshness_{os.getpid()}"
+    config = f"{folder}/fink.toml"
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(
+            f"""[science_db]
+kind = "thrift2"
+address = "{variables['FINK_TEST_THRIFT2']}"
+catalog = "{folder}/catalog.json"
+table = "{name}"
+[kafka]
+bootstrap_servers = "{variables['FINK_TEST_BOOTSTRAP']}"
+security_protocol = "sasl_plaintext"
+username = "{variables['FINK_TEST_PRODUCER_USER']}"
+password_file = "{variables['FINK_TEST_PRODUCER_PASSWORD_FILE']}"
+[distribution]
+name = "{name}"
+[[stream]]
+name = "full"
+topic = "{name}"
+partitions = 4
+"""
+        )
+    environment = dict(os.environ, FINK_RUN_DIR=folder)
+    run = lambda *words: subprocess.run([fink, "-q", "-c", config, *words], check=True, env=environment, stdout=subprocess.DEVNULL)
+    hour_ago = str(int(time.time() * 1000) - 3_600_000)
+    simulate = ("simulate", "--survey", "ztf", "--seed", "1", "--into-db")
+    print(f"putting {older} older rows", file=sys.stderr)
+    run(*simulate, "--alerts", str(older), "--timestamp", hour_ago)
+
+    log = open(f"{folder}/fink.log", "w", encoding="utf-8")
+    words = [fink, "-c", config, "start", "distribution", "--from", "now"]
+    service = subprocess.Popen(words, stderr=log, env=environment)
+    while "distributing" not in open(f"{folder}/fink.log", encoding="utf-8").read():
+        if service.poll() is not None:
+            sys.exit(open(f"{folder}/fink.log", encoding="utf-8").read())
+        time.sleep(0.1)
+    with open(variables["FINK_TEST_CONSUMER_PASSWORD_FILE"], encoding="utf-8") as file:
+        password = file.read().strip()
+    consumer = Consumer(
+        {
+            "bootstrap.servers": variables["FINK_TEST_BOOTSTRAP"],
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": variables["FINK_TEST_CONSUMER_USER"],
+            "sasl.password": password,
+            "group.id": name,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 50,
+        }
+    )
+    consumer.subscribe([name])
+    count, delays, done = rate * seconds, [], threading.Event()
+
+    def consume():
+        while not done.is_set() and len(delays) < count:
+            for message in consumer.consume(500, 0.1):
+                if message.error() is None:
+                    put = int(dict(message.headers())["fink-timestamp"])
+                    delays.append(time.time() * 1000 - put)
+
+    reader = threading.Thread(target=consume)
+    reader.start()
+    time.sleep(5)
+    status = json.loads(subprocess.run(["scripts/cluster", "status", "--dir", cluster, "--format", "json"], check=True, capture_output=True).stdout)
+    parts = status["parts"] if isinstance(status, dict) else status
+    pids = {part.get("part") or part.get("name"): part["pid"] for part in parts}
+    watched = {"region server (with master)": pids["hbase"], "gateway 1": pids["thrift2-1"], "gateway 2": pids["thrift2-2"], "fink": service.pid}
+    before, began = {what: cpu_seconds(pid) for what, pid in watched.items()}, time.time()
+    print(f"putting {rate} alerts/s for {seconds} s", file=sys.stderr)
+    run(*simulate, "--first", str(older), "--alerts", str(count), "--rate", str(rate))
+    took = time.time() - began
+    used = {what: cpu_seconds(pid) - before[what] for what, pid in watched.items()}
+    reader.join(30)
+    done.set()
+    reader.join()
+    service.terminate()
+    code = service.wait(30)
+    delays.sort()
+    at = lambda share: delays[min(len(delays) - 1, int(share * len(delays)))] / 1000
+    print(f"{count} alerts put in {took:.1f} s in front of {older} older rows, {len(delays)} consumed; fink ended with {code}")
+    if delays:
+        print(f"put -> consumer: p50 {at(0.5):.2f} s, p99 {at(0.99):.2f} s, max {delays[-1] / 1000:.2f} s")
+    for what, seconds_used in used.items():
+        print(f"CPU of {what}: {100 * seconds_used / took:.1f} % of a core")
+    sys.exit(0 if len(delays) == count and code == 0 else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+//! `fink demo`: the whole way of an alert in one process, on embedded servers.
+
+mod readback;
+mod stage;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::ValueHint;
+use serde_json::Value;
+
+use super::alert_table::COLUMNS;
+use super::context::Context;
+use super::distribution::usage;
+use super::distribution_status::StatusLine;
+use super::outcome::Interrupted;
+use super::output::{self, Format, OutputArgs, Table};
+use super::progress::Progress;
+use super::simulate;
+use crate::config::Settings;
+use crate::distribution::counts::Counts;
+use crate::distribution::{self, Ended, GiveUp, Request};
+use crate::ingest::{IngestOptions, Loaded};
+use crate::signals::Stop;
+use crate::simulate::{Options, Simulator, Survey};
+use readback::Alert;
+use stage::{SELECTED, Stage};
+
+/// How long ago the alerts were written: long enough for a job over that time to be sure that it has seen all.
+const AGE: Duration = Duration::from_secs(3600);
+/// Alerts that are shown in a table.
+const SHOWN: usize = 12;
+
+/// `fink demo`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples: fink demo
+          fink demo --survey lsst --alerts 300 --rules conf/distribution-rules-lsst.xml
+          fink demo --format ndjson
+
+Reads no configuration, needs no server and leaves nothing behind: the science database is an SQLite file in a temporary folder, Kafka
+is librdkafka's mock cluster within this process. Two streams go out: `full` with every alert, `selected` with what the rules keep.")]
+pub struct Args {
+    /// Whose alerts: ztf or lsst
+    #[arg(long, value_name = "SURVEY", default_value = "ztf")]
+    survey: Survey,
+    /// How many alerts
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=2000))]
+    alerts: u64,
+    /// Number that all alerts follow from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// XML rules of the stream `selected` [default: the example in conf/ for the survey]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    rules: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let stop = Stop::on_signals()?;
+    context.mute_log();
+    let say = |text: String| match args.output.format {
+        Format::Table => output::print(text.as_bytes()),
+        Format::Json | Format::Ndjson => Ok(()),
+    };
+    let written = (SystemTime::now().duration_since(UNIX_EPOCH)?.saturating_sub(AGE)).as_millis() as i64;
+    let stage = Stage::set(args.survey, args.alerts, args.rules.as_deref())?;
+    let settings = stage.settings();
+
+    let start = Instant::now();
+    let loaded = load(args, written, settings, &stop, context)?;
+    interrupted(&stop)?;
+    say(format!(
+        "1. Simulated {} alerts of {}, {}, and loaded them into a science database (SQLite): {}.\n",
+        loaded.alerts,
+        survey_name(args.survey),
+        megabytes(loaded.bytes),
+        seconds(start)
+    ))?;
+
+    let start = Instant::now();
+    let counts = distribute(written, settings, &stop, context)?;
+    say(format!(
+        "2. Distributed them to Kafka (embedded), in transactions that also hold the checkpoint: {}.\n\n",
+        seconds(start)
+    ))?;
+    if args.output.format == Format::Table {
+        sent(settings, &counts).print(Format::Table, context)?;
+    }
+
+    let start = Instant::now();
+    let alerts = readback::read(settings, &counts, &stop)?;
+    interrupted(&stop)?;
+    if args.output.format != Format::Table {
+        return all_of(&alerts).print(args.output.format, context);
+    }
+    let topic = settings.streams.iter().find(|stream| stream.name == SELECTED).map_or("", |stream| &stream.topic);
+    let selected: Vec<&Alert> = alerts.iter().filter(|alert| alert.topic == topic).collect();
+    say(format!(
+        "\n3. Read both topics back, as an astronomer's client does, and found each alert once: {}.\n   In {topic} ({}):\n\n",
+        seconds(start),
+        units(args.survey)
+    ))?;
+    some_of(selected.iter().copied().take(SHOWN)).print(Format::Table, context)?;
+    say(match selected.len().saturating_sub(SHOWN) {
+        0 => NEXT.to_owned(),
+        left => format!("and {left} more.\n{NEXT}"),
+    })
+}
+
+const NEXT: &str = "
+What to try next
+  fink demo --survey lsst --alerts 300       Rubin's alerts
+  fink demo --rules FILE                     rules of your own: docs/rules.md
+  scripts/cluster up                         a real HBase and a real Kafka on this machine: README.md, quick start
+  fink config init                           a configuration for your own servers; fink doctor says what is missing
+";
+
+fn load(args: &Args, written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Loaded> {
+    let progress = Progress::new(context, "alerts", Some(args.alerts));
+    let options = IngestOptions { regions: 1, timestamp: Some(written), ..IngestOptions::default() };
+    let simulator = || Ok(Simulator::new(args.survey, args.seed, Options::default())?);
+    let loaded = simulate::load(&settings.science_db, &options, &simulator, 0..args.alerts, stop, &progress);
+    progress.finish();
+    loaded
+}
+
+/// A bounded job over everything that is there.
+fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Counts> {
+    let request = Request { until: Some(written + 1), ..Request::default() };
+    let stopped: GiveUp = Arc::new({
+        let stop = stop.clone();
+        move || stop.requested()
+    });
+    let mut line = StatusLine::new(context, true);
+    let outcome = distribution::run(settings, &request, &stopped, &mut |counts| line.show(counts));
+    line.finish();
+    match outcome.map_err(usage)? {
+        (Ended::Finished, counts) => Ok(counts),
+        (Ended::Stopped | Ended::TimeUp, _) => Err(Interrupted.into()),
+    }
+}
+
+fn interrupted(stop: &Stop) -> Result<(), Interrupted> {
+    if stop.requested() { Err(Interrupted) } else { Ok(()) }
+}
+
+fn sent(settings: &Settings, counts: &Counts) -> Table {
+    let mut table = Table::new(&["stream", "topic", "rules", "sent", "refused", "rejected", "size"]);
+    for (stream, of) in settings.streams.iter().zip(&counts.streams) {
+        let rules = stream.rules.as_ref().and_then(|rules| rules.file_name());
+        table.row([
+            Value::from(stream.name.as_str()),
+            Value::from(stream.topic.as_str()),
+            rules.map_or(Value::Null, |name| Value::from(name.to_string_lossy())),
+            Value::from(of.sent),
+            Value::from(of.refused.iter().sum::<u64>()),
+            Value::from(of.rejected),
+            Value::from(megabytes(of.bytes)),
+        ]);
+    }
+    table
+}
+
+/// All there is to know, for programs.
+fn all_of(alerts: &[Alert]) -> Table {
+    let mut table = Table::new(&["topic", "partition", "offset", "object", "alert", "time", "ra", "dec", "brightness"]);
+    for alert in alerts {
+        let [object, id, time, ra, dec, brightness] = alert.cells.clone();
+        let (topic, partition, offset) = (alert.topic.as_str().into(), alert.partition.into(), alert.offset.into());
+        table.row([topic, partition, offset, object, id, time, ra, dec, brightness]);
+    }
+    table
+}
+
+/// What fits on a line, for people.
+fn some_of<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Table {
+    let mut table = Table::new(&COLUMNS);
+    for alert in alerts {
+        let [object, id, time, ra, dec, brightness] = alert.cells.clone();
+        let round = |value: Value| value.as_f64().map_or(Value::Null, |number| format!("{number:.5}").into());
+        table.row([object, id, round(time), round(ra), round(dec), brightness]);
+    }
+    table
+}
+
+fn units(survey: Survey) -> &'static str {
+    match survey {
+        Survey::Ztf => "time in Julian days, brightness in magnitudes",
+        Survey::Lsst => "time in modified Julian days, brightness as flux in nJy",
+    }
+}
+
+fn survey_name(survey: Survey) -> &'static str {
+    match survey {
+        Survey::Ztf => "ZTF",
+        Survey::Lsst => "Rubin (LSST)",
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+fn seconds(start: Instant) -> String {
+    format!("{:.1} s", start.elapsed().as_secs_f64())
+}
