@@ -5,7 +5,7 @@ use fink::kafka::topics::TopicShape;
 use crate::stage::Stage;
 
 /// A stage whose configuration names users of its own, of whom nobody has heard yet.
-fn new_cluster(what: &str) -> Stage {
+pub fn new_cluster(what: &str) -> Stage {
     let mut stage = Stage::new(what);
     let cluster = stage.scene.cluster.as_ref().unwrap();
     let user = format!("username = \"{}\"", cluster.value("FINK_TEST_PRODUCER_USER"));
@@ -16,7 +16,8 @@ fn new_cluster(what: &str) -> Stage {
     stage
 }
 
-fn password(stage: &Stage, file: &str) -> String {
+/// The password in a file of the scene.
+pub fn password(stage: &Stage, file: &str) -> String {
     let path = stage.scene.path(file);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::read_to_string(path).unwrap().trim_end().to_owned()

@@ -67,7 +67,7 @@ fn a_producer_may_write_its_topic_in_its_transactions_and_nothing_else() {
     // The error messages name this command: it has to make a topic that a checkpoint can live in.
     stage.ok(&["create-topic", &checkpoint]);
     let role = ["--produce", "--topic", &topic, "--transactional-id", &name, "--host", "127.0.0.1"];
-    let grant = |more: &[&str]| [&["grant", &user], &role[..], more].concat();
+    let grant = |more: &[&'static str]| [&["grant", &user], &role[..], more].concat();
 
     stage.run(&grant(&[])).says(2, &["--yes", "--dry-run"]);
     let planned = stage.rows(0, &grant(&["--dry-run"]));
@@ -91,7 +91,7 @@ fn a_producer_may_write_its_topic_in_its_transactions_and_nothing_else() {
     let as_user = Admin::open(&settings, As::User, WITHIN).unwrap();
     assert!(is_denied(&as_user.create_topic(&stage.name("_new"), &TopicShape::stream(1))));
     assert!(is_denied(&as_user.delete_topic(&topic)));
-    assert!(matches!(as_user.topic_options(&topic), Ok(None)));
+    assert_eq!(as_user.topic_options(&topic), Ok(None));
 
     // With --create a missing topic can be made, and only that.
     let made = stage.name("_made");

@@ -4,9 +4,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::bootstrap::{new_cluster, password};
 use crate::stage::Stage;
 
 const PASSWORD: &str = "given-by-dash-p 4711";
+/// Another, since the arguments of other tests' programs are looked at as well.
+const OTHER_PASSWORD: &str = "given-by-dash-p 0815";
 
 fn script(stage: &Stage, name: &str) -> Command {
     // Writes the configuration.
@@ -106,25 +109,29 @@ fn a_password_of_dash_p_is_in_no_arguments_once_the_script_has_begun() {
     std::fs::write(&spy, text).unwrap();
     std::fs::set_permissions(&spy, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = script(&stage, "fink_kafka");
-    command.env("FINK", &spy).args(["-c", "fink.toml", "--authentication", "-a", "-u", &user, "-p", PASSWORD]);
+    command.env("FINK", &spy).args(["-c", "fink.toml", "--authentication", "-a", "-u", &user, "-p", OTHER_PASSWORD]);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     let seen = std::fs::read(seen).unwrap();
     let seen = String::from_utf8_lossy(&seen);
     assert!(seen.contains(&user) && seen.contains("--password-stdin"), "the spy saw it");
-    assert!(!seen.contains(PASSWORD), "{seen}");
-    assert!(stage.logs_in(&user, PASSWORD));
+    assert!(!seen.contains(OTHER_PASSWORD), "{seen}");
+    assert!(stage.logs_in(&user, OTHER_PASSWORD));
 }
 
 #[test]
 fn start_on_a_running_cluster_makes_what_fink_needs_there() {
-    let stage = Stage::new("start");
+    let stage = new_cluster("start");
     let folder = stage.scene.cluster.as_ref().unwrap().folder.clone();
-    let before = stage.admin().users().unwrap().len();
-    let output = script(&stage, "fink_kafka").env("FINK_CLUSTER_DIR", &folder).arg("start").output().unwrap();
+    let mut command = script(&stage, "fink_kafka");
+    let output = command.env("FINK_CLUSTER_DIR", &folder).args(["-c", "fink.toml", "start"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("fink_outstream"), "{}", said(&output));
-    assert!(stage.admin().users().unwrap().len() >= before);
+    let (producer, topic) = (stage.name("_producer"), stage.scene.name.clone());
+    assert!(stage.logs_in(&producer, &password(&stage, "producer.password")));
+    assert_eq!(stage.rules(&producer).len(), 7);
+    let consumer = stage.scene.cluster.as_ref().unwrap().value("FINK_TEST_CONSUMER_USER").to_owned();
+    let of_start = ["--consume", "--topic", &topic, "--group-prefix", "fink", "--host", "127.0.0.1", "--yes"];
+    stage.ok(&[&["revoke", &consumer], &of_start[..]].concat());
 }
 
 #[test]

@@ -36,6 +36,8 @@ impl Terminal {
             assert!(count > 0, "no `{words}` in: {}", self.shown);
             self.shown.push_str(&String::from_utf8_lossy(&bytes[..count]));
         }
+        // The prompt is there a moment before the terminal stops showing what is typed.
+        std::thread::sleep(std::time::Duration::from_millis(300));
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 

@@ -7,7 +7,7 @@ use crate::stage::Stage;
 fn a_topic_is_made_once_and_another_shape_is_told() {
     let stage = Stage::new("topic");
     let name = stage.name("_a");
-    let create = |more: &[&str]| [&["create-topic", &name, "--partitions", "3"], more].concat();
+    let create = |more: &[&'static str]| [&["create-topic", &name, "--partitions", "3"], more].concat();
     assert_eq!(stage.rows(0, &create(&["--dry-run"]))[0]["result"], "would be created");
     assert!(stage.rows(0, &["list-topics", &name]).is_empty());
     let made = stage.rows(0, &create(&["--topic-config", "retention.ms=3600000"]));
