@@ -107,6 +107,9 @@ pub fn run(
         Err(Halt::Failed(error)) => return Err(error.into()),
     }
 
+    if let Some(until) = request.until.filter(|until| *until > now()) {
+        return Err(DistributionError::FutureJob { until });
+    }
     if let Some(until) = request.until
         && until > now() - pace(&settings.distribution).repair
     {
@@ -401,9 +404,10 @@ impl Distribution<'_> {
                 }
                 // Done too where the row has a newer version by now, is gone, or bears the status already.
                 self.publisher.note(asked);
-                if self.publisher.is_due() {
-                    self.commit_published()?;
-                }
+            }
+            // Also while nothing comes: a transaction that waits for an absent HBase would time out.
+            if self.publisher.is_due() {
+                self.commit_published()?;
             }
         }
         self.commit_published()?;

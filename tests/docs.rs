@@ -201,9 +201,7 @@ fn the_marked_examples_run() {
 
 fn run_blocks(scene: &Scene, blocks: &[Block], path: &Path) {
     let cluster = scene.cluster.as_ref().unwrap();
-    for folder in ["conf"] {
-        std::os::unix::fs::symlink(root().join(folder), scene.path(folder)).unwrap();
-    }
+    std::os::unix::fs::symlink(root().join("conf"), scene.path("conf")).unwrap();
     std::os::unix::fs::symlink(fs::canonicalize(&cluster.folder).unwrap(), scene.path(".cluster")).unwrap();
     let mut script = String::from("set -euo pipefail\ntrap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT\n");
     for block in blocks {

@@ -16,7 +16,7 @@ def parse():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--alerts", type=int)
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--history", choices=("text", "avro"), default="text")
+    parser.add_argument("--history", choices=("text", "avro"), default="avro")
     parser.add_argument("--key", choices=("schema", "none"), default="schema")
     parser.add_argument("--only", default=",".join(NAMES))
     parser.add_argument("--json", type=Path)

@@ -12,6 +12,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 COMPARE = PROJECT / "benches" / "compare"
 PARTITIONS = 4
 REGIONS = 4
+ALERT_BYTES = 46_000
 # Of librdkafka, beside what each contestant must set itself; fink's own.
 PRODUCER = {"linger.ms": 50, "batch.size": 1000000, "message.max.bytes": 104000000}
 
@@ -61,6 +62,7 @@ class Workplace:
 kind = "thrift2"
 address = "{env["FINK_TEST_THRIFT2"]}"
 catalog = "{self.catalog}"
+table = "{self.name}"
 [kafka]
 bootstrap_servers = "{env["FINK_TEST_BOOTSTRAP"]}"
 security_protocol = "{env["FINK_TEST_SECURITY_PROTOCOL"]}"
@@ -145,9 +147,10 @@ key = "{options.key}"
         """Makes the alerts and the table."""
         options = self.options
         fink = [options.fink, "-c", str(self.config(f"{self.name}_0"))]
-        alerts = self.folder / "alerts"
-        self._run([*fink, "simulate", "--survey", "ztf", "--alerts", str(options.alerts), "--seed", "1", "--out", alerts])
-        self._run([*fink, "ingest", alerts, "--regions", str(REGIONS), "--history", options.history])
+        alerts = ["--survey", "ztf", "--alerts", str(options.alerts), "--bytes", str(ALERT_BYTES), "--seed", "1"]
+        # Slow enough for an HBase with 1 GB of memory to flush as fast as it is filled.
+        table = ["--into-db", "--regions", str(REGIONS), "--history", options.history, "--rate", "1500"]
+        self._run([*fink, "simulate", *alerts, *table])
         self._run(self.parallel_scan("compact"))
         self.topics.create(f"{self.name}_checkpoint", 1)
 

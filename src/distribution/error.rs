@@ -33,6 +33,14 @@ pub enum DistributionError {
         /// ms since 1970
         until: i64,
     },
+    /// a job over what is not written yet
+    #[error(
+        "--until {until} (ms since 1970) lies in the future, and a job reads what is there: leave it out, or use --exit-after"
+    )]
+    FutureJob {
+        /// ms since 1970
+        until: i64,
+    },
     /// the science database refused
     #[error(transparent)]
     ScienceDb(#[from] ScienceDbError),
@@ -58,7 +66,12 @@ impl DistributionError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Catalog(_) | Self::Selection(_) | Self::NoStream { .. } | Self::EmptyJob { .. } | Self::OffsetFile(_)
+            Self::Catalog(_)
+                | Self::Selection(_)
+                | Self::NoStream { .. }
+                | Self::EmptyJob { .. }
+                | Self::FutureJob { .. }
+                | Self::OffsetFile(_)
         )
     }
 }

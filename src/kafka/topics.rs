@@ -313,7 +313,6 @@ impl Admin {
         })
     }
 
-    /// The options of a topic by name; `None`: the user may not see them.
     /// The options of a topic by name; `None`: the user may not see them, or the brokers do not tell them.
     ///
     /// # Errors
@@ -336,6 +335,8 @@ impl Admin {
             }
         };
         let resource = match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
+            // Where the user may not see them, rdkafka gives none instead of the refusal; a topic is never without options.
+            Some(Ok(resource)) if resource.entries.is_empty() => return Ok(Err(Code::TopicAuthorizationFailed)),
             Some(Ok(resource)) => resource,
             Some(Err(code @ (Code::TopicAuthorizationFailed | Code::UnsupportedFeature))) => return Ok(Err(code)),
             Some(Err(code)) => return Err(self.refusal(code, "", action, Resource::Topic(topic))),

@@ -21,7 +21,7 @@ Examples: fink kafka add-user alice
 Without --password-stdin, --password-file or --generate the password is asked for. A new user may do nothing: see `fink kafka grant`.")]
 pub struct Args {
     /// The users
-    #[arg(required = true, value_name = "NAME", value_parser = names::user)]
+    #[arg(required = true, value_name = "NAME", value_parser = names::new_user)]
     names: Vec<String>,
     #[command(flatten)]
     password: PasswordArgs,

@@ -34,7 +34,7 @@ pub struct Args {
     #[command(flatten)]
     hosts: HostArgs,
     /// The consumer to test with
-    #[arg(long, value_name = "NAME", default_value = "finkConsumer", value_parser = names::user)]
+    #[arg(long, value_name = "NAME", default_value = "finkConsumer", value_parser = names::new_user)]
     consumer: String,
     /// Its groups begin so [default: its name]
     #[arg(long, value_name = "BEGINNING")]
@@ -95,10 +95,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let results: Vec<&'static str> = items.iter().map(|item| item.carry_out(&admin, &mut tally)).collect();
     table(items.iter().zip(results)).print(args.output.format, context)?;
     tally.finish("things")?;
-    match users {
-        Some(users) => settle(|| Ok(users.all_log_in()?)),
-        None => Ok(()),
+    if let Some(users) = users {
+        settle(|| users.all_log_in())?;
+        if !users.all_log_in()? {
+            bail!("all is made, but the configured users cannot log in");
+        }
     }
+    Ok(())
 }
 
 fn table<'a>(items: impl Iterator<Item = (&'a Item, &'static str)>) -> Table {

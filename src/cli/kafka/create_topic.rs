@@ -1,6 +1,6 @@
 //! `fink kafka create-topic`: a topic in a known shape.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::{WITHIN, names};
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         (Standing::Other(difference), _) => bail!(Error::TopicShape { topic: args.name.clone(), difference }),
         (Standing::Same, _) => "was there",
         (Standing::Missing, true) => "would be created",
-        (Standing::Missing, false) => match admin.create_topic(&args.name, &shape)? {
+        (Standing::Missing, false) => match admin.create_topic(&args.name, &shape).with_context(|| args.asked())? {
             Created::Now => "created",
             Created::Before => "was there",
         },
@@ -77,6 +77,15 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
 }
 
 impl Args {
+    /// What was asked for, since Kafka's refusals do not name the option or number that they are about.
+    fn asked(&self) -> String {
+        let mut asked = vec!["create-topic".to_owned(), self.name.clone()];
+        asked.extend(self.partitions.map(|partitions| format!("--partitions {partitions}")));
+        asked.extend(self.replication.map(|replication| format!("--replication {replication}")));
+        asked.extend(self.topic_config.iter().map(|(key, value)| format!("--topic-config {key}={value}")));
+        asked.join(" ")
+    }
+
     /// The topic's shape: as it was asked for, else as the configuration needs it.
     fn shape(&self, settings: &Settings) -> TopicShape {
         let mut shape = if checkpoint::is_checkpoint(&self.name) {

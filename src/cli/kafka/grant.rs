@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let words: Vec<&str> = results.iter().map(|result| tally.note(result, "added")).collect();
     let added: Vec<&Rule> =
         missing.iter().zip(&results).filter(|(_, done)| done.is_ok()).map(|(rule, _)| rule).collect();
-    settle(|| Ok(admin.rules(&of_user).map(|now| added.iter().all(|rule| now.contains(rule)))?))?;
+    settle(|| admin.rules(&of_user).map(|now| added.iter().all(|rule| now.contains(rule))))?;
     let rows = rules.iter().map(|rule| {
         let place = missing.iter().position(|other| other == rule);
         (rule, place.and_then(|place| words.get(place).copied()).unwrap_or("was there"))

@@ -17,6 +17,17 @@ pub(super) fn user(text: &str) -> Result<String, String> {
     }
 }
 
+/// Reads the name of a user who is to log in with a password. Brokers know a SCRAM message only in ASCII (`ScramMessages` of Kafka): a user of
+/// another name would be added, and could never log in.
+pub(super) fn new_user(text: &str) -> Result<String, String> {
+    match user(text)? {
+        name if name.is_ascii() => Ok(name),
+        _ => {
+            Err("Kafka lets nobody log in by password whose name is not ASCII; the password may be anything".to_owned())
+        }
+    }
+}
+
 /// Reads a topic's name.
 pub(super) fn topic(text: &str) -> Result<String, String> {
     check_topic(text).map(|()| text.to_owned())
@@ -79,6 +90,7 @@ mod tests {
         for name in ["bob", "Zoë O'Brien", "a,b=c", "\"", "星"] {
             assert_eq!(user(name), Ok(name.to_owned()));
         }
+        assert!(new_user("a,b=c \"'").is_ok() && new_user("Zoë").is_err());
         assert!(user("User:bob").is_err() && user("").is_err() && user("a\nb").is_err());
         assert_eq!(topic("fink_a"), Ok("fink_a".to_owned()));
         assert!(topic("fink a").is_err());

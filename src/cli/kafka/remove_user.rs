@@ -39,7 +39,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let admin = admin(context)?;
     let users = admin.users()?;
     let mut tally = Tally::default();
-    let (mut rights, mut passwords): (Vec<(&str, Rule)>, Vec<(&str, Mechanism)>) = (Vec::new(), Vec::new());
+    let mut rights: Vec<(&str, Rule)> = Vec::new();
+    let mut passwords: Vec<(&str, Mechanism)> = Vec::new();
     for name in &wanted {
         let user = users.iter().find(|user| user.name == *name);
         let rules = if args.keep_rights { Vec::new() } else { admin.rules(&Filter::of_user(name))? };
