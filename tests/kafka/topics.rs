@@ -28,7 +28,12 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
     assert!(admin.list_topics().unwrap().iter().any(|t| t.name == topic.0 && t.partitions == 3));
 
     admin.delete_topic(&topic.0).unwrap();
-    assert_eq!(admin.partitions(&topic.0), Ok(None));
+    // The controller has deleted it; the broker that is asked hears of it soon.
+    let deadline = std::time::Instant::now() + WITHIN;
+    while admin.partitions(&topic.0) != Ok(None) {
+        assert!(std::time::Instant::now() < deadline, "it is still there");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     assert!(matches!(admin.delete_topic(&topic.0), Err(Error::UnknownTopic { .. })));
     assert_eq!(admin.describe_topic(&topic.0), Ok(None));
 }
