@@ -96,7 +96,7 @@ impl Admin {
     /// Carries changes out; for each, in order, what became of it. Kafka takes one and refuses another.
     ///
     /// # Errors
-    /// A request as a whole failed: no answer, or no right to alter the cluster.
+    /// Nothing was done: no answer, or no right to alter the cluster.
     pub fn change_users(&self, changes: &[Change]) -> Result<Vec<Result<()>>> {
         let action = "change the user";
         let mut results: Vec<Option<Result<()>>> = changes.iter().map(|_| None).collect();
@@ -109,8 +109,17 @@ impl Admin {
                 }
             }
             let orders: Vec<Change> = round.values().map(|(_, change)| (*change).clone()).collect();
-            let mut answers: BTreeMap<_, _> =
-                self.order(action, |desk| native::change_users(desk, &orders))?.into_iter().collect();
+            let mut answers: BTreeMap<_, _> = match self.order(action, |desk| native::change_users(desk, &orders)) {
+                Ok(answers) => answers.into_iter().collect(),
+                Err(error) if results.iter().all(Option::is_none) => return Err(error),
+                // What the rounds before have done is not to be lost.
+                Err(error) => {
+                    for result in results.iter_mut().filter(|result| result.is_none()) {
+                        *result = Some(Err(error.clone()));
+                    }
+                    break;
+                }
+            };
             for (name, (place, _)) in round {
                 let done = match answers.remove(name) {
                     Some(done) => done.map_err(|refused| self.user_error(&refused, action, name)),

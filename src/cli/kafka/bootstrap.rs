@@ -3,6 +3,8 @@
 mod plan;
 mod users;
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 
 use self::plan::{Item, Work};
@@ -14,7 +16,7 @@ use super::{WITHIN, names, settle, shell_star};
 use crate::cli::context::Context;
 use crate::cli::outcome::Usage;
 use crate::cli::output::{OutputArgs, Table};
-use crate::config::Settings;
+use crate::config::{Logins, Settings};
 use crate::kafka::acls::{Filter, Pattern, Rule};
 use crate::kafka::client::As;
 use crate::kafka::topics::{Standing, TopicShape};
@@ -41,7 +43,7 @@ pub struct Args {
     consumer_group: Option<String>,
     /// Its password is read from FILE, or written there where it is new [default: NAME.password beside kafka.password_file]
     #[arg(long, value_name = "FILE")]
-    consumer_password_file: Option<std::path::PathBuf>,
+    consumer_password_file: Option<PathBuf>,
     /// Without such a consumer
     #[arg(long, conflicts_with_all = ["consumer", "consumer_group", "consumer_password_file"])]
     no_consumer: bool,
@@ -58,7 +60,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         names::check_group_of_rule(group).map_err(|reason| Usage(format!("--consumer-group: {reason}")))?;
     }
     let configuration = context.configuration()?;
-    let settings = configuration.settings(crate::config::Logins::Admin)?;
+    let settings = configuration.settings(Logins::Admin)?;
     let admin = Admin::open(&settings.kafka, As::Admin, WITHIN)?;
     let mut items = topics(&admin, &settings)?;
     let users = Users::configured(args, &configuration, &settings)?;

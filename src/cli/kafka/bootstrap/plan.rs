@@ -1,6 +1,6 @@
 //! The things that a bootstrap makes, one by one.
 
-use serde_json::Value;
+use std::path::PathBuf;
 
 use super::super::password::save;
 use super::super::rule_table;
@@ -34,7 +34,7 @@ pub(super) enum Work {
         mechanism: Mechanism,
         password: Secret,
         /// where the password is to be written first
-        save_to: Option<std::path::PathBuf>,
+        save_to: Option<PathBuf>,
     },
     Right(Rule),
 }
@@ -59,7 +59,7 @@ impl Item {
     /// Makes it where it is missing; what became of it, in a word.
     pub fn carry_out(&self, admin: &Admin, tally: &mut Tally) -> &'static str {
         if self.is_there {
-            return tally.note(&Ok::<(), Value>(()), "was there");
+            return tally.note(&Ok::<(), String>(()), "was there");
         }
         tally.note(&self.make(admin).map_err(|error| format!("{error:#}")), "made")
     }
