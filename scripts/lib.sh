@@ -41,6 +41,16 @@ need_build_tools() {
     sh -c 'command -v cc && command -v c++ && command -v make && pkg-config --exists openssl'
 }
 
+# A judge of the dependencies' licences: the user's own, else one built once into the cache.
+need_cargo_deny() {
+  local tools=${XDG_CACHE_HOME:-$HOME/.cache}/fink/tools
+  DENY=$(command -v cargo-deny || printf '%s' "$tools/bin/cargo-deny")
+  [[ -x $DENY ]] && return
+  say "building cargo-deny, once"
+  CARGO_TARGET_DIR=$tools/target cargo install -q --locked --root "$tools" --version 0.20.2 cargo-deny || die "cargo-deny could not be built"
+  rm -rf -- "$tools/target"
+}
+
 # Build output that outlives a clone, where the caller has not chosen a place.
 use_cached_target() {
   export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/fink/target}
