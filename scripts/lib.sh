@@ -37,9 +37,8 @@ need() {
 need_build_tools() {
   command -v cargo >/dev/null || PATH="$HOME/.cargo/bin:$PATH"
   command -v cargo >/dev/null || { say "Rust is needed: install it with rustup"; exit 2; }
-  need "a C and C++ compiler and make" "build-essential" sh -c 'command -v cc && command -v c++ && command -v make'
-  need "pkg-config" "pkg-config" sh -c 'command -v pkg-config'
-  need "OpenSSL with headers" "libssl-dev" pkg-config --exists openssl
+  need "a C and C++ compiler, make, pkg-config and OpenSSL with headers" "build-essential pkg-config libssl-dev" \
+    sh -c 'command -v cc && command -v c++ && command -v make && pkg-config --exists openssl'
 }
 
 # A judge of the dependencies' licences: the user's own, else one built once into the cache.
