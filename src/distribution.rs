@@ -15,10 +15,10 @@ pub mod progress;
 mod publisher;
 pub mod readers;
 mod request;
+mod search;
 pub mod selection;
 mod status;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -37,6 +37,7 @@ use patience::{Halt, Open, Session};
 use progress::{Pace, Progress, Step};
 use publisher::Publisher;
 use readers::{Answer, Found, Readers, Task};
+use search::{Search, Turn};
 use selection::Selection;
 use status::StatusWriter;
 
@@ -46,17 +47,6 @@ const READERS: usize = 2;
 const FETCH: usize = 100;
 /// Fetches under way at once, for each reader: one at work and one waiting.
 const FETCHES_A_READER: usize = 2;
-/// Rows of a repair that are published before the live lane gets its turn.
-const REPAIR_TURN: usize = 500;
-
-/// A repair under way.
-struct Repair {
-    began: i64,
-    closes_gap: bool,
-    /// looks that are still going on
-    looks: usize,
-    found: VecDeque<Found>,
-}
 
 /// A distribution at work.
 struct Distribution<'a> {
@@ -65,10 +55,9 @@ struct Distribution<'a> {
     progress: Progress,
     publisher: Publisher,
     readers: Readers,
-    /// looks through the longer past, so that the live lane need not wait for it
-    repairer: Readers,
     session: Session,
-    repair: Option<Repair>,
+    sweep: Search,
+    repair: Search,
     counts: Counts,
     give_up: GiveUp,
     report: &'a mut dyn FnMut(&Counts),
@@ -130,15 +119,16 @@ pub fn run(
     let status = status.map(|(family, qualifier)| StatusWriter::start(&open, family, qualifier));
     let offset_file = settings.distribution.offset_file.clone().filter(|_| !request.is_job());
     let budget = budget::Budget::new(settings.distribution.memory as usize / 4);
+    let search = || Search::new(Readers::start(1, &open, &selection, &budget));
     let mut distribution = Distribution {
         pace: pace(&settings.distribution),
         progress: Progress::service(&prefix, "", 0),
         publisher: Publisher::new(outlet, status, offset_file, &prefix, streams.len()),
         prefix,
         readers: Readers::start(READERS, &open, &selection, &budget),
-        repairer: Readers::start(1, &open, &selection, &budget),
         session,
-        repair: None,
+        sweep: search(),
+        repair: search(),
         counts: Counts::new(streams.len()),
         give_up,
         report,
@@ -167,8 +157,8 @@ impl Distribution<'_> {
     /// Begins where the checkpoint says, or where the user does.
     fn take_up(&mut self, settings: &Settings, request: &Request) -> Result<(), DistributionError> {
         self.readers.cancel();
-        self.repairer.cancel();
-        self.repair = None;
+        self.sweep.cancel();
+        self.repair.cancel();
         self.publisher.abort()?;
         let records = self.publisher.checkpoint()?;
         if let Some(rows) = records.get(self.publisher.status_key()) {
@@ -208,9 +198,12 @@ impl Distribution<'_> {
                     }
                 }
                 Step::Repair { window, closes_gap } => {
-                    self.repairer.ask(Task::Look { keys: KeyRange::default(), window });
+                    self.repair.begin(window, now, !closes_gap);
                     self.progress.repair_began(now);
-                    self.repair = Some(Repair { began: now, closes_gap, looks: 1, found: VecDeque::new() });
+                }
+                Step::Sweep(window) => {
+                    self.sweep.begin(window, now, false);
+                    self.progress.sweep_began(now);
                 }
                 Step::Live(window) => {
                     self.counts.lane = Lane::Live;
@@ -220,13 +213,13 @@ impl Distribution<'_> {
                     self.progress.looked(now);
                     self.counts.seen_until = window.until();
                 }
-                Step::Wait(_) if request.dry_run && self.repair.is_none() && self.progress.is_caught_up() => {
+                Step::Wait(_) if request.dry_run && !self.repair.is_under_way() && self.progress.is_caught_up() => {
                     return Ok(());
                 }
                 Step::Wait(until) => self.wait(until)?,
                 Step::Finished => return Ok(()),
             }
-            self.repair_turn()?;
+            self.search_turns()?;
         }
     }
 
@@ -317,20 +310,19 @@ impl Distribution<'_> {
         self.publish(fresh, false)
     }
 
-    /// Takes up what the repair's look has found, and publishes some of it.
-    fn repair_turn(&mut self) -> Result<(), DistributionError> {
-        self.hear_repair(Duration::ZERO)?;
-        let Some(repair) = &mut self.repair else { return Ok(()) };
-        let (late, began) = (!repair.closes_gap, repair.began);
-        let turn = repair.found.len().min(REPAIR_TURN);
-        let mut rows: Vec<Found> = repair.found.drain(..turn).collect();
-        let is_over = repair.looks == 0 && repair.found.is_empty();
-        rows.retain(|(key, at)| self.progress.is_new(key, *at));
-        if !rows.is_empty() && !self.publish(rows, late)? {
-            return Ok(());
+    /// Takes up what sweep and repair have found, and publishes some of it.
+    fn search_turns(&mut self) -> Result<(), DistributionError> {
+        self.hear_searches(Duration::ZERO)?;
+        if let Some(Turn { rows, late, is_last, .. }) = self.sweep.turn()
+            && self.take_turn(rows, late)?
+            && is_last
+        {
+            self.progress.sweep_ended();
         }
-        if is_over {
-            self.repair = None;
+        if let Some(Turn { rows, late, began, is_last }) = self.repair.turn()
+            && self.take_turn(rows, late)?
+            && is_last
+        {
             let records = self.progress.repair_ended(began, &self.pace);
             self.counts.watermark = self.progress.watermark();
             self.publisher.commit(records, &mut self.counts)?;
@@ -338,32 +330,23 @@ impl Distribution<'_> {
         Ok(())
     }
 
-    fn hear_repair(&mut self, patience: Duration) -> Result<(), DistributionError> {
-        let mut patience = patience;
-        while let Some((answer, _)) = self.repairer.answer(patience) {
-            patience = Duration::ZERO;
-            match (answer, &mut self.repair) {
-                (Answer::Found { rows, done }, Some(repair)) => {
-                    repair.found.extend(rows.into_iter().filter(|(key, at)| self.progress.is_new(key, *at)));
-                    repair.looks -= usize::from(done);
-                }
-                (Answer::Failed(error), _) => return Err(error.into()),
-                _ => {}
-            }
-        }
-        Ok(())
+    fn take_turn(&mut self, mut rows: Vec<Found>, late: bool) -> Result<bool, DistributionError> {
+        rows.retain(|(key, at)| self.progress.is_new(key, *at));
+        Ok(rows.is_empty() || self.publish(rows, late)?)
+    }
+
+    fn hear_searches(&mut self, patience: Duration) -> Result<(), DistributionError> {
+        let is_new = |(key, at): &Found| self.progress.is_new(key, *at);
+        self.sweep.hear(patience, is_new)?;
+        Ok(self.repair.hear(Duration::ZERO, is_new)?)
     }
 
     fn wait(&mut self, until: i64) -> Result<(), DistributionError> {
         let pause = Duration::from_millis((until - now()).clamp(0, 100) as u64);
-        match &self.repair {
-            Some(repair) if repair.looks > 0 => self.hear_repair(pause),
-            Some(_) => Ok(()),
-            None => {
-                patience::rest(pause, &*self.give_up);
-                Ok(())
-            }
+        if !self.sweep.has_found() && !self.repair.has_found() {
+            patience::rest(pause, &*self.give_up);
         }
+        Ok(())
     }
 
     /// Fetches rows whole and publishes them in the order of their timestamps. `false`: given up on the way.

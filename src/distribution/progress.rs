@@ -7,14 +7,23 @@
 //! | lane | reads | then |
 //! | --- | --- | --- |
 //! | history | `[watermark, now - repair)`, row by row | the watermark moves to the window's end |
-//! | live | `[last look - overlap, now - settle)` | what was new is listed in the ledger |
+//! | live | `[last look - settle - glance, now - settle)` | what was new is listed in the ledger |
+//! | sweep | `[last sweep - overlap, now - settle)` | the same |
 //! | repair | `[watermark, now - overlap)` | the same, and the watermark moves to `now - repair` |
 //!
-//! (`now` of a lane is the time at which its look began.) The live lane looks back from its *last* look, so a pause of any length is
-//! made good by the next look and nothing of it counts as late.
+//! (`now` of a lane is the time at which its look began.) Live lane and sweep look back from their *last* look, so a pause of any length is
+//! made good by the next look and nothing of it counts as late. A row that becomes visible within `overlap` is found by the first sweep
+//! that begins after that: its window reaches back to `overlap` before the sweep before it. Most rows are visible at once, so the live
+//! lane, which goes back no more than a [`GLANCE`], finds them first; a look costs HBase what it goes back.
+
+mod hex;
+mod history;
+#[cfg(test)]
+mod world;
 
 use std::collections::BTreeMap;
 
+pub use history::{History, RangeProgress};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{AlertId, Entry, Ledger, LedgerError};
@@ -31,12 +40,24 @@ pub struct Pace {
     pub poll: i64,
     /// rows younger than this are left alone
     pub settle: i64,
-    /// how far back each look goes; above `settle`
+    /// how far back a sweep goes; above `settle`
     pub overlap: i64,
     /// how late a row may become visible and still be sent; at least `overlap`
     pub repair: i64,
     /// time between two repairs
     pub repair_every: i64,
+}
+
+/// How far back a live look goes beyond `settle`, ms: the time that most writes take to become visible.
+pub const GLANCE: i64 = 2_000;
+/// Time between two sweeps, ms: so long at most waits a row that became visible later than a [`GLANCE`], but within `overlap`.
+const SWEEP_EVERY: i64 = 5_000;
+
+impl Pace {
+    /// How far back a live look goes, ms.
+    fn glance(&self) -> i64 {
+        self.overlap.min(self.settle + GLANCE)
+    }
 }
 
 /// What to do now.
@@ -53,61 +74,14 @@ pub enum Step {
         /// whether it closes the gap that a start or the history lane left, so that what it finds is not late
         closes_gap: bool,
     },
+    /// Begin a sweep: look again for rows that became visible only now.
+    Sweep(Window),
     /// Look for fresh rows.
     Live(Window),
     /// Nothing before this time, ms since 1970.
     Wait(i64),
     /// A bounded job has done all it was asked to.
     Finished,
-}
-
-/// How far the history lane came in one key range.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RangeProgress {
-    #[serde(with = "hex")]
-    start: Vec<u8>,
-    #[serde(with = "hex")]
-    end: Vec<u8>,
-    #[serde(with = "hex")]
-    after: Vec<u8>,
-    done: bool,
-}
-
-impl RangeProgress {
-    /// The keys of the range.
-    pub fn keys(&self) -> KeyRange {
-        KeyRange { start: self.start.clone(), end: self.end.clone() }
-    }
-
-    /// The last row that is done, or `None` at the start.
-    pub fn after(&self) -> Option<&[u8]> {
-        (!self.after.is_empty()).then_some(&self.after)
-    }
-
-    /// Whether every row of the range is done.
-    pub fn is_done(&self) -> bool {
-        self.done
-    }
-}
-
-/// A history lane under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct History {
-    from: i64,
-    until: i64,
-    ranges: Vec<RangeProgress>,
-}
-
-impl History {
-    /// The window it reads.
-    pub fn window(&self) -> Option<Window> {
-        Window::new(self.from, self.until)
-    }
-
-    /// How far it came, by key range.
-    pub fn ranges(&self) -> &[RangeProgress] {
-        &self.ranges
-    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -146,7 +120,9 @@ pub struct Progress {
     state: State,
     ledger: Ledger,
     last_look: Option<i64>,
+    last_sweep: Option<i64>,
     last_repair: Option<i64>,
+    sweeping: bool,
     repairing: bool,
 }
 
@@ -169,7 +145,9 @@ impl Progress {
             state,
             ledger: Ledger::default(),
             last_look: None,
+            last_sweep: None,
             last_repair: None,
+            sweeping: false,
             repairing: false,
         }
     }
@@ -199,8 +177,8 @@ impl Progress {
                 .ok_or_else(|| unreadable(key, "its number is not hexadecimal".to_owned()))?;
             ledger.restore(number, value)?;
         }
-        let prefix = prefix.to_owned();
-        Ok(Some(Self { prefix, state, ledger, last_look: None, last_repair: None, repairing: false }))
+        let found = Self::new(prefix, "", 0, None);
+        Ok(Some(Self { state, ledger, ..found }))
     }
 
     /// Everything before this time is done; ms since 1970.
@@ -268,12 +246,22 @@ impl Progress {
                 None => self.live(now, pace),
             };
         }
+        // The first live look goes back as far as a sweep does.
+        if let Some(last) = self.last_sweep
+            && !self.sweeping
+            && pace.glance() < pace.overlap
+            && last + SWEEP_EVERY.max(pace.poll) <= now
+            && let Some(window) = Window::new((last - pace.overlap).max(self.state.watermark), now - pace.settle)
+        {
+            return Step::Sweep(window);
+        }
         self.live(now, pace)
     }
 
     fn live(&self, now: i64, pace: &Pace) -> Step {
         let look_at = self.last_look.map_or(now, |last| last + pace.poll);
-        let from = self.last_look.unwrap_or(now) - pace.overlap;
+        let back = self.last_sweep.map_or(pace.overlap, |_| pace.glance());
+        let from = self.last_look.unwrap_or(now) - back;
         match Window::new(from.max(self.state.watermark), now - pace.settle) {
             Some(window) if look_at <= now => Step::Live(window),
             _ => Step::Wait(look_at.max(now + 1)),
@@ -307,6 +295,7 @@ impl Progress {
             self.state.history = None;
             self.state.watermark = until;
             self.last_look = None;
+            self.last_sweep = None;
             self.last_repair = None;
         }
         self.moved()
@@ -321,6 +310,18 @@ impl Progress {
     /// Notes that a live look that began at `now` found all there was.
     pub fn looked(&mut self, now: i64) {
         self.last_look = Some(now);
+        self.last_sweep.get_or_insert(now);
+    }
+
+    /// Notes that a sweep began at `now`.
+    pub fn sweep_began(&mut self, now: i64) {
+        self.sweeping = true;
+        self.last_sweep = Some(now);
+    }
+
+    /// Notes that all that the sweep under way found is done.
+    pub fn sweep_ended(&mut self) {
+        self.sweeping = false;
     }
 
     /// Notes that a repair began at `now`.
@@ -370,29 +371,4 @@ fn state_key(prefix: &str) -> Vec<u8> {
 
 fn ledger_prefix(prefix: &str) -> Vec<u8> {
     format!("{prefix}/ledger/").into_bytes()
-}
-
-#[cfg(test)]
-mod world;
-
-mod hex {
-    //! Row keys in the checkpoint's JSON: any bytes, as hexadecimal digits.
-
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(from)?;
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
-            return Err(D::Error::custom("an odd number of hexadecimal digits"));
-        };
-        pairs
-            .iter()
-            .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-            .collect::<Option<_>>()
-            .ok_or_else(|| D::Error::custom("not hexadecimal"))
-    }
 }

@@ -84,6 +84,13 @@ impl World {
         Ok(())
     }
 
+    /// Publishes some of what a search has found.
+    fn take_turn(&mut self, progress: &mut Progress, found: &mut Vec<(u8, i64)>) -> Result<(), Died> {
+        let turn = found.drain(..found.len().min(3));
+        let now: Vec<_> = turn.filter(|(key, at)| progress.is_new(&[*key], *at)).collect();
+        self.publish(progress, &now)
+    }
+
     fn history(&mut self, progress: &mut Progress) -> Result<(), Died> {
         let Some(history) = progress.history().cloned() else { return Ok(()) };
         let Some(window) = history.window() else { return Ok(()) };
@@ -132,6 +139,7 @@ impl World {
             }
         };
         let mut repair: Option<(i64, Vec<(u8, i64)>)> = None;
+        let mut sweep: Option<Vec<(u8, i64)>> = None;
         while !self.is_over() {
             self.step()?;
             let pace = self.pace;
@@ -147,6 +155,11 @@ impl World {
                     self.step()?;
                     repair = Some((began, self.look(window, &progress)));
                 }
+                Step::Sweep(window) => {
+                    progress.sweep_began(began);
+                    self.step()?;
+                    sweep = Some(self.look(window, &progress));
+                }
                 Step::Live(window) => {
                     let found = self.look(window, &progress);
                     self.publish(&mut progress, &found)?;
@@ -155,10 +168,16 @@ impl World {
                 Step::Wait(at) => self.now = at,
                 Step::Finished => return Ok(true),
             }
+            if let Some(mut found) = sweep.take() {
+                self.take_turn(&mut progress, &mut found)?;
+                if found.is_empty() {
+                    progress.sweep_ended();
+                } else {
+                    sweep = Some(found);
+                }
+            }
             if let Some((began, mut found)) = repair.take() {
-                let now: Vec<_> =
-                    found.drain(..found.len().min(3)).filter(|(key, at)| progress.is_new(&[*key], *at)).collect();
-                self.publish(&mut progress, &now)?;
+                self.take_turn(&mut progress, &mut found)?;
                 if found.is_empty() {
                     let records = progress.repair_ended(began, &pace);
                     self.topic.commit(&[], records);

@@ -1,0 +1,101 @@
+//! A look through the longer past, beside the live lane: what it finds is taken up in turns, so that fresh alerts never wait for it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::readers::{Answer, Found, Readers, Task};
+use crate::science_db::{KeyRange, ScienceDbError};
+use crate::window::Window;
+
+/// Rows that are taken up before the live lane gets its turn.
+const TURN: usize = 500;
+
+struct UnderWay {
+    began: i64,
+    late: bool,
+    looking: bool,
+    found: VecDeque<Found>,
+}
+
+/// What is to be published now, of what a search has found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// the rows; some of them may have been published since they were found
+    pub rows: Vec<Found>,
+    /// whether they count as late
+    pub late: bool,
+    /// when the search began, ms since 1970
+    pub began: i64,
+    /// whether nothing is left of this search
+    pub is_last: bool,
+}
+
+/// Looks through windows, one at a time, in a thread of its own.
+pub struct Search {
+    readers: Readers,
+    under_way: Option<UnderWay>,
+}
+
+impl Search {
+    /// A search by the one reader of `readers`.
+    pub fn new(readers: Readers) -> Self {
+        Self { readers, under_way: None }
+    }
+
+    /// Begins to look through `window`, at `now`; `late` says what its finds count as.
+    pub fn begin(&mut self, window: Window, now: i64, late: bool) {
+        self.readers.ask(Task::Look { keys: KeyRange::default(), window });
+        self.under_way = Some(UnderWay { began: now, late, looking: true, found: VecDeque::new() });
+    }
+
+    /// Whether the last search is not over yet.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Whether there is something to take up at once.
+    pub fn has_found(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|search| !search.looking || !search.found.is_empty())
+    }
+
+    /// Hears what has been found since, waiting up to `patience` for it; keeps what `is_new`.
+    ///
+    /// # Errors
+    /// The science database refused.
+    pub fn hear(&mut self, patience: Duration, is_new: impl Fn(&Found) -> bool) -> Result<(), ScienceDbError> {
+        let mut patience = patience;
+        while let Some(search) = self.under_way.as_mut().filter(|search| search.looking)
+            && let Some((answer, _)) = self.readers.answer(patience)
+        {
+            patience = Duration::ZERO;
+            match answer {
+                Answer::Found { rows, done } => {
+                    search.found.extend(rows.into_iter().filter(&is_new));
+                    search.looking = !done;
+                }
+                Answer::Failed(error) => return Err(error),
+                Answer::Page { .. } | Answer::Fetched { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The next rows to publish; `None` while nothing is under way.
+    pub fn turn(&mut self) -> Option<Turn> {
+        let search = self.under_way.as_mut()?;
+        let count = search.found.len().min(TURN);
+        let rows = search.found.drain(..count).collect();
+        let turn =
+            Turn { rows, late: search.late, began: search.began, is_last: !search.looking && search.found.is_empty() };
+        if turn.is_last {
+            self.under_way = None;
+        }
+        Some(turn)
+    }
+
+    /// Forgets the search under way.
+    pub fn cancel(&mut self) {
+        self.readers.cancel();
+        self.under_way = None;
+    }
+}
