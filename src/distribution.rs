@@ -41,8 +41,9 @@ use search::{Search, Turn};
 use selection::Selection;
 use status::StatusWriter;
 
-/// Readers for each distribution. Two sessions read an HBase of two cores as fast as four do; the gateways share them out.
-const READERS: usize = 2;
+/// Readers for each distribution; the gateways share them out. Two sessions read an HBase of two cores as fast as four do, the third reads
+/// while another encodes.
+const READERS: usize = 3;
 /// Rows fetched whole by one request.
 const FETCH: usize = 100;
 /// Fetches under way at once, for each reader: one at work and one waiting.

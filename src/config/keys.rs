@@ -143,7 +143,7 @@ fn distribution(reader: &mut Reader<'_>) -> DistributionSettings {
     if settings.repair < settings.overlap {
         reader.refuse(
             "distribution.repair",
-            "it must not be shorter than distribution.overlap, the stretch that each look reads again",
+            "it must not be shorter than distribution.overlap, the stretch that each sweep reads again",
         );
     }
     if settings.memory < 16_000_000 {

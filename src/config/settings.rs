@@ -187,7 +187,7 @@ pub struct DistributionSettings {
     pub poll: Duration,
     /// rows younger than this are left alone
     pub settle: Duration,
-    /// how far back each look goes
+    /// how far back a sweep goes
     pub overlap: Duration,
     /// how late a row may become visible and still be sent
     pub repair: Duration,

@@ -8,10 +8,13 @@ use super::batch::{Alert, Batch, Message};
 use super::progress::Record;
 use super::selection::Selection;
 use crate::config::{Settings, StreamSettings};
+use crate::kafka::client::As;
 use crate::kafka::producer::Outgoing;
 use crate::kafka::topics::TopicShape;
 use crate::kafka::transaction::Aborted;
-use crate::kafka::{CommitOutcome, Error as KafkaError, Producer, ProducerOptions, checkpoint, partition, topics};
+use crate::kafka::{
+    Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, checkpoint, partition, topics,
+};
 use crate::ledger::AlertId;
 
 /// Says several times a second whether to give up waiting.
@@ -107,9 +110,9 @@ impl Outlet {
             within: PATIENCE,
         };
         let producer = open_producer(settings, &options, give_up)?;
+        let user = Admin::open(&settings.kafka, As::User, PATIENCE)?;
         let way = |topic: &str, partitions: i32, key: Option<Vec<u8>>, name: &str| {
-            let partitions =
-                again(give_up, || topics::ensure(&settings.kafka, topic, &TopicShape::stream(partitions), PATIENCE))?;
+            let partitions = again(give_up, || topics::ensure(&user, topic, &TopicShape::stream(partitions)))?;
             Ok::<Way, SendError>(Way { topic: topic.to_owned(), partitions, key, name: name.to_owned() })
         };
         let streams = streams.iter().enumerate().map(|(index, stream)| {
@@ -118,7 +121,7 @@ impl Outlet {
         let streams = streams.collect::<Result<Vec<Way>, SendError>>()?;
         let rejected = way(&settings.distribution.rejected_topic, 1, None, "rejected")?;
         let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
-        again(give_up, || checkpoint::ensure(&settings.kafka, &checkpoint, PATIENCE))?;
+        again(give_up, || checkpoint::ensure(&user, &checkpoint))?;
         Ok(Self {
             producer,
             settings: settings.clone(),

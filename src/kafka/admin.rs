@@ -23,6 +23,7 @@ const TURN: Duration = Duration::from_millis(50);
 /// A client for questions and orders. Connects at its first request.
 pub struct Admin {
     inner: AdminClient<Context>,
+    settings: KafkaSettings,
     within: Duration,
 }
 
@@ -34,12 +35,16 @@ impl Admin {
     pub fn open(settings: &KafkaSettings, who: As, within: Duration) -> Result<Self> {
         let config = client::config(settings, who, &[], &[])?;
         let inner = config.create_with_context(Context::new(settings, who)).map_err(|e| client::settings_error(&e))?;
-        Ok(Self { inner, within })
+        Ok(Self { inner, settings: settings.clone(), within })
     }
 
     /// The connection: its status and whose it is.
     pub fn context(&self) -> &Context {
         self.inner.inner().context()
+    }
+
+    pub(super) fn settings(&self) -> &KafkaSettings {
+        &self.settings
     }
 
     pub(super) fn inner(&self) -> &AdminClient<Context> {

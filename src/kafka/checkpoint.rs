@@ -10,7 +10,6 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::config::KafkaSettings;
 use crate::kafka::admin::Admin;
-use crate::kafka::client::As;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use crate::kafka::error::{Error, Result};
 use crate::kafka::topics::{self, TopicShape};
@@ -52,9 +51,9 @@ pub fn shape() -> TopicShape {
 ///
 /// # Errors
 /// It may not be created ([`Error::UnknownTopic`]), or it is not what a checkpoint needs ([`Error::TopicShape`]).
-pub fn ensure(settings: &KafkaSettings, topic: &str, within: Duration) -> Result<()> {
+pub fn ensure(user: &Admin, topic: &str) -> Result<()> {
     let wrong = |difference: String| Error::TopicShape { topic: topic.to_owned(), difference };
-    let partitions = topics::ensure(settings, topic, &shape(), within).map_err(|error| match error {
+    let partitions = topics::ensure(user, topic, &shape()).map_err(|error| match error {
         Error::UnknownTopic { topic, hint } => Error::UnknownTopic {
             topic,
             hint: format!("{hint}; a checkpoint has one partition and cleanup.policy=compact"),
@@ -64,7 +63,7 @@ pub fn ensure(settings: &KafkaSettings, topic: &str, within: Duration) -> Result
     if partitions != 1 {
         return Err(wrong(format!("a checkpoint has one partition, this topic has {partitions}")));
     }
-    let options = match Admin::open(settings, As::User, within)?.ask_topic_options(topic)? {
+    let options = match user.ask_topic_options(topic)? {
         Ok(options) => options,
         // Some servers that speak Kafka's protocol keep records without letting anybody see how.
         Err(Code::UnsupportedFeature) => {

@@ -7,7 +7,6 @@ use rdkafka::admin::{NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use crate::config::KafkaSettings;
 use crate::kafka::admin::Admin;
 use crate::kafka::client::{As, Context};
 use crate::kafka::error::{Error, Resource, Result};
@@ -140,19 +139,18 @@ pub(super) fn partitions_of<C: ClientContext>(
     }
 }
 
-/// Makes sure that a topic exists, and says how many partitions it has: those of `shape` if it has to be created. It is created as the user
-/// of `[kafka]`, or as the administrator where one is configured and the user may not.
+/// Makes sure that a topic exists, and says how many partitions it has: those of `shape` if it has to be created. It is created as `user`,
+/// the one of `[kafka]`, or as the administrator where one is configured and the user may not.
 ///
 /// # Errors
 /// The topic does not exist and may not be created ([`Error::UnknownTopic`], which names the command), or Kafka does not answer.
-pub fn ensure(settings: &KafkaSettings, topic: &str, shape: &TopicShape, within: Duration) -> Result<i32> {
-    let user = Admin::open(settings, As::User, within)?;
+pub fn ensure(user: &Admin, topic: &str, shape: &TopicShape) -> Result<i32> {
     if let Some(partitions) = user.partitions(topic)? {
         return Ok(partitions);
     }
     let created = match user.create_topic(topic, shape) {
-        Err(Error::NotAuthorized { .. }) if settings.admin.is_some() => {
-            Admin::open(settings, As::Admin, within)?.create_topic(topic, shape)
+        Err(Error::NotAuthorized { .. }) if user.settings().admin.is_some() => {
+            Admin::open(user.settings(), As::Admin, user.within())?.create_topic(topic, shape)
         }
         other => other,
     };

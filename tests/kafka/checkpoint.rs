@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fink::kafka::{CommitOutcome, Error, Outgoing, Producer, checkpoint};
+use fink::kafka::client::As;
+use fink::kafka::{Admin, CommitOutcome, Error, Outgoing, Producer, checkpoint};
 
 use crate::cluster::*;
 
@@ -37,8 +38,8 @@ fn read_all(topic: &str) -> BTreeMap<String, String> {
 #[test]
 fn a_checkpoint_holds_what_was_committed_last() {
     let topic = Topic::named(unique("checkpoint").replace("fink_", "fink_checkpoint_"));
-    checkpoint::ensure(&settings(), &topic.0, WITHIN).unwrap();
-    checkpoint::ensure(&settings(), &topic.0, WITHIN).unwrap();
+    checkpoint::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &topic.0).unwrap();
+    checkpoint::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &topic.0).unwrap();
     assert!(read_all(&topic.0).is_empty());
 
     let id = unique("checkpoint");
@@ -69,7 +70,7 @@ fn producer(id: &str) -> Producer {
 #[test]
 fn a_checkpoint_that_cannot_be_made_says_how() {
     let topic = unique("nomake").replace("fink_", "fink_checkpoint_");
-    let error = checkpoint::ensure(&consumer_settings(), &topic, WITHIN).unwrap_err();
+    let error = checkpoint::ensure(&Admin::open(&consumer_settings(), As::User, WITHIN).unwrap(), &topic).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, Error::UnknownTopic { .. }), "{text}");
     assert!(text.contains("`finkConsumer` has no right to create it"), "{text}");
@@ -83,9 +84,11 @@ fn a_checkpoint_that_cannot_be_made_says_how() {
 fn a_topic_that_forgets_is_no_checkpoint() {
     let topic = Topic::named(unique("forgets").replace("fink_", "fink_checkpoint_"));
     admin().create_topic(&topic.0, &fink::kafka::topics::TopicShape::stream(1)).unwrap();
-    let error = checkpoint::ensure(&settings(), &topic.0, WITHIN).unwrap_err().to_string();
+    let error =
+        checkpoint::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &topic.0).unwrap_err().to_string();
     assert!(error.contains("cleanup.policy is delete"), "{error}");
     let wide = Topic::with("wide", 2, &[("cleanup.policy", "compact")]);
-    let error = checkpoint::ensure(&settings(), &wide.0, WITHIN).unwrap_err().to_string();
+    let error =
+        checkpoint::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &wide.0).unwrap_err().to_string();
     assert!(error.contains("one partition, this topic has 2"), "{error}");
 }

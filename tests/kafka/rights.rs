@@ -106,8 +106,10 @@ fn granted_rights_are_enough_and_taken_rights_are_gone() {
 
     let settings = as_user(&writer.0, "p");
     let shape = fink::kafka::topics::TopicShape::stream(2);
-    eventually(|| fink::kafka::topics::ensure(&settings, &stream.0, &shape, WITHIN).ok());
-    fink::kafka::checkpoint::ensure(&settings, &checkpoint.0, WITHIN).unwrap();
+    eventually(|| {
+        fink::kafka::topics::ensure(&Admin::open(&settings, As::User, WITHIN).unwrap(), &stream.0, &shape).ok()
+    });
+    fink::kafka::checkpoint::ensure(&Admin::open(&settings, As::User, WITHIN).unwrap(), &checkpoint.0).unwrap();
     let producer = Producer::open(&settings, &options(&format!("{name}-0")), || false).unwrap();
     producer.begin().unwrap();
     producer.send(&message(&stream.0, b"k", b"v")).unwrap();

@@ -41,10 +41,19 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
 #[test]
 fn ensure_keeps_what_is_there_and_makes_what_is_not() {
     let topic = Topic::named(unique("ensure"));
-    assert_eq!(topics::ensure(&settings(), &topic.0, &TopicShape::stream(2), WITHIN), Ok(2));
-    assert_eq!(topics::ensure(&settings(), &topic.0, &TopicShape::stream(5), WITHIN), Ok(2));
+    assert_eq!(
+        topics::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &topic.0, &TopicShape::stream(2)),
+        Ok(2)
+    );
+    assert_eq!(
+        topics::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &topic.0, &TopicShape::stream(5)),
+        Ok(2)
+    );
     let missing = unique("ensure");
-    let error = topics::ensure(&consumer_settings(), &missing, &TopicShape::stream(1), WITHIN).unwrap_err().to_string();
+    let error =
+        topics::ensure(&Admin::open(&consumer_settings(), As::User, WITHIN).unwrap(), &missing, &TopicShape::stream(1))
+            .unwrap_err()
+            .to_string();
     assert!(error.contains("`finkConsumer` has no right to create it"), "{error}");
     assert!(error.contains(&format!("fink kafka create-topic {missing}")), "{error}");
 }

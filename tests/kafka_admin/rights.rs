@@ -82,7 +82,10 @@ fn a_producer_may_write_its_topic_in_its_transactions_and_nothing_else() {
     assert_eq!(stage.send(&producer, &topic), Ok(CommitOutcome::Committed));
     assert_eq!(stage.send(&producer, &checkpoint), Ok(CommitOutcome::Committed));
     let settings = stage.as_user(&user, PASSWORD);
-    assert_eq!(fink::kafka::checkpoint::ensure(&settings, &checkpoint, WITHIN), Ok(()));
+    assert_eq!(
+        fink::kafka::checkpoint::ensure(&Admin::open(&settings, As::User, WITHIN).unwrap(), &checkpoint),
+        Ok(())
+    );
     assert_eq!(fink::kafka::checkpoint::read_all(&settings, &checkpoint, WITHIN).unwrap().len(), 1);
 
     assert!(stage.send(&producer, &other).is_err());
