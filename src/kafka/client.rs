@@ -92,6 +92,9 @@ pub(crate) fn config(
             config.set(name, utf8(file)?);
         }
     }
+    if let Some(password) = &settings.ssl_key_password {
+        config.set("ssl.key.password", password.reveal());
+    }
     // Every topic is made on purpose, with the partitions and the policy it needs.
     config.set("allow.auto.create.topics", "false");
     for (name, value) in fixed {
@@ -245,6 +248,7 @@ mod tests {
             ssl_ca: None,
             ssl_certificate: None,
             ssl_key: None,
+            ssl_key_password: None,
             librdkafka: vec![("linger.ms".to_owned(), "7".to_owned())],
         }
     }
