@@ -5,11 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use crate::config::{Configuration, Logins, Settings, show_duration, show_instant};
+use crate::config::{Configuration, KafkaSettings, Logins, SecurityProtocol, Settings, show_duration, show_instant};
 use crate::distribution::progress::Progress;
 use crate::kafka::acls::{Filter, Operation, PatternFilter, Permission, ResourceKind, Wanted, principal};
 use crate::kafka::client::As;
-use crate::kafka::{Admin, Error, checkpoint};
+use crate::kafka::diagnosis::{Address, Finding};
+use crate::kafka::{Admin, checkpoint};
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within: Duration) -> anyhow::Result<()> {
     let user = login(list, configuration, "kafka", Logins::User, within)?;
@@ -23,6 +24,10 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
     let Some((settings, admin)) = user else {
         return list.unknown("topics", "not tried: no login to Kafka");
     };
+    encryption(list, &settings.kafka)?;
+    if !brokers(list, &admin)? {
+        return list.unknown("topics", "not tried: their brokers cannot be used from here");
+    }
     let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
     let mut written = vec![(ResourceKind::TransactionalId, format!("{}-0", settings.distribution.name))];
     for stream in &settings.streams {
@@ -34,6 +39,43 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
     written
         .extend([settings.distribution.rejected_topic.clone(), checkpoint].map(|topic| (ResourceKind::Topic, topic)));
     right_to_write(list, administrator.as_ref(), admin.context().user(), &written)
+}
+
+fn encryption(list: &mut Checklist, settings: &KafkaSettings) -> anyhow::Result<()> {
+    const WHAT: &str = "encryption";
+    match (settings.security_protocol, &settings.ssl_ca) {
+        (SecurityProtocol::Ssl | SecurityProtocol::SaslSsl, Some(path)) => {
+            list.good(WHAT, format!("TLS, trusting {}", path.display()))
+        }
+        (SecurityProtocol::Ssl | SecurityProtocol::SaslSsl, None) => {
+            list.good(WHAT, "TLS, trusting what this machine trusts")
+        }
+        (_, Some(_)) => list.unknown(
+            WHAT,
+            "none: kafka.ssl_ca is set, but kafka.security_protocol makes no use of it; \"sasl_ssl\" does",
+        ),
+        (_, None) => list.unknown(WHAT, "none: right on a closed network only; see kafka.security_protocol"),
+    }
+}
+
+/// Tries each broker at the address that it gives to clients: those of the settings are only asked for these. Whether any can be used.
+fn brokers(list: &mut Checklist, admin: &Admin) -> anyhow::Result<bool> {
+    const WHAT: &str = "kafka brokers";
+    let examined = match admin.examine_brokers() {
+        Ok(examined) => examined,
+        Err(error) => return list.bad(WHAT, error).map(|()| false),
+    };
+    let (good, bad): (Vec<_>, Vec<_>) = examined.into_iter().partition(|(_, finding)| finding.is_none());
+    for (_, finding) in &bad {
+        if let Some(Finding::Passing(reason) | Finding::Lasting(reason)) = finding {
+            list.bad(WHAT, reason)?;
+        }
+    }
+    if !good.is_empty() {
+        let named = |(address, _): &(Address, _)| format!("{}:{}", address.host, address.port);
+        list.good(WHAT, format!("usable: {}", good.iter().map(named).collect::<Vec<_>>().join(", ")))?;
+    }
+    Ok(!good.is_empty())
 }
 
 /// Reads in the access rules whether `user` may write; without an administrator only writing would show it.
@@ -110,13 +152,6 @@ fn login(
                 format!("{} as {user}, who may see {} topics", settings.kafka.bootstrap_servers, topics.len()),
             )?;
             Ok(Some((settings, admin)))
-        }
-        Err(error @ Error::Unreachable { .. }) => {
-            list.bad(
-                what,
-                format!("{error}; start it, or correct kafka.bootstrap_servers and kafka.security_protocol"),
-            )?;
-            Ok(None)
         }
         Err(error) => {
             list.bad(what, error)?;
