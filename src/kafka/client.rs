@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::Level;
 use rdkafka::ClientConfig;
@@ -138,6 +139,7 @@ pub(crate) fn settings_error(error: &KafkaError) -> Error {
 pub struct Context {
     status: Arc<Status>,
     settings: Arc<KafkaSettings>,
+    opened: Instant,
     user: String,
     password: Option<Secret>,
 }
@@ -149,6 +151,7 @@ impl Context {
         Self {
             status: Arc::default(),
             settings: Arc::new(settings.clone()),
+            opened: Instant::now(),
             user: match (login, &settings.ssl_certificate) {
                 (Some(login), _) => login.username.clone(),
                 (None, Some(path)) if settings.security_protocol == SecurityProtocol::Ssl => {
@@ -194,14 +197,16 @@ impl Context {
         if let Some(trouble) = self.status.refused() {
             return Some(self.error_of(&trouble));
         }
-        let error = self.error_of(&self.status.worth_a_look()?);
+        let error = self.error_of(&self.status.worth_a_look(self.opened)?);
         (!error.is_transient()).then_some(error)
     }
 
     /// The error of something that got no answer in time: the connection's trouble, if there is any.
-    pub(crate) fn timed_out(&self, within: std::time::Duration, doing: &str) -> Error {
+    pub(crate) fn timed_out(&self, within: Duration, doing: &str) -> Error {
+        let silence = Trouble::silence(self.opened);
         match self.status.trouble() {
             Some(trouble) => self.error_of(&trouble),
+            None if diagnosis::explain(&self.settings, &silence).is_some() => self.error_of(&silence),
             None => Error::TimedOut { within, doing: doing.to_owned() },
         }
     }

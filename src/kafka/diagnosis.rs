@@ -51,9 +51,7 @@ impl Address {
     fn named(&self) -> String {
         match self.source {
             Source::Settings => format!("{}:{}", self.host, self.port),
-            Source::Brokers => {
-                format!("{}:{}, the address that the brokers give (advertised.listeners),", self.host, self.port)
-            }
+            Source::Brokers => format!("{}:{} (from the brokers' advertised.listeners)", self.host, self.port),
         }
     }
 
@@ -167,8 +165,8 @@ fn connect(address: &Address) -> Result<TcpStream, Finding> {
         Some(std::io::ErrorKind::ConnectionRefused) => ("nothing listens at", "start the broker"),
         _ => ("no connection comes about with", "look at the broker and at firewalls"),
     };
-    let error = failure.map_or_else(String::new, |error| format!(" ({error})"));
-    Err(Finding::Passing(format!("{words} {at}{error}: {way_out}, or {correct}").replace(",,", ",")))
+    let error = failure.map_or_else(|| "it has no address".to_owned(), |error| error.to_string().to_lowercase());
+    Err(Finding::Passing(format!("{words} {at}, {error}: {way_out}, or {correct}")))
 }
 
 fn silent(at: &str, error: &std::io::Error) -> String {

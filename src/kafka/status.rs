@@ -35,6 +35,13 @@ pub struct Trouble {
     pub last: Instant,
 }
 
+impl Trouble {
+    /// No answer, and not a word about it: librdkafka is silent about connections that the broker closes at once.
+    pub(crate) fn silence(since: Instant) -> Self {
+        Self { kind: TroubleKind::Down, reason: String::new(), first: since, last: Instant::now() }
+    }
+}
+
 /// How often the same trouble must have been told, and over how long, before a connection that has worked is given up.
 const PERSISTENT: Duration = Duration::from_secs(25);
 
@@ -101,10 +108,10 @@ impl Status {
         self.refused().filter(|t| t.last.duration_since(t.first) >= PERSISTENT)
     }
 
-    /// Brokers that have been out of reach for a moment, told once: there may be a lasting reason, which librdkafka does not know.
-    pub(crate) fn worth_a_look(&self) -> Option<Trouble> {
-        let trouble = self.trouble().filter(|trouble| trouble.first.elapsed() >= MOMENT)?;
-        (!self.looked_into.swap(true, Ordering::Relaxed)).then_some(trouble)
+    /// Silence or brokers out of reach since a moment after `opened`, told once: there may be a lasting reason, which librdkafka does not know.
+    pub(crate) fn worth_a_look(&self, opened: Instant) -> Option<Trouble> {
+        let trouble = self.trouble().unwrap_or_else(|| Trouble::silence(opened));
+        (trouble.first.elapsed() >= MOMENT && !self.looked_into.swap(true, Ordering::Relaxed)).then_some(trouble)
     }
 
     /// Takes note of the topic that was refused to a transaction; librdkafka says it only in its log.

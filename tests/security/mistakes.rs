@@ -1,0 +1,183 @@
+//! Every mistake with a connection is told apart from the others, by `fink doctor` and by the service, in the words of docs/security.md.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
+use fink::science_db::{self, NewTable};
+use serde_json::{Value, json};
+
+use crate::common::{Cluster, Scene};
+use crate::forwarder::Forwarder;
+use crate::page;
+
+/// A free port: nobody listens there.
+fn closed_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
+}
+
+/// An authority that the brokers do not know, and its certificate for itself.
+fn other_authority(folder: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2"])
+        .args(["-subj", "/CN=somebody else", "-keyout", "other.key", "-out", "other.pem"])
+        .current_dir(folder)
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::set_permissions(folder.join("other.key"), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A scene with an embedded table, so that nothing but Kafka can be wrong.
+struct Connection {
+    scene: Scene,
+    cluster: Cluster,
+}
+
+impl Connection {
+    fn new() -> Self {
+        let mut scene = Scene::embedded("mistakes");
+        let catalog = json!({
+            "table": {"namespace": "default", "name": scene.name},
+            "rowkey": "objectId",
+            "columns": {
+                "objectId": {"cf": "rowkey", "col": "objectId", "type": "string"},
+                "candid": {"cf": "i", "col": "candid", "type": "long"},
+            },
+        });
+        fs::write(scene.path("catalog.json"), catalog.to_string()).unwrap();
+        let settings = ScienceDbSettings {
+            kind: StoreKind::Embedded,
+            addresses: Vec::new(),
+            path: scene.path("science.db"),
+            catalog: scene.path("catalog.json"),
+            table: None,
+            trigger: None,
+            object_id: None,
+            complete_rows: CompleteRows::WhenPartial,
+        };
+        let mut db = science_db::open(&settings, &format!("default:{}", scene.name)).unwrap();
+        db.create_table(&NewTable { families: vec!["i".to_owned()], splits: Vec::new() }).unwrap();
+        other_authority(scene.folder.path());
+        fs::write(scene.path("wrong.password"), "not-the-password").unwrap();
+        fs::set_permissions(scene.path("wrong.password"), fs::Permissions::from_mode(0o600)).unwrap();
+        let cluster = Cluster::get();
+        let name = scene.name.clone();
+        scene.config += &format!(
+            "[kafka]\nusername = \"{}\"\npassword_file = \"{}\"\n[distribution]\nname = \"{name}\"\nrejected_topic = \"{name}_r\"\n\
+             [[stream]]\nname = \"full\"\ntopic = \"{name}\"\npartitions = 1\n",
+            cluster.value("FINK_TEST_PRODUCER_USER"),
+            cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE"),
+        );
+        Self { scene, cluster }
+    }
+
+    fn set<'a>(arguments: &[&'a str], settings: &'a [String]) -> Vec<&'a str> {
+        let sets = settings.iter().flat_map(|setting| ["--set", setting.as_str()]);
+        arguments.iter().copied().chain(sets).collect()
+    }
+
+    /// What `fink doctor` finds wrong with Kafka.
+    fn doctor(&self, settings: &[String]) -> Vec<String> {
+        let ended = self.scene.run(&Self::set(&["doctor", "--format", "json", "--timeout", "4s"], settings));
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let checks: Vec<Value> =
+            serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+        let bad = |check: &&Value| check["state"] == "bad";
+        checks.iter().filter(bad).map(|check| check["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What the service says, at its end or, where it goes on trying, soon after its start.
+    fn service(&self, settings: &[String], words: &str) -> String {
+        let log = "service.log";
+        let _none_yet = fs::remove_file(self.scene.path(log));
+        let running = self.scene.start(&Self::set(&["start", "distribution"], settings), log);
+        running.wait_for(words, std::time::Duration::from_secs(60));
+        running.log()
+    }
+}
+
+/// The mistakes, by their names in docs/security.md, with the settings that make them.
+fn mistakes(connection: &Connection) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+    let cluster = &connection.cluster;
+    let value = |name: &str| cluster.value(name).to_owned();
+    let first = |name: &str| cluster.value(name).split(',').next().unwrap().to_owned();
+    let tls = Path::new(cluster.value("FINK_TEST_TLS_DIR"));
+    let file = |name: &str| tls.join(name).display().to_string();
+    let elsewhere = Forwarder::new("127.0.0.2", &first("FINK_TEST_TLS_BOOTSTRAP"), None).address;
+    let misled = Forwarder::with_other_port(&first("FINK_TEST_BOOTSTRAP"), closed_port()).address;
+    let plain = ("bootstrap_servers", first("FINK_TEST_BOOTSTRAP"));
+    let servers = ("bootstrap_servers", value("FINK_TEST_TLS_BOOTSTRAP"));
+    let certified = ("bootstrap_servers", value("FINK_TEST_CERTIFICATE_BOOTSTRAP"));
+    let over_tls = ("security_protocol", "sasl_ssl".to_owned());
+    let by_certificate = ("security_protocol", "ssl".to_owned());
+    let ca = ("ssl_ca", file("ca.pem"));
+    vec![
+        ("an unknown authority", vec![servers.clone(), over_tls.clone()]),
+        ("another authority in ssl_ca", vec![servers.clone(), over_tls.clone(), ("ssl_ca", "other.pem".to_owned())]),
+        ("a wrong host name", vec![("bootstrap_servers", elsewhere), over_tls.clone(), ca.clone()]),
+        ("TLS against a port without", vec![plain.clone(), over_tls.clone(), ca.clone()]),
+        ("no TLS against a port with", vec![servers.clone()]),
+        ("no client's certificate where one is asked for", vec![certified.clone(), by_certificate.clone(), ca.clone()]),
+        (
+            "a client's certificate of another authority",
+            vec![
+                certified,
+                by_certificate,
+                ca.clone(),
+                ("ssl_certificate", "other.pem".to_owned()),
+                ("ssl_key", "other.key".to_owned()),
+            ],
+        ),
+        ("no login where one is asked for", vec![plain.clone(), ("security_protocol", "plaintext".to_owned())]),
+        ("a wrong password", vec![plain.clone(), ("password_file", "wrong.password".to_owned())]),
+        ("a wrong password over TLS", vec![servers, over_tls, ca, ("password_file", "wrong.password".to_owned())]),
+        ("a mechanism that the brokers do not offer", vec![plain, ("sasl_mechanism", "PLAIN".to_owned())]),
+        ("a closed port", vec![("bootstrap_servers", format!("127.0.0.1:{}", closed_port()))]),
+        ("a name that is not known", vec![("bootstrap_servers", "broker.invalid:9093".to_owned())]),
+        ("an advertised listener that cannot be reached", vec![("bootstrap_servers", misled)]),
+    ]
+}
+
+/// Whether `text` is as the page says: what stands in angle brackets there may be anything.
+fn is_as_said(text: &str, said: &str) -> bool {
+    let mut rest = text;
+    let parts: Vec<&str> = said.split(['<', '>']).step_by(2).collect();
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[test]
+fn each_mistake_is_told_apart_in_the_words_of_the_page() {
+    let connection = Connection::new();
+    let page = page::table("mistake");
+    let mistakes = mistakes(&connection);
+    let named: Vec<&str> = page.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(named, mistakes.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "the page names the same mistakes");
+    for ((name, settings), row) in mistakes.iter().zip(&page) {
+        let settings: Vec<String> = settings.iter().map(|(key, value)| format!("kafka.{key}={value}")).collect();
+        let bad = connection.doctor(&settings);
+        println!("{name}\n    {}", bad.join("\n    "));
+        assert!(bad.iter().any(|text| is_as_said(&text.replace('`', ""), &row[1])), "{name}: {bad:?}");
+        let others = page.iter().filter(|other| other[1] != row[1]);
+        for other in others {
+            assert!(
+                !bad.iter().any(|text| is_as_said(&text.replace('`', ""), &other[1])),
+                "{name} is also {}: {bad:?}",
+                other[0]
+            );
+        }
+        // The longest piece without anything that changes, to wait for.
+        let words = row[1].split(['<', '>']).step_by(2).max_by_key(|part| part.len()).unwrap();
+        let log = connection.service(&settings, words);
+        assert!(log.lines().any(|line| is_as_said(&line.replace('`', ""), &row[1])), "{name}: {log}");
+        assert!(!log.contains("not-the-password") && !bad.concat().contains("not-the-password"));
+    }
+}
