@@ -4,14 +4,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
-use fink::science_db::{self, NewTable};
+use fink::science_db::{self, NewTable, Put, PutCell};
 use serde_json::{Value, json};
 
 use crate::common::{Cluster, Scene};
 use crate::forwarder::Forwarder;
 use crate::page;
+use crate::stage::Stage;
 
 /// A free port: nobody listens there.
 fn closed_port() -> u16 {
@@ -28,6 +30,20 @@ fn other_authority(folder: &Path) {
         .expect("openssl");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     fs::set_permissions(folder.join("other.key"), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn table_of(scene: &Scene) -> Box<dyn science_db::ScienceDb> {
+    let settings = ScienceDbSettings {
+        kind: StoreKind::Embedded,
+        addresses: Vec::new(),
+        path: scene.path("science.db"),
+        catalog: scene.path("catalog.json"),
+        table: None,
+        trigger: None,
+        object_id: None,
+        complete_rows: CompleteRows::WhenPartial,
+    };
+    science_db::open(&settings, &format!("default:{}", scene.name)).unwrap()
 }
 
 /// A scene with an embedded table, so that nothing but Kafka can be wrong.
@@ -48,18 +64,7 @@ impl Connection {
             },
         });
         fs::write(scene.path("catalog.json"), catalog.to_string()).unwrap();
-        let settings = ScienceDbSettings {
-            kind: StoreKind::Embedded,
-            addresses: Vec::new(),
-            path: scene.path("science.db"),
-            catalog: scene.path("catalog.json"),
-            table: None,
-            trigger: None,
-            object_id: None,
-            complete_rows: CompleteRows::WhenPartial,
-        };
-        let mut db = science_db::open(&settings, &format!("default:{}", scene.name)).unwrap();
-        db.create_table(&NewTable { families: vec!["i".to_owned()], splits: Vec::new() }).unwrap();
+        table_of(&scene).create_table(&NewTable { families: vec!["i".to_owned()], splits: Vec::new() }).unwrap();
         other_authority(scene.folder.path());
         fs::write(scene.path("wrong.password"), "not-the-password").unwrap();
         fs::set_permissions(scene.path("wrong.password"), fs::Permissions::from_mode(0o600)).unwrap();
@@ -72,6 +77,12 @@ impl Connection {
             cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE"),
         );
         Self { scene, cluster }
+    }
+
+    /// Something to be sent.
+    fn put_alert(&self) {
+        let cell = PutCell { family: "i".to_owned(), qualifier: "candid".to_owned(), value: vec![0; 8] };
+        table_of(&self.scene).put(&[Put { key: b"a".to_vec(), timestamp: None, cells: vec![cell] }]).unwrap();
     }
 
     fn set<'a>(arguments: &[&'a str], settings: &'a [String]) -> Vec<&'a str> {
@@ -89,12 +100,16 @@ impl Connection {
         checks.iter().filter(bad).map(|check| check["text"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What the service says, at its end or, where it goes on trying, soon after its start.
-    fn service(&self, settings: &[String], words: &str) -> String {
+    /// Waits until the service says this, at its end or, where it goes on trying, soon after its start; its log.
+    fn service(&self, settings: &[String], said: &str) -> String {
         let log = "service.log";
         let _none_yet = fs::remove_file(self.scene.path(log));
         let running = self.scene.start(&Self::set(&["start", "distribution"], settings), log);
-        running.wait_for(words, std::time::Duration::from_secs(60));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !running.log().lines().any(|line| is_as_said(line, said)) {
+            assert!(Instant::now() < deadline, "nothing like `{said}`: {}", running.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
         running.log()
     }
 }
@@ -143,7 +158,8 @@ fn mistakes(connection: &Connection) -> Vec<(&'static str, Vec<(&'static str, St
 
 /// Whether `text` is as the page says: what stands in angle brackets there may be anything.
 fn is_as_said(text: &str, said: &str) -> bool {
-    let mut rest = text;
+    let text = text.replace('`', "");
+    let mut rest = text.as_str();
     let parts: Vec<&str> = said.split(['<', '>']).step_by(2).collect();
     for part in parts {
         match rest.find(part) {
@@ -165,19 +181,40 @@ fn each_mistake_is_told_apart_in_the_words_of_the_page() {
         let settings: Vec<String> = settings.iter().map(|(key, value)| format!("kafka.{key}={value}")).collect();
         let bad = connection.doctor(&settings);
         println!("{name}\n    {}", bad.join("\n    "));
-        assert!(bad.iter().any(|text| is_as_said(&text.replace('`', ""), &row[1])), "{name}: {bad:?}");
+        assert!(bad.iter().any(|text| is_as_said(text, &row[1])), "{name}: {bad:?}");
         let others = page.iter().filter(|other| other[1] != row[1]);
         for other in others {
-            assert!(
-                !bad.iter().any(|text| is_as_said(&text.replace('`', ""), &other[1])),
-                "{name} is also {}: {bad:?}",
-                other[0]
-            );
+            assert!(!bad.iter().any(|text| is_as_said(text, &other[1])), "{name} is also {}: {bad:?}", other[0]);
         }
-        // The longest piece without anything that changes, to wait for.
-        let words = row[1].split(['<', '>']).step_by(2).max_by_key(|part| part.len()).unwrap();
-        let log = connection.service(&settings, words);
-        assert!(log.lines().any(|line| is_as_said(&line.replace('`', ""), &row[1])), "{name}: {log}");
+        let log = connection.service(&settings, &row[1]);
         assert!(!log.contains("not-the-password") && !bad.concat().contains("not-the-password"));
     }
+}
+
+#[test]
+fn a_missing_right_is_said_by_doctor_and_service_in_the_same_words() {
+    let stage = Stage::new("missing_right");
+    let mut connection = Connection::new();
+    let (user, topic) = (stage.name("_u"), connection.scene.name.clone());
+    stage.add_user(&user, "password-without-rights");
+    stage.ok(&["create-topic", &topic, "--partitions", "1"]);
+    // Everything but the right to write the stream's topic, which may be read.
+    let rest = ["--topic", &format!("{topic}_r"), "--transactional-id", &topic, "--create", "--any-host", "--yes"];
+    stage.ok(&[&["grant", &user, "--produce"], &rest[..]].concat());
+    stage.ok(&["grant", &user, "--consume", "--topic", &topic, "--any-host", "--yes"]);
+    fs::write(connection.scene.path("password"), "password-without-rights").unwrap();
+    fs::set_permissions(connection.scene.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
+    let password_file = connection.cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned();
+    connection.scene.replace(&format!("\"{password_file}\""), "\"password\"");
+    let settings = [
+        format!("kafka.username={user}"),
+        format!("kafka.bootstrap_servers={}", connection.cluster.value("FINK_TEST_BOOTSTRAP")),
+    ];
+    let said =
+        format!("user {user} has no right to write to topic {topic}; see fink kafka grant and fink kafka list-acls");
+    let bad = connection.doctor(&settings);
+    assert!(bad.iter().any(|text| is_as_said(text, &said)), "{bad:?}");
+    connection.put_alert();
+    connection.service(&settings, &said);
+    stage.ok(&["delete-topic", &topic, "--yes"]);
 }
