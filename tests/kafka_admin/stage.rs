@@ -53,11 +53,6 @@ impl Stage {
         Admin::open(&self.settings, As::Admin, WITHIN).expect("the administrator")
     }
 
-    /// The administrator's settings, as a user's.
-    pub fn as_admin(&self) -> KafkaSettings {
-        KafkaSettings { login: self.settings.admin.clone(), admin: None, ..self.settings.clone() }
-    }
-
     /// The settings of a user with this password.
     pub fn as_user(&self, name: &str, password: &str) -> KafkaSettings {
         let login = Login { username: name.to_owned(), password: Secret::new(password.to_owned()) };

@@ -112,10 +112,13 @@ fn everybody_may_do_what_the_page_says_and_nothing_else() {
     stage.ok(&["remove-user", removed, "--yes"]);
     assert!(stage.rules(removed).is_empty(), "its rights went with it");
 
+    let cluster = stage.scene.cluster.as_ref().unwrap();
+    let password = std::fs::read_to_string(cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE")).unwrap();
+    let administrator = stage.as_user(cluster.value("FINK_TEST_ADMIN_USER"), password.trim());
     let nobody = KafkaSettings { security_protocol: SecurityProtocol::Plaintext, ..stage.as_user("", "") };
     let nobody = KafkaSettings { login: None, ..nobody };
     let rows = [
-        ("the administrator", stage.as_admin()),
+        ("the administrator", administrator),
         ("a producer of T", stage.as_user(producer, PASSWORD)),
         ("a consumer of T in the group G", stage.as_user(consumer, PASSWORD)),
         ("a consumer of T in another group", stage.as_user(elsewhere, PASSWORD)),
