@@ -43,7 +43,8 @@ pub(super) fn check_files(settings: &KafkaSettings) -> Result<()> {
 }
 
 fn certificates(key: &str, path: &Path) -> Result<Vec<X509>> {
-    let found = X509::stack_from_pem(&read(key, path)?).unwrap_or_default();
+    let found = X509::stack_from_pem(&read(key, path)?)
+        .map_err(|errors| wrong(key, path, &format!("holds a broken certificate ({errors})")))?;
     match found.is_empty() {
         true => Err(wrong(key, path, "holds no certificate in PEM (`-----BEGIN CERTIFICATE-----`)")),
         false => Ok(found),
@@ -226,6 +227,8 @@ mod tests {
     fn certificate(key: &PKey<Private>) -> X509 {
         let mut builder = X509::builder().unwrap();
         builder.set_pubkey(key).unwrap();
+        builder.set_not_before(&openssl::asn1::Asn1Time::days_from_now(0).unwrap()).unwrap();
+        builder.set_not_after(&openssl::asn1::Asn1Time::days_from_now(1).unwrap()).unwrap();
         builder.sign(key, openssl::hash::MessageDigest::sha256()).unwrap();
         builder.build()
     }
@@ -249,8 +252,7 @@ mod tests {
         let plain = files.put("own.key", &own.private_key_to_pem_pkcs8().unwrap(), 0o600);
         let open = files.put("open.key", &own.private_key_to_pem_pkcs8().unwrap(), 0o640);
         let foreign = files.put("other.key", &other.private_key_to_pem_pkcs8().unwrap(), 0o600);
-        let encrypted =
-            own.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"sesame-sesame").map(|pem| pem).unwrap();
+        let encrypted = own.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"sesame-sesame").unwrap();
         let encrypted = files.put("encrypted.key", &encrypted, 0o600);
         let nothing = files.put("nothing", b"words", 0o600);
         let said = |ca: Option<&Path>, key: &Path, password: Option<&str>| {
