@@ -219,7 +219,7 @@ fn secrets_are_never_printed() {
     for mode in [0o600, 0o644] {
         fs::set_permissions(&password, fs::Permissions::from_mode(mode)).unwrap();
         let text = format!(
-            "[kafka]\nusername = \"me\"\npassword_file = \"password\"\n[kafka.librdkafka]\n\"ssl.key.password\" = \"{SECRET}\"\n[kafka.admin]\nusername = \"admin\"\n"
+            "[kafka]\nusername = \"me\"\npassword_file = \"password\"\n[kafka.librdkafka]\n\"ssl.keystore.password\" = \"{SECRET}\"\n[kafka.admin]\nusername = \"admin\"\n"
         );
         fs::write(here.join("fink.toml"), text).unwrap();
         for format in ["table", "json", "ndjson"] {
@@ -236,7 +236,7 @@ fn secrets_are_never_printed() {
         format!("[kafka]\npassword = \"{SECRET}\n"),
         format!("[kafka]\npassword = {SECRET}\n"),
         format!("[kafka.librdkafka]\n\"sasl.password\" = \"{SECRET}\"\n"),
-        format!("[kafka.librdkafka]\n\"ssl.key.password\" = [\"{SECRET}\"]\n"),
+        format!("[kafka.librdkafka]\n\"ssl.keystore.password\" = [\"{SECRET}\"]\n"),
     ] {
         fs::write(here.join("fink.toml"), text).unwrap();
         ended.push(bare(here, &["-vv", "config", "show"], &[]));
@@ -252,7 +252,7 @@ fn secrets_are_never_printed() {
     let variables = [("FINK_KAFKA_USERNAME", "me"), ("FINK_KAFKA_PASSWORD", SECRET)];
     let environment: Environment =
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
-    let text = format!("[kafka.librdkafka]\n\"ssl.key.password\" = \"{SECRET}\"\n");
+    let text = format!("[kafka.librdkafka]\n\"ssl.keystore.password\" = \"{SECRET}\"\n");
     let configuration = Configuration::parse(Path::new("fink.toml"), &text, &[], &environment).unwrap();
     let settings = configuration.settings(fink::config::Logins::User).unwrap();
     assert_eq!(settings.kafka.login.as_ref().unwrap().password.reveal(), SECRET);

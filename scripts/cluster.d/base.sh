@@ -1,7 +1,6 @@
 # Messages, the lock, settings that outlast the cluster, and processes told apart from later ones with the same id.
 # shellcheck shell=bash
 
-say() { printf 'cluster: %s\n' "$*" >&2; }
 die() { printf 'cluster: error: %s\n' "$*" >&2; exit 1; }
 usage_error() { printf 'cluster: error: %s\n' "$*" >&2; exit 2; }
 

@@ -10,29 +10,9 @@ have_jdk() {
   ((${version:-0} >= 17))
 }
 
-apt_install() {
-  local sudo=()
-  command -v apt-get >/dev/null || return 1
-  if ((EUID != 0)); then
-    command -v sudo >/dev/null && sudo -n true 2>/dev/null || return 1
-    sudo=(sudo -n)
-  fi
-  say "installing $* with apt-get"
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@" >&2 && return
-  # most often: the list of packages is old, or was never fetched
-  "${sudo[@]}" apt-get update -q >&2 || return 1
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@" >&2
-}
+need_jdk() { need "a JDK, 17 or newer (java and javac, in PATH or JAVA_HOME)," openjdk-17-jdk-headless have_jdk; }
 
-need_jdk() {
-  have_jdk || { apt_install openjdk-17-jdk-headless && have_jdk; } ||
-    usage_error "a JDK, 17 or newer, is needed (java and javac, in PATH or JAVA_HOME): install it, on Debian and Ubuntu with 'apt-get install openjdk-17-jdk-headless'"
-}
-
-need_maven() {
-  command -v mvn >/dev/null || { apt_install maven && command -v mvn >/dev/null; } ||
-    usage_error "Maven 3 (mvn) is needed to get HBase and Kafka: install it, on Debian and Ubuntu with 'apt-get install maven'"
-}
+need_maven() { need "Maven 3 (mvn), which gets HBase and Kafka," maven command -v mvn; }
 
 # A file's name in the cache changes with what it was made from.
 hash_of() { cat -- "$@" | sha256sum | cut -c1-16; }

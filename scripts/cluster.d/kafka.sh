@@ -15,10 +15,10 @@ make_passwords() {
 
 broker_ids() { seq 1 "${CONF[brokers]}"; }
 
-# 127.0.0.1:P,… of the named kind of port
+# 127.0.0.1:P,… of the kind of port $1: kafka, tls or certificate
 broker_addresses() {
   local id list=
-  for id in $(broker_ids); do list+=",127.0.0.1:$(port "kafka-$id")"; done
+  for id in $(broker_ids); do list+=",127.0.0.1:$(port "$1-$id")"; done
   printf '%s' "${list#,}"
 }
 
@@ -40,9 +40,9 @@ process.roles=broker,controller
 controller.quorum.voters=${voters#,}
 log.dirs=$DIR/kafka-$id
 
-listeners=BROKER://127.0.0.1:$(port "kafka-$id"),CONTROLLER://127.0.0.1:$(port "controller-$id")
-advertised.listeners=BROKER://127.0.0.1:$(port "kafka-$id")
-listener.security.protocol.map=BROKER:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT
+listeners=BROKER://127.0.0.1:$(port "kafka-$id"),CONTROLLER://127.0.0.1:$(port "controller-$id")$(tls_listeners "$id")
+advertised.listeners=BROKER://127.0.0.1:$(port "kafka-$id")$(tls_listeners "$id")
+listener.security.protocol.map=BROKER:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT$(tls_protocols)
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 
@@ -54,6 +54,7 @@ listener.name.broker.scram-sha-256.sasl.jaas.config=$login.scram.ScramLoginModul
 sasl.mechanism.controller.protocol=PLAIN
 listener.name.controller.sasl.enabled.mechanisms=PLAIN
 listener.name.controller.plain.sasl.jaas.config=$login.plain.PlainLoginModule required username="admin" password="$admin" user_admin="$admin";
+$(tls_properties "$login.scram.ScramLoginModule")
 
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:admin
@@ -127,7 +128,7 @@ start_broker() {
 # the users and their rights. That step alone can be left to another tool: nothing else depends on it.
 # Runs beside wait_for, which watches the brokers' processes: started here, asked about by kafka_ready.
 begin_kafka_ready() {
-  (kafka_setup kafka-setup "$1" "$DIR/secrets" "$(broker_addresses)" "$2" "$TIMEOUT") &
+  (kafka_setup kafka-setup "$1" "$DIR/secrets" "$(broker_addresses kafka)" "$2" "$TIMEOUT") &
   KAFKA_SETUP=$!
   KAFKA_READY=
   trap end_kafka_setup EXIT

@@ -7,6 +7,7 @@ PORT_DEFAULTS=(
   thrift2-1=9090 thrift2-2=9091 thrift1=9190
   kafka-1=9093 kafka-2=9094 kafka-3=9095
   controller-1=9193 controller-2=9194 controller-3=9195
+  tls-1=9293 tls-2=9294 tls-3=9295 certificate-1=9393 certificate-2=9394 certificate-3=9395
 )
 declare -A PORT_OPTION=() # what the command line said
 
@@ -14,7 +15,8 @@ port_names() {
   local entry name
   for entry in "${PORT_DEFAULTS[@]}"; do
     name=${entry%%=*}
-    [[ $name =~ ^(kafka|controller)-([0-9])$ ]] && ((BASH_REMATCH[2] > CONF[brokers])) && continue
+    [[ $name =~ ^(kafka|controller|tls|certificate)-([0-9])$ ]] && ((BASH_REMATCH[2] > CONF[brokers])) && continue
+    [[ $name == tls-* || $name == certificate-* ]] && ! has_tls && continue
     printf '%s\n' "$name"
   done
 }
@@ -30,7 +32,7 @@ port() { printf '%s' "${CONF[port.$1]}"; }
 port_option() {
   local name=${1#--}
   name=${name%-port}
-  [[ $name == thrift2 || $name == kafka || $name == controller ]] && name+=-1
+  [[ $name == thrift2 || $name == kafka || $name == controller || $name == tls || $name == certificate ]] && name+=-1
   [[ -n $(default_port "$name") ]] || usage_error "unknown option $1 (see --help)"
   [[ $2 =~ ^[0-9]{1,5}$ ]] && ((10#$2 > 0 && 10#$2 < 65536)) || usage_error "$1: '$2' is not a port"
   PORT_OPTION[$name]=$((10#$2))
@@ -119,6 +121,7 @@ part_users() {
     zookeeper) parts | grep -v '^kafka' ;;
     hbase-*) echo hbase ;;
     controller-*) parts | grep '^kafka' ;;
+    tls-* | certificate-*) echo "kafka-${1#*-}" ;;
     *) echo "$1" ;;
   esac
 }
@@ -127,7 +130,10 @@ part_users() {
 ports_of() {
   case $1 in
     hbase) echo zookeeper hbase-master hbase-regionserver ;;
-    kafka-*) echo "$1" "controller-${1#kafka-}" ;;
+    kafka-*)
+      echo "$1" "controller-${1#kafka-}"
+      ! has_tls || echo "tls-${1#kafka-}" "certificate-${1#kafka-}"
+      ;;
     *) echo "$1" ;;
   esac
 }

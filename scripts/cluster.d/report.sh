@@ -46,8 +46,19 @@ print_status() {
       printf '%-10s %-8s %8s  %-18s %s\n' "$part" "$state" "$pid" "$ports" "$log"
     fi
   done <<<"$rows"
-  [[ $FORMAT != json ]] || printf ']}\n'
+  if [[ $FORMAT == json ]]; then
+    printf ']%s}\n' "$(! has_tls || tls_json)"
+  elif has_tls; then
+    printf '\nTLS: in [kafka] of the configuration, with username and password_file,\n%s\nor with a certificate in their place\n%s\n' \
+      "$(tls_settings | sed 's/^/  /')" "$(certificate_settings | sed 's/^/  /')"
+  fi
   return "$failed"
+}
+
+tls_json() {
+  printf ',"tls":{"bootstrap_servers":"%s","certificate_bootstrap_servers":"%s","ssl_ca":%s,"ssl_certificate":%s,"ssl_key":%s}' \
+    "$(broker_addresses tls)" "$(broker_addresses certificate)" "$(json_string "$DIR/tls/ca.pem")" \
+    "$(json_string "$DIR/tls/producer.pem")" "$(json_string "$DIR/tls/producer.key")"
 }
 
 # The one that clients connect to.
@@ -65,7 +76,8 @@ variables() {
     FINK_TEST_THRIFT1 "127.0.0.1:$(port thrift1)" \
     FINK_TEST_ZOOKEEPER "127.0.0.1:$(port zookeeper)" \
     FINK_TEST_BROKERS "${CONF[brokers]}" \
-    FINK_TEST_BOOTSTRAP "$(broker_addresses)" \
+    FINK_TEST_KAFKA_CLASSPATH "$(class_path_file kafka)" \
+    FINK_TEST_BOOTSTRAP "$(broker_addresses kafka)" \
     FINK_TEST_SECURITY_PROTOCOL sasl_plaintext \
     FINK_TEST_SASL_MECHANISM SCRAM-SHA-512 \
     FINK_TEST_ADMIN_USER admin \
@@ -74,6 +86,7 @@ variables() {
     FINK_TEST_PRODUCER_PASSWORD_FILE "$root/producer.password" \
     FINK_TEST_CONSUMER_USER finkConsumer \
     FINK_TEST_CONSUMER_PASSWORD_FILE "$root/consumer.password"
+  tls_variables
 }
 
 # For a shell: eval "$(scripts/cluster env)".
@@ -87,16 +100,25 @@ write_cluster_env() { variables >"$DIR/cluster.env"; }
 
 # For the producer, and for those who only read.
 write_fink_toml() {
-  fink_toml fink finkProducer producer >"$DIR/fink.toml"
-  fink_toml consumer finkConsumer consumer >"$DIR/consumer.toml"
+  fink_toml fink finkProducer producer plain_settings
+  fink_toml consumer finkConsumer consumer plain_settings
+  if has_tls; then
+    fink_toml fink-tls finkProducer producer tls_settings
+    fink_toml consumer-tls finkConsumer consumer tls_settings
+  fi
 }
 
-fink_toml() {
+plain_settings() { printf 'bootstrap_servers = "%s"\nsecurity_protocol = "sasl_plaintext"\n' "$(broker_addresses kafka)"; }
+
+# NAME USER PASSWORD SETTINGS: NAME.toml; SETTINGS prints how the brokers are reached.
+fink_toml() { print_fink_toml "$@" >"$DIR/$1.toml"; }
+
+print_fink_toml() {
   cat <<TOML
 # For this cluster, written by scripts/cluster at each up: copy it before you change it.
 # $(case $1 in
-    fink) echo "fink -c '$DIR/fink.toml' start distribution" ;;
-    consumer) echo "fink -c '$DIR/consumer.toml' start distribution_test --from earliest" ;;
+    fink*) echo "fink -c '$DIR/$1.toml' start distribution" ;;
+    consumer*) echo "fink -c '$DIR/$1.toml' start distribution_test --from earliest" ;;
   esac)
 
 [science_db]
@@ -105,13 +127,12 @@ address = "127.0.0.1:$(port thrift2-1),127.0.0.1:$(port thrift2-2)"
 catalog = "$DIR/catalog.json"  # 'fink ingest' writes it
 
 [kafka]
-bootstrap_servers = "$(broker_addresses)"
-security_protocol = "sasl_plaintext"
+$("$4")
 sasl_mechanism = "SCRAM-SHA-512"
 username = "$2"
 password_file = "$DIR/secrets/$3.password"
 TOML
-  [[ $1 == consumer ]] || cat <<TOML
+  [[ $1 == consumer* ]] || cat <<TOML
 
 [kafka.admin]
 username = "admin"

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::ConfigError;
 use super::file::{ConfigFile, Given};
 use super::librdkafka::{is_secret_option, reserved_by};
-use super::login::LoginSource;
+use super::login::{LoginSource, PasswordSource};
 use super::origin::Origin;
 use super::reader::{Reader, Scope};
 use super::setting::{Addresses, Count, SaslMechanism, Size};
@@ -19,18 +19,19 @@ pub(super) struct Keys {
     pub settings: Settings,
     pub login: LoginSource,
     pub admin: LoginSource,
+    pub key_password: Option<PasswordSource>,
 }
 
 /// Reads everything; what is wrong is left in the reader.
 pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Keys {
     let science_db = science_db(reader);
-    let (kafka, login, admin) = kafka(reader, file);
+    let (kafka, login, admin, key_password) = kafka(reader, file);
     let distribution = distribution(reader);
     let filters = filters(reader);
     let slack = SlackSettings { channels: reader.optional("slack.channels") };
     let streams = streams(reader, file, &distribution);
     let settings = Settings { science_db, kafka, distribution, streams, filters, slack };
-    Keys { settings, login, admin }
+    Keys { settings, login, admin, key_password }
 }
 
 fn science_db(reader: &mut Reader<'_>) -> ScienceDbSettings {
@@ -61,7 +62,10 @@ fn is_table_name(name: &str) -> bool {
     part(namespace, b"") && part(table, b"-.") && !table.starts_with(['-', '.'])
 }
 
-fn kafka(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> (KafkaSettings, LoginSource, LoginSource) {
+fn kafka(
+    reader: &mut Reader<'_>,
+    file: Option<&ConfigFile>,
+) -> (KafkaSettings, LoginSource, LoginSource, Option<PasswordSource>) {
     let servers: Addresses = reader.read("kafka.bootstrap_servers", Addresses(vec!["127.0.0.1:9093".to_owned()]));
     let security_protocol = reader.read("kafka.security_protocol", SecurityProtocol::SaslPlaintext);
     let mechanism = reader.read("kafka.sasl_mechanism", SaslMechanism("SCRAM-SHA-512"));
@@ -76,9 +80,17 @@ fn kafka(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> (KafkaSettings, 
         ssl_ca: reader.optional("kafka.ssl_ca"),
         ssl_certificate: reader.optional("kafka.ssl_certificate"),
         ssl_key: reader.optional("kafka.ssl_key"),
-        librdkafka: librdkafka(reader, file),
+        ssl_key_password: None,
+        librdkafka: Vec::new(),
     };
-    (settings, login, admin)
+    let key_password = PasswordSource::read(reader, "kafka.ssl_key_password");
+    match (&settings.ssl_certificate, &settings.ssl_key) {
+        (Some(_), None) => reader.refuse("kafka.ssl_certificate", "it needs `ssl_key`, the file of its key"),
+        (None, Some(_)) => reader.refuse("kafka.ssl_key", "it needs `ssl_certificate`, the file of its certificate"),
+        _ => {}
+    }
+    let settings = KafkaSettings { librdkafka: librdkafka(reader, file), ..settings };
+    (settings, login, admin, key_password)
 }
 
 fn librdkafka(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Vec<(String, String)> {

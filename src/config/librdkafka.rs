@@ -15,6 +15,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("ssl.certificate.pem", "kafka.ssl_certificate"),
     ("ssl.key.location", "kafka.ssl_key"),
     ("ssl.key.pem", "kafka.ssl_key"),
+    ("ssl.key.password", "kafka.ssl_key_password_file"),
     ("queue.buffering.max.kbytes", "distribution.memory"),
     ("queue.buffering.max.messages", "distribution.memory"),
     ("transactional.id", "distribution.name"),
@@ -48,7 +49,7 @@ mod tests {
 
     #[test]
     fn options_behind_a_login_are_secret() {
-        assert!(is_secret_option("ssl.key.password"));
+        assert!(is_secret_option("ssl.keystore.password"));
         assert!(is_secret_option("sasl.oauthbearer.client.secret"));
         assert!(is_secret_option("ssl.key.pem"));
         assert!(!is_secret_option("linger.ms"));

@@ -32,33 +32,61 @@ pub(super) struct LoginSource {
     password: Option<PasswordSource>,
 }
 
+/// Where a password is to be had.
 #[derive(Clone)]
-enum PasswordSource {
+pub(super) struct PasswordSource {
+    key: String,
+    place: PasswordPlace,
+}
+
+#[derive(Clone)]
+enum PasswordPlace {
     Variable(String, Result<Secret, String>),
     File(PathBuf, Origin),
+}
+
+impl PasswordSource {
+    /// Looks for the password `key`: in its variable, else in the file that `<key>_file` names.
+    pub fn read(reader: &mut Reader<'_>, key: &str) -> Option<Self> {
+        let file = reader.optional_with_origin::<PathBuf>(&format!("{key}_file"));
+        let variable = variable_of(key);
+        let (place, origin) = match (reader.secret(&variable), file) {
+            (Some(secret), _) => {
+                let origin = Origin::Variable(variable.clone());
+                (PasswordPlace::Variable(variable, secret), origin)
+            }
+            (None, Some((path, origin))) => (PasswordPlace::File(path, origin.clone()), origin),
+            (None, None) => {
+                reader.note(key, Value::Null, Origin::Default);
+                return None;
+            }
+        };
+        reader.note(key, Value::from("***"), origin);
+        Some(Self { key: key.to_owned(), place })
+    }
+
+    /// Fetches the password.
+    pub fn fetch(&self) -> Result<Secret, ConfigError> {
+        match &self.place {
+            PasswordPlace::Variable(variable, secret) => secret.clone().map_err(|reason| ConfigError::Value {
+                key: self.key.clone(),
+                origin: Origin::Variable(variable.clone()),
+                reason,
+            }),
+            PasswordPlace::File(path, origin) => read_password_file(path).map_err(|reason| ConfigError::Value {
+                key: format!("{}_file", self.key),
+                origin: origin.clone(),
+                reason,
+            }),
+        }
+    }
 }
 
 impl LoginSource {
     /// Reads the login of `section`.
     pub fn read(reader: &mut Reader<'_>, section: &'static str, protocol: SecurityProtocol) -> Self {
         let username = reader.optional(&format!("{section}.username"));
-        let key = format!("{section}.password");
-        let file = reader.optional_with_origin::<PathBuf>(&format!("{section}.password_file"));
-        let variable = variable_of(&key);
-        let password = match (reader.secret(&variable), file) {
-            (Some(secret), _) => {
-                reader.note(&key, Value::from("***"), Origin::Variable(variable.clone()));
-                Some(PasswordSource::Variable(variable, secret))
-            }
-            (None, Some((path, origin))) => {
-                reader.note(&key, Value::from("***"), origin.clone());
-                Some(PasswordSource::File(path, origin))
-            }
-            (None, None) => {
-                reader.note(&key, Value::Null, Origin::Default);
-                None
-            }
-        };
+        let password = PasswordSource::read(reader, &format!("{section}.password"));
         let needed = matches!(protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl);
         Self { section, needed, username, password }
     }
@@ -81,22 +109,13 @@ impl LoginSource {
         let username = self.username.clone().ok_or_else(|| {
             missing("username", "kafka.security_protocol asks for a login; where the cluster takes anybody, set it to \"plaintext\" or \"ssl\"".to_owned())
         })?;
-        let password_key = format!("{}.password", self.section);
-        let value_error = |key: String, origin: Origin, reason: String| ConfigError::Value { key, origin, reason };
-        let password = match &self.password {
-            Some(PasswordSource::Variable(variable, secret)) => secret
-                .clone()
-                .map_err(|reason| value_error(password_key, Origin::Variable(variable.clone()), reason))?,
-            Some(PasswordSource::File(path, origin)) => read_password_file(path)
-                .map_err(|reason| value_error(format!("{}.password_file", self.section), origin.clone(), reason))?,
-            None => {
-                let variable = variable_of(&password_key);
-                return Err(missing(
-                    "password_file",
-                    format!("`{username}` has no password: name its file, or set the variable {variable}"),
-                ));
-            }
-        };
-        Ok(Some(Login { username, password }))
+        let source = self.password.as_ref().ok_or_else(|| {
+            let variable = variable_of(&format!("{}.password", self.section));
+            missing(
+                "password_file",
+                format!("`{username}` has no password: name its file, or set the variable {variable}"),
+            )
+        })?;
+        Ok(Some(Login { username, password: source.fetch()? }))
     }
 }

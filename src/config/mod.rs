@@ -44,7 +44,7 @@ pub use when::{parse_instant, show_instant};
 
 use file::ConfigFile;
 use keys::Keys;
-use login::LoginSource;
+use login::{LoginSource, PasswordSource};
 use reader::Reader;
 
 /// The commented configuration file that `fink config init` writes: its values are the defaults.
@@ -62,6 +62,7 @@ pub struct Configuration {
     settings: Settings,
     login: LoginSource,
     admin: LoginSource,
+    key_password: Option<PasswordSource>,
 }
 
 impl Configuration {
@@ -90,7 +91,7 @@ impl Configuration {
 
     fn build(file: Option<&ConfigFile>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(flags, environment, file);
-        let Keys { settings, login, admin } = keys::read(&mut reader, file);
+        let Keys { settings, login, admin, key_password } = keys::read(&mut reader, file);
         let Reader { entries, mut errors, asked, .. } = reader;
         errors.extend(unknown::in_file(file, &asked));
         errors.extend(unknown::in_flags(flags, &entries, &asked));
@@ -100,7 +101,7 @@ impl Configuration {
         }
         let warnings = unknown::in_environment(environment, &entries);
         let file = file.map(|file| file.path.as_ref().clone());
-        Ok(Self { file, entries, warnings, settings, login, admin })
+        Ok(Self { file, entries, warnings, settings, login, admin, key_password })
     }
 
     /// The settings, with the logins that the command needs.
@@ -114,6 +115,9 @@ impl Configuration {
             Logins::User => settings.kafka.login = self.login.fetch()?,
             Logins::Admin if self.admin.has_user() => settings.kafka.admin = self.admin.fetch()?,
             Logins::Admin => settings.kafka.login = self.login.fetch()?,
+        }
+        if logins != Logins::None {
+            settings.kafka.ssl_key_password = self.key_password.as_ref().map(PasswordSource::fetch).transpose()?;
         }
         Ok(settings)
     }

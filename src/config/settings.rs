@@ -136,8 +136,10 @@ pub struct KafkaSettings {
     pub ssl_ca: Option<PathBuf>,
     /// client certificate, PEM
     pub ssl_certificate: Option<PathBuf>,
-    /// client key, PEM
+    /// client key, PEM; present exactly where the certificate is
     pub ssl_key: Option<PathBuf>,
+    /// what the client key is encrypted with; `None`: it is not
+    pub ssl_key_password: Option<Secret>,
     /// raw librdkafka options; none of them is set by another key
     pub librdkafka: Vec<(String, String)>,
 }
@@ -158,6 +160,7 @@ impl std::fmt::Debug for KafkaSettings {
             .field("ssl_ca", &self.ssl_ca)
             .field("ssl_certificate", &self.ssl_certificate)
             .field("ssl_key", &self.ssl_key)
+            .field("ssl_key_password", &self.ssl_key_password)
             .field("librdkafka", &librdkafka)
             .finish()
     }

@@ -57,7 +57,7 @@ fn unknown(key: &str, place: &Place, known: &[String]) -> ConfigError {
 /// The flags whose keys do not exist. A password is a setting, but no flag may hold one: the list of processes would show it.
 pub(super) fn in_flags(flags: &[FlagValue], entries: &[Entry], asked: &Asked) -> Vec<ConfigError> {
     let settable =
-        entries.iter().map(|entry| entry.key.clone()).filter(|key| !key.ends_with(".password") && !is_within(key, RAW));
+        entries.iter().map(|entry| entry.key.clone()).filter(|key| !key.ends_with("password") && !is_within(key, RAW));
     let short = asked.stream.iter().filter(|_| asked.only_stream).map(|key| format!("stream.{key}"));
     let known: Vec<String> = settable.chain(short).collect();
     let strange = flags.iter().filter(|flag| !known.contains(&flag.key));

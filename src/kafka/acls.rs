@@ -4,9 +4,12 @@
 
 use std::fmt;
 
+use rdkafka::error::RDKafkaErrorCode as Code;
+
 use crate::kafka::admin::Admin;
 use crate::kafka::error::{Resource, Result};
 use crate::kafka::ffi::administration as native;
+use crate::kafka::ffi::authorized::topic_operations;
 
 /// Kafka's name of the only cluster there is.
 pub const CLUSTER: &str = "kafka-cluster";
@@ -200,6 +203,21 @@ impl Admin {
         }
         rules.sort();
         Ok(rules)
+    }
+
+    /// What this client's own user may do with each topic, in their order. It takes no administrator.
+    ///
+    /// # Errors
+    /// No answer. For one topic: it does not exist, or the user may not even see it.
+    pub fn own_rights(&self, topics: &[&str]) -> Result<Vec<Result<Vec<Operation>>>> {
+        let action = "see";
+        let answered = self.order(action, |desk| topic_operations(desk, topics))?;
+        let of = |topic: &&str| match answered.iter().find(|(name, _)| name == topic) {
+            Some((_, Ok(operations))) => Ok(operations.clone()),
+            Some((_, Err((code, reason)))) => Err(self.refusal(*code, reason, action, Resource::Topic(topic))),
+            None => Err(self.refusal(Code::UnknownTopicOrPartition, "", action, Resource::Topic(topic))),
+        };
+        Ok(topics.iter().map(of).collect())
     }
 
     /// Removes what filters match; for each filter, in order, the rules that are gone.

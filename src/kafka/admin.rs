@@ -97,8 +97,8 @@ impl Admin {
     /// Fails where waiting for an answer has no sense any more.
     pub(super) fn check(&self, action: &str, deadline: Instant) -> Result<()> {
         ffi::serve_events(self.client());
-        if let Some(trouble) = self.context().status().refused() {
-            return Err(self.context().error_of(&trouble));
+        if let Some(error) = self.context().refused() {
+            return Err(error);
         }
         if Instant::now() >= deadline {
             return Err(self.context().timed_out(self.within, &format!("trying to {action}")));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::Level;
 use rdkafka::ClientConfig;
@@ -11,8 +12,10 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::config::{KafkaSettings, Login, Secret, SecurityProtocol, reserved_by};
+use crate::kafka::diagnosis::{self, Address, Finding};
 use crate::kafka::error::{Error, Refusal, Resource, Result, lower};
 use crate::kafka::status::{Status, Trouble, TroubleKind};
+use crate::kafka::tls;
 
 /// Checks one raw option: that it may be set, that librdkafka knows it and takes the value.
 ///
@@ -50,13 +53,14 @@ pub enum As {
 /// last those in `fixed`, which nothing may change.
 ///
 /// # Errors
-/// A login is needed but not configured, or a path is not UTF-8.
+/// A login is needed but not configured, a file of TLS is not what it should be, or a path is not UTF-8.
 pub(crate) fn config(
     settings: &KafkaSettings,
     who: As,
     own: &[(&str, &str)],
     fixed: &[(&str, &str)],
 ) -> Result<ClientConfig> {
+    tls::check_files(settings)?;
     let mut config = ClientConfig::new();
     for (name, value) in COMMON.iter().chain(own) {
         config.set(*name, *value);
@@ -91,6 +95,9 @@ pub(crate) fn config(
         if let Some(file) = file {
             config.set(name, utf8(file)?);
         }
+    }
+    if let Some(password) = &settings.ssl_key_password {
+        config.set("ssl.key.password", password.reveal());
     }
     // Every topic is made on purpose, with the partitions and the policy it needs.
     config.set("allow.auto.create.topics", "false");
@@ -131,7 +138,8 @@ pub(crate) fn settings_error(error: &KafkaError) -> Error {
 #[derive(Clone, Debug)]
 pub struct Context {
     status: Arc<Status>,
-    servers: String,
+    settings: Arc<KafkaSettings>,
+    opened: Instant,
     user: String,
     password: Option<Secret>,
 }
@@ -142,8 +150,15 @@ impl Context {
         let login = login(settings, who).filter(|_| uses_login(settings));
         Self {
             status: Arc::default(),
-            servers: settings.bootstrap_servers.clone(),
-            user: login.map_or_else(|| "(none)".to_owned(), |l| l.username.clone()),
+            settings: Arc::new(settings.clone()),
+            opened: Instant::now(),
+            user: match (login, &settings.ssl_certificate) {
+                (Some(login), _) => login.username.clone(),
+                (None, Some(path)) if settings.security_protocol == SecurityProtocol::Ssl => {
+                    format!("(of {})", path.display())
+                }
+                _ => "(none)".to_owned(),
+            },
             password: login.map(|l| l.password.clone()),
         }
     }
@@ -158,22 +173,40 @@ impl Context {
         &self.user
     }
 
-    /// The error that says a trouble.
+    /// The error that says a trouble. May take some seconds: the broker is asked once more.
     pub(crate) fn error_of(&self, trouble: &Trouble) -> Error {
-        let (servers, reason) = (self.servers.clone(), trouble.reason.clone());
-        match trouble.kind {
-            TroubleKind::AuthenticationRefused => {
+        let (servers, reason) = (self.settings.bootstrap_servers.clone(), trouble.reason.clone());
+        match (diagnosis::explain(&self.settings, trouble), trouble.kind) {
+            (Some(Finding::Lasting(reason)), _) => Error::Misfit { servers, reason },
+            (_, TroubleKind::AuthenticationRefused) => {
                 Error::AuthenticationRefused { servers, user: self.user.clone(), reason }
             }
-            TroubleKind::Tls => Error::Tls { servers, reason },
-            TroubleKind::Unresolved | TroubleKind::Down => Error::Unreachable { servers, reason },
+            (Some(Finding::Passing(reason)), _) => Error::Unreachable { servers, reason },
+            (None, TroubleKind::Tls) => Error::Misfit { servers, reason },
+            (None, TroubleKind::Unresolved | TroubleKind::Down) => Error::Unreachable { servers, reason },
         }
     }
 
+    /// What stands against using a broker at this address.
+    pub(crate) fn examine(&self, address: &Address) -> Option<Finding> {
+        diagnosis::examine(&self.settings, address)
+    }
+
+    /// The error of a client that has not worked yet and that waiting does not help.
+    pub(crate) fn refused(&self) -> Option<Error> {
+        if let Some(trouble) = self.status.refused() {
+            return Some(self.error_of(&trouble));
+        }
+        let error = self.error_of(&self.status.worth_a_look(self.opened)?);
+        (!error.is_transient()).then_some(error)
+    }
+
     /// The error of something that got no answer in time: the connection's trouble, if there is any.
-    pub(crate) fn timed_out(&self, within: std::time::Duration, doing: &str) -> Error {
+    pub(crate) fn timed_out(&self, within: Duration, doing: &str) -> Error {
+        let silence = Trouble::silence(self.opened);
         match self.status.trouble() {
             Some(trouble) => self.error_of(&trouble),
+            None if diagnosis::explain(&self.settings, &silence).is_some() => self.error_of(&silence),
             None => Error::TimedOut { within, doing: doing.to_owned() },
         }
     }
@@ -245,6 +278,7 @@ mod tests {
             ssl_ca: None,
             ssl_certificate: None,
             ssl_key: None,
+            ssl_key_password: None,
             librdkafka: vec![("linger.ms".to_owned(), "7".to_owned())],
         }
     }

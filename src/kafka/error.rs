@@ -15,7 +15,7 @@ pub enum Error {
     Unreachable {
         /// the configured `bootstrap_servers`
         servers: String,
-        /// which broker, and why
+        /// which broker, why, and what to do
         reason: String,
     },
     /// The login was refused. Waiting does not help.
@@ -30,14 +30,12 @@ pub enum Error {
         /// the broker's words
         reason: String,
     },
-    /// TLS could not be agreed on. Waiting does not help.
-    #[error(
-        "no TLS connection with kafka at {servers}: {reason}; check security_protocol, ssl_ca, ssl_certificate and ssl_key"
-    )]
-    Tls {
+    /// The brokers and the settings do not fit together: TLS, certificates, whether there is a login. Waiting does not help.
+    #[error("no connection with kafka at {servers}: {reason}")]
+    Misfit {
         /// the configured `bootstrap_servers`
         servers: String,
-        /// which broker, and why
+        /// which broker, why, and what to do
         reason: String,
     },
     /// The user lacks a right.

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)] // librdkafka is a C library
 
 pub(super) mod administration;
+pub(super) mod authorized;
 pub(super) mod consuming;
 
 use std::ffi::{CStr, c_char};

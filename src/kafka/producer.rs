@@ -137,8 +137,8 @@ impl Producer {
             if error.fatal {
                 return Err(self.fatal(&error));
             }
-            if let Some(trouble) = self.context().status().refused() {
-                return Err(self.context().error_of(&trouble));
+            if let Some(error) = self.context().refused() {
+                return Err(error);
             }
             if is_denial(error.code) {
                 return Err(self.refusal(&error));

@@ -35,8 +35,18 @@ pub struct Trouble {
     pub last: Instant,
 }
 
+impl Trouble {
+    /// No answer, and not a word about it: librdkafka is silent about connections that the broker closes at once.
+    pub(crate) fn silence(since: Instant) -> Self {
+        Self { kind: TroubleKind::Down, reason: String::new(), first: since, last: Instant::now() }
+    }
+}
+
 /// How often the same trouble must have been told, and over how long, before a connection that has worked is given up.
 const PERSISTENT: Duration = Duration::from_secs(25);
+
+/// How long brokers may be out of reach before somebody looks why.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// The state of one client's connection, written by librdkafka's error events.
 #[derive(Debug, Default)]
@@ -45,6 +55,8 @@ pub struct Status {
     any: AtomicBool,
     troubles: Mutex<[Option<Trouble>; KINDS.len()]>,
     denied_topic: Mutex<Option<String>>,
+    /// whether somebody has looked into brokers that cannot be reached
+    looked_into: AtomicBool,
 }
 
 impl Status {
@@ -94,6 +106,12 @@ impl Status {
     /// The same for a client that has worked: one broker of many may refuse for a moment while it starts, so it must last.
     pub fn persistently_refused(&self) -> Option<Trouble> {
         self.refused().filter(|t| t.last.duration_since(t.first) >= PERSISTENT)
+    }
+
+    /// Silence or brokers out of reach since a moment after `opened`, told once: there may be a lasting reason, which librdkafka does not know.
+    pub(crate) fn worth_a_look(&self, opened: Instant) -> Option<Trouble> {
+        let trouble = self.trouble().unwrap_or_else(|| Trouble::silence(opened));
+        (trouble.first.elapsed() >= MOMENT && !self.looked_into.swap(true, Ordering::Relaxed)).then_some(trouble)
     }
 
     /// Takes note of the topic that was refused to a transaction; librdkafka says it only in its log.

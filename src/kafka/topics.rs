@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::kafka::admin::Admin;
 use crate::kafka::client::{As, Context};
+use crate::kafka::diagnosis::{Address, Finding, Source};
 use crate::kafka::error::{Error, Resource, Result};
 
 /// How long one question for metadata may take before the connection's state is looked at.
@@ -122,8 +123,8 @@ pub(super) fn partitions_of<C: ClientContext>(
             Err(error) => error.rdkafka_error_code().unwrap_or(Code::Fail),
         };
         meanwhile();
-        if let Some(trouble) = context.status().refused() {
-            return Err(context.error_of(&trouble));
+        if let Some(error) = context.refused() {
+            return Err(error);
         }
         let waits = matches!(
             code,
@@ -246,6 +247,27 @@ impl Admin {
         match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
             Some(Err((_, code))) => Err(self.refusal(code, "", action, Resource::Topic(topic))),
             _ => Ok(()),
+        }
+    }
+
+    /// The brokers by the addresses that they give to clients (their `advertised.listeners`), each with what stands against using it from
+    /// here; `None`: nothing. Every broker is connected to once.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn examine_brokers(&self) -> Result<Vec<(Address, Option<Finding>)>> {
+        let deadline = Instant::now() + self.within();
+        loop {
+            if let Ok(metadata) = self.client().fetch_metadata(None, TURN) {
+                let address = |broker: &rdkafka::metadata::MetadataBroker| Address {
+                    host: broker.host().to_owned(),
+                    port: u16::try_from(broker.port()).unwrap_or_default(),
+                    source: Source::Brokers,
+                };
+                let addresses: Vec<Address> = metadata.brokers().iter().map(address).collect();
+                return Ok(addresses.into_iter().map(|one| (one.clone(), self.context().examine(&one))).collect());
+            }
+            self.check("list brokers", deadline)?;
         }
     }
 

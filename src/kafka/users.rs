@@ -92,6 +92,9 @@ impl Change {
     }
 }
 
+/// Most users in one request: librdkafka hashes each password thousands of times, a tenth of a second each, within the request's time.
+const ROUND: usize = 25;
+
 impl Admin {
     /// Carries changes out; for each, in order, what became of it. Kafka takes one and refuses another.
     ///
@@ -104,7 +107,7 @@ impl Admin {
         while results.iter().any(Option::is_none) {
             let mut round = BTreeMap::new();
             for (place, change) in changes.iter().enumerate() {
-                if results.get(place).is_some_and(Option::is_none) {
+                if round.len() < ROUND && results.get(place).is_some_and(Option::is_none) {
                     round.entry(change.user()).or_insert((place, change));
                 }
             }

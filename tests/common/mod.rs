@@ -232,6 +232,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// A program that was started in another way, whose stderr goes to `log`.
+    pub fn of(child: Child, log: PathBuf) -> Self {
+        Self { child, log }
+    }
+
     /// What it has said so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

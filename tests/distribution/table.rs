@@ -122,6 +122,7 @@ impl Table {
             ssl_ca: None,
             ssl_certificate: None,
             ssl_key: None,
+            ssl_key_password: None,
             librdkafka: Vec::new(),
         }
     }

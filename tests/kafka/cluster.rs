@@ -48,6 +48,7 @@ pub fn settings() -> KafkaSettings {
         ssl_ca: None,
         ssl_certificate: None,
         ssl_key: None,
+        ssl_key_password: None,
         librdkafka: Vec::new(),
     }
 }

@@ -28,6 +28,7 @@ fn open(give_up: impl Fn() -> bool + Send + Sync + 'static) -> (Mock, Producer) 
         ssl_ca: None,
         ssl_certificate: None,
         ssl_key: None,
+        ssl_key_password: None,
         librdkafka: Vec::new(),
     };
     let producer = Producer::open(&settings, &options("fink-faults"), give_up).unwrap();

@@ -36,6 +36,7 @@ impl Stage {
             ssl_ca: None,
             ssl_certificate: None,
             ssl_key: None,
+            ssl_key_password: None,
             librdkafka: Vec::new(),
         };
         let section = format!("[kafka.admin]\nusername = \"{user}\"\npassword_file = \"{file}\"\n");

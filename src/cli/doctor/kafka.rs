@@ -1,15 +1,16 @@
-//! Kafka: logins, topics, the right to write, the checkpoint.
+//! Kafka: logins, brokers, topics, the checkpoint.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use crate::config::{Configuration, Logins, Settings, show_duration, show_instant};
+use super::rights;
+use crate::config::{Configuration, KafkaSettings, Logins, SecurityProtocol, Settings, show_duration, show_instant};
 use crate::distribution::progress::Progress;
-use crate::kafka::acls::{Filter, Operation, PatternFilter, Permission, ResourceKind, Wanted, principal};
 use crate::kafka::client::As;
-use crate::kafka::{Admin, Error, checkpoint};
+use crate::kafka::diagnosis::{Address, Finding};
+use crate::kafka::{Admin, checkpoint};
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within: Duration) -> anyhow::Result<()> {
     let user = login(list, configuration, "kafka", Logins::User, within)?;
@@ -23,62 +24,57 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
     let Some((settings, admin)) = user else {
         return list.unknown("topics", "not tried: no login to Kafka");
     };
+    encryption(list, &settings.kafka)?;
+    if !brokers(list, &admin)? {
+        return list.unknown("topics", "not tried: their brokers cannot be used from here");
+    }
     let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
-    let mut written = vec![(ResourceKind::TransactionalId, format!("{}-0", settings.distribution.name))];
+    let mut written = Vec::new();
     for stream in &settings.streams {
         topic(list, &admin, &format!("topic of stream {}", stream.name), &stream.topic, stream.partitions)?;
-        written.push((ResourceKind::Topic, stream.topic.clone()));
+        written.push(stream.topic.as_str());
     }
     topic(list, &admin, "topic of rejected alerts", &settings.distribution.rejected_topic, 1)?;
     checkpoint_of(list, &admin, &settings, &checkpoint, within)?;
-    written
-        .extend([settings.distribution.rejected_topic.clone(), checkpoint].map(|topic| (ResourceKind::Topic, topic)));
-    right_to_write(list, administrator.as_ref(), admin.context().user(), &written)
+    written.extend([settings.distribution.rejected_topic.as_str(), checkpoint.as_str()]);
+    rights::check(list, &admin, administrator.as_ref(), &written, &settings.distribution.name)
 }
 
-/// Reads in the access rules whether `user` may write; without an administrator only writing would show it.
-fn right_to_write(
-    list: &mut Checklist,
-    administrator: Option<&Admin>,
-    user: &str,
-    written: &[(ResourceKind, String)],
-) -> anyhow::Result<()> {
-    const WHAT: &str = "right to write";
-    let Some(administrator) = administrator else {
-        return list.unknown(WHAT, "only an administrator can ask: configure [kafka.admin] to know");
-    };
-    let (mut missing, mut denied) = (Vec::new(), Vec::new());
-    for (kind, name) in written {
-        let filter =
-            Filter { kind: Wanted::Is(*kind), pattern: PatternFilter::Matching(name.clone()), ..Filter::any() };
-        let mut rules = match administrator.rules(&filter) {
-            Ok(rules) => rules,
-            Err(error) => return list.bad(WHAT, error),
-        };
-        let principals = [principal(user), principal("*")];
-        rules.retain(|rule| {
-            principals.contains(&rule.principal) && matches!(rule.operation, Operation::Write | Operation::All)
-        });
-        let named = format!("{kind} {name}");
-        if rules.iter().any(|rule| rule.permission == Permission::Deny) {
-            denied.push(named);
-        } else if rules.is_empty() {
-            missing.push(named);
+fn encryption(list: &mut Checklist, settings: &KafkaSettings) -> anyhow::Result<()> {
+    const WHAT: &str = "encryption";
+    match (settings.security_protocol, &settings.ssl_ca) {
+        (SecurityProtocol::Ssl | SecurityProtocol::SaslSsl, Some(path)) => {
+            list.good(WHAT, format!("TLS, trusting {}", path.display()))
         }
-    }
-    match (denied.is_empty(), missing.is_empty()) {
-        (true, true) => list.good(WHAT, format!("{user} may write all that a distribution writes")),
-        (false, _) => {
-            list.bad(WHAT, format!("a rule denies {user} to write {}; see `fink kafka list-acls`", denied.join(", ")))
+        (SecurityProtocol::Ssl | SecurityProtocol::SaslSsl, None) => {
+            list.good(WHAT, "TLS, trusting what this machine trusts")
         }
-        (true, false) => list.unknown(
+        (_, Some(_)) => list.unknown(
             WHAT,
-            format!(
-                "no rule lets {user} write {}: if it is no super user, see `fink kafka grant --help`",
-                missing.join(", ")
-            ),
+            "none: kafka.ssl_ca is set, but kafka.security_protocol makes no use of it; \"sasl_ssl\" does",
         ),
+        (_, None) => list.unknown(WHAT, "none: right on a closed network only; see kafka.security_protocol"),
     }
+}
+
+/// Tries each broker at the address that it gives to clients: those of the settings are only asked for these. Whether any can be used.
+fn brokers(list: &mut Checklist, admin: &Admin) -> anyhow::Result<bool> {
+    const WHAT: &str = "kafka brokers";
+    let examined = match admin.examine_brokers() {
+        Ok(examined) => examined,
+        Err(error) => return list.bad(WHAT, error).map(|()| false),
+    };
+    let (good, bad): (Vec<_>, Vec<_>) = examined.into_iter().partition(|(_, finding)| finding.is_none());
+    for (_, finding) in &bad {
+        if let Some(Finding::Passing(reason) | Finding::Lasting(reason)) = finding {
+            list.bad(WHAT, reason)?;
+        }
+    }
+    if !good.is_empty() {
+        let named = |(address, _): &(Address, _)| format!("{}:{}", address.host, address.port);
+        list.good(WHAT, format!("usable: {}", good.iter().map(named).collect::<Vec<_>>().join(", ")))?;
+    }
+    Ok(!good.is_empty())
 }
 
 /// Fetches a login's password and logs in.
@@ -110,13 +106,6 @@ fn login(
                 format!("{} as {user}, who may see {} topics", settings.kafka.bootstrap_servers, topics.len()),
             )?;
             Ok(Some((settings, admin)))
-        }
-        Err(error @ Error::Unreachable { .. }) => {
-            list.bad(
-                what,
-                format!("{error}; start it, or correct kafka.bootstrap_servers and kafka.security_protocol"),
-            )?;
-            Ok(None)
         }
         Err(error) => {
             list.bad(what, error)?;

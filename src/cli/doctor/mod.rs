@@ -3,6 +3,7 @@
 mod checklist;
 mod files;
 mod kafka;
+mod rights;
 mod science_db;
 
 use std::time::Duration;

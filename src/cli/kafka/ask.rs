@@ -6,8 +6,9 @@ use anyhow::bail;
 use clap::Args;
 use log::Level;
 
+use crate::cli::context::Context;
 use crate::cli::outcome::Usage;
-use crate::cli::output::Table;
+use crate::cli::output::{Format, Table};
 
 /// `--yes` and `--dry-run`, for commands that ask.
 #[derive(Clone, Copy, Debug, Args)]
@@ -39,6 +40,24 @@ impl ConsentArgs {
             bail!("nothing was changed");
         }
         Ok(())
+    }
+
+    /// The same for a plan that is data as well: a dry run, and a plan with nothing in it, is printed. Whether to go on.
+    ///
+    /// # Errors
+    /// The answer is no, there is nobody to ask, or the plan cannot be printed.
+    pub fn obtain_or_print(
+        self,
+        plan: &Table,
+        question: &str,
+        format: Format,
+        context: &Context,
+    ) -> anyhow::Result<bool> {
+        if self.dry_run || plan.is_empty() {
+            plan.print(format, context)?;
+            return Ok(false);
+        }
+        self.obtain(plan, question).map(|()| true)
     }
 }
 

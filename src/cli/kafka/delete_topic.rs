@@ -26,9 +26,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let mut wanted = args.names.clone();
-    wanted.sort();
-    wanted.dedup();
+    let wanted = names::distinct(&args.names);
     if let Some(own) = wanted.iter().find(|name| name.starts_with("__")) {
         return Err(
             Usage(format!("`{own}` is Kafka's own: without it the cluster forgets positions or transactions")).into()
@@ -58,11 +56,10 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     for (name, messages) in &found {
         plan.row([Value::from(name.as_str()), (*messages).into(), "would be deleted".into()]);
     }
-    if args.consent.dry_run || found.is_empty() {
-        plan.print(args.output.format, context)?;
+    let question = "Delete these topics and all messages in them?";
+    if !args.consent.obtain_or_print(&plan, question, args.output.format, context)? {
         return tally.finish("topics");
     }
-    args.consent.obtain(&plan, "Delete these topics and all messages in them?")?;
     let mut table = Table::new(&["topic", "messages", "result"]);
     for (name, messages) in &found {
         let result = admin.delete_topic(name);

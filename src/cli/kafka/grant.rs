@@ -1,12 +1,10 @@
 //! `fink kafka grant`: the rights of a role.
 
-use super::ask::ConsentArgs;
-use super::role::RoleArgs;
+use super::rights_order::{RightsArgs, RightsOrder};
 use super::tally::Tally;
-use super::{admin, rule_table, settle};
+use super::{rule_table, settle};
 use crate::cli::context::Context;
-use crate::cli::output::OutputArgs;
-use crate::kafka::acls::{Filter, Permission, Rule};
+use crate::kafka::acls::{Permission, Rule};
 
 /// `fink kafka grant`
 #[derive(Debug, clap::Args)]
@@ -19,47 +17,38 @@ A consumer that keeps no position (fink start distribution_test, for one) needs 
 it exists. The user need not exist yet.")]
 pub struct Args {
     #[command(flatten)]
-    role: RoleArgs,
-    #[command(flatten)]
-    consent: ConsentArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    rights: RightsArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let rules = args.role.rules()?;
-    let (name, format) = (&args.role.name, args.output.format);
-    let admin = admin(context)?;
-    let of_user = Filter::of_user(name);
-    let there = admin.rules(&of_user)?;
+    let order = RightsOrder::new(&args.rights, context)?;
+    let (name, there) = (order.name, &order.there);
     for denial in there.iter().filter(|rule| rule.permission == Permission::Deny) {
         log::warn!("`{name}` {}: this outweighs what is granted", rule_table::sentence(denial));
     }
-    let missing: Vec<Rule> = rules.iter().filter(|rule| !there.contains(rule)).cloned().collect();
-    let word_for = |word: &'static str| move |rule: &Rule| if there.contains(rule) { "was there" } else { word };
-    if args.consent.dry_run {
-        let planned = word_for("would be added");
-        return rule_table::with_results(rules.iter().map(|rule| (rule, planned(rule))), format).print(format, context);
+    let missing: Vec<Rule> = order.rules.iter().filter(|rule| !there.contains(rule)).cloned().collect();
+    if args.rights.consent.dry_run {
+        return order.print(|rule| if there.contains(rule) { "was there" } else { "would be added" }, context);
     }
     if missing.is_empty() {
         log::info!("`{name}` has these rights already");
-        return rule_table::with_results(rules.iter().map(|rule| (rule, "was there")), format).print(format, context);
+        return order.print(|_| "was there", context);
     }
-    let plan = rule_table::plain(&missing, crate::cli::Format::Table);
-    args.consent.obtain(&plan, &format!("Grant `{name}` these rights?"))?;
+    order.obtain(&missing, &format!("Grant `{name}` these rights?"))?;
+    let admin = &order.admin;
     if !admin.users()?.iter().any(|user| user.name == *name) {
         log::warn!("there is no user `{name}` with a password yet: `fink kafka add-user` adds it");
     }
     let mut tally = Tally::default();
     let results = admin.add_rules(&missing)?;
-    let words: Vec<&str> = results.iter().map(|result| tally.note(result, "added")).collect();
+    let words: Vec<&'static str> = results.iter().map(|result| tally.note(result, "added")).collect();
     let added: Vec<&Rule> =
         missing.iter().zip(&results).filter(|(_, done)| done.is_ok()).map(|(rule, _)| rule).collect();
-    settle(|| admin.rules(&of_user).map(|now| added.iter().all(|rule| now.contains(rule))))?;
-    let rows = rules.iter().map(|rule| {
+    settle(|| admin.rules(&order.of_user).map(|now| added.iter().all(|rule| now.contains(rule))))?;
+    let word = |rule: &Rule| {
         let place = missing.iter().position(|other| other == rule);
-        (rule, place.and_then(|place| words.get(place).copied()).unwrap_or("was there"))
-    });
-    rule_table::with_results(rows, format).print(format, context)?;
+        place.and_then(|place| words.get(place).copied()).unwrap_or("was there")
+    };
+    order.print(word, context)?;
     tally.finish("rights")
 }

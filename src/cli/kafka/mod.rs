@@ -14,6 +14,7 @@ mod names;
 mod password;
 mod remove_user;
 mod revoke;
+mod rights_order;
 mod role;
 mod rule_table;
 mod shell_star;

@@ -4,6 +4,14 @@ use std::net::IpAddr;
 
 use crate::config::check_topic;
 
+/// The names in order, each once.
+pub(super) fn distinct(names: &[String]) -> Vec<String> {
+    let mut names = names.to_vec();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Reads a user's name.
 pub(super) fn user(text: &str) -> Result<String, String> {
     match text {

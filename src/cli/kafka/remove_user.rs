@@ -33,9 +33,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let mut wanted = args.names.clone();
-    wanted.sort();
-    wanted.dedup();
+    let wanted = names::distinct(&args.names);
     let admin = admin(context)?;
     let users = admin.users()?;
     let mut tally = Tally::default();
@@ -59,11 +57,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let mut plan = Table::new(COLUMNS);
     rights.iter().for_each(|(name, rule)| row(&mut plan, name, right(rule), "would be removed"));
     passwords.iter().for_each(|(name, mechanism)| row(&mut plan, name, password(mechanism), "would be removed"));
-    if args.consent.dry_run || plan.is_empty() {
-        plan.print(args.output.format, context)?;
+    if !args.consent.obtain_or_print(&plan, "Remove all this?", args.output.format, context)? {
         return tally.finish("users");
     }
-    args.consent.obtain(&plan, "Remove all this?")?;
     let mut table = Table::new(COLUMNS);
     // The rights first: until they are gone, an open connection can use them.
     let filters: Vec<Filter> = rights.iter().map(|(_, rule)| Filter::from(rule)).collect();

@@ -2,12 +2,10 @@
 
 use anyhow::bail;
 
-use super::ask::ConsentArgs;
-use super::role::RoleArgs;
+use super::rights_order::{RightsArgs, RightsOrder};
 use super::tally::Tally;
-use super::{admin, rule_table, settle};
+use super::{rule_table, settle};
 use crate::cli::context::Context;
-use crate::cli::output::OutputArgs;
 use crate::kafka::Admin;
 use crate::kafka::acls::{Filter, Operation, Pattern, PatternFilter, Permission, Rule, Wanted, principal};
 
@@ -21,41 +19,32 @@ Takes away what `fink kafka grant` with the same arguments gives, and nothing el
 need as well is left alone where it is not named.")]
 pub struct Args {
     #[command(flatten)]
-    role: RoleArgs,
-    #[command(flatten)]
-    consent: ConsentArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    rights: RightsArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let rules = args.role.rules()?;
-    let (name, format) = (&args.role.name, args.output.format);
-    let admin = admin(context)?;
-    let of_user = Filter::of_user(name);
-    let there = admin.rules(&of_user)?;
-    let (found, absent): (Vec<Rule>, Vec<Rule>) = rules.iter().cloned().partition(|rule| there.contains(rule));
-    if args.consent.dry_run {
-        let word = |rule: &Rule| if there.contains(rule) { "would be removed" } else { "was not there" };
-        return rule_table::with_results(rules.iter().map(|rule| (rule, word(rule))), format).print(format, context);
+    let order = RightsOrder::new(&args.rights, context)?;
+    let (name, there, admin) = (order.name, &order.there, &order.admin);
+    let (found, absent): (Vec<Rule>, Vec<Rule>) = order.rules.iter().cloned().partition(|rule| there.contains(rule));
+    if args.rights.consent.dry_run {
+        return order.print(|rule| if there.contains(rule) { "would be removed" } else { "was not there" }, context);
     }
     if found.is_empty() {
         bail!("`{name}` has none of these rights: `fink kafka list-acls --user {name}` shows those it has");
     }
-    let plan = rule_table::plain(&found, crate::cli::Format::Table);
-    args.consent.obtain(&plan, &format!("Take these rights from `{name}`?"))?;
+    order.obtain(&found, &format!("Take these rights from `{name}`?"))?;
     let mut tally = Tally::default();
     let filters: Vec<Filter> = found.iter().map(Filter::from).collect();
     let results = admin.remove_rules(&filters)?;
-    let mut rows: Vec<(&Rule, &str)> = Vec::with_capacity(rules.len());
+    let mut rows: Vec<(&Rule, &'static str)> = Vec::with_capacity(order.rules.len());
     for (rule, result) in found.iter().zip(&results) {
         rows.push((rule, tally.note(&result.as_ref().map(|_| ()), "removed")));
     }
     rows.extend(absent.iter().map(|rule| (rule, "was not there")));
     let gone: Vec<&Rule> = results.iter().flatten().flatten().collect();
-    settle(|| Ok(!admin.rules(&of_user)?.iter().any(|rule| gone.contains(&rule))))?;
-    rule_table::with_results(rows, format).print(format, context)?;
-    warn_of_what_remains(&admin, name, &gone)?;
+    settle(|| Ok(!admin.rules(&order.of_user)?.iter().any(|rule| gone.contains(&rule))))?;
+    order.print_rows(rows, context)?;
+    warn_of_what_remains(admin, name, &gone)?;
     tally.finish("rights")
 }
 

@@ -40,7 +40,7 @@ const TURN: Duration = Duration::from_millis(50);
 
 impl Desk<'_> {
     /// Issues an order and waits for its answer. The outer error is that of waiting, the inner one that of the order as a whole.
-    fn order(
+    pub(super) fn order(
         &self,
         order: Order,
         issue: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
@@ -52,6 +52,9 @@ impl Desk<'_> {
             let mut words = [0; 256];
             let time = millis(self.within);
             sys::rd_kafka_AdminOptions_set_request_timeout(options.0, time, words.as_mut_ptr(), words.len());
+            if order == Order::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS {
+                sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.0, 1);
+            }
             (options, Queue(sys::rd_kafka_queue_new(client)))
         };
         issue(client, options.0, queue.0);
@@ -230,14 +233,14 @@ pub(in crate::kafka) fn remove_rules(desk: &Desk<'_>, filters: &[Filter]) -> Res
 ///
 /// # Safety
 /// `first` points to `count` pointers that live as long as the event.
-unsafe fn elements<T>(first: *mut *const T, count: usize) -> impl Iterator<Item = *const T> {
+pub(super) unsafe fn elements<T>(first: *mut *const T, count: usize) -> impl Iterator<Item = *const T> {
     // SAFETY: the caller's promise.
     (0..if first.is_null() { 0 } else { count }).map(move |i| unsafe { *first.add(i) })
 }
 
 /// # Safety
 /// `error` is null or belongs to an event that is not freed yet.
-unsafe fn refused(error: *const sys::rd_kafka_error_t) -> Option<Refused> {
+pub(super) unsafe fn refused(error: *const sys::rd_kafka_error_t) -> Option<Refused> {
     if error.is_null() {
         return None;
     }
@@ -270,7 +273,7 @@ unsafe fn copy_rule(rule: *const sys::rd_kafka_AclBinding_t) -> Rule {
     }
 }
 
-fn c_string(words: &str) -> Result<CString> {
+pub(super) fn c_string(words: &str) -> Result<CString> {
     CString::new(words).map_err(|_| Error::Settings(format!("`{}` contains a zero byte", words.escape_default())))
 }
 
@@ -311,7 +314,7 @@ const OPERATIONS: [(Operation, NativeOperation); 11] = [
     (Operation::IdempotentWrite, NativeOperation::RD_KAFKA_ACL_OPERATION_IDEMPOTENT_WRITE),
 ];
 
-fn operation(native: NativeOperation) -> Operation {
+pub(super) fn operation(native: NativeOperation) -> Operation {
     OPERATIONS.iter().find(|(_, n)| *n == native).map_or(Operation::Unknown, |(operation, _)| *operation)
 }
 

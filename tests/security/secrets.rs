@@ -1,0 +1,124 @@
+//! Passwords are seen nowhere: not in the list of processes, not in logs at their loudest, not in errors.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::common::Ended;
+use crate::stage::Stage;
+
+const PASSWORD: &str = "never-in-a-list-71625";
+const FROM_FILE: &str = "never-in-a-list-90411";
+
+/// Every command line of this machine that is seen while something runs.
+struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<(BTreeSet<String>, u64)>,
+}
+
+impl Watch {
+    fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let (mut seen, mut looks) = (BTreeSet::new(), 0);
+            while !stopped.load(Ordering::Relaxed) {
+                for process in std::fs::read_dir("/proc").expect("/proc").flatten() {
+                    if process.file_name().to_string_lossy().starts_with(|c: char| c.is_ascii_digit())
+                        && let Ok(line) = std::fs::read(process.path().join("cmdline"))
+                    {
+                        seen.insert(String::from_utf8_lossy(&line).replace('\0', " "));
+                    }
+                }
+                if looks % 200 == 0 {
+                    let listed = Command::new("ps").args(["-eo", "args"]).output().expect("ps");
+                    seen.extend(String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned));
+                }
+                looks += 1;
+            }
+            (seen, looks)
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) -> (BTreeSet<String>, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the watch")
+    }
+}
+
+#[test]
+fn no_command_shows_a_password_to_other_users_or_in_its_log() {
+    let mut stage = Stage::new("secrets");
+    stage.scene.replace("[distribution]", "[kafka.librdkafka]\ndebug = \"all\"\n[distribution]");
+    let file = stage.scene.path("password");
+    std::fs::write(&file, FROM_FILE).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let file = file.display().to_string();
+    let (a, b, c, topic) = (stage.name("_a"), stage.name("_b"), stage.name("_c"), stage.name("_t"));
+    let cluster = stage.scene.cluster.as_ref().unwrap();
+    let mut secrets = vec![PASSWORD.to_owned(), FROM_FILE.to_owned()];
+    for who in ["ADMIN", "PRODUCER", "CONSUMER"] {
+        let file = cluster.value(&format!("FINK_TEST_{who}_PASSWORD_FILE"));
+        secrets.push(std::fs::read_to_string(file).unwrap().trim().to_owned());
+    }
+
+    let watch = Watch::start();
+    let mut said: Vec<Ended> = Vec::new();
+    let stdin = |arguments: &[&str]| stage.with_stdin(&[&["-vv", "kafka"], arguments].concat(), PASSWORD);
+    said.push(stdin(&["add-user", &a, "--password-stdin"]));
+    said.push(stdin(&["add-user", &a, "--password-stdin", "--replace"]));
+    said.push(stage.run(&["add-user", &b, "--password-file", &file]));
+    let generated = stage.rows(0, &["add-user", &c, "--generate"]);
+    secrets.push(generated[0]["password"].as_str().unwrap().to_owned());
+    let wrong = format!("kafka.admin.password_file={file}");
+    let misfit = format!("kafka.bootstrap_servers={}", cluster.value("FINK_TEST_TLS_BOOTSTRAP"));
+    let kafka: &[&[&str]] = &[
+        &["list-users"],
+        &["list-users", "--set", &wrong],
+        &["list-users", "--set", &misfit],
+        &["create-topic", &topic],
+        &["list-topics"],
+        &["describe-topic", &topic],
+        &["grant", &a, "--consume", "--topic", &topic, "--group", &a, "--any-host", "--yes"],
+        &["list-acls"],
+        &["revoke", &a, "--consume", "--topic", &topic, "--group", &a, "--any-host", "--yes"],
+        &["delete-topic", &topic, "--yes"],
+        &["bootstrap", "--any-host", "--dry-run"],
+        &["remove-user", &a, &b, &c, "--yes"],
+    ];
+    for arguments in kafka {
+        let mut command = stage.scene.command(&[&["-vv", "kafka"], *arguments].concat());
+        let output = command.env("FINK_LOG", "trace").output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        said.push(Ended {
+            arguments: arguments.join(" "),
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        });
+    }
+    said.push(stage.scene.run(&["-vv", "doctor"]));
+    said.push(stage.scene.run(&["-vv", "doctor", "--set", &wrong]));
+    said.push(stage.scene.run(&["-vv", "config", "show"]));
+    let (seen, looks) = watch.end();
+
+    for secret in &secrets {
+        let shown: Vec<&String> = seen.iter().filter(|line| line.contains(secret)).collect();
+        assert!(shown.is_empty(), "{shown:?}");
+        for ended in &said {
+            assert!(!ended.stdout.contains(secret) && !ended.stderr.contains(secret), "fink {}", ended.arguments);
+        }
+    }
+    // That there was something to see.
+    for verb in ["add-user", "list-acls", "remove-user", "bootstrap"] {
+        assert!(
+            seen.iter().any(|line| line.contains(&format!("kafka {verb}"))),
+            "{verb} was not seen in {looks} looks"
+        );
+    }
+    let loud = |words: &str| said.iter().any(|ended| ended.stderr.contains(words));
+    assert!(loud("SASLMECHS") && loud("refused the login") && loud("speaks TLS"), "the logs are not at their loudest");
+}
