@@ -1,8 +1,10 @@
 //! Alerts ready to be sent: their messages in one buffer, as a reader hands them to the coordinator.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::ledger::Entry;
+use crate::notify::Notice;
 
 /// One alert of a batch.
 #[derive(Clone, Debug)]
@@ -13,6 +15,8 @@ pub struct Alert {
     pub key: Range<usize>,
     /// the object's identifier, in the batch's buffer; partitions are chosen by it
     pub object: Range<usize>,
+    /// what is announced of it when it was sent
+    pub notice: Option<Arc<Notice>>,
     messages: Range<usize>,
 }
 
@@ -77,7 +81,7 @@ impl Batch {
         let key = self.copy(key);
         let object = self.copy(object);
         let messages = self.messages.len()..self.messages.len();
-        self.alerts.push(Alert { entry, key, object, messages });
+        self.alerts.push(Alert { entry, key, object, notice: None, messages });
     }
 
     /// Adds a message to the alert begun last. `write` appends the value to the buffer; what it fails with is the reason for which the
@@ -100,6 +104,19 @@ impl Batch {
         };
         self.messages.push(Message { stream, key, verdict });
         self.alerts[last].messages.end = self.messages.len();
+    }
+
+    /// Notes what is to be announced of the alert begun last.
+    pub fn announce(&mut self, notice: Arc<Notice>) {
+        if let Some(last) = self.alerts.last_mut() {
+            last.notice = Some(notice);
+        }
+    }
+
+    /// Whether a stream sends the alert begun last.
+    pub fn is_kept(&self) -> bool {
+        let messages = self.alerts.last().map_or(&[][..], |last| &self.messages[last.messages.clone()]);
+        messages.iter().any(|message| matches!(message.verdict, Verdict::Send(_)))
     }
 
     /// Notes that a stream refuses the alert begun last, because the condition of this index does not hold.
@@ -128,7 +145,7 @@ impl Batch {
         let object = self.bytes(&last.object);
         let run = self.alerts.iter().rev().take_while(|alert| self.bytes(&alert.object) == object).count();
         let moved = self.alerts.split_off(self.alerts.len() - run);
-        for alert in &moved {
+        for alert in moved {
             tail.alert(alert.entry, self.bytes(&alert.key), self.bytes(&alert.object));
             for message in &self.messages[alert.messages.clone()] {
                 let key = message.key.as_ref().map(|key| self.bytes(key));
@@ -141,6 +158,7 @@ impl Batch {
                     }),
                 }
             }
+            alert.notice.into_iter().for_each(|notice| tail.announce(notice));
         }
         tail
     }

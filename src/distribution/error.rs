@@ -1,11 +1,13 @@
 //! What ends a distribution before its time.
 
+use super::notices::NoticesError;
 use super::offset_file::OffsetFileError;
 use super::outlet::SendError;
 use super::progress::ProgressError;
 use super::selection::SelectionError;
 use crate::catalog::CatalogError;
 use crate::kafka::Error as KafkaError;
+use crate::notify::NotifyError;
 use crate::science_db::ScienceDbError;
 
 /// Why a distribution does not start, or ends.
@@ -17,6 +19,9 @@ pub enum DistributionError {
     /// the streams do not fit the catalog
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// alerts cannot be announced
+    #[error(transparent)]
+    Notices(#[from] NoticesError),
     /// no stream of that name
     #[error("there is no stream `{name}`; the configuration has: {known}")]
     NoStream {
@@ -68,6 +73,10 @@ impl DistributionError {
             self,
             Self::Catalog(_)
                 | Self::Selection(_)
+                | Self::Notices(
+                    NoticesError::Column { .. }
+                        | NoticesError::Notify(NotifyError::Channels { .. } | NotifyError::NoToken)
+                )
                 | Self::NoStream { .. }
                 | Self::EmptyJob { .. }
                 | Self::FutureJob { .. }

@@ -1,9 +1,11 @@
 //! Which columns are read, and what each stream makes of a row.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::notices::Notices;
 use super::status::DISTRIBUTED;
 use crate::alert::message::{Framing, KeyPlan, MessageError};
 use crate::alert::schema::{self, OutgoingError};
@@ -161,6 +163,7 @@ pub struct Selection {
     expected: Vec<bool>,
     complete: CompleteRows,
     streams: Vec<Stream>,
+    notices: Option<Notices>,
 }
 
 /// The encoders of one thread.
@@ -172,7 +175,7 @@ pub struct Encoders {
 }
 
 impl Selection {
-    /// Puts together what the streams need of the catalog's table. `status`: whether the status column is heeded.
+    /// Puts together what the streams, and the notices if any, need of the catalog's table. `status`: whether the status column is heeded.
     ///
     /// # Errors
     /// A stream's schema cannot be read or filled; a column with a part to play is missing.
@@ -181,20 +184,23 @@ impl Selection {
         streams: &[StreamSettings],
         settings: &ScienceDbSettings,
         status: bool,
+        notices: Option<Notices>,
     ) -> Result<Self, SelectionError> {
         let trigger = catalog.trigger_column(settings.trigger.as_deref())?;
         let object = catalog.object_id_column(settings.object_id.as_deref())?;
         let status = catalog.status_column().filter(|_| status);
         let plans = streams.iter().map(|stream| plan(stream, catalog)).collect::<Result<Vec<_>, _>>()?;
 
-        let needed = |index: usize, name: &str| {
-            plans.iter().any(|Plans { rules, plan, keys }| {
-                plan.needed_columns().contains(&index)
-                    || rules.filter_columns().contains(&index)
-                    || keys.needed_columns().contains(&index)
-            }) || [Some(trigger), object, status].into_iter().flatten().any(|column| column.name == name)
-        };
-        let all = catalog.columns.iter().enumerate().filter(|(index, column)| needed(*index, &column.name));
+        let mut needed: HashSet<usize> = notices.iter().flat_map(Notices::needed_columns).collect();
+        for Plans { rules, plan, keys } in &plans {
+            needed.extend(plan.needed_columns());
+            needed.extend(rules.filter_columns());
+            needed.extend(keys.needed_columns());
+        }
+        let own = [Some(trigger), object, status];
+        let has_part = |name: &str| own.iter().flatten().any(|column| column.name == name);
+        let all = catalog.columns.iter().enumerate();
+        let all = all.filter(|(index, column)| needed.contains(index) || has_part(&column.name));
         let with_cell = all.map(|(_, column)| column).filter(|column| column.family_and_qualifier().is_some());
         let read: Vec<_> = with_cell.collect();
         let names = read.iter().filter_map(|column| column.family_and_qualifier());
@@ -226,6 +232,8 @@ impl Selection {
             status_column: status.and_then(|column| column.family_and_qualifier()).map(owned),
             expected,
             complete: settings.complete_rows,
+            notices: notices
+                .map(|notices| notices.bound(|column| slot(&catalog.columns[column].name).unwrap_or_default())),
             streams,
             columns,
         })
@@ -288,6 +296,12 @@ impl Selection {
         batch.alert(Entry { id: AlertId::new(row.key, timestamp), timestamp }, row.key, object);
         for (index, stream) in streams.iter_mut().enumerate() {
             stream.add(index, row, object, key, datum, batch);
+        }
+        if let Some(notices) = &self.notices
+            && batch.is_kept()
+            && let Some(notice) = notices.notice(row, object)
+        {
+            batch.announce(Arc::new(notice));
         }
     }
 
