@@ -8,6 +8,7 @@ pub mod batch;
 mod budget;
 pub mod counts;
 mod error;
+mod forms;
 mod notices;
 pub mod offset_file;
 mod outlet;

@@ -205,7 +205,7 @@ pub struct DistributionSettings {
 }
 
 /// How an alert is framed as a message's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// a bare Avro datum
     Datum,

@@ -23,12 +23,14 @@ pub enum DistributionError {
     #[error(transparent)]
     Notices(#[from] NoticesError),
     /// no stream of that name
-    #[error("there is no stream `{name}`; the configuration has: {known}")]
+    #[error("there is no stream `{name}`; the configuration has {count} streams, the nearest: {nearest}")]
     NoStream {
         /// the name asked for
         name: String,
-        /// those there are
-        known: String,
+        /// how many there are
+        count: usize,
+        /// those with the most similar names
+        nearest: String,
     },
     /// a job over nothing
     #[error("--from {from} is not before --until {until} (ms since 1970): there is nothing between them")]

@@ -132,14 +132,13 @@ impl Publisher {
         if self.chunk.alerts == 0 {
             self.chunk.opened = Instant::now();
         }
+        for refusal in batch.refusals(alert) {
+            self.chunk.streams[refusal.stream()].refuse(refusal.condition());
+        }
         let mut is_sent = false;
         for message in batch.messages(alert) {
             let too_large = self.too_large.contains(&(alert.entry.id, message.stream));
             let refusal = match (&message.verdict, too_large) {
-                (Verdict::Refuse(condition), _) => {
-                    self.chunk.streams[message.stream].refuse(*condition);
-                    continue;
-                }
                 (Verdict::Send(value), false) => {
                     let counts = &mut self.chunk.streams[message.stream];
                     let size = value.len() as u64;

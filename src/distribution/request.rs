@@ -8,6 +8,9 @@ use super::progress::Progress;
 use crate::config::{DistributionSettings, Start, StreamSettings};
 use crate::window::Window;
 
+/// The most names that are suggested for a wrong one.
+const NEAREST: usize = 3;
+
 /// The command line's part of a distribution.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -54,21 +57,25 @@ impl Request {
     /// # Errors
     /// There is no stream of a name.
     pub(super) fn pick(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
-        let known = || all.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(", ");
         let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
         match unknown {
-            Some(name) => Err(DistributionError::NoStream { name: name.clone(), known: known() }),
+            Some(name) => {
+                Err(DistributionError::NoStream { name: name.clone(), count: all.len(), nearest: nearest(name, all) })
+            }
             None if self.streams.is_empty() => Ok(all.to_vec()),
             None => Ok(all.iter().filter(|stream| self.streams.contains(&stream.name)).cloned().collect()),
         }
     }
 
-    /// The name of this distribution's records in the checkpoint: the service of all streams is `live`.
+    /// The name of this distribution's records in the checkpoint: the service of all streams is `live`. A job for certain streams bears
+    /// their names even where they are all there are: it is the same job when there are more.
     pub(super) fn checkpoint_prefix(&self, streams: &[StreamSettings], all: usize) -> String {
-        let names = match streams.len() == all {
+        let is_of_all = if self.is_job() { self.streams.is_empty() } else { streams.len() == all };
+        let names = match is_of_all {
             true => String::new(),
             false => {
-                let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+                let mut names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+                names.sort_unstable();
                 format!(":{}", names.join("+"))
             }
         };
@@ -144,6 +151,14 @@ impl Request {
             None => Ok((Progress::service(prefix, &origin, from()?), true)),
         }
     }
+}
+
+/// The names most similar to one that does not exist.
+fn nearest(name: &str, all: &[StreamSettings]) -> String {
+    let mut known: Vec<&str> = all.iter().map(|stream| stream.name.as_str()).collect();
+    known.sort_by_key(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()));
+    known.truncate(NEAREST);
+    format!("`{}`", known.join("`, `"))
 }
 
 #[cfg(test)]

@@ -146,13 +146,34 @@ pub(super) fn partitions_of<C: ClientContext>(
 /// # Errors
 /// The topic does not exist and may not be created ([`Error::UnknownTopic`], which names the command), or Kafka does not answer.
 pub fn ensure(settings: &KafkaSettings, topic: &str, shape: &TopicShape, within: Duration) -> Result<i32> {
+    ensure_as(&Admin::open(settings, As::User, within)?, settings, topic, shape)
+}
+
+/// As [`ensure`] for many topics, over one connection: the partitions of each, in their order.
+///
+/// # Errors
+/// As [`ensure`], of the first topic at fault.
+pub fn ensure_all(settings: &KafkaSettings, topics: &[(&str, TopicShape)], within: Duration) -> Result<Vec<i32>> {
     let user = Admin::open(settings, As::User, within)?;
+    let known = user.list_topics()?;
+    let partitions = |topic: &str| {
+        let found = known.iter().find(|known| known.name == topic)?;
+        i32::try_from(found.partitions).ok().filter(|partitions| *partitions > 0)
+    };
+    let ensured = topics.iter().map(|(topic, shape)| match partitions(topic) {
+        Some(partitions) => Ok(partitions),
+        None => ensure_as(&user, settings, topic, shape),
+    });
+    ensured.collect()
+}
+
+fn ensure_as(user: &Admin, settings: &KafkaSettings, topic: &str, shape: &TopicShape) -> Result<i32> {
     if let Some(partitions) = user.partitions(topic)? {
         return Ok(partitions);
     }
     let created = match user.create_topic(topic, shape) {
         Err(Error::NotAuthorized { .. }) if settings.admin.is_some() => {
-            Admin::open(settings, As::Admin, within)?.create_topic(topic, shape)
+            Admin::open(settings, As::Admin, user.within())?.create_topic(topic, shape)
         }
         other => other,
     };

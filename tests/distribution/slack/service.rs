@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use fink::science_db::{Put, PutCell, ScienceDb};
 
+use super::server::{Answer, Server};
 use crate::common::{Ended, Scene};
-use crate::server::{Answer, Server};
 use crate::table::{Table, row};
 
 const TOKEN: &str = "xoxb-2718281828-secret";
@@ -17,7 +17,7 @@ fn cell(qualifier: &str, value: &[u8]) -> PutCell {
 
 fn classified(number: u32) -> Put {
     let mut row = row(number, None);
-    row.cells.push(cell("candidate_dec", &(-1.0 * f64::from(number)).to_be_bytes()));
+    row.cells.push(cell("candidate_dec", &(-f64::from(number)).to_be_bytes()));
     row.cells.push(cell("cross_match_alerts_per_batch", CLASSES[number as usize % CLASSES.len()].as_bytes()));
     row
 }

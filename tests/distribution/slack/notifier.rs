@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fink::config::{Endpoint, Secret};
 use fink::notify::{Notice, Notifier, NotifyError, Tally};
 
-use crate::server::{Answer, Server};
+use super::server::{Answer, Server};
 
 fn notifier(server: &Server) -> Notifier {
     let endpoint = Endpoint::parse(&server.url).expect("a URL");
