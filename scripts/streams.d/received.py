@@ -45,8 +45,11 @@ class Topics:
     def _identifier(self, message):
         key = message.key()
         if key not in self._schemas:
-            self._schemas[key] = fastavro.parse_schema(json.loads(key))
-        return fastavro.schemaless_reader(io.BytesIO(message.value()), self._schemas[key])["candid"]
+            schema = json.loads(key)
+            # The rest is skipped, not made into objects.
+            wanted = {**schema, "fields": [field for field in schema["fields"] if field["name"] == "candid"]}
+            self._schemas[key] = fastavro.parse_schema(schema), fastavro.parse_schema(wanted)
+        return fastavro.schemaless_reader(io.BytesIO(message.value()), *self._schemas[key])["candid"]
 
     def delete_all(self, prefix):
         """Deletes the topics whose names begin so."""

@@ -4,7 +4,7 @@ import random
 from xml.sax.saxutils import quoteattr
 
 # Columns of candidate with many values, so that a range of one keeps any share of the alerts.
-NUMBERS = ["magpsf", "sigmapsf", "ra", "dec", "rb", "fwhm", "sgscore1", "distpsnr1", "jd", "diffmaglim", "nbad", "ndethist"]
+NUMBERS = ["magpsf", "sigmapsf", "ra", "dec", "magap", "sigmagap", "xpos", "ypos", "distnr", "magnr"]
 
 
 def leaf(column, operator, value=None):
@@ -24,7 +24,7 @@ def random_rules(frame, share, rng):
     kept = frame[mask(conditions[0], frame)]
     if len(kept) < max(2, share * len(frame)):
         conditions, kept = [], frame
-    column = rng.choice(NUMBERS)
+    column = rng.choice([name for name in NUMBERS if kept[f"candidate_{name}"].nunique() * share * 4 > 1])
     values = kept[f"candidate_{column}"].dropna().sort_values()
     width = min(1.0, share * len(frame) / max(1, len(values)))
     low = rng.random() * (1 - width)

@@ -221,4 +221,45 @@ mod tests {
         let request = Request { from: Some(Start::At(10)), until: Some(10), ..Request::default() };
         assert!(request.begin(None, "job", &settings(), 5000).is_err());
     }
+
+    fn streams(names: &[&str]) -> Vec<StreamSettings> {
+        let stream = |name: &&str| StreamSettings {
+            name: (*name).to_owned(),
+            topic: format!("fink_{name}"),
+            partitions: 1,
+            rules: None,
+            filters: Vec::new(),
+            schema: None,
+            encoding: crate::config::Encoding::Datum,
+            key: crate::config::MessageKey::Schema,
+            schema_id: None,
+        };
+        names.iter().map(stream).collect()
+    }
+
+    #[test]
+    fn a_job_for_a_stream_is_the_same_job_when_there_are_more() {
+        let job = |names: &[&str]| Request {
+            until: Some(9),
+            streams: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Request::default()
+        };
+        let prefix = |job: &Request, all: &[&str]| {
+            let all = streams(all);
+            job.checkpoint_prefix(&job.pick(&all).expect("streams"), all.len())
+        };
+        assert_eq!(prefix(&job(&["a"]), &["a"]), "job-earliest-9:a");
+        assert_eq!(prefix(&job(&["a"]), &["a", "b"]), "job-earliest-9:a");
+        assert_eq!(prefix(&job(&["a", "b"]), &["b", "c", "a"]), prefix(&job(&["b", "a"]), &["a", "b"]));
+        assert_eq!(prefix(&job(&[]), &["a", "b"]), "job-earliest-9");
+        assert_eq!(prefix(&Request::default(), &["a", "b"]), "live");
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_with_the_most_similar_ones() {
+        let all = streams(&["supernovae", "kilonovae", "microlensing", "solar"]);
+        let request = Request { streams: vec!["Kilonova".to_owned()], ..Request::default() };
+        let error = request.pick(&all).expect_err("no such stream").to_string();
+        assert!(error.contains("`Kilonova`; the configuration has 4 streams, the nearest: `kilonovae`"), "{error}");
+    }
 }
