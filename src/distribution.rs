@@ -8,6 +8,8 @@ pub mod batch;
 mod budget;
 pub mod counts;
 mod error;
+mod forms;
+mod notices;
 pub mod offset_file;
 mod outlet;
 mod patience;
@@ -28,9 +30,11 @@ pub use request::{Ended, Request};
 
 use crate::catalog::Catalog;
 use crate::config::{DistributionSettings, Settings};
+use crate::notify::Notifier;
 use crate::science_db::{KeyRange, open_session};
 use crate::window::Window;
 use counts::{Counts, Lane};
+use notices::{Notices, NoticesError};
 pub use outlet::GiveUp;
 use outlet::{Outlet, SendError};
 use patience::{Halt, Open, Session};
@@ -84,7 +88,16 @@ pub fn run(
     let streams = request.pick(&settings.streams)?;
     // The status speaks of all streams: it says nothing of a job that fills one stream's past.
     let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
-    let selection = Arc::new(Selection::new(&catalog, &streams, &settings.science_db, heeds_status)?);
+    // The past that a job sends is no news, and a dry run sends nothing.
+    let channels = settings.slack.channels.as_deref().filter(|_| !request.is_job() && !request.dry_run);
+    let notices = channels.map(|channels| Notices::new(channels, &catalog)).transpose()?;
+    let notifier = match notices {
+        None => None,
+        Some(_) => {
+            Some(Notifier::start(&settings.slack.endpoint, settings.slack.token.as_ref()).map_err(NoticesError::from)?)
+        }
+    };
+    let selection = Arc::new(Selection::new(&catalog, &streams, &settings.science_db, heeds_status, notices)?);
     let open: Arc<Open> = Arc::new({
         let (science_db, table) = (settings.science_db.clone(), settings.science_db.table_of(&catalog));
         let sessions = AtomicUsize::new(0);
@@ -124,7 +137,7 @@ pub fn run(
     let mut distribution = Distribution {
         pace: pace(&settings.distribution),
         progress: Progress::service(&prefix, "", 0),
-        publisher: Publisher::new(outlet, status, offset_file, &prefix, streams.len()),
+        publisher: Publisher::new(outlet, status, notifier, offset_file, &prefix, streams.len()),
         prefix,
         readers: Readers::start(READERS, &open, &selection, &budget),
         session,

@@ -14,6 +14,7 @@ pub mod distribution;
 pub mod ingest;
 pub mod kafka;
 pub mod ledger;
+pub mod notify;
 pub mod rules;
 pub mod runfile;
 pub mod science_db;

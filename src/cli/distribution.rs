@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use serde_json::Value;
 
 use super::context::Context;
 use super::distribution_status::StatusLine;
+use super::dry_run::DryRun;
 use super::outcome::{Interrupted, Usage};
-use super::output::{OutputArgs, Table};
-use crate::config::{Logins, Settings, Start, parse_duration, parse_instant};
-use crate::distribution::counts::Counts;
+use super::output::OutputArgs;
+use crate::config::{Logins, Start, parse_duration, parse_instant};
 use crate::distribution::{self, DistributionError, Ended, GiveUp, Request};
 use crate::runfile::RunFile;
 use crate::signals::{Signal, Stop};
@@ -52,6 +51,10 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         exit_after: args.exit_after,
         dry_run: args.dry_run,
     };
+    let dry_run = match args.dry_run {
+        true => Some(DryRun::new(&settings, &request).map_err(usage)?),
+        false => None,
+    };
     let stop = Stop::on_signals()?;
     // A job may run beside the service, and a dry run beside anything.
     let is_service = !request.is_job() && !request.dry_run && request.streams.is_empty();
@@ -71,8 +74,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         true => log::info!("{}: nothing was sent, this was a dry run", said(ended)),
         false => log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts)),
     }
-    if args.dry_run {
-        print(&settings, &request, &counts, args.output, context)?;
+    if let Some(dry_run) = dry_run {
+        dry_run.print(&counts, args.output, context)?;
     }
     match (ended, stop.signal()) {
         // A service that was told to end by its supervisor has done its work; a job has not.
@@ -96,29 +99,4 @@ pub(super) fn usage(error: DistributionError) -> anyhow::Error {
         true => Usage(error.to_string()).into(),
         false => error.into(),
     }
-}
-
-fn print(
-    settings: &Settings,
-    request: &Request,
-    counts: &Counts,
-    output: OutputArgs,
-    context: &Context,
-) -> anyhow::Result<()> {
-    let mut table = Table::new(&["stream", "topic", "seen", "kept", "refused", "refused by rule", "rejected", "bytes"]);
-    let streams =
-        settings.streams.iter().filter(|stream| request.streams.is_empty() || request.streams.contains(&stream.name));
-    for (stream, of) in streams.zip(&counts.streams) {
-        table.row([
-            Value::from(stream.name.as_str()),
-            Value::from(stream.topic.as_str()),
-            Value::from(counts.alerts),
-            Value::from(of.sent),
-            Value::from(of.refused.iter().sum::<u64>()),
-            Value::from(of.refused.clone()),
-            Value::from(of.rejected),
-            Value::from(of.bytes),
-        ]);
-    }
-    table.print(output.format, context)
 }

@@ -11,6 +11,7 @@ mod distribution;
 mod distribution_status;
 mod distribution_test;
 mod doctor;
+mod dry_run;
 mod ingest;
 mod kafka;
 mod man;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::endpoint::Endpoint;
 use super::error::ConfigError;
 use super::file::{ConfigFile, Given};
 use super::librdkafka::{is_secret_option, reserved_by};
@@ -13,6 +14,9 @@ use super::origin::Origin;
 use super::reader::{Reader, Scope};
 use super::setting::{Addresses, Count, SaslMechanism, Size};
 use super::settings::*;
+
+/// The variable that holds Slack's token.
+const SLACK_TOKEN: &str = "SLACK_API_TOKEN";
 
 /// What was read: the settings without passwords, and where these are to be had.
 pub(super) struct Keys {
@@ -28,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Keys {
     let (kafka, login, admin, key_password) = kafka(reader, file);
     let distribution = distribution(reader);
     let filters = filters(reader);
-    let slack = SlackSettings { channels: reader.optional("slack.channels") };
+    let slack = slack(reader);
     let streams = streams(reader, file, &distribution);
     let settings = Settings { science_db, kafka, distribution, streams, filters, slack };
     Keys { settings, login, admin, key_password }
@@ -177,6 +181,25 @@ fn filters(reader: &mut Reader<'_>) -> FilterSettings {
         reader.refuse("filters.timeout", "it must be at least 1ms");
     }
     settings
+}
+
+fn slack(reader: &mut Reader<'_>) -> SlackSettings {
+    let channels = reader.optional("slack.channels");
+    let endpoint = reader.read("slack.endpoint", Endpoint::slack());
+    let token = reader.secret(SLACK_TOKEN).filter(|_| channels.is_some());
+    let token = token.map(|token| match token {
+        Ok(token) if token.reveal().bytes().all(|b| b.is_ascii_graphic()) => Ok(token),
+        Ok(_) => Err("it holds blanks or other characters that no token has".to_owned()),
+        Err(reason) => Err(reason),
+    });
+    let token = token.and_then(|token| {
+        let wrong = |reason| {
+            let origin = Origin::Variable(SLACK_TOKEN.to_owned());
+            reader.errors.push(ConfigError::Value { key: "slack.token".to_owned(), origin, reason });
+        };
+        token.map_err(wrong).ok()
+    });
+    SlackSettings { channels, endpoint, token }
 }
 
 fn streams(

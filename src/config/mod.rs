@@ -11,6 +11,7 @@
 
 mod address;
 mod duration;
+mod endpoint;
 mod environment;
 mod error;
 mod file;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 pub use address::parse_addresses;
 pub use duration::{parse_duration, show_duration};
+pub use endpoint::Endpoint;
 pub use environment::{Environment, variable_of};
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::check_topic;

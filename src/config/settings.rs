@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::endpoint::Endpoint;
 use super::librdkafka::is_secret_option;
 use crate::catalog::Catalog;
 
@@ -207,7 +208,7 @@ pub struct DistributionSettings {
 }
 
 /// How an alert is framed as a message's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// a bare Avro datum
     Datum,
@@ -286,4 +287,8 @@ pub struct FilterSettings {
 pub struct SlackSettings {
     /// file of channels; `None`: no notices
     pub channels: Option<PathBuf>,
+    /// where messages are posted
+    pub endpoint: Endpoint,
+    /// what proves to Slack who is posting: read from the variable SLACK_API_TOKEN where `channels` is set
+    pub token: Option<Secret>,
 }

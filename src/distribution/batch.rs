@@ -1,8 +1,10 @@
 //! Alerts ready to be sent: their messages in one buffer, as a reader hands them to the coordinator.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::ledger::Entry;
+use crate::notify::Notice;
 
 /// One alert of a batch.
 #[derive(Clone, Debug)]
@@ -13,10 +15,13 @@ pub struct Alert {
     pub key: Range<usize>,
     /// the object's identifier, in the batch's buffer; partitions are chosen by it
     pub object: Range<usize>,
+    /// what is announced of it when it was sent
+    pub notice: Option<Arc<Notice>>,
     messages: Range<usize>,
+    refusals: Range<usize>,
 }
 
-/// What becomes of an alert on one stream.
+/// What becomes of an alert on one stream that does not refuse it.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// index of the stream
@@ -32,10 +37,27 @@ pub struct Message {
 pub enum Verdict {
     /// send this value, in the batch's buffer
     Send(Range<usize>),
-    /// the stream's rules do not want it: the condition of this index does not hold
-    Refuse(usize),
     /// it cannot be judged or encoded, for this reason
     Reject(String),
+}
+
+/// A stream whose rules do not want the alert. Small: where there are many streams nearly all refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    stream: u32,
+    condition: u32,
+}
+
+impl Refusal {
+    /// Index of the stream.
+    pub fn stream(self) -> usize {
+        self.stream as usize
+    }
+
+    /// Index of the first condition that does not hold.
+    pub fn condition(self) -> usize {
+        self.condition as usize
+    }
 }
 
 /// Some alerts and their messages.
@@ -44,6 +66,7 @@ pub struct Batch {
     buffer: Vec<u8>,
     alerts: Vec<Alert>,
     messages: Vec<Message>,
+    refusals: Vec<Refusal>,
 }
 
 impl Batch {
@@ -57,6 +80,11 @@ impl Batch {
         &self.messages[alert.messages.clone()]
     }
 
+    /// The streams that refuse one alert.
+    pub fn refusals(&self, alert: &Alert) -> &[Refusal] {
+        &self.refusals[alert.refusals.clone()]
+    }
+
     /// Some bytes of the buffer.
     pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
         &self.buffer[range.clone()]
@@ -64,7 +92,7 @@ impl Batch {
 
     /// Bytes held.
     pub fn size(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + std::mem::size_of_val(&*self.messages) + std::mem::size_of_val(&*self.refusals)
     }
 
     /// Whether there is no alert.
@@ -77,36 +105,61 @@ impl Batch {
         let key = self.copy(key);
         let object = self.copy(object);
         let messages = self.messages.len()..self.messages.len();
-        self.alerts.push(Alert { entry, key, object, messages });
+        let refusals = self.refusals.len()..self.refusals.len();
+        self.alerts.push(Alert { entry, key, object, notice: None, messages, refusals });
     }
 
-    /// Adds a message to the alert begun last. `write` appends the value to the buffer; what it fails with is the reason for which the
-    /// alert is rejected.
-    pub fn message<E: std::fmt::Display>(
-        &mut self,
-        stream: usize,
-        key: Option<&[u8]>,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) {
-        let Some(last) = self.alerts.len().checked_sub(1) else { return };
-        let key = key.map(|key| self.copy(key));
+    /// Appends a value to the buffer, to be sent on one stream or several. Where `write` fails the buffer is as it was.
+    ///
+    /// # Errors
+    /// What `write` failed with.
+    pub fn value<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Range<usize>, E> {
         let start = self.buffer.len();
-        let verdict = match write(&mut self.buffer) {
-            Ok(()) => Verdict::Send(start..self.buffer.len()),
+        match write(&mut self.buffer) {
+            Ok(()) => Ok(start..self.buffer.len()),
             Err(error) => {
                 self.buffer.truncate(start);
-                Verdict::Reject(error.to_string())
+                Err(error)
             }
-        };
-        self.messages.push(Message { stream, key, verdict });
-        self.alerts[last].messages.end = self.messages.len();
+        }
+    }
+
+    /// Notes that a stream sends the alert begun last, as a value that stands in the buffer.
+    pub fn send(&mut self, stream: usize, key: Option<&[u8]>, value: Range<usize>) {
+        let key = key.map(|key| self.copy(key));
+        self.message(Message { stream, key, verdict: Verdict::Send(value) });
+    }
+
+    /// Notes that a stream cannot judge or encode the alert begun last.
+    pub fn reject(&mut self, stream: usize, reason: String) {
+        self.message(Message { stream, key: None, verdict: Verdict::Reject(reason) });
+    }
+
+    fn message(&mut self, message: Message) {
+        if let Some(last) = self.alerts.last_mut() {
+            self.messages.push(message);
+            last.messages.end = self.messages.len();
+        }
+    }
+
+    /// Notes what is to be announced of the alert begun last.
+    pub fn announce(&mut self, notice: Arc<Notice>) {
+        if let Some(last) = self.alerts.last_mut() {
+            last.notice = Some(notice);
+        }
+    }
+
+    /// Whether a stream sends the alert begun last.
+    pub fn is_kept(&self) -> bool {
+        let messages = self.alerts.last().map_or(&[][..], |last| &self.messages[last.messages.clone()]);
+        messages.iter().any(|message| matches!(message.verdict, Verdict::Send(_)))
     }
 
     /// Notes that a stream refuses the alert begun last, because the condition of this index does not hold.
     pub fn refuse(&mut self, stream: usize, condition: usize) {
         if let Some(last) = self.alerts.last_mut() {
-            self.messages.push(Message { stream, key: None, verdict: Verdict::Refuse(condition) });
-            last.messages.end = self.messages.len();
+            self.refusals.push(Refusal { stream: stream as u32, condition: condition as u32 });
+            last.refusals.end = self.refusals.len();
         }
     }
 
@@ -128,19 +181,27 @@ impl Batch {
         let object = self.bytes(&last.object);
         let run = self.alerts.iter().rev().take_while(|alert| self.bytes(&alert.object) == object).count();
         let moved = self.alerts.split_off(self.alerts.len() - run);
-        for alert in &moved {
+        for alert in moved {
             tail.alert(alert.entry, self.bytes(&alert.key), self.bytes(&alert.object));
+            let mut shared: Option<(Range<usize>, Range<usize>)> = None;
             for message in &self.messages[alert.messages.clone()] {
                 let key = message.key.as_ref().map(|key| self.bytes(key));
                 match &message.verdict {
-                    Verdict::Refuse(condition) => tail.refuse(message.stream, *condition),
-                    Verdict::Reject(reason) => tail.message(message.stream, key, |_| Err(reason)),
-                    Verdict::Send(value) => tail.message(message.stream, key, |out| {
-                        out.extend_from_slice(self.bytes(value));
-                        Ok::<(), String>(())
-                    }),
+                    Verdict::Reject(reason) => tail.reject(message.stream, reason.clone()),
+                    Verdict::Send(value) => {
+                        let moved = match shared {
+                            Some((old, new)) if old == *value => new,
+                            _ => tail.copy(self.bytes(value)),
+                        };
+                        tail.send(message.stream, key, moved.clone());
+                        shared = Some((value.clone(), moved));
+                    }
                 }
             }
+            for refusal in &self.refusals[alert.refusals.clone()] {
+                tail.refuse(refusal.stream(), refusal.condition());
+            }
+            alert.notice.into_iter().for_each(|notice| tail.announce(notice));
         }
         tail
     }
@@ -163,15 +224,19 @@ mod tests {
             let key = format!("{object}_{timestamp}");
             let entry = Entry { id: AlertId::new(key.as_bytes(), *timestamp), timestamp: *timestamp };
             batch.alert(entry, key.as_bytes(), object.as_bytes());
-            batch.message(0, None, |out| {
+            let value = batch.value(|out| {
                 out.extend_from_slice(format!("value of {key}").as_bytes());
                 Ok::<(), String>(())
             });
-            batch.message(1, Some(b"k"), |out| {
+            let value = value.expect("a value");
+            batch.send(0, None, value.clone());
+            let half = batch.value(|out| {
                 out.extend_from_slice(b"half");
                 Err("no width")
             });
+            batch.reject(1, half.expect_err("no value").to_owned());
             batch.refuse(2, 4);
+            batch.send(3, Some(b"k"), value);
         }
         batch
     }
@@ -197,7 +262,9 @@ mod tests {
         assert_eq!(messages.len(), 3);
         assert!(matches!(&messages[0].verdict, Verdict::Send(value) if tail.bytes(value) == b"value of b_3"));
         assert_eq!(messages[1].verdict, Verdict::Reject("no width".to_owned()));
-        assert_eq!(messages[2].verdict, Verdict::Refuse(4));
+        assert_eq!(messages[2].verdict, messages[0].verdict, "a value that streams share is moved once");
+        assert_eq!(messages[2].key.as_ref().map(|key| tail.bytes(key)), Some(&b"k"[..]));
+        assert_eq!(tail.refusals(&tail.alerts()[1]), [Refusal { stream: 2, condition: 4 }]);
         assert!(Batch::default().split_last_object().is_empty());
     }
 }

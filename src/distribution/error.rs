@@ -1,11 +1,13 @@
 //! What ends a distribution before its time.
 
+use super::notices::NoticesError;
 use super::offset_file::OffsetFileError;
 use super::outlet::SendError;
 use super::progress::ProgressError;
 use super::selection::SelectionError;
 use crate::catalog::CatalogError;
 use crate::kafka::Error as KafkaError;
+use crate::notify::NotifyError;
 use crate::science_db::ScienceDbError;
 
 /// Why a distribution does not start, or ends.
@@ -17,13 +19,18 @@ pub enum DistributionError {
     /// the streams do not fit the catalog
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// alerts cannot be announced
+    #[error(transparent)]
+    Notices(#[from] NoticesError),
     /// no stream of that name
-    #[error("there is no stream `{name}`; the configuration has: {known}")]
+    #[error("there is no stream `{name}`; the configuration has {count} streams, the nearest: {nearest}")]
     NoStream {
         /// the name asked for
         name: String,
-        /// those there are
-        known: String,
+        /// how many there are
+        count: usize,
+        /// those with the most similar names
+        nearest: String,
     },
     /// a job over nothing
     #[error("--from {from} is not before --until {until} (ms since 1970): there is nothing between them")]
@@ -68,6 +75,10 @@ impl DistributionError {
             self,
             Self::Catalog(_)
                 | Self::Selection(_)
+                | Self::Notices(
+                    NoticesError::Column { .. }
+                        | NoticesError::Notify(NotifyError::Channels { .. } | NotifyError::NoToken)
+                )
                 | Self::NoStream { .. }
                 | Self::EmptyJob { .. }
                 | Self::FutureJob { .. }

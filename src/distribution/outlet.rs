@@ -111,15 +111,23 @@ impl Outlet {
         };
         let producer = open_producer(settings, &options, give_up)?;
         let user = Admin::open(&settings.kafka, As::User, PATIENCE)?;
-        let way = |topic: &str, partitions: i32, key: Option<Vec<u8>>, name: &str| {
-            let partitions = again(give_up, || topics::ensure(&user, topic, &TopicShape::stream(partitions)))?;
-            Ok::<Way, SendError>(Way { topic: topic.to_owned(), partitions, key, name: name.to_owned() })
+        let rejected = &settings.distribution.rejected_topic;
+        let wanted = streams.iter().map(|stream| (stream.topic.as_str(), TopicShape::stream(stream.partitions)));
+        let wanted: Vec<_> = std::iter::once((rejected.as_str(), TopicShape::stream(1))).chain(wanted).collect();
+        let mut partitions = again(give_up, || topics::ensure_all(&user, &wanted))?.into_iter();
+        let rejected = Way {
+            topic: rejected.clone(),
+            partitions: partitions.next().unwrap_or(1),
+            key: None,
+            name: "rejected".to_owned(),
         };
-        let streams = streams.iter().enumerate().map(|(index, stream)| {
-            way(&stream.topic, stream.partitions, selection.constant_key(index).map(<[u8]>::to_vec), &stream.name)
+        let ways = streams.iter().zip(partitions).enumerate().map(|(index, (stream, partitions))| Way {
+            topic: stream.topic.clone(),
+            partitions,
+            key: selection.constant_key(index).map(<[u8]>::to_vec),
+            name: stream.name.clone(),
         });
-        let streams = streams.collect::<Result<Vec<Way>, SendError>>()?;
-        let rejected = way(&settings.distribution.rejected_topic, 1, None, "rejected")?;
+        let streams = ways.collect();
         let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
         again(give_up, || checkpoint::ensure(&user, &checkpoint))?;
         Ok(Self {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::DistributionError;
@@ -13,11 +14,15 @@ use super::progress::Record;
 use super::readers::Found;
 use super::status::{self, StatusWriter};
 use crate::ledger::{AlertId, Entry};
+use crate::notify::{Notice, Notifier};
 
 /// A transaction is committed when it holds so many bytes of values,
 const CHUNK_BYTES: u64 = 24 << 20;
 /// or when it has been open for so long.
 const CHUNK_AGE: Duration = Duration::from_secs(1);
+
+/// How long notices that wait may hold up the end.
+const NOTICES_GRACE: Duration = Duration::from_secs(5);
 
 /// What the open transaction holds.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ struct Chunk {
     streams: Vec<StreamCounts>,
     entries: Vec<Entry>,
     distributed: Vec<Found>,
+    notices: Vec<Arc<Notice>>,
 }
 
 impl Chunk {
@@ -43,6 +49,7 @@ impl Chunk {
             streams: vec![StreamCounts::default(); streams],
             entries: Vec::new(),
             distributed: Vec::new(),
+            notices: Vec::new(),
         }
     }
 }
@@ -52,6 +59,7 @@ pub struct Publisher {
     /// `None`: a dry run, which sends and remembers nothing
     outlet: Option<Outlet>,
     status: Option<StatusWriter>,
+    notifier: Option<Notifier>,
     status_key: Vec<u8>,
     offset_file: Option<PathBuf>,
     offset: i64,
@@ -64,6 +72,7 @@ impl Publisher {
     pub fn new(
         outlet: Option<Outlet>,
         status: Option<StatusWriter>,
+        notifier: Option<Notifier>,
         offset_file: Option<PathBuf>,
         prefix: &str,
         streams: usize,
@@ -72,6 +81,7 @@ impl Publisher {
         Self {
             outlet,
             status,
+            notifier,
             status_key,
             offset_file,
             offset: i64::MIN,
@@ -122,13 +132,13 @@ impl Publisher {
         if self.chunk.alerts == 0 {
             self.chunk.opened = Instant::now();
         }
+        for refusal in batch.refusals(alert) {
+            self.chunk.streams[refusal.stream()].refuse(refusal.condition());
+        }
+        let mut is_sent = false;
         for message in batch.messages(alert) {
             let too_large = self.too_large.contains(&(alert.entry.id, message.stream));
             let refusal = match (&message.verdict, too_large) {
-                (Verdict::Refuse(condition), _) => {
-                    self.chunk.streams[message.stream].refuse(*condition);
-                    continue;
-                }
                 (Verdict::Send(value), false) => {
                     let counts = &mut self.chunk.streams[message.stream];
                     let size = value.len() as u64;
@@ -139,6 +149,7 @@ impl Publisher {
                     };
                     match sent {
                         Ok(()) => {
+                            is_sent = true;
                             counts.sent += 1;
                             counts.bytes += size;
                             continue;
@@ -154,6 +165,7 @@ impl Publisher {
                 outlet.reject(batch, alert, message, &refusal)?;
             }
         }
+        self.chunk.notices.extend(alert.notice.iter().filter(|_| is_sent).cloned());
         self.chunk.alerts += 1;
         self.chunk.late += u64::from(late);
         self.chunk.entries.push(alert.entry);
@@ -200,6 +212,9 @@ impl Publisher {
         for (all, new) in counts.streams.iter_mut().zip(&chunk.streams) {
             all.add(new);
         }
+        if let Some(notifier) = &self.notifier {
+            notifier.tell(chunk.notices);
+        }
         self.write_status(chunk.distributed)?;
         self.keep_offset(counts.watermark);
         Ok(())
@@ -218,11 +233,20 @@ impl Publisher {
         Ok(())
     }
 
-    /// Waits for the status of everything committed, unless `hurry`.
+    /// Waits for the status of everything committed, unless `hurry`, and a little for the notices.
     ///
     /// # Errors
     /// The science database refused.
     pub fn end(&mut self, hurry: bool) -> Result<(), DistributionError> {
+        if let Some(notifier) = self.notifier.take() {
+            let tally = notifier.end(NOTICES_GRACE);
+            log::info!(
+                "slack: {} alerts announced in {} messages, {} dropped",
+                tally.announced,
+                tally.messages,
+                tally.dropped
+            );
+        }
         let Some(status) = &mut self.status else { return Ok(()) };
         if hurry {
             status.give_up();

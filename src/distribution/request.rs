@@ -8,6 +8,9 @@ use super::progress::Progress;
 use crate::config::{DistributionSettings, Start, StreamSettings};
 use crate::window::Window;
 
+/// The most names that are suggested for a wrong one.
+const NEAREST: usize = 3;
+
 /// The command line's part of a distribution.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -54,21 +57,25 @@ impl Request {
     /// # Errors
     /// There is no stream of a name.
     pub(super) fn pick(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
-        let known = || all.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(", ");
         let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
         match unknown {
-            Some(name) => Err(DistributionError::NoStream { name: name.clone(), known: known() }),
+            Some(name) => {
+                Err(DistributionError::NoStream { name: name.clone(), count: all.len(), nearest: nearest(name, all) })
+            }
             None if self.streams.is_empty() => Ok(all.to_vec()),
             None => Ok(all.iter().filter(|stream| self.streams.contains(&stream.name)).cloned().collect()),
         }
     }
 
-    /// The name of this distribution's records in the checkpoint: the service of all streams is `live`.
+    /// The name of this distribution's records in the checkpoint: the service of all streams is `live`. A job for certain streams bears
+    /// their names even where they are all there are: it is the same job when there are more.
     pub(super) fn checkpoint_prefix(&self, streams: &[StreamSettings], all: usize) -> String {
-        let names = match streams.len() == all {
+        let is_of_all = if self.is_job() { self.streams.is_empty() } else { streams.len() == all };
+        let names = match is_of_all {
             true => String::new(),
             false => {
-                let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+                let mut names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+                names.sort_unstable();
                 format!(":{}", names.join("+"))
             }
         };
@@ -146,6 +153,14 @@ impl Request {
     }
 }
 
+/// The names most similar to one that does not exist.
+fn nearest(name: &str, all: &[StreamSettings]) -> String {
+    let mut known: Vec<&str> = all.iter().map(|stream| stream.name.as_str()).collect();
+    known.sort_by_key(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()));
+    known.truncate(NEAREST);
+    format!("`{}`", known.join("`, `"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,5 +220,46 @@ mod tests {
     fn a_job_that_ends_before_it_begins_is_refused() {
         let request = Request { from: Some(Start::At(10)), until: Some(10), ..Request::default() };
         assert!(request.begin(None, "job", &settings(), 5000).is_err());
+    }
+
+    fn streams(names: &[&str]) -> Vec<StreamSettings> {
+        let stream = |name: &&str| StreamSettings {
+            name: (*name).to_owned(),
+            topic: format!("fink_{name}"),
+            partitions: 1,
+            rules: None,
+            filters: Vec::new(),
+            schema: None,
+            encoding: crate::config::Encoding::Datum,
+            key: crate::config::MessageKey::Schema,
+            schema_id: None,
+        };
+        names.iter().map(stream).collect()
+    }
+
+    #[test]
+    fn a_job_for_a_stream_is_the_same_job_when_there_are_more() {
+        let job = |names: &[&str]| Request {
+            until: Some(9),
+            streams: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Request::default()
+        };
+        let prefix = |job: &Request, all: &[&str]| {
+            let all = streams(all);
+            job.checkpoint_prefix(&job.pick(&all).expect("streams"), all.len())
+        };
+        assert_eq!(prefix(&job(&["a"]), &["a"]), "job-earliest-9:a");
+        assert_eq!(prefix(&job(&["a"]), &["a", "b"]), "job-earliest-9:a");
+        assert_eq!(prefix(&job(&["a", "b"]), &["b", "c", "a"]), prefix(&job(&["b", "a"]), &["a", "b"]));
+        assert_eq!(prefix(&job(&[]), &["a", "b"]), "job-earliest-9");
+        assert_eq!(prefix(&Request::default(), &["a", "b"]), "live");
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_with_the_most_similar_ones() {
+        let all = streams(&["supernovae", "kilonovae", "microlensing", "solar"]);
+        let request = Request { streams: vec!["Kilonova".to_owned()], ..Request::default() };
+        let error = request.pick(&all).expect_err("no such stream").to_string();
+        assert!(error.contains("`Kilonova`; the configuration has 4 streams, the nearest: `kilonovae`"), "{error}");
     }
 }

@@ -1,15 +1,18 @@
 //! Which columns are read, and what each stream makes of a row.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::forms::{Forms, Plans, Writer};
+use super::notices::Notices;
 use super::status::DISTRIBUTED;
-use crate::alert::message::{Framing, KeyPlan, MessageError};
-use crate::alert::schema::{self, OutgoingError};
-use crate::alert::{Encoder, Plan, PlanError};
+use crate::alert::PlanError;
+use crate::alert::message::{KeyPlan, MessageError};
+use crate::alert::schema::OutgoingError;
 use crate::catalog::{Catalog, CatalogError, ColumnType};
-use crate::config::{CompleteRows, Encoding, ScienceDbSettings, StreamSettings};
+use crate::config::{CompleteRows, ScienceDbSettings, StreamSettings};
 use crate::ledger::{AlertId, Entry};
 use crate::rules::{Judge, NotRead, Rules, RulesError, Verdict};
 use crate::science_db::{Columns, Row};
@@ -73,21 +76,21 @@ pub enum SelectionError {
     Catalog(#[from] CatalogError),
 }
 
-#[derive(Clone)]
+/// What one stream makes of a row.
 struct Stream {
     judge: Judge,
-    encoder: Encoder,
-    /// `None`: the bare datum is the value
-    framing: Option<Framing>,
+    /// the number of its form
+    form: usize,
     keys: KeyPlan,
     /// the slots of the columns that a key is made of
     key_slots: Vec<(usize, usize)>,
 }
 
-/// What one stream makes of the table, before it is known which columns are read.
-struct Plans {
+/// What one stream asks of the table, before it is known which columns are read.
+struct Wish {
     rules: Rules,
-    plan: Plan,
+    /// the number of its plan
+    plan: usize,
     keys: KeyPlan,
 }
 
@@ -100,52 +103,30 @@ enum Object {
 }
 
 impl Stream {
-    fn new(
-        settings: &StreamSettings,
-        Plans { rules, plan, keys }: Plans,
-        columns: &Columns,
-        slot: impl Fn(usize) -> Option<usize>,
-    ) -> Result<Self, SelectionError> {
-        let stream = || settings.name.clone();
-        let judge = rules.judge(columns).map_err(|source| SelectionError::Judge { stream: stream(), source })?;
-        let encoder = plan.encoder(columns).map_err(|source| SelectionError::Plan { stream: stream(), source })?;
-        let framing = Framing::new(settings.encoding, plan.schema(), settings.schema_id);
-        let framing = framing.map_err(|source| SelectionError::Message { stream: stream(), source })?;
-        let framing = Some(framing).filter(|_| settings.encoding != Encoding::Datum);
-        let key_slots = keys.needed_columns().iter().filter_map(|column| Some((*column, slot(*column)?))).collect();
-        Ok(Self { judge, encoder, framing, keys, key_slots })
-    }
-
     /// Adds the row's message to the batch.
     fn add(
-        &mut self,
+        &self,
         index: usize,
         row: &Row<'_>,
         object: &[u8],
-        key: &mut Vec<u8>,
-        datum: &mut Vec<u8>,
+        (writer, key): (&mut Writer, &mut Vec<u8>),
         batch: &mut Batch,
     ) {
         match self.judge.verdict(row) {
             Ok(Verdict::Kept) => {}
             Ok(Verdict::Refused(condition)) => return batch.refuse(index, condition),
-            Err(bad_cell) => return batch.message(index, None, |_| Err(bad_cell)),
+            Err(bad_cell) => return batch.reject(index, bad_cell.to_string()),
         }
+        let value = match writer.value(self.form, row, batch) {
+            Ok(value) => value,
+            Err(reason) => return batch.reject(index, reason),
+        };
         let slot = |column: usize| self.key_slots.iter().find(|(known, _)| *known == column).map(|(_, slot)| *slot);
         let key = match &self.keys {
             KeyPlan::Schema(_) => None,
             keys => keys.key(object, |column| row.cell(slot(column)?).map(|cell| cell.value), key),
         };
-        let (encoder, framing) = (&mut self.encoder, &self.framing);
-        batch.message(index, key, |out| match framing {
-            None => encoder.encode(row, out),
-            Some(framing) => {
-                datum.clear();
-                encoder.encode(row, datum)?;
-                framing.put(datum, out);
-                Ok(())
-            }
-        });
+        batch.send(index, key, value);
     }
 }
 
@@ -161,18 +142,19 @@ pub struct Selection {
     expected: Vec<bool>,
     complete: CompleteRows,
     streams: Vec<Stream>,
+    forms: Forms,
+    notices: Option<Notices>,
 }
 
 /// The encoders of one thread.
 pub struct Encoders {
-    streams: Vec<Stream>,
-    datum: Vec<u8>,
+    writer: Writer,
     key: Vec<u8>,
     object: Vec<u8>,
 }
 
 impl Selection {
-    /// Puts together what the streams need of the catalog's table. `status`: whether the status column is heeded.
+    /// Puts together what the streams, and the notices if any, need of the catalog's table. `status`: whether the status column is heeded.
     ///
     /// # Errors
     /// A stream's schema cannot be read or filled; a column with a part to play is missing.
@@ -181,20 +163,24 @@ impl Selection {
         streams: &[StreamSettings],
         settings: &ScienceDbSettings,
         status: bool,
+        notices: Option<Notices>,
     ) -> Result<Self, SelectionError> {
         let trigger = catalog.trigger_column(settings.trigger.as_deref())?;
         let object = catalog.object_id_column(settings.object_id.as_deref())?;
         let status = catalog.status_column().filter(|_| status);
-        let plans = streams.iter().map(|stream| plan(stream, catalog)).collect::<Result<Vec<_>, _>>()?;
+        let mut plans = Plans::new(catalog);
+        let wishes = streams.iter().map(|stream| wish(stream, catalog, &mut plans)).collect::<Result<Vec<_>, _>>()?;
 
-        let needed = |index: usize, name: &str| {
-            plans.iter().any(|Plans { rules, plan, keys }| {
-                plan.needed_columns().contains(&index)
-                    || rules.filter_columns().contains(&index)
-                    || keys.needed_columns().contains(&index)
-            }) || [Some(trigger), object, status].into_iter().flatten().any(|column| column.name == name)
-        };
-        let all = catalog.columns.iter().enumerate().filter(|(index, column)| needed(*index, &column.name));
+        let mut needed: HashSet<usize> = notices.iter().flat_map(Notices::needed_columns).collect();
+        needed.extend(plans.needed_columns());
+        for Wish { rules, keys, .. } in &wishes {
+            needed.extend(rules.filter_columns());
+            needed.extend(keys.needed_columns());
+        }
+        let own = [Some(trigger), object, status];
+        let has_part = |name: &str| own.iter().flatten().any(|column| column.name == name);
+        let all = catalog.columns.iter().enumerate();
+        let all = all.filter(|(index, column)| needed.contains(index) || has_part(&column.name));
         let with_cell = all.map(|(_, column)| column).filter(|column| column.family_and_qualifier().is_some());
         let read: Vec<_> = with_cell.collect();
         let names = read.iter().filter_map(|column| column.family_and_qualifier());
@@ -207,13 +193,16 @@ impl Selection {
             .map(|column| !is_marker(&column.field) && status.is_none_or(|status| status.name != column.name))
             .collect();
         let owned = |(family, qualifier): (&str, &str)| (family.to_owned(), qualifier.to_owned());
-        let streams = streams
-            .iter()
-            .zip(plans)
-            .map(|(settings, plans)| {
-                Stream::new(settings, plans, &columns, |column| slot(&catalog.columns[column].name))
-            })
-            .collect::<Result<_, _>>()?;
+        let mut forms = Forms::default();
+        let bound = |(settings, wish): (&StreamSettings, Wish)| {
+            let judge = wish.rules.judge(&columns);
+            let judge = judge.map_err(|source| SelectionError::Judge { stream: settings.name.clone(), source })?;
+            let form = forms.of(settings, (wish.plan, &plans), &columns)?;
+            let keys = wish.keys.needed_columns().iter();
+            let key_slots = keys.filter_map(|at| Some((*at, slot(&catalog.columns[*at].name)?))).collect();
+            Ok(Stream { judge, form, keys: wish.keys, key_slots })
+        };
+        let streams = streams.iter().zip(wishes).map(bound).collect::<Result<_, SelectionError>>()?;
         Ok(Self {
             trigger: Columns::new(trigger.family_and_qualifier().map(owned).into_iter().collect()),
             trigger_slot: slot(&trigger.name).unwrap_or_default(),
@@ -226,7 +215,10 @@ impl Selection {
             status_column: status.and_then(|column| column.family_and_qualifier()).map(owned),
             expected,
             complete: settings.complete_rows,
+            notices: notices
+                .map(|notices| notices.bound(|column| slot(&catalog.columns[column].name).unwrap_or_default())),
             streams,
+            forms,
             columns,
         })
     }
@@ -256,7 +248,7 @@ impl Selection {
 
     /// Encoders for one thread.
     pub fn encoders(&self) -> Encoders {
-        Encoders { streams: self.streams.clone(), datum: Vec::new(), key: Vec::new(), object: Vec::new() }
+        Encoders { writer: self.forms.writer(), key: Vec::new(), object: Vec::new() }
     }
 
     /// Whether the scan may have seen the row in part. `sees_all`: it reads all cells there are, so that what is missing is null.
@@ -283,11 +275,18 @@ impl Selection {
         if status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp) {
             return;
         }
-        let Encoders { streams, datum, key, object } = encoders;
+        let Encoders { writer, key, object } = encoders;
         self.write_object(row, object);
         batch.alert(Entry { id: AlertId::new(row.key, timestamp), timestamp }, row.key, object);
-        for (index, stream) in streams.iter_mut().enumerate() {
-            stream.add(index, row, object, key, datum, batch);
+        writer.begin();
+        for (index, stream) in self.streams.iter().enumerate() {
+            stream.add(index, row, object, (writer, key), batch);
+        }
+        if let Some(notices) = &self.notices
+            && batch.is_kept()
+            && let Some(notice) = notices.notice(row, object)
+        {
+            batch.announce(Arc::new(notice));
         }
     }
 
@@ -307,7 +306,7 @@ impl Selection {
     }
 }
 
-fn plan(stream: &StreamSettings, catalog: &Catalog) -> Result<Plans, SelectionError> {
+fn wish(stream: &StreamSettings, catalog: &Catalog, plans: &mut Plans<'_>) -> Result<Wish, SelectionError> {
     let name = || stream.name.clone();
     if let Some(filter) = stream.filters.first() {
         return Err(SelectionError::Filter { stream: name(), filter: filter.clone() });
@@ -316,18 +315,8 @@ fn plan(stream: &StreamSettings, catalog: &Catalog) -> Result<Plans, SelectionEr
         Some(path) => Rules::load(path, catalog).map_err(|source| SelectionError::Rules { stream: name(), source })?,
         None => Rules::everything(catalog),
     };
-    let selected = Some(rules.columns()).filter(|_| !rules.is_everything());
-    let outgoing = || {
-        let telescope = stream.schema.as_deref().map(schema::load).transpose()?;
-        schema::outgoing(catalog, telescope.as_ref(), selected)
-    };
-    let schema = outgoing().map_err(|source| SelectionError::Schema { stream: name(), source })?;
-    let keys = KeyPlan::new(stream.key, &schema, catalog);
+    let plan = plans.of(stream, &rules)?;
+    let keys = KeyPlan::new(stream.key, plans.get(plan).schema(), catalog);
     let keys = keys.map_err(|source| SelectionError::Message { stream: name(), source })?;
-    let plan =
-        Plan::new(Arc::new(schema), catalog).map_err(|source| SelectionError::Plan { stream: name(), source })?;
-    for warning in plan.warnings() {
-        log::warn!("stream `{}`: {warning}", stream.name);
-    }
-    Ok(Plans { rules, plan, keys })
+    Ok(Wish { rules, plan, keys })
 }

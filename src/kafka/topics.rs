@@ -167,6 +167,23 @@ pub fn ensure(user: &Admin, topic: &str, shape: &TopicShape) -> Result<i32> {
     }
 }
 
+/// As [`ensure`] for many topics: the partitions of each, in their order.
+///
+/// # Errors
+/// As [`ensure`], of the first topic at fault.
+pub fn ensure_all(user: &Admin, topics: &[(&str, TopicShape)]) -> Result<Vec<i32>> {
+    let known = user.list_topics()?;
+    let partitions = |topic: &str| {
+        let found = known.iter().find(|known| known.name == topic)?;
+        i32::try_from(found.partitions).ok().filter(|partitions| *partitions > 0)
+    };
+    let ensured = topics.iter().map(|(topic, shape)| match partitions(topic) {
+        Some(partitions) => Ok(partitions),
+        None => ensure(user, topic, shape),
+    });
+    ensured.collect()
+}
+
 impl Admin {
     /// How many partitions a topic has; `None`: it does not exist.
     ///

@@ -9,4 +9,6 @@ mod fink_client;
 mod jobs;
 mod lanes;
 mod rows;
+mod slack;
+mod streams;
 mod table;

@@ -1,0 +1,71 @@
+//! The channels that get notices, and which of them a class has.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::NotifyError;
+
+/// The class of objects that no catalogue knows, which are not announced.
+const UNKNOWN: &str = "Unknown";
+
+/// The channels of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channels(BTreeSet<Arc<str>>);
+
+impl Channels {
+    /// Reads a file of channels: one a line, without `#` before its name; blank lines and those that begin with `#` are left out.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not text.
+    pub fn load(path: &Path) -> Result<Self, NotifyError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| NotifyError::Channels { path: path.display().to_string(), reason: error.to_string() })?;
+        let channels = Self::parse(&text);
+        for name in channels.0.iter().filter(|name| channel_name(name) != ***name) {
+            log::warn!(
+                "{}: no alert goes to the channel `{name}`: a class's channel has lower-case letters only",
+                path.display()
+            );
+        }
+        if channels.0.is_empty() {
+            log::warn!("{} names no channel: no alert is announced", path.display());
+        }
+        Ok(channels)
+    }
+
+    fn parse(text: &str) -> Self {
+        let names = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Self(names.map(Arc::from).collect())
+    }
+
+    /// The channel of a class: its letters, in lower case; `None` where that is no channel of the file, or the class is `Unknown`.
+    pub fn of_class(&self, class: &str) -> Option<&Arc<str>> {
+        self.0.get(channel_name(class).as_str()).filter(|_| class != UNKNOWN)
+    }
+}
+
+fn channel_name(class: &str) -> String {
+    class.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_blank_lines_are_no_channels() {
+        let channels = Channels::parse("# all that vary\n\n  rrlyr \n#eb\nvariablestar\r\n");
+        assert_eq!(channels.0.iter().map(|name| &**name).collect::<Vec<_>>(), ["rrlyr", "variablestar"]);
+    }
+
+    #[test]
+    fn a_class_has_the_channel_of_its_letters() {
+        let channels = Channels::parse("rrlyr\nebcandidate\nunknown\nγdor\n");
+        let of = |class: &str| channels.of_class(class).map(|channel| channel.to_string());
+        assert_eq!(of("RRLyr"), Some("rrlyr".to_owned()));
+        assert_eq!(of("EB*_Candidate"), Some("ebcandidate".to_owned()));
+        assert_eq!(of("ΓDor"), Some("γdor".to_owned()));
+        assert_eq!((of("Unknown"), of("QSO"), of(""), of("RR")), (None, None, None, None));
+    }
+}
