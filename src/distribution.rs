@@ -16,6 +16,7 @@ mod publisher;
 pub mod readers;
 mod request;
 pub mod selection;
+pub mod sieve;
 mod status;
 
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ pub use request::{Ended, Request};
 
 use crate::catalog::Catalog;
 use crate::config::{DistributionSettings, Settings};
+use crate::filters::FilterError;
 use crate::science_db::{KeyRange, open_session};
 use crate::window::Window;
 use counts::{Counts, Lane};
@@ -36,8 +38,9 @@ use outlet::{Outlet, SendError};
 use patience::{Halt, Open, Session};
 use progress::{Pace, Progress, Step};
 use publisher::Publisher;
-use readers::{Answer, Found, Readers, Task};
+use readers::{Answer, Found, Page, Readers, Task};
 use selection::Selection;
+use sieve::Filters;
 use status::StatusWriter;
 
 /// Readers for each distribution. Two sessions read an HBase of two cores as fast as four do; the gateways share them out.
@@ -48,6 +51,10 @@ const FETCH: usize = 100;
 const FETCHES_A_READER: usize = 2;
 /// Rows of a repair that are published before the live lane gets its turn.
 const REPAIR_TURN: usize = 500;
+
+/// Most rows, and most bytes, of a page that filters judge.
+const LARGEST_SIFTED_PAGE: usize = 2000;
+const LARGEST_SIFTED_BYTES: usize = 32 << 20;
 
 /// A repair under way.
 struct Repair {
@@ -94,7 +101,11 @@ pub fn run(
     let streams = request.pick(&settings.streams)?;
     // The status speaks of all streams: it says nothing of a job that fills one stream's past.
     let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
-    let selection = Arc::new(Selection::new(&catalog, &streams, &settings.science_db, heeds_status)?);
+    let filters = match Filters::start(&settings.filters, &streams, &catalog, &*give_up) {
+        Err(FilterError::Stopped) => return Ok((request.ended(stopped()), Counts::new(streams.len()))),
+        filters => filters?,
+    };
+    let selection = Arc::new(Selection::new(&catalog, &streams, &settings.science_db, heeds_status, filters)?);
     let open: Arc<Open> = Arc::new({
         let (science_db, table) = (settings.science_db.clone(), settings.science_db.table_of(&catalog));
         let sessions = AtomicUsize::new(0);
@@ -130,16 +141,21 @@ pub fn run(
     let status = status.map(|(family, qualifier)| StatusWriter::start(&open, family, qualifier));
     let offset_file = settings.distribution.offset_file.clone().filter(|_| !request.is_job());
     let budget = budget::Budget::new(settings.distribution.memory as usize / 4);
+    let page = page(settings, &selection);
+    let mut counts = Counts::new(streams.len());
+    for (index, stream) in counts.streams.iter_mut().enumerate() {
+        stream.refusers = selection.refusers(index).to_vec();
+    }
     let mut distribution = Distribution {
         pace: pace(&settings.distribution),
         progress: Progress::service(&prefix, "", 0),
         publisher: Publisher::new(outlet, status, offset_file, &prefix, streams.len()),
         prefix,
-        readers: Readers::start(READERS, &open, &selection, &budget),
-        repairer: Readers::start(1, &open, &selection, &budget),
+        readers: Readers::start(READERS, &open, &selection, &budget, page),
+        repairer: Readers::start(1, &open, &selection, &budget, page),
         session,
         repair: None,
-        counts: Counts::new(streams.len()),
+        counts,
         give_up,
         report,
     };
@@ -419,6 +435,17 @@ impl Distribution<'_> {
         self.publisher.commit(records, &mut self.counts)?;
         (self.report)(&self.counts);
         Ok(())
+    }
+}
+
+/// Filters are called for a page at a time: calls cost less where pages are larger.
+fn page(settings: &Settings, selection: &Selection) -> Page {
+    match selection.has_filters() {
+        true => Page {
+            rows: settings.filters.batch.min(LARGEST_SIFTED_PAGE),
+            bytes: (settings.distribution.memory as usize / 16).clamp(Page::default().bytes, LARGEST_SIFTED_BYTES),
+        },
+        false => Page::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::distribution_status::StatusLine;
 use super::outcome::{Interrupted, Usage};
 use super::output::{OutputArgs, Table};
-use crate::config::{Logins, Settings, Start, parse_duration, parse_instant};
+use crate::config::{Logins, Settings, Start, StreamSettings, parse_duration, parse_instant};
 use crate::distribution::counts::Counts;
 use crate::distribution::{self, DistributionError, Ended, GiveUp, Request};
 use crate::runfile::RunFile;
@@ -71,6 +71,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         true => log::info!("{}: nothing was sent, this was a dry run", said(ended)),
         false => log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts)),
     }
+    tell_refusals(&settings, &request, &counts);
     if args.dry_run {
         print(&settings, &request, &counts, args.output, context)?;
     }
@@ -98,6 +99,20 @@ pub(super) fn usage(error: DistributionError) -> anyhow::Error {
     }
 }
 
+/// Says of each stream what refused how many alerts.
+fn tell_refusals(settings: &Settings, request: &Request, counts: &Counts) {
+    for (stream, of) in picked(settings, request).zip(&counts.streams) {
+        for (refuser, count) in of.refused_by() {
+            log::info!("stream `{}`: {count} alerts were refused by {refuser}", stream.name);
+        }
+    }
+}
+
+/// The streams that were distributed, in the order of their counts.
+fn picked<'a>(settings: &'a Settings, request: &'a Request) -> impl Iterator<Item = &'a StreamSettings> {
+    settings.streams.iter().filter(|stream| request.streams.is_empty() || request.streams.contains(&stream.name))
+}
+
 fn print(
     settings: &Settings,
     request: &Request,
@@ -105,17 +120,15 @@ fn print(
     output: OutputArgs,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let mut table = Table::new(&["stream", "topic", "seen", "kept", "refused", "refused by rule", "rejected", "bytes"]);
-    let streams =
-        settings.streams.iter().filter(|stream| request.streams.is_empty() || request.streams.contains(&stream.name));
-    for (stream, of) in streams.zip(&counts.streams) {
+    let mut table = Table::new(&["stream", "topic", "seen", "kept", "refused", "refused by", "rejected", "bytes"]);
+    for (stream, of) in picked(settings, request).zip(&counts.streams) {
         table.row([
             Value::from(stream.name.as_str()),
             Value::from(stream.topic.as_str()),
             Value::from(counts.alerts),
             Value::from(of.sent),
             Value::from(of.refused.iter().sum::<u64>()),
-            Value::from(of.refused.clone()),
+            Value::Object(of.refused_by().map(|(refuser, count)| (refuser.to_owned(), count.into())).collect()),
             Value::from(of.rejected),
             Value::from(of.bytes),
         ]);

@@ -32,7 +32,7 @@ pub struct Message {
 pub enum Verdict {
     /// send this value, in the batch's buffer
     Send(Range<usize>),
-    /// the stream's rules do not want it: the condition of this index does not hold
+    /// the stream's rules or filters do not want it: the condition, or the filter counted after them, of this index does not hold
     Refuse(usize),
     /// it cannot be judged or encoded, for this reason
     Reject(String),

@@ -9,17 +9,25 @@ pub struct StreamCounts {
     pub bytes: u64,
     /// sent to the rejected topic instead
     pub rejected: u64,
-    /// refused by the stream's rules, by condition in the order of the file
+    /// refused by the stream's rules, by condition in the order of the file, then by its filters
     pub refused: Vec<u64>,
+    /// what refuses, in words, in the same order
+    pub refusers: Vec<String>,
 }
 
 impl StreamCounts {
-    /// Counts one more alert refused by this condition.
+    /// Counts one more alert refused by the condition, or filter, of this place.
     pub fn refuse(&mut self, condition: usize) {
         if self.refused.len() <= condition {
             self.refused.resize(condition + 1, 0);
         }
         self.refused[condition] += 1;
+    }
+
+    /// What refused alerts, in words, and how many.
+    pub fn refused_by(&self) -> impl Iterator<Item = (&str, u64)> {
+        let refusers = self.refusers.iter().map(String::as_str);
+        refusers.zip(self.refused.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     /// Adds what `other` counted.

@@ -3,8 +3,10 @@
 use super::offset_file::OffsetFileError;
 use super::outlet::SendError;
 use super::progress::ProgressError;
+use super::readers::ReadError;
 use super::selection::SelectionError;
 use crate::catalog::CatalogError;
+use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
 use crate::science_db::ScienceDbError;
 
@@ -17,6 +19,9 @@ pub enum DistributionError {
     /// the streams do not fit the catalog
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// Python filters cannot be run, or one failed that is to end everything
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// no stream of that name
     #[error("there is no stream `{name}`; the configuration has: {known}")]
     NoStream {
@@ -61,9 +66,21 @@ pub enum DistributionError {
     OffsetFile(#[from] OffsetFileError),
 }
 
+impl From<ReadError> for DistributionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::ScienceDb(error) => error.into(),
+            ReadError::Filter(error) => error.into(),
+        }
+    }
+}
+
 impl DistributionError {
     /// Whether the user's settings are at fault, rather than a server.
     pub fn is_configuration(&self) -> bool {
+        if let Self::Filter(error) = self {
+            return error.is_configuration();
+        }
         matches!(
             self,
             Self::Catalog(_)

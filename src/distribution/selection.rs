@@ -4,12 +4,14 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::sieve::{Filters, Sieve, Sifted};
 use super::status::DISTRIBUTED;
 use crate::alert::message::{Framing, KeyPlan, MessageError};
 use crate::alert::schema::{self, OutgoingError};
 use crate::alert::{Encoder, Plan, PlanError};
 use crate::catalog::{Catalog, CatalogError, ColumnType};
 use crate::config::{CompleteRows, Encoding, ScienceDbSettings, StreamSettings};
+use crate::filters::FilterError;
 use crate::ledger::{AlertId, Entry};
 use crate::rules::{Judge, NotRead, Rules, RulesError, Verdict};
 use crate::science_db::{Columns, Row};
@@ -34,15 +36,11 @@ pub enum SelectionError {
         /// why
         source: NotRead,
     },
-    /// Python filters cannot be run
-    #[error(
-        "stream `{stream}`: this version of fink runs no Python filters, so `{filter}` cannot judge its alerts: use rules, or remove the filter"
-    )]
-    Filter {
-        /// which stream
-        stream: String,
-        /// the first of them
-        filter: String,
+    /// a filter asks for a column that is not read
+    #[error("a filter asks for column `{column}`, which is not read from the science database")]
+    NotRead {
+        /// the column's name
+        column: String,
     },
     /// there is no schema to send
     #[error("stream `{stream}`: {source}")]
@@ -76,6 +74,9 @@ pub enum SelectionError {
 #[derive(Clone)]
 struct Stream {
     judge: Judge,
+    /// what may refuse an alert: the rules' conditions, then the filters
+    refusers: Vec<String>,
+    conditions: usize,
     encoder: Encoder,
     /// `None`: the bare datum is the value
     framing: Option<Framing>,
@@ -107,29 +108,35 @@ impl Stream {
         slot: impl Fn(usize) -> Option<usize>,
     ) -> Result<Self, SelectionError> {
         let stream = || settings.name.clone();
+        let refusers: Vec<String> = rules.conditions().iter().map(|condition| condition.text.clone()).collect();
         let judge = rules.judge(columns).map_err(|source| SelectionError::Judge { stream: stream(), source })?;
         let encoder = plan.encoder(columns).map_err(|source| SelectionError::Plan { stream: stream(), source })?;
         let framing = Framing::new(settings.encoding, plan.schema(), settings.schema_id);
         let framing = framing.map_err(|source| SelectionError::Message { stream: stream(), source })?;
         let framing = Some(framing).filter(|_| settings.encoding != Encoding::Datum);
         let key_slots = keys.needed_columns().iter().filter_map(|column| Some((*column, slot(*column)?))).collect();
-        Ok(Self { judge, encoder, framing, keys, key_slots })
+        Ok(Self { judge, conditions: refusers.len(), refusers, encoder, framing, keys, key_slots })
     }
 
-    /// Adds the row's message to the batch.
+    /// Adds the row's message to the batch. `sifted`: what its rules and filters say, where it has filters.
     fn add(
         &mut self,
         index: usize,
         row: &Row<'_>,
+        sifted: Option<&Sifted>,
         object: &[u8],
-        key: &mut Vec<u8>,
-        datum: &mut Vec<u8>,
+        Scratch { key, datum }: &mut Scratch,
         batch: &mut Batch,
     ) {
-        match self.judge.verdict(row) {
-            Ok(Verdict::Kept) => {}
-            Ok(Verdict::Refused(condition)) => return batch.refuse(index, condition),
-            Err(bad_cell) => return batch.message(index, None, |_| Err(bad_cell)),
+        match sifted {
+            Some(Sifted::Keep) => {}
+            Some(Sifted::Refuse(condition)) => return batch.refuse(index, *condition),
+            Some(Sifted::Fail(reason)) => return batch.message(index, None, |_| Err(reason)),
+            None => match self.judge.verdict(row) {
+                Ok(Verdict::Kept) => {}
+                Ok(Verdict::Refused(condition)) => return batch.refuse(index, condition),
+                Err(bad_cell) => return batch.message(index, None, |_| Err(bad_cell)),
+            },
         }
         let slot = |column: usize| self.key_slots.iter().find(|(known, _)| *known == column).map(|(_, slot)| *slot);
         let key = match &self.keys {
@@ -161,18 +168,25 @@ pub struct Selection {
     expected: Vec<bool>,
     complete: CompleteRows,
     streams: Vec<Stream>,
+    sieve: Option<Sieve>,
 }
 
 /// The encoders of one thread.
 pub struct Encoders {
     streams: Vec<Stream>,
-    datum: Vec<u8>,
-    key: Vec<u8>,
+    scratch: Scratch,
     object: Vec<u8>,
 }
 
+/// Buffers that are used again for each message.
+#[derive(Default)]
+struct Scratch {
+    key: Vec<u8>,
+    datum: Vec<u8>,
+}
+
 impl Selection {
-    /// Puts together what the streams need of the catalog's table. `status`: whether the status column is heeded.
+    /// Puts together what the streams, and their `filters`, need of the catalog's table. `status`: whether the status column is heeded.
     ///
     /// # Errors
     /// A stream's schema cannot be read or filled; a column with a part to play is missing.
@@ -181,18 +195,22 @@ impl Selection {
         streams: &[StreamSettings],
         settings: &ScienceDbSettings,
         status: bool,
+        filters: Option<Filters>,
     ) -> Result<Self, SelectionError> {
         let trigger = catalog.trigger_column(settings.trigger.as_deref())?;
         let object = catalog.object_id_column(settings.object_id.as_deref())?;
         let status = catalog.status_column().filter(|_| status);
         let plans = streams.iter().map(|stream| plan(stream, catalog)).collect::<Result<Vec<_>, _>>()?;
 
+        let of_filters = filters.as_ref().map(Filters::columns).unwrap_or_default();
         let needed = |index: usize, name: &str| {
-            plans.iter().any(|Plans { rules, plan, keys }| {
-                plan.needed_columns().contains(&index)
-                    || rules.filter_columns().contains(&index)
-                    || keys.needed_columns().contains(&index)
-            }) || [Some(trigger), object, status].into_iter().flatten().any(|column| column.name == name)
+            of_filters.contains(&index)
+                || plans.iter().any(|Plans { rules, plan, keys }| {
+                    plan.needed_columns().contains(&index)
+                        || rules.filter_columns().contains(&index)
+                        || keys.needed_columns().contains(&index)
+                })
+                || [Some(trigger), object, status].into_iter().flatten().any(|column| column.name == name)
         };
         let all = catalog.columns.iter().enumerate().filter(|(index, column)| needed(*index, &column.name));
         let with_cell = all.map(|(_, column)| column).filter(|column| column.family_and_qualifier().is_some());
@@ -207,13 +225,17 @@ impl Selection {
             .map(|column| !is_marker(&column.field) && status.is_none_or(|status| status.name != column.name))
             .collect();
         let owned = |(family, qualifier): (&str, &str)| (family.to_owned(), qualifier.to_owned());
-        let streams = streams
+        let sieve = filters.map(|filters| filters.bind(catalog, &columns)).transpose()?;
+        let mut streams: Vec<Stream> = streams
             .iter()
             .zip(plans)
             .map(|(settings, plans)| {
                 Stream::new(settings, plans, &columns, |column| slot(&catalog.columns[column].name))
             })
             .collect::<Result<_, _>>()?;
+        for (index, stream) in streams.iter_mut().enumerate() {
+            stream.refusers.extend(sieve.iter().flat_map(|sieve| sieve.names(index)).map(|name| name.to_string()));
+        }
         Ok(Self {
             trigger: Columns::new(trigger.family_and_qualifier().map(owned).into_iter().collect()),
             trigger_slot: slot(&trigger.name).unwrap_or_default(),
@@ -227,6 +249,7 @@ impl Selection {
             expected,
             complete: settings.complete_rows,
             streams,
+            sieve,
             columns,
         })
     }
@@ -254,9 +277,50 @@ impl Selection {
         }
     }
 
+    /// What may refuse an alert of a stream, in words: the conditions of its rules, then its filters.
+    pub fn refusers(&self, stream: usize) -> &[String] {
+        self.streams.get(stream).map_or(&[], |stream| &stream.refusers)
+    }
+
+    /// Whether some stream has filters.
+    pub fn has_filters(&self) -> bool {
+        self.sieve.is_some()
+    }
+
+    /// What the filters make of a page's rows; nothing where there are none.
+    ///
+    /// # Errors
+    /// The filters end everything, or the caller gave up.
+    pub fn sift(
+        &self,
+        rows: &[Row<'_>],
+        window: Window,
+        give_up: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<Vec<Option<Sifted>>>, FilterError> {
+        let Some(sieve) = &self.sieve else { return Ok(Vec::new()) };
+        let alerts: Vec<usize> =
+            (0..rows.len()).filter(|index| self.trigger_of(&rows[*index], window).is_some()).collect();
+        let wanted: Vec<Row<'_>> = alerts.iter().map(|index| rows[*index]).collect();
+        let judge = |stream: usize, row: &Row<'_>| self.streams[stream].judge.verdict(row);
+        let sifted = sieve.sift(&wanted, judge, |stream| self.streams[stream].conditions, give_up)?;
+        let mut of_rows = vec![Vec::new(); rows.len()];
+        for (index, sifted) in alerts.into_iter().zip(sifted) {
+            of_rows[index] = sifted;
+        }
+        Ok(of_rows)
+    }
+
+    /// The trigger's timestamp, where the row is an alert of `window` that was not distributed before.
+    fn trigger_of(&self, row: &Row<'_>, window: Window) -> Option<i64> {
+        let timestamp = row.cell(self.trigger_slot).map(|cell| cell.timestamp).filter(|at| window.contains(*at))?;
+        let status = self.status_slot.and_then(|slot| row.cell(slot));
+        let is_done = status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp);
+        (!is_done).then_some(timestamp)
+    }
+
     /// Encoders for one thread.
     pub fn encoders(&self) -> Encoders {
-        Encoders { streams: self.streams.clone(), datum: Vec::new(), key: Vec::new(), object: Vec::new() }
+        Encoders { streams: self.streams.clone(), scratch: Scratch::default(), object: Vec::new() }
     }
 
     /// Whether the scan may have seen the row in part. `sees_all`: it reads all cells there are, so that what is missing is null.
@@ -273,21 +337,23 @@ impl Selection {
         }
     }
 
-    /// Adds the row to `batch`, where it is an alert of `window` that was not distributed before.
-    pub fn encode(&self, row: &Row<'_>, window: Window, encoders: &mut Encoders, batch: &mut Batch) {
-        let Some(timestamp) = row.cell(self.trigger_slot).map(|cell| cell.timestamp).filter(|at| window.contains(*at))
-        else {
-            return;
-        };
-        let status = self.status_slot.and_then(|slot| row.cell(slot));
-        if status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp) {
-            return;
-        }
-        let Encoders { streams, datum, key, object } = encoders;
+    /// Adds the row to `batch`, where it is an alert of `window` that was not distributed before. `sifted`: what [`sift`](Self::sift) said
+    /// of it, by stream.
+    pub fn encode(
+        &self,
+        row: &Row<'_>,
+        window: Window,
+        sifted: &[Option<Sifted>],
+        encoders: &mut Encoders,
+        batch: &mut Batch,
+    ) {
+        let Some(timestamp) = self.trigger_of(row, window) else { return };
+        let Encoders { streams, scratch, object } = encoders;
         self.write_object(row, object);
         batch.alert(Entry { id: AlertId::new(row.key, timestamp), timestamp }, row.key, object);
         for (index, stream) in streams.iter_mut().enumerate() {
-            stream.add(index, row, object, key, datum, batch);
+            let sifted = sifted.get(index).and_then(Option::as_ref);
+            stream.add(index, row, sifted, object, scratch, batch);
         }
     }
 
@@ -309,9 +375,6 @@ impl Selection {
 
 fn plan(stream: &StreamSettings, catalog: &Catalog) -> Result<Plans, SelectionError> {
     let name = || stream.name.clone();
-    if let Some(filter) = stream.filters.first() {
-        return Err(SelectionError::Filter { stream: name(), filter: filter.clone() });
-    }
     let rules = match &stream.rules {
         Some(path) => Rules::load(path, catalog).map_err(|source| SelectionError::Rules { stream: name(), source })?,
         None => Rules::everything(catalog),
