@@ -73,7 +73,7 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
     };
     let progress = Progress::new(context, "files", Some(files.count() as u64));
     for file in files.paths() {
-        trial.file(file, &give_up).map_err(|error| error.context(file.display().to_string()))?;
+        trial.file(file, &give_up)?;
         progress.add(1);
     }
     trial.judge(&give_up)?;
@@ -152,15 +152,16 @@ impl Bench {
 
 impl Trial {
     fn file(&mut self, file: &Path, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
-        let bytes = std::fs::read(file).context("cannot be read")?;
-        let container = Container::read(&bytes)?;
+        let name = || file.display().to_string();
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", name()))?;
+        let container = Container::read(&bytes).with_context(name)?;
         if self.bench.as_ref().is_none_or(|bench| bench.schema_json != container.schema_json) {
             self.judge(give_up)?;
-            self.bench = Some(Bench::new(&container, &self.pool)?);
+            self.bench = Some(Bench::new(&container, &self.pool).with_context(name)?);
         }
         for datum in container.data() {
             let Some(bench) = &mut self.bench else { break };
-            bench.take(datum)?;
+            bench.take(datum).with_context(name)?;
             if bench.waiting.len() >= self.batch || bench.bytes >= BATCH_BYTES {
                 self.judge(give_up)?;
             }

@@ -165,3 +165,112 @@ fn nearest(catalog: &Catalog, name: &str) -> Vec<String> {
     scored.dedup_by_key(|(_, field)| *field);
     scored.into_iter().take(SUGGESTIONS).map(|(_, field)| field.to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{History as Kept, Layout, LayoutOptions};
+    use crate::avro::Schema;
+
+    fn ztf() -> Catalog {
+        let schema = Schema::parse(include_str!("../../conf/schemas/ztf.avsc")).expect("a schema");
+        Layout::keyless(&schema).expect("a layout").catalog().clone()
+    }
+
+    fn as_text() -> Catalog {
+        let schema = Schema::parse(include_str!("../../conf/schemas/ztf.avsc")).expect("a schema");
+        let options = LayoutOptions {
+            namespace: "default",
+            table: "ztf",
+            family: "i",
+            row_key: &["objectId", "candid"],
+            history: Kept::Text,
+            status: true,
+        };
+        Layout::new(&schema, &options).expect("a layout").catalog().clone()
+    }
+
+    fn names(catalog: &Catalog, argument: &str) -> Vec<String> {
+        let argument = Argument::resolve(catalog, argument).expect("a column");
+        let mut columns = Vec::new();
+        argument.columns(&mut columns);
+        columns.into_iter().map(|index| catalog.columns[index].field.clone()).collect()
+    }
+
+    #[test]
+    fn the_last_segment_decides_and_the_root_is_favoured() {
+        let catalog = ztf();
+        assert_eq!(names(&catalog, "magpsf"), ["candidate.magpsf"]);
+        assert_eq!(names(&catalog, "candidate_magpsf"), ["candidate.magpsf"]);
+        // There is a candidate.candid too.
+        assert_eq!(names(&catalog, "candid"), ["candid"]);
+        assert_eq!(names(&catalog, "cstampDatac"), ["cutoutScience.stampData"]);
+    }
+
+    #[test]
+    fn a_record_is_all_its_fields_and_a_list_is_one_column() {
+        let catalog = ztf();
+        let science = Argument::resolve(&catalog, "cutoutScience").expect("a record");
+        assert!(science.is_frame());
+        assert_eq!(names(&catalog, "cutoutScience").len(), 2);
+        let list = Argument::resolve(&catalog, "prv_candidates").expect("a list");
+        assert!(!list.is_frame() && list.shape.holds_dicts());
+    }
+
+    #[test]
+    fn an_ambiguous_name_names_the_candidates() {
+        let error = Argument::resolve(&ztf(), "stampData").expect_err("three columns");
+        for candidate in ["cutoutScience.stampData", "cutoutTemplate.stampData", "cutoutDifference.stampData"] {
+            assert!(error.to_string().contains(candidate), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_gets_the_nearest_ones() {
+        let error = Argument::resolve(&ztf(), "magpsff").expect_err("no column");
+        assert!(error.to_string().contains("no column `magpsff` (nearest: `candidate.magpsf`"), "{error}");
+        assert!(Argument::resolve(&ztf(), "cnothingc").is_err());
+    }
+
+    #[test]
+    fn a_history_is_made_of_both_layouts() {
+        assert_eq!(names(&ztf(), "cmagpsfc"), ["prv_candidates", "candidate.magpsf"]);
+        assert_eq!(names(&as_text(), "cmagpsfc"), ["prv_candidates.magpsf", "candidate.magpsf"]);
+        // The columns of text are parts of a list, not candidates for a name.
+        assert_eq!(names(&as_text(), "magpsf"), ["candidate.magpsf"]);
+        let error = Argument::resolve(&as_text(), "prv_candidates").expect_err("text");
+        assert!(error.to_string().contains("keeps it as text"), "{error}");
+    }
+
+    struct Row(Vec<Option<Vec<u8>>>);
+
+    impl Cells for Row {
+        fn cell(&self, column: usize) -> Result<Option<std::borrow::Cow<'_, [u8]>>, String> {
+            Ok(self.0.get(column).and_then(Option::as_deref).map(std::borrow::Cow::from))
+        }
+    }
+
+    fn row(catalog: &Catalog, cells: &[(&str, &[u8])]) -> Row {
+        let mut row = vec![None; catalog.columns.len()];
+        for (name, value) in cells {
+            row[catalog.index_of(name).expect("a column")] = Some(value.to_vec());
+        }
+        Row(row)
+    }
+
+    #[test]
+    fn a_cell_that_cannot_be_read_leaves_a_null_and_its_neighbours_whole() {
+        let catalog = as_text();
+        let argument = Argument::resolve(&catalog, "cmagpsfc").expect("a history");
+        let mut column = Column::new(&argument.shape);
+        let present = 17.5_f32.to_be_bytes();
+        let good = row(&catalog, &[("prv_candidates_magpsf", b"[18.5,, 18.0]"), ("candidate_magpsf", &present)]);
+        let bad = row(&catalog, &[("prv_candidates_magpsf", b"[18.5, x]"), ("candidate_magpsf", &present)]);
+        argument.push(&good, &mut column).expect("a list");
+        let error = argument.push(&bad, &mut column).expect_err("x is no number");
+        assert!(error.contains("cmagpsfc") && error.contains("`x`"), "{error}");
+        argument.push(&row(&catalog, &[("candidate_magpsf", &present)]), &mut column).expect("a list");
+        assert_eq!(column.len(), 3);
+        assert_eq!(column.items().map(|items| items.len()), Some(4 + 1));
+    }
+}

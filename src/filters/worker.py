@@ -150,7 +150,7 @@ def checked(result, rows):
         index = result.index
         if len(result) == rows and not index.equals(pd.RangeIndex(rows)):
             raise TypeError("the filter returned the rows in another order, or with another index, than it was given them")
-        result = result.array
+        result = result.to_numpy() if isinstance(result.dtype, np.dtype) else result.array
     elif not isinstance(result, (np.ndarray, list, tuple, pd.api.extensions.ExtensionArray)):
         raise TypeError(f"the filter returned {article(type(result).__name__)}, not a Series or an array of booleans")
     if isinstance(result, np.ndarray) and result.ndim != 1:
@@ -205,8 +205,7 @@ def main():
         try:
             prepare(header["path"])
         except ImportError as error:
-            needed = error.name or "pyarrow"
-            write(answers, {"unfit": f"{error}: install it with `{sys.executable} -m pip install {needed}`"})
+            write(answers, {"unfit": f"{error}: `{sys.executable} -m pip install pandas pyarrow` brings what is needed"})
             continue
         loaded = []
         for at, (module, name) in enumerate(header["functions"]):
