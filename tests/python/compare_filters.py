@@ -10,6 +10,7 @@ and values that lie on both sides of their conditions. Prints a line for each fi
 import argparse
 import importlib
 import inspect
+import io
 import json
 import os
 import pkgutil
@@ -24,7 +25,7 @@ import pandas as pd
 
 # Words that filters look for.
 WORDS = {
-    "cdsxmatch": ["Unknown", "Galaxy", "Blazar", "YSO", "Star", "QSO", "CV*", "AMHer", "RRLyr", "TTau*", "Fail"],
+    "cdsxmatch": ["Unknown", "Galaxy", "Blazar", "YSO", "Candidate_YSO", "TTau*", "gLens?", "Radio", "Star", "QSO", "CV*", "AMHer", "RRLyr", "TTau*", "Fail"],
     "simbad_otype": [None, "Galaxy", "Star", "QSO", "Fail", "G"],
     "mulens": ["0.0", "0.5"],
     "tns": ["", "AT", "SN Ia"],
@@ -69,11 +70,13 @@ NUMBERS = {
     "cats_class": (10, 40),
     "extendedness": (0.0, 1.0),
 }
+# Pictures for cutoutScience, made when astropy is there.
+STAMPS = []
 MOMENT = ["jd", "fid", "magpsf", "sigmapsf", "diffmaglim", "magnr", "sigmagnr", "isdiffpos"]
 FLAGS = (
     "isDipole pixelFlags pixelFlags_bad pixelFlags_saturated pixelFlags_streakCenter pixelFlags_interpolated pixelFlags_cr "
     "pixelFlags_nodata pixelFlags_streak pixelFlags_edge psfFlux_flag apFlux_flag forced_PsfFlux_flag forced_PsfFlux_flag_edge "
-    "shape_flag centroid_flag"
+    "shape_flag centroid_flag isNegative"
 ).split()
 SOURCE = ["midpointMjdTai", "band", "psfFlux", "psfFluxErr", "ra", "dec", "trailLength", "trailFlux", "extendedness", "reliability", "snr",
           "scienceFlux", "scienceFluxErr", "templateFlux", "templateFluxErr"] + FLAGS
@@ -170,7 +173,7 @@ def alerts(survey, asked, count, dice):
             there = dice.random() < 0.9
             past = [values(SOURCE, dice) for _ in range(dice.randint(1, 6))] if dice.random() < 0.8 else None
             return {"diaSourceId": number, "diaObjectId": number % 50, "diaSource": values(SOURCE, dice),
-                    "diaObject": values(OBJECT, dice) if there else None, "prvDiaSources": past, "cutoutScience": b"no picture",
+                    "diaObject": values(OBJECT, dice) if there else None, "prvDiaSources": past, "cutoutScience": dice.choice(STAMPS),
                     "xm": values(outside, dice)}
 
     schema = {"type": "record", "name": "alert", "fields": [{"name": name, "type": one} for name, one in fields]}
@@ -211,6 +214,20 @@ def column(name, found):
     return pd.Series(made, dtype=object)
 
 
+def stamps():
+    """A few pictures, of which the last shows a trail."""
+    from astropy.io import fits
+
+    made = []
+    for length in (1, 3, 20):
+        picture = np.random.default_rng(length).normal(0, 1, (30, 30))
+        picture[14:17, 15 - length // 2 : 16 + length // 2] += 50
+        out = io.BytesIO()
+        fits.PrimaryHDU(picture).writeto(out)
+        made.append(out.getvalue())
+    return made
+
+
 def identity(survey):
     return "candid" if survey == "ztf" else "diaSourceId"
 
@@ -224,6 +241,7 @@ def main():
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     dice = random.Random(1)
+    STAMPS.extend(stamps())
     found = list(filters())
     wrong, compared, cannot = 0, 0, []
     with open(given.config, encoding="utf-8") as file:
@@ -260,6 +278,8 @@ def main():
         with open(config_path, "w", encoding="utf-8") as file:
             file.write(config)
         fink = [given.fink, "-q", "-c", config_path]
+        reader = ["--set", "kafka.username=finkConsumer"]
+        reader += ["--set", f"kafka.password_file={os.path.dirname(os.path.abspath(given.config))}/secrets/consumer.password"]
         fink += ["--set", f"science_db.table={table}", "--set", f"science_db.catalog={folder}/catalog.json"]
         key = "objectId,candid" if survey == "ztf" else "diaSourceId"
         subprocess.run([*fink, "ingest", path, "--row-key", key], check=True, stdout=subprocess.DEVNULL)
@@ -270,7 +290,7 @@ def main():
             tried = subprocess.run([*fink, "filter", "test", f"{name}:{known}", path, "--format", "ndjson"], check=False, capture_output=True, text=True)
             tested = {json.loads(line)[identity(survey)] for line in tried.stdout.splitlines()}
             read = subprocess.run(
-                [*fink, "start", "distribution_test", "--topic", f"{table}_{known}", "--from", "earliest", "--format", "ndjson",
+                [*fink, *reader, "start", "distribution_test", "--topic", f"{table}_{known}", "--from", "earliest", "--format", "ndjson",
                  "--expect", str(len(wanted)), "--exit-after", "20s"],
                 check=False, capture_output=True, text=True)
             sent = [json.loads(line)["alert"][identity(survey)] for line in read.stdout.splitlines()]
