@@ -19,6 +19,7 @@ pub mod readers;
 mod request;
 mod search;
 pub mod selection;
+pub mod sieve;
 mod status;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use request::{Ended, Request};
 
 use crate::catalog::Catalog;
 use crate::config::{DistributionSettings, Settings};
+use crate::filters::FilterError;
 use crate::notify::Notifier;
 use crate::science_db::{KeyRange, open_session};
 use crate::window::Window;
@@ -40,9 +42,10 @@ use outlet::{Outlet, SendError};
 use patience::{Halt, Open, Session};
 use progress::{Pace, Progress, Step};
 use publisher::Publisher;
-use readers::{Answer, Found, Readers, Task};
+use readers::{Answer, Found, Page, Readers, Task};
 use search::{Search, Turn};
 use selection::Selection;
+use sieve::Filters;
 use status::StatusWriter;
 
 /// Readers for each distribution; the gateways share them out. Two sessions read an HBase of two cores as fast as four do, the third reads
@@ -52,6 +55,10 @@ const READERS: usize = 3;
 const FETCH: usize = 100;
 /// Fetches under way at once, for each reader: one at work and one waiting.
 const FETCHES_A_READER: usize = 2;
+
+/// Most rows, and most bytes, of a page that filters judge.
+const LARGEST_SIFTED_PAGE: usize = 2000;
+const LARGEST_SIFTED_BYTES: usize = 32 << 20;
 
 /// A distribution at work.
 struct Distribution<'a> {
@@ -88,6 +95,10 @@ pub fn run(
     let streams = request.pick(&settings.streams)?;
     // The status speaks of all streams: it says nothing of a job that fills one stream's past.
     let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
+    let filters = match Filters::start(&settings.filters, &streams, &catalog, &*give_up) {
+        Err(FilterError::Stopped) => return Ok((request.ended(stopped()), Counts::new(streams.len()))),
+        filters => filters?,
+    };
     // The past that a job sends is no news, and a dry run sends nothing.
     let channels = settings.slack.channels.as_deref().filter(|_| !request.is_job() && !request.dry_run);
     let notices = channels.map(|channels| Notices::new(channels, &catalog)).transpose()?;
@@ -97,7 +108,8 @@ pub fn run(
             Some(Notifier::start(&settings.slack.endpoint, settings.slack.token.as_ref()).map_err(NoticesError::from)?)
         }
     };
-    let selection = Arc::new(Selection::new(&catalog, &streams, &settings.science_db, heeds_status, notices)?);
+    let selection = Selection::new(&catalog, &streams, &settings.science_db, heeds_status, filters, notices)?;
+    let selection = Arc::new(selection);
     let open: Arc<Open> = Arc::new({
         let (science_db, table) = (settings.science_db.clone(), settings.science_db.table_of(&catalog));
         let sessions = AtomicUsize::new(0);
@@ -133,17 +145,22 @@ pub fn run(
     let status = status.map(|(family, qualifier)| StatusWriter::start(&open, family, qualifier));
     let offset_file = settings.distribution.offset_file.clone().filter(|_| !request.is_job());
     let budget = budget::Budget::new(settings.distribution.memory as usize / 4);
-    let search = || Search::new(Readers::start(1, &open, &selection, &budget));
+    let page = page(settings, &selection);
+    let search = || Search::new(Readers::start(1, &open, &selection, &budget, page));
+    let mut counts = Counts::new(streams.len());
+    for (index, stream) in counts.streams.iter_mut().enumerate() {
+        stream.refusers = selection.refusers(index).to_vec();
+    }
     let mut distribution = Distribution {
         pace: pace(&settings.distribution),
         progress: Progress::service(&prefix, "", 0),
         publisher: Publisher::new(outlet, status, notifier, offset_file, &prefix, streams.len()),
         prefix,
-        readers: Readers::start(READERS, &open, &selection, &budget),
+        readers: Readers::start(READERS, &open, &selection, &budget, page),
         session,
         sweep: search(),
         repair: search(),
-        counts: Counts::new(streams.len()),
+        counts,
         give_up,
         report,
     };
@@ -416,6 +433,17 @@ impl Distribution<'_> {
         self.publisher.commit(records, &mut self.counts)?;
         (self.report)(&self.counts);
         Ok(())
+    }
+}
+
+/// Filters are called for a page at a time: calls cost less where pages are larger.
+fn page(settings: &Settings, selection: &Selection) -> Page {
+    match selection.has_filters() {
+        true => Page {
+            rows: settings.filters.batch.min(LARGEST_SIFTED_PAGE),
+            bytes: (settings.distribution.memory as usize / 16).clamp(Page::default().bytes, LARGEST_SIFTED_BYTES),
+        },
+        false => Page::default(),
     }
 }
 

@@ -220,6 +220,7 @@ fn run_blocks(scene: &Scene, blocks: &[Block], path: &Path) {
         .args(["-c", &script])
         .current_dir(scene.folder.path())
         .env("PATH", format!("{}:{}", fink.display(), std::env::var("PATH").unwrap()))
+        .env("FINK_FILTERS_PYTHON", &python)
         .env("FINK_TEST_PYTHON", python)
         .env("FINK_RUN_DIR", own("run"))
         .env("FINK_SCIENCE_DB_TABLE", name)

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 
 use super::context::Context;
 use super::distribution_status::StatusLine;
-use super::dry_run::DryRun;
+use super::dry_run;
 use super::outcome::{Interrupted, Usage};
 use super::output::OutputArgs;
 use crate::config::{Logins, Start, parse_duration, parse_instant};
@@ -51,10 +51,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         exit_after: args.exit_after,
         dry_run: args.dry_run,
     };
-    let dry_run = match args.dry_run {
-        true => Some(DryRun::new(&settings, &request).map_err(usage)?),
-        false => None,
-    };
+    let streams = request.pick(&settings.streams).map_err(usage)?;
     let stop = Stop::on_signals()?;
     // A job may run beside the service, and a dry run beside anything.
     let is_service = !request.is_job() && !request.dry_run && request.streams.is_empty();
@@ -74,8 +71,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         true => log::info!("{}: nothing was sent, this was a dry run", said(ended)),
         false => log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts)),
     }
-    if let Some(dry_run) = dry_run {
-        dry_run.print(&counts, args.output, context)?;
+    dry_run::tell_refusals(&counts, &streams);
+    if args.dry_run {
+        dry_run::print(&counts, &streams, args.output, context)?;
     }
     match (ended, stop.signal()) {
         // A service that was told to end by its supervisor has done its work; a job has not.

@@ -12,6 +12,7 @@ mod distribution_status;
 mod distribution_test;
 mod doctor;
 mod dry_run;
+mod filter;
 mod ingest;
 mod kafka;
 mod man;
@@ -72,6 +73,9 @@ enum Command {
     /// Judge a rules file before it goes live
     #[command(subcommand, arg_required_else_help = true)]
     Rules(rules::Action),
+    /// Judge a Python filter before it goes live
+    #[command(subcommand, arg_required_else_help = true)]
+    Filter(filter::Action),
     /// Show the settings, or write a commented configuration file
     #[command(subcommand, arg_required_else_help = true, after_help = config::AFTER_HELP)]
     Config(config::Action),
@@ -105,6 +109,7 @@ impl Cli {
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
             Command::Rules(action) => rules::run(action, &context),
+            Command::Filter(action) => filter::run(action, &context),
             Command::Config(action) => config::run(action, &context),
             Command::Ingest(args) => ingest::run(args, &context),
             Command::Simulate(args) => simulate::run(args, &context),

@@ -108,6 +108,10 @@ fn cell(value: &Value) -> String {
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) if fields.is_empty() => "-".to_owned(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{name}: {}", cell(value))).collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     };
     match text.contains(|c: char| c.is_control()) {

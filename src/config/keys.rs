@@ -175,8 +175,12 @@ fn filters(reader: &mut Reader<'_>) -> FilterSettings {
         workers: reader.read("filters.workers", Count::<1, 1024>(2)).0 as usize,
         batch: reader.read("filters.batch", Count::<1, 1_000_000>(1000)).0 as usize,
         timeout: reader.read("filters.timeout", Duration::from_secs(30)),
+        memory: reader.read("filters.memory", Size(1_000_000_000)).0,
         on_error: reader.read("filters.on_error", OnError::Reject),
     };
+    if settings.memory < 64_000_000 {
+        reader.refuse("filters.memory", "it must be at least 64MB: a batch of alerts as pandas has it can take that");
+    }
     if settings.timeout < Duration::from_millis(1) {
         reader.refuse("filters.timeout", "it must be at least 1ms");
     }

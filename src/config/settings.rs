@@ -278,6 +278,8 @@ pub struct FilterSettings {
     pub batch: usize,
     /// for one batch
     pub timeout: Duration,
+    /// bytes that a worker may take beyond what it has when its filters are imported
+    pub memory: u64,
     /// policy for a failed batch
     pub on_error: OnError,
 }

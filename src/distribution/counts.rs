@@ -1,5 +1,45 @@
 //! What a distribution has done so far, for its status line and its end.
 
+use std::fmt;
+
+use crate::filters::FilterName;
+use crate::rules::Condition;
+
+/// What may refuse an alert on a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refuser {
+    /// a condition of its rules
+    Condition {
+        /// the line of the file on which it stands
+        line: usize,
+        /// it, in short
+        text: String,
+    },
+    /// one of its Python filters, by its full name
+    Filter(String),
+}
+
+impl From<&Condition> for Refuser {
+    fn from(condition: &Condition) -> Self {
+        Self::Condition { line: condition.line, text: condition.text.clone() }
+    }
+}
+
+impl From<&FilterName> for Refuser {
+    fn from(name: &FilterName) -> Self {
+        Self::Filter(name.to_string())
+    }
+}
+
+impl fmt::Display for Refuser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Condition { line, text } => write!(f, "line {line}: {text}"),
+            Self::Filter(name) => write!(f, "filter {name}"),
+        }
+    }
+}
+
 /// One stream's alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamCounts {
@@ -9,17 +49,25 @@ pub struct StreamCounts {
     pub bytes: u64,
     /// sent to the rejected topic instead
     pub rejected: u64,
-    /// refused by the stream's rules, by condition in the order of the file
+    /// refused by the stream's rules, by condition in the order of the file, then by its filters
     pub refused: Vec<u64>,
+    /// what refuses, in the same order
+    pub refusers: Vec<Refuser>,
 }
 
 impl StreamCounts {
-    /// Counts one more alert refused by this condition.
+    /// Counts one more alert refused by the condition, or filter, of this place.
     pub fn refuse(&mut self, condition: usize) {
         if self.refused.len() <= condition {
             self.refused.resize(condition + 1, 0);
         }
         self.refused[condition] += 1;
+    }
+
+    /// What may refuse alerts, and how many each of them did.
+    pub fn refused_by(&self) -> impl Iterator<Item = (&Refuser, u64)> {
+        let counts = self.refused.iter().copied().chain(std::iter::repeat(0));
+        self.refusers.iter().zip(counts)
     }
 
     /// Adds what `other` counted.

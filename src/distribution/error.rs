@@ -4,8 +4,10 @@ use super::notices::NoticesError;
 use super::offset_file::OffsetFileError;
 use super::outlet::SendError;
 use super::progress::ProgressError;
+use super::readers::ReadError;
 use super::selection::SelectionError;
 use crate::catalog::CatalogError;
+use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
 use crate::notify::NotifyError;
 use crate::science_db::ScienceDbError;
@@ -22,6 +24,9 @@ pub enum DistributionError {
     /// alerts cannot be announced
     #[error(transparent)]
     Notices(#[from] NoticesError),
+    /// Python filters cannot be run, or one failed that is to end everything
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// no stream of that name
     #[error("there is no stream `{name}`; the configuration has {count} streams, the nearest: {nearest}")]
     NoStream {
@@ -68,9 +73,21 @@ pub enum DistributionError {
     OffsetFile(#[from] OffsetFileError),
 }
 
+impl From<ReadError> for DistributionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::ScienceDb(error) => error.into(),
+            ReadError::Filter(error) => error.into(),
+        }
+    }
+}
+
 impl DistributionError {
     /// Whether the user's settings are at fault, rather than a server.
     pub fn is_configuration(&self) -> bool {
+        if let Self::Filter(error) = self {
+            return error.is_configuration();
+        }
         matches!(
             self,
             Self::Catalog(_)

@@ -14,8 +14,9 @@ use super::batch::Batch;
 use super::budget::{Budget, Lease};
 use super::patience::{Halt, Open, Session};
 use super::selection::{Encoders, Selection};
+use crate::filters::FilterError;
 use crate::ledger::{AlertId, Entry};
-use crate::science_db::{KeyRange, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::science_db::{KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
 
 /// A row that a look found: its key, and when its trigger was written (ms since 1970).
@@ -85,8 +86,43 @@ pub enum Answer {
         /// what was asked for: done now, whatever became of it
         asked: Vec<Entry>,
     },
-    /// The science database refused for good.
-    Failed(ScienceDbError),
+    /// What ends the distribution.
+    Failed(ReadError),
+}
+
+/// Why a reader cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// the science database refused for good
+    #[error(transparent)]
+    ScienceDb(#[from] ScienceDbError),
+    /// the filters end everything
+    #[error(transparent)]
+    Filter(FilterError),
+}
+
+/// Why a task is not done.
+enum Unfinished {
+    Cancelled,
+    Failed(ReadError),
+}
+
+impl From<Halt> for Unfinished {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Cancelled => Self::Cancelled,
+            Halt::Failed(error) => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<FilterError> for Unfinished {
+    fn from(error: FilterError) -> Self {
+        match error {
+            FilterError::Stopped => Self::Cancelled,
+            error => Self::Failed(ReadError::Filter(error)),
+        }
+    }
 }
 
 /// Some reader threads, and the way to them.
@@ -99,7 +135,7 @@ pub struct Readers {
 
 impl Readers {
     /// Starts `count` readers. They open their sessions when the first task comes.
-    pub fn start(count: usize, open: &Arc<Open>, selection: &Arc<Selection>, budget: &Arc<Budget>) -> Self {
+    pub fn start(count: usize, open: &Arc<Open>, selection: &Arc<Selection>, budget: &Arc<Budget>, page: Page) -> Self {
         let (tasks, todo) = crossbeam_channel::unbounded();
         let (done, answers) = crossbeam_channel::unbounded();
         let generation = Arc::new(AtomicU64::new(0));
@@ -116,6 +152,7 @@ impl Readers {
                     rows: Rows::default(),
                     whole: Rows::default(),
                     partial: Vec::new(),
+                    page,
                 };
                 let todo: Receiver<(u64, Task)> = todo.clone();
                 std::thread::spawn(move || reader.run(&todo))
@@ -175,12 +212,25 @@ struct Reader {
     whole: Rows,
     /// which rows of the page were partial, ascending
     partial: Vec<usize>,
+    page: Page,
 }
 
-/// Bytes of rows that a page aims at: large enough to make a request's own cost small, small enough to keep memory bounded.
-const PAGE_BYTES: usize = 4 << 20;
+/// What a page aims at: large enough to make a request's own cost small, small enough to keep memory bounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// most rows
+    pub rows: usize,
+    /// bytes of rows
+    pub bytes: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { rows: 500, bytes: 4 << 20 }
+    }
+}
+
 const FIRST_PAGE: usize = 50;
-const LARGEST_PAGE: usize = 500;
 const LOOK_PAGE: usize = 5_000;
 
 impl Reader {
@@ -192,7 +242,7 @@ impl Reader {
                 Task::Look { keys, window } => self.look(keys, window),
                 Task::Fetch { sequence, rows } => self.fetch(sequence, &rows),
             };
-            if let Err(Halt::Failed(error)) = outcome {
+            if let Err(Unfinished::Failed(error)) = outcome {
                 self.send(Answer::Failed(error), None);
             }
         }
@@ -214,7 +264,7 @@ impl Reader {
         mut after: Option<Vec<u8>>,
         window: Window,
         cells: Window,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), Unfinished> {
         let selection = Arc::clone(&self.selection);
         let mut scan = Scan { keys, window: cells, columns: selection.columns(), page: FIRST_PAGE };
         let mut done_to = after.clone();
@@ -224,11 +274,11 @@ impl Reader {
             // A scan of all cells there are, however new, finds no row in part.
             self.complete(cells == Window::since(0))?;
             let mut batch = std::mem::take(&mut held);
-            self.encode(window, &mut batch);
+            self.encode(window, &mut batch)?;
             batch.sort_objects();
             if more {
                 held = batch.split_last_object();
-                if batch.is_empty() && held.size() >= PAGE_BYTES {
+                if batch.is_empty() && held.size() >= self.page.bytes {
                     batch = std::mem::take(&mut held);
                 }
             }
@@ -239,9 +289,9 @@ impl Reader {
             after = self.rows.last().map(|row| row.key.to_vec()).or(after);
             let rows = self.rows.len();
             if rows > 0 {
-                scan.page = (PAGE_BYTES * rows / self.rows.bytes().max(1)).clamp(1, LARGEST_PAGE);
+                scan.page = (self.page.bytes * rows / self.rows.bytes().max(1)).clamp(1, self.page.rows);
             }
-            let lease = self.budget.lease(batch.size(), || self.is_cancelled()).ok_or(Halt::Cancelled)?;
+            let lease = self.budget.lease(batch.size(), || self.is_cancelled()).ok_or(Unfinished::Cancelled)?;
             self.send(Answer::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
                 return Ok(());
@@ -249,7 +299,7 @@ impl Reader {
         }
     }
 
-    fn look(&mut self, keys: KeyRange, window: Window) -> Result<(), Halt> {
+    fn look(&mut self, keys: KeyRange, window: Window) -> Result<(), Unfinished> {
         let selection = Arc::clone(&self.selection);
         let scan = Scan { keys, window, columns: selection.trigger(), page: LOOK_PAGE };
         let mut after: Option<Vec<u8>> = None;
@@ -266,13 +316,13 @@ impl Reader {
     }
 
     // A fetch needs no lease: the caller bounds how many are under way, and may have to wait for this one before it can free another.
-    fn fetch(&mut self, sequence: usize, found: &[Found]) -> Result<(), Halt> {
+    fn fetch(&mut self, sequence: usize, found: &[Found]) -> Result<(), Unfinished> {
         let selection = Arc::clone(&self.selection);
         let keys: Vec<&[u8]> = found.iter().map(|(key, _)| &key[..]).collect();
         self.read(|db, rows| db.get(&keys, selection.columns(), rows))?;
         self.partial.clear();
         let mut batch = Batch::default();
-        self.encode(Window::since(0), &mut batch);
+        self.encode(Window::since(0), &mut batch)?;
         let asked = found.iter().map(|(key, at)| Entry { id: AlertId::new(key, *at), timestamp: *at }).collect();
         self.send(Answer::Fetched { sequence, batch, asked }, None);
         Ok(())
@@ -305,17 +355,22 @@ impl Reader {
     }
 
     /// Encodes the page's rows: in place of a partial one the whole one, or nothing where it has been deleted since.
-    fn encode(&mut self, window: Window, batch: &mut Batch) {
+    fn encode(&mut self, window: Window, batch: &mut Batch) -> Result<(), Unfinished> {
         let mut partial = self.partial.iter().peekable();
         let mut whole = self.whole.iter().peekable();
+        let mut rows: Vec<Row<'_>> = Vec::with_capacity(self.rows.len());
         for (index, row) in self.rows.iter().enumerate() {
-            let row = match partial.next_if(|partial| **partial == index) {
+            rows.extend(match partial.next_if(|partial| **partial == index) {
                 None => Some(row),
                 Some(_) => whole.next_if(|whole| whole.key == row.key),
-            };
-            if let Some(row) = row {
-                self.selection.encode(&row, window, &mut self.encoders, batch);
-            }
+            });
         }
+        let (current, generation) = (&self.current, self.generation);
+        let sifted = self.selection.sift(&rows, window, &|| current.load(Ordering::Relaxed) != generation)?;
+        for (index, row) in rows.iter().enumerate() {
+            let sifted = sifted.get(index).map_or(&[][..], Vec::as_slice);
+            self.selection.encode(row, window, sifted, &mut self.encoders, batch);
+        }
+        Ok(())
     }
 }

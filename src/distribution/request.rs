@@ -56,7 +56,7 @@ impl Request {
     ///
     /// # Errors
     /// There is no stream of a name.
-    pub(super) fn pick(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
+    pub fn pick(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
         let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
         match unknown {
             Some(name) => {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::readers::{Answer, Found, Readers, Task};
-use crate::science_db::{KeyRange, ScienceDbError};
+use super::readers::{Answer, Found, ReadError, Readers, Task};
+use crate::science_db::KeyRange;
 use crate::window::Window;
 
 /// Rows that are taken up before the live lane gets its turn.
@@ -62,7 +62,7 @@ impl Search {
     ///
     /// # Errors
     /// The science database refused.
-    pub fn hear(&mut self, patience: Duration, is_new: impl Fn(&Found) -> bool) -> Result<(), ScienceDbError> {
+    pub fn hear(&mut self, patience: Duration, is_new: impl Fn(&Found) -> bool) -> Result<(), ReadError> {
         let mut patience = patience;
         while let Some(search) = self.under_way.as_mut().filter(|search| search.looking)
             && let Some((answer, _)) = self.readers.answer(patience)

@@ -5,14 +5,17 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::counts::Refuser;
 use super::forms::{Forms, Plans, Writer};
 use super::notices::Notices;
+use super::sieve::{Filters, Sieve, Sifted};
 use super::status::DISTRIBUTED;
 use crate::alert::PlanError;
 use crate::alert::message::{KeyPlan, MessageError};
 use crate::alert::schema::OutgoingError;
 use crate::catalog::{Catalog, CatalogError, ColumnType};
 use crate::config::{CompleteRows, ScienceDbSettings, StreamSettings};
+use crate::filters::FilterError;
 use crate::ledger::{AlertId, Entry};
 use crate::rules::{Judge, NotRead, Rules, RulesError, Verdict};
 use crate::science_db::{Columns, Row};
@@ -37,15 +40,11 @@ pub enum SelectionError {
         /// why
         source: NotRead,
     },
-    /// Python filters cannot be run
-    #[error(
-        "stream `{stream}`: this version of fink runs no Python filters, so `{filter}` cannot judge its alerts: use rules, or remove the filter"
-    )]
-    Filter {
-        /// which stream
-        stream: String,
-        /// the first of them
-        filter: String,
+    /// a filter asks for a column that is not read
+    #[error("a filter asks for column `{column}`, which is not read from the science database")]
+    NotRead {
+        /// the column's name
+        column: String,
     },
     /// there is no schema to send
     #[error("stream `{stream}`: {source}")]
@@ -79,6 +78,9 @@ pub enum SelectionError {
 /// What one stream makes of a row.
 struct Stream {
     judge: Judge,
+    /// what may refuse an alert: the rules' conditions, then the filters
+    refusers: Vec<Refuser>,
+    conditions: usize,
     /// the number of its form
     form: usize,
     keys: KeyPlan,
@@ -103,19 +105,25 @@ enum Object {
 }
 
 impl Stream {
-    /// Adds the row's message to the batch.
+    /// Adds the row's message to the batch. `sifted`: what its rules and filters say, where it has filters.
     fn add(
         &self,
         index: usize,
         row: &Row<'_>,
+        sifted: Option<&Sifted>,
         object: &[u8],
         (writer, key): (&mut Writer, &mut Vec<u8>),
         batch: &mut Batch,
     ) {
-        match self.judge.verdict(row) {
-            Ok(Verdict::Kept) => {}
-            Ok(Verdict::Refused(condition)) => return batch.refuse(index, condition),
-            Err(bad_cell) => return batch.reject(index, bad_cell.to_string()),
+        match sifted {
+            Some(Sifted::Keep) => {}
+            Some(Sifted::Refuse(refuser)) => return batch.refuse(index, *refuser),
+            Some(Sifted::Fail(reason)) => return batch.reject(index, reason.to_string()),
+            None => match self.judge.verdict(row) {
+                Ok(Verdict::Kept) => {}
+                Ok(Verdict::Refused(condition)) => return batch.refuse(index, condition),
+                Err(bad_cell) => return batch.reject(index, bad_cell.to_string()),
+            },
         }
         let value = match writer.value(self.form, row, batch) {
             Ok(value) => value,
@@ -144,6 +152,7 @@ pub struct Selection {
     streams: Vec<Stream>,
     forms: Forms,
     notices: Option<Notices>,
+    sieve: Option<Sieve>,
 }
 
 /// The encoders of one thread.
@@ -154,7 +163,8 @@ pub struct Encoders {
 }
 
 impl Selection {
-    /// Puts together what the streams, and the notices if any, need of the catalog's table. `status`: whether the status column is heeded.
+    /// Puts together what the streams, their `filters` and the `notices` need of the catalog's table. `status`: whether the status column is
+    /// heeded.
     ///
     /// # Errors
     /// A stream's schema cannot be read or filled; a column with a part to play is missing.
@@ -163,6 +173,7 @@ impl Selection {
         streams: &[StreamSettings],
         settings: &ScienceDbSettings,
         status: bool,
+        filters: Option<Filters>,
         notices: Option<Notices>,
     ) -> Result<Self, SelectionError> {
         let trigger = catalog.trigger_column(settings.trigger.as_deref())?;
@@ -173,6 +184,7 @@ impl Selection {
 
         let mut needed: HashSet<usize> = notices.iter().flat_map(Notices::needed_columns).collect();
         needed.extend(plans.needed_columns());
+        needed.extend(filters.iter().flat_map(Filters::columns));
         for Wish { rules, keys, .. } in &wishes {
             needed.extend(rules.filter_columns());
             needed.extend(keys.needed_columns());
@@ -193,16 +205,21 @@ impl Selection {
             .map(|column| !is_marker(&column.field) && status.is_none_or(|status| status.name != column.name))
             .collect();
         let owned = |(family, qualifier): (&str, &str)| (family.to_owned(), qualifier.to_owned());
+        let sieve = filters.map(|filters| filters.bind(catalog, &columns)).transpose()?;
         let mut forms = Forms::default();
-        let bound = |(settings, wish): (&StreamSettings, Wish)| {
+        let bound = |(index, (settings, wish)): (usize, (&StreamSettings, Wish))| {
+            let conditions = wish.rules.conditions().iter().map(Refuser::from);
+            let filters = sieve.iter().flat_map(|sieve| sieve.names(index)).map(Refuser::from);
+            let refusers = conditions.chain(filters).collect();
             let judge = wish.rules.judge(&columns);
             let judge = judge.map_err(|source| SelectionError::Judge { stream: settings.name.clone(), source })?;
             let form = forms.of(settings, (wish.plan, &plans), &columns)?;
             let keys = wish.keys.needed_columns().iter();
             let key_slots = keys.filter_map(|at| Some((*at, slot(&catalog.columns[*at].name)?))).collect();
-            Ok(Stream { judge, form, keys: wish.keys, key_slots })
+            let conditions = wish.rules.conditions().len();
+            Ok(Stream { judge, refusers, conditions, form, keys: wish.keys, key_slots })
         };
-        let streams = streams.iter().zip(wishes).map(bound).collect::<Result<_, SelectionError>>()?;
+        let streams = streams.iter().zip(wishes).enumerate().map(bound).collect::<Result<_, SelectionError>>()?;
         Ok(Self {
             trigger: Columns::new(trigger.family_and_qualifier().map(owned).into_iter().collect()),
             trigger_slot: slot(&trigger.name).unwrap_or_default(),
@@ -219,6 +236,7 @@ impl Selection {
                 .map(|notices| notices.bound(|column| slot(&catalog.columns[column].name).unwrap_or_default())),
             streams,
             forms,
+            sieve,
             columns,
         })
     }
@@ -246,6 +264,47 @@ impl Selection {
         }
     }
 
+    /// What may refuse an alert of a stream, in words: the conditions of its rules, then its filters.
+    pub fn refusers(&self, stream: usize) -> &[Refuser] {
+        self.streams.get(stream).map_or(&[], |stream| &stream.refusers)
+    }
+
+    /// Whether some stream has filters.
+    pub fn has_filters(&self) -> bool {
+        self.sieve.is_some()
+    }
+
+    /// What the filters make of a page's rows; nothing where there are none.
+    ///
+    /// # Errors
+    /// The filters end everything, or the caller gave up.
+    pub fn sift(
+        &self,
+        rows: &[Row<'_>],
+        window: Window,
+        give_up: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<Vec<Option<Sifted>>>, FilterError> {
+        let Some(sieve) = &self.sieve else { return Ok(Vec::new()) };
+        let alerts: Vec<usize> =
+            (0..rows.len()).filter(|index| self.trigger_of(&rows[*index], window).is_some()).collect();
+        let wanted: Vec<Row<'_>> = alerts.iter().map(|index| rows[*index]).collect();
+        let judge = |stream: usize, row: &Row<'_>| self.streams[stream].judge.verdict(row);
+        let sifted = sieve.sift(&wanted, judge, |stream| self.streams[stream].conditions, give_up)?;
+        let mut of_rows = vec![Vec::new(); rows.len()];
+        for (index, sifted) in alerts.into_iter().zip(sifted) {
+            of_rows[index] = sifted;
+        }
+        Ok(of_rows)
+    }
+
+    /// The trigger's timestamp, where the row is an alert of `window` that was not distributed before.
+    fn trigger_of(&self, row: &Row<'_>, window: Window) -> Option<i64> {
+        let timestamp = row.cell(self.trigger_slot).map(|cell| cell.timestamp).filter(|at| window.contains(*at))?;
+        let status = self.status_slot.and_then(|slot| row.cell(slot));
+        let is_done = status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp);
+        (!is_done).then_some(timestamp)
+    }
+
     /// Encoders for one thread.
     pub fn encoders(&self) -> Encoders {
         Encoders { writer: self.forms.writer(), key: Vec::new(), object: Vec::new() }
@@ -265,22 +324,24 @@ impl Selection {
         }
     }
 
-    /// Adds the row to `batch`, where it is an alert of `window` that was not distributed before.
-    pub fn encode(&self, row: &Row<'_>, window: Window, encoders: &mut Encoders, batch: &mut Batch) {
-        let Some(timestamp) = row.cell(self.trigger_slot).map(|cell| cell.timestamp).filter(|at| window.contains(*at))
-        else {
-            return;
-        };
-        let status = self.status_slot.and_then(|slot| row.cell(slot));
-        if status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp) {
-            return;
-        }
+    /// Adds the row to `batch`, where it is an alert of `window` that was not distributed before. `sifted`: what [`sift`](Self::sift) said
+    /// of it, by stream.
+    pub fn encode(
+        &self,
+        row: &Row<'_>,
+        window: Window,
+        sifted: &[Option<Sifted>],
+        encoders: &mut Encoders,
+        batch: &mut Batch,
+    ) {
+        let Some(timestamp) = self.trigger_of(row, window) else { return };
         let Encoders { writer, key, object } = encoders;
         self.write_object(row, object);
         batch.alert(Entry { id: AlertId::new(row.key, timestamp), timestamp }, row.key, object);
         writer.begin();
         for (index, stream) in self.streams.iter().enumerate() {
-            stream.add(index, row, object, (writer, key), batch);
+            let sifted = sifted.get(index).and_then(Option::as_ref);
+            stream.add(index, row, sifted, object, (writer, key), batch);
         }
         if let Some(notices) = &self.notices
             && batch.is_kept()
@@ -308,9 +369,6 @@ impl Selection {
 
 fn wish(stream: &StreamSettings, catalog: &Catalog, plans: &mut Plans<'_>) -> Result<Wish, SelectionError> {
     let name = || stream.name.clone();
-    if let Some(filter) = stream.filters.first() {
-        return Err(SelectionError::Filter { stream: name(), filter: filter.clone() });
-    }
     let rules = match &stream.rules {
         Some(path) => Rules::load(path, catalog).map_err(|source| SelectionError::Rules { stream: name(), source })?,
         None => Rules::everything(catalog),

@@ -39,6 +39,11 @@ impl Files {
         }
     }
 
+    /// The files.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.0
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0.len()

@@ -5,6 +5,7 @@ mod common;
 
 mod chaos;
 mod faults;
+mod filters;
 mod fink_client;
 mod jobs;
 mod lanes;

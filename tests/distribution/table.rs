@@ -62,24 +62,6 @@ impl Table {
         }
     }
 
-    /// How many partitions a topic has.
-    pub fn partitions(&self, topic: &str) -> usize {
-        let options = ConsumerOptions {
-            topics: vec![topic.to_owned()],
-            group: None,
-            start: StartAt::Earliest,
-            within: Duration::from_secs(20),
-        };
-        let mut consumer = Consumer::open(&self.reader(), &options).expect("a reader");
-        loop {
-            match consumer.next(Duration::from_secs(20)).expect("the topic can be read") {
-                Some(Event::Assigned(partitions)) => return partitions.len(),
-                Some(_) => {}
-                None => panic!("no partition of {topic} within 20 s"),
-            }
-        }
-    }
-
     /// All messages of a topic that are committed now.
     pub fn messages(&self, topic: &str) -> Vec<Message> {
         let options = ConsumerOptions {
@@ -125,7 +107,7 @@ impl Table {
         assert_eq!(published.len(), numbers.len(), "strange alerts were published");
     }
 
-    fn reader(&self) -> KafkaSettings {
+    pub fn reader(&self) -> KafkaSettings {
         let cluster = self.scene.cluster.as_ref().expect("a real scene");
         let password = std::fs::read_to_string(cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")).expect("a password");
         KafkaSettings {

@@ -9,6 +9,7 @@ use super::bind::{Fault, NO_CELL};
 use super::plan::{Absent, Op, PlanError, Planner, branch_bytes, null_bytes};
 use crate::avro::{Kind, NodeId, Schema, put_bytes, put_long};
 use crate::catalog::ColumnType;
+use crate::list_text::Items;
 
 /// How an item's text is read.
 #[derive(Clone, Debug)]
@@ -278,42 +279,5 @@ impl Item {
             }
         }
         Ok(())
-    }
-}
-
-/// The items of a list's text; `None` is a null.
-#[derive(Clone, Debug)]
-struct Items<'a> {
-    left: Option<&'a str>,
-    first: bool,
-}
-
-impl<'a> Items<'a> {
-    fn new(text: &'a str) -> Option<Self> {
-        let inside = text.strip_prefix('[')?.strip_suffix(']')?;
-        Some(Self { left: (!inside.is_empty()).then_some(inside), first: true })
-    }
-
-    fn items(&self) -> usize {
-        self.clone().count()
-    }
-}
-
-impl<'a> Iterator for Items<'a> {
-    type Item = Option<&'a str>;
-
-    /// The space before an item is the separator's, but for the first; an item without even that is null.
-    fn next(&mut self) -> Option<Self::Item> {
-        let left = self.left?;
-        let ends = |at: usize| matches!(left.as_bytes().get(at + 1), None | Some(b' ' | b','));
-        let end = left.match_indices(',').map(|(at, _)| at).find(|at| ends(*at));
-        let (item, rest) = match end {
-            Some(at) => (&left[..at], Some(&left[at + 1..])),
-            None => (left, None),
-        };
-        self.left = rest;
-        let text = if self.first { item } else { item.strip_prefix(' ').unwrap_or(item) };
-        self.first = false;
-        Some((!item.is_empty()).then_some(text))
     }
 }

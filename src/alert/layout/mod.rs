@@ -88,6 +88,24 @@ impl Layout {
     /// # Errors
     /// The schema is no record, two fields would be one column, or the row key names a column that is not there or cannot be part of a key.
     pub fn new(schema: &Schema, options: &LayoutOptions<'_>) -> Result<Self, LayoutError> {
+        Self::build(schema, options, |catalog| RowKey::new(catalog).map_err(LayoutError::RowKey))
+    }
+
+    /// Lays out the alerts of `schema` without loss and without a row key: to look at their cells, not to store them.
+    ///
+    /// # Errors
+    /// The schema is no record, or two fields would be one column.
+    pub fn keyless(schema: &Schema) -> Result<Self, LayoutError> {
+        let (namespace, table, family) = ("", "", "");
+        let options = LayoutOptions { namespace, table, family, row_key: &[], history: History::Avro, status: false };
+        Self::build(schema, &options, |_| Ok(RowKey::none()))
+    }
+
+    fn build(
+        schema: &Schema,
+        options: &LayoutOptions<'_>,
+        row_key: impl FnOnce(&Catalog) -> Result<RowKey, LayoutError>,
+    ) -> Result<Self, LayoutError> {
         let mut builder = Builder::new(schema, options);
         let mut steps = builder.root()?;
         let (mut columns, records) = builder.finish();
@@ -105,7 +123,7 @@ impl Layout {
             column.place = Place::RowKey { part: 0 };
         }
         catalog.columns = columns;
-        let row_key = RowKey::new(&catalog).map_err(LayoutError::RowKey)?;
+        let row_key = row_key(&catalog)?;
         Ok(Self { catalog, schema: Arc::new(schema.clone()), steps: steps.into(), row_key, status })
     }
 

@@ -26,6 +26,11 @@ impl RowKey {
         Ok(Self { parts })
     }
 
+    /// No key at all, which is written as nothing.
+    pub fn none() -> Self {
+        Self { parts: Vec::new() }
+    }
+
     /// The column that is kept in the key alone.
     pub fn only(&self) -> Option<usize> {
         match self.parts.as_slice() {
@@ -45,7 +50,7 @@ impl RowKey {
                 _ => Err(format!("the row key column `{name}` is null or empty")),
             };
         }
-        let mut any = false;
+        let mut any = self.parts.is_empty();
         for (at, (column, _, kind)) in self.parts.iter().enumerate() {
             if at > 0 {
                 out.push(b'_');

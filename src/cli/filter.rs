@@ -1,0 +1,199 @@
+//! `fink filter`: judges a Python filter before it goes live.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand, ValueHint};
+
+use super::alert_table::{AlertReader, COLUMNS};
+use super::context::Context;
+use super::outcome::{Interrupted, Usage};
+use super::output::{self, Format, OutputArgs, Table};
+use super::progress::Progress;
+use crate::alert::{Flattener, Layout};
+use crate::avro::container::Container;
+use crate::catalog::Catalog;
+use crate::config::{FilterSettings, Logins, OnError};
+use crate::filters::{Call, Cells, FilterError, FilterName, Judgement, Pool, Sifter};
+use crate::ingest::Files;
+use crate::signals::Stop;
+
+/// Bytes of alerts that are judged at a time, at most.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// `fink filter …`
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Run a filter over Avro alert files and print the alerts that it keeps
+    #[command(after_help = "\
+Examples: fink filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/
+          fink --set filters.python=venv/bin/python filter test fink_filters.ztf.livestream.filter_vra.filter:vra night.avro
+          fink filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/ --format ndjson
+
+The alerts are judged as they are in the files, with the settings of [filters]. A filter that fails ends the command.")]
+    Test(Test),
+}
+
+/// `fink filter test`
+#[derive(Debug, Args)]
+pub struct Test {
+    /// The filter, package.module:function
+    name: FilterName,
+    /// Avro files, or folders of *.avro
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn run(action: &Action, context: &Context) -> anyhow::Result<()> {
+    let Action::Test(args) = action;
+    test(args, context)
+}
+
+fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
+    let settings = context.configuration()?.settings(Logins::None)?.filters;
+    let settings = FilterSettings { on_error: OnError::Stop, ..settings };
+    let files = Files::find(&args.paths)?;
+    let stop = Stop::on_signals()?;
+    let give_up = || stop.requested();
+    let pool = Arc::new(Pool::start(&settings, std::slice::from_ref(&args.name), &give_up).map_err(usage)?);
+    let mut trial = Trial {
+        pool,
+        format: args.output.format,
+        bench: None,
+        batch: settings.batch,
+        reader: AlertReader::default(),
+        table: Table::new(&COLUMNS),
+        line: Vec::new(),
+        alerts: 0,
+        kept: 0,
+    };
+    let progress = Progress::new(context, "files", Some(files.count() as u64));
+    for file in files.paths() {
+        trial.file(file, &give_up)?;
+        progress.add(1);
+    }
+    trial.judge(&give_up)?;
+    progress.finish();
+    if args.output.format != Format::Ndjson {
+        trial.table.print(args.output.format, context)?;
+    }
+    log::info!("{} keeps {} of {} alerts", args.name, trial.kept, trial.alerts);
+    Ok(())
+}
+
+/// Faults of the filter's name, place and arguments have an exit code of their own.
+fn usage(error: FilterError) -> anyhow::Error {
+    match error {
+        FilterError::Stopped => Interrupted.into(),
+        error if error.is_configuration() => Usage(error.to_string()).into(),
+        error => error.into(),
+    }
+}
+
+/// A filter at work on alert files.
+struct Trial {
+    pool: Arc<Pool>,
+    format: Format,
+    bench: Option<Bench>,
+    batch: usize,
+    reader: AlertReader,
+    table: Table,
+    line: Vec<u8>,
+    alerts: u64,
+    kept: u64,
+}
+
+/// Alerts of one schema, waiting to be judged.
+struct Bench {
+    schema_json: String,
+    catalog: Catalog,
+    flattener: Flattener,
+    sifter: Sifter,
+    waiting: Vec<Alert>,
+    bytes: usize,
+}
+
+/// One alert as its cells, and as it was.
+struct Alert {
+    cells: Vec<Option<Vec<u8>>>,
+    datum: Vec<u8>,
+}
+
+impl Cells for Alert {
+    fn cell(&self, column: usize) -> Result<Option<Cow<'_, [u8]>>, String> {
+        Ok(self.cells.get(column).and_then(Option::as_deref).map(Cow::from))
+    }
+}
+
+impl Bench {
+    fn new(container: &Container, pool: &Arc<Pool>) -> anyhow::Result<Self> {
+        let layout = Layout::keyless(&container.schema)?;
+        let catalog = layout.catalog().clone();
+        let sifter = Sifter::new(Arc::clone(pool), &catalog).map_err(usage)?;
+        let flattener = layout.flattener();
+        let schema_json = container.schema_json.clone();
+        Ok(Self { schema_json, catalog, flattener, sifter, waiting: Vec::new(), bytes: 0 })
+    }
+
+    fn take(&mut self, datum: &[u8]) -> anyhow::Result<()> {
+        let mut cells = vec![None; self.catalog.columns.len()];
+        for (column, value) in self.flattener.flatten(datum)?.iter() {
+            cells[column] = Some(value.to_vec());
+        }
+        self.bytes += datum.len();
+        self.waiting.push(Alert { cells, datum: datum.to_vec() });
+        Ok(())
+    }
+}
+
+impl Trial {
+    fn file(&mut self, file: &Path, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
+        let name = || file.display().to_string();
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", name()))?;
+        let container = Container::read(&bytes).with_context(name)?;
+        if self.bench.as_ref().is_none_or(|bench| bench.schema_json != container.schema_json) {
+            self.judge(give_up)?;
+            self.bench = Some(Bench::new(&container, &self.pool).with_context(name)?);
+        }
+        for datum in container.data() {
+            let Some(bench) = &mut self.bench else { break };
+            bench.take(datum).with_context(name)?;
+            if bench.waiting.len() >= self.batch || bench.bytes >= BATCH_BYTES {
+                self.judge(give_up)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges the alerts that wait, and prints those kept or adds them to the table.
+    fn judge(&mut self, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
+        let Some(bench) = &mut self.bench else { return Ok(()) };
+        let call = Call { function: 0, rows: (0..bench.waiting.len()).collect() };
+        let judged = bench.sifter.sift(&bench.waiting, &[call], give_up).map_err(usage)?;
+        for (alert, judgement) in bench.waiting.iter().zip(judged.into_iter().flatten()) {
+            self.alerts += 1;
+            match judgement {
+                Judgement::Keep => self.kept += 1,
+                Judgement::Refuse => continue,
+                Judgement::Fail(reason) => bail!("{reason}"),
+            }
+            let key = Some(bench.schema_json.as_bytes());
+            match self.format {
+                Format::Table | Format::Json => self.table.row::<6>(self.reader.cells(key, &alert.datum)?),
+                Format::Ndjson => {
+                    self.line.clear();
+                    self.reader.json(key, &alert.datum, &mut self.line)?;
+                    self.line.push(b'\n');
+                    output::print(&self.line)?;
+                }
+            }
+        }
+        bench.waiting.clear();
+        bench.bytes = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! Columns in Arrow's form, and as an Arrow IPC stream.
+
+use std::sync::Arc;
+
+use arrow_array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType,
+};
+use arrow_array::{
+    ArrayRef, BooleanArray, LargeBinaryArray, LargeListArray, LargeStringArray, MapArray, PrimitiveArray, RecordBatch,
+    RecordBatchOptions, StructArray,
+};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::{ArrowError, Schema, TimeUnit};
+
+use super::column::{Column, Values};
+use super::error::FilterError;
+use super::shape::{Shape, entry_fields};
+
+/// Columns of the same length as one Arrow IPC stream with one batch.
+pub(super) fn stream(columns: Vec<(String, Column)>, rows: usize) -> Result<Vec<u8>, FilterError> {
+    let write = || {
+        let mut fields = Vec::with_capacity(columns.len());
+        let mut arrays = Vec::with_capacity(columns.len());
+        for (name, column) in columns {
+            fields.push(column.shape().field(&name));
+            arrays.push(array(column)?);
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?;
+        let mut out = Vec::new();
+        let mut writer = StreamWriter::try_new(&mut out, &schema)?;
+        writer.write(&batch)?;
+        writer.finish()?;
+        drop(writer);
+        Ok::<_, ArrowError>(out)
+    };
+    write().map_err(|error| FilterError::Arrow(error.to_string()))
+}
+
+fn array(column: Column) -> Result<ArrayRef, ArrowError> {
+    let shape = column.shape().clone();
+    let Column { present, values, .. } = column;
+    let nulls = present.contains(&false).then(|| NullBuffer::from(present));
+    let misfit = || ArrowError::SchemaError("values of another type than their column".to_owned());
+    Ok(match (values, &shape) {
+        (Values::Boolean(values), _) => Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)),
+        (Values::Byte(values), _) => Arc::new(PrimitiveArray::<Int8Type>::try_new(values.into(), nulls)?),
+        (Values::Short(values), _) => Arc::new(PrimitiveArray::<Int16Type>::try_new(values.into(), nulls)?),
+        (Values::Int(values), _) => Arc::new(PrimitiveArray::<Int32Type>::try_new(values.into(), nulls)?),
+        (Values::Long(values), Shape::Moment(TimeUnit::Millisecond)) => {
+            let moments = PrimitiveArray::<TimestampMillisecondType>::try_new(values.into(), nulls)?;
+            Arc::new(moments.with_timezone("UTC"))
+        }
+        (Values::Long(values), Shape::Moment(_)) => {
+            let moments = PrimitiveArray::<TimestampMicrosecondType>::try_new(values.into(), nulls)?;
+            Arc::new(moments.with_timezone("UTC"))
+        }
+        (Values::Long(values), _) => Arc::new(PrimitiveArray::<Int64Type>::try_new(values.into(), nulls)?),
+        (Values::Float(values), _) => Arc::new(PrimitiveArray::<Float32Type>::try_new(values.into(), nulls)?),
+        (Values::Double(values), _) => Arc::new(PrimitiveArray::<Float64Type>::try_new(values.into(), nulls)?),
+        (Values::Bytes(ends, bytes), Shape::Text) => {
+            Arc::new(LargeStringArray::try_new(offsets(&ends)?, bytes.into(), nulls)?)
+        }
+        (Values::Bytes(ends, bytes), _) => Arc::new(LargeBinaryArray::try_new(offsets(&ends)?, bytes.into(), nulls)?),
+        (Values::List(ends, item), Shape::List(inner)) => {
+            Arc::new(LargeListArray::try_new(inner.field("item"), offsets(&ends)?, array(*item)?, nulls)?)
+        }
+        (Values::Map(ends, keys, values), Shape::Map(value)) => {
+            let fields = entry_fields(value);
+            let entries = StructArray::try_new(fields.clone(), vec![array(*keys)?, array(*values)?], None)?;
+            let field = arrow_schema::Field::new("entries", arrow_schema::DataType::Struct(fields), false);
+            Arc::new(MapArray::try_new(Arc::new(field), offsets(&ends)?, entries, nulls, false)?)
+        }
+        (Values::Struct(columns), Shape::Struct(shapes)) => {
+            let len = columns.first().map_or_else(|| nulls.as_ref().map_or(0, NullBuffer::len), Column::len);
+            let fields = shapes.iter().map(|(name, shape)| shape.field(name)).collect();
+            let arrays = columns.into_iter().map(array).collect::<Result<_, _>>()?;
+            Arc::new(StructArray::try_new_with_length(fields, arrays, nulls, len)?)
+        }
+        _ => return Err(misfit()),
+    })
+}
+
+/// Where values begin and end, from where they end.
+fn offsets<O: arrow_array::OffsetSizeTrait + ArrowNativeType>(ends: &[usize]) -> Result<OffsetBuffer<O>, ArrowError> {
+    let too_long = || ArrowError::InvalidArgumentError("the values are too long".to_owned());
+    let all = std::iter::once(&0).chain(ends).map(|end| O::from_usize(*end).ok_or_else(too_long));
+    Ok(OffsetBuffer::new(ScalarBuffer::from(all.collect::<Result<Vec<O>, _>>()?)))
+}

@@ -1,0 +1,283 @@
+//! Workers side by side, and what happens when one of them fails.
+//!
+//! A worker that ends, or is ended because a call took too long, is started anew for the next call; the call is blamed, and no other. That
+//! has a limit, after which everything ends: a filter that fails again and again would hold up all streams.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::error::FilterError;
+use super::name::FilterName;
+use super::protocol::{Answer, Asked, Loaded, Request, Sent};
+use super::worker::{Lost, Worker};
+use crate::config::{FilterSettings, show_duration};
+
+/// How long the start of a worker, with all that its filters import, may take.
+const START: Duration = Duration::from_secs(180);
+/// So many restarts within [`RESTARTS_WITHIN`] are too many.
+const RESTARTS: usize = 20;
+const RESTARTS_WITHIN: Duration = Duration::from_secs(600);
+/// How often a wait for an idle worker looks whether to give up.
+const TURN: Duration = Duration::from_millis(50);
+
+/// An argument of a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// its name: a column
+    pub name: String,
+    /// whether it has a default, and so needs no column
+    pub is_optional: bool,
+}
+
+/// A filter that was found and imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// which
+    pub name: FilterName,
+    /// its arguments
+    pub parameters: Vec<Parameter>,
+}
+
+/// A call to be made: a function with columns of the request's body.
+#[derive(Clone, Debug)]
+pub(super) struct PoolCall {
+    /// the index of the function
+    pub function: usize,
+    /// for each parameter that is given a column, its name and the column's index
+    pub arguments: Vec<(String, usize)>,
+    /// the boolean column that says which rows it is about; none: all
+    pub rows: Option<usize>,
+    /// how many rows that is
+    pub count: usize,
+}
+
+/// The result of a call: what is kept of its rows, or how it failed.
+pub(super) type Outcome = Result<Vec<bool>, String>;
+
+/// Worker processes, of which each has loaded all filters.
+pub struct Pool {
+    settings: FilterSettings,
+    names: Vec<FilterName>,
+    functions: Vec<Function>,
+    idle: (Sender<Option<Worker>>, Receiver<Option<Worker>>),
+    restarts: Mutex<VecDeque<Instant>>,
+}
+
+impl Pool {
+    /// Starts the first worker, which loads the filters; the others are started when there is work for them.
+    ///
+    /// # Errors
+    /// The interpreter does not start or lacks something, or one of the filters is not there.
+    pub fn start(
+        settings: &FilterSettings,
+        names: &[FilterName],
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Self, FilterError> {
+        let mut pool = Self {
+            settings: settings.clone(),
+            names: names.to_vec(),
+            functions: Vec::new(),
+            idle: crossbeam_channel::unbounded(),
+            restarts: Mutex::new(VecDeque::new()),
+        };
+        let (first, functions) = pool.new_worker(give_up)?;
+        pool.functions = functions;
+        let further = (1..settings.workers).map(|_| None);
+        for worker in std::iter::once(Some(first)).chain(further) {
+            pool.give_back(worker);
+        }
+        Ok(pool)
+    }
+
+    /// The filters, in the order of their names.
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+
+    /// How filters are to be run.
+    pub fn settings(&self) -> &FilterSettings {
+        &self.settings
+    }
+
+    fn give_back(&self, worker: Option<Worker>) {
+        // The channel is closed only with the pool.
+        let _open = self.idle.0.send(worker);
+    }
+
+    fn new_worker(&self, give_up: &dyn Fn() -> bool) -> Result<(Worker, Vec<Function>), FilterError> {
+        let python = || self.settings.python.clone();
+        let mut worker = Worker::start(&self.settings.python)
+            .map_err(|reason| FilterError::NoPython { python: python(), reason })?;
+        let request = Request::Load {
+            path: self.settings.path.iter().map(|folder| absolute(folder)).collect(),
+            memory: self.settings.memory,
+            timeout: self.settings.timeout.as_secs_f64(),
+            functions: self.names.iter().map(|name| (name.module(), name.function())).collect(),
+        };
+        worker.ask((header(&request)?, Arc::default()));
+        let unfit = |reason: String| FilterError::NoWorker { python: python(), reason };
+        let loaded = match worker.answer(Instant::now() + START, give_up) {
+            Ok((Answer::Loaded(loaded), _)) => loaded,
+            Ok((Answer::Unfit(reason), _)) => return Err(unfit(reason)),
+            Ok((answer, _)) => return Err(unfit(format!("it answered {answer:?}"))),
+            Err(Lost::TimedOut) => {
+                return Err(unfit(format!("the filters were not imported within {}", show_duration(START))));
+            }
+            Err(Lost::Ended(how)) => return Err(unfit(format!("it ended while it imported the filters: {how}"))),
+            Err(Lost::GivenUp) => return Err(FilterError::Stopped),
+        };
+        let mut functions = Vec::with_capacity(self.names.len());
+        for (name, loaded) in self.names.iter().zip(loaded) {
+            match loaded {
+                Loaded::Parameters(parameters) => {
+                    let parameter = |(name, is_optional)| Parameter { name, is_optional };
+                    let parameters = parameters.into_iter().map(parameter).collect();
+                    functions.push(Function { name: name.clone(), parameters });
+                }
+                Loaded::Error(reason) => return Err(FilterError::NoFilter { filter: name.clone(), reason }),
+            }
+        }
+        log::debug!("filter worker {} is ready", worker.id());
+        Ok((worker, functions))
+    }
+
+    /// How many workers have nothing to do at this moment.
+    pub(super) fn idle(&self) -> usize {
+        self.idle.1.len()
+    }
+
+    /// Makes calls one after the other in one worker. `body` is the Arrow stream of `columns` and the boolean columns.
+    ///
+    /// # Errors
+    /// No worker can be had, workers end again and again, or the caller gave up.
+    pub(super) fn judge(
+        &self,
+        body: Vec<u8>,
+        columns: &[Sent],
+        calls: &[PoolCall],
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Vec<Outcome>, FilterError> {
+        let mut worker = loop {
+            match self.idle.1.recv_timeout(TURN) {
+                Ok(worker) => break worker,
+                Err(RecvTimeoutError::Timeout) if give_up() => return Err(FilterError::Stopped),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(FilterError::Stopped),
+            }
+        };
+        let judged = self.judge_in(&mut worker, &Arc::new(body), columns, calls, give_up);
+        self.give_back(worker);
+        judged
+    }
+
+    fn judge_in(
+        &self,
+        slot: &mut Option<Worker>,
+        body: &Arc<Vec<u8>>,
+        columns: &[Sent],
+        calls: &[PoolCall],
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Vec<Outcome>, FilterError> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; calls.len()];
+        while outcomes.iter().any(Option::is_none) {
+            let mut worker = match slot.take() {
+                Some(worker) => worker,
+                None => self.new_worker(give_up)?.0,
+            };
+            let asked = calls.iter().enumerate().filter(|(call, _)| outcomes[*call].is_none());
+            let asked =
+                asked.map(|(call, of)| Asked { call, function: of.function, arguments: &of.arguments, rows: of.rows });
+            let request = Request::Judge { columns, calls: asked.collect() };
+            worker.ask((header(&request)?, Arc::clone(body)));
+            match self.hear(&mut worker, calls, &mut outcomes, give_up) {
+                Ok(()) => *slot = Some(worker),
+                Err((Lost::GivenUp, _)) => return Err(FilterError::Stopped),
+                Err((lost, begun)) => {
+                    drop(worker);
+                    let how = match lost {
+                        Lost::Ended(how) => format!("the worker process ended: {how}"),
+                        _ => format!("no answer within {} (filters.timeout)", show_duration(self.settings.timeout)),
+                    };
+                    let blamed = begun.and_then(|call| Some((self.name_of(calls.get(call)?), call)));
+                    let last = match blamed {
+                        Some((name, call)) => {
+                            outcomes[call] = Some(Err(how.clone()));
+                            format!("`{name}`: {how}")
+                        }
+                        None => how,
+                    };
+                    log::warn!("a filter worker is started anew: {last}");
+                    self.count_restart(&last)?;
+                }
+            }
+        }
+        let missing = || Err("the worker did not answer".to_owned());
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
+    }
+
+    /// Hears the answers of one request. An error comes with the call that was under way.
+    fn hear(
+        &self,
+        worker: &mut Worker,
+        calls: &[PoolCall],
+        outcomes: &mut [Option<Outcome>],
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<(), (Lost, Option<usize>)> {
+        let mut begun = None;
+        let strange = |what: &str| (Lost::Ended(format!("it answered {what}")), None);
+        loop {
+            let deadline = Instant::now() + self.settings.timeout;
+            let (answer, body) = worker.answer(deadline, give_up).map_err(|lost| (lost, begun))?;
+            match answer {
+                Answer::Begin(call) => begun = Some(call),
+                Answer::Kept(call) => {
+                    let wanted = calls.get(call).map_or(usize::MAX, |call| call.count);
+                    if body.len() != wanted {
+                        return Err(strange("about another number of alerts"));
+                    }
+                    outcomes[call] = Some(Ok(body.iter().map(|byte| *byte != 0).collect()));
+                    begun = None;
+                }
+                Answer::Failed { call, reason } => {
+                    *outcomes.get_mut(call).ok_or_else(|| strange("a call that was not asked"))? = Some(Err(reason));
+                    begun = None;
+                }
+                Answer::Done => return Ok(()),
+                Answer::Loaded(_) | Answer::Unfit(_) => return Err(strange("out of turn")),
+            }
+        }
+    }
+
+    fn name_of(&self, call: &PoolCall) -> String {
+        self.names.get(call.function).map_or_else(String::new, FilterName::to_string)
+    }
+
+    fn count_restart(&self, last: &str) -> Result<(), FilterError> {
+        let now = Instant::now();
+        let mut restarts = self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
+        restarts.push_back(now);
+        while restarts.front().is_some_and(|at| now.duration_since(*at) > RESTARTS_WITHIN) {
+            restarts.pop_front();
+        }
+        match restarts.len() > RESTARTS {
+            true => Err(FilterError::TooManyRestarts {
+                restarts: restarts.len(),
+                within: RESTARTS_WITHIN,
+                last: last.to_owned(),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+fn header(request: &Request<'_>) -> Result<Vec<u8>, FilterError> {
+    serde_json::to_vec(request).map_err(|error| FilterError::Arrow(error.to_string()))
+}
+
+/// A folder as an absolute path: a filter may change its working directory.
+fn absolute(folder: &std::path::Path) -> String {
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()).to_string_lossy().into_owned()
+}

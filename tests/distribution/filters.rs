@@ -1,0 +1,181 @@
+//! Streams with Python filters: good ones, and wrong ones of every kind beside a stream that must lose nothing.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use fink::alert::decoder::{BytesAs, SchemaCache};
+
+use crate::common::Ended;
+use crate::table::{Table, now};
+
+/// The filters of these tests.
+const FILTERS: &str = r#"
+import os, time
+import numpy as np, pandas as pd
+
+def even(candid):
+    return candid % 2 == 0
+
+def bright(magpsf: pd.Series, ra: pd.Series) -> pd.Series:
+    print("what a filter prints is no answer")
+    return (magpsf < 16.5) & (ra > 10)
+
+def raises(candid):
+    if (candid == 777).any():
+        raise ValueError("no filter for 777")
+    return candid >= 0
+
+def sleeps(magpsf):
+    time.sleep(1e6)
+
+def exits(magpsf):
+    print("going away")
+    os._exit(3)
+
+def ints(magpsf):
+    return (magpsf > 0).astype(int)
+
+def short(magpsf):
+    return (magpsf > 0)[1:]
+
+def none(magpsf):
+    return pd.Series([None] * len(magpsf))
+
+def eats(magpsf):
+    return magpsf > np.ones(2_000_000_000).sum()
+
+def strange(magpsff):
+    return magpsff > 0
+"#;
+
+/// A table with `rows` rows, an hour old, and a stream for each of these filters beside the one that takes everything.
+fn table(what: &str, rows: u32, filters: &[&str], settings: &str) -> Table {
+    let mut table = Table::new(what);
+    table.put(0..rows, Some(now() - 3_600_000));
+    std::fs::write(table.scene.path("judges.py"), FILTERS).expect("the scene's folder");
+    let python =
+        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    let name = table.scene.name.clone();
+    for filter in filters {
+        let filters: Vec<String> = filter.split('+').map(|filter| format!("\"judges:{filter}\"")).collect();
+        let (stream, filters) = (filter.replace('+', "_"), filters.join(", "));
+        writeln!(
+            table.scene.config,
+            "[[stream]]\nname = \"{stream}\"\ntopic = \"{name}_{stream}\"\nfilters = [{filters}]"
+        )
+        .expect("memory");
+    }
+    writeln!(table.scene.config, "[filters]\npython = \"{python}\"\npath = [\".\"]\n{settings}").expect("memory");
+    table
+}
+
+fn job(table: &Table, more: &[&str]) -> Ended {
+    let until = (now() - 1_800_000).to_string();
+    table.scene.run(&[&["start", "distribution", "--until", &until], more].concat())
+}
+
+/// Which alerts stand on a topic; none of them twice.
+fn on(table: &Table, topic: &str) -> BTreeSet<i64> {
+    let mut schemas = SchemaCache::default();
+    let messages = table.messages(topic);
+    let found: BTreeSet<i64> = messages
+        .iter()
+        .map(|message| {
+            let decoder = schemas.get(message.key.as_deref().expect("a key")).expect("the key is a schema");
+            let alert = decoder.value(message.value.as_deref().expect("a value"), BytesAs::Base64).expect("a datum");
+            alert["candid"].as_i64().expect("candid")
+        })
+        .collect();
+    assert_eq!(found.len(), messages.len(), "an alert stands twice on {topic}");
+    found
+}
+
+fn of_stream(table: &Table, stream: &str) -> BTreeSet<i64> {
+    on(table, &format!("{}_{stream}", table.scene.name))
+}
+
+#[test]
+fn what_all_filters_of_a_stream_keep_is_sent_and_the_rest_counted_by_name() {
+    let table = table("sift", 1000, &["even", "bright+even"], "");
+    let dry = job(&table, &["--dry-run", "--format", "json"]);
+    assert_eq!(dry.code, 0, "{dry:?}");
+    let counts: serde_json::Value = serde_json::from_str(&dry.stdout).expect("JSON");
+    let bright = |candid: &i64| 16.0 + *candid as f64 / 1000.0 < 16.5 && candid % 360 > 10;
+    let refused_by_bright = (0..1000).filter(|candid| !bright(candid)).count();
+    assert_eq!(counts[1]["refused by"], serde_json::json!({"judges:even": 500}));
+    assert_eq!(counts[2]["refused by"]["judges:bright"], refused_by_bright);
+    let ended = job(&table, &[]);
+    ended.says(0, &["stream `even`: 500 alerts were refused by judges:even"]);
+    table.assert_published(0..1000);
+    assert_eq!(of_stream(&table, "even"), (0..1000).filter(|candid| candid % 2 == 0).collect());
+    assert_eq!(of_stream(&table, "bright_even"), (0..1000).filter(bright).filter(|candid| candid % 2 == 0).collect());
+}
+
+#[test]
+fn a_wrong_filter_costs_its_own_stream_its_batch_and_no_other_anything() {
+    let wrong = ["raises", "sleeps", "exits", "ints", "short", "none", "eats"];
+    let filters = [&["even"], &wrong[..]].concat();
+    let table = table("wrong", 1000, &filters, "timeout = \"2s\"");
+    let ended = job(&table, &[]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    table.assert_published(0..1000);
+    assert_eq!(of_stream(&table, "even").len(), 500);
+    let rejected = table.messages(&format!("{}_rejected", table.scene.name));
+    let header = |message: &fink::kafka::consumer::Message, name: &str| {
+        let found = message.headers.iter().find(|(known, _)| known == name);
+        String::from_utf8(found.and_then(|(_, value)| value.clone()).expect("a header")).expect("UTF-8")
+    };
+    for (filter, words) in wrong.into_iter().zip([
+        "ValueError: no filter for 777",
+        "no answer within 2s (filters.timeout)",
+        "exit status: 3",
+        "type int64, not booleans",
+        "for ",
+        "None for alert 1 of",
+        "MemoryError",
+    ]) {
+        let of_filter: Vec<_> = rejected.iter().filter(|message| header(message, "fink-stream") == filter).collect();
+        for message in &of_filter {
+            let reason = header(message, "fink-reason");
+            assert!(reason.starts_with(&format!("filter `judges:{filter}`: ")) && reason.contains(words), "{reason}");
+        }
+        // Each alert is on the stream or rejected: never both, never neither.
+        assert_eq!(of_stream(&table, filter).len() + of_filter.len(), 1000, "{filter}");
+        match filter {
+            "raises" => assert!((1..1000).contains(&of_filter.len()), "{} rejected", of_filter.len()),
+            _ => assert_eq!(of_filter.len(), 1000, "{filter}"),
+        }
+    }
+}
+
+#[test]
+fn with_stop_a_failure_ends_the_service_and_what_was_left_is_sent_once_it_is_mended() {
+    let table = table("stop", 1000, &["raises"], "on_error = \"stop\"");
+    let until = (now() - 1_800_000).to_string();
+    let arguments = ["start", "distribution", "--until", &until];
+    table.scene.run(&arguments).says(1, &["filter `judges:raises`", "Traceback", "ValueError: no filter for 777"]);
+    let mended = FILTERS.replace("candid == 777", "candid == -1");
+    std::fs::write(table.scene.path("judges.py"), mended).expect("the scene's folder");
+    table.scene.ok(&arguments);
+    assert_eq!(of_stream(&table, "raises").len(), 1000);
+    table.assert_published(0..1000);
+}
+
+#[test]
+fn workers_that_end_again_and_again_end_the_service() {
+    let table = table("again", 600, &["exits"], "batch = 10");
+    job(&table, &[]).says(1, &["filter workers were restarted 21 times within 10m", "judges:exits", "exit status: 3"]);
+    assert_eq!(of_stream(&table, "exits").len(), 0);
+}
+
+#[test]
+fn a_filter_that_is_not_there_or_asks_for_no_column_refuses_to_start() {
+    let table = table("refused", 1, &["strange"], "");
+    job(&table, &[]).says(2, &["filter `judges:strange`", "no column `magpsff`", "candidate.magpsf"]);
+    let mut table = table;
+    table.scene.replace("judges:strange", "judges:nobody");
+    job(&table, &[]).says(2, &["filter `judges:nobody`", "no attribute 'nobody'"]);
+    table.scene.replace("judges:nobody", "no.where:nobody");
+    job(&table, &[]).says(2, &["filter `no.where:nobody`", "No module named 'no'"]);
+    assert!(table.messages(&table.scene.name).is_empty());
+}
