@@ -1,6 +1,6 @@
 //! Python filters: functions of the user's that judge alerts.
 //!
-//! A filter is named `package.module:function`. The names of its arguments are columns of the alert ([`columns`] finds them), and it is
+//! A filter is named `package.module:function`. The names of its arguments are columns of the alert (`columns` finds them), and it is
 //! given pandas Series of them, a batch of alerts at a time; true keeps an alert. Filters run in processes of the user's own interpreter
 //! (`worker`), which are sent the columns as Arrow (`protocol`), several at the same time (`pool`). What a filter does wrong, be it an
 //! error, silence or the end of its process, is an answer about its own alerts and no others; it never means "true".

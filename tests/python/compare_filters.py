@@ -1,7 +1,7 @@
 """Runs every filter of PyPI's fink-filters (its `livestream` folders) in three ways over the same alerts and compares what is kept:
 called in plain pandas, by `fink filter test`, and as a stream of `fink start distribution`.
 
-usage: compare_filters.py FINK CONFIG FOLDER [--alerts N]
+usage: compare_filters.py FINK CONFIG FOLDER [--alerts N] [--survey ztf|rubin]
 
 FINK is the program; CONFIG the `fink.toml` of a running `scripts/cluster`; FOLDER is made and filled. The interpreter is the one that has fink-filters. The alerts are made up: for each survey a schema with the columns that its filters ask for,
 and values that lie on both sides of their conditions. Prints a line for each filter; exits with 1 where two ways differ.
@@ -238,6 +238,7 @@ def main():
     parser.add_argument("config")
     parser.add_argument("folder")
     parser.add_argument("--alerts", type=int, default=2000)
+    parser.add_argument("--survey", choices=["ztf", "rubin"], action="append", help="only this one; default: both")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     dice = random.Random(1)
@@ -247,7 +248,7 @@ def main():
     with open(given.config, encoding="utf-8") as file:
         servers = file.read().split("[distribution]")[0]
     os.environ["FINK_RUN_DIR"] = os.path.join(given.folder, "run")
-    for survey in ("ztf", "rubin"):
+    for survey in given.survey or ["ztf", "rubin"]:
         folder = os.path.abspath(os.path.join(given.folder, survey))
         os.makedirs(folder, exist_ok=True)
         good = [(name, known, plain) for of, name, known, plain, _ in found if of == survey and plain]
