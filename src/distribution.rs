@@ -1,7 +1,7 @@
 //! The way of an alert, top to bottom.
 //!
 //! Readers scan, judge and encode ([`readers`]); one coordinator, here, decides what to read next ([`progress`]), sends what they hand over
-//! and commits it together with the checkpoint (`publisher`). Whatever goes wrong within a transaction, it is aborted and everything is
+//! (`history`, `live`) and commits it together with the checkpoint (`publisher`). Whatever goes wrong within a transaction, it is aborted and everything is
 //! taken up again from the checkpoint, as after a crash.
 
 pub mod batch;
@@ -9,6 +9,8 @@ mod budget;
 pub mod counts;
 mod error;
 mod forms;
+mod history;
+mod live;
 mod notices;
 pub mod offset_file;
 mod outlet;
@@ -34,7 +36,6 @@ use crate::config::{DistributionSettings, Settings};
 use crate::filters::FilterError;
 use crate::notify::Notifier;
 use crate::science_db::{KeyRange, open_session};
-use crate::window::Window;
 use counts::{Counts, Lane};
 use notices::{Notices, NoticesError};
 pub use outlet::GiveUp;
@@ -42,8 +43,8 @@ use outlet::{Outlet, SendError};
 use patience::{Halt, Open, Session};
 use progress::{Pace, Progress, Step};
 use publisher::Publisher;
-use readers::{Answer, Found, Page, Readers, Task};
-use search::{Search, Turn};
+use readers::{Page, Readers};
+use search::Search;
 use selection::Selection;
 use sieve::Filters;
 use status::StatusWriter;
@@ -51,11 +52,6 @@ use status::StatusWriter;
 /// Readers for each distribution; the gateways share them out. Two sessions read an HBase of two cores as fast as four do, the third reads
 /// while another encodes.
 const READERS: usize = 3;
-/// Rows fetched whole by one request.
-const FETCH: usize = 100;
-/// Fetches under way at once, for each reader: one at work and one waiting.
-const FETCHES_A_READER: usize = 2;
-
 /// Most rows, and most bytes, of a page that filters judge.
 const LARGEST_SIFTED_PAGE: usize = 2000;
 const LARGEST_SIFTED_BYTES: usize = 32 << 20;
@@ -254,124 +250,6 @@ impl Distribution<'_> {
         }
     }
 
-    fn key_ranges(&mut self) -> Result<Option<Vec<KeyRange>>, DistributionError> {
-        match self.session.ask(&*self.give_up, |db| db.key_ranges()) {
-            Ok(ranges) => Ok(Some(ranges)),
-            Err(Halt::Cancelled) => Ok(None),
-            Err(Halt::Failed(error)) => Err(error.into()),
-        }
-    }
-
-    /// The history lane: every key range of one long window, in row order. `false`: given up on the way.
-    fn history(&mut self) -> Result<bool, DistributionError> {
-        let Some((window, ranges)) =
-            self.progress.history().and_then(|history| Some((history.window()?, history.ranges().to_vec())))
-        else {
-            return Ok(true);
-        };
-        // Up to the present the newest cells are read too: a row completed by a later write is then whole.
-        let cells = match window.until() < now() - 2 * self.pace.repair {
-            true => window,
-            false => Window::since(window.from()),
-        };
-        let mut left = 0;
-        for (index, range) in ranges.iter().enumerate().filter(|(_, range)| !range.is_done()) {
-            let after = range.after().map(<[u8]>::to_vec);
-            self.readers.ask(Task::Scan { range: index, keys: range.keys(), after, window, cells });
-            left += 1;
-        }
-        self.counts.ranges = (ranges.len() - left, ranges.len());
-        while left > 0 && !(self.give_up)() {
-            match self.readers.answer(Duration::from_millis(100)) {
-                Some((Answer::Page { range, batch, after, done, rows }, lease)) => {
-                    self.publisher.saw(rows as u64);
-                    for alert in batch.alerts() {
-                        if self.progress.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
-                            self.publisher.send(&batch, alert, false)?;
-                        }
-                    }
-                    drop(lease);
-                    self.progress.history_reached(range, after.as_deref(), done);
-                    if done {
-                        left -= 1;
-                        self.counts.ranges.0 += 1;
-                    }
-                }
-                Some((Answer::Failed(error), _)) => return Err(error.into()),
-                Some(_) | None => {}
-            }
-            if self.publisher.is_due() {
-                self.commit_history()?;
-            }
-            (self.report)(&self.counts);
-        }
-        self.readers.cancel();
-        self.commit_history()?;
-        Ok(left == 0)
-    }
-
-    fn commit_history(&mut self) -> Result<(), DistributionError> {
-        // The position in the checkpoint says that they are done; no ledger is needed.
-        self.publisher.take_entries();
-        let records = self.progress.history_records();
-        self.counts.watermark = self.progress.watermark();
-        self.publisher.commit(records, &mut self.counts)
-    }
-
-    /// The live lane: what is new in `window` is fetched whole and published. `false`: given up on the way.
-    fn live(&mut self, window: Window) -> Result<bool, DistributionError> {
-        self.readers.ask(Task::Look { keys: KeyRange::default(), window });
-        let mut fresh = Vec::new();
-        loop {
-            if (self.give_up)() {
-                return Ok(false);
-            }
-            match self.readers.answer(Duration::from_millis(100)) {
-                Some((Answer::Found { rows, done }, _)) => {
-                    self.publisher.saw(rows.len() as u64);
-                    fresh.extend(rows.into_iter().filter(|(key, at)| self.progress.is_new(key, *at)));
-                    if done {
-                        break;
-                    }
-                }
-                Some((Answer::Failed(error), _)) => return Err(error.into()),
-                Some(_) | None => {}
-            }
-        }
-        self.publish(fresh, false)
-    }
-
-    /// Takes up what sweep and repair have found, and publishes some of it.
-    fn search_turns(&mut self) -> Result<(), DistributionError> {
-        self.hear_searches(Duration::ZERO)?;
-        if let Some(Turn { rows, late, is_last, .. }) = self.sweep.turn()
-            && self.take_turn(rows, late)?
-            && is_last
-        {
-            self.progress.sweep_ended();
-        }
-        if let Some(Turn { rows, late, began, is_last }) = self.repair.turn()
-            && self.take_turn(rows, late)?
-            && is_last
-        {
-            let records = self.progress.repair_ended(began, &self.pace);
-            self.counts.watermark = self.progress.watermark();
-            self.publisher.commit(records, &mut self.counts)?;
-        }
-        Ok(())
-    }
-
-    fn take_turn(&mut self, mut rows: Vec<Found>, late: bool) -> Result<bool, DistributionError> {
-        rows.retain(|(key, at)| self.progress.is_new(key, *at));
-        Ok(rows.is_empty() || self.publish(rows, late)?)
-    }
-
-    fn hear_searches(&mut self, patience: Duration) -> Result<(), DistributionError> {
-        let is_new = |(key, at): &Found| self.progress.is_new(key, *at);
-        self.sweep.hear(patience, is_new)?;
-        Ok(self.repair.hear(Duration::ZERO, is_new)?)
-    }
-
     fn wait(&mut self, until: i64) -> Result<(), DistributionError> {
         let pause = Duration::from_millis((until - now()).clamp(0, 100) as u64);
         if !self.sweep.has_found() && !self.repair.has_found() {
@@ -380,59 +258,12 @@ impl Distribution<'_> {
         Ok(())
     }
 
-    /// Fetches rows whole and publishes them in the order of their timestamps. `false`: given up on the way.
-    fn publish(&mut self, mut rows: Vec<Found>, late: bool) -> Result<bool, DistributionError> {
-        rows.sort_by(|(a, a_at), (b, b_at)| a_at.cmp(b_at).then_with(|| a.cmp(b)));
-        let mut chunks = rows.chunks(FETCH).enumerate();
-        let count = chunks.len();
-        let mut ask = || {
-            if let Some((sequence, rows)) = chunks.next() {
-                self.readers.ask(Task::Fetch { sequence, rows: rows.to_vec() });
-            }
-        };
-        (0..READERS * FETCHES_A_READER).for_each(|_| ask());
-        let mut early = std::collections::BTreeMap::new();
-        let mut next = 0;
-        while next < count {
-            if (self.give_up)() {
-                self.readers.cancel();
-                self.commit_published()?;
-                return Ok(false);
-            }
-            match self.readers.answer(Duration::from_millis(100)) {
-                Some((Answer::Fetched { sequence, batch, asked }, _)) => {
-                    early.insert(sequence, (batch, asked));
-                }
-                Some((Answer::Failed(error), _)) => return Err(error.into()),
-                Some(_) | None => {}
-            }
-            while let Some((batch, asked)) = early.remove(&next) {
-                next += 1;
-                if let Some((sequence, rows)) = chunks.next() {
-                    self.readers.ask(Task::Fetch { sequence, rows: rows.to_vec() });
-                }
-                for alert in batch.alerts() {
-                    if self.progress.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
-                        self.publisher.send(&batch, alert, late)?;
-                    }
-                }
-                // Done too where the row has a newer version by now, is gone, or bears the status already.
-                self.publisher.note(asked);
-            }
-            // Also while nothing comes: a transaction that waits for an absent HBase would time out.
-            if self.publisher.is_due() {
-                self.commit_published()?;
-            }
+    fn key_ranges(&mut self) -> Result<Option<Vec<KeyRange>>, DistributionError> {
+        match self.session.ask(&*self.give_up, |db| db.key_ranges()) {
+            Ok(ranges) => Ok(Some(ranges)),
+            Err(Halt::Cancelled) => Ok(None),
+            Err(Halt::Failed(error)) => Err(error.into()),
         }
-        self.commit_published()?;
-        Ok(true)
-    }
-
-    fn commit_published(&mut self) -> Result<(), DistributionError> {
-        let records = self.progress.published(self.publisher.take_entries());
-        self.publisher.commit(records, &mut self.counts)?;
-        (self.report)(&self.counts);
-        Ok(())
     }
 }
 

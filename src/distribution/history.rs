@@ -1,0 +1,65 @@
+//! The history lane: one long window of the past, in row order, its position in the checkpoint.
+
+use std::time::Duration;
+
+use super::readers::{Answer, Task};
+use super::{Distribution, DistributionError, now};
+use crate::window::Window;
+
+impl Distribution<'_> {
+    /// The history lane: every key range of one long window, in row order. `false`: given up on the way.
+    pub(super) fn history(&mut self) -> Result<bool, DistributionError> {
+        let Some((window, ranges)) =
+            self.progress.history().and_then(|history| Some((history.window()?, history.ranges().to_vec())))
+        else {
+            return Ok(true);
+        };
+        // Up to the present the newest cells are read too: a row completed by a later write is then whole.
+        let cells = match window.until() < now() - 2 * self.pace.repair {
+            true => window,
+            false => Window::since(window.from()),
+        };
+        let mut left = 0;
+        for (index, range) in ranges.iter().enumerate().filter(|(_, range)| !range.is_done()) {
+            let after = range.after().map(<[u8]>::to_vec);
+            self.readers.ask(Task::Scan { range: index, keys: range.keys(), after, window, cells });
+            left += 1;
+        }
+        self.counts.ranges = (ranges.len() - left, ranges.len());
+        while left > 0 && !(self.give_up)() {
+            match self.readers.answer(Duration::from_millis(100)) {
+                Some((Answer::Page { range, batch, after, done, rows }, lease)) => {
+                    self.publisher.saw(rows as u64);
+                    for alert in batch.alerts() {
+                        if self.progress.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
+                            self.publisher.send(&batch, alert, false)?;
+                        }
+                    }
+                    drop(lease);
+                    self.progress.history_reached(range, after.as_deref(), done);
+                    if done {
+                        left -= 1;
+                        self.counts.ranges.0 += 1;
+                    }
+                }
+                Some((Answer::Failed(error), _)) => return Err(error.into()),
+                Some(_) | None => {}
+            }
+            if self.publisher.is_due() {
+                self.commit_history()?;
+            }
+            (self.report)(&self.counts);
+        }
+        self.readers.cancel();
+        self.commit_history()?;
+        Ok(left == 0)
+    }
+
+    fn commit_history(&mut self) -> Result<(), DistributionError> {
+        // The position in the checkpoint says that they are done; no ledger is needed.
+        self.publisher.take_entries();
+        let records = self.progress.history_records();
+        self.counts.watermark = self.progress.watermark();
+        self.publisher.commit(records, &mut self.counts)
+    }
+}
