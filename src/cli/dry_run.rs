@@ -11,7 +11,7 @@ use crate::distribution::counts::{Counts, Refuser};
 pub fn tell_refusals(counts: &Counts, streams: &[StreamSettings]) {
     for (stream, of) in streams.iter().zip(&counts.streams) {
         for (refuser, count) in of.refused_by().filter(|(_, count)| *count > 0) {
-            log::debug!("stream `{}`: {count} alerts were refused by {refuser}", stream.name);
+            log::info!("stream `{}`: {count} alerts were refused by {refuser}", stream.name);
         }
     }
 }

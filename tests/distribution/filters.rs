@@ -102,10 +102,13 @@ fn what_all_filters_of_a_stream_keep_is_sent_and_the_rest_counted_by_name() {
     let counts: serde_json::Value = serde_json::from_str(&dry.stdout).expect("JSON");
     let bright = |candid: &i64| 16.0 + *candid as f64 / 1000.0 < 16.5 && candid % 360 > 10;
     let refused_by_bright = (0..1000).filter(|candid| !bright(candid)).count();
-    assert_eq!(counts[1]["refused by"], serde_json::json!({"judges:even": 500}));
-    assert_eq!(counts[2]["refused by"]["judges:bright"], refused_by_bright);
+    assert_eq!(counts[1]["refused_by"], serde_json::json!([{"filter": "judges:even", "refused": 500}]));
+    assert_eq!(
+        counts[2]["refused_by"][0],
+        serde_json::json!({"filter": "judges:bright", "refused": refused_by_bright})
+    );
     let ended = job(&table, &[]);
-    ended.says(0, &["stream `even`: 500 alerts were refused by judges:even"]);
+    ended.says(0, &["stream `even`: 500 alerts were refused by filter judges:even"]);
     table.assert_published(0..1000);
     assert_eq!(of_stream(&table, "even"), (0..1000).filter(|candid| candid % 2 == 0).collect());
     assert_eq!(of_stream(&table, "bright_even"), (0..1000).filter(bright).filter(|candid| candid % 2 == 0).collect());

@@ -1,7 +1,7 @@
 //! A small table of alerts on the real HBase, and what a reader of the real Kafka sees of it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use fink::alert::decoder::{BytesAs, SchemaCache};
 use fink::config::{KafkaSettings, Login, Secret, SecurityProtocol};
@@ -47,10 +47,22 @@ impl Table {
         std::fs::write(scene.path("catalog.json"), catalog).expect("the scene's folder");
         let cluster = scene.cluster.as_ref().expect("a real scene");
         let addresses: Vec<String> = cluster.value("FINK_TEST_THRIFT2").split(',').map(str::to_owned).collect();
-        let mut db = Thrift2::open(&addresses, &format!("default:{}", scene.name), 0, Patience::default())
-            .expect("a Thrift 2 gateway");
         let splits = vec![b"row00300".to_vec(), b"row00600".to_vec()];
-        db.create_table(&NewTable { families: vec!["i".into()], splits }).expect("a new table");
+        let new = NewTable { families: vec!["i".into()], splits };
+        let create = || {
+            let mut db = Thrift2::open(&addresses, &format!("default:{}", scene.name), 0, Patience::default())?;
+            db.create_table(&new).map(|_| db)
+        };
+        // Another test may be restarting the gateways.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let db = loop {
+            match create() {
+                Err(error) if error.is_transient() && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+                created => break created.expect("a new table"),
+            }
+        };
         Self { scene, db }
     }
 
