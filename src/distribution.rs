@@ -1,8 +1,8 @@
 //! The way of an alert, top to bottom.
 //!
 //! Readers scan, judge and encode ([`readers`]); one coordinator, here, decides what to read next ([`progress`]), sends what they hand over
-//! (`history`, `live`) and commits it together with the checkpoint (`publisher`). Whatever goes wrong within a transaction, it is aborted and everything is
-//! taken up again from the checkpoint, as after a crash.
+//! (`history`, `live`) and commits it together with the checkpoint (`publisher`). Whatever goes wrong within a transaction, it is aborted and
+//! everything is taken up again from the checkpoint, as after a crash.
 
 pub mod batch;
 mod budget;
@@ -243,19 +243,18 @@ impl Distribution<'_> {
                 Step::Wait(_) if request.dry_run && !self.repair.is_under_way() && self.progress.is_caught_up() => {
                     return Ok(());
                 }
-                Step::Wait(until) => self.wait(until)?,
+                Step::Wait(until) => self.wait(until),
                 Step::Finished => return Ok(()),
             }
             self.search_turns()?;
         }
     }
 
-    fn wait(&mut self, until: i64) -> Result<(), DistributionError> {
+    fn wait(&self, until: i64) {
         let pause = Duration::from_millis((until - now()).clamp(0, 100) as u64);
         if !self.sweep.has_found() && !self.repair.has_found() {
             patience::rest(pause, &*self.give_up);
         }
-        Ok(())
     }
 
     fn key_ranges(&mut self) -> Result<Option<Vec<KeyRange>>, DistributionError> {

@@ -1,13 +1,15 @@
 //! `fink doctor`: what it finds in good order, and what it says where it is not.
 
 mod common;
+mod small_table;
 
 use std::fs;
 
 use common::{Ended, Scene};
-use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
-use fink::science_db::{self, NewTable, Put, PutCell};
-use serde_json::{Value, json};
+use fink::config::StoreKind;
+use fink::science_db::{NewTable, Put, PutCell};
+use serde_json::Value;
+use small_table::{science_db, write_catalog};
 
 /// What is said of a check: its state and text, joined where there are several of one name.
 fn said(ended: &Ended, check: &str) -> String {
@@ -16,32 +18,6 @@ fn said(ended: &Ended, check: &str) -> String {
     let texts: Vec<String> = checks.iter().filter(|value| value["check"] == check).map(text).collect();
     assert!(!texts.is_empty(), "nothing about {check}: {ended:?}");
     texts.join("\n")
-}
-
-fn write_catalog(scene: &Scene) {
-    let catalog = json!({
-        "table": {"namespace": "default", "name": scene.name},
-        "rowkey": "objectId",
-        "columns": {
-            "objectId": {"cf": "rowkey", "col": "objectId", "type": "string"},
-            "candid": {"cf": "i", "col": "candid", "type": "long"},
-        },
-    });
-    fs::write(scene.path("catalog.json"), catalog.to_string()).unwrap();
-}
-
-fn science_db(scene: &Scene, kind: StoreKind, address: &str) -> Box<dyn science_db::ScienceDb> {
-    let settings = ScienceDbSettings {
-        kind,
-        addresses: address.split(',').map(str::to_owned).collect(),
-        path: scene.path("science.db"),
-        catalog: scene.path("catalog.json"),
-        table: None,
-        trigger: None,
-        object_id: None,
-        complete_rows: CompleteRows::WhenPartial,
-    };
-    science_db::open(&settings, &format!("default:{}", scene.name)).unwrap()
 }
 
 fn make_table(scene: &Scene, kind: StoreKind, address: &str) {

@@ -40,7 +40,9 @@ impl Distribution<'_> {
 
     /// Takes up what sweep and repair have found, and publishes some of it.
     pub(super) fn search_turns(&mut self) -> Result<(), DistributionError> {
-        self.hear_searches(Duration::ZERO)?;
+        let is_new = |(key, at): &Found| self.progress.is_new(key, *at);
+        self.sweep.hear(is_new)?;
+        self.repair.hear(is_new)?;
         if let Some(Turn { rows, late, is_last, .. }) = self.sweep.turn()
             && self.take_turn(rows, late)?
             && is_last
@@ -61,12 +63,6 @@ impl Distribution<'_> {
     fn take_turn(&mut self, mut rows: Vec<Found>, late: bool) -> Result<bool, DistributionError> {
         rows.retain(|(key, at)| self.progress.is_new(key, *at));
         Ok(rows.is_empty() || self.publish(rows, late)?)
-    }
-
-    fn hear_searches(&mut self, patience: Duration) -> Result<(), DistributionError> {
-        let is_new = |(key, at): &Found| self.progress.is_new(key, *at);
-        self.sweep.hear(patience, is_new)?;
-        Ok(self.repair.hear(Duration::ZERO, is_new)?)
     }
 
     /// Fetches rows whole and publishes them in the order of their timestamps. `false`: given up on the way.

@@ -58,16 +58,14 @@ impl Search {
         self.under_way.as_ref().is_some_and(|search| !search.looking || !search.found.is_empty())
     }
 
-    /// Hears what has been found since, waiting up to `patience` for it; keeps what `is_new`.
+    /// Hears what has been found since, without waiting for it; keeps what `is_new`.
     ///
     /// # Errors
     /// The science database refused.
-    pub fn hear(&mut self, patience: Duration, is_new: impl Fn(&Found) -> bool) -> Result<(), ReadError> {
-        let mut patience = patience;
+    pub fn hear(&mut self, is_new: impl Fn(&Found) -> bool) -> Result<(), ReadError> {
         while let Some(search) = self.under_way.as_mut().filter(|search| search.looking)
-            && let Some((answer, _)) = self.readers.answer(patience)
+            && let Some((answer, _)) = self.readers.answer(Duration::ZERO)
         {
-            patience = Duration::ZERO;
             match answer {
                 Answer::Found { rows, done } => {
                     search.found.extend(rows.into_iter().filter(&is_new));

@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../small_table/mod.rs"]
+mod small_table;
 #[path = "../kafka_admin/stage.rs"]
 mod stage;
 #[path = "../distribution/table.rs"]

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
-use fink::science_db::{self, NewTable, Put, PutCell};
-use serde_json::{Value, json};
+use fink::config::StoreKind;
+use fink::science_db::{NewTable, Put, PutCell, ScienceDb};
+use serde_json::Value;
 
 use crate::common::{Cluster, Scene};
 use crate::forwarder::Forwarder;
 use crate::page;
+use crate::small_table::{science_db, write_catalog};
 use crate::stage::Stage;
 
 /// A free port: nobody listens there.
@@ -32,18 +33,8 @@ fn other_authority(folder: &Path) {
     fs::set_permissions(folder.join("other.key"), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn table_of(scene: &Scene) -> Box<dyn science_db::ScienceDb> {
-    let settings = ScienceDbSettings {
-        kind: StoreKind::Embedded,
-        addresses: Vec::new(),
-        path: scene.path("science.db"),
-        catalog: scene.path("catalog.json"),
-        table: None,
-        trigger: None,
-        object_id: None,
-        complete_rows: CompleteRows::WhenPartial,
-    };
-    science_db::open(&settings, &format!("default:{}", scene.name)).unwrap()
+fn table_of(scene: &Scene) -> Box<dyn ScienceDb> {
+    science_db(scene, StoreKind::Embedded, "")
 }
 
 /// A scene with an embedded table, so that nothing but Kafka can be wrong.
@@ -55,15 +46,7 @@ struct Connection {
 impl Connection {
     fn new() -> Self {
         let mut scene = Scene::embedded("mistakes");
-        let catalog = json!({
-            "table": {"namespace": "default", "name": scene.name},
-            "rowkey": "objectId",
-            "columns": {
-                "objectId": {"cf": "rowkey", "col": "objectId", "type": "string"},
-                "candid": {"cf": "i", "col": "candid", "type": "long"},
-            },
-        });
-        fs::write(scene.path("catalog.json"), catalog.to_string()).unwrap();
+        write_catalog(&scene);
         table_of(&scene).create_table(&NewTable { families: vec!["i".to_owned()], splits: Vec::new() }).unwrap();
         other_authority(scene.folder.path());
         fs::write(scene.path("wrong.password"), "not-the-password").unwrap();
