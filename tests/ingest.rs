@@ -78,6 +78,9 @@ fn alerts_of_both_telescopes_come_back_byte_for_byte() {
         let row_key: &[&str] =
             if survey == "ztf" { &["objectId", "candid"] } else { &["diaSource_diaObjectId", "diaSourceId"] };
         assert_eq!(table.catalog.row_key, row_key);
+        let trigger = table.catalog.trigger_column(None).unwrap().family_and_qualifier().unwrap().0.to_owned();
+        let in_its_family = table.catalog.columns.iter().filter_map(|column| column.family_and_qualifier());
+        assert_eq!(in_its_family.filter(|(family, _)| *family == trigger).count(), 1, "{survey}: a family of its own");
     }
 }
 
@@ -90,6 +93,7 @@ fn the_layout_of_2019_has_lists_as_text_and_a_status() {
     let rows = table.rows();
     assert_eq!(rows.len(), 30);
     assert!(table.splits().is_empty());
+    assert_eq!(table.catalog.families(), ["i"]);
     for (key, row) in &rows {
         assert_eq!(row.cells["status"], b"dbUpdate");
         let (object, candid) = key.split_once('_').unwrap();
@@ -215,7 +219,10 @@ fn the_catalog_grows_with_the_alerts_and_is_left_alone_otherwise() {
     ingest(&scene, &["two"]);
     assert!(catalog().contains("\"later\"") && !first.contains("\"later\""));
     assert!(schema().contains("\"later\"") && !first_schema.contains("\"later\""));
-    assert_eq!(Table::of(&scene).alerts().len(), 20);
+    let mut table = Table::of(&scene);
+    assert_eq!(table.alerts().len(), 20);
+    let family = |column| table.catalog.column(column).unwrap().family_and_qualifier().unwrap().0;
+    assert_eq!([family("name"), family("later"), family("points")], ["t", "i", "i"]);
 }
 
 #[test]

@@ -132,6 +132,14 @@ impl Layout {
         &self.catalog
     }
 
+    /// Puts the cells of a column into another family; a column that is kept in the row key alone, or is not there, stays as it is.
+    pub fn place_in(&mut self, column: &str, family: &str) {
+        let column = self.catalog.columns.iter_mut().find(|known| known.name == column);
+        if let Some(Place::Cell { family: place, .. }) = column.map(|column| &mut column.place) {
+            family.clone_into(place);
+        }
+    }
+
     /// The means to turn alerts into cells; each thread has its own.
     pub fn flattener(&self) -> Flattener {
         Flattener::new(self)
