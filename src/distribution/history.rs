@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use super::publisher::Limits;
 use super::readers::{Answer, Task};
 use super::{Distribution, DistributionError, now};
 use crate::window::Window;
+
+/// Nobody waits for the past: few commits, and what a crash lets be read again stays small.
+const LIMITS: Limits = Limits { bytes: 512 << 20, age: Duration::from_secs(3) };
 
 impl Distribution<'_> {
     /// The history lane: every key range of one long window, in row order. `false`: given up on the way.
@@ -45,7 +49,7 @@ impl Distribution<'_> {
                 Some((Answer::Failed(error), _)) => return Err(error.into()),
                 Some(_) | None => {}
             }
-            if self.publisher.is_due() {
+            if self.publisher.is_due(LIMITS) {
                 self.commit_history()?;
             }
             (self.report)(&self.counts);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::publisher::Limits;
 use super::readers::{Answer, Found, Task};
 use super::search::Turn;
 use super::{Distribution, DistributionError, READERS};
@@ -13,6 +14,9 @@ use crate::window::Window;
 const FETCH: usize = 100;
 /// Fetches under way at once, for each reader: one at work and one waiting.
 const FETCHES_A_READER: usize = 2;
+
+/// A burst's first alerts are not to wait for its last ones.
+const LIMITS: Limits = Limits { bytes: 128 << 20, age: Duration::from_secs(1) };
 
 impl Distribution<'_> {
     /// The live lane: what is new in `window` is fetched whole and published. `false`: given up on the way.
@@ -105,7 +109,7 @@ impl Distribution<'_> {
                 self.publisher.note(asked);
             }
             // Also while nothing comes: a transaction that waits for an absent HBase would time out.
-            if self.publisher.is_due() {
+            if self.publisher.is_due(LIMITS) {
                 self.commit_published()?;
             }
         }

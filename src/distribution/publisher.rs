@@ -16,10 +16,14 @@ use super::status::{self, StatusWriter};
 use crate::ledger::{AlertId, Entry};
 use crate::notify::{Notice, Notifier};
 
-/// A transaction is committed when it holds so many bytes of values,
-const CHUNK_BYTES: u64 = 24 << 20;
-/// or when it has been open for so long.
-const CHUNK_AGE: Duration = Duration::from_secs(1);
+/// How much one transaction holds. A commit waits for the brokers, the longer the more partitions it touches, and nothing is sent meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// it is committed when it holds so many bytes of values,
+    pub bytes: u64,
+    /// or when it has been open for so long
+    pub age: Duration,
+}
 
 /// How long notices that wait may hold up the end.
 const NOTICES_GRACE: Duration = Duration::from_secs(5);
@@ -176,8 +180,8 @@ impl Publisher {
     }
 
     /// Whether the open transaction is large or old enough to be committed.
-    pub fn is_due(&self) -> bool {
-        self.chunk.alerts > 0 && (self.chunk.bytes >= CHUNK_BYTES || self.chunk.opened.elapsed() >= CHUNK_AGE)
+    pub fn is_due(&self, limits: Limits) -> bool {
+        self.chunk.alerts > 0 && (self.chunk.bytes >= limits.bytes || self.chunk.opened.elapsed() >= limits.age)
     }
 
     /// The alerts sent since the last commit, for the ledger.
@@ -203,7 +207,10 @@ impl Publisher {
         if let Some(outlet) = &mut self.outlet
             && (self.chunk.alerts > 0 || !records.is_empty())
         {
+            let began = Instant::now();
             outlet.commit(records)?;
+            let Chunk { alerts, bytes, .. } = self.chunk;
+            log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", began.elapsed().as_millis());
         }
         let chunk = std::mem::replace(&mut self.chunk, Chunk::new(streams));
         counts.rows += chunk.rows;
