@@ -66,7 +66,8 @@ pub fn open(path: &Path, create: bool) -> Result<Option<Connection>, rusqlite::E
         return Err(rusqlite::Error::SqliteFailure(code, Some(reason)));
     }
     connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update(None, "cache_size", -32768)?;
+    // KiB. Each session has its own and a distribution has half a dozen; what is read twice the system's cache has.
+    connection.pragma_update(None, "cache_size", -4096)?;
     Ok(Some(connection))
 }
 
