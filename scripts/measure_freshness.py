@@ -7,8 +7,13 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 from confluent_kafka import Consumer
+
+sys.path.append(str(Path(__file__).resolve().parent / "bench.d"))
+
+from servers import Servers
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -20,31 +25,38 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def settings(cluster):
-    """The cluster's variables."""
-    with open(f"{cluster}/cluster.env", encoding="utf-8") as file:
-        return dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
+def wait_until_idle(pid, longest=120):
+    """Waits until a process takes less than a tenth of a core: rows that were put just now are flushed and compacted for a while."""
+    end = time.time() + longest
+    while time.time() < end:
+        before = cpu_seconds(pid)
+        time.sleep(5)
+        if cpu_seconds(pid) - before < 0.5:
+            return
+    print(f"process {pid} is still busy after {longest} s", file=sys.stderr)
 
 
-def main():
+def processes(cluster):
+    """The cluster's processes, by the names of its parts."""
+    command = ["scripts/cluster", "status", "--dir", cluster, "--format", "json"]
+    status = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return {part["part"]: part["pid"] for part in status["parts"]}
+
+
+def measure(folder):
+    """Puts, distributes, consumes and prints; the exit code."""
     fink, cluster, rate, seconds, older = sys.argv[1:3] + [int(word) for word in sys.argv[3:6]]
-    variables = settings(cluster)
-    folder = tempfile.mkdtemp(prefix="fink-freshness-")
+    servers = Servers(cluster)
     name = f"fink_freshness_{os.getpid()}"
     config = f"{folder}/fink.toml"
     with open(config, "w", encoding="utf-8") as file:
         file.write(
             f"""[science_db]
 kind = "thrift2"
-address = "{variables['FINK_TEST_THRIFT2']}"
+address = "{servers.env['FINK_TEST_THRIFT2']}"
 catalog = "{folder}/catalog.json"
 table = "{name}"
-[kafka]
-bootstrap_servers = "{variables['FINK_TEST_BOOTSTRAP']}"
-security_protocol = "sasl_plaintext"
-username = "{variables['FINK_TEST_PRODUCER_USER']}"
-password_file = "{variables['FINK_TEST_PRODUCER_PASSWORD_FILE']}"
-[distribution]
+{servers.kafka_section()}[distribution]
 name = "{name}"
 [[stream]]
 name = "full"
@@ -58,6 +70,8 @@ partitions = 4
     simulate = ("simulate", "--survey", "ztf", "--seed", "1", "--into-db")
     print(f"putting {older} older rows", file=sys.stderr)
     run(*simulate, "--alerts", str(older), "--timestamp", hour_ago)
+    pids = processes(cluster)
+    wait_until_idle(pids["hbase"])
 
     log = open(f"{folder}/fink.log", "w", encoding="utf-8")
     words = [fink, "-c", config, "start", "distribution", "--from", "now"]
@@ -66,15 +80,9 @@ partitions = 4
         if service.poll() is not None:
             sys.exit(open(f"{folder}/fink.log", encoding="utf-8").read())
         time.sleep(0.1)
-    with open(variables["FINK_TEST_CONSUMER_PASSWORD_FILE"], encoding="utf-8") as file:
-        password = file.read().strip()
     consumer = Consumer(
         {
-            "bootstrap.servers": variables["FINK_TEST_BOOTSTRAP"],
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": variables["FINK_TEST_CONSUMER_USER"],
-            "sasl.password": password,
+            **servers.client("CONSUMER"),
             "group.id": name,
             "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
@@ -94,9 +102,6 @@ partitions = 4
     reader = threading.Thread(target=consume)
     reader.start()
     time.sleep(5)
-    status = json.loads(subprocess.run(["scripts/cluster", "status", "--dir", cluster, "--format", "json"], check=True, capture_output=True).stdout)
-    parts = status["parts"] if isinstance(status, dict) else status
-    pids = {part.get("part") or part.get("name"): part["pid"] for part in parts}
     watched = {"region server (with master)": pids["hbase"], "gateway 1": pids["thrift2-1"], "gateway 2": pids["thrift2-2"], "fink": service.pid}
     before, began = {what: cpu_seconds(pid) for what, pid in watched.items()}, time.time()
     print(f"putting {rate} alerts/s for {seconds} s", file=sys.stderr)
@@ -108,6 +113,8 @@ partitions = 4
     reader.join()
     service.terminate()
     code = service.wait(30)
+    servers.delete_topics(name)
+    servers.delete_topics(f"fink_checkpoint_{name}")
     delays.sort()
     at = lambda share: delays[min(len(delays) - 1, int(share * len(delays)))] / 1000
     print(f"{count} alerts put in {took:.1f} s in front of {older} older rows, {len(delays)} consumed; fink ended with {code}")
@@ -115,8 +122,10 @@ partitions = 4
         print(f"put -> consumer: p50 {at(0.5):.2f} s, p99 {at(0.99):.2f} s, max {delays[-1] / 1000:.2f} s")
     for what, seconds_used in used.items():
         print(f"CPU of {what}: {100 * seconds_used / took:.1f} % of a core")
-    sys.exit(0 if len(delays) == count and code == 0 else 1)
+    return 0 if len(delays) == count and code == 0 else 1
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory(prefix="fink-freshness-") as folder:
+        code = measure(folder)
+    sys.exit(code)

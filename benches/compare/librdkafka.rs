@@ -102,7 +102,8 @@ fn producer(job: &Job) -> Result<ThreadedProducer<Deliveries>, Box<dyn Error>> {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("queue.buffering.max.messages", "0")
-        .set("queue.buffering.max.kbytes", "131072");
+        // As much as fink lets be under way.
+        .set("queue.buffering.max.kbytes", "65536");
     for (name, value) in &job.producer {
         config.set(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }

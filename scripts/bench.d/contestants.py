@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 
 import measure
+import topics
 from workplace import COMPARE, PARTITIONS
 
 THREADS = (1, 2, 4)
@@ -37,7 +38,7 @@ class Sizes:
 class Contestants:
     def __init__(self, place):
         self._place = place
-        self._servers = place.servers()
+        self._processes = place.processes()
         self._alerts = place.options.alerts
         self._contents = {}
         self.sizes = Sizes()
@@ -52,11 +53,11 @@ class Contestants:
             raise SystemExit(f"{name} sent {run.alerts} of {self._alerts} alerts")
         if name == "fink" or name.startswith("python"):
             self._verify(name, topic)
-        self._place.topics.delete_all(topic)
+        self._place.servers.delete_topics(topic)
         return [run]
 
     def _measure(self, command):
-        return measure.run([str(word) for word in command], self._servers, self._place.log)
+        return measure.run([str(word) for word in command], self._processes, self._place.log)
 
     def _hbase(self):
         threads = ",".join(map(str, THREADS))
@@ -100,7 +101,7 @@ class Contestants:
         """The first time, reads back what was sent: all of it, and the same alerts as everybody else's."""
         if name in self._contents:
             return
-        contents = self._place.topics.contents(topic)
+        contents = topics.contents(self._place.servers, topic)
         if contents["messages"] != self._alerts:
             raise SystemExit(f"{name}: readers find {contents['messages']} of {self._alerts} alerts")
         for other, theirs in self._contents.items():

@@ -6,7 +6,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from topics import Topics
+import topics
+from servers import Servers
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPARE = PROJECT / "benches" / "compare"
@@ -25,9 +26,8 @@ class Workplace:
         self.name = name
         self.folder = Path(options.folder)
         self.log = self.folder / "contestants.log"
-        self.env = _read_env(Path(options.cluster) / "cluster.env")
-        self.gateways = self.env["FINK_TEST_THRIFT2"].split(",")
-        self.topics = Topics(self.env)
+        self.servers = Servers(options.cluster)
+        self.gateways = self.servers.env["FINK_TEST_THRIFT2"].split(",")
         self.hbase_classes = Path(options.hbase).read_text().strip()
         self.kafka_classes = Path(options.kafka_tools).read_text().strip()
         self.librdkafka = _executable(options.librdkafka)
@@ -36,7 +36,7 @@ class Workplace:
         self.schema = self.folder / "catalog.avsc"
         self._runs = 0
 
-    def servers(self):
+    def processes(self):
         """The processes of the cluster, by name."""
         status = self._cluster("status", "--format", "json")
         return {part["part"]: part["pid"] for part in json.loads(status)["parts"] if part["pid"]}
@@ -49,12 +49,12 @@ class Workplace:
         """A topic for one run."""
         self._runs += 1
         topic = f"{self.name}_{self._runs}"
-        self.topics.create(topic, PARTITIONS)
+        topics.create(self.servers, topic, PARTITIONS)
         return topic
 
     def config(self, topic):
         """A configuration of fink that sends the table to this topic; its distribution is new, so begins anew."""
-        options, env = self.options, self.env
+        options, env = self.options, self.servers.env
         path = self.folder / "fink.toml"
         path.write_text(
             f"""
@@ -63,13 +63,7 @@ kind = "thrift2"
 address = "{env["FINK_TEST_THRIFT2"]}"
 catalog = "{self.catalog}"
 table = "{self.name}"
-[kafka]
-bootstrap_servers = "{env["FINK_TEST_BOOTSTRAP"]}"
-security_protocol = "{env["FINK_TEST_SECURITY_PROTOCOL"]}"
-sasl_mechanism = "{env["FINK_TEST_SASL_MECHANISM"]}"
-username = "{env["FINK_TEST_PRODUCER_USER"]}"
-password_file = "{env["FINK_TEST_PRODUCER_PASSWORD_FILE"]}"
-[distribution]
+{self.servers.kafka_section()}[distribution]
 name = "{topic}"
 status = false
 offset_file = "{self.folder / "distribution.offset"}"
@@ -87,7 +81,7 @@ key = "{options.key}"
 
     def job(self, topic, **more):
         """What the contestants of benches/compare read."""
-        env = self.env
+        env = self.servers.env
         path = self.folder / "job.json"
         path.write_text(
             json.dumps(
@@ -117,7 +111,7 @@ key = "{options.key}"
 
     def java_producer(self):
         """The same settings for Kafka's own producer. The password is in the file alone."""
-        env = self.env
+        env = self.servers.env
         password = Path(env["FINK_TEST_PRODUCER_PASSWORD_FILE"]).read_text().strip()
         settings = {
             "bootstrap.servers": env["FINK_TEST_BOOTSTRAP"],
@@ -139,7 +133,7 @@ key = "{options.key}"
 
     def parallel_scan(self, *arguments):
         """The command of the Java client: `compact`, or `scan` and its arguments."""
-        zookeeper = self.env["FINK_TEST_ZOOKEEPER"]
+        zookeeper = self.servers.env["FINK_TEST_ZOOKEEPER"]
         program = str(COMPARE / "ParallelScan.java")
         return ["java", "-XX:-UsePerfData", "-cp", self.hbase_classes, program, zookeeper, self.name, *arguments]
 
@@ -152,7 +146,7 @@ key = "{options.key}"
         table = ["--into-db", "--regions", str(REGIONS), "--history", options.history, "--rate", "1500"]
         self._run([*fink, "simulate", *alerts, *table])
         self._run(self.parallel_scan("compact"))
-        self.topics.create(f"{self.name}_checkpoint", 1)
+        topics.create(self.servers, f"{self.name}_checkpoint", 1)
 
     def _run(self, command):
         with open(self.log, "ab") as log:
@@ -161,8 +155,8 @@ key = "{options.key}"
 
     def clean_up(self):
         """Removes the table and the topics."""
-        self.topics.delete_all(self.name)
-        self.topics.delete_all(f"fink_checkpoint_{self.name}")
+        self.servers.delete_topics(self.name)
+        self.servers.delete_topics(f"fink_checkpoint_{self.name}")
         sys.path.insert(0, str(self.thrift_gen))
         from hbase import THBaseService
         from hbase.ttypes import TTableName
@@ -178,10 +172,6 @@ key = "{options.key}"
             client.disableTable(table)
             client.deleteTable(table)
         transport.close()
-
-
-def _read_env(path):
-    return dict(line.split("=", 1) for line in path.read_text().splitlines() if line)
 
 
 def _executable(messages):
