@@ -25,9 +25,8 @@ import pandas as pd
 
 # Words that filters look for.
 WORDS = {
-    "cdsxmatch": ["Unknown", "Galaxy", "Blazar", "YSO", "Candidate_YSO", "TTau*", "gLens?", "Radio", "Star", "QSO", "CV*", "AMHer", "RRLyr", "TTau*", "Fail"],
+    "cdsxmatch": ["Unknown", "Galaxy", "Blazar", "YSO", "Candidate_YSO", "TTau*", "gLens?", "Radio", "Star", "QSO", "CV*", "AMHer", "RRLyr", "GravLens", "LensedQ", "Fail"],
     "simbad_otype": [None, "Galaxy", "Star", "QSO", "Fail", "G"],
-    "mulens": ["0.0", "0.5"],
     "tns": ["", "AT", "SN Ia"],
     "tns_fullname": [None, "AT 2025abc", "SN 2025xyz"],
     "vsx_Type": [None, "RR", "AGN", "M"],
@@ -151,6 +150,8 @@ def alerts(survey, asked, count, dice):
                   ("lc_features_g", record("lc_g", ["linear_fit_slope"])), ("lc_features_r", record("lc_r", ["linear_fit_slope"]))]
         fields += [(name, kind(name)) for name in outside]
 
+        galaxies = known_galaxies()
+
         def make(number):
             past = None
             if dice.random() < 0.8:
@@ -159,8 +160,11 @@ def alerts(survey, asked, count, dice):
                     if dice.random() < 0.3:
                         one.update(magpsf=None, sigmapsf=None, isdiffpos=None)
             slope = lambda: {"linear_fit_slope": value("linear_fit_slope", dice)}
-            return {"objectId": value("objectId", dice), "candid": number, "candidate": values(inside, dice), "prv_candidates": past,
-                    "cutoutScience": {"stampData": b"stamp"}, "lc_features_g": slope(), "lc_features_r": slope(), **values(outside, dice)}
+            alert = {"objectId": value("objectId", dice), "candid": number, "candidate": values(inside, dice), "prv_candidates": past,
+                     "cutoutScience": {"stampData": b"stamp"}, "lc_features_g": slope(), "lc_features_r": slope(), **values(outside, dice)}
+            if dice.random() < 0.3:
+                young(alert, galaxies, dice)
+            return alert
     else:
         outside = [name for name in simple if name not in ("diaSource", "diaObject", "prvDiaSources", "diaSourceId", "nDiaSources", "cutoutScience")]
         source = record("source", ["nothing"])
@@ -178,6 +182,26 @@ def alerts(survey, asked, count, dice):
 
     schema = {"type": "record", "name": "alert", "fields": [{"name": name, "type": one} for name, one in fields]}
     return schema, [make(number) for number in range(1, count + 1)]
+
+
+def young(alert, galaxies, dice):
+    """Makes of an alert what filters for young transients look for: well detected, new, rising steadily, near a galaxy of their catalog."""
+    now = alert["candidate"]
+    galaxy = galaxies.iloc[dice.randrange(len(galaxies))]
+    now.update(ra=float(galaxy.ra), dec=float(galaxy.dec), drb=dice.uniform(0.92, 1), classtar=dice.uniform(0.5, 1), ssdistnr=-999.0)
+    now.update(magpsf=float(25 + 5 * np.log10(galaxy.lum_dist) - dice.uniform(15.2, 16.8)), sigmapsf=0.03, isdiffpos="t", fid=dice.choice([1, 2]))
+    now.update(jdstarthist=now["jd"] - dice.choice([0.2, 3.0]), ndethist=dice.randint(1, 10))
+    before = [(days, now["magpsf"] + days * 0.4 + dice.uniform(-0.01, 0.01)) for days in (2.5, 2.0, 1.5, 1.0, 0.6)]
+    alert["prv_candidates"] = [{**{key: now[key] for key in MOMENT}, "jd": now["jd"] - days, "magpsf": magnitude} for days, magnitude in before]
+    alert.update({name: dice.choice(["Unknown", "Galaxy"]) for name in ["cdsxmatch"] if name in alert})
+    alert.update({name: dice.randint(0, 1) for name in ["roid"] if name in alert})
+
+
+def known_galaxies():
+    """The nearest galaxies of the catalog that fink-filters brings along: nearby ones, in front of which a kilonova would be bright."""
+    folder = importlib.import_module("fink_filters.ztf.livestream.filter_early_kn_candidates").__path__[0]
+    galaxies = pd.read_csv(os.path.join(folder, "data", "mangrove_filtered.csv"))
+    return galaxies[galaxies.lum_dist.between(20, 150)]
 
 
 def series(values):

@@ -17,4 +17,5 @@ mod mistakes;
 mod page;
 mod rotation;
 mod secrets;
+mod strangers;
 mod tls;

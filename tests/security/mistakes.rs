@@ -15,6 +15,7 @@ use crate::forwarder::Forwarder;
 use crate::page;
 use crate::small_table::{science_db, write_catalog};
 use crate::stage::Stage;
+use crate::strangers;
 
 /// A free port: nobody listens there.
 fn closed_port() -> u16 {
@@ -106,6 +107,8 @@ fn mistakes(connection: &Connection) -> Vec<(&'static str, Vec<(&'static str, St
     let file = |name: &str| tls.join(name).display().to_string();
     let elsewhere = Forwarder::new("127.0.0.2", &first("FINK_TEST_TLS_BOOTSTRAP"), None).address;
     let misled = Forwarder::with_other_port(&first("FINK_TEST_BOOTSTRAP"), closed_port()).address;
+    let old_ca = connection.scene.path("old.pem");
+    let old = strangers::with_old_certificate(&old_ca);
     let plain = ("bootstrap_servers", first("FINK_TEST_BOOTSTRAP"));
     let servers = ("bootstrap_servers", value("FINK_TEST_TLS_BOOTSTRAP"));
     let certified = ("bootstrap_servers", value("FINK_TEST_CERTIFICATE_BOOTSTRAP"));
@@ -116,17 +119,31 @@ fn mistakes(connection: &Connection) -> Vec<(&'static str, Vec<(&'static str, St
         ("an unknown authority", vec![servers.clone(), over_tls.clone()]),
         ("another authority in ssl_ca", vec![servers.clone(), over_tls.clone(), ("ssl_ca", "other.pem".to_owned())]),
         ("a wrong host name", vec![("bootstrap_servers", elsewhere), over_tls.clone(), ca.clone()]),
+        (
+            "a certificate that has run out",
+            vec![("bootstrap_servers", old), over_tls.clone(), ("ssl_ca", old_ca.display().to_string())],
+        ),
         ("TLS against a port without", vec![plain.clone(), over_tls.clone(), ca.clone()]),
         ("no TLS against a port with", vec![servers.clone()]),
         ("no client's certificate where one is asked for", vec![certified.clone(), by_certificate.clone(), ca.clone()]),
         (
             "a client's certificate of another authority",
             vec![
-                certified,
+                certified.clone(),
                 by_certificate,
                 ca.clone(),
                 ("ssl_certificate", "other.pem".to_owned()),
                 ("ssl_key", "other.key".to_owned()),
+            ],
+        ),
+        (
+            "a login where none is taken",
+            vec![
+                certified,
+                over_tls.clone(),
+                ca.clone(),
+                ("ssl_certificate", file("producer.pem")),
+                ("ssl_key", file("producer.key")),
             ],
         ),
         ("no login where one is asked for", vec![plain.clone(), ("security_protocol", "plaintext".to_owned())]),
@@ -134,6 +151,7 @@ fn mistakes(connection: &Connection) -> Vec<(&'static str, Vec<(&'static str, St
         ("a wrong password over TLS", vec![servers, over_tls, ca, ("password_file", "wrong.password".to_owned())]),
         ("a mechanism that the brokers do not offer", vec![plain, ("sasl_mechanism", "PLAIN".to_owned())]),
         ("a closed port", vec![("bootstrap_servers", format!("127.0.0.1:{}", closed_port()))]),
+        ("a port that is not Kafka's", vec![("bootstrap_servers", strangers::web_server())]),
         ("a name that is not known", vec![("bootstrap_servers", "broker.invalid:9093".to_owned())]),
         ("an advertised listener that cannot be reached", vec![("bootstrap_servers", misled)]),
     ]

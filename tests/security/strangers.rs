@@ -1,0 +1,71 @@
+//! Servers that are no Kafka broker of ours: one whose certificate has run out, and one that speaks something else.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::thread;
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::{X509, X509NameBuilder};
+
+/// A server on 127.0.0.1 whose certificate was valid until yesterday; writes the certificate, which is its own authority, to `ca`.
+pub fn with_old_certificate(ca: &Path) -> String {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let certificate = old_certificate(&key);
+    fs::write(ca, certificate.to_pem().unwrap()).unwrap();
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+    acceptor.set_private_key(&key).unwrap();
+    acceptor.set_certificate(&certificate).unwrap();
+    let acceptor = acceptor.build();
+    serve(move |client| {
+        // A client that has looked at the certificate goes away.
+        let _gone = acceptor.accept(client);
+    })
+}
+
+fn old_certificate(key: &PKey<Private>) -> X509 {
+    const DAY: i64 = 24 * 60 * 60;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "127.0.0.1").unwrap();
+    let name = name.build();
+    let mut made = X509::builder().unwrap();
+    made.set_version(2).unwrap();
+    made.set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
+    made.set_subject_name(&name).unwrap();
+    made.set_issuer_name(&name).unwrap();
+    made.set_pubkey(key).unwrap();
+    made.set_not_before(&Asn1Time::from_unix(now - 10 * DAY).unwrap()).unwrap();
+    made.set_not_after(&Asn1Time::from_unix(now - DAY).unwrap()).unwrap();
+    made.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+    let names = SubjectAlternativeName::new().ip("127.0.0.1").build(&made.x509v3_context(None, None)).unwrap();
+    made.append_extension(names).unwrap();
+    made.sign(key, MessageDigest::sha256()).unwrap();
+    made.build()
+}
+
+/// A server on 127.0.0.1 that answers whatever it is asked as a web server does.
+pub fn web_server() -> String {
+    serve(|mut client| {
+        let mut asked = [0; 1024];
+        let _gone = client
+            .read(&mut asked)
+            .and_then(|_| client.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"));
+    })
+}
+
+fn serve(answer: impl Fn(std::net::TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback device");
+    let address = listener.local_addr().expect("its address").to_string();
+    thread::spawn(move || listener.incoming().flatten().for_each(answer));
+    address
+}
