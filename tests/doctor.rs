@@ -95,6 +95,33 @@ fn an_embedded_table_is_found_and_its_clock_compared() {
 }
 
 #[test]
+fn rules_and_filters_are_tried_on_the_catalog() {
+    let mut scene = Scene::embedded("doctor");
+    make_table(&scene, StoreKind::Embedded, "");
+    let python =
+        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    scene.config += &format!(
+        "[filters]\npython = \"{python}\"\n[[stream]]\nname = \"a\"\ntopic = \"a\"\nrules = \"rules.xml\"\nfilters = [\"mine:odd\"]\n"
+    );
+    let rules = |column: &str| {
+        let rules = format!("<distribution-rules><select><column name=\"{column}\"/></select></distribution-rules>");
+        fs::write(scene.path("rules.xml"), rules).unwrap();
+    };
+    let doctor = || scene.run(&["doctor", "--timeout", "1s", "--format", "json"]);
+    rules("candid");
+    fs::write(scene.path("mine.py"), "def odd(candid):\n    return candid % 2 == 1\n").unwrap();
+    let ended = doctor();
+    assert!(said(&ended, "streams").starts_with("good: 1 "), "{ended:?}");
+    assert!(said(&ended, "filters").starts_with("good: 1 "), "{ended:?}");
+
+    fs::write(scene.path("mine.py"), "def odd(candidd):\n    return candidd % 2 == 1\n").unwrap();
+    rules("candid_");
+    let ended = doctor();
+    assert!(said(&ended, "streams").starts_with("bad: ") && said(&ended, "streams").contains("`candid_`"), "{ended:?}");
+    assert!(said(&ended, "filters").starts_with("bad: ") && said(&ended, "filters").contains("candidd"), "{ended:?}");
+}
+
+#[test]
 fn real_servers_are_examined() {
     let mut scene = Scene::real("doctor");
     let cluster = common::Cluster::get();

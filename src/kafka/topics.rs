@@ -1,11 +1,15 @@
-//! Topics: whether they exist, how they are made, what they look like.
+//! Topics: whether they exist, and how they are made.
+
+mod description;
 
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::admin::{NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{NewTopic, TopicReplication};
 use rdkafka::client::Client;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+pub use description::{PartitionDescription, TopicDescription, TopicOption, TopicSummary};
 
 use crate::kafka::admin::Admin;
 use crate::kafka::client::{As, Context};
@@ -51,52 +55,6 @@ pub enum Standing {
     Same,
     /// how it differs
     Other(String),
-}
-
-/// A topic in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicSummary {
-    /// its name
-    pub name: String,
-    /// partitions
-    pub partitions: usize,
-    /// copies of each partition
-    pub replication: usize,
-}
-
-/// One partition of a topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionDescription {
-    /// its number
-    pub id: i32,
-    /// the broker that serves it; −1: none
-    pub leader: i32,
-    /// the brokers that hold it
-    pub replicas: Vec<i32>,
-    /// those that are up to date
-    pub in_sync: Vec<i32>,
-}
-
-/// An option of a topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicOption {
-    /// Kafka's name
-    pub name: String,
-    /// its value
-    pub value: String,
-    /// whether it was set for this topic, and is not a default
-    pub is_own: bool,
-}
-
-/// All about one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicDescription {
-    /// its name
-    pub name: String,
-    /// partitions, by number
-    pub partitions: Vec<PartitionDescription>,
-    /// options by name; `None`: the user may not see them
-    pub options: Option<Vec<TopicOption>>,
 }
 
 /// How many partitions a topic has; `None`: it does not exist. `meanwhile` is called between questions.
@@ -286,121 +244,5 @@ impl Admin {
             }
             self.check("list brokers", deadline)?;
         }
-    }
-
-    /// All topics that the user may see, by name.
-    ///
-    /// # Errors
-    /// No answer.
-    pub fn list_topics(&self) -> Result<Vec<TopicSummary>> {
-        let deadline = Instant::now() + self.within();
-        loop {
-            if let Ok(metadata) = self.client().fetch_metadata(None, TURN) {
-                let mut topics: Vec<_> = metadata
-                    .topics()
-                    .iter()
-                    .map(|topic| TopicSummary {
-                        name: topic.name().to_owned(),
-                        partitions: topic.partitions().len(),
-                        replication: topic.partitions().first().map_or(0, |p| p.replicas().len()),
-                    })
-                    .collect();
-                topics.sort_by(|a, b| a.name.cmp(&b.name));
-                return Ok(topics);
-            }
-            self.check("list topics", deadline)?;
-        }
-    }
-
-    /// All about one topic; `None`: it does not exist.
-    ///
-    /// # Errors
-    /// No right to see it, or no answer.
-    pub fn describe_topic(&self, topic: &str) -> Result<Option<TopicDescription>> {
-        if self.partitions(topic)?.is_none() {
-            return Ok(None);
-        }
-        let metadata = self.client().fetch_metadata(Some(topic), self.within()).map_err(|error| {
-            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
-            self.refusal(code, "", "look at", Resource::Topic(topic))
-        })?;
-        let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
-        let mut partitions: Vec<_> = found
-            .partitions()
-            .iter()
-            .map(|p| PartitionDescription {
-                id: p.id(),
-                leader: p.leader(),
-                replicas: p.replicas().to_vec(),
-                in_sync: p.isr().to_vec(),
-            })
-            .collect();
-        partitions.sort_by_key(|p| p.id);
-        Ok(Some(TopicDescription { name: topic.to_owned(), partitions, options: self.topic_options(topic)? }))
-    }
-
-    /// Where a partition begins and ends: the offset of its oldest message, and that of the next to come.
-    ///
-    /// # Errors
-    /// No right to see the topic, no leader, or no answer.
-    pub fn offsets(&self, topic: &str, partition: i32) -> Result<(i64, i64)> {
-        self.client().fetch_watermarks(topic, partition, self.within()).map_err(|error| {
-            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
-            self.refusal(code, "", "look at", Resource::Topic(topic))
-        })
-    }
-
-    /// The options of a topic by name; `None`: the user may not see them, or the brokers do not tell them.
-    ///
-    /// # Errors
-    /// It does not exist, or no answer.
-    pub fn topic_options(&self, topic: &str) -> Result<Option<Vec<TopicOption>>> {
-        Ok(self.ask_topic_options(topic)?.ok())
-    }
-
-    /// The options of a topic by name, or the code with which they are kept back: `TopicAuthorizationFailed`, or `UnsupportedFeature` where the
-    /// brokers do not know the question.
-    pub(super) fn ask_topic_options(&self, topic: &str) -> Result<std::result::Result<Vec<TopicOption>, Code>> {
-        let action = "see the configuration of";
-        let specifier = ResourceSpecifier::Topic(topic);
-        // The topic's leader knows them as well as the controller, which not every server that speaks Kafka's protocol has.
-        let options = self.options().broker_id(self.leader(topic));
-        let request = async {
-            match self.inner().describe_configs([&specifier], &options).await {
-                Err(KafkaError::AdminOp(Code::UnsupportedFeature)) => Ok(vec![Err(Code::UnsupportedFeature)]),
-                answer => answer,
-            }
-        };
-        let resource = match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
-            // Where the user may not see them, rdkafka gives none instead of the refusal; a topic is never without options.
-            Some(Ok(resource)) if resource.entries.is_empty() => return Ok(Err(Code::TopicAuthorizationFailed)),
-            Some(Ok(resource)) => resource,
-            Some(Err(code @ (Code::TopicAuthorizationFailed | Code::UnsupportedFeature))) => return Ok(Err(code)),
-            Some(Err(code)) => return Err(self.refusal(code, "", action, Resource::Topic(topic))),
-            None => return Ok(Err(Code::UnsupportedFeature)),
-        };
-        let mut found: Vec<_> = resource
-            .entries
-            .into_iter()
-            .map(|entry| TopicOption {
-                is_own: entry.source == rdkafka::admin::ConfigSource::DynamicTopic,
-                name: entry.name,
-                value: entry.value.unwrap_or_default(),
-            })
-            .collect();
-        found.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Ok(found))
-    }
-
-    /// The broker that serves a topic's first partition; `None`: nobody does at the moment, or the user may not see it.
-    fn leader(&self, topic: &str) -> Option<i32> {
-        let metadata = self.client().fetch_metadata(Some(topic), TURN.min(self.within())).ok()?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic)?;
-        found
-            .partitions()
-            .iter()
-            .find(|partition| partition.id() == 0)
-            .map(|partition| partition.leader())
-            .filter(|id| *id >= 0)
     }
 }

@@ -5,6 +5,7 @@ mod files;
 mod kafka;
 mod rights;
 mod science_db;
+mod streams;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let mut list = Checklist::new(args.output.format, context.has_colour());
     if let Some(configuration) = configuration(&mut list, context)? {
         files::check(&mut list, &configuration)?;
+        streams::check(&mut list, &configuration)?;
         science_db::check(&mut list, &configuration)?;
         kafka::check(&mut list, &configuration, args.timeout)?;
     }
