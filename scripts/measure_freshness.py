@@ -25,13 +25,13 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def wait_until_idle(pid, longest=120):
-    """Waits until a process takes less than a tenth of a core: rows that were put just now are flushed and compacted for a while."""
+def wait_until_idle(pid, longest=60):
+    """Waits until a process takes less than a fifth of a core: rows that were put just now are flushed and compacted for a while."""
     end = time.time() + longest
     while time.time() < end:
         before = cpu_seconds(pid)
         time.sleep(5)
-        if cpu_seconds(pid) - before < 0.5:
+        if cpu_seconds(pid) - before < 1:
             return
     print(f"process {pid} is still busy after {longest} s", file=sys.stderr)
 

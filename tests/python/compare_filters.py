@@ -199,7 +199,7 @@ def young(alert, galaxies, dice):
 
 def known_galaxies():
     """The nearest galaxies of the catalog that fink-filters brings along: nearby ones, in front of which a kilonova would be bright."""
-    folder = importlib.import_module("fink_filters.ztf.livestream.filter_early_kn_candidates").__path__[0]
+    folder = importlib.import_module("fink_filters").__path__[0]
     galaxies = pd.read_csv(os.path.join(folder, "data", "mangrove_filtered.csv"))
     return galaxies[galaxies.lum_dist.between(20, 150)]
 

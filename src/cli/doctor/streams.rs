@@ -29,7 +29,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     // Without its filters a stream can still have wrong rules.
     let filters = found.unwrap_or_default();
     match Selection::new(&catalog, streams, &settings.science_db, settings.distribution.status, filters, None) {
-        Ok(_) => list.good(STREAMS, format!("{}: rules and schemas fit the catalog", streams.len())),
+        Ok(_) => list.good(STREAMS, format!("rules and schemas of {} fit the catalog", streams.len())),
         Err(error) => list.bad(STREAMS, error),
     }
 }

@@ -54,6 +54,10 @@ impl Failure {
         ];
         if message.contains("TableExistsException") {
             Self::TableExists
+        } else if let Some(family) = missing_family(&message) {
+            Self::Refused(format!(
+                "the table has no column family `{family}`: take the table's own catalog, or another table"
+            ))
         } else if message.starts_with("Zookeeper ") {
             // Said not to be worth another try, which is so only for that moment: HBase is down or starting.
             Self::Unavailable(message)
@@ -63,6 +67,12 @@ impl Failure {
             Self::Unavailable(message)
         }
     }
+}
+
+/// The family that a table does not have, where that is the complaint. HBase says it for each row, with the whole table's description.
+fn missing_family(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("NoSuchColumnFamilyException: Column family ")?;
+    Some(rest.split_once(" does not exist")?.0)
 }
 
 /// A Java message without its stack trace.
@@ -80,6 +90,15 @@ mod tests {
         let message = "Failed 1 action: org.apache.hadoop.hbase.regionserver.NoSuchColumnFamilyException: x\n\tat a.b(C.java:1)\n";
         let failure = Failure::of_io_error(Some(message), Some(true));
         assert!(matches!(failure, Failure::Refused(reason) if !reason.contains("C.java")));
+    }
+
+    #[test]
+    fn a_missing_family_is_named_once() {
+        let one = "NoSuchColumnFamilyException: Column family t does not exist in region a,b. in table 'a', {NAME => 'i'}: 1 time";
+        let Failure::Refused(reason) = Failure::of_io_error(Some(&format!("{one}, {one}")), Some(true)) else {
+            panic!("not refused")
+        };
+        assert!(reason.starts_with("the table has no column family `t`: "), "{reason}");
     }
 
     #[test]
