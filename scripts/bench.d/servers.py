@@ -1,5 +1,6 @@
 """The servers of `scripts/cluster up`: how fink and librdkafka are told of them, and what their topics hold."""
 
+import time
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
@@ -55,10 +56,13 @@ password_file = "{self.password_file("PRODUCER")}"
         known = consumer.list_topics(timeout=PATIENCE).topics
         parts = [TopicPartition(topic, number, 0) for topic in topics for number in known[topic].partitions]
         consumer.assign(parts)
-        left = len(parts)
+        left, last = len(parts), time.monotonic()
         while left:
-            messages = consumer.consume(500, timeout=PATIENCE)
-            if not messages:
+            # It waits until it has as many as asked for, or for so long.
+            messages = consumer.consume(500, timeout=0.2)
+            if messages:
+                last = time.monotonic()
+            elif time.monotonic() - last > PATIENCE:
                 raise SystemExit(f"{left} partitions have not ended, and nothing came for {PATIENCE} s")
             for message in messages:
                 if message.error():

@@ -66,7 +66,8 @@ NUMBERS = {
     "gaiadr3_Plx": (0.0, 10.0),
     "gaiadr3_e_Plx": (0.1, 2.0),
     "nDiaSources": (1, 12),
-    "cats_class": (10, 40),
+    "cats_class": (10, 13),
+    "snr": (0.0, 100.0),
     "extendedness": (0.0, 1.0),
 }
 # Pictures for cutoutScience, made when astropy is there.
@@ -150,7 +151,7 @@ def alerts(survey, asked, count, dice):
                   ("lc_features_g", record("lc_g", ["linear_fit_slope"])), ("lc_features_r", record("lc_r", ["linear_fit_slope"]))]
         fields += [(name, kind(name)) for name in outside]
 
-        galaxies = known_galaxies()
+        galaxies, stars = known_galaxies(), known_stars()
 
         def make(number):
             past = None
@@ -164,6 +165,10 @@ def alerts(survey, asked, count, dice):
                      "cutoutScience": {"stampData": b"stamp"}, "lc_features_g": slope(), "lc_features_r": slope(), **values(outside, dice)}
             if dice.random() < 0.3:
                 young(alert, galaxies, dice)
+            elif stars and dice.random() < 0.05:
+                # Each star once: magnetic_cvs gives a star to one alert of a batch, so that its answers hang on what else is in the batch.
+                ra, dec = stars.pop()
+                alert["candidate"].update(ra=ra, dec=dec, isdiffpos="t")
             return alert
     else:
         outside = [name for name in simple if name not in ("diaSource", "diaObject", "prvDiaSources", "diaSourceId", "nDiaSources", "cutoutScience")]
@@ -185,16 +190,29 @@ def alerts(survey, asked, count, dice):
 
 
 def young(alert, galaxies, dice):
-    """Makes of an alert what filters for young transients look for: well detected, new, rising steadily, near a galaxy of their catalog."""
+    """Makes of an alert what filters for young transients look for: well detected, new, rising or fading steadily, near a galaxy of their
+    catalog, and of no class."""
     now = alert["candidate"]
     galaxy = galaxies.iloc[dice.randrange(len(galaxies))]
     now.update(ra=float(galaxy.ra), dec=float(galaxy.dec), drb=dice.uniform(0.92, 1), classtar=dice.uniform(0.5, 1), ssdistnr=-999.0)
     now.update(magpsf=float(25 + 5 * np.log10(galaxy.lum_dist) - dice.uniform(15.2, 16.8)), sigmapsf=0.03, isdiffpos="t", fid=dice.choice([1, 2]))
     now.update(jdstarthist=now["jd"] - dice.choice([0.2, 3.0]), ndethist=dice.randint(1, 10))
-    before = [(days, now["magpsf"] + days * 0.4 + dice.uniform(-0.01, 0.01)) for days in (2.5, 2.0, 1.5, 1.0, 0.6)]
+    slope = dice.choice([0.4, -0.6])
+    before = [(days, now["magpsf"] + days * slope + dice.uniform(-0.01, 0.01)) for days in (2.5, 2.0, 1.5, 1.0, 0.6)]
     alert["prv_candidates"] = [{**{key: now[key] for key in MOMENT}, "jd": now["jd"] - days, "magpsf": magnitude} for days, magnitude in before]
     alert.update({name: dice.choice(["Unknown", "Galaxy"]) for name in ["cdsxmatch"] if name in alert})
     alert.update({name: dice.randint(0, 1) for name in ["roid"] if name in alert})
+    alert.update({name: 0.0 for name in ["mulens"] if name in alert})
+
+
+def known_stars():
+    """Where the magnetic cataclysmic variables are that fink-filters knows: right ascensions and declinations, in degrees."""
+    from astropy.coordinates import SkyCoord
+
+    folder = importlib.import_module("fink_filters").__path__[0]
+    stars = pd.read_csv(os.path.join(folder, "data", "magnetic_cataclysmic_variables.csv"))
+    places = SkyCoord(stars["RA(J2000)"].to_numpy(), stars["DEC(J2000)"].to_numpy(), unit=("hourangle", "deg"))
+    return list(zip(places.ra.deg.tolist(), places.dec.deg.tolist()))
 
 
 def known_galaxies():
