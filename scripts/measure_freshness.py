@@ -25,13 +25,13 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def wait_until_idle(pid, longest=60):
-    """Waits until a process takes less than a fifth of a core: rows that were put just now are flushed and compacted for a while."""
+def wait_until_idle(pid, longest):
+    """Waits until a process takes less than a tenth of a core: rows that were put just now are flushed and compacted for a while."""
     end = time.time() + longest
     while time.time() < end:
         before = cpu_seconds(pid)
         time.sleep(5)
-        if cpu_seconds(pid) - before < 1:
+        if cpu_seconds(pid) - before < 0.5:
             return
     print(f"process {pid} is still busy after {longest} s", file=sys.stderr)
 
@@ -71,7 +71,7 @@ partitions = 4
     print(f"putting {older} older rows", file=sys.stderr)
     run(*simulate, "--alerts", str(older), "--timestamp", hour_ago)
     pids = processes(cluster)
-    wait_until_idle(pids["hbase"])
+    wait_until_idle(pids["hbase"], longest=10 + older / 200)
 
     log = open(f"{folder}/fink.log", "w", encoding="utf-8")
     words = [fink, "-c", config, "start", "distribution", "--from", "now"]
@@ -97,7 +97,7 @@ partitions = 4
             for message in consumer.consume(500, 0.1):
                 if message.error() is None:
                     put = int(dict(message.headers())["fink-timestamp"])
-                    delays.append(time.time() * 1000 - put)
+                    delays.append((put, time.time() * 1000 - put))
 
     reader = threading.Thread(target=consume)
     reader.start()
@@ -113,13 +113,19 @@ partitions = 4
     reader.join()
     service.terminate()
     code = service.wait(30)
+    consumer.close()
     servers.delete_topics(name)
     servers.delete_topics(f"fink_checkpoint_{name}")
-    delays.sort()
+    first = min(put for put, _ in delays) if delays else 0
+    parts = [[0] for _ in range(10)]
+    for put, delay in delays:
+        parts[min(9, int((put - first) / 100 / seconds))].append(delay)
+    delays = sorted(delay for _, delay in delays)
     at = lambda share: delays[min(len(delays) - 1, int(share * len(delays)))] / 1000
     print(f"{count} alerts put in {took:.1f} s in front of {older} older rows, {len(delays)} consumed; fink ended with {code}")
     if delays:
         print(f"put -> consumer: p50 {at(0.5):.2f} s, p99 {at(0.99):.2f} s, max {delays[-1] / 1000:.2f} s")
+        print("the longest in each tenth of the time: " + ", ".join(f"{max(part) / 1000:.1f}" for part in parts) + " s")
     for what, seconds_used in used.items():
         print(f"CPU of {what}: {100 * seconds_used / took:.1f} % of a core")
     return 0 if len(delays) == count and code == 0 else 1

@@ -42,6 +42,7 @@ def arguments():
     parser.add_argument("--streams", default="1,50,30+20,250", type=lambda text: [Mixture(part) for part in text.split(",")])
     parser.add_argument("--kept", type=float, default=1)
     parser.add_argument("--columns", choices=["all", "few"], default="all")
+    parser.add_argument("--store", choices=["embedded", "hbase"], default="embedded")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-check", dest="check", action="store_false")
     return parser.parse_args()
@@ -70,14 +71,17 @@ class Runs:
     def config(self, name, streams):
         """A configuration of these streams: names and the lines that select."""
         path, folder = self.folder / f"{name}.toml", self.folder
+        stores = {
+            "embedded": f'kind = "embedded"\npath = "{folder / "science.db"}"',
+            "hbase": f'kind = "thrift2"\naddress = "{self.servers.env["FINK_TEST_THRIFT2"]}"\ntable = "{self.name}"',
+        }
         blocks = ""
         for stream, selection in streams:
             blocks += f'[[stream]]\nname = "{stream}"\ntopic = "{name}_{stream}"\npartitions = 1\n{selection}'
         path.write_text(
             f"""
 [science_db]
-kind = "embedded"
-path = "{folder / "science.db"}"
+{stores[self.options.store]}
 catalog = "{folder / "catalog.json"}"
 {self.servers.kafka_section()}[distribution]
 name = "{name}"
