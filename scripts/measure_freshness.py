@@ -1,6 +1,5 @@
 """See scripts/freshness, which calls this with the program, the cluster's folder, rate, seconds and the number of older rows."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,16 +12,8 @@ from confluent_kafka import Consumer
 
 sys.path.append(str(Path(__file__).resolve().parent / "bench.d"))
 
+from measure import cpu_seconds
 from servers import Servers
-
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid):
-    """User and system time of a process."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def wait_until_idle(pid, longest):
@@ -34,13 +25,6 @@ def wait_until_idle(pid, longest):
         if cpu_seconds(pid) - before < 0.5:
             return
     print(f"process {pid} is still busy after {longest} s", file=sys.stderr)
-
-
-def processes(cluster):
-    """The cluster's processes, by the names of its parts."""
-    command = ["scripts/cluster", "status", "--dir", cluster, "--format", "json"]
-    status = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return {part["part"]: part["pid"] for part in status["parts"]}
 
 
 def measure(folder):
@@ -70,7 +54,7 @@ partitions = 4
     simulate = ("simulate", "--survey", "ztf", "--seed", "1", "--into-db")
     print(f"putting {older} older rows", file=sys.stderr)
     run(*simulate, "--alerts", str(older), "--timestamp", hour_ago)
-    pids = processes(cluster)
+    pids = servers.processes()
     wait_until_idle(pids["hbase"], longest=10 + older / 200)
 
     log = open(f"{folder}/fink.log", "w", encoding="utf-8")

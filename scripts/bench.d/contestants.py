@@ -38,7 +38,7 @@ class Sizes:
 class Contestants:
     def __init__(self, place):
         self._place = place
-        self._processes = place.processes()
+        self._processes = place.servers.processes()
         self._alerts = place.options.alerts
         self._contents = {}
         self.sizes = Sizes()

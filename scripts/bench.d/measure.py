@@ -81,10 +81,11 @@ def _peak_kb(pid):
 
 
 def _cpu_of(servers):
-    return {name: _cpu(pid) for name, pid in servers.items()}
+    return {name: cpu_seconds(pid) for name, pid in servers.items()}
 
 
-def _cpu(pid):
+def cpu_seconds(pid):
+    """User and system time of a process."""
     # After the command's name, which is in parentheses and may hold anything, utime and stime are fields 11 and 12.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK

@@ -1,11 +1,14 @@
 """The servers of `scripts/cluster up`: how fink and librdkafka are told of them, and what their topics hold."""
 
+import json
+import subprocess
 import time
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+CLUSTER = Path(__file__).resolve().parents[1] / "cluster"
 # For one answer of the broker, in seconds; under load a long list takes a while.
 PATIENCE = 60
 
@@ -14,9 +17,16 @@ class Servers:
     """The servers whose folder is `cluster`."""
 
     def __init__(self, cluster):
+        self._folder = cluster
         lines = (Path(cluster) / "cluster.env").read_text(encoding="utf-8").splitlines()
         self.env = dict(line.split("=", 1) for line in lines if line)
         self.admin = AdminClient(self.client("ADMIN"))
+
+    def processes(self):
+        """The processes of the cluster, by name."""
+        command = [CLUSTER, "status", "--format", "json", "--dir", self._folder]
+        status = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return {part["part"]: part["pid"] for part in status["parts"] if part["pid"]}
 
     def password_file(self, who):
         return self.env[f"FINK_TEST_{who}_PASSWORD_FILE"]

@@ -36,15 +36,6 @@ class Workplace:
         self.schema = self.folder / "catalog.avsc"
         self._runs = 0
 
-    def processes(self):
-        """The processes of the cluster, by name."""
-        status = self._cluster("status", "--format", "json")
-        return {part["part"]: part["pid"] for part in json.loads(status)["parts"] if part["pid"]}
-
-    def _cluster(self, *arguments):
-        command = [PROJECT / "scripts" / "cluster", *arguments, "--dir", self.options.cluster]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
     def new_topic(self):
         """A topic for one run."""
         self._runs += 1
