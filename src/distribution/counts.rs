@@ -91,6 +91,8 @@ pub struct Counts {
     pub alerts: u64,
     /// of these, found by a repair: visible only after the live lane had passed
     pub late: u64,
+    /// rows that were stamped ahead of now when it was last looked
+    pub ahead: u64,
     /// by stream, in the order of the configuration
     pub streams: Vec<StreamCounts>,
     /// key ranges of the history lane: done, and all

@@ -6,6 +6,7 @@ use super::outlet::SendError;
 use super::progress::ProgressError;
 use super::readers::ReadError;
 use super::selection::SelectionError;
+use super::status::StatusError;
 use crate::catalog::CatalogError;
 use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
@@ -65,9 +66,44 @@ pub enum DistributionError {
     /// the checkpoint is damaged
     #[error(transparent)]
     Progress(#[from] ProgressError),
-    /// the checkpoint is damaged
-    #[error("the checkpoint's list of rows that await their status is damaged")]
-    DamagedStatus,
+    /// a thread of the distribution panicked
+    #[error(transparent)]
+    Reader(ReadError),
+    /// the status column cannot be written
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// a new checkpoint, and streams that were written to before
+    #[error(
+        "distribution `{name}` has no checkpoint, and topic `{topic}` holds alerts already, which could be sent again: say with --from where to begin (`--from now`, a time, `--from latest` for the offset file, `--from earliest` for the whole table)"
+    )]
+    NoCheckpoint {
+        /// the distribution's name
+        name: String,
+        /// a topic that was written to
+        topic: String,
+    },
+    /// the checkpoint's topic was deleted while the distribution was at work
+    #[error("the checkpoint is lost: {reason}; the next start has to be told with --from where to begin")]
+    CheckpointLost {
+        /// which topic, and what became of it
+        reason: String,
+    },
+    /// the watermark is ahead of the present
+    #[error(
+        "the watermark {watermark} is ahead of the system clock, {now} (ms since 1970): rows stamped between them would never be sent. If the clock is right now, start with --from {now}, and send what was stamped in [{now}, {watermark}) meanwhile with a job: --from {now} --until {watermark}"
+    )]
+    WatermarkAhead {
+        /// the system clock, ms since 1970
+        now: i64,
+        /// the watermark, ms since 1970
+        watermark: i64,
+    },
+    /// transactions are aborted for the same reason again and again
+    #[error("the transaction is aborted again and again, and waiting does not help: {reason}")]
+    KeepsAborting {
+        /// why
+        reason: String,
+    },
     /// the offset file cannot be used
     #[error(transparent)]
     OffsetFile(#[from] OffsetFileError),
@@ -78,6 +114,7 @@ impl From<ReadError> for DistributionError {
         match error {
             ReadError::ScienceDb(error) => error.into(),
             ReadError::Filter(error) => error.into(),
+            ReadError::Panicked(_) => Self::Reader(error),
         }
     }
 }

@@ -305,6 +305,11 @@ impl Selection {
         (!is_done).then_some(timestamp)
     }
 
+    /// When the row's trigger was written, ms since 1970; `None` where it has none.
+    pub fn trigger_time(&self, row: &Row<'_>) -> Option<i64> {
+        row.cell(self.trigger_slot).map(|cell| cell.timestamp)
+    }
+
     /// Encoders for one thread.
     pub fn encoders(&self) -> Encoders {
         Encoders { writer: self.forms.writer(), key: Vec::new(), object: Vec::new() }

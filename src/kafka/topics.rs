@@ -5,7 +5,7 @@ mod description;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::admin::{NewTopic, TopicReplication};
+use rdkafka::admin::{NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
@@ -210,6 +210,28 @@ impl Admin {
             }
         }
         Ok(if differences.is_empty() { Standing::Same } else { Standing::Other(differences.join(", ")) })
+    }
+
+    /// Adds partitions to a topic until it has `partitions`, and waits until they can be used. More than that is left alone.
+    ///
+    /// # Errors
+    /// It does not exist, no right to alter it, or refused by the cluster.
+    pub fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()> {
+        let action = "add partitions to";
+        let total = usize::try_from(partitions).unwrap_or_default();
+        let new = NewPartitions::new(topic, total);
+        let request = self.inner().create_partitions([&new], &self.options());
+        match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
+            // Another process has added them just now, or more.
+            Some(Err((_, Code::InvalidPartitions))) | Some(Ok(_)) | None => {}
+            Some(Err((_, code))) => return Err(self.refusal(code, "", action, Resource::Topic(topic))),
+        }
+        let deadline = Instant::now() + self.within();
+        while self.partitions(topic)?.is_none_or(|found| found < partitions) {
+            self.check(action, deadline)?;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Deletes a topic with everything in it.

@@ -1,6 +1,6 @@
 //! Kafka: logins, brokers, topics, the checkpoint.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -35,7 +35,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
         written.push(stream.topic.as_str());
     }
     topic(list, &admin, "topic of rejected alerts", &settings.distribution.rejected_topic, 1)?;
-    checkpoint_of(list, &admin, &settings, &checkpoint, within)?;
+    checkpoint_of(list, &admin, &checkpoint, within)?;
     written.extend([settings.distribution.rejected_topic.as_str(), checkpoint.as_str()]);
     rights::check(list, &admin, administrator.as_ref(), &written, &settings.distribution.name)
 }
@@ -125,13 +125,7 @@ fn topic(list: &mut Checklist, admin: &Admin, what: &str, topic: &str, partition
     }
 }
 
-fn checkpoint_of(
-    list: &mut Checklist,
-    admin: &Admin,
-    settings: &Settings,
-    topic: &str,
-    within: Duration,
-) -> anyhow::Result<()> {
+fn checkpoint_of(list: &mut Checklist, admin: &Admin, topic: &str, within: Duration) -> anyhow::Result<()> {
     const WHAT: &str = "checkpoint";
     match admin.partitions(topic) {
         Ok(None) => {
@@ -140,7 +134,9 @@ fn checkpoint_of(
         Ok(Some(_)) => {}
         Err(error) => return list.bad(WHAT, error),
     }
-    let records = match checkpoint::read_all(&settings.kafka, topic, within) {
+    let deadline = Instant::now() + within;
+    let is_late = || Instant::now() >= deadline;
+    let records = match checkpoint::read_stable(admin, topic, checkpoint::SERVICE_PARTITION, &is_late) {
         Ok(records) => records,
         Err(error) => return list.bad(WHAT, error),
     };
