@@ -22,6 +22,7 @@ mod request;
 mod search;
 pub mod selection;
 pub mod sieve;
+mod skipped_rows;
 mod status;
 
 use std::sync::Arc;
@@ -62,6 +63,7 @@ struct Distribution<'a> {
     prefix: String,
     progress: Progress,
     publisher: Publisher,
+    selection: Arc<Selection>,
     readers: Readers,
     session: Session,
     sweep: Search,
@@ -152,6 +154,7 @@ pub fn run(
         progress: Progress::service(&prefix, "", 0),
         publisher: Publisher::new(outlet, status, notifier, offset_file, &prefix, streams.len()),
         prefix,
+        selection: Arc::clone(&selection),
         readers: Readers::start(READERS, &open, &selection, &budget, page),
         session,
         sweep: search(),
@@ -177,6 +180,7 @@ pub fn run(
         Step::Finished => Ended::Finished,
         _ => request.ended(stopped()),
     };
+    distribution.counts.skipped = distribution.selection.skipped();
     Ok((ended, distribution.counts))
 }
 
@@ -208,6 +212,7 @@ impl Distribution<'_> {
         loop {
             let now = now();
             self.counts.watermark = self.progress.watermark();
+            self.counts.skipped = self.selection.skipped();
             (self.report)(&self.counts);
             if (self.give_up)() {
                 return Ok(());

@@ -82,16 +82,17 @@ fn an_embedded_table_is_found_and_its_clock_compared() {
     assert!(said(&ended, &place).starts_with("good: "), "{ended:?}");
     assert!(said(&ended, "clock").starts_with("good: no alert"), "{ended:?}");
 
-    let put = |ahead: i64| {
-        let cell = PutCell { family: "i".to_owned(), qualifier: "candid".to_owned(), value: vec![0; 8] };
+    let cell = |value: &[u8]| PutCell { family: "i".to_owned(), qualifier: "candid".to_owned(), value: value.to_vec() };
+    let put = |key: &[u8], ahead: i64| {
         let timestamp = Some(jiff::Timestamp::now().as_millisecond() + ahead);
         science_db(&scene, StoreKind::Embedded, "")
-            .put(&[Put { key: b"a".to_vec(), timestamp, cells: vec![cell] }])
+            .put(&[Put { key: key.to_vec(), timestamp, cells: vec![cell(&[0; 8])] }])
             .unwrap();
         said(&scene.run(&["doctor", "--format", "json"]), "clock")
     };
-    assert!(put(20_000).starts_with("good: alerts are stamped up to 1"));
-    assert!(put(3_600_000).starts_with("bad: alerts are stamped 59m"));
+    assert!(put(b"schema_0.7_0.3", 3_600_000).starts_with("good: no alert"));
+    assert!(put(b"a", 20_000).starts_with("good: alerts are stamped up to 1"));
+    assert!(put(b"a", 3_600_000).starts_with("bad: alerts are stamped 59m"));
 }
 
 #[test]

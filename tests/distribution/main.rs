@@ -10,6 +10,7 @@ mod fink_client;
 mod jobs;
 mod lanes;
 mod rows;
+mod skipped_rows;
 mod slack;
 mod streams;
 mod table;
