@@ -4,6 +4,7 @@
 //! (`history`, `live`) and commits it together with the checkpoint (`publisher`). Whatever goes wrong within a transaction, it is aborted and
 //! everything is taken up again from the checkpoint, as after a crash.
 
+mod arguments;
 pub mod batch;
 mod budget;
 pub mod counts;
@@ -89,8 +90,8 @@ pub fn run(
         move || stopped() || deadline.is_some_and(|deadline| deadline <= Instant::now())
     });
 
+    let streams = request.check(settings, now())?;
     let catalog = Catalog::load(&settings.science_db.catalog)?;
-    let streams = request.pick(&settings.streams)?;
     // The status speaks of all streams: it says nothing of a job that fills one stream's past.
     let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
     let filters = match Filters::start(&settings.filters, &streams, &catalog, &*give_up) {
@@ -120,9 +121,6 @@ pub fn run(
         Err(Halt::Failed(error)) => return Err(error.into()),
     }
 
-    if let Some(until) = request.until.filter(|until| *until > now()) {
-        return Err(DistributionError::FutureJob { until });
-    }
     if let Some(until) = request.until
         && until > now() - pace(&settings.distribution).repair
     {
