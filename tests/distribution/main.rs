@@ -10,6 +10,7 @@ mod filters;
 mod fink_client;
 mod jobs;
 mod lanes;
+mod policies;
 mod rows;
 mod skipped_rows;
 mod slack;
