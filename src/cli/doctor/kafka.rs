@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use super::rights;
+use super::{rights, transactions};
 use crate::config::{Configuration, KafkaSettings, Logins, SecurityProtocol, Settings, show_duration, show_instant};
 use crate::distribution::progress::Progress;
 use crate::kafka::client::As;
@@ -45,8 +45,9 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
         there.push((REJECTED.to_owned(), rejected));
     }
     policies(list, &admin, &there)?;
-    checkpoint_of(list, &admin, &settings, &checkpoint, within)?;
     written.extend([rejected, checkpoint.as_str()]);
+    transactions::check(list, &admin, &written)?;
+    checkpoint_of(list, &admin, &settings, &checkpoint, within)?;
     rights::check(list, &admin, administrator.as_ref(), &written, &settings.distribution.name)
 }
 
