@@ -70,7 +70,7 @@ fn the_policies_of_many_topics_are_told_in_their_order() {
     else {
         panic!("{policies:?}");
     };
-    assert!(short.contains("after 1m") && bad.contains(&names[3]), "{policies:?}");
+    assert!(short.contains("after 1m") && bad.contains(names[3]), "{policies:?}");
     let error = topics::check_policies(&admin(), &names).unwrap_err();
     assert!(matches!(&error, Error::TopicShape { topic, .. } if topic == names[3]), "{error}");
     assert_eq!(topics::check_policies(&admin(), &names[..3]), Ok(()));

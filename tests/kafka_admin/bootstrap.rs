@@ -62,6 +62,16 @@ fn a_bootstrap_makes_all_that_a_distribution_needs_and_nothing_the_second_time()
 }
 
 #[test]
+fn a_compacted_topic_of_a_stream_stops_a_bootstrap() {
+    let stage = new_cluster("compacted");
+    let config = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
+    stage.admin().create_topic(&stage.scene.name, &TopicShape { config, ..TopicShape::stream(4) }).unwrap();
+    let ended = stage.run(&["bootstrap", "--any-host", "--no-consumer", "--yes"]);
+    ended.says(1, &["cleanup.policy is compact, not delete", "nothing was done"]);
+    stage.run(&["create-topic", &stage.scene.name]).says(1, &["cleanup.policy is compact, not delete"]);
+}
+
+#[test]
 fn what_is_there_otherwise_stops_a_bootstrap_before_anything_is_done() {
     let stage = new_cluster("conflict");
     stage.admin().create_topic(&stage.scene.name, &TopicShape::stream(2)).unwrap();

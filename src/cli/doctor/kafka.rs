@@ -44,7 +44,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
     if topic(list, &admin, REJECTED, rejected, 1)? {
         there.push((REJECTED.to_owned(), rejected));
     }
-    policies(list, &admin, &there)?;
+    policies(list, administrator.as_ref().unwrap_or(&admin), &there)?;
     written.extend([rejected, checkpoint.as_str()]);
     transactions::check(list, &admin, &written)?;
     checkpoint_of(list, &admin, &settings, &checkpoint, within)?;
