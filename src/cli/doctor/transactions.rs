@@ -18,6 +18,9 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// The ages that are told apart, s. From the first on, a transaction is in the way of readers.
 const AGES: [u64; 8] = [30, 60, 120, 300, 900, 3_600, 21_600, 86_400];
 
+/// The partitions of one topic that are named.
+const SHOWN: usize = 8;
+
 /// A partition whose readers wait.
 struct Stuck {
     partition: Watermarks,
@@ -92,7 +95,10 @@ fn describe(topic: &str, stuck: &[Stuck], older_than: Option<Duration>) -> Strin
         let Watermarks { partition, last_stable, high, .. } = partition;
         format!("partition {partition} (offsets {last_stable} to {high}, {} held back)", high - last_stable)
     };
-    let partitions = stuck.iter().map(partition).collect::<Vec<_>>().join(", ");
+    let mut partitions = stuck.iter().take(SHOWN).map(partition).collect::<Vec<_>>().join(", ");
+    if stuck.len() > SHOWN {
+        partitions.push_str(&format!(" and {} more partitions", stuck.len() - SHOWN));
+    }
     let first = stuck.first().map_or(0, |stuck| stuck.partition.partition);
     let age = match older_than {
         Some(age) => format!("more than {}", show_duration(age)),
