@@ -5,6 +5,7 @@
 //! everything begins again from the checkpoint, as after a crash.
 
 mod abort;
+mod arguments;
 pub mod batch;
 mod budget;
 mod checkpoint_partition;
@@ -27,6 +28,7 @@ mod request;
 mod search;
 pub mod selection;
 pub mod sieve;
+mod skipped_rows;
 mod status;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,6 +82,7 @@ struct Distribution<'a> {
     now: Now,
     progress: Progress,
     publisher: Publisher,
+    selection: Arc<Selection>,
     readers: Readers,
     session: Session,
     sweep: Search,
@@ -115,8 +118,8 @@ pub fn run(
     });
     let nothing = |counts: usize| Ok((request.ended(stopped()), Counts::new(counts)));
 
+    let streams = request.check(settings, now.wall)?;
     let catalog = Catalog::load(&settings.science_db.catalog)?;
-    let streams = request.pick(&settings.streams)?;
     // The status speaks of all streams: it says nothing of a job that fills one stream's past.
     let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
     let filters = match Filters::start(&settings.filters, &streams, &catalog, &*give_up) {
@@ -146,9 +149,6 @@ pub fn run(
         Err(Halt::Failed(error)) => return Err(error.into()),
     }
 
-    if let Some(until) = request.until.filter(|until| *until > now.wall) {
-        return Err(DistributionError::FutureJob { until });
-    }
     if let Some(until) = request.until
         && until > now.wall - pace(&settings.distribution).repair
     {
@@ -184,13 +184,14 @@ pub fn run(
     let publisher = Publisher::new(outlet, status, notifier, offset_file, streams.len());
     let begun = Begin { settings, request, prefix: &prefix, now: now.wall };
     let mut records = records.unwrap_or_default();
-    let progress = begun.progress(&publisher, &records)?.0;
+    let (progress, mut outdated) = begun.progress(&publisher, &records)?;
     let mut distribution = Distribution {
         pace: pace(&settings.distribution),
         clock,
         now,
         progress,
         publisher,
+        selection: Arc::clone(&selection),
         readers: Readers::start(READERS, &open, &selection, &budget, page),
         session,
         sweep: Search::new(one_reader()),
@@ -205,18 +206,17 @@ pub fn run(
     };
     let mut aborts = Aborts::default();
     loop {
-        let worked = distribution.take_up(&begun, &records).and_then(|()| distribution.work(request));
-        match worked {
-            Ok(()) | Err(DistributionError::Send(SendError::Stopped)) => break,
-            Err(DistributionError::Send(SendError::Aborted(reason))) => {
-                match distribution.recover(&mut aborts, reason) {
-                    Ok(found) => records = found,
-                    Err(DistributionError::Send(SendError::Stopped)) => break,
-                    Err(error) => return Err(error),
-                }
-            }
+        let worked = distribution.take_up(&records, outdated).and_then(|()| distribution.work(request));
+        let recovered = match worked {
+            Err(DistributionError::Send(SendError::Aborted(reason))) => distribution.recover(&mut aborts, reason),
+            ended => ended.map(|()| None),
+        };
+        match recovered {
+            Ok(Some(found)) => records = found,
+            Ok(None) | Err(DistributionError::Send(SendError::Stopped)) => break,
             Err(error) => return Err(error),
         }
+        (distribution.progress, outdated) = begun.progress(&distribution.publisher, &records)?;
     }
     if let Some(reason) = lost.get() {
         return Err(DistributionError::CheckpointLost { reason: reason.clone() });
@@ -227,6 +227,7 @@ pub fn run(
         Step::Finished => Ended::Finished,
         _ => request.ended(stopped()),
     };
+    distribution.counts.skipped = distribution.selection.skipped();
     Ok((ended, distribution.counts))
 }
 
@@ -268,11 +269,9 @@ impl Begin<'_> {
 }
 
 impl Distribution<'_> {
-    /// Begins where the checkpoint says, or where the user does, and writes that down.
-    fn take_up(&mut self, begun: &Begin<'_>, records: &Records) -> Result<(), DistributionError> {
+    /// Writes down where the distribution begins, and deletes `outdated` records of the checkpoint.
+    fn take_up(&mut self, records: &Records, outdated: Vec<Record>) -> Result<(), DistributionError> {
         self.publisher.restore_status(records)?;
-        let (progress, outdated) = begun.progress(&self.publisher, records)?;
-        self.progress = progress;
         self.now = self.clock.now();
         self.counts.watermark = self.progress.watermark();
         log::info!("distributing what is written from {} on (ms since 1970)", self.progress.watermark());
@@ -284,7 +283,7 @@ impl Distribution<'_> {
     }
 
     /// Ends an aborted transaction, waits a little, and reads the checkpoint again.
-    fn recover(&mut self, aborts: &mut Aborts, mut reason: String) -> Result<Records, DistributionError> {
+    fn recover(&mut self, aborts: &mut Aborts, mut reason: String) -> Result<Option<Records>, DistributionError> {
         self.readers.cancel();
         self.sweep.cancel();
         self.repair.cancel();
@@ -306,7 +305,7 @@ impl Distribution<'_> {
         };
         log::warn!("{reason}; the transaction was aborted, and its alerts are read again");
         patience::rest(pause, &*self.give_up);
-        Ok(self.publisher.checkpoint()?)
+        Ok(Some(self.publisher.checkpoint()?))
     }
 
     /// Does what is due, until nothing will be any more.
@@ -315,6 +314,7 @@ impl Distribution<'_> {
             self.now = self.clock.now();
             let now = self.now;
             self.counts.watermark = self.progress.watermark();
+            self.counts.skipped = self.selection.skipped();
             (self.report)(&self.counts);
             if (self.give_up)() {
                 return Ok(());

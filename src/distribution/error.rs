@@ -47,12 +47,24 @@ pub enum DistributionError {
         until: i64,
     },
     /// a job over what is not written yet
-    #[error(
-        "--until {until} (ms since 1970) lies in the future, and a job reads what is there: leave it out, or use --exit-after"
-    )]
+    #[error("--until {until} {fault}; a job reads what is there: leave it out, or use --exit-after")]
     FutureJob {
         /// ms since 1970
         until: i64,
+        /// when that is, and which unit was probably meant
+        fault: String,
+    },
+    /// a start that would skip what is written until then
+    #[error(
+        "{place} {from} {fault}; what is written until then would be skipped (a number is milliseconds since 1970)"
+    )]
+    FutureStart {
+        /// who says so: a flag or a key
+        place: &'static str,
+        /// ms since 1970
+        from: i64,
+        /// when that is, and which unit was probably meant
+        fault: String,
     },
     /// the science database refused
     #[error(transparent)]
@@ -136,6 +148,7 @@ impl DistributionError {
                 | Self::NoStream { .. }
                 | Self::EmptyJob { .. }
                 | Self::FutureJob { .. }
+                | Self::FutureStart { .. }
                 | Self::OffsetFile(_)
         )
     }

@@ -151,6 +151,8 @@ impl Outlet {
         let wanted = streams.iter().map(|stream| (stream.topic.as_str(), TopicShape::stream(stream.partitions)));
         let wanted: Vec<_> = std::iter::once((rejected.as_str(), TopicShape::stream(1))).chain(wanted).collect();
         let mut partitions = again(give_up, || topics::ensure_all(&user, &wanted))?.into_iter();
+        let names: Vec<&str> = wanted.iter().map(|(topic, _)| *topic).collect();
+        again(give_up, || topics::check_policies(&user, &names))?;
         let rejected = Way {
             topic: rejected.clone(),
             partitions: partitions.next().unwrap_or(1),

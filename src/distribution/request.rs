@@ -118,7 +118,11 @@ impl Request {
                 Start::Earliest => Ok(0),
                 Start::Now => Ok(now),
                 Start::At(from) => Ok(from),
-                Start::Latest => Ok(settings.offset_file.as_deref().map_or(Ok(None), offset_file::read)?.unwrap_or(0)),
+                Start::Latest => Ok(settings
+                    .offset_file
+                    .as_deref()
+                    .map_or(Ok(None), |path| offset_file::read(path, now))?
+                    .unwrap_or(0)),
             }
         };
         if let Some(until) = self.until {

@@ -1,6 +1,7 @@
 //! Topics: whether they exist, and how they are made.
 
 mod description;
+mod policy;
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 pub use description::{PartitionDescription, TopicDescription, TopicOption, TopicSummary};
+pub use policy::{TopicPolicy, check_policies, policies};
 
 use crate::kafka::admin::Admin;
 use crate::kafka::client::{As, Context};
@@ -31,9 +33,10 @@ pub struct TopicShape {
 }
 
 impl TopicShape {
-    /// A topic for alerts: the cluster's defaults but for the partitions.
+    /// A topic for alerts: the cluster's defaults but for the partitions, and never compacted, since alerts share their keys.
     pub fn stream(partitions: i32) -> Self {
-        Self { partitions, replication: None, config: Vec::new() }
+        let config = vec![(policy::CLEANUP_POLICY.to_owned(), "delete".to_owned())];
+        Self { partitions, replication: None, config }
     }
 }
 
