@@ -25,7 +25,6 @@ pub mod sieve;
 mod status;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 pub use error::DistributionError;
@@ -35,7 +34,7 @@ use crate::catalog::Catalog;
 use crate::config::{DistributionSettings, Settings};
 use crate::filters::FilterError;
 use crate::notify::Notifier;
-use crate::science_db::{KeyRange, open_session};
+use crate::science_db::KeyRange;
 use counts::{Counts, Lane};
 use notices::{Notices, NoticesError};
 pub use outlet::GiveUp;
@@ -106,13 +105,9 @@ pub fn run(
     };
     let selection = Selection::new(&catalog, &streams, &settings.science_db, heeds_status, filters, notices)?;
     let selection = Arc::new(selection);
-    let open: Arc<Open> = Arc::new({
-        let (science_db, table) = (settings.science_db.clone(), settings.science_db.table_of(&catalog));
-        let sessions = AtomicUsize::new(0);
-        move || open_session(&science_db, &table, sessions.fetch_add(1, Ordering::Relaxed))
-    });
-    let mut session = Session::new(&open);
-    match session.ask(&*give_up, |db| db.key_ranges()) {
+    let open = Arc::new(Open::new(&settings.science_db, &settings.science_db.table_of(&catalog)));
+    let mut session = Session::new(&open, Arc::clone(&give_up));
+    match session.ask(|db| db.key_ranges()) {
         Ok(_) => {}
         Err(Halt::Cancelled) => return Ok((request.ended(stopped()), Counts::new(streams.len()))),
         Err(Halt::Failed(error)) => return Err(error.into()),
@@ -258,7 +253,7 @@ impl Distribution<'_> {
     }
 
     fn key_ranges(&mut self) -> Result<Option<Vec<KeyRange>>, DistributionError> {
-        match self.session.ask(&*self.give_up, |db| db.key_ranges()) {
+        match self.session.ask(|db| db.key_ranges()) {
             Ok(ranges) => Ok(Some(ranges)),
             Err(Halt::Cancelled) => Ok(None),
             Err(Halt::Failed(error)) => Err(error.into()),

@@ -16,7 +16,7 @@ use super::patience::{Halt, Open, Session};
 use super::selection::{Encoders, Selection};
 use crate::filters::FilterError;
 use crate::ledger::{AlertId, Entry};
-use crate::science_db::{KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::science_db::{Cancel, KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
 
 /// A row that a look found: its key, and when its trigger was written (ms since 1970).
@@ -141,14 +141,19 @@ impl Readers {
         let generation = Arc::new(AtomicU64::new(0));
         let threads = (0..count)
             .map(|_| {
+                let (current, task) = (Arc::clone(&generation), Arc::new(AtomicU64::new(0)));
+                let is_cancelled: Cancel = Arc::new({
+                    let task = Arc::clone(&task);
+                    move || current.load(Ordering::Relaxed) != task.load(Ordering::Relaxed)
+                });
                 let reader = Reader {
-                    session: Session::new(open),
+                    session: Session::new(open, Arc::clone(&is_cancelled)),
                     selection: Arc::clone(selection),
                     encoders: selection.encoders(),
                     answers: done.clone(),
                     budget: Arc::clone(budget),
-                    current: Arc::clone(&generation),
-                    generation: 0,
+                    is_cancelled,
+                    generation: task,
                     rows: Rows::default(),
                     whole: Rows::default(),
                     partial: Vec::new(),
@@ -205,8 +210,9 @@ struct Reader {
     encoders: Encoders,
     answers: Sender<(u64, Answer, Option<Lease>)>,
     budget: Arc<Budget>,
-    current: Arc<AtomicU64>,
-    generation: u64,
+    is_cancelled: Cancel,
+    /// of the task at work
+    generation: Arc<AtomicU64>,
     rows: Rows,
     /// the partial rows of the page, fetched whole
     whole: Rows,
@@ -236,7 +242,7 @@ const LOOK_PAGE: usize = 5_000;
 impl Reader {
     fn run(mut self, todo: &Receiver<(u64, Task)>) {
         for (generation, task) in todo {
-            self.generation = generation;
+            self.generation.store(generation, Ordering::Relaxed);
             let outcome = match task {
                 Task::Scan { range, keys, after, window, cells } => self.scan(range, keys, after, window, cells),
                 Task::Look { keys, window } => self.look(keys, window),
@@ -248,13 +254,9 @@ impl Reader {
         }
     }
 
-    fn is_cancelled(&self) -> bool {
-        self.current.load(Ordering::Relaxed) != self.generation
-    }
-
     fn send(&self, answer: Answer, lease: Option<Lease>) {
         // A coordinator that no longer listens needs no answer.
-        let _gone = self.answers.send((self.generation, answer, lease));
+        let _gone = self.answers.send((self.generation.load(Ordering::Relaxed), answer, lease));
     }
 
     fn scan(
@@ -291,7 +293,7 @@ impl Reader {
             if rows > 0 {
                 scan.page = (self.page.bytes * rows / self.rows.bytes().max(1)).clamp(1, self.page.rows);
             }
-            let lease = self.budget.lease(batch.size(), || self.is_cancelled()).ok_or(Unfinished::Cancelled)?;
+            let lease = self.budget.lease(batch.size(), || (self.is_cancelled)()).ok_or(Unfinished::Cancelled)?;
             self.send(Answer::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
                 return Ok(());
@@ -333,9 +335,8 @@ impl Reader {
         &mut self,
         mut question: impl FnMut(&mut dyn ScienceDb, &mut Rows) -> Result<T, ScienceDbError>,
     ) -> Result<T, Halt> {
-        let (current, generation) = (Arc::clone(&self.current), self.generation);
         let rows = &mut self.rows;
-        self.session.ask(&|| current.load(Ordering::Relaxed) != generation, |db| question(db, rows))
+        self.session.ask(|db| question(db, rows))
     }
 
     /// Fetches whole those rows of the page that may be partial.
@@ -348,10 +349,8 @@ impl Reader {
             return Ok(());
         }
         let keys: Vec<&[u8]> = self.partial.iter().map(|index| self.rows.row(*index).key).collect();
-        let (current, generation) = (Arc::clone(&self.current), self.generation);
         let whole = &mut self.whole;
-        let give_up = || current.load(Ordering::Relaxed) != generation;
-        self.session.ask(&give_up, |db| db.get(&keys, selection.columns(), whole))
+        self.session.ask(|db| db.get(&keys, selection.columns(), whole))
     }
 
     /// Encodes the page's rows: in place of a partial one the whole one, or nothing where it has been deleted since.
@@ -365,8 +364,7 @@ impl Reader {
                 Some(_) => whole.next_if(|whole| whole.key == row.key),
             });
         }
-        let (current, generation) = (&self.current, self.generation);
-        let sifted = self.selection.sift(&rows, window, &|| current.load(Ordering::Relaxed) != generation)?;
+        let sifted = self.selection.sift(&rows, window, &*self.is_cancelled)?;
         for (index, row) in rows.iter().enumerate() {
             let sifted = sifted.get(index).map_or(&[][..], Vec::as_slice);
             self.selection.encode(row, window, sifted, &mut self.encoders, batch);

@@ -34,17 +34,16 @@ impl StatusWriter {
         let (batches, todo) = crossbeam_channel::bounded::<Vec<Found>>(1);
         let (done, outcomes) = crossbeam_channel::bounded(1);
         let stop = Arc::new(AtomicBool::new(false));
-        let mut session = Session::new(open);
         let cell = PutCell { family: family.into(), qualifier: qualifier.into(), value: DISTRIBUTED.to_vec() };
         let stopped = Arc::clone(&stop);
+        let mut session = Session::new(open, Arc::new(move || stopped.load(Ordering::Relaxed)));
         let thread = std::thread::spawn(move || {
             for rows in todo {
-                let give_up = || stopped.load(Ordering::Relaxed);
                 let written = rows.chunks(ROWS_AT_ONCE).try_for_each(|rows| {
                     let put =
                         |(key, at): &Found| Put { key: key.clone(), timestamp: Some(*at), cells: vec![cell.clone()] };
                     let puts: Vec<Put> = rows.iter().map(put).collect();
-                    session.ask(&give_up, |db| db.put(&puts))
+                    session.ask(|db| db.put(&puts))
                 });
                 let outcome = match written {
                     Err(Halt::Failed(error)) => Err(error),
