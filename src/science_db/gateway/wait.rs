@@ -106,6 +106,11 @@ impl Wait {
         if self.is_probe {
             return Ok(());
         }
+        if is_greeting && silent >= timeouts.greeting && !self.health.has_failed(self.gateway) {
+            // It is waited for as long as there is no better one, and the log is to say so.
+            self.health
+                .failed(self.gateway, &format!("no answer on a new connection for {:.0} s", silent.as_secs_f64()));
+        }
         if !is_greeting && silent >= timeouts.probe_after {
             self.health.probe(self.gateway);
         }
