@@ -166,15 +166,12 @@ impl Gateways {
         self.connection = None;
     }
 
-    fn connect(&mut self) -> Result<Connection, Failure> {
+    fn connect(&self) -> Result<Connection, Failure> {
         let timeout = self.timeouts.of(Call::Greeting);
         let greeted = Connection::greet(Wait::greeting(&self.health, self.at, &self.cancel, timeout));
         match &greeted {
             Err(_) if (self.cancel)() => {}
             Err(Failure::Lost(reason) | Failure::TimedOut(reason) | Failure::Garbled(reason)) => {
-                if !self.health.has_other(self.at) && matches!(greeted, Err(Failure::TimedOut(_))) {
-                    self.timeouts.timed_out(Call::Greeting);
-                }
                 self.health.failed(self.at, reason);
             }
             Ok(_) | Err(_) => self.health.answers(self.at),

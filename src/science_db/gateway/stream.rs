@@ -14,6 +14,9 @@ use super::{Call, Failure};
 /// Silence before the first keep-alive probe, time between two, and how many may stay unanswered.
 const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
 
+/// Longest wait for a connection. The system asks at growing intervals: a new attempt sees sooner that the host is back.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// A connected stream. A read or write is blocked for at most [`SLICE`] before its [`Wait`] is asked whether to go on.
 #[derive(Debug)]
 pub struct Stream {
@@ -95,7 +98,7 @@ fn is_pause(kind: ErrorKind) -> bool {
 
 /// Neither the search for a host's address nor a connection can be ended early, so that a thread of its own waits for them.
 fn connect(wait: &mut Wait) -> std::result::Result<TcpStream, Failure> {
-    let (address, timeout) = (wait.address().to_owned(), wait.timeout());
+    let (address, timeout) = (wait.address().to_owned(), wait.timeout().min(CONNECT));
     let (done, connected) = sync_channel(1);
     let dial = move || {
         // A caller that has given up needs no connection.
