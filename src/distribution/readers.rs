@@ -18,7 +18,7 @@ use super::patience::{Halt, Open, Session};
 use super::selection::{Encoders, Selection};
 use crate::filters::FilterError;
 use crate::ledger::Entry;
-use crate::science_db::{KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::science_db::{Cancel, KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
 
 /// A row that a look found: its key, and when its trigger was written (ms since 1970).
@@ -158,14 +158,19 @@ impl Readers {
         let panic = Arc::new(OnceLock::new());
         let threads = (0..count)
             .map(|_| {
+                let (current, task) = (Arc::clone(&generation), Arc::new(AtomicU64::new(0)));
+                let is_cancelled: Cancel = Arc::new({
+                    let task = Arc::clone(&task);
+                    move || current.load(Ordering::Relaxed) != task.load(Ordering::Relaxed)
+                });
                 let reader = Reader {
-                    session: Session::new(open),
+                    session: Session::new(open, Arc::clone(&is_cancelled)),
                     selection: Arc::clone(selection),
                     encoders: selection.encoders(),
                     answers: done.clone(),
                     budget: Arc::clone(budget),
-                    current: Arc::clone(&generation),
-                    generation: 0,
+                    is_cancelled,
+                    generation: task,
                     rows: Rows::default(),
                     whole: Rows::default(),
                     partial: Vec::new(),
@@ -232,8 +237,9 @@ struct Reader {
     encoders: Encoders,
     answers: Sender<(u64, Answer, Option<Lease>)>,
     budget: Arc<Budget>,
-    current: Arc<AtomicU64>,
-    generation: u64,
+    is_cancelled: Cancel,
+    /// of the task at work
+    generation: Arc<AtomicU64>,
     rows: Rows,
     /// the partial rows of the page, fetched whole
     whole: Rows,
@@ -268,7 +274,7 @@ const MAX_FETCH: usize = 100;
 impl Reader {
     fn run(mut self, todo: &Receiver<(u64, Task)>) {
         for (generation, task) in todo {
-            self.generation = generation;
+            self.generation.store(generation, Ordering::Relaxed);
             let outcome = match task {
                 Task::Scan { range, keys, after, window, cells } => self.scan(range, keys, after, window, cells),
                 Task::Look { keys, window } => self.look(keys, window),
@@ -280,13 +286,9 @@ impl Reader {
         }
     }
 
-    fn is_cancelled(&self) -> bool {
-        self.current.load(Ordering::Relaxed) != self.generation
-    }
-
     fn send(&self, answer: Answer, lease: Option<Lease>) {
         // A coordinator that no longer listens needs no answer.
-        let _gone = self.answers.send((self.generation, answer, lease));
+        let _gone = self.answers.send((self.generation.load(Ordering::Relaxed), answer, lease));
     }
 
     fn scan(
@@ -324,7 +326,7 @@ impl Reader {
                 scan.page = (self.page.bytes * rows / self.rows.bytes().max(1)).clamp(1, self.page.rows);
             }
             let lease =
-                self.budget.lease(batch.size(), || self.is_cancelled(), || false).ok_or(Unfinished::Cancelled)?;
+                self.budget.lease(batch.size(), || (self.is_cancelled)(), || false).ok_or(Unfinished::Cancelled)?;
             self.send(Answer::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
                 return Ok(());
@@ -366,10 +368,9 @@ impl Reader {
             };
             let rows: Vec<Row<'_>> = self.rows.iter().filter(unchanged).collect();
             let mut batch = Batch::default();
-            let (current, generation) = (Arc::clone(&self.current), self.generation);
-            let is_cancelled = || current.load(Ordering::Relaxed) != generation;
-            encode(&selection, &rows, Window::since(0), &mut self.encoders, &is_cancelled, &mut batch)?;
+            encode(&selection, &rows, Window::since(0), &mut self.encoders, &*self.is_cancelled, &mut batch)?;
             let is_next = || turn.load(Ordering::Relaxed) == sequence;
+            let is_cancelled = || (self.is_cancelled)();
             let lease = self.budget.lease(batch.size(), is_cancelled, is_next).ok_or(Unfinished::Cancelled)?;
             let asked = part.iter().map(|(key, at)| Entry::new(key, *at)).collect();
             self.send(Answer::Fetched { sequence, batch, asked, done: rest.is_empty() }, Some(lease));
@@ -382,9 +383,8 @@ impl Reader {
         &mut self,
         mut question: impl FnMut(&mut dyn ScienceDb, &mut Rows) -> Result<T, ScienceDbError>,
     ) -> Result<T, Halt> {
-        let (current, generation) = (Arc::clone(&self.current), self.generation);
         let rows = &mut self.rows;
-        self.session.ask(&|| current.load(Ordering::Relaxed) != generation, |db| question(db, rows))
+        self.session.ask(|db| question(db, rows))
     }
 
     /// Fetches whole those rows of the page that may be partial.
@@ -397,10 +397,8 @@ impl Reader {
             return Ok(());
         }
         let keys: Vec<&[u8]> = self.partial.iter().map(|index| self.rows.row(*index).key).collect();
-        let (current, generation) = (Arc::clone(&self.current), self.generation);
         let whole = &mut self.whole;
-        let give_up = || current.load(Ordering::Relaxed) != generation;
-        self.session.ask(&give_up, |db| db.get(&keys, selection.columns(), whole))
+        self.session.ask(|db| db.get(&keys, selection.columns(), whole))
     }
 
     /// Encodes the page's rows: in place of a partial one the whole one, or nothing where it has been deleted since.
@@ -414,9 +412,7 @@ impl Reader {
                 Some(_) => whole.next_if(|whole| whole.key == row.key),
             });
         }
-        let (current, generation) = (&self.current, self.generation);
-        let is_cancelled = || current.load(Ordering::Relaxed) != generation;
-        encode(&self.selection, &rows, window, &mut self.encoders, &is_cancelled, batch)
+        encode(&self.selection, &rows, window, &mut self.encoders, &*self.is_cancelled, batch)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each test file uses its own part of this.
 #![allow(dead_code, reason = "each test file is a program of its own, and uses some of this")]
 
+pub mod proxy;
 pub mod table;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ mod chaos;
 mod faults;
 mod filters;
 mod fink_client;
+mod gateways;
 mod jobs;
 mod lanes;
 mod policies;

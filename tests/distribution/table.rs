@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use fink::alert::decoder::{BytesAs, SchemaCache};
 use fink::config::{KafkaSettings, Login, Secret, SecurityProtocol};
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
-use fink::science_db::{NewTable, Patience, Put, PutCell, ScienceDb, Thrift2};
+use fink::science_db::{NewTable, Put, PutCell, ScienceDb, Thrift2, Timeouts};
 
 use crate::common::Scene;
 
@@ -50,7 +50,7 @@ impl Table {
         let splits = vec![b"row00300".to_vec(), b"row00600".to_vec()];
         let new = NewTable { families: vec!["i".into()], splits };
         let create = || {
-            let mut db = Thrift2::open(&addresses, &format!("default:{}", scene.name), 0, Patience::default())?;
+            let mut db = Thrift2::open(&addresses, &format!("default:{}", scene.name), 0, Timeouts::default())?;
             db.create_table(&new).map(|_| db)
         };
         // Another test may be restarting the gateways.
