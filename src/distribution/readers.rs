@@ -3,7 +3,8 @@
 //! Each has a session of its own. A server that is away is asked again, with growing pauses, until it answers: a page's position is in the
 //! request, so nothing is lost or read twice. What cannot be mended by waiting ends the distribution, and so does a thread that panics.
 
-use std::any::Any;
+mod task;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,129 +17,12 @@ use super::batch::Batch;
 use super::budget::{Budget, Lease};
 use super::patience::{Halt, Open, Session};
 use super::selection::{Encoders, Selection};
-use crate::filters::FilterError;
 use crate::ledger::Entry;
 use crate::science_db::{Cancel, KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
-
-/// A row that a look found: its key, and when its trigger was written (ms since 1970).
-pub type Found = (Vec<u8>, i64);
-
-/// What a reader is asked to do.
-#[derive(Debug)]
-pub enum Task {
-    /// Read all rows of a key range whose trigger lies in `window`, in row order.
-    Scan {
-        /// the caller's number of the range
-        range: u32,
-        /// the range
-        keys: KeyRange,
-        /// the last row that is done
-        after: Option<Vec<u8>>,
-        /// the alerts wanted
-        window: Window,
-        /// the cells read: at least `window`
-        cells: Window,
-    },
-    /// Find the rows whose trigger lies in `window`.
-    Look {
-        /// the range
-        keys: KeyRange,
-        /// the alerts wanted
-        window: Window,
-    },
-    /// Read these rows whole.
-    Fetch {
-        /// the caller's number of this request
-        sequence: usize,
-        /// the rows
-        rows: Vec<Found>,
-        /// the number of the request whose answer the caller takes next: that one never waits for memory
-        turn: Arc<AtomicUsize>,
-    },
-}
-
-/// What a reader found.
-#[derive(Debug)]
-pub enum Answer {
-    /// A page of a [`Task::Scan`].
-    Page {
-        /// the number of the range
-        range: u32,
-        /// the alerts
-        batch: Batch,
-        /// the last row that is done with this page
-        after: Option<Vec<u8>>,
-        /// whether this was the range's last page
-        done: bool,
-        /// rows looked at
-        rows: usize,
-    },
-    /// Rows of a [`Task::Look`].
-    Found {
-        /// the rows
-        rows: Vec<Found>,
-        /// whether these were the last
-        done: bool,
-    },
-    /// A part of the answer to a [`Task::Fetch`], in the order of its rows.
-    Fetched {
-        /// the number of the request
-        sequence: usize,
-        /// the alerts, without those rows that have been written again since they were found: these are found again
-        batch: Batch,
-        /// what was asked for: done now, whatever became of it
-        asked: Vec<Entry>,
-        /// whether this was the last part
-        done: bool,
-    },
-    /// What ends the distribution.
-    Failed(ReadError),
-}
-
-/// Why a reader cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// the science database refused for good
-    #[error(transparent)]
-    ScienceDb(#[from] ScienceDbError),
-    /// the filters end everything
-    #[error(transparent)]
-    Filter(FilterError),
-    /// a thread panicked, which is a fault of the program
-    #[error("a thread of the distribution panicked: {0}; please report this")]
-    Panicked(String),
-}
-
-/// The words of a panic.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-    words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
-}
-
-/// Why a task is not done.
-enum Unfinished {
-    Cancelled,
-    Failed(ReadError),
-}
-
-impl From<Halt> for Unfinished {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Cancelled => Self::Cancelled,
-            Halt::Failed(error) => Self::Failed(error.into()),
-        }
-    }
-}
-
-impl From<FilterError> for Unfinished {
-    fn from(error: FilterError) -> Self {
-        match error {
-            FilterError::Stopped => Self::Cancelled,
-            error => Self::Failed(ReadError::Filter(error)),
-        }
-    }
-}
+use task::Unfinished;
+pub(super) use task::panic_message;
+pub use task::{Answer, Found, ReadError, Task};
 
 /// Some reader threads, and the way to them.
 pub struct Readers {
@@ -179,12 +63,7 @@ impl Readers {
                 };
                 let todo: Receiver<(u64, Task)> = todo.clone();
                 let panic = Arc::clone(&panic);
-                std::thread::spawn(move || {
-                    if let Err(words) = catch_unwind(AssertUnwindSafe(|| reader.run(&todo))) {
-                        // Only the first one is told.
-                        let _told = panic.set(panic_message(&*words));
-                    }
-                })
+                std::thread::spawn(move || note_panic(&panic, || reader.run(&todo)))
             })
             .collect();
         Self { tasks: Some(tasks), answers, generation, panic, threads }
@@ -217,6 +96,13 @@ impl Readers {
     pub fn cancel(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
         while self.answers.try_recv().is_ok() {}
+    }
+}
+
+/// Does `work` and keeps the message of its panic. Only the first panic of all threads is kept.
+fn note_panic(panic: &OnceLock<String>, work: impl FnOnce()) {
+    if let Err(words) = catch_unwind(AssertUnwindSafe(work)) {
+        let _later = panic.set(panic_message(&*words));
     }
 }
 
@@ -431,4 +317,25 @@ fn encode(
         selection.encode(row, window, sifted, encoders, batch);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_an_answer_even_where_its_task_was_cancelled() {
+        let (panic, generation) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
+        let (_done, answers) = crossbeam_channel::unbounded();
+        let told = Arc::clone(&panic);
+        let thread = std::thread::spawn(move || note_panic(&told, || panic!("row {} is broken", 7)));
+        while !thread.is_finished() {
+            std::thread::yield_now();
+        }
+        let readers = Readers { tasks: None, answers, generation, panic, threads: vec![thread] };
+        readers.cancel();
+        let answer = readers.answer(Duration::ZERO).map(|(answer, _)| answer);
+        let Some(Answer::Failed(error)) = answer else { panic!("{answer:?}") };
+        assert!(error.to_string().contains("row 7 is broken"), "{error}");
+    }
 }

@@ -265,6 +265,13 @@ impl Running {
         self.end(Duration::from_secs(30))
     }
 
+    /// The most memory that it has had so far, bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running program");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+    }
+
     /// Its exit code, when it has ended by itself.
     pub fn end(mut self, within: Duration) -> i32 {
         let until = Instant::now() + within;

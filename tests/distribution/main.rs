@@ -5,6 +5,7 @@ mod common;
 
 mod arguments;
 mod chaos;
+mod checkpoint;
 mod faults;
 mod filters;
 mod fink_client;
