@@ -9,6 +9,7 @@ mod filters;
 mod fink_client;
 mod jobs;
 mod lanes;
+mod readback;
 mod rows;
 mod slack;
 mod streams;
