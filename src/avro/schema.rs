@@ -224,23 +224,6 @@ impl Schema {
     }
 }
 
-/// How often the nodes of schemas were looked at in this thread: the work that a schema makes.
-#[cfg(test)]
-pub(crate) mod visits {
-    use std::cell::Cell;
-
-    thread_local!(static VISITS: Cell<u64> = const { Cell::new(0) });
-
-    pub(super) fn count() {
-        VISITS.set(VISITS.get() + 1);
-    }
-
-    /// The number since this was last called.
-    pub(crate) fn take() -> u64 {
-        VISITS.replace(0)
-    }
-}
-
 impl PartialEq for Schema {
     /// Equal when they are written as the same JSON.
     fn eq(&self, other: &Self) -> bool {
@@ -272,4 +255,21 @@ pub fn same_data(written: (&Schema, NodeId), read: (&Schema, NodeId)) -> bool {
         }
     }
     same(written.0, written.1, read.0, read.1, &mut HashSet::new())
+}
+
+/// How often the nodes of schemas were looked at in this thread: the work that a schema makes.
+#[cfg(test)]
+pub(crate) mod visits {
+    use std::cell::Cell;
+
+    thread_local!(static VISITS: Cell<u64> = const { Cell::new(0) });
+
+    pub(super) fn count() {
+        VISITS.set(VISITS.get() + 1);
+    }
+
+    /// The number since this was last called.
+    pub(crate) fn take() -> u64 {
+        VISITS.replace(0)
+    }
 }
