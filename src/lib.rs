@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod distribution;
+mod escape;
 pub mod filters;
 pub mod ingest;
 pub mod kafka;

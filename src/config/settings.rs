@@ -272,7 +272,7 @@ pub struct StreamSettings {
 /// What happens to a batch whose filter failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// the stream's batch goes to the rejected topic
+    /// the alerts that it fails for go to the rejected topic
     Reject,
     /// the service ends
     Stop,

@@ -13,6 +13,7 @@ mod gateways;
 mod jobs;
 mod lanes;
 mod policies;
+mod readback;
 mod rows;
 mod skipped_rows;
 mod slack;
