@@ -17,6 +17,11 @@ impl AlertId {
     pub fn new(key: &[u8], timestamp: i64) -> Self {
         Self(xxh3_128_with_seed(key, timestamp as u64))
     }
+
+    /// The hash itself.
+    pub(crate) fn hash(self) -> u128 {
+        self.0
+    }
 }
 
 /// An alert that is done: its id and its trigger timestamp, ms since 1970.
