@@ -180,9 +180,8 @@ impl<E: From<SpillError>> Judge<'_, E> {
                 [] if scope.has_unnumbered => push_by(unnumbered, *expected, expected.value)?,
                 [] => self.absent(expected)?,
                 messages => {
-                    let is_same = |message: &Record| {
-                        message.value == expected.value || expected.side == Side::Unencodable
-                    };
+                    let is_same =
+                        |message: &Record| message.value == expected.value || expected.side == Side::Unencodable;
                     let has_same = messages.iter().any(is_same);
                     if messages.len() > 1 {
                         self.differs(Kind::Duplicated, expected, Some(expected), messages)?;

@@ -11,8 +11,7 @@ use crate::avro::{Malformed, Reader, Schema};
 use crate::config::Encoding;
 
 /// Fields that tell one alert from another: ZTF's, Rubin's, and those of derived schemas.
-const IDENTITY: [&str; 5] =
-    ["candid", "diaSource.diaSourceId", "diaSourceId", "objectId", "diaSource.ssObjectId"];
+const IDENTITY: [&str; 5] = ["candid", "diaSource.diaSourceId", "diaSourceId", "objectId", "diaSource.ssObjectId"];
 /// Schemas that are kept ready; a topic rarely has more than two.
 const MOST_SCHEMAS: usize = 16;
 
@@ -112,9 +111,8 @@ mod tests {
     #[test]
     fn alerts_of_one_object_have_one_identity_whatever_else_they_say() {
         let mut identities = Identities::default();
-        let mut of = |value: &[u8], key: Option<&[u8]>, partition| {
-            identities.hash(Encoding::Datum, key, value, partition)
-        };
+        let mut of =
+            |value: &[u8], key: Option<&[u8]>, partition| identities.hash(Encoding::Datum, key, value, partition);
         let (one, same, other) = (b"\x04ab\0\0\0\0\0\0\0\0", b"\x04ab\0\0\0\0\0\0\0\x40", b"\x04ac\0\0\0\0\0\0\0\0");
         let key = Some(SCHEMA.as_bytes());
         assert_eq!(of(one, key, 0), of(same, key, 1));

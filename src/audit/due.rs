@@ -50,10 +50,7 @@ pub(super) fn due(
 }
 
 /// The watermarks of all services, by their prefix in the checkpoint.
-fn watermarks(
-    kafka: &KafkaSettings,
-    distribution: &DistributionSettings,
-) -> Result<Vec<(String, i64)>, AuditError> {
+fn watermarks(kafka: &KafkaSettings, distribution: &DistributionSettings) -> Result<Vec<(String, i64)>, AuditError> {
     let topic = checkpoint::topic_of(&distribution.name);
     let records = match checkpoint::read_all(kafka, &topic, WITHIN) {
         Ok(records) => records,
@@ -67,7 +64,9 @@ fn watermarks(
     let prefixes = records.keys().filter_map(|key| std::str::from_utf8(key).ok()?.strip_suffix(STATE));
     let mut watermarks = Vec::new();
     for prefix in prefixes.filter(|prefix| prefix.starts_with(SERVICE)) {
-        if let Some(progress) = Progress::load(prefix, &records).map_err(crate::distribution::DistributionError::from)? {
+        if let Some(progress) =
+            Progress::load(prefix, &records).map_err(crate::distribution::DistributionError::from)?
+        {
             watermarks.push((prefix.to_owned(), progress.watermark()));
         }
     }

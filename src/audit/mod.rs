@@ -28,7 +28,7 @@ pub use spill::SpillError;
 pub use tally::{Count, Counts, Tally};
 
 use crate::catalog::Catalog;
-use crate::config::{Settings, StreamSettings};
+use crate::config::{KafkaSettings, Login, Settings, StreamSettings};
 use crate::distribution::batch::{Batch, Verdict};
 use crate::distribution::selection::Selection;
 use crate::distribution::sieve::Filters;
@@ -60,6 +60,8 @@ pub struct Request {
     pub temp_dir: PathBuf,
     /// o'clock UTC at which observing nights begin
     pub night_hour: u8,
+    /// who reads the topics; `None`: the user of `[kafka]`, who often may only write to them
+    pub reader: Option<Login>,
 }
 
 /// How far an audit is.
@@ -73,6 +75,8 @@ pub enum Step<'a> {
     Database,
     /// so many more rows were read
     Rows(u64),
+    /// so many alerts are about to be published
+    Publish(u64),
     /// so many more alerts were published
     Published(u64),
 }
@@ -117,6 +121,8 @@ impl Findings {
 /// An audit, ready to begin.
 pub struct Audit<'a> {
     settings: &'a Settings,
+    /// as whom topics are read
+    reader: KafkaSettings,
     request: &'a Request,
     streams: Vec<StreamSettings>,
     selection: Selection,
@@ -138,7 +144,9 @@ impl<'a> Audit<'a> {
         // What the status column says is ignored: whether an alert was sent is what the audit finds out.
         let selection = Selection::new(&catalog, &streams, &settings.science_db, false, filters, None)?;
         let table = settings.science_db.table_of(&catalog);
-        Ok(Self { settings, request, streams, selection, table, give_up: Arc::clone(give_up), started: now() })
+        let login = request.reader.as_ref().or(settings.kafka.login.as_ref()).cloned();
+        let reader = KafkaSettings { login, ..settings.kafka.clone() };
+        Ok(Self { settings, reader, request, streams, selection, table, give_up: Arc::clone(give_up), started: now() })
     }
 
     /// The streams that are compared, in the order of the counts.
@@ -245,8 +253,7 @@ impl<'a> Audit<'a> {
             Ok(())
         };
         let total = |total| report(Step::Topic(&stream.topic, total));
-        let kafka = &self.settings.kafka;
-        let end = topic::read(kafka, &stream.topic, StartAt::Earliest, &*self.give_up, &mut each, &total)?;
+        let end = topic::read(&self.reader, &stream.topic, StartAt::Earliest, &*self.give_up, &mut each, &total)?;
         let Some(end) = end else {
             log::warn!("stream `{}`: topic `{}` does not exist", stream.name, stream.topic);
             let held_from = vec![i64::MIN; usize::try_from(stream.partitions).unwrap_or(1)];
@@ -267,11 +274,7 @@ impl<'a> Audit<'a> {
         Ok((Scope { due, held_from: end.held_from, has_unnumbered }, end.open))
     }
 
-    fn read_rejected(
-        &self,
-        records: &mut Records,
-        report: &(dyn Fn(Step<'_>) + Sync),
-    ) -> Result<(), AuditError> {
+    fn read_rejected(&self, records: &mut Records, report: &(dyn Fn(Step<'_>) + Sync)) -> Result<(), AuditError> {
         let topic = &self.settings.distribution.rejected_topic;
         let mut each = |message: &crate::kafka::Message| {
             report(Step::Messages(1));
@@ -294,7 +297,7 @@ impl<'a> Audit<'a> {
             Ok(())
         };
         let total = |total| report(Step::Topic(topic, total));
-        topic::read(&self.settings.kafka, topic, StartAt::Earliest, &*self.give_up, &mut each, &total)?;
+        topic::read(&self.reader, topic, StartAt::Earliest, &*self.give_up, &mut each, &total)?;
         Ok(())
     }
 
@@ -399,19 +402,22 @@ impl<'a> Audit<'a> {
                 let partitions = i32::try_from(scope.held_from.len()).unwrap_or(i32::MAX);
                 let partition = partition::of_object(batch.bytes(&alert.object), partitions);
                 let record = Record { partition, stream: message.stream as u32, ..blank };
-                page.push((index, match &message.verdict {
-                    Verdict::Reject(_) => Record { side: Side::Unencodable, ..record },
-                    Verdict::Send(value) => {
-                        let value = batch.bytes(value);
-                        let key = self.selection.constant_key(message.stream);
-                        let identity = match scope.has_unnumbered {
-                            true => identities.hash(stream.encoding, key, value, partition),
-                            false => 0,
-                        };
-                        let value = datum::hash(stream.encoding, value);
-                        Record { value, identity, side: Side::Expected, ..record }
-                    }
-                }));
+                page.push((
+                    index,
+                    match &message.verdict {
+                        Verdict::Reject(_) => Record { side: Side::Unencodable, ..record },
+                        Verdict::Send(value) => {
+                            let value = batch.bytes(value);
+                            let key = self.selection.constant_key(message.stream);
+                            let identity = match scope.has_unnumbered {
+                                true => identities.hash(stream.encoding, key, value, partition),
+                                false => 0,
+                            };
+                            let value = datum::hash(stream.encoding, value);
+                            Record { value, identity, side: Side::Expected, ..record }
+                        }
+                    },
+                ));
             }
         }
     }

@@ -13,9 +13,7 @@ use crate::distribution::batch::{Alert, Batch, Message, Verdict};
 use crate::kafka::client::As;
 use crate::kafka::consumer::StartAt;
 use crate::kafka::topics::{self, TopicShape};
-use crate::kafka::{
-    Admin, CommitOutcome, Error as KafkaError, Outgoing, Producer, ProducerOptions, partition,
-};
+use crate::kafka::{Admin, CommitOutcome, Error as KafkaError, Outgoing, Producer, ProducerOptions, partition};
 
 /// Rows of one transaction.
 const ROWS: usize = 100;
@@ -71,6 +69,7 @@ impl Audit<'_> {
         }
         missing.sort_unstable_by_key(|missing| (missing.timestamp, missing.key, missing.stream));
         let way = self.way(&missing, report)?;
+        report(Step::Publish(missing.len() as u64));
         let give_up = || (self.give_up)();
         let source = self.source(&give_up);
         let mut reader = source.reader(0);
@@ -138,7 +137,7 @@ impl Audit<'_> {
         };
         let start = StartAt::Timestamp(self.started - TAIL);
         let total = |total| report(Step::Topic(&stream.topic, total));
-        let end = topic::read(&self.settings.kafka, &stream.topic, start, &*self.give_up, &mut each, &total)?;
+        let end = topic::read(&self.reader, &stream.topic, start, &*self.give_up, &mut each, &total)?;
         match end.and_then(|end| end.open) {
             Some((partition, offset)) => {
                 Err(AuditError::OpenTransaction { topic: stream.topic.clone(), partition, offset })

@@ -57,10 +57,7 @@ impl Spill {
     ///
     /// # Errors
     /// A file cannot be read, or does not hold what was written; what `each` fails with.
-    pub fn drain<E: From<SpillError>>(
-        &mut self,
-        mut each: impl FnMut(Vec<Record>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn drain<E: From<SpillError>>(&mut self, mut each: impl FnMut(Vec<Record>) -> Result<(), E>) -> Result<(), E> {
         for part in &mut self.parts {
             let Some(file) = part.take() else { continue };
             let folder = &self.folder;
@@ -81,7 +78,8 @@ fn read(file: BufWriter<File>) -> std::io::Result<Vec<Record>> {
     let mut bytes = [0; RECORD_BYTES];
     for _ in 0..count {
         file.read_exact(&mut bytes)?;
-        let damaged = || std::io::Error::new(std::io::ErrorKind::InvalidData, "it holds something else than was written");
+        let damaged =
+            || std::io::Error::new(std::io::ErrorKind::InvalidData, "it holds something else than was written");
         records.push(Record::from_bytes(&bytes).ok_or_else(damaged)?);
     }
     Ok(records)

@@ -56,6 +56,26 @@ impl Count {
         Self::NotDue,
         Self::Expired,
     ];
+
+    /// As a key of a JSON object.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InDatabase => "in_database",
+            Self::Refused => "refused",
+            Self::Kept => "kept",
+            Self::OnTopic => "on_topic",
+            Self::Matched => "matched",
+            Self::Rejected => "rejected",
+            Self::Missing => "missing",
+            Self::Duplicated => "duplicated",
+            Self::Altered => "altered",
+            Self::Unwanted => "unwanted",
+            Self::Superseded => "superseded",
+            Self::Foreign => "foreign",
+            Self::NotDue => "not_due",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// Counts of one stream, or of one night of a stream.

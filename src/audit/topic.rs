@@ -59,8 +59,10 @@ pub(super) fn read(
 ) -> Result<Option<TopicEnd>, AuditError> {
     let Some(offsets) = watermarks(settings, topic, WITHIN)? else { return Ok(None) };
     total(offsets.iter().map(|ends| ends.high.saturating_sub(ends.low).max(0).cast_unsigned()).sum());
-    let mut reached: Vec<Reached> =
-        offsets.iter().map(|ends| Reached { offsets: *ends, next: ends.low, held_from: None, is_at_end: false }).collect();
+    let mut reached: Vec<Reached> = offsets
+        .iter()
+        .map(|ends| Reached { offsets: *ends, next: ends.low, held_from: None, is_at_end: false })
+        .collect();
     let settings = bounded(settings);
     let options = ConsumerOptions { topics: vec![topic.to_owned()], group: None, start, within: WITHIN };
     let mut consumer = Consumer::open(&settings, &options)?;

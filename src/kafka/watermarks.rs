@@ -26,7 +26,8 @@ pub struct Watermarks {
 pub fn watermarks(settings: &KafkaSettings, topic: &str, within: Duration) -> Result<Option<Vec<Watermarks>>> {
     let config = client::config(settings, As::User, &[], &[("isolation.level", "read_uncommitted")])?;
     let context = Context::new(settings, As::User);
-    let consumer: BaseConsumer<Context> = config.create_with_context(context).map_err(|e| client::settings_error(&e))?;
+    let consumer: BaseConsumer<Context> =
+        config.create_with_context(context).map_err(|e| client::settings_error(&e))?;
     let context = consumer.client().context();
     // Serves the client's events, which tell why a broker does not answer.
     let serve = || drop(consumer.poll(Duration::ZERO));
