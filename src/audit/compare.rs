@@ -10,8 +10,9 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::error::AuditError;
 use super::record::{Record, Side};
-use super::spill::{Spill, SpillError};
+use super::spill::Spill;
 use super::tally::{Count, Tally};
 
 /// Most messages that are named of one duplicated alert.
@@ -41,12 +42,13 @@ impl Kind {
         }
     }
 
-    fn count(self) -> Count {
+    /// What it counts as; `None`: that is for the caller to say, who looks at the row again.
+    fn count(self) -> Option<Count> {
         match self {
-            Self::Missing => Count::Missing,
-            Self::Duplicated => Count::Duplicated,
-            Self::Altered => Count::Altered,
-            Self::Unwanted => Count::Unwanted,
+            Self::Missing => None,
+            Self::Duplicated => Some(Count::Duplicated),
+            Self::Altered => Some(Count::Altered),
+            Self::Unwanted => Some(Count::Unwanted),
         }
     }
 }
@@ -95,22 +97,23 @@ impl Records {
     ///
     /// # Errors
     /// The temporary folder takes no more.
-    pub fn push(&mut self, record: Record) -> Result<(), SpillError> {
+    pub fn push(&mut self, record: Record) -> Result<(), AuditError> {
         match record.id {
             0 => push_by(&mut self.unnumbered, record, record.value),
-            id => self.by_id.push(id as u64, record),
+            id => Ok(self.by_id.push(id as u64, record)?),
         }
     }
 
-    /// Compares them: adds to `tally` what was found of each alert, and calls `found` with each that differs.
+    /// Compares them: adds to `tally` what was found of each alert, and calls `found` with each that differs. Those that seem missing are not
+    /// counted.
     ///
     /// # Errors
     /// The temporary folder cannot be used; what `found` fails with.
-    pub fn compare<E: From<SpillError>>(
+    pub fn compare<E: From<AuditError>>(
         mut self,
         scopes: &[Scope],
         tally: &mut Tally,
-        found: &mut dyn FnMut(&Difference) -> Result<(), E>,
+        found: &mut dyn FnMut(Difference) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut judge = Judge { scopes, tally, found };
         let (unnumbered, left) = (&mut self.unnumbered, &mut self.left);
@@ -137,12 +140,12 @@ fn within(a: &Record, b: &Record) -> Ordering {
 }
 
 /// Pushes a record so that it meets those of the same stream, timestamp and `feature`.
-fn push_by(spill: &mut Spill, record: Record, feature: u64) -> Result<(), SpillError> {
+fn push_by(spill: &mut Spill, record: Record, feature: u64) -> Result<(), AuditError> {
     let mut bytes = [0; 20];
     bytes[..4].copy_from_slice(&record.stream.to_be_bytes());
     bytes[4..12].copy_from_slice(&record.timestamp.to_be_bytes());
     bytes[12..].copy_from_slice(&feature.to_be_bytes());
-    spill.push(xxh3_64(&bytes), record)
+    Ok(spill.push(xxh3_64(&bytes), record)?)
 }
 
 /// The records of one side; they stand together.
@@ -155,10 +158,10 @@ fn of(records: &[Record], side: Side) -> &[Record] {
 struct Judge<'a, E> {
     scopes: &'a [Scope],
     tally: &'a mut Tally,
-    found: &'a mut dyn FnMut(&Difference) -> Result<(), E>,
+    found: &'a mut dyn FnMut(Difference) -> Result<(), E>,
 }
 
-impl<E: From<SpillError>> Judge<'_, E> {
+impl<E: From<AuditError>> Judge<'_, E> {
     /// The records of one alert, on all streams.
     fn by_id(&mut self, alert: &[Record], unnumbered: &mut Spill) -> Result<(), E> {
         let row = alert.iter().find(|record| record.side <= Side::Refused);
@@ -256,8 +259,10 @@ impl<E: From<SpillError>> Judge<'_, E> {
     }
 
     fn differs(&mut self, kind: Kind, alert: &Record, row: Option<&Record>, messages: &[Record]) -> Result<(), E> {
-        self.count(alert, kind.count());
-        (self.found)(&Difference {
+        if let Some(count) = kind.count() {
+            self.count(alert, count);
+        }
+        (self.found)(Difference {
             kind,
             stream: alert.stream as usize,
             id: row.map_or(alert.id, |row| row.id),
@@ -268,3 +273,6 @@ impl<E: From<SpillError>> Judge<'_, E> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Reads the alerts of a window from the science database, as the service would: whole rows, rules and filters applied, encoded.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -166,6 +167,16 @@ impl Reader<'_> {
         let mut batch = Batch::default();
         self.encode(&[], Window::since(0), &mut batch)?;
         Ok(batch)
+    }
+
+    /// When the triggers of these rows were written, ms since 1970. Rows that are not there are left out.
+    ///
+    /// # Errors
+    /// The science database failed, or the caller gave up.
+    pub fn triggers(&mut self, keys: &[&[u8]]) -> Result<HashMap<Vec<u8>, i64>, AuditError> {
+        let (source, rows) = (self.source, &mut self.rows);
+        self.session.ask(source.give_up, |db| db.get(keys, source.selection.trigger(), rows))?;
+        Ok(self.rows.iter().filter_map(|row| Some((row.key.to_vec(), row.cell(0)?.timestamp))).collect())
     }
 
     /// Fetches whole those rows of the page that may be partial; their places in the page.

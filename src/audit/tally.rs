@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::night::Night;
 
-/// What is counted. Each alert that a stream keeps is one of `Matched`, `Rejected`, `Missing`, `Duplicated`, `Altered`, `NotDue` and `Expired`;
+/// What is counted. Each alert that a stream keeps is one of `Matched`, `Rejected`, `Missing`, `Duplicated`, `Altered`, `NotDue`, `Gone` and `Expired`;
 /// one that is duplicated and altered counts as both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
@@ -34,13 +34,15 @@ pub enum Count {
     Foreign,
     /// alerts that are not on the topic, and that the service may still send
     NotDue,
+    /// alerts that are not on the topic, whose row was written again or deleted since
+    Gone,
     /// alerts that are not on the topic, which no longer holds what was sent when they were written
     Expired,
 }
 
 impl Count {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::InDatabase,
         Self::Refused,
         Self::Kept,
@@ -54,6 +56,7 @@ impl Count {
         Self::Superseded,
         Self::Foreign,
         Self::NotDue,
+        Self::Gone,
         Self::Expired,
     ];
 
@@ -73,6 +76,7 @@ impl Count {
             Self::Superseded => "superseded",
             Self::Foreign => "foreign",
             Self::NotDue => "not_due",
+            Self::Gone => "gone",
             Self::Expired => "expired",
         }
     }

@@ -27,6 +27,7 @@ const STREAMS: &[&str] = &[
     "superseded",
     "foreign",
     "not_due",
+    "gone",
     "expired",
 ];
 const NIGHTS: &[&str] =
@@ -135,6 +136,7 @@ impl Report {
                 n(Count::Superseded),
                 n(Count::Foreign),
                 n(Count::NotDue),
+                n(Count::Gone),
                 n(Count::Expired),
             ]);
         }
