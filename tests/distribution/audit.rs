@@ -21,7 +21,7 @@ fn audit<'a>(from: &'a str, until: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// A table whose topics the administrator may read: the producer's user may only write to them.
-fn table(what: &str) -> Table {
+pub fn table(what: &str) -> Table {
     let mut table = Table::new(what);
     let cluster = table.scene.cluster.as_ref().expect("a real scene");
     let (user, password) = (cluster.value("FINK_TEST_ADMIN_USER"), cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE"));
@@ -38,7 +38,8 @@ fn counts(table: &Table, from: &str, until: &str, code: i32) -> Value {
     document["streams"][0].clone()
 }
 
-fn producer(table: &Table) -> Producer {
+/// A producer beside fink.
+pub fn producer(table: &Table) -> Producer {
     let cluster = table.scene.cluster.as_ref().expect("a real scene");
     let password = std::fs::read_to_string(cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE")).expect("a password");
     let login = Login {
@@ -59,8 +60,8 @@ fn header(message: &Message, name: &str) -> Option<String> {
     String::from_utf8(value.clone()?).ok()
 }
 
-/// Sends the message again to `topic`: another value, or none of its headers, or with the id of row `number`.
-struct Copy<'a> {
+/// A message to be sent again: with another value, without its headers, or with the id of row `id`.
+pub struct Copy<'a> {
     message: &'a Message,
     value: Vec<u8>,
     timestamp: Option<i64>,
@@ -68,12 +69,14 @@ struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
-    fn of(message: &'a Message) -> Self {
+    /// The message as it is; its id is left out.
+    pub fn of(message: &'a Message) -> Self {
         let timestamp = header(message, "fink-timestamp").and_then(|digits| digits.parse().ok());
         Self { message, value: message.value.clone().expect("a value"), timestamp, id: None }
     }
 
-    fn send(&self, producer: &Producer, topic: &str) {
+    /// Sends it within the open transaction.
+    pub fn send(&self, producer: &Producer, topic: &str) {
         let timestamp = self.timestamp.map(|at| at.to_string());
         let id = self.id.zip(self.timestamp);
         let id = id.map(|(number, at)| format!("{:032x}", xxh3_128_with_seed(&key(number), at as u64)));

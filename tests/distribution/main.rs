@@ -4,6 +4,7 @@
 mod common;
 
 mod audit;
+mod audit_scale;
 mod chaos;
 mod faults;
 mod filters;
