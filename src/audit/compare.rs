@@ -75,6 +75,8 @@ pub(super) struct Scope {
     pub due: i64,
     /// for each partition: ms since 1970; what was sent before may have been deleted
     pub held_from: Vec<i64>,
+    /// for each partition: the first offset that was not read
+    pub ends: Vec<i64>,
     /// whether it has messages without an id in the window
     pub has_unnumbered: bool,
 }

@@ -58,7 +58,7 @@ impl Audit<'_> {
         let Some(end) = end else {
             log::warn!("stream `{}`: topic `{}` does not exist", stream.name, stream.topic);
             let held_from = vec![i64::MIN; usize::try_from(stream.partitions).unwrap_or(1)];
-            return Ok(Scope { due, held_from, has_unnumbered: false });
+            return Ok(Scope { due, held_from, ends: Vec::new(), has_unnumbered: false });
         };
         if let Some((partition, offset)) = end.open {
             log::warn!(
@@ -72,7 +72,7 @@ impl Audit<'_> {
                 stream.topic
             );
         }
-        Ok(Scope { due, held_from: end.held_from, has_unnumbered })
+        Ok(Scope { due, held_from: end.held_from, ends: end.ends, has_unnumbered })
     }
 
     /// Reads the rejected topic.

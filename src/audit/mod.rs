@@ -95,13 +95,14 @@ pub struct Findings {
     pub tally: Tally,
     missing: Vec<Missing>,
     keys: KeyFile,
-    streams: usize,
+    /// for each stream and partition: the first offset that was not read
+    ends: Vec<Vec<i64>>,
 }
 
 impl Findings {
     /// How many alerts of each stream can be published: those that are missing and can be encoded.
     pub fn repairable(&self) -> Vec<u64> {
-        let mut counts = vec![0; self.streams];
+        let mut counts = vec![0; self.ends.len()];
         for missing in &self.missing {
             counts[missing.stream] += 1;
         }
@@ -162,7 +163,7 @@ impl<'a> Audit<'a> {
         records.compare(&scopes, &mut tally, &mut |difference| confirmation.add(difference))?;
         let (confirmed, missing, keys) = confirmation.end()?;
         tally.merge(&confirmed);
-        Ok(Findings { tally, missing, keys, streams: self.streams.len() })
+        Ok(Findings { tally, missing, keys, ends: scopes.into_iter().map(|scope| scope.ends).collect() })
     }
 
     fn read(&self, report: &(dyn Fn(Step<'_>) + Sync)) -> Result<Reading, AuditError> {

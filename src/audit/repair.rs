@@ -1,6 +1,6 @@
 //! Publishes alerts that are missing, as the service would: in transactions, with the same key, partition and headers.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::compare::Difference;
@@ -38,12 +38,12 @@ impl Missing {
     }
 }
 
-/// What is on the streams' topics by now.
+/// What has come to the streams' topics since the audit.
 #[derive(Default)]
 struct Tail {
     ids: HashSet<(usize, u128)>,
-    /// messages without an id: stream, timestamp and hash of the datum
-    values: HashSet<(usize, i64, u64)>,
+    /// how many messages without an id, by stream, timestamp and hash of the datum
+    values: HashMap<(usize, i64, u64), usize>,
 }
 
 /// The open way to the topics.
@@ -68,7 +68,7 @@ impl Audit<'_> {
             return Ok(0);
         }
         missing.sort_unstable_by_key(|missing| (missing.timestamp, missing.key, missing.stream));
-        let way = self.way(&missing, report)?;
+        let mut way = self.way(&missing, &findings.ends, report)?;
         report(Step::Publish(missing.len() as u64));
         let give_up = || (self.give_up)();
         let source = self.source(&give_up);
@@ -94,7 +94,12 @@ impl Audit<'_> {
     }
 
     /// Fences another repair, and sees what has come to the topics since the audit.
-    fn way(&self, missing: &[Missing], report: &(dyn Fn(Step<'_>) + Sync)) -> Result<Way<'_>, AuditError> {
+    fn way(
+        &self,
+        missing: &[Missing],
+        ends: &[Vec<i64>],
+        report: &(dyn Fn(Step<'_>) + Sync),
+    ) -> Result<Way<'_>, AuditError> {
         let settings = self.settings;
         let streams: Vec<usize> = {
             let all = (0..self.streams.len()).filter(|stream| missing.iter().any(|missing| missing.stream == *stream));
@@ -115,20 +120,29 @@ impl Audit<'_> {
         let producer = Producer::open(&settings.kafka, &options, move || give_up())?;
         let mut tail = Tail::default();
         for stream in &streams {
-            self.read_tail(*stream, &mut tail, report)?;
+            self.read_tail(*stream, &ends[*stream], &mut tail, report)?;
         }
         Ok(Way { audit: self, producer, partitions: streams.into_iter().zip(partitions).collect(), tail })
     }
 
-    fn read_tail(&self, index: usize, tail: &mut Tail, report: &(dyn Fn(Step<'_>) + Sync)) -> Result<(), AuditError> {
+    fn read_tail(
+        &self,
+        index: usize,
+        ends: &[i64],
+        tail: &mut Tail,
+        report: &(dyn Fn(Step<'_>) + Sync),
+    ) -> Result<(), AuditError> {
         let stream = &self.streams[index];
         let mut each = |message: &crate::kafka::Message| {
             report(Step::Messages(1));
-            if let Some(timestamp) = topic::timestamp(message).filter(|at| self.request.window.contains(*at)) {
+            let partition = usize::try_from(message.partition).unwrap_or_default();
+            let is_new = ends.get(partition).is_none_or(|end| message.offset >= *end);
+            let timestamp = topic::timestamp(message).filter(|at| self.request.window.contains(*at));
+            if let Some(timestamp) = timestamp.filter(|_| is_new) {
                 match topic::alert_id(message) {
                     0 => {
                         let value = datum::hash(stream.encoding, message.value.as_deref().unwrap_or_default());
-                        tail.values.insert((index, timestamp, value));
+                        *tail.values.entry((index, timestamp, value)).or_default() += 1;
                     }
                     id => drop(tail.ids.insert((index, id))),
                 }
@@ -150,7 +164,7 @@ impl Audit<'_> {
 impl Way<'_> {
     /// Publishes these alerts in one transaction; again without those that Kafka refuses, whose reasons are added to `failed`.
     fn send_chunk(
-        &self,
+        &mut self,
         chunk: &[Missing],
         keys: &[Vec<u8>],
         reader: &mut Reader<'_>,
@@ -160,13 +174,14 @@ impl Way<'_> {
         let batch = reader.fetch(&keys)?;
         let wanted: HashSet<(usize, u128)> = chunk.iter().map(|missing| (missing.stream, missing.id)).collect();
         let mut refused: HashSet<usize> = HashSet::new();
-        let messages: Vec<(&Alert, &Message)> = batch
-            .alerts()
-            .iter()
-            .flat_map(|alert| batch.messages(alert).iter().map(move |message| (alert, message)))
-            .filter(|(alert, message)| wanted.contains(&(message.stream, alert.entry.id.hash())))
-            .filter(|(alert, message)| !self.is_on_topic(&batch, alert, message))
-            .collect();
+        let mut messages: Vec<(&Alert, &Message)> = Vec::with_capacity(chunk.len());
+        for alert in batch.alerts() {
+            for message in batch.messages(alert) {
+                if wanted.contains(&(message.stream, alert.entry.id.hash())) && !self.has_come(&batch, alert, message) {
+                    messages.push((alert, message));
+                }
+            }
+        }
         loop {
             let left = messages.iter().enumerate().filter(|(number, _)| !refused.contains(number));
             let left: Vec<_> = left.collect();
@@ -216,13 +231,21 @@ impl Way<'_> {
         }
     }
 
-    fn is_on_topic(&self, batch: &Batch, alert: &Alert, message: &Message) -> bool {
+    /// Whether the alert has come to its topic since the audit, or cannot be sent. A message without an id accounts for one alert.
+    fn has_come(&mut self, batch: &Batch, alert: &Alert, message: &Message) -> bool {
         let Verdict::Send(value) = &message.verdict else { return true };
+        if self.tail.ids.contains(&(message.stream, alert.entry.id.hash())) {
+            return true;
+        }
         let encoding = self.audit.streams[message.stream].encoding;
-        let value = || datum::hash(encoding, batch.bytes(value));
-        self.tail.ids.contains(&(message.stream, alert.entry.id.hash()))
-            || !self.tail.values.is_empty()
-                && self.tail.values.contains(&(message.stream, alert.entry.timestamp, value()))
+        let value = datum::hash(encoding, batch.bytes(value));
+        match self.tail.values.get_mut(&(message.stream, alert.entry.timestamp, value)) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     fn send(&self, batch: &Batch, alert: &Alert, message: &Message, number: usize) -> Result<(), KafkaError> {

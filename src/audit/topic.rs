@@ -30,6 +30,8 @@ pub(super) const ALERT: &str = "fink-alert";
 pub(super) struct TopicEnd {
     /// for each partition: ms since 1970; what was sent before may have been deleted
     pub held_from: Vec<i64>,
+    /// for each partition: the first offset that was not read
+    pub ends: Vec<i64>,
     /// a partition whose last messages belong to an open transaction, with the offset at which it begins
     pub open: Option<(i32, i64)>,
 }
@@ -112,7 +114,11 @@ pub(super) fn read(
         // Nothing is left of what was there.
         _ => at.held_from.unwrap_or(i64::MAX),
     };
-    Ok(Some(TopicEnd { held_from: reached.iter().map(held_from).collect(), open }))
+    Ok(Some(TopicEnd {
+        held_from: reached.iter().map(held_from).collect(),
+        ends: reached.iter().map(|at| at.next.min(at.offsets.high)).collect(),
+        open,
+    }))
 }
 
 fn bounded(settings: &KafkaSettings) -> KafkaSettings {

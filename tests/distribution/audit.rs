@@ -268,6 +268,53 @@ fn rejected_refused_and_fresh_alerts_are_no_differences() {
 }
 
 #[test]
+fn every_encoding_and_what_rules_and_filters_refuse_are_compared() {
+    let mut table = table("auditstreams");
+    let name = table.scene.name.clone();
+    std::fs::write(table.scene.path("judges.py"), "def even(candid):\n    return candid % 2 == 0\n").expect("a file");
+    let counting = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/distribution-rules-counting.xml");
+    let python =
+        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    let mut config = String::new();
+    for (stream, settings) in [
+        ("confluent", "encoding = \"confluent\"\nschema_id = 7"),
+        ("single", "encoding = \"single-object\"\nkey = \"object-id\""),
+        ("container", "encoding = \"container\"\nkey = \"none\""),
+        ("count", &format!("rules = \"{counting}\"")),
+        ("even", "filters = [\"judges:even\"]"),
+    ] {
+        config += &format!("[[stream]]\nname = \"{stream}\"\ntopic = \"{name}_{stream}\"\n{settings}\n");
+    }
+    table.scene.config += &format!("{config}[filters]\npython = \"{python}\"\npath = [\".\"]\n");
+    let at = past();
+    table.put(0..31, Some(at));
+    let (from, until) = (at.to_string(), (at + 1).to_string());
+    table.scene.ok(&["start", "distribution", "--until", &until]);
+    let all = |table: &Table, code: i32| {
+        let ended = table.scene.run(&audit(&from, &until, &["--format", "json"]));
+        assert_eq!(ended.code, code, "{ended:?}");
+        let document: Value = serde_json::from_str(&ended.stdout).expect("one JSON document");
+        let streams = document["streams"].as_array().expect("streams").clone();
+        let count = |stream: &Value, what: &str| stream[what].as_u64().expect("a count");
+        streams.iter().map(|s| (count(s, "matched"), count(s, "refused"), count(s, "missing"))).collect::<Vec<_>>()
+    };
+    let six =
+        |kept, even, missing| vec![kept, kept, kept, kept, kept, even].into_iter().map(move |(m, r)| (m, r, missing));
+    assert_eq!(all(&table, 0), six((31, 0), (16, 15), 0).collect::<Vec<_>>());
+    // An alert that its object's stream cannot tell from the one before, and that the filter refuses.
+    table.put(31..32, Some(at));
+    let mut late: Vec<_> = six((31, 0), (16, 16), 1).collect();
+    late[5].2 = 0;
+    assert_eq!(all(&table, 1), late);
+    let one = table.scene.run(&audit(&from, &until, &["--stream", "count", "--repair", "--yes"]));
+    assert_eq!(one.code, 0, "{one:?}");
+    table.scene.ok(&audit(&from, &until, &["--repair", "--yes"]));
+    assert_eq!(all(&table, 0), six((32, 0), (16, 16), 0).collect::<Vec<_>>());
+    let lengths = ["", "_confluent", "_single", "_container", "_count", "_even"];
+    assert_eq!(lengths.map(|topic| table.messages(&format!("{name}{topic}")).len()), [32, 32, 32, 32, 32, 16]);
+}
+
+#[test]
 fn what_a_service_has_yet_to_send_is_not_due() {
     let mut table = table("auditdue");
     table.scene.add("[distribution]", "poll = \"100ms\"");
@@ -298,6 +345,13 @@ fn nothing_is_repaired_beside_an_open_transaction() {
     }
     let ended = table.scene.run(&audit(&at.to_string(), &until, &["--repair", "--yes"]));
     ended.says(1, &["open transaction", &table.scene.name]);
+    let temp = table.scene.path("temp");
+    std::fs::create_dir(&temp).expect("the scene's folder");
+    let temp = temp.to_str().expect("UTF-8");
+    let running = table.scene.start(&audit(&at.to_string(), &until, &["--temp-dir", temp]), "log");
+    running.wait_for("reading topic", Duration::from_secs(30));
+    assert_eq!(running.terminate(), 130);
+    assert_eq!(std::fs::read_dir(temp).expect("a folder").count(), 0, "temporary files are left");
     producer.abort().expect("an abort");
     table.assert_published(0..5);
 }

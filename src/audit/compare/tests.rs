@@ -91,7 +91,7 @@ fn compare(all: &[Record]) -> (Tally, Vec<Difference>) {
         compared.push(*record).unwrap();
     }
     let has_unnumbered = all.iter().any(|record| record.id == 0);
-    let scope = Scope { due: DUE, held_from: vec![HELD_FROM], has_unnumbered };
+    let scope = Scope { due: DUE, held_from: vec![HELD_FROM], ends: Vec::new(), has_unnumbered };
     let (mut tally, mut found) = (Tally::new(1, 12), Vec::new());
     let mut each = |difference| {
         found.push(difference);
@@ -156,7 +156,7 @@ fn streams_are_kept_apart() {
     for record in &all {
         compared.push(*record).unwrap();
     }
-    let scope = Scope { due: DUE, held_from: vec![HELD_FROM], has_unnumbered: false };
+    let scope = Scope { due: DUE, held_from: vec![HELD_FROM], ends: Vec::new(), has_unnumbered: false };
     let (mut tally, mut found) = (Tally::new(2, 12), Vec::new());
     let mut each = |difference: Difference| {
         found.push((difference.kind, difference.stream));

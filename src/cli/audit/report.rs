@@ -23,16 +23,21 @@ const STREAMS: &[&str] = &[
     "missing",
     "duplicated",
     "altered",
-    "unwanted",
-    "superseded",
-    "foreign",
-    "not_due",
-    "gone",
-    "expired",
 ];
+const OTHERS: &[&str] = &["stream", "count", "what", "meaning"];
 const NIGHTS: &[&str] =
     &["stream", "night", "in_database", "kept", "on_topic", "matched", "missing", "duplicated", "altered"];
 const DIFFERENCES: &[&str] = &["stream", "difference", "row_key", "time", "timestamp", "messages"];
+
+/// What is only shown where there is some, and what it means.
+const MEANINGS: [(Count, &str); 6] = [
+    (Count::Unwanted, "messages of alerts that rules or filters refuse now"),
+    (Count::Superseded, "messages of row versions that were written again or deleted since"),
+    (Count::Foreign, "messages without fink's headers, of any time"),
+    (Count::NotDue, "alerts not on the topic that the service may still send"),
+    (Count::Gone, "alerts not on the topic whose row was written again or deleted since"),
+    (Count::Expired, "alerts not on the topic, from which messages of that time were deleted (retention)"),
+];
 
 /// Collects the differences, or prints them as they are found.
 pub(super) struct Report {
@@ -118,6 +123,7 @@ impl Report {
 
     fn print_tables(&self, audit: &Audit<'_>, tally: &Tally, by_night: bool, context: &Context) -> anyhow::Result<()> {
         let mut streams = Table::new(STREAMS);
+        let mut others = Table::new(OTHERS);
         for (stream, counts) in audit.streams().iter().zip(tally.streams()) {
             let n = |count| Value::from(counts.get(count));
             streams.row([
@@ -132,15 +138,17 @@ impl Report {
                 n(Count::Missing),
                 n(Count::Duplicated),
                 n(Count::Altered),
-                n(Count::Unwanted),
-                n(Count::Superseded),
-                n(Count::Foreign),
-                n(Count::NotDue),
-                n(Count::Gone),
-                n(Count::Expired),
             ]);
+            let found = |(count, _): &&(Count, &str)| counts.get(*count) > 0;
+            for (count, meaning) in MEANINGS.iter().filter(found) {
+                others.row([stream.name.as_str().into(), n(*count), count.name().into(), (*meaning).into()]);
+            }
         }
         streams.print(Format::Table, context)?;
+        if !others.is_empty() {
+            output::print(b"\n")?;
+            others.print(Format::Table, context)?;
+        }
         if by_night {
             let mut nights = Table::new(NIGHTS);
             for (stream, night, counts) in tally.nights() {
