@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::error::AuditError;
 use crate::config::KafkaSettings;
+use crate::kafka::client::As;
 use crate::kafka::consumer::{ConsumerOptions, Event, StartAt};
-use crate::kafka::{Consumer, Message, Watermarks, watermarks};
+use crate::kafka::watermarks::Watermarks;
+use crate::kafka::{Admin, Consumer, Message};
 
 /// How long brokers may take to answer.
 pub(super) const WITHIN: Duration = Duration::from_secs(20);
@@ -16,9 +18,13 @@ const OPEN_TRANSACTION: Duration = Duration::from_secs(15);
 /// How long a wait goes on without looking whether it should end.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Bounds of the consumer's memory, where the configuration does not set them.
-const MEMORY: [(&str, &str); 3] =
-    [("queued.max.messages.kbytes", "16384"), ("fetch.max.bytes", "8388608"), ("fetch.message.max.bytes", "1048576")];
+/// Bounds of the consumer's memory, where the configuration does not set them. Small messages take several times their size.
+const MEMORY: [(&str, &str); 4] = [
+    ("queued.max.messages.kbytes", "8192"),
+    ("queued.min.messages", "10000"),
+    ("fetch.max.bytes", "8388608"),
+    ("fetch.message.max.bytes", "1048576"),
+];
 
 /// The timestamp header of each message: when the row's trigger was written, ms since 1970, in digits.
 pub(super) const TIMESTAMP: &str = "fink-timestamp";
@@ -39,7 +45,8 @@ pub(super) struct TopicEnd {
 /// How far one partition was read.
 #[derive(Clone, Copy, Debug)]
 struct Reached {
-    offsets: Watermarks,
+    low: i64,
+    high: i64,
     next: i64,
     held_from: Option<i64>,
     /// the consumer said that there is nothing more to read at present
@@ -59,17 +66,25 @@ pub(super) fn read(
     each: &mut dyn FnMut(&Message) -> Result<(), AuditError>,
     total: &dyn Fn(u64),
 ) -> Result<Option<TopicEnd>, AuditError> {
-    let Some(offsets) = watermarks(settings, topic, WITHIN)? else { return Ok(None) };
+    let admin = Admin::open(settings, As::User, WITHIN)?;
+    if admin.partitions(topic)?.is_none() {
+        return Ok(None);
+    }
+    let offsets = admin.watermarks(&[topic])?;
     total(offsets.iter().map(|ends| ends.high.saturating_sub(ends.low).max(0).cast_unsigned()).sum());
-    let mut reached: Vec<Reached> = offsets
-        .iter()
-        .map(|ends| Reached { offsets: *ends, next: ends.low, held_from: None, is_at_end: false })
-        .collect();
+    let begin = |ends: &Watermarks| Reached {
+        low: ends.low,
+        high: ends.high,
+        next: ends.low,
+        held_from: None,
+        is_at_end: false,
+    };
+    let mut reached: Vec<Reached> = offsets.iter().map(begin).collect();
     let settings = bounded(settings);
     let options = ConsumerOptions { topics: vec![topic.to_owned()], group: None, start, within: WITHIN };
     let mut consumer = Consumer::open(&settings, &options)?;
     let mut heard = Instant::now();
-    let is_left = |at: &&Reached| at.next < at.offsets.high;
+    let is_left = |at: &&Reached| at.next < at.high;
     while reached.iter().any(|at| is_left(&at)) {
         if give_up() {
             return Err(AuditError::Stopped);
@@ -83,7 +98,7 @@ pub(super) fn read(
                 at.held_from = at.held_from.or(message.timestamp);
                 at.next = message.offset + 1;
                 at.is_at_end = false;
-                if message.offset < at.offsets.high {
+                if message.offset < at.high {
                     each(&message)?;
                 }
             }
@@ -109,14 +124,14 @@ pub(super) fn read(
     }
     let open = reached.iter().enumerate().find(|(_, at)| is_left(at));
     let open = open.map(|(partition, at)| (i32::try_from(partition).unwrap_or_default(), at.next));
-    let held_from = |at: &Reached| match at.offsets.low {
+    let held_from = |at: &Reached| match at.low {
         0 => i64::MIN,
         // Nothing is left of what was there.
         _ => at.held_from.unwrap_or(i64::MAX),
     };
     Ok(Some(TopicEnd {
         held_from: reached.iter().map(held_from).collect(),
-        ends: reached.iter().map(|at| at.next.min(at.offsets.high)).collect(),
+        ends: reached.iter().map(|at| at.next.min(at.high)).collect(),
         open,
     }))
 }

@@ -20,7 +20,7 @@ mod tls;
 pub mod topics;
 pub mod transaction;
 pub mod users;
-mod watermarks;
+pub mod watermarks;
 
 pub use admin::Admin;
 pub use consumer::{Consumer, Message};
@@ -29,4 +29,3 @@ pub use error::{Error, Result};
 pub use producer::{Outgoing, Producer, ProducerOptions};
 pub use status::Status;
 pub use transaction::{Aborted, CommitOutcome};
-pub use watermarks::{Watermarks, watermarks};
