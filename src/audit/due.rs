@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::error::AuditError;
 use super::topic::WITHIN;
 use crate::config::{DistributionSettings, KafkaSettings, StreamSettings, show_instant};
+use crate::distribution::DistributionError;
 use crate::distribution::progress::Progress;
-use crate::kafka::{Error as KafkaError, checkpoint};
+use crate::kafka::client::As;
+use crate::kafka::{Admin, Error as KafkaError, checkpoint};
 
 /// How the checkpoint's records of a service begin.
 const SERVICE: &str = "live";
@@ -22,8 +24,9 @@ pub(super) fn due(
     distribution: &DistributionSettings,
     streams: &[StreamSettings],
     now: i64,
+    give_up: &dyn Fn() -> bool,
 ) -> Result<Vec<i64>, AuditError> {
-    let watermarks = watermarks(kafka, distribution)?;
+    let watermarks = watermarks(kafka, distribution, give_up)?;
     let settled = now - i64::try_from(distribution.repair.as_millis()).unwrap_or(i64::MAX / 4);
     let of = |stream: &StreamSettings| {
         let sends = |prefix: &str| match prefix.strip_prefix(SERVICE) {
@@ -49,25 +52,29 @@ pub(super) fn due(
     Ok(streams.iter().map(of).collect())
 }
 
-/// The watermarks of all services, by their prefix in the checkpoint.
-fn watermarks(kafka: &KafkaSettings, distribution: &DistributionSettings) -> Result<Vec<(String, i64)>, AuditError> {
+/// The watermarks of all services, by their prefix in the checkpoint. What an open transaction hides is left out.
+fn watermarks(
+    kafka: &KafkaSettings,
+    distribution: &DistributionSettings,
+    give_up: &dyn Fn() -> bool,
+) -> Result<Vec<(String, i64)>, AuditError> {
     let topic = checkpoint::topic_of(&distribution.name);
-    let records = match checkpoint::read_all(kafka, &topic, WITHIN) {
-        Ok(records) => records,
-        Err(KafkaError::UnknownTopic { .. }) => return Ok(Vec::new()),
-        Err(error @ KafkaError::NotAuthorized { .. }) => {
-            log::warn!("{error}; alerts that are older than distribution.repair are expected on their topics");
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let prefixes = records.keys().filter_map(|key| std::str::from_utf8(key).ok()?.strip_suffix(STATE));
+    let user = Admin::open(kafka, As::User, WITHIN)?;
+    let partitions = user.partitions(&topic)?.unwrap_or_default();
     let mut watermarks = Vec::new();
-    for prefix in prefixes.filter(|prefix| prefix.starts_with(SERVICE)) {
-        if let Some(progress) =
-            Progress::load(prefix, &records).map_err(crate::distribution::DistributionError::from)?
-        {
-            watermarks.push((prefix.to_owned(), progress.watermark()));
+    for partition in 0..partitions {
+        let records = match checkpoint::read_stable(&user, &topic, partition, give_up) {
+            Ok(records) => records,
+            Err(error @ KafkaError::NotAuthorized { .. }) => {
+                log::warn!("{error}; alerts that are older than distribution.repair are expected on their topics");
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let prefixes = records.keys().filter_map(|key| std::str::from_utf8(key).ok()?.strip_suffix(STATE));
+        for prefix in prefixes.filter(|prefix| prefix.starts_with(SERVICE)) {
+            let progress = Progress::load(prefix, &records).map_err(DistributionError::from)?;
+            watermarks.extend(progress.map(|progress| (prefix.to_owned(), progress.watermark())));
         }
     }
     Ok(watermarks)

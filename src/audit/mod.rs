@@ -172,7 +172,7 @@ impl<'a> Audit<'a> {
         let mut records = Records::new(folder);
         let mut tally = Tally::new(self.streams.len(), self.request.night_hour);
         // The checkpoint first: what it says is done is on the topics then.
-        let due = due::due(&settings.kafka, &settings.distribution, &self.streams, self.started)?;
+        let due = due::due(&settings.kafka, &settings.distribution, &self.streams, self.started, &*self.give_up)?;
         let mut scopes = Vec::with_capacity(due.len());
         for (index, due) in due.into_iter().enumerate() {
             scopes.push(self.read_topic(index, due, &mut records, &mut tally, report)?);

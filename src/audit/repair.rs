@@ -7,9 +7,10 @@ use super::compare::Difference;
 use super::database::Reader;
 use super::datum;
 use super::error::AuditError;
-use super::topic::{self, ALERT, TIMESTAMP, WITHIN};
+use super::topic::{self, WITHIN};
 use super::{Audit, Findings, Step};
 use crate::distribution::batch::{Alert, Batch, Message, Verdict};
+use crate::distribution::{ALERT, TIMESTAMP};
 use crate::kafka::client::As;
 use crate::kafka::consumer::StartAt;
 use crate::kafka::topics::{self, TopicShape};
@@ -253,14 +254,14 @@ impl Way<'_> {
         let audit = self.audit;
         let partitions = self.partitions.get(&message.stream).copied().unwrap_or(1);
         let timestamp = alert.entry.timestamp.to_string();
-        let id = format!("{:032x}", alert.entry.id.hash());
+        let id = alert.entry.id.to_hex();
         let key = message.key.as_ref().map(|key| batch.bytes(key));
         self.producer.send(&Outgoing {
             topic: &audit.streams[message.stream].topic,
             partition: partition::of_object(batch.bytes(&alert.object), partitions),
             key: key.or(audit.selection.constant_key(message.stream)),
             value: Some(batch.bytes(value)),
-            headers: &[(TIMESTAMP, timestamp.as_bytes()), (ALERT, id.as_bytes())],
+            headers: &[(TIMESTAMP, timestamp.as_bytes()), (ALERT, &id)],
             id: number,
         })
     }

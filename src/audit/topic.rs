@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::error::AuditError;
 use crate::config::KafkaSettings;
+use crate::distribution::{ALERT, TIMESTAMP};
 use crate::kafka::client::As;
 use crate::kafka::consumer::{ConsumerOptions, Event, StartAt};
 use crate::kafka::watermarks::Watermarks;
 use crate::kafka::{Admin, Consumer, Message};
+use crate::ledger::AlertId;
 
 /// How long brokers may take to answer.
 pub(super) const WITHIN: Duration = Duration::from_secs(20);
@@ -25,11 +27,6 @@ const MEMORY: [(&str, &str); 4] = [
     ("fetch.max.bytes", "8388608"),
     ("fetch.message.max.bytes", "1048576"),
 ];
-
-/// The timestamp header of each message: when the row's trigger was written, ms since 1970, in digits.
-pub(super) const TIMESTAMP: &str = "fink-timestamp";
-/// The header that says which alert a message is: its id, 32 hexadecimal digits.
-pub(super) const ALERT: &str = "fink-alert";
 
 /// An end of a topic that was read.
 #[derive(Clone, Debug, Default)]
@@ -158,9 +155,7 @@ pub(super) fn timestamp(message: &Message) -> Option<i64> {
 
 /// The id of a message's alert; zero where it has none.
 pub(super) fn alert_id(message: &Message) -> u128 {
-    let digits = header(message, ALERT).filter(|digits| digits.len() == 32);
-    let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-    digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or_default()
+    header(message, ALERT).and_then(AlertId::from_hex).map_or(0, AlertId::hash)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod arguments;
 mod audit;
 mod audit_scale;
 mod chaos;
@@ -11,7 +12,9 @@ mod filters;
 mod fink_client;
 mod jobs;
 mod lanes;
+mod policies;
 mod rows;
+mod skipped_rows;
 mod slack;
 mod streams;
 mod table;
