@@ -46,7 +46,9 @@ pub fn producer(table: &Table) -> Producer {
         username: cluster.value("FINK_TEST_PRODUCER_USER").to_owned(),
         password: Secret::new(password.trim().to_owned()),
     };
-    let settings = KafkaSettings { login: Some(login), ..table.reader() };
+    // The audit waits for an open transaction; the brokers are not to give it up meanwhile.
+    let librdkafka = vec![("transaction.timeout.ms".to_owned(), "300000".to_owned())];
+    let settings = KafkaSettings { login: Some(login), librdkafka, ..table.reader() };
     let options = ProducerOptions {
         transactional_id: format!("{}-by-hand", table.scene.name),
         memory: 1 << 20,
