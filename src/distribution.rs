@@ -31,7 +31,6 @@ pub mod sieve;
 mod skipped_rows;
 mod status;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -43,7 +42,7 @@ use crate::config::{DistributionSettings, Settings};
 use crate::filters::FilterError;
 use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
-use crate::science_db::{KeyRange, open_session};
+use crate::science_db::KeyRange;
 use abort::Aborts;
 use budget::Budget;
 use checkpoint_watch::{CheckpointWatch, Lost};
@@ -137,13 +136,9 @@ pub fn run(
     };
     let selection = Selection::new(&catalog, &streams, &settings.science_db, heeds_status, filters, notices)?;
     let selection = Arc::new(selection);
-    let open: Arc<Open> = Arc::new({
-        let (science_db, table) = (settings.science_db.clone(), settings.science_db.table_of(&catalog));
-        let sessions = AtomicUsize::new(0);
-        move || open_session(&science_db, &table, sessions.fetch_add(1, Ordering::Relaxed))
-    });
-    let mut session = Session::new(&open);
-    match session.ask(&*give_up, |db| db.key_ranges()) {
+    let open = Arc::new(Open::new(&settings.science_db, &settings.science_db.table_of(&catalog)));
+    let mut session = Session::new(&open, Arc::clone(&give_up));
+    match session.ask(|db| db.key_ranges()) {
         Ok(_) => {}
         Err(Halt::Cancelled) => return nothing(streams.len()),
         Err(Halt::Failed(error)) => return Err(error.into()),
@@ -376,7 +371,7 @@ impl Distribution<'_> {
     }
 
     fn key_ranges(&mut self) -> Result<Option<Vec<KeyRange>>, DistributionError> {
-        match self.session.ask(&*self.give_up, |db| db.key_ranges()) {
+        match self.session.ask(|db| db.key_ranges()) {
             Ok(ranges) => Ok(Some(ranges)),
             Err(Halt::Cancelled) => Ok(None),
             Err(Halt::Failed(error)) => Err(error.into()),

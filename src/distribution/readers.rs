@@ -3,7 +3,8 @@
 //! Each has a session of its own. A server that is away is asked again, with growing pauses, until it answers: a page's position is in the
 //! request, so nothing is lost or read twice. What cannot be mended by waiting ends the distribution, and so does a thread that panics.
 
-use std::any::Any;
+mod task;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,129 +17,12 @@ use super::batch::Batch;
 use super::budget::{Budget, Lease};
 use super::patience::{Halt, Open, Session};
 use super::selection::{Encoders, Selection};
-use crate::filters::FilterError;
 use crate::ledger::Entry;
-use crate::science_db::{KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::science_db::{Cancel, KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
-
-/// A row that a look found: its key, and when its trigger was written (ms since 1970).
-pub type Found = (Vec<u8>, i64);
-
-/// What a reader is asked to do.
-#[derive(Debug)]
-pub enum Task {
-    /// Read all rows of a key range whose trigger lies in `window`, in row order.
-    Scan {
-        /// the caller's number of the range
-        range: u32,
-        /// the range
-        keys: KeyRange,
-        /// the last row that is done
-        after: Option<Vec<u8>>,
-        /// the alerts wanted
-        window: Window,
-        /// the cells read: at least `window`
-        cells: Window,
-    },
-    /// Find the rows whose trigger lies in `window`.
-    Look {
-        /// the range
-        keys: KeyRange,
-        /// the alerts wanted
-        window: Window,
-    },
-    /// Read these rows whole.
-    Fetch {
-        /// the caller's number of this request
-        sequence: usize,
-        /// the rows
-        rows: Vec<Found>,
-        /// the number of the request whose answer the caller takes next: that one never waits for memory
-        turn: Arc<AtomicUsize>,
-    },
-}
-
-/// What a reader found.
-#[derive(Debug)]
-pub enum Answer {
-    /// A page of a [`Task::Scan`].
-    Page {
-        /// the number of the range
-        range: u32,
-        /// the alerts
-        batch: Batch,
-        /// the last row that is done with this page
-        after: Option<Vec<u8>>,
-        /// whether this was the range's last page
-        done: bool,
-        /// rows looked at
-        rows: usize,
-    },
-    /// Rows of a [`Task::Look`].
-    Found {
-        /// the rows
-        rows: Vec<Found>,
-        /// whether these were the last
-        done: bool,
-    },
-    /// A part of the answer to a [`Task::Fetch`], in the order of its rows.
-    Fetched {
-        /// the number of the request
-        sequence: usize,
-        /// the alerts, without those rows that have been written again since they were found: these are found again
-        batch: Batch,
-        /// what was asked for: done now, whatever became of it
-        asked: Vec<Entry>,
-        /// whether this was the last part
-        done: bool,
-    },
-    /// What ends the distribution.
-    Failed(ReadError),
-}
-
-/// Why a reader cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// the science database refused for good
-    #[error(transparent)]
-    ScienceDb(#[from] ScienceDbError),
-    /// the filters end everything
-    #[error(transparent)]
-    Filter(FilterError),
-    /// a thread panicked, which is a fault of the program
-    #[error("a thread of the distribution panicked: {0}; please report this")]
-    Panicked(String),
-}
-
-/// The words of a panic.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-    words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
-}
-
-/// Why a task is not done.
-enum Unfinished {
-    Cancelled,
-    Failed(ReadError),
-}
-
-impl From<Halt> for Unfinished {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Cancelled => Self::Cancelled,
-            Halt::Failed(error) => Self::Failed(error.into()),
-        }
-    }
-}
-
-impl From<FilterError> for Unfinished {
-    fn from(error: FilterError) -> Self {
-        match error {
-            FilterError::Stopped => Self::Cancelled,
-            error => Self::Failed(ReadError::Filter(error)),
-        }
-    }
-}
+use task::Unfinished;
+pub(super) use task::panic_message;
+pub use task::{Answer, Found, ReadError, Task};
 
 /// Some reader threads, and the way to them.
 pub struct Readers {
@@ -158,14 +42,19 @@ impl Readers {
         let panic = Arc::new(OnceLock::new());
         let threads = (0..count)
             .map(|_| {
+                let (current, task) = (Arc::clone(&generation), Arc::new(AtomicU64::new(0)));
+                let is_cancelled: Cancel = Arc::new({
+                    let task = Arc::clone(&task);
+                    move || current.load(Ordering::Relaxed) != task.load(Ordering::Relaxed)
+                });
                 let reader = Reader {
-                    session: Session::new(open),
+                    session: Session::new(open, Arc::clone(&is_cancelled)),
                     selection: Arc::clone(selection),
                     encoders: selection.encoders(),
                     answers: done.clone(),
                     budget: Arc::clone(budget),
-                    current: Arc::clone(&generation),
-                    generation: 0,
+                    is_cancelled,
+                    generation: task,
                     rows: Rows::default(),
                     whole: Rows::default(),
                     partial: Vec::new(),
@@ -174,12 +63,7 @@ impl Readers {
                 };
                 let todo: Receiver<(u64, Task)> = todo.clone();
                 let panic = Arc::clone(&panic);
-                std::thread::spawn(move || {
-                    if let Err(words) = catch_unwind(AssertUnwindSafe(|| reader.run(&todo))) {
-                        // Only the first one is told.
-                        let _told = panic.set(panic_message(&*words));
-                    }
-                })
+                std::thread::spawn(move || note_panic(&panic, || reader.run(&todo)))
             })
             .collect();
         Self { tasks: Some(tasks), answers, generation, panic, threads }
@@ -215,6 +99,13 @@ impl Readers {
     }
 }
 
+/// Does `work` and keeps the message of its panic. Only the first panic of all threads is kept.
+fn note_panic(panic: &OnceLock<String>, work: impl FnOnce()) {
+    if let Err(words) = catch_unwind(AssertUnwindSafe(work)) {
+        let _later = panic.set(panic_message(&*words));
+    }
+}
+
 impl Drop for Readers {
     fn drop(&mut self) {
         self.cancel();
@@ -232,8 +123,9 @@ struct Reader {
     encoders: Encoders,
     answers: Sender<(u64, Answer, Option<Lease>)>,
     budget: Arc<Budget>,
-    current: Arc<AtomicU64>,
-    generation: u64,
+    is_cancelled: Cancel,
+    /// of the task at work
+    generation: Arc<AtomicU64>,
     rows: Rows,
     /// the partial rows of the page, fetched whole
     whole: Rows,
@@ -268,7 +160,7 @@ const MAX_FETCH: usize = 100;
 impl Reader {
     fn run(mut self, todo: &Receiver<(u64, Task)>) {
         for (generation, task) in todo {
-            self.generation = generation;
+            self.generation.store(generation, Ordering::Relaxed);
             let outcome = match task {
                 Task::Scan { range, keys, after, window, cells } => self.scan(range, keys, after, window, cells),
                 Task::Look { keys, window } => self.look(keys, window),
@@ -280,13 +172,9 @@ impl Reader {
         }
     }
 
-    fn is_cancelled(&self) -> bool {
-        self.current.load(Ordering::Relaxed) != self.generation
-    }
-
     fn send(&self, answer: Answer, lease: Option<Lease>) {
         // A coordinator that no longer listens needs no answer.
-        let _gone = self.answers.send((self.generation, answer, lease));
+        let _gone = self.answers.send((self.generation.load(Ordering::Relaxed), answer, lease));
     }
 
     fn scan(
@@ -324,7 +212,7 @@ impl Reader {
                 scan.page = (self.page.bytes * rows / self.rows.bytes().max(1)).clamp(1, self.page.rows);
             }
             let lease =
-                self.budget.lease(batch.size(), || self.is_cancelled(), || false).ok_or(Unfinished::Cancelled)?;
+                self.budget.lease(batch.size(), || (self.is_cancelled)(), || false).ok_or(Unfinished::Cancelled)?;
             self.send(Answer::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
                 return Ok(());
@@ -366,10 +254,9 @@ impl Reader {
             };
             let rows: Vec<Row<'_>> = self.rows.iter().filter(unchanged).collect();
             let mut batch = Batch::default();
-            let (current, generation) = (Arc::clone(&self.current), self.generation);
-            let is_cancelled = || current.load(Ordering::Relaxed) != generation;
-            encode(&selection, &rows, Window::since(0), &mut self.encoders, &is_cancelled, &mut batch)?;
+            encode(&selection, &rows, Window::since(0), &mut self.encoders, &*self.is_cancelled, &mut batch)?;
             let is_next = || turn.load(Ordering::Relaxed) == sequence;
+            let is_cancelled = || (self.is_cancelled)();
             let lease = self.budget.lease(batch.size(), is_cancelled, is_next).ok_or(Unfinished::Cancelled)?;
             let asked = part.iter().map(|(key, at)| Entry::new(key, *at)).collect();
             self.send(Answer::Fetched { sequence, batch, asked, done: rest.is_empty() }, Some(lease));
@@ -382,9 +269,8 @@ impl Reader {
         &mut self,
         mut question: impl FnMut(&mut dyn ScienceDb, &mut Rows) -> Result<T, ScienceDbError>,
     ) -> Result<T, Halt> {
-        let (current, generation) = (Arc::clone(&self.current), self.generation);
         let rows = &mut self.rows;
-        self.session.ask(&|| current.load(Ordering::Relaxed) != generation, |db| question(db, rows))
+        self.session.ask(|db| question(db, rows))
     }
 
     /// Fetches whole those rows of the page that may be partial.
@@ -397,10 +283,8 @@ impl Reader {
             return Ok(());
         }
         let keys: Vec<&[u8]> = self.partial.iter().map(|index| self.rows.row(*index).key).collect();
-        let (current, generation) = (Arc::clone(&self.current), self.generation);
         let whole = &mut self.whole;
-        let give_up = || current.load(Ordering::Relaxed) != generation;
-        self.session.ask(&give_up, |db| db.get(&keys, selection.columns(), whole))
+        self.session.ask(|db| db.get(&keys, selection.columns(), whole))
     }
 
     /// Encodes the page's rows: in place of a partial one the whole one, or nothing where it has been deleted since.
@@ -414,9 +298,7 @@ impl Reader {
                 Some(_) => whole.next_if(|whole| whole.key == row.key),
             });
         }
-        let (current, generation) = (&self.current, self.generation);
-        let is_cancelled = || current.load(Ordering::Relaxed) != generation;
-        encode(&self.selection, &rows, window, &mut self.encoders, &is_cancelled, batch)
+        encode(&self.selection, &rows, window, &mut self.encoders, &*self.is_cancelled, batch)
     }
 }
 
@@ -435,4 +317,25 @@ fn encode(
         selection.encode(row, window, sifted, encoders, batch);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_an_answer_even_where_its_task_was_cancelled() {
+        let (panic, generation) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
+        let (_done, answers) = crossbeam_channel::unbounded();
+        let told = Arc::clone(&panic);
+        let thread = std::thread::spawn(move || note_panic(&told, || panic!("row {} is broken", 7)));
+        while !thread.is_finished() {
+            std::thread::yield_now();
+        }
+        let readers = Readers { tasks: None, answers, generation, panic, threads: vec![thread] };
+        readers.cancel();
+        let answer = readers.answer(Duration::ZERO).map(|(answer, _)| answer);
+        let Some(Answer::Failed(error)) = answer else { panic!("{answer:?}") };
+        assert!(error.to_string().contains("row 7 is broken"), "{error}");
+    }
 }

@@ -81,12 +81,12 @@ impl StatusWriter {
         let (segments, to_write) = crossbeam_channel::unbounded::<Arc<Segment>>();
         let (done, outcomes) = crossbeam_channel::unbounded();
         let stop = Arc::new(AtomicBool::new(false));
-        let mut session = Session::new(open);
         let cell = PutCell { family: family.into(), qualifier: qualifier.into(), value: DISTRIBUTED.to_vec() };
         let stopped = Arc::clone(&stop);
+        let mut session = Session::new(open, Arc::new(move || stopped.load(Ordering::Relaxed)));
         let thread = std::thread::spawn(move || {
             for segment in to_write {
-                let written = catch_unwind(AssertUnwindSafe(|| write(&mut session, &segment.rows, &cell, &stopped)));
+                let written = catch_unwind(AssertUnwindSafe(|| write(&mut session, &segment.rows, &cell)));
                 let outcome = match written {
                     Ok(Ok(())) => Ok(segment.number),
                     Ok(Err(Halt::Cancelled)) => return,
@@ -249,12 +249,11 @@ impl Drop for StatusWriter {
     }
 }
 
-fn write(session: &mut Session, rows: &[Found], cell: &PutCell, stopped: &AtomicBool) -> Result<(), Halt> {
-    let give_up = || stopped.load(Ordering::Relaxed);
+fn write(session: &mut Session, rows: &[Found], cell: &PutCell) -> Result<(), Halt> {
     rows.chunks(ROWS_AT_ONCE).try_for_each(|rows| {
         let put = |(key, at): &Found| Put { key: key.clone(), timestamp: Some(*at), cells: vec![cell.clone()] };
         let puts: Vec<Put> = rows.iter().map(put).collect();
-        session.ask(&give_up, |db| db.put(&puts))
+        session.ask(|db| db.put(&puts))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pace::Pace;
 use super::row_key;
@@ -12,7 +12,7 @@ use crate::alert::{History, Layout, LayoutOptions};
 use crate::avro::Schema;
 use crate::catalog::{Catalog, Column, ColumnType};
 use crate::config::{ScienceDbSettings, StoreKind};
-use crate::science_db::{NewTable, open_session};
+use crate::science_db::{Cancel, NewTable, Sessions, Timeouts, open_session};
 use crate::signals::Stop;
 
 /// Column family of the cells of a new table, as in 2019.
@@ -169,8 +169,10 @@ impl<'a> Loader<'a> {
             StoreKind::Embedded => 1,
             StoreKind::Thrift1 | StoreKind::Thrift2 => SESSIONS,
         };
-        let session = |number| {
-            let session = open_session(self.settings, &self.table, number)?;
+        let opener = Sessions::new(self.settings, &self.table, Timeouts::default());
+        let never: Cancel = Arc::new(|| false);
+        let session = || {
+            let session = opener.open(&never)?;
             let mut worker =
                 Worker::new(session, &self.settings.skip_rows, self.timestamp, self.pace.as_ref(), &self.stop);
             work(&mut worker)?;
@@ -178,10 +180,10 @@ impl<'a> Loader<'a> {
         };
         let first_error = Mutex::new(None);
         std::thread::scope(|scope| {
-            for number in 0..sessions {
+            for _ in 0..sessions {
                 let (session, first_error) = (&session, &first_error);
                 scope.spawn(move || {
-                    if let Err(error) = session(number) {
+                    if let Err(error) = session() {
                         self.stop.request();
                         first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     }

@@ -11,13 +11,18 @@ mod thrift1;
 mod thrift2;
 
 pub use embedded::Embedded;
-pub use gateway::Patience;
-pub use open::{open, open_session, open_with};
+pub use gateway::Timeouts;
+pub use open::{Sessions, open, open_session};
 pub use row::{Cell, Columns, Mark, PageBuffer, Row, RowIndex, Rows, RowsBuilder};
 pub use thrift1::Thrift1;
 pub use thrift2::Thrift2;
 
+use std::sync::Arc;
+
 use crate::window::Window;
+
+/// Says whether the caller of a session has given up. A session asks it several times a second while it waits for a server.
+pub type Cancel = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A stretch of row keys, `[start, end)`; an empty `end` has no bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,6 +110,12 @@ pub enum ScienceDbError {
         /// the version that answers: 1 or 2
         found: u8,
     },
+    /// the caller gave up while the server was waited for
+    #[error("gave up waiting for the science database at {address}")]
+    Cancelled {
+        /// `host:port`
+        address: String,
+    },
     /// the server refused the request, or answered what cannot be understood
     #[error("the science database at {address} refused: {reason}")]
     Refused {
@@ -122,7 +133,9 @@ impl ScienceDbError {
     }
 }
 
-/// One session with one table of the science database; each thread has its own.
+/// One session with one table of the science database; each thread has its own. After an error it may be used again.
+///
+/// Every call may give [`ScienceDbError::Cancelled`] where the session was opened with a [`Cancel`] that says so.
 ///
 /// Rows, cells and timestamps mean what they mean in HBase: of each cell the newest version counts, and one written with an older
 /// timestamp than the present one is not seen; a delete hides everything in the row up to the server's clock, what is written with a later

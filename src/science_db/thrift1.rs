@@ -4,16 +4,18 @@
 //! lower bound is applied here.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::sync::Arc;
 
 use hbase_thrift::hbase::{
     AlreadyExists, BatchMutation, ColumnDescriptor, HbaseSyncClient, IOError, IllegalArgument, Mutation,
     THbaseSyncClient, TRowResult, TScan, TThriftServerType,
 };
 
-use super::gateway::{Answer, Connection, Failure, Gateways, Interface, Patience, Repeat, Sender};
+use super::gateway::{Answer, Call, Connection, Failure, Gateways, Health, Interface, Sender, Stream, Timeouts};
+use super::open::never;
 use super::{
-    Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, RowsBuilder, Scan, ScienceDb, ScienceDbError, key_ranges_from,
+    Cancel, Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, RowsBuilder, Scan, ScienceDb, ScienceDbError,
+    key_ranges_from,
 };
 use crate::window::Window;
 
@@ -28,7 +30,6 @@ const LATEST: i64 = i64::MAX;
 const FOREVER: i32 = i32::MAX;
 
 /// A session with one table through Thrift 1 gateways.
-#[derive(Debug)]
 pub struct Thrift1 {
     gateways: Gateways,
     table: String,
@@ -40,8 +41,23 @@ impl Thrift1 {
     ///
     /// # Errors
     /// Where none can be reached or one is a Thrift 2 gateway. Whether the table exists is not asked.
-    pub fn open(addresses: &[String], table: &str, session: usize, patience: Patience) -> Result<Self, ScienceDbError> {
-        let gateways = Gateways::open(addresses, session, INTERFACE, patience)?;
+    pub fn open(addresses: &[String], table: &str, session: usize, timeouts: Timeouts) -> Result<Self, ScienceDbError> {
+        Self::connect(&Self::health(addresses, timeouts), table, session, &never())
+    }
+
+    /// What several sessions share.
+    pub(super) fn health(addresses: &[String], timeouts: Timeouts) -> Arc<Health> {
+        Arc::new(Health::new(addresses, INTERFACE, timeouts))
+    }
+
+    /// As [`open`](Self::open), with what is known of the gateways. Every wait ends soon after `cancel` says so.
+    pub(super) fn connect(
+        health: &Arc<Health>,
+        table: &str,
+        session: usize,
+        cancel: &Cancel,
+    ) -> Result<Self, ScienceDbError> {
+        let gateways = Gateways::open(health, session, cancel)?;
         Ok(Self { gateways, table: table.to_owned(), warned: false })
     }
 
@@ -51,10 +67,10 @@ impl Thrift1 {
 
     fn client<T>(
         &mut self,
-        repeat: Repeat,
+        call: Call,
         mut ask: impl FnMut(&mut Client<'_>) -> Result<T, Failure>,
     ) -> Result<T, ScienceDbError> {
-        self.gateways.call(repeat, |connection| ask(&mut client(connection)))
+        self.gateways.call(call, |connection| ask(&mut client(connection)))
     }
 
     /// HBase's words for a missing table are sometimes no more than its name, and for a batch they say "try again"; so ask.
@@ -71,7 +87,7 @@ impl Thrift1 {
 
     fn exists(&mut self) -> Result<bool, ScienceDbError> {
         let name = self.table.strip_prefix("default:").unwrap_or(&self.table).to_owned();
-        let names = self.client(Repeat::Harmless, |client| client.get_table_names().map_err(failure))?;
+        let names = self.client(Call::Small, |client| client.get_table_names().map_err(failure))?;
         Ok(names.iter().any(|known| known == name.as_bytes()))
     }
 
@@ -95,7 +111,7 @@ impl Thrift1 {
         let names = column_names(columns);
         for keys in keys.chunks(GETS) {
             let keys: Vec<Vec<u8>> = keys.iter().map(|key| key.to_vec()).collect();
-            let found = self.client(Repeat::Harmless, |client| {
+            let found = self.client(Call::Get, |client| {
                 let none = BTreeMap::new();
                 client.get_rows_with_columns(table.clone(), keys.clone(), names.clone(), none).map_err(failure)
             })?;
@@ -115,9 +131,9 @@ impl Thrift1 {
         for puts in puts.chunk_by(|one, other| one.timestamp == other.timestamp) {
             for puts in super::put_batches(puts, PUT_BYTES) {
                 let timestamp = puts.first().and_then(|put| put.timestamp);
-                let repeat = if timestamp.is_some() { Repeat::Harmless } else { Repeat::Harmful };
+                let call = if timestamp.is_some() { Call::Write } else { Call::WriteOnce };
                 let batch: Vec<BatchMutation> = puts.iter().map(mutations).collect();
-                self.client(repeat, |client| {
+                self.client(call, |client| {
                     let (table, batch, none) = (table.clone(), batch.clone(), BTreeMap::new());
                     client.mutate_rows_ts(table, batch, timestamp.unwrap_or(LATEST), none).map_err(failure)
                 })?;
@@ -130,8 +146,7 @@ impl Thrift1 {
 impl ScienceDb for Thrift1 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
         let table = self.name();
-        let regions =
-            self.client(Repeat::Harmless, |client| client.get_table_regions(table.clone()).map_err(failure))?;
+        let regions = self.client(Call::Small, |client| client.get_table_regions(table.clone()).map_err(failure))?;
         if regions.is_empty() {
             return Err(self.no_table());
         }
@@ -149,7 +164,7 @@ impl ScienceDb for Thrift1 {
         let names = column_names(scan.columns);
         let ask = TScan::new(start, end, scan.window.until(), names, count, None, None, None, None, false);
         let table = self.name();
-        let done = self.client(Repeat::Harmless, |client| {
+        let done = self.client(Call::scan(scan.columns.len()), |client| {
             let mut page = rows.refill(scan.columns.len());
             let scanner =
                 client.scanner_open_with_scan(table.clone(), ask.clone(), BTreeMap::new()).map_err(failure)?;
@@ -176,7 +191,7 @@ impl ScienceDb for Thrift1 {
 
     fn delete(&mut self, keys: &[&[u8]]) -> Result<(), ScienceDbError> {
         let table = self.name();
-        let done = self.client(Repeat::Harmless, |client| {
+        let done = self.client(Call::Write, |client| {
             keys.iter().try_for_each(|key| {
                 client.delete_all_row(table.clone(), key.to_vec(), BTreeMap::new()).map_err(failure)
             })
@@ -199,17 +214,15 @@ impl ScienceDb for Thrift1 {
             ColumnDescriptor::new(name, versions, compression, in_memory, bloom, 0, 0, block_cache, FOREVER)
         };
         let families: Vec<ColumnDescriptor> = table.families.iter().map(family).collect();
-        self.client(Repeat::Harmless, |client| {
-            match client.create_table(name.clone(), families.clone()).map_err(failure) {
-                Ok(()) => Ok(true),
-                Err(Failure::TableExists) => Ok(false),
-                Err(failure) => Err(failure),
-            }
+        self.client(Call::Create, |client| match client.create_table(name.clone(), families.clone()).map_err(failure) {
+            Ok(()) => Ok(true),
+            Err(Failure::TableExists) => Ok(false),
+            Err(failure) => Err(failure),
         })
     }
 }
 
-type Client<'a> = HbaseSyncClient<Answer<'a, &'a TcpStream>, Sender<'a>>;
+type Client<'a> = HbaseSyncClient<Answer<'a, &'a Stream>, Sender<'a>>;
 
 fn client(connection: &mut Connection) -> Client<'_> {
     let (answer, sender) = connection.protocols();

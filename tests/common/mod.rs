@@ -3,6 +3,7 @@
 //! Each test file uses its own part of this.
 #![allow(dead_code, reason = "each test file is a program of its own, and uses some of this")]
 
+pub mod proxy;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -262,6 +263,13 @@ impl Running {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a running program");
         self.end(Duration::from_secs(30))
+    }
+
+    /// The most memory that it has had so far, bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running program");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
     }
 
     /// Its exit code, when it has ended by itself.

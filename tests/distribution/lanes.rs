@@ -36,17 +36,24 @@ fn late_row_is_published_once() {
     table.put(0..5, None);
     let running = table.scene.start(&["start", "distribution", "--from", "now"], "log");
     running.wait_for("distributing what is written", Duration::from_secs(30));
-    std::thread::sleep(Duration::from_secs(4));
-    // Stamped before what the live lane looks back to, after the start.
-    table.put(5..8, Some(now() - 2_500));
-    wait_for(&table, &running, 3);
+    let start = now();
+    // The live lane is at work, and has passed the time that the late rows are stamped with.
+    table.put(4..5, None);
+    wait_for(&table, &running, 1);
+    while now() < start + 4_000 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    table.put(9..10, None);
+    wait_for(&table, &running, 2);
+    table.put(5..8, Some(start + 500));
+    wait_for(&table, &running, 5);
     table.put(8..9, None);
-    wait_for(&table, &running, 4);
+    wait_for(&table, &running, 6);
     std::thread::sleep(Duration::from_secs(2));
     let log = table.scene.path("log");
     assert_eq!(running.terminate(), 0);
     let published = table.published();
-    assert_eq!(published.keys().copied().collect::<Vec<i64>>(), [5, 6, 7, 8]);
+    assert_eq!(published.keys().copied().collect::<Vec<i64>>(), [4, 5, 6, 7, 8, 9]);
     assert!(published.values().all(|count| *count == 1), "{published:?}");
     let said = std::fs::read_to_string(log).expect("a log");
     assert!(said.contains("3 late"), "{said}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use fink::alert::decoder::{BytesAs, SchemaCache};
 use fink::config::{KafkaSettings, Login, Secret, SecurityProtocol};
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
-use fink::science_db::{NewTable, Patience, Put, PutCell, ScienceDb, Thrift2};
+use fink::science_db::{NewTable, Put, PutCell, ScienceDb, Thrift2, Timeouts};
 
 use crate::common::Scene;
 
@@ -50,7 +50,7 @@ impl Table {
         let splits = vec![b"row00300".to_vec(), b"row00600".to_vec()];
         let new = NewTable { families: vec!["i".into()], splits };
         let create = || {
-            let mut db = Thrift2::open(&addresses, &format!("default:{}", scene.name), 0, Patience::default())?;
+            let mut db = Thrift2::open(&addresses, &format!("default:{}", scene.name), 0, Timeouts::default())?;
             db.create_table(&new).map(|_| db)
         };
         // Another test may be restarting the gateways.
@@ -119,17 +119,28 @@ impl Table {
         assert_eq!(published.len(), numbers.len(), "strange alerts were published");
     }
 
+    /// Settings of the readers' user.
     pub fn reader(&self) -> KafkaSettings {
+        self.settings_of("CONSUMER")
+    }
+
+    /// The login of `PRODUCER`, `CONSUMER` or `ADMIN`.
+    pub fn login(&self, who: &str) -> Login {
         let cluster = self.scene.cluster.as_ref().expect("a real scene");
-        let password = std::fs::read_to_string(cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")).expect("a password");
+        let password = cluster.value(&format!("FINK_TEST_{who}_PASSWORD_FILE"));
+        let password = std::fs::read_to_string(password).expect("a password");
+        let username = cluster.value(&format!("FINK_TEST_{who}_USER")).to_owned();
+        Login { username, password: Secret::new(password.trim().to_owned()) }
+    }
+
+    /// Settings with one of these logins.
+    pub fn settings_of(&self, who: &str) -> KafkaSettings {
+        let cluster = self.scene.cluster.as_ref().expect("a real scene");
         KafkaSettings {
             bootstrap_servers: cluster.value("FINK_TEST_BOOTSTRAP").to_owned(),
             security_protocol: SecurityProtocol::SaslPlaintext,
             sasl_mechanism: "SCRAM-SHA-512".to_owned(),
-            login: Some(Login {
-                username: cluster.value("FINK_TEST_CONSUMER_USER").to_owned(),
-                password: Secret::new(password.trim().to_owned()),
-            }),
+            login: Some(self.login(who)),
             admin: None,
             ssl_ca: None,
             ssl_certificate: None,

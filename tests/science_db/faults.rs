@@ -1,19 +1,20 @@
 //! Gateways that fail: nothing is lost, doubled or misunderstood.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fink::config::{ScienceDbSettings, StoreKind};
 use fink::science_db::{
-    Columns, KeyRange, Patience, Put, PutCell, Rows, Scan, ScienceDb, ScienceDbError, open_session, open_with,
+    Cancel, Columns, KeyRange, Put, PutCell, Rows, Scan, ScienceDb, ScienceDbError, Sessions, Timeouts, open_session,
 };
 use fink::window::Window;
 
-use crate::proxy::{Proxy, server_that_says};
+use crate::common::proxy::{Proxy, server_that_says};
 use crate::stores::{self, Store, addresses};
 
-const TABLE: &str = "default:db_test_2";
+pub const TABLE: &str = "default:db_test_2";
 
-fn settings(kind: StoreKind, addresses: &[String]) -> ScienceDbSettings {
+pub fn settings(kind: StoreKind, addresses: &[String]) -> ScienceDbSettings {
     stores::settings(kind, addresses.to_vec(), "unused".into())
 }
 
@@ -22,31 +23,37 @@ fn through(proxies: &[&Proxy]) -> Box<dyn ScienceDb> {
     open_session(&settings(StoreKind::Thrift2, &addresses), TABLE, 0).expect("a session")
 }
 
-fn impatient(settings: &ScienceDbSettings) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
-    let short = Duration::from_millis(300);
-    open_with(settings, TABLE, 0, Patience { connect: short, greeting: short, send: short, answer: short })
+/// A caller that does not give up.
+pub fn never() -> Cancel {
+    Arc::new(|| false)
 }
 
-fn proxies() -> [Proxy; 2] {
+fn impatient(settings: &ScienceDbSettings) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
+    let short = Duration::from_millis(300);
+    let timeouts = Timeouts { greeting: short, greeting_alone: short, ..Timeouts::default() };
+    Sessions::new(settings, TABLE, timeouts).open(&never())
+}
+
+pub fn proxies() -> [Proxy; 2] {
     let targets = addresses("FINK_TEST_THRIFT2");
     assert!(targets.len() >= 2, "two Thrift 2 gateways are needed");
     [Proxy::new(&targets[0]), Proxy::new(&targets[1])]
 }
 
-fn columns() -> Columns {
+pub fn columns() -> Columns {
     Columns::new(vec![(String::from("i"), String::from("a"))])
 }
 
-fn put(store: &Store, name: &str, timestamp: Option<i64>, value: Vec<u8>) -> Put {
+pub fn put(store: &Store, name: &str, timestamp: Option<i64>, value: Vec<u8>) -> Put {
     let cell = PutCell { family: String::from("i"), qualifier: String::from("a"), value };
     Put { key: format!("{}{name}", store.prefix).into_bytes(), timestamp, cells: vec![cell] }
 }
 
-fn range(store: &Store) -> KeyRange {
+pub fn range(store: &Store) -> KeyRange {
     KeyRange { start: store.prefix.clone().into_bytes(), end: format!("{}~", store.prefix).into_bytes() }
 }
 
-fn scan(db: &mut dyn ScienceDb, store: &Store, page: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn scan(db: &mut dyn ScienceDb, store: &Store, page: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let columns = columns();
     let scan = Scan { keys: range(store), window: Window::since(0), columns: &columns, page };
     let (mut rows, mut found) = (Rows::default(), Vec::new());

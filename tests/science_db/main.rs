@@ -6,7 +6,8 @@
 mod common;
 mod conformance;
 mod faults;
-mod proxy;
+mod hung;
+mod logged;
 mod stores;
 
 macro_rules! in_every_store {

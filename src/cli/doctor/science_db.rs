@@ -1,5 +1,6 @@
 //! The science database: its catalog, its servers, its table, its clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,8 +8,11 @@ use jiff::Timestamp;
 use super::checklist::Checklist;
 use crate::catalog::{Catalog, Place};
 use crate::config::{Configuration, Logins, ScienceDbSettings, StoreKind, show_duration};
-use crate::science_db::{self, Columns, KeyRange, Rows, Scan, ScienceDb};
+use crate::science_db::{Cancel, Columns, KeyRange, Rows, Scan, ScienceDb, Sessions, Timeouts};
 use crate::window::Window;
+
+/// How long a gateway may take for its first answer.
+const GREETING: Duration = Duration::from_secs(10);
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
     let settings = configuration.settings(Logins::None)?;
@@ -33,10 +37,14 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
         }
     }
     let table = settings.table_of(&catalog);
+    let timeouts = Timeouts { greeting_alone: GREETING, ..Timeouts::default() };
+    let never: Cancel = Arc::new(|| false);
     let mut good = None;
     for one in each_gateway(&settings) {
         let what = format!("science database at {}", place(&one));
-        let opened = science_db::open(&one, &table).and_then(|mut db| db.key_ranges().map(|ranges| (db, ranges)));
+        let opened = Sessions::new(&one, &table, timeouts)
+            .open(&never)
+            .and_then(|mut db| db.key_ranges().map(|ranges| (db, ranges)));
         match opened {
             Ok((db, ranges)) => {
                 list.good(&what, format!("table {table}, regions: {}", ranges.len()))?;

@@ -1,11 +1,20 @@
 use super::*;
-use crate::science_db::ScienceDbError;
+use crate::config::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 
 /// A writer whose science database is away.
 fn writer(max_bytes: usize) -> StatusWriter {
-    let open: Arc<Open> =
-        Arc::new(|| Err(ScienceDbError::Unreachable { address: "nowhere".to_owned(), reason: "a test".to_owned() }));
-    StatusWriter::start(&open, ("i", "status"), "p", max_bytes)
+    let settings = ScienceDbSettings {
+        kind: StoreKind::Thrift2,
+        addresses: vec!["127.0.0.1:1".to_owned()],
+        path: Default::default(),
+        catalog: Default::default(),
+        table: None,
+        trigger: None,
+        object_id: None,
+        skip_rows: RowPrefixes::default(),
+        complete_rows: CompleteRows::Always,
+    };
+    StatusWriter::start(&Arc::new(Open::new(&settings, "default:nowhere")), ("i", "status"), "p", max_bytes)
 }
 
 fn rows(count: usize) -> Vec<Found> {

@@ -77,9 +77,6 @@ impl<'a, S: Read> Answer<'a, S> {
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
-                    return Err(thrift::new_transport_error(TransportErrorKind::TimedOut, "no answer in time"));
-                }
                 Err(error) => return Err(error.into()),
             }
         }

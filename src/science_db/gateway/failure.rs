@@ -1,14 +1,17 @@
 //! Why a call to a gateway failed, as far as it decides what to do next.
 
 use std::error::Error as StdError;
+use std::io::{Error as IoError, ErrorKind};
 
-use thrift::ApplicationErrorKind;
+use thrift::{ApplicationErrorKind, TransportErrorKind};
 
 /// A failed call.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// the connection broke or stayed silent: another gateway may answer
+    /// the connection broke: another gateway may answer
     Lost(String),
+    /// the gateway did not answer in time: another one may
+    TimedOut(String),
     /// what answers does not speak Thrift as HBase does: another gateway may
     Garbled(String),
     /// the gateway is one of this version of HBase's Thrift interface, 1 or 2, but the other was asked for
@@ -27,7 +30,10 @@ impl Failure {
     /// A failure of a Thrift call; `declared` judges the exceptions that the interface declares.
     pub fn of(error: thrift::Error, declared: impl FnOnce(&(dyn StdError + 'static)) -> Option<Failure>) -> Self {
         match error {
-            thrift::Error::Transport(error) => Self::Lost(error.message),
+            thrift::Error::Transport(error) => match error.kind {
+                TransportErrorKind::TimedOut => Self::TimedOut(error.message),
+                _ => Self::Lost(error.message),
+            },
             thrift::Error::Protocol(error) => Self::Garbled(error.message),
             thrift::Error::Application(error) => match error.kind {
                 ApplicationErrorKind::UnknownMethod => Self::UnknownMethod(error.message),
@@ -38,6 +44,23 @@ impl Failure {
                 _ => Self::Refused(first_lines(&error.message)),
             },
             thrift::Error::User(error) => declared(error.as_ref()).unwrap_or_else(|| Self::Refused(error.to_string())),
+        }
+    }
+
+    /// A failed read or write of a connection.
+    pub fn of_io(error: &IoError) -> Self {
+        match error.kind() {
+            ErrorKind::TimedOut => Self::TimedOut(error.to_string()),
+            _ => Self::Lost(error.to_string()),
+        }
+    }
+
+    /// The same failure of a connection, with `what` was being done.
+    pub fn while_doing(self, what: &str) -> Self {
+        match self {
+            Self::Lost(reason) => Self::Lost(format!("{what}: {reason}")),
+            Self::TimedOut(reason) => Self::TimedOut(format!("{what}: {reason}")),
+            other => other,
         }
     }
 

@@ -3,14 +3,26 @@
 mod answer;
 mod connection;
 mod failure;
+mod health;
 mod request;
+mod stream;
+mod timeouts;
+mod wait;
+
+use std::sync::Arc;
+use std::time::Instant;
 
 pub use answer::{Answer, Bytes};
-pub use connection::{Connection, Patience, Sender};
+pub use connection::{Connection, Sender};
 pub use failure::Failure;
+pub use health::Health;
 pub use request::Request;
+pub use stream::Stream;
+use timeouts::Growing;
+pub use timeouts::{Call, Timeouts};
+use wait::Wait;
 
-use crate::science_db::ScienceDbError;
+use crate::science_db::{Cancel, ScienceDbError};
 
 /// Which of HBase's two Thrift interfaces, and how to tell that the other one answers.
 #[derive(Clone, Copy, Debug)]
@@ -23,45 +35,36 @@ pub struct Interface {
     pub greet: fn(&mut Connection) -> Result<(), Failure>,
 }
 
-/// Whether a call may be done a second time when its answer was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// the second time changes nothing
-    Harmless,
-    /// the second time would be a second write
-    Harmful,
-}
-
 /// The gateways that one session may use, and its connection to one of them.
-#[derive(Debug)]
 pub struct Gateways {
-    addresses: Vec<String>,
+    health: Arc<Health>,
+    /// the gateway to use while it answers
+    home: usize,
+    /// the gateway of the last call
     at: usize,
     connection: Option<Connection>,
-    interface: Interface,
-    patience: Patience,
+    timeouts: Growing,
+    cancel: Cancel,
 }
 
 impl Gateways {
-    /// Connects to the gateway that is the turn of `session` (sessions are numbered from 0), or to one of the others.
+    /// Connects to the gateway that is the turn of `session` (sessions are numbered from 0), or to one of the others. What is known of the
+    /// gateways is shared through `health`. Every wait ends soon after `cancel` says so.
     ///
     /// # Errors
     /// Where none can be reached, or one is of the other version.
-    pub fn open(
-        addresses: &[String],
-        session: usize,
-        interface: Interface,
-        patience: Patience,
-    ) -> Result<Self, ScienceDbError> {
-        let at = session.checked_rem(addresses.len()).unwrap_or(0);
-        let mut gateways = Self { addresses: addresses.to_vec(), at, connection: None, interface, patience };
-        gateways.call(Repeat::Harmless, |_| Ok(()))?;
+    pub fn open(health: &Arc<Health>, session: usize, cancel: &Cancel) -> Result<Self, ScienceDbError> {
+        let home = session.checked_rem(health.addresses().len()).unwrap_or(0);
+        let timeouts = Growing::new(health.timeouts());
+        let (health, cancel) = (Arc::clone(health), Arc::clone(cancel));
+        let mut gateways = Self { health, home, at: home, connection: None, timeouts, cancel };
+        gateways.call(Call::Small, |_| Ok(()))?;
         Ok(gateways)
     }
 
-    /// The address of the gateway in use.
+    /// The address of the gateway of the last call.
     pub fn address(&self) -> String {
-        self.addresses.get(self.at).cloned().unwrap_or_default()
+        self.health.address(self.at).to_owned()
     }
 
     /// Whether the gateway in use has answered the last call, if only with an error.
@@ -69,54 +72,91 @@ impl Gateways {
         self.connection.is_some()
     }
 
-    /// Does `ask` on the connection; where that fails, once more on each gateway in turn.
+    /// Does `ask` on a connection to the session's own gateway; where that fails, once more on each of the others in turn. A gateway that is
+    /// known to have failed is tried last.
     ///
     /// # Errors
-    /// `Unreachable` where no gateway answers, or HBase cannot answer now: worth another try later. Others are not.
+    /// `Unreachable` where no gateway answers, or HBase cannot answer now: worth another try later. `Cancelled` where the caller has given
+    /// up. Others are not worth another try.
     pub fn call<T>(
         &mut self,
-        repeat: Repeat,
+        call: Call,
         mut ask: impl FnMut(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, ScienceDbError> {
+        self.health.probe_failed();
         let mut reasons = Vec::new();
-        let mut lost = false;
-        let mut left = self.addresses.len();
-        loop {
-            let kept = self.connection.take().filter(Connection::is_open);
-            let was_kept = kept.is_some();
-            let address = self.address();
-            let failure = match kept.map_or_else(|| self.connect(), Ok) {
-                Ok(mut connection) => match ask(&mut connection) {
-                    Err(Failure::Lost(reason) | Failure::Garbled(reason)) if repeat == Repeat::Harmful => {
-                        let reason = format!("{reason}; what was asked for may have been done or not");
-                        return Err(ScienceDbError::Unreachable { address, reason });
+        let mut is_transient = false;
+        let order = self.health.order(self.home);
+        let mut kept = self.connection.take().filter(|_| order.first() == Some(&self.at));
+        for (index, &gateway) in order.iter().enumerate() {
+            self.at = gateway;
+            let reason = loop {
+                let connection = kept.take().filter(Connection::is_open);
+                let was_kept = connection.is_some();
+                let failure = match self.attempt(connection, call, &mut ask)? {
+                    Ok(answer) => return Ok(answer),
+                    Err(failure) => failure,
+                };
+                is_transient |= matches!(failure, Failure::Lost(_) | Failure::TimedOut(_));
+                match failure {
+                    // An old connection may break when its gateway has been started again.
+                    Failure::Lost(reason) if was_kept => {
+                        log::debug!("the connection to {} broke ({reason}); connecting again", self.address());
                     }
-                    Err(failure @ (Failure::Lost(_) | Failure::Garbled(_))) => failure,
-                    answered => {
-                        self.connection = Some(connection);
-                        return answered.map_err(|failure| self.error(failure));
+                    Failure::Lost(reason) | Failure::TimedOut(reason) => break reason,
+                    Failure::Garbled(reason) => {
+                        break format!("what answers does not speak HBase's Thrift, binary and unframed: {reason}");
                     }
-                },
-                Err(failure) => failure,
-            };
-            lost |= matches!(failure, Failure::Lost(_));
-            let reason = match failure {
-                Failure::Lost(reason) => reason,
-                Failure::Garbled(reason) => {
-                    format!("what answers does not speak HBase's Thrift, binary and unframed: {reason}")
+                    answered => return Err(self.error(answered)),
                 }
-                answered => return Err(self.error(answered)),
             };
-            if !was_kept {
-                self.at = (self.at + 1) % self.addresses.len().max(1);
-                left = left.saturating_sub(1);
+            if let Some(next) = order.get(index + 1) {
+                let (address, next) = (self.health.address(gateway), self.health.address(*next));
+                // That a gateway as a whole has failed is told once, for all sessions.
+                let level = if self.health.has_failed(gateway) { log::Level::Debug } else { log::Level::Warn };
+                log::log!(level, "the gateway at {address} failed ({reason}); trying {next}");
             }
-            if left > 0 {
-                log::warn!("the gateway at {address} failed ({reason}); trying {}", self.address());
+            reasons.push((self.address(), reason));
+        }
+        Err(exhausted(reasons, is_transient))
+    }
+
+    /// Does `ask` once. Outer errors end the call, inner ones may be tried again.
+    fn attempt<T>(
+        &mut self,
+        connection: Option<Connection>,
+        call: Call,
+        ask: &mut impl FnMut(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<Result<T, Failure>, ScienceDbError> {
+        let mut connection = match connection.map_or_else(|| self.connect(), Ok) {
+            Ok(connection) => connection,
+            Err(_) if (self.cancel)() => return Err(self.cancelled()),
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let began = Instant::now();
+        connection.begin(call, self.timeouts.of(call));
+        match ask(&mut connection) {
+            Err(Failure::Lost(_) | Failure::TimedOut(_) | Failure::Garbled(_)) if (self.cancel)() => {
+                Err(self.cancelled())
             }
-            reasons.push((address, reason));
-            if left == 0 {
-                return Err(exhausted(reasons, lost));
+            Err(Failure::Lost(reason) | Failure::TimedOut(reason) | Failure::Garbled(reason))
+                if !call.is_repeatable() =>
+            {
+                let reason = format!("{reason}; what was asked for may have been done or not");
+                Err(ScienceDbError::Unreachable { address: self.address(), reason })
+            }
+            Err(Failure::TimedOut(reason)) => {
+                if !self.health.has_failed(self.at) {
+                    self.timeouts.timed_out(call);
+                }
+                Ok(Err(Failure::TimedOut(reason)))
+            }
+            Err(failure @ (Failure::Lost(_) | Failure::Garbled(_))) => Ok(Err(failure)),
+            answered => {
+                self.timeouts.answered(call, began.elapsed());
+                self.health.answered(self.at);
+                self.connection = Some(connection);
+                Ok(answered)
             }
         }
     }
@@ -127,30 +167,32 @@ impl Gateways {
     }
 
     fn connect(&self) -> Result<Connection, Failure> {
-        let mut connection = Connection::open(&self.address(), self.patience)?;
-        match (self.interface.greet)(&mut connection) {
-            // Gateways older than the question: the first call will tell.
-            Ok(()) | Err(Failure::UnknownMethod(_)) => {}
-            Err(Failure::Lost(reason)) => {
-                let reason = format!(
-                    "connected, but {reason}: is it a Thrift gateway, unframed, with a worker thread left (hbase.thrift.minWorkerThreads)?"
-                );
-                return Err(Failure::Lost(reason));
+        let timeout = self.timeouts.of(Call::Greeting);
+        let greeted = Connection::greet(Wait::greeting(&self.health, self.at, &self.cancel, timeout));
+        match &greeted {
+            Err(_) if (self.cancel)() => {}
+            Err(Failure::Lost(reason) | Failure::TimedOut(reason) | Failure::Garbled(reason)) => {
+                self.health.failed(self.at, reason);
             }
-            Err(failure) => return Err(failure),
+            Ok(_) | Err(_) => self.health.answers(self.at),
         }
-        connection.settle(self.patience)?;
-        Ok(connection)
+        greeted
+    }
+
+    fn cancelled(&self) -> ScienceDbError {
+        ScienceDbError::Cancelled { address: self.address() }
     }
 
     fn error(&self, failure: Failure) -> ScienceDbError {
-        let address = self.address();
+        let (address, interface) = (self.address(), self.health.interface());
         match failure {
-            Failure::OtherVersion(found) => ScienceDbError::WrongServer { address, wanted: self.interface.kind, found },
+            Failure::OtherVersion(found) => ScienceDbError::WrongServer { address, wanted: interface.kind, found },
             Failure::UnknownMethod(_) => {
-                ScienceDbError::WrongServer { address, wanted: self.interface.kind, found: self.interface.other }
+                ScienceDbError::WrongServer { address, wanted: interface.kind, found: interface.other }
             }
-            Failure::Lost(reason) | Failure::Unavailable(reason) => ScienceDbError::Unreachable { address, reason },
+            Failure::Lost(reason) | Failure::TimedOut(reason) | Failure::Unavailable(reason) => {
+                ScienceDbError::Unreachable { address, reason }
+            }
             Failure::Garbled(reason) | Failure::Refused(reason) => ScienceDbError::Refused { address, reason },
             Failure::TableExists => {
                 ScienceDbError::Refused { address, reason: String::from("the table exists already") }
@@ -159,7 +201,7 @@ impl Gateways {
     }
 }
 
-fn exhausted(mut reasons: Vec<(String, String)>, lost: bool) -> ScienceDbError {
+fn exhausted(mut reasons: Vec<(String, String)>, is_transient: bool) -> ScienceDbError {
     let (address, reason) = match reasons.len() {
         1 => reasons.remove(0),
         _ => {
@@ -169,7 +211,7 @@ fn exhausted(mut reasons: Vec<(String, String)>, lost: bool) -> ScienceDbError {
             (addresses.join(", "), said.join("; "))
         }
     };
-    match lost {
+    match is_transient {
         true => ScienceDbError::Unreachable { address, reason },
         false => ScienceDbError::Refused { address, reason },
     }

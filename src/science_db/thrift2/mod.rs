@@ -12,14 +12,17 @@ mod request;
 mod idl;
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::sync::Arc;
 
 use breadth::Breadth;
 use idl::TTHBaseServiceSyncClient as _;
 
-use super::gateway::{Answer, Connection, Failure, Gateways, Interface, Patience, Repeat, Sender};
+use super::gateway::{Answer, Call, Connection, Failure, Gateways, Health, Interface, Sender, Stream, Timeouts};
+use super::open::never;
 use super::row::PageBuffer;
-use super::{Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, Scan, ScienceDb, ScienceDbError, key_ranges_from};
+use super::{
+    Cancel, Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, Scan, ScienceDb, ScienceDbError, key_ranges_from,
+};
 
 const INTERFACE: Interface = Interface { kind: "thrift2", other: 1, greet };
 /// Rows in one call of `getMultiple`; bounds what a gateway holds at a time.
@@ -34,7 +37,6 @@ const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
 ];
 
 /// A session with one table through Thrift 2 gateways.
-#[derive(Debug)]
 pub struct Thrift2 {
     gateways: Gateways,
     table: String,
@@ -48,17 +50,32 @@ impl Thrift2 {
     ///
     /// # Errors
     /// Where none can be reached or one is a Thrift 1 gateway. Whether the table exists is not asked.
-    pub fn open(addresses: &[String], table: &str, session: usize, patience: Patience) -> Result<Self, ScienceDbError> {
-        let gateways = Gateways::open(addresses, session, INTERFACE, patience)?;
+    pub fn open(addresses: &[String], table: &str, session: usize, timeouts: Timeouts) -> Result<Self, ScienceDbError> {
+        Self::connect(&Self::health(addresses, timeouts), table, session, &never())
+    }
+
+    /// What several sessions share.
+    pub(super) fn health(addresses: &[String], timeouts: Timeouts) -> Arc<Health> {
+        Arc::new(Health::new(addresses, INTERFACE, timeouts))
+    }
+
+    /// As [`open`](Self::open), with what is known of the gateways. Every wait ends soon after `cancel` says so.
+    pub(super) fn connect(
+        health: &Arc<Health>,
+        table: &str,
+        session: usize,
+        cancel: &Cancel,
+    ) -> Result<Self, ScienceDbError> {
+        let gateways = Gateways::open(health, session, cancel)?;
         Ok(Self { gateways, table: table.to_owned(), most_rows: usize::MAX, breadth: Breadth::default() })
     }
 
     fn client<T>(
         &mut self,
-        repeat: Repeat,
+        call: Call,
         ask: impl Fn(&mut Client<'_>) -> Result<T, Failure>,
     ) -> Result<T, ScienceDbError> {
-        self.gateways.call(repeat, |connection| ask(&mut client(connection)))
+        self.gateways.call(call, |connection| ask(&mut client(connection)))
     }
 
     /// HBase's words for a missing table are sometimes no more than its name, and for a batch they say "try again"; so ask.
@@ -68,7 +85,7 @@ impl Thrift2 {
             other => return other,
         };
         let name = table_name(&self.table);
-        match self.client(Repeat::Harmless, |client| client.table_exists(name.clone()).map_err(failure)) {
+        match self.client(Call::Small, |client| client.table_exists(name.clone()).map_err(failure)) {
             Ok(false) => Err(self.no_table()),
             Ok(true) | Err(_) => Err(error),
         }
@@ -83,7 +100,7 @@ impl Thrift2 {
             let asked = scan.page.clamp(1, self.most_rows);
             let whole = self.breadth.is_whole(scan.columns);
             let request = request::scan(self.table.as_bytes(), scan, &start, asked, whole);
-            let taken = self.gateways.call(Repeat::Harmless, |connection| {
+            let taken = self.gateways.call(Call::scan(scan.columns.len()), |connection| {
                 connection.send(request.bytes())?;
                 let page = rows.refill(scan.columns.len());
                 let mut answer = connection.answer(page.buffer);
@@ -110,7 +127,7 @@ impl Thrift2 {
         for keys in keys.chunks(GETS) {
             let request = request::get(self.table.as_bytes(), keys, columns, self.breadth.is_whole(columns));
             let mark = rows.mark();
-            let taken = self.gateways.call(Repeat::Harmless, |connection| {
+            let taken = self.gateways.call(Call::Get, |connection| {
                 connection.send(request.bytes())?;
                 let page = rows.refill_after(mark);
                 let mut answer = connection.answer(page.buffer);
@@ -130,9 +147,9 @@ impl Thrift2 {
         super::check_puts(puts).map_err(|reason| ScienceDbError::Refused { address, reason })?;
         for puts in super::put_batches(puts, PUT_BYTES) {
             let timed = puts.iter().all(|put| put.timestamp.is_some());
-            let repeat = if timed { Repeat::Harmless } else { Repeat::Harmful };
+            let call = if timed { Call::Write } else { Call::WriteOnce };
             let request = request::put(self.table.as_bytes(), puts);
-            self.gateways.call(repeat, |connection| {
+            self.gateways.call(call, |connection| {
                 connection.send(request.bytes())?;
                 decode::read_done(&mut connection.small_answer(), request::PUT).map_err(failure)
             })?;
@@ -142,12 +159,12 @@ impl Thrift2 {
 
     fn create(&mut self, table: &NewTable) -> Result<bool, ScienceDbError> {
         let name = table_name(&self.table);
-        if self.client(Repeat::Harmless, |client| client.table_exists(name.clone()).map_err(failure))? {
+        if self.client(Call::Small, |client| client.table_exists(name.clone()).map_err(failure))? {
             return Ok(false);
         }
         let namespace = self.table.split_once(':').map_or("default", |(namespace, _)| namespace).to_owned();
         if namespace != "default" {
-            self.client(Repeat::Harmless, |client| {
+            self.client(Call::Create, |client| {
                 let known = client.list_namespaces().map_err(failure)?;
                 if known.contains(&namespace) {
                     return Ok(());
@@ -158,7 +175,7 @@ impl Thrift2 {
         }
         let columns = table.families.iter().map(|family| family_descriptor(family)).collect::<Vec<_>>();
         let descriptor = idl::TTableDescriptor::new(name, columns, None, None);
-        self.client(Repeat::Harmless, |client| {
+        self.client(Call::Create, |client| {
             match client.create_table(descriptor.clone(), table.splits.clone()).map_err(failure) {
                 Ok(()) => Ok(true),
                 Err(Failure::TableExists) => Ok(false),
@@ -171,8 +188,7 @@ impl Thrift2 {
 impl ScienceDb for Thrift2 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
         let table = self.table.clone().into_bytes();
-        let found =
-            self.client(Repeat::Harmless, |client| client.get_all_region_locations(table.clone()).map_err(failure));
+        let found = self.client(Call::Small, |client| client.get_all_region_locations(table.clone()).map_err(failure));
         let regions = self.explain(found)?;
         if regions.is_empty() {
             return Err(self.no_table());
@@ -208,7 +224,7 @@ impl ScienceDb for Thrift2 {
         let table = self.table.clone().into_bytes();
         let delete = |key: &&[u8]| idl::TDelete::new(key.to_vec(), None, None, None, None, None);
         let deletes: Vec<idl::TDelete> = keys.iter().map(delete).collect();
-        let done = self.client(Repeat::Harmless, |client| {
+        let done = self.client(Call::Write, |client| {
             client.delete_multiple(table.clone(), deletes.clone()).map(drop).map_err(failure)
         });
         self.explain(done)
@@ -219,7 +235,7 @@ impl ScienceDb for Thrift2 {
     }
 }
 
-type Client<'a> = idl::THBaseServiceSyncClient<Answer<'a, &'a TcpStream>, Sender<'a>>;
+type Client<'a> = idl::THBaseServiceSyncClient<Answer<'a, &'a Stream>, Sender<'a>>;
 
 fn client(connection: &mut Connection) -> Client<'_> {
     let (answer, sender) = connection.protocols();
