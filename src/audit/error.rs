@@ -17,9 +17,9 @@ pub enum AuditError {
     /// a stream does not fit the catalog
     #[error(transparent)]
     Selection(#[from] SelectionError),
-    /// a stream that is not configured
+    /// a stream that is not configured, or a checkpoint that cannot be read
     #[error(transparent)]
-    Stream(#[from] DistributionError),
+    Distribution(Box<DistributionError>),
     /// a Python filter cannot be run
     #[error(transparent)]
     Filter(FilterError),
@@ -60,6 +60,12 @@ pub enum AuditError {
     Stopped,
 }
 
+impl From<DistributionError> for AuditError {
+    fn from(error: DistributionError) -> Self {
+        Self::Distribution(Box::new(error))
+    }
+}
+
 impl From<FilterError> for AuditError {
     fn from(error: FilterError) -> Self {
         match error {
@@ -74,7 +80,7 @@ impl AuditError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Catalog(_) | Self::Selection(_) => true,
-            Self::Stream(error) => error.is_configuration(),
+            Self::Distribution(error) => error.is_configuration(),
             Self::Filter(error) => error.is_configuration(),
             _ => false,
         }
