@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod alert;
+pub mod audit;
 pub mod avro;
 pub mod catalog;
 pub mod cli;

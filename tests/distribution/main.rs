@@ -4,6 +4,8 @@
 mod common;
 
 mod arguments;
+mod audit;
+mod audit_scale;
 mod chaos;
 mod checkpoint;
 mod faults;
