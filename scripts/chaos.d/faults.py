@@ -1,0 +1,70 @@
+"""Faults, one lane beside the other, each in the order and at about the times of the schedule."""
+
+import threading
+import time
+from collections import Counter
+
+from hbase import RequestFailed
+
+# Another region is tried where HBase refuses one: halves of a recent split can neither be split nor merged for a while.
+REGIONS = 8
+STEP = 0.13
+
+
+class Faults:
+    """Runs the lanes of a schedule. `done` counts what was done, `missed` what met nothing; both by lane and kind."""
+
+    def __init__(self, schedule, keepers, parts, hbase, say):
+        self._keepers, self._parts, self._hbase, self._say = keepers, parts, hbase, say
+        self.done, self.missed, self.failures = Counter(), Counter(), []
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane, events), name=lane) for lane, events in schedule.lanes.items()
+        ]
+
+    def start(self):
+        """Starts all lanes."""
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self):
+        """Until all lanes have come to their end."""
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, lane, events):
+        for event in events:
+            time.sleep(event.after)
+            try:
+                met = self._act(lane, event)
+            except RequestFailed as refused:
+                self._say(f"{lane}: {event.kind}: {refused}")
+                met = False
+            except Exception as error:
+                with self._lock:
+                    self.failures.append(f"{lane}: {event.kind}: {error}")
+                return
+            self._say(f"{lane}: {event.kind} {event.details}{'' if met else ': met nothing'}")
+            with self._lock:
+                (self.done if met else self.missed)[lane, event.kind] += 1
+
+    def _act(self, lane, event):
+        details = event.details
+        if lane in self._keepers:
+            keeper = self._keepers[lane]
+            act = {"kill": keeper.kill, "long kill": keeper.kill, "pause": keeper.pause, "take over": keeper.take_over}
+            return act[event.kind](*details)
+        if lane == "regions":
+            return self._region(event.kind, *details)
+        part = f"{'thrift2' if lane == 'gateways' else 'kafka'}-{details[0]}"
+        return {"kill": self._parts.kill, "pause": self._parts.pause}[event.kind](part, details[1])
+
+    def _region(self, kind, position, *more):
+        for attempt in range(REGIONS):
+            try:
+                self._hbase.ask(kind, (position + attempt * STEP) % 1, *more)
+                return True
+            except RequestFailed as refused:
+                last = refused
+                time.sleep(0.5)
+        raise last

@@ -1,0 +1,71 @@
+"""The parts of the cluster: gateways and brokers, killed, stopped and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+CLUSTER = Path(__file__).resolve().parents[1] / "cluster"
+# How long a part may take until it serves again, in seconds.
+READY = 120
+
+
+class Parts:
+    """The parts of the cluster in `folder`, whose `servers` are asked whether all is well again."""
+
+    def __init__(self, folder, servers):
+        self._folder, self._servers = Path(folder), servers
+
+    def kill(self, part, down):
+        """SIGKILL, and a start after `down` seconds. Returns when it serves again."""
+        self._cluster("stop", part, "--kill")
+        time.sleep(down)
+        self._cluster("start", part, "--no-wait")
+        self._wait(part)
+        return True
+
+    def pause(self, part, seconds):
+        """SIGSTOP for so long. Returns when it serves again."""
+        pid = int((self._folder / "run" / f"{part}.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self._wait(part)
+        return True
+
+    def _cluster(self, *words):
+        ended = subprocess.run([CLUSTER, *words, "--dir", self._folder], capture_output=True, text=True)
+        if ended.returncode != 0:
+            raise RuntimeError(f"scripts/cluster {' '.join(words)}: {ended.stderr.strip()}")
+
+    def _wait(self, part):
+        end = time.monotonic() + READY
+        serves = self._replicas_are_in_sync if part.startswith("kafka") else lambda: self._listens(part)
+        while not serves():
+            if time.monotonic() > end:
+                raise RuntimeError(f"{part} does not serve after {READY} s: see {self._folder}/logs/{part}.log")
+            time.sleep(0.3)
+
+    def _replicas_are_in_sync(self):
+        """Else the next broker's fault could leave a partition without enough of them."""
+        try:
+            metadata = self._servers.admin.list_topics(timeout=5)
+        except Exception:
+            # No broker answers yet.
+            return False
+        parts = [part for topic in metadata.topics.values() for part in topic.partitions.values()]
+        brokers = int(self._servers.env["FINK_TEST_BROKERS"])
+        return len(metadata.brokers) == brokers and all(len(part.isrs) == len(part.replicas) for part in parts)
+
+    def _listens(self, part):
+        addresses = self._servers.env["FINK_TEST_THRIFT2"].split(",")
+        host, port = addresses[int(part.rpartition("-")[2]) - 1].rsplit(":", 1)
+        try:
+            socket.create_connection((host, int(port)), 2).close()
+        except OSError:
+            return False
+        return True
