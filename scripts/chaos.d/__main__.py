@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "bench.d"))
 import report
 import schedule
 import verify
+from commits import Commits
 from configuration import BESIDE, STREAMS, Configuration
 from faults import Faults
 from hbase import HBase
@@ -28,8 +29,10 @@ from writers import Writers
 SPLITS = [f"ZTF{number:x}" for number in range(2, 16, 2)]
 # Of all alerts, those that are there before.
 PAST = 1 / 3
-# How long things may take to settle, and how long a transaction that nobody ends stays open, in seconds.
-SETTLE, OPEN = 300, 90
+# How much longer than its faults the job takes.
+JOB_LASTS = 1.2
+# For how long nothing may come while alerts are missing, and how long a transaction that nobody ends may stay open, in seconds.
+STALLED, OPEN = 120, 90
 
 
 def parse():
@@ -79,15 +82,17 @@ class Chaos:
         arguments = f"--alerts {options.alerts} --kills {options.kills}{' --short' if options.short else ''}"
         print(f"seed {options.seed} ({arguments}, {self.servers.env['FINK_TEST_BROKERS']} brokers)", flush=True)
         self.hbase.ask("create", *SPLITS)
-        self.configuration.write()
         past = round(options.alerts * PAST)
+        # Longer than its faults, which cost it some of its work.
+        self.configuration.write(JOB_LASTS * self.schedule.job_seconds / past)
         self.say(f"putting {past} alerts of the past")
         self.writers.put_past(past)
         beside_from = int(time.time() * 1000)
         self.start_fink(beside_from)
         self.say(f"faults for about {self.schedule.seconds:.0f} s")
         self.writers.start(options.alerts - past, self.schedule.seconds)
-        faults = Faults(self.schedule, self.keepers, Parts(options.cluster, self.servers), self.hbase, self.say)
+        parts, commits = Parts(options.cluster, self.servers), Commits(self.servers, f"fink_checkpoint_{self.configuration.name}")
+        faults = Faults(self.schedule, self.keepers, parts, self.hbase, commits, self.say)
         faults.start()
         faults.wait()
         self.writers.stop()
@@ -131,7 +136,7 @@ class Chaos:
             missing[self.configuration.topic(stream.name)] = set(wanted.items())
         began = last = time.monotonic()
         quiet = self.scale.repair_every + 2 * self.scale.overlap
-        while time.monotonic() - began < SETTLE:
+        while time.monotonic() - last < STALLED:
             for topic, message in reader.follow():
                 missing[topic].discard((message.alert["candid"], message.time))
                 last = time.monotonic()
@@ -139,7 +144,7 @@ class Chaos:
             if not left and time.monotonic() - last > quiet and self.keepers["job"].done.is_set():
                 self.say(f"settled after {last - began:.1f} s")
                 return
-        self.say(f"not settled after {SETTLE} s: {left} alerts have not come")
+        self.say(f"not settled: {left} alerts have not come, and none has for {STALLED} s")
 
     def end_fink(self):
         """Ends all processes in good order."""

@@ -14,8 +14,8 @@ STEP = 0.13
 class Faults:
     """Runs the lanes of a schedule. `done` counts what was done, `missed` what met nothing; both by lane and kind."""
 
-    def __init__(self, schedule, keepers, parts, hbase, say):
-        self._keepers, self._parts, self._hbase, self._say = keepers, parts, hbase, say
+    def __init__(self, schedule, keepers, parts, hbase, commits, say):
+        self._keepers, self._parts, self._hbase, self._commits, self._say = keepers, parts, hbase, commits, say
         self.done, self.missed, self.failures = Counter(), Counter(), []
         self._lock = threading.Lock()
         self._threads = [
@@ -52,6 +52,8 @@ class Faults:
         details = event.details
         if lane in self._keepers:
             keeper = self._keepers[lane]
+            if event.kind == "kill in commit":
+                return keeper.kill(*details, lambda: self._commits.await_one(lane))
             act = {"kill": keeper.kill, "long kill": keeper.kill, "pause": keeper.pause, "take over": keeper.take_over}
             return act[event.kind](*details)
         if lane == "regions":

@@ -75,8 +75,10 @@ class Keeper:
             self._watch = threading.Thread(target=self._keep, daemon=True)
             self._watch.start()
 
-    def kill(self, down):
-        """SIGKILL, and a restart after `down` seconds. Whether there was something to kill."""
+    def kill(self, down, moment=None):
+        """SIGKILL, and a restart after `down` seconds. Whether there was something to kill. `moment` is called first: it waits for it."""
+        if moment:
+            moment()
         with self._lock:
             if self._current is None or self._current.code() is not None:
                 return False

@@ -28,7 +28,7 @@ class Reader:
 
     def __init__(self, servers, topics):
         self._servers, self._schemas = servers, {}
-        settings = {**servers.client("CONSUMER"), "group.id": "fink_chaos", "enable.auto.commit": False}
+        settings = {**servers.client("CONSUMER"), "group.id": "fink_chaos", "enable.auto.commit": False, "log_level": 2}
         self._committed = Consumer({**settings, "isolation.level": "read_committed"})
         self._all = Consumer({**settings, "isolation.level": "read_uncommitted"})
         known = self._committed.list_topics(timeout=ANSWER).topics

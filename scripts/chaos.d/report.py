@@ -5,10 +5,10 @@ NAMED = 10
 
 def totals(schedule, faults, keepers):
     """What was done, by lane and kind, beside what was to be done."""
-    lines = ["faults      kind        planned  done"]
+    lines = ["faults      kind            planned  done"]
     for (lane, kind), planned in sorted(schedule.totals().items()):
         done, missed = faults.done[lane, kind], faults.missed[lane, kind]
-        lines.append(f"{lane:10}  {kind:10}  {planned:7}  {done:4}{f'  ({missed} met nothing)' if missed else ''}")
+        lines.append(f"{lane:10}  {kind:14}  {planned:7}  {done:4}{f'  ({missed} met nothing)' if missed else ''}")
     killed = sum(keeper.killed for keeper in keepers.values())
     fenced = sum(keeper.fenced for keeper in keepers.values())
     lines.append(f"fink killed {killed} times; {fenced} processes woke up and ended fenced")

@@ -15,15 +15,16 @@ class Scale:
     repair_every: int
     # how long something is stopped by SIGSTOP
     pause: tuple
-    # between a kill of fink and its restart, and between two faults of one process
+    # between a kill and the restart, of the service and of what runs beside it; and between two faults of one process
     down: tuple
+    down_beside: tuple
     gap: tuple
     # longer than the live lane makes good: the history lane follows
     long_down: tuple
 
 
-SHORT = Scale(overlap=5, repair=40, repair_every=4, pause=(5, 10), down=(0, 2), gap=(0.5, 5), long_down=(55, 60))
-FULL = Scale(overlap=10, repair=70, repair_every=10, pause=(5, 40), down=(0, 4), gap=(0.5, 8), long_down=(95, 130))
+SHORT = Scale(overlap=5, repair=40, repair_every=4, pause=(5, 10), down=(0, 2), down_beside=(0, 6), gap=(0.5, 5), long_down=(55, 60))
+FULL = Scale(overlap=10, repair=70, repair_every=10, pause=(5, 40), down=(0, 4), down_beside=(0, 30), gap=(0.5, 8), long_down=(95, 130))
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The events of each lane, in order, and about how long they take, in seconds."""
+    """The events of each lane, in order, and about how long all of them and those of the job take, in seconds."""
 
     lanes: dict
     seconds: float
+    job_seconds: float
 
     def totals(self):
         """How many of each kind, by lane and kind."""
@@ -56,18 +58,21 @@ def draw(seed, kills, brokers, scale, is_short):
     """`kills` is how often fink is killed; all else follows from it."""
     dice = random.Random(f"{seed} {kills} {brokers}")
     some = lambda count, least=1: max(least, round(count))
-    of_beside, of_job = some(kills * 0.2), some(kills * 0.2)
+    long_kills = 0 if is_short else some(kills / 50)
+    of_beside, of_job = some(kills * 0.2, 2), some(kills * 0.2, 2)
+    of_service = max(2, kills - of_beside - of_job - long_kills)
     counts = {
         "service": {
-            "kill": max(1, kills - of_beside - of_job - (0 if is_short else some(kills / 50))),
-            "long kill": 0 if is_short else some(kills / 50),
+            **_halves(of_service),
+            "long kill": long_kills,
             "take over": some(kills / 7),
             "pause": some(kills / 12),
         },
-        "beside": {"kill": of_beside, "take over": some(kills / 14), "pause": some(kills / 25)},
-        "job": {"kill": of_job, "take over": some(kills / 20)},
+        "beside": {**_halves(of_beside), "take over": some(kills / 14), "pause": some(kills / 25)},
+        "job": {**_halves(of_job), "take over": some(kills / 20)},
     }
-    lanes = {lane: _fink(dice, kinds, scale) for lane, kinds in counts.items()}
+    downs = {"service": scale.down, "beside": scale.down_beside, "job": scale.down_beside}
+    lanes = {lane: _fink(dice, kinds, scale, downs[lane]) for lane, kinds in counts.items()}
     seconds = max(_seconds(events) for events in lanes.values())
     # As long as the service's faults; a job ends by itself, so its faults come while it runs.
     spare = (seconds - _seconds(lanes["beside"])) / len(lanes["beside"])
@@ -80,11 +85,16 @@ def draw(seed, kills, brokers, scale, is_short):
     for lane, kinds in others.items():
         # The table has three gateways: two for Thrift 2 that fink uses.
         lanes[lane] = _servers(dice, kinds, {"gateways": 2, "brokers": brokers, "regions": 0}[lane], scale, seconds)
-    return Schedule(lanes, seconds)
+    return Schedule(lanes, seconds, _seconds(lanes["job"]))
 
 
-def _fink(dice, kinds, scale):
-    """The faults of one of fink's processes."""
+def _halves(kills):
+    """Half of the kills come at any moment, half in the moment between a checkpoint's record and its commit."""
+    return {"kill": kills - kills // 2, "kill in commit": kills // 2}
+
+
+def _fink(dice, kinds, scale, down):
+    """The faults of one of fink's processes; `down` is between a kill and the restart."""
     events = []
     for kind in _shuffled(dice, kinds):
         after = dice.uniform(*scale.gap)
@@ -95,7 +105,7 @@ def _fink(dice, kinds, scale):
         elif kind == "pause":
             details = (dice.uniform(*scale.pause),)
         else:
-            details = (dice.uniform(*(scale.long_down if kind == "long kill" else scale.down)),)
+            details = (dice.uniform(*(scale.long_down if kind == "long kill" else down)),)
         events.append(Event(after, kind, details))
     return events
 

@@ -3,7 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod chaos;
 mod faults;
 mod filters;
 mod fink_client;
