@@ -71,6 +71,7 @@ class Chaos:
         self.record = Record(self.folder / "puts.ndjson")
         self.writers = Writers(self.hbase, self.record, options.seed, options.alerts, self.scale.repair)
         self.keepers = {}
+        self.parts = Parts(options.cluster, self.servers)
 
     def say(self, words):
         """On stderr, with the time since the beginning."""
@@ -91,8 +92,8 @@ class Chaos:
         self.start_fink(beside_from)
         self.say(f"faults for about {self.schedule.seconds:.0f} s")
         self.writers.start(options.alerts - past, self.schedule.seconds)
-        parts, commits = Parts(options.cluster, self.servers), Commits(self.servers, f"fink_checkpoint_{self.configuration.name}")
-        faults = Faults(self.schedule, self.keepers, parts, self.hbase, commits, self.say)
+        commits = Commits(self.servers, f"fink_checkpoint_{self.configuration.name}")
+        faults = Faults(self.schedule, self.keepers, self.parts, self.hbase, commits, self.say)
         faults.start()
         faults.wait()
         self.writers.stop()
@@ -172,10 +173,11 @@ def main():
     chaos = Chaos(parse())
     try:
         return chaos.run()
-    except (Exception, SystemExit):
+    except (Exception, SystemExit, KeyboardInterrupt):
         traceback.print_exc()
         return 1
     finally:
+        chaos.parts.wake()
         for keeper in chaos.keepers.values():
             keeper.kill_all()
 

@@ -9,6 +9,8 @@ from hbase import RequestFailed
 # Another region is tried where HBase refuses one: halves of a recent split can neither be split nor merged for a while.
 REGIONS = 8
 STEP = 0.13
+# Within so many seconds the service commits something.
+COMMITS_OF_SERVICE = 3
 
 
 class Faults:
@@ -17,9 +19,11 @@ class Faults:
     def __init__(self, schedule, keepers, parts, hbase, commits, say):
         self._keepers, self._parts, self._hbase, self._commits, self._say = keepers, parts, hbase, commits, say
         self.done, self.missed, self.failures = Counter(), Counter(), []
+        # How often the service was killed beside another process.
+        self.also_killed = 0
         self._lock = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._run, args=(lane, events), name=lane) for lane, events in schedule.lanes.items()
+            threading.Thread(target=self._run, args=(lane, events), daemon=True) for lane, events in schedule.lanes.items()
         ]
 
     def start(self):
@@ -52,14 +56,24 @@ class Faults:
         details = event.details
         if lane in self._keepers:
             keeper = self._keepers[lane]
+            in_commit = lambda: self._commits.await_one(lane)
             if event.kind == "kill in commit":
-                return keeper.kill(*details, lambda: self._commits.await_one(lane))
+                return keeper.kill(*details, in_commit)
+            if event.kind == "kill both":
+                return keeper.kill(*details, in_commit, self._kill_service)
             act = {"kill": keeper.kill, "long kill": keeper.kill, "pause": keeper.pause, "take over": keeper.take_over}
             return act[event.kind](*details)
         if lane == "regions":
             return self._region(event.kind, *details)
         part = f"{'thrift2' if lane == 'gateways' else 'kafka'}-{details[0]}"
         return {"kill": self._parts.kill, "pause": self._parts.pause}[event.kind](part, details[1])
+
+    def _kill_service(self):
+        """Its last commits stand behind the open transaction of the process that was just killed: it must know them all the same."""
+        time.sleep(COMMITS_OF_SERVICE)
+        met = self._keepers["service"].kill(0)
+        with self._lock:
+            self.also_killed += met
 
     def _region(self, kind, position, *more):
         for attempt in range(REGIONS):

@@ -17,6 +17,7 @@ class Parts:
 
     def __init__(self, folder, servers):
         self._folder, self._servers = Path(folder), servers
+        self._stopped = set()
 
     def kill(self, part, down):
         """SIGKILL, and a start after `down` seconds. Returns when it serves again."""
@@ -29,13 +30,18 @@ class Parts:
     def pause(self, part, seconds):
         """SIGSTOP for so long. Returns when it serves again."""
         pid = int((self._folder / "run" / f"{part}.pid").read_text().split()[0])
+        self._stopped.add(pid)
         os.kill(pid, signal.SIGSTOP)
-        try:
-            time.sleep(seconds)
-        finally:
-            os.kill(pid, signal.SIGCONT)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+        self._stopped.discard(pid)
         self._wait(part)
         return True
+
+    def wake(self):
+        """Nothing is left stopped, whatever happened."""
+        for pid in list(self._stopped):
+            os.kill(pid, signal.SIGCONT)
 
     def _cluster(self, *words):
         ended = subprocess.run([CLUSTER, *words, "--dir", self._folder], capture_output=True, text=True)

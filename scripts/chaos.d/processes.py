@@ -57,6 +57,8 @@ class Keeper:
         self.lane, self._folder, self._arguments, self._ends = lane, folder, arguments, ends_by_itself
         self._count = 0
         self._lock = threading.RLock()
+        # One fault at a time.
+        self._fault = threading.Lock()
         self._watched = False
         self._current = None
         self._zombies = []
@@ -75,46 +77,54 @@ class Keeper:
             self._watch = threading.Thread(target=self._keep, daemon=True)
             self._watch.start()
 
-    def kill(self, down, moment=None):
-        """SIGKILL, and a restart after `down` seconds. Whether there was something to kill. `moment` is called first: it waits for it."""
-        if moment:
-            moment()
-        with self._lock:
-            if self._current is None or self._current.code() is not None:
-                return False
-            self._watched = False
-            self._current.signal(signal.SIGKILL)
-            self._current.wait(10)
-            self.killed += 1
-        time.sleep(down)
-        self.start()
-        return True
+    def kill(self, down, moment=None, meanwhile=lambda: None):
+        """SIGKILL, and a restart after `down` seconds. Whether there was something to kill.
+
+        `moment` is called first and returns when it is time; `meanwhile` is called while it is down.
+        """
+        with self._fault:
+            if moment:
+                moment()
+            with self._lock:
+                if self._current is None or self._current.code() is not None:
+                    return False
+                self._watched = False
+                self._current.signal(signal.SIGKILL)
+                self._current.wait(10)
+                self.killed += 1
+            end = time.monotonic() + down
+            meanwhile()
+            time.sleep(max(0, end - time.monotonic()))
+            self.start()
+            return True
 
     def pause(self, seconds):
         """SIGSTOP for so long."""
-        with self._lock:
-            process = self._current
-        if process is None or process.code() is not None:
-            return False
-        process.signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        process.signal(signal.SIGCONT)
-        return True
+        with self._fault:
+            with self._lock:
+                process = self._current
+            if process is None or process.code() is not None:
+                return False
+            process.signal(signal.SIGSTOP)
+            time.sleep(seconds)
+            process.signal(signal.SIGCONT)
+            return True
 
     def take_over(self, seconds, after):
         """SIGSTOP for so long; a second copy starts after `after` seconds and is the one that is kept. The first must end, fenced."""
-        with self._lock:
-            zombie = self._current
-            if zombie is None or zombie.code() is not None:
-                return False
-            self._watched = False
-            zombie.signal(signal.SIGSTOP)
-        time.sleep(after)
-        self.start()
-        time.sleep(max(0, seconds - after))
-        zombie.signal(signal.SIGCONT)
-        self._zombies.append(zombie)
-        return True
+        with self._fault:
+            with self._lock:
+                zombie = self._current
+                if zombie is None or zombie.code() is not None:
+                    return False
+                self._watched = False
+                self._zombies.append(zombie)
+                zombie.signal(signal.SIGSTOP)
+            time.sleep(after)
+            self.start()
+            time.sleep(max(0, seconds - after))
+            zombie.signal(signal.SIGCONT)
+            return True
 
     def end(self):
         """Waits for the processes that woke up, then SIGTERM for the one that is kept."""

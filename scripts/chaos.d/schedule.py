@@ -19,12 +19,14 @@ class Scale:
     down: tuple
     down_beside: tuple
     gap: tuple
+    # between a kill of what runs beside the service, in a commit, and its restart; the service is killed meanwhile
+    both_down: tuple
     # longer than the live lane makes good: the history lane follows
     long_down: tuple
 
 
-SHORT = Scale(overlap=5, repair=40, repair_every=4, pause=(5, 10), down=(0, 2), down_beside=(0, 6), gap=(0.5, 5), long_down=(55, 60))
-FULL = Scale(overlap=10, repair=70, repair_every=10, pause=(5, 40), down=(0, 4), down_beside=(0, 30), gap=(0.5, 8), long_down=(95, 130))
+SHORT = Scale(overlap=5, repair=40, repair_every=4, pause=(5, 10), down=(0, 2), down_beside=(0, 6), both_down=(8, 10), gap=(0.5, 5), long_down=(55, 60))
+FULL = Scale(overlap=10, repair=70, repair_every=10, pause=(5, 40), down=(0, 4), down_beside=(0, 30), both_down=(12, 40), gap=(0.5, 8), long_down=(95, 130))
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def draw(seed, kills, brokers, scale, is_short):
     some = lambda count, least=1: max(least, round(count))
     long_kills = 0 if is_short else some(kills / 50)
     of_beside, of_job = some(kills * 0.2, 2), some(kills * 0.2, 2)
-    of_service = max(2, kills - of_beside - of_job - long_kills)
+    both_of_beside, both_of_job = some(kills / 15), some(kills / 30)
+    # One of both is the service's.
+    of_service = max(2, kills - of_beside - of_job - long_kills - 2 * (both_of_beside + both_of_job))
     counts = {
         "service": {
             **_halves(of_service),
@@ -68,8 +72,8 @@ def draw(seed, kills, brokers, scale, is_short):
             "take over": some(kills / 7),
             "pause": some(kills / 12),
         },
-        "beside": {**_halves(of_beside), "take over": some(kills / 14), "pause": some(kills / 25)},
-        "job": {**_halves(of_job), "take over": some(kills / 20)},
+        "beside": {**_halves(of_beside), "kill both": both_of_beside, "take over": some(kills / 14), "pause": some(kills / 25)},
+        "job": {**_halves(of_job), "kill both": both_of_job, "take over": some(kills / 20)},
     }
     downs = {"service": scale.down, "beside": scale.down_beside, "job": scale.down_beside}
     lanes = {lane: _fink(dice, kinds, scale, downs[lane]) for lane, kinds in counts.items()}
@@ -104,6 +108,9 @@ def _fink(dice, kinds, scale, down):
             details = (pause, dice.uniform(0.1, 0.5) * pause)
         elif kind == "pause":
             details = (dice.uniform(*scale.pause),)
+        elif kind == "kill both":
+            # While the service is killed and reads its checkpoint, the other one is down.
+            details = (dice.uniform(*scale.both_down),)
         else:
             details = (dice.uniform(*(scale.long_down if kind == "long kill" else down)),)
         events.append(Event(after, kind, details))

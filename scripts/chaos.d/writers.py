@@ -47,7 +47,7 @@ class Writers:
 
     def start(self, count, seconds):
         """Puts rows in the background: `count` in about so many seconds, then more at the same rate, until it is told to stop."""
-        self._thread = threading.Thread(target=self._run, args=(count / seconds, count))
+        self._thread = threading.Thread(target=self._run, args=(count / seconds, count), daemon=True)
         self._thread.start()
 
     def stop(self):
