@@ -6,6 +6,7 @@
 pub(super) mod administration;
 pub(super) mod authorized;
 pub(super) mod consuming;
+pub(super) mod offsets;
 
 use std::ffi::{CStr, c_char};
 use std::time::Duration;

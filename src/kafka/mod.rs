@@ -20,6 +20,7 @@ mod tls;
 pub mod topics;
 pub mod transaction;
 pub mod users;
+pub mod watermarks;
 
 pub use admin::Admin;
 pub use consumer::{Consumer, Message};

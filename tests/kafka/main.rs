@@ -8,3 +8,4 @@ mod producer;
 mod rights;
 mod speed;
 mod topics;
+mod watermarks;

@@ -1,0 +1,88 @@
+//! Where partitions begin and end, for many partitions in one request.
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka_sys as sys;
+use rdkafka_sys::rd_kafka_IsolationLevel_t as NativeIsolation;
+use rdkafka_sys::rd_kafka_admin_op_t as Order;
+
+use super::administration::{Answer, Desk, c_string, elements};
+use super::text;
+use crate::kafka::error::Result;
+
+/// Which offset of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kafka) enum Bound {
+    /// the oldest record that is left
+    Low,
+    /// the first offset whose transaction is undecided; the high watermark where there is none
+    LastStable,
+    /// the offset after the last record that is replicated
+    High,
+}
+
+/// Topic and number of a partition, and its offset or why it is not known.
+pub(in crate::kafka) type PartitionOffset = (String, i32, std::result::Result<i64, Code>);
+
+/// Partitions of topics, freed when dropped.
+struct Partitions(*mut sys::rd_kafka_topic_partition_list_t);
+
+impl Drop for Partitions {
+    fn drop(&mut self) {
+        // SAFETY: ours, and freed once.
+        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.0) }
+    }
+}
+
+/// One offset of each partition, in no particular order. librdkafka sends one request to each broker that leads some of them.
+pub(in crate::kafka) fn list_offsets(
+    desk: &Desk<'_>,
+    partitions: &[(String, i32)],
+    bound: Bound,
+) -> Result<Answer<Vec<PartitionOffset>>> {
+    let spec = match bound {
+        Bound::Low => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST,
+        Bound::LastStable | Bound::High => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST,
+    };
+    let isolation = match bound {
+        Bound::LastStable => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+        Bound::Low | Bound::High => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+    };
+    let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+    // SAFETY: the size is only a hint; the list is freed by its guard.
+    let list = Partitions(unsafe { sys::rd_kafka_topic_partition_list_new(count) });
+    for (topic, partition) in partitions {
+        let topic = c_string(topic)?;
+        // SAFETY: the name lives through the call, which copies it; the element that is returned belongs to the list.
+        unsafe {
+            let element = sys::rd_kafka_topic_partition_list_add(list.0, topic.as_ptr(), *partition);
+            (*element).offset = spec as i64;
+        }
+    }
+    let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_LISTOFFSETS, |client, options, queue| {
+        // SAFETY: everything lives through the calls, which copy the list; the error is null or ours to free.
+        unsafe {
+            let error = sys::rd_kafka_AdminOptions_set_isolation_level(options.cast_mut(), isolation);
+            if !error.is_null() {
+                sys::rd_kafka_error_destroy(error);
+            }
+            sys::rd_kafka_ListOffsets(client, list.0, options, queue);
+        }
+    })?;
+    // SAFETY: the answer is of the ordered kind, and valid until the event is freed at the end; each element has a partition with a topic.
+    Ok(answer.map(|event| unsafe {
+        let mut count = 0;
+        let result = sys::rd_kafka_event_ListOffsets_result(event.0);
+        let infos = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
+        elements(infos, count)
+            .filter_map(|info| sys::rd_kafka_ListOffsetsResultInfo_topic_partition(info).as_ref())
+            .map(|found| {
+                let offset = match Code::from(found.err) {
+                    Code::NoError if found.offset >= 0 => Ok(found.offset),
+                    Code::NoError => Err(Code::LeaderNotAvailable),
+                    code => Err(code),
+                };
+                (text(found.topic), found.partition, offset)
+            })
+            .collect()
+    }))
+}
