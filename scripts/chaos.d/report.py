@@ -8,7 +8,7 @@ def totals(schedule, faults, keepers):
     lines = ["faults      kind            planned  done"]
     for (lane, kind), planned in sorted(schedule.totals().items()):
         done, missed = faults.done[lane, kind], faults.missed[lane, kind]
-        lines.append(f"{lane:10}  {kind:14}  {planned:7}  {done:4}{f'  ({missed} met nothing)' if missed else ''}")
+        lines.append(f"{lane:10}  {kind:14}  {planned:7}  {done:4}{f'  ({missed} met nothing or came too late)' if missed else ''}")
     killed = sum(keeper.killed for keeper in keepers.values())
     fenced = sum(keeper.fenced for keeper in keepers.values())
     lines.append(f"fink killed {killed} times, {faults.also_killed} of them the service with \"kill both\"; {fenced} processes woke up and ended fenced")
