@@ -15,7 +15,7 @@ import report
 import schedule
 import verify
 from commits import Commits
-from configuration import BESIDE, STREAMS, Configuration
+from configuration import BESIDE, PARTITIONS, Configuration
 from faults import Faults
 from hbase import HBase
 from parts import Parts
@@ -102,14 +102,14 @@ class Chaos:
         newest = self.hbase.scan()
         streams = verify.streams(self.writers.past, beside_from)
         topics = [self.configuration.topic(stream.name) for stream in streams]
-        reader = Reader(self.servers, topics)
+        reader = Reader(self.servers, topics, PARTITIONS)
         self.settle(reader, streams, newest)
         self.end_fink()
         undecided = reader.undecided(OPEN)
         messages = reader.everything()
         reader.close()
         found = [
-            verify.compare(stream, self.record.versions, newest, messages.get(topic, []), self.scale.repair)
+            verify.compare(stream, self.record.versions, newest, messages[topic], self.scale.repair)
             for stream, topic in zip(streams, topics)
         ]
         others = faults.failures + [words for keeper in self.keepers.values() for words in keeper.surprises]

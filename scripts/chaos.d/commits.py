@@ -15,7 +15,7 @@ class Commits:
     """Follows a checkpoint topic, uncommitted records too."""
 
     def __init__(self, servers, topic):
-        settings = {"group.id": "fink_chaos", "enable.auto.commit": False, "isolation.level": "read_uncommitted", "log_level": 2}
+        settings = {"group.id": "fink_chaos", "enable.auto.commit": False, "isolation.level": "read_uncommitted", "log_level": 0}
         self._consumer = Consumer({**servers.client("ADMIN"), **settings})
         self._topic = topic
         self._seen = {lane: threading.Event() for lane in KEYS}

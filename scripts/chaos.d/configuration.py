@@ -26,6 +26,8 @@ def slowly(candid: pd.Series) -> pd.Series:
 """
 # Alerts in one call of a filter, and the processes that run filters.
 BATCH, WORKERS = 50, 2
+# Of each topic.
+PARTITIONS = 2
 # Of the service; then those of the job and of the service of one stream.
 STREAMS, BESIDE = ("all", "bright", "third"), ("job", "beside")
 
@@ -65,7 +67,7 @@ class Configuration:
             "job": 'filters = ["chaos_filters:slowly"]\n',
         }
         blocks = "".join(
-            f'[[stream]]\nname = "{stream}"\ntopic = "{self.topic(stream)}"\npartitions = 2\n{selection.get(stream, "")}'
+            f'[[stream]]\nname = "{stream}"\ntopic = "{self.topic(stream)}"\npartitions = {PARTITIONS}\n{selection.get(stream, "")}'
             for stream in streams
         )
         (self._folder / f"{what}.toml").write_text(

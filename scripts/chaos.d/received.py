@@ -24,16 +24,15 @@ class Message:
 
 
 class Reader:
-    """Reads topics of the `servers`."""
+    """Reads topics of the `servers`, which have so many `partitions` each."""
 
-    def __init__(self, servers, topics):
-        self._servers, self._schemas = servers, {}
-        settings = {**servers.client("CONSUMER"), "group.id": "fink_chaos", "enable.auto.commit": False, "log_level": 2}
+    def __init__(self, servers, topics, partitions):
+        self._servers, self._topics, self._schemas = servers, topics, {}
+        settings = {**servers.client("CONSUMER"), "group.id": "fink_chaos", "enable.auto.commit": False, "log_level": 0}
         self._committed = Consumer({**settings, "isolation.level": "read_committed"})
         self._all = Consumer({**settings, "isolation.level": "read_uncommitted"})
-        known = self._committed.list_topics(timeout=ANSWER).topics
-        self._topics = [topic for topic in topics if topic in known]
-        self._parts = [TopicPartition(topic, part, 0) for topic in self._topics for part in known[topic].partitions]
+        self._await(topics, partitions)
+        self._parts = [TopicPartition(topic, part, 0) for topic in topics for part in range(partitions)]
         self._committed.assign(self._parts)
 
     def follow(self, quiet=1.0):
@@ -63,6 +62,17 @@ class Reader:
         """Closes the consumers."""
         self._committed.close()
         self._all.close()
+
+    def _await(self, topics, partitions):
+        """A broker that has just started may not know all topics yet; what is not read would count as lost."""
+        end = time.monotonic() + ANSWER
+        while True:
+            known = self._committed.list_topics(timeout=ANSWER).topics
+            if all(topic in known and len(known[topic].partitions) == partitions for topic in topics):
+                return
+            if time.monotonic() > end:
+                raise RuntimeError(f"the brokers do not know all of {', '.join(topics)} with {partitions} partitions each")
+            time.sleep(0.5)
 
     def _undecided(self):
         end_of = lambda consumer, part: consumer.get_watermark_offsets(part, ANSWER)[1]
