@@ -2,10 +2,15 @@
 //!
 //! Readers scan, judge and encode ([`readers`]); one coordinator, here, decides what to read next ([`progress`]), sends what they hand over
 //! (`history`, `live`) and commits it together with the checkpoint (`publisher`). Whatever goes wrong within a transaction, it is aborted and
-//! everything is taken up again from the checkpoint, as after a crash.
+//! everything begins again from the checkpoint, as after a crash.
 
+mod abort;
+mod arguments;
 pub mod batch;
 mod budget;
+mod checkpoint_partition;
+mod checkpoint_watch;
+mod clock;
 pub mod counts;
 mod error;
 mod forms;
@@ -14,6 +19,7 @@ mod live;
 mod notices;
 pub mod offset_file;
 mod outlet;
+mod owner;
 mod patience;
 pub mod progress;
 mod publisher;
@@ -22,11 +28,12 @@ mod request;
 mod search;
 pub mod selection;
 pub mod sieve;
+mod skipped_rows;
 mod status;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 pub use error::DistributionError;
 pub use request::{Ended, Request};
@@ -34,17 +41,22 @@ pub use request::{Ended, Request};
 use crate::catalog::Catalog;
 use crate::config::{DistributionSettings, Settings};
 use crate::filters::FilterError;
+use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
 use crate::science_db::{KeyRange, open_session};
+use abort::Aborts;
+use budget::Budget;
+use checkpoint_watch::{CheckpointWatch, Lost};
+use clock::{Clock, Now};
 use counts::{Counts, Lane};
 use notices::{Notices, NoticesError};
 pub use outlet::GiveUp;
 use outlet::{Outlet, SendError};
 use patience::{Halt, Open, Session};
-use progress::{Pace, Progress, Step};
+use progress::{Pace, Progress, ProgressError, Record, Step};
 use publisher::Publisher;
 use readers::{Page, Readers};
-use search::Search;
+use search::{AheadSearch, Search};
 use selection::Selection;
 use sieve::Filters;
 use status::StatusWriter;
@@ -56,16 +68,30 @@ const READERS: usize = 3;
 const LARGEST_SIFTED_PAGE: usize = 2000;
 const LARGEST_SIFTED_BYTES: usize = 32 << 20;
 
+/// How long a commit that is under way may go on after the distribution was told to stop.
+const COMMIT_GRACE: Duration = Duration::from_secs(5);
+/// How often a ledger that takes much memory is told, and rows that are stamped ahead of now.
+const REMINDER: Duration = Duration::from_secs(600);
+/// A watermark so far ahead of the system clock, ms, is no mere step of a clock.
+const AHEAD: i64 = 1_000;
+
 /// A distribution at work.
 struct Distribution<'a> {
     pace: Pace,
-    prefix: String,
+    clock: Clock,
+    now: Now,
     progress: Progress,
     publisher: Publisher,
+    selection: Arc<Selection>,
     readers: Readers,
     session: Session,
     sweep: Search,
     repair: Search,
+    ahead: AheadSearch,
+    budget: Arc<Budget>,
+    /// `distribution.memory`, bytes
+    memory: usize,
+    ledger_told: Option<Instant>,
     counts: Counts,
     give_up: GiveUp,
     report: &'a mut dyn FnMut(&Counts),
@@ -74,25 +100,30 @@ struct Distribution<'a> {
 /// Distributes alerts until the job is done, time is up or `stopped` says so. `report` is told the counts several times a second.
 ///
 /// # Errors
-/// The settings do not fit the catalog, or a server refused for good; what waiting can mend is waited for.
+/// The settings do not fit the catalog, or a server refused for good; servers that are away are waited for.
 pub fn run(
     settings: &Settings,
     request: &Request,
     stopped: &GiveUp,
     report: &mut dyn FnMut(&Counts),
 ) -> Result<(Ended, Counts), DistributionError> {
+    // The moment of the command: `--from now` means this, however long the servers take to answer.
+    let mut clock = Clock::start();
+    let now = clock.now();
     let deadline = request.exit_after.map(|duration| Instant::now() + duration);
+    let lost = Lost::default();
     let give_up: GiveUp = Arc::new({
-        let stopped = Arc::clone(stopped);
-        move || stopped() || deadline.is_some_and(|deadline| deadline <= Instant::now())
+        let (stopped, lost) = (Arc::clone(stopped), Arc::clone(&lost));
+        move || stopped() || lost.get().is_some() || deadline.is_some_and(|deadline| deadline <= Instant::now())
     });
+    let nothing = |counts: usize| Ok((request.ended(stopped()), Counts::new(counts)));
 
+    let streams = request.check(settings, now.wall)?;
     let catalog = Catalog::load(&settings.science_db.catalog)?;
-    let streams = request.pick(&settings.streams)?;
     // The status speaks of all streams: it says nothing of a job that fills one stream's past.
     let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
     let filters = match Filters::start(&settings.filters, &streams, &catalog, &*give_up) {
-        Err(FilterError::Stopped) => return Ok((request.ended(stopped()), Counts::new(streams.len()))),
+        Err(FilterError::Stopped) => return nothing(streams.len()),
         filters => filters?,
     };
     // The past that a job sends is no news, and a dry run sends nothing.
@@ -114,109 +145,188 @@ pub fn run(
     let mut session = Session::new(&open);
     match session.ask(&*give_up, |db| db.key_ranges()) {
         Ok(_) => {}
-        Err(Halt::Cancelled) => return Ok((request.ended(stopped()), Counts::new(streams.len()))),
+        Err(Halt::Cancelled) => return nothing(streams.len()),
         Err(Halt::Failed(error)) => return Err(error.into()),
     }
 
-    if let Some(until) = request.until.filter(|until| *until > now()) {
-        return Err(DistributionError::FutureJob { until });
-    }
     if let Some(until) = request.until
-        && until > now() - pace(&settings.distribution).repair
+        && until > now.wall - pace(&settings.distribution).repair
     {
         log::warn!("rows stamped before --until that become visible after this job has passed them are not seen by it");
     }
     let prefix = request.checkpoint_prefix(&streams, settings.streams.len());
+    let transactional_id = request.transactional_id(&settings.distribution, &prefix);
+    let give_up_commit = with_grace(&give_up, &lost);
     let outlet = match request.dry_run {
         true => None,
-        false => Some(Outlet::open(
-            settings,
-            &streams,
-            &selection,
-            &request.transactional_id(&settings.distribution, &prefix),
-            &give_up,
-        )?),
+        false => {
+            let ids = (transactional_id.as_str(), prefix.as_str());
+            match Outlet::open(settings, &streams, &selection, ids, (&give_up, &give_up_commit)) {
+                Err(SendError::Stopped) => return nothing(streams.len()),
+                opened => Some(opened?),
+            }
+        }
     };
+    let (outlet, records) = outlet.unzip();
+    let _watch =
+        outlet.as_ref().map(|outlet| CheckpointWatch::start(&settings.kafka, outlet.checkpoint_place(), &lost));
+    let memory = settings.distribution.memory as usize;
     let status = selection.status_column().filter(|_| !request.dry_run);
-    let status = status.map(|(family, qualifier)| StatusWriter::start(&open, family, qualifier));
+    let status = status.map(|column| StatusWriter::start(&open, column, &prefix, memory / 16));
     let offset_file = settings.distribution.offset_file.clone().filter(|_| !request.is_job());
-    let budget = budget::Budget::new(settings.distribution.memory as usize / 4);
+    let budget = Budget::new(memory / 4);
     let page = page(settings, &selection);
-    let search = || Search::new(Readers::start(1, &open, &selection, &budget, page));
+    let one_reader = || Readers::start(1, &open, &selection, &budget, page);
     let mut counts = Counts::new(streams.len());
     for (index, stream) in counts.streams.iter_mut().enumerate() {
         stream.refusers = selection.refusers(index).to_vec();
     }
+    let publisher = Publisher::new(outlet, status, notifier, offset_file, streams.len());
+    let begun = Begin { settings, request, prefix: &prefix, now: now.wall };
+    let mut records = records.unwrap_or_default();
+    let (progress, mut outdated) = begun.progress(&publisher, &records)?;
     let mut distribution = Distribution {
         pace: pace(&settings.distribution),
-        progress: Progress::service(&prefix, "", 0),
-        publisher: Publisher::new(outlet, status, notifier, offset_file, &prefix, streams.len()),
-        prefix,
+        clock,
+        now,
+        progress,
+        publisher,
+        selection: Arc::clone(&selection),
         readers: Readers::start(READERS, &open, &selection, &budget, page),
         session,
-        sweep: search(),
-        repair: search(),
+        sweep: Search::new(one_reader()),
+        repair: Search::new(one_reader()),
+        ahead: AheadSearch::new(one_reader()),
+        budget,
+        memory,
+        ledger_told: None,
         counts,
         give_up,
         report,
     };
-    distribution.take_up(settings, request)?;
+    let mut aborts = Aborts::default();
     loop {
-        match distribution.work(request) {
-            Ok(()) => break,
-            Err(DistributionError::Send(SendError::Aborted(reason))) => {
-                log::warn!("{reason}; the transaction was aborted, and its alerts are read again");
-                distribution.take_up(settings, request)?;
-            }
-            Err(DistributionError::Send(SendError::Stopped)) => break,
+        let worked = distribution.take_up(&records, outdated).and_then(|()| distribution.work(request));
+        let recovered = match worked {
+            Err(DistributionError::Send(SendError::Aborted(reason))) => distribution.recover(&mut aborts, reason),
+            ended => ended.map(|()| None),
+        };
+        match recovered {
+            Ok(Some(found)) => records = found,
+            Ok(None) | Err(DistributionError::Send(SendError::Stopped)) => break,
             Err(error) => return Err(error),
         }
+        (distribution.progress, outdated) = begun.progress(&distribution.publisher, &records)?;
     }
-    distribution.publisher.end(stopped())?;
-    let ended = match distribution.progress.next(now(), &distribution.pace) {
+    if let Some(reason) = lost.get() {
+        return Err(DistributionError::CheckpointLost { reason: reason.clone() });
+    }
+    let give_up: &dyn Fn() -> bool = &|| stopped() || deadline.is_some_and(|deadline| deadline <= Instant::now());
+    distribution.publisher.end(give_up)?;
+    let ended = match distribution.progress.next(distribution.now, &distribution.pace) {
         Step::Finished => Ended::Finished,
         _ => request.ended(stopped()),
     };
+    distribution.counts.skipped = distribution.selection.skipped();
     Ok((ended, distribution.counts))
 }
 
+/// Gives a commit that is under way a little time after `give_up`, unless the checkpoint is lost.
+fn with_grace(give_up: &GiveUp, lost: &Lost) -> GiveUp {
+    let (give_up, lost, since) = (Arc::clone(give_up), Arc::clone(lost), OnceLock::new());
+    Arc::new(move || give_up() && (lost.get().is_some() || since.get_or_init(Instant::now).elapsed() >= COMMIT_GRACE))
+}
+
+/// What decides where a distribution begins.
+struct Begin<'a> {
+    settings: &'a Settings,
+    request: &'a Request,
+    prefix: &'a str,
+    /// the moment of the command, ms since 1970
+    now: i64,
+}
+
+impl Begin<'_> {
+    /// Where to begin, given the checkpoint's records; and records that are outdated by that.
+    fn progress(&self, publisher: &Publisher, records: &Records) -> Result<(Progress, Vec<Record>), DistributionError> {
+        let Self { settings, request, prefix, now } = self;
+        let found = match Progress::load(prefix, records) {
+            // Whatever the user says, what the ledger lists is not sent again.
+            Err(ProgressError::NoState { .. }) if request.from.is_some() => None,
+            found => found?,
+        };
+        let is_new_service = found.is_none() && !request.is_job() && request.from.is_none();
+        if is_new_service && let Some(outlet) = publisher.outlet() {
+            let written = outlet.written_topics()?;
+            if let Some((topic, _)) = written.iter().find(|(_, is_written)| *is_written) {
+                let name = settings.distribution.name.clone();
+                return Err(DistributionError::NoCheckpoint { name, topic: (*topic).to_owned() });
+            }
+        }
+        let (progress, outdated) = request.begin(found, prefix, &settings.distribution, *now)?;
+        Ok((progress.with_ledger_of(records)?, outdated))
+    }
+}
+
 impl Distribution<'_> {
-    /// Begins where the checkpoint says, or where the user does.
-    fn take_up(&mut self, settings: &Settings, request: &Request) -> Result<(), DistributionError> {
+    /// Writes down where the distribution begins, and deletes `outdated` records of the checkpoint.
+    fn take_up(&mut self, records: &Records, outdated: Vec<Record>) -> Result<(), DistributionError> {
+        self.publisher.restore_status(records)?;
+        self.now = self.clock.now();
+        self.counts.watermark = self.progress.watermark();
+        log::info!("distributing what is written from {} on (ms since 1970)", self.progress.watermark());
+        let mut records = self.progress.records()?;
+        records.extend(outdated);
+        self.publisher.commit(records, &mut self.counts)?;
+        self.watch_ledger();
+        Ok(())
+    }
+
+    /// Ends an aborted transaction, waits a little, and reads the checkpoint again.
+    fn recover(&mut self, aborts: &mut Aborts, mut reason: String) -> Result<Option<Records>, DistributionError> {
         self.readers.cancel();
         self.sweep.cancel();
         self.repair.cancel();
-        self.publisher.abort()?;
-        let records = self.publisher.checkpoint()?;
-        if let Some(rows) = records.get(self.publisher.status_key()) {
-            let rows = status::from_bytes(rows).ok_or(DistributionError::DamagedStatus)?;
-            self.publisher.write_status(rows)?;
-        }
-        let found = Progress::load(&self.prefix, &records)?;
-        let (progress, is_new) = request.begin(found, &self.prefix, &settings.distribution, now())?;
-        self.progress = progress;
-        self.counts.watermark = self.progress.watermark();
-        log::info!("distributing what is written from {} on (ms since 1970)", self.progress.watermark());
-        if is_new {
-            self.publisher.commit(vec![self.progress.state_record()], &mut self.counts)?;
-        }
-        Ok(())
+        self.ahead.cancel();
+        let report = loop {
+            match self.publisher.abort() {
+                Err(SendError::Aborted(again)) => {
+                    patience::rest(Duration::from_secs(1), &*self.give_up);
+                    if (self.give_up)() {
+                        return Err(SendError::Stopped.into());
+                    }
+                    reason = again;
+                }
+                report => break report?,
+            }
+        };
+        let Some(pause) = aborts.pause_after(report, self.publisher.commits()) else {
+            return Err(DistributionError::KeepsAborting { reason });
+        };
+        log::warn!("{reason}; the transaction was aborted, and its alerts are read again");
+        patience::rest(pause, &*self.give_up);
+        Ok(Some(self.publisher.checkpoint()?))
     }
 
     /// Does what is due, until nothing will be any more.
     fn work(&mut self, request: &Request) -> Result<(), DistributionError> {
         loop {
-            let now = now();
+            self.now = self.clock.now();
+            let now = self.now;
             self.counts.watermark = self.progress.watermark();
+            self.counts.skipped = self.selection.skipped();
             (self.report)(&self.counts);
             if (self.give_up)() {
                 return Ok(());
             }
+            if self.progress.watermark() > now.wall + AHEAD {
+                return Err(DistributionError::WatermarkAhead { now: now.wall, watermark: self.progress.watermark() });
+            }
             match self.progress.next(now, &self.pace) {
                 Step::BeginHistory(window) => {
-                    let Some(ranges) = self.key_ranges()? else { return Ok(()) };
-                    log::info!("reading the past: {window}, {} key ranges", ranges.len());
-                    self.progress.begin_history(window, ranges);
+                    let Some(regions) = self.key_ranges()? else { return Ok(()) };
+                    log::info!("reading the past: {window}, {} regions", regions.len());
+                    self.progress.begin_history(window, &regions);
                 }
                 Step::History => {
                     self.counts.lane = Lane::History;
@@ -224,20 +334,27 @@ impl Distribution<'_> {
                         return Ok(());
                     }
                 }
-                Step::Repair { window, closes_gap } => {
-                    self.repair.begin(window, now, !closes_gap);
-                    self.progress.repair_began(now);
+                Step::CatchUp(slice) => {
+                    self.counts.lane = Lane::Live;
+                    if !self.catch_up(slice)? {
+                        return Ok(());
+                    }
+                    self.counts.seen_until = slice.window.until();
+                }
+                Step::Repair(window) => {
+                    self.repair.begin(window, now.steady, true);
+                    self.progress.repair_began(now.steady);
+                    self.ahead.begin(now.wall + self.pace.overlap);
                 }
                 Step::Sweep(window) => {
-                    self.sweep.begin(window, now, false);
-                    self.progress.sweep_began(now);
+                    self.sweep.begin(window, now.steady, false);
+                    self.progress.sweep_began(now.steady);
                 }
                 Step::Live(window) => {
                     self.counts.lane = Lane::Live;
                     if !self.live(window)? {
                         return Ok(());
                     }
-                    self.progress.looked(now);
                     self.counts.seen_until = window.until();
                 }
                 Step::Wait(_) if request.dry_run && !self.repair.is_under_way() && self.progress.is_caught_up() => {
@@ -247,11 +364,12 @@ impl Distribution<'_> {
                 Step::Finished => return Ok(()),
             }
             self.search_turns()?;
+            self.counts.ahead = self.ahead.hear(now.wall)?;
         }
     }
 
     fn wait(&self, until: i64) {
-        let pause = Duration::from_millis((until - now()).clamp(0, 100) as u64);
+        let pause = Duration::from_millis((until - self.now.steady).clamp(0, 100) as u64);
         if !self.sweep.has_found() && !self.repair.has_found() {
             patience::rest(pause, &*self.give_up);
         }
@@ -264,6 +382,21 @@ impl Distribution<'_> {
             Err(Halt::Failed(error)) => Err(error.into()),
         }
     }
+
+    /// Counts the ledger's memory: beyond a quarter of the whole it takes the place of alerts under way.
+    fn watch_ledger(&mut self) {
+        let (bytes, share) = (self.progress.ledger().memory(), self.memory / 4);
+        self.budget.reserve(bytes.saturating_sub(share));
+        if bytes > share / 5 * 4 && self.ledger_told.is_none_or(|told| told.elapsed() >= REMINDER) {
+            self.ledger_told = Some(Instant::now());
+            log::warn!(
+                "the ledger of the last distribution.repair lists {} alerts and takes {} MB of distribution.memory ({} MB): raise                  distribution.memory, or shorten distribution.repair",
+                self.progress.ledger().len(),
+                bytes >> 20,
+                self.memory >> 20
+            );
+        }
+    }
 }
 
 /// Filters are called for a page at a time: calls cost less where pages are larger.
@@ -273,7 +406,10 @@ fn page(settings: &Settings, selection: &Selection) -> Page {
             rows: settings.filters.batch.min(LARGEST_SIFTED_PAGE),
             bytes: (settings.distribution.memory as usize / 16).clamp(Page::default().bytes, LARGEST_SIFTED_BYTES),
         },
-        false => Page::default(),
+        // Each reader holds a page as it was read, and what was made of it.
+        false => {
+            Page { bytes: Page::default().bytes.min(settings.distribution.memory as usize / 64), ..Page::default() }
+        }
     }
 }
 
@@ -286,8 +422,4 @@ fn pace(settings: &DistributionSettings) -> Pace {
         repair: ms(settings.repair),
         repair_every: ms(settings.repair_every),
     }
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -1,10 +1,14 @@
 //! What has been published after the watermark.
 //!
-//! **Everything before the watermark is done; after it, exactly what the ledger lists is done.** An entry is 24 bytes: a 16-byte hash of
-//! row key and trigger timestamp, and the timestamp. Entries are kept in *segments*, one for each transaction that added some, so that a
-//! transaction writes only what is new and a whole segment is forgotten when the watermark has passed its newest entry.
+//! **Everything before the watermark is done; after it, exactly what the ledger lists is done.** An entry is 24 bytes in the checkpoint: a
+//! 16-byte hash of row key and trigger timestamp, and the timestamp. Each transaction writes its entries as *segments* of at most
+//! [`SEGMENT_BYTES`]; a segment is deleted when the watermark has passed its newest entry.
+//!
+//! In memory the hashes are kept in one set for each minute of their timestamps: a lookup goes straight to its minute, and a minute that the
+//! watermark has passed is dropped whole. A hash takes 19 to 39 bytes there (a hash table is between 7/16 and 7/8 full).
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -17,6 +21,22 @@ impl AlertId {
     pub fn new(key: &[u8], timestamp: i64) -> Self {
         Self(xxh3_128_with_seed(key, timestamp as u64))
     }
+
+    /// The id as 32 lower-case hexadecimal digits, big-endian: the value of the header `fink-alert`.
+    pub fn to_hex(self) -> [u8; 32] {
+        let mut hex = [0; 32];
+        for (index, digit) in hex.iter_mut().enumerate() {
+            let nibble = (self.0 >> (124 - 4 * index)) as usize & 0xf;
+            *digit = b"0123456789abcdef"[nibble];
+        }
+        hex
+    }
+
+    /// Reads [`to_hex`](Self::to_hex); `None` where the text is not 32 hexadecimal digits.
+    pub fn from_hex(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok().filter(|text| text.len() == 32 && !text.starts_with('+'))?;
+        u128::from_str_radix(text, 16).ok().map(Self)
+    }
 }
 
 /// An alert that is done: its id and its trigger timestamp, ms since 1970.
@@ -28,7 +48,20 @@ pub struct Entry {
     pub timestamp: i64,
 }
 
+impl Entry {
+    /// The entry of the row `key` as written at `timestamp` (ms since 1970).
+    pub fn new(key: &[u8], timestamp: i64) -> Self {
+        Self { id: AlertId::new(key, timestamp), timestamp }
+    }
+}
+
 const ENTRY_BYTES: usize = 24;
+
+/// The most bytes of a segment: whole entries, well below the 1 MiB that a topic takes by default.
+pub const SEGMENT_BYTES: usize = (256 << 10) / ENTRY_BYTES * ENTRY_BYTES;
+
+/// Entries whose timestamps lie in the same stretch of so many ms share a set.
+const BUCKET_MS: i64 = 60_000;
 
 /// The segment of a ledger that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -38,70 +71,92 @@ pub struct LedgerError {
     bytes: usize,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Segment {
-    entries: Vec<Entry>,
-    newest: i64,
+/// Takes the low 64 bits of an id as its hash: the id is a hash already.
+#[derive(Clone, Copy, Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, id: u128) {
+        self.0 = id as u64;
+    }
 }
+
+type Bucket = HashSet<AlertId, BuildHasherDefault<IdHasher>>;
 
 /// The alerts that are done although they lie after the watermark.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    segments: BTreeMap<u64, Segment>,
-    ids: HashSet<AlertId>,
+    /// by timestamp / `BUCKET_MS`
+    buckets: BTreeMap<i64, Bucket>,
+    /// by number, the newest timestamp of each segment in the checkpoint
+    segments: BTreeMap<u64, i64>,
     next: u64,
 }
 
+/// A new segment: its number and its bytes, entries one after the other, hash and timestamp big-endian.
+pub type Segment = (u64, Vec<u8>);
+
 impl Ledger {
     /// Whether the alert is listed.
-    pub fn contains(&self, id: AlertId) -> bool {
-        self.ids.contains(&id)
+    pub fn contains(&self, entry: Entry) -> bool {
+        self.buckets.get(&bucket_of(entry.timestamp)).is_some_and(|bucket| bucket.contains(&entry.id))
     }
 
     /// How many alerts are listed.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.buckets.values().map(HashSet::len).sum()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.buckets.is_empty()
     }
 
-    /// Lists `entries` as a new segment and returns its number, or `None` where there are none.
-    pub fn add(&mut self, entries: Vec<Entry>) -> Option<u64> {
-        let newest = entries.iter().map(|entry| entry.timestamp).max()?;
-        let number = self.next;
-        self.next += 1;
-        self.ids.extend(entries.iter().map(|entry| entry.id));
-        self.segments.insert(number, Segment { entries, newest });
-        Some(number)
+    /// The memory that the ledger takes, bytes.
+    pub fn memory(&self) -> usize {
+        // Of a hash table's slots 7/8 can be used; each takes an id and a byte of control.
+        let slots = |bucket: &Bucket| bucket.capacity() / 7 * 8;
+        self.buckets.values().map(|bucket| slots(bucket) * (size_of::<AlertId>() + 1)).sum()
     }
 
-    /// Forgets the segments that lie wholly before `watermark` and returns their numbers.
-    pub fn expire(&mut self, watermark: i64) -> Vec<u64> {
-        let gone: Vec<u64> =
-            self.segments.iter().filter(|(_, segment)| segment.newest < watermark).map(|(number, _)| *number).collect();
-        for number in &gone {
-            for entry in self.segments.remove(number).into_iter().flat_map(|segment| segment.entries) {
-                self.ids.remove(&entry.id);
+    /// Lists `entries`; returns the segments that say so.
+    pub fn add(&mut self, entries: &[Entry]) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        for entries in entries.chunks(SEGMENT_BYTES / ENTRY_BYTES) {
+            let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
+            for entry in entries {
+                bytes.extend_from_slice(&entry.id.0.to_be_bytes());
+                bytes.extend_from_slice(&entry.timestamp.to_be_bytes());
             }
+            let number = self.next;
+            self.list(number, entries);
+            segments.push((number, bytes));
+        }
+        segments
+    }
+
+    /// Drops what lies before `watermark`; returns the numbers of the segments that lie before it whole.
+    pub fn expire(&mut self, watermark: i64) -> Vec<u64> {
+        self.buckets = self.buckets.split_off(&bucket_of(watermark));
+        let gone: Vec<u64> =
+            self.segments.iter().filter(|(_, newest)| **newest < watermark).map(|(number, _)| *number).collect();
+        for number in &gone {
+            self.segments.remove(number);
         }
         gone
     }
 
-    /// The bytes of segment `number`: its entries one after the other, hash and timestamp big-endian.
-    pub fn segment_bytes(&self, number: u64) -> Vec<u8> {
-        let entries = self.segments.get(&number).map_or(&[][..], |segment| &segment.entries);
-        let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
-        for entry in entries {
-            bytes.extend_from_slice(&entry.id.0.to_be_bytes());
-            bytes.extend_from_slice(&entry.timestamp.to_be_bytes());
-        }
-        bytes
-    }
-
-    /// Takes up a segment as [`segment_bytes`](Self::segment_bytes) wrote it.
+    /// Takes up a segment that [`add`](Self::add) gave.
     ///
     /// # Errors
     /// The bytes are not whole entries.
@@ -118,12 +173,22 @@ impl Ledger {
                 Entry { id: AlertId(u128::from_be_bytes(id)), timestamp: i64::from_be_bytes(timestamp) }
             })
             .collect();
-        self.ids.extend(entries.iter().map(|entry| entry.id));
-        let newest = entries.iter().map(|entry| entry.timestamp).max().unwrap_or(i64::MIN);
-        self.segments.insert(number, Segment { entries, newest });
-        self.next = self.next.max(number + 1);
+        self.list(number, &entries);
         Ok(())
     }
+
+    fn list(&mut self, number: u64, entries: &[Entry]) {
+        for entry in entries {
+            self.buckets.entry(bucket_of(entry.timestamp)).or_default().insert(entry.id);
+        }
+        let newest = entries.iter().map(|entry| entry.timestamp).max().unwrap_or(i64::MIN);
+        self.segments.insert(number, newest);
+        self.next = self.next.max(number + 1);
+    }
+}
+
+fn bucket_of(timestamp: i64) -> i64 {
+    timestamp.div_euclid(BUCKET_MS)
 }
 
 #[cfg(test)]
@@ -131,7 +196,7 @@ mod tests {
     use super::*;
 
     fn entry(key: &str, timestamp: i64) -> Entry {
-        Entry { id: AlertId::new(key.as_bytes(), timestamp), timestamp }
+        Entry::new(key.as_bytes(), timestamp)
     }
 
     #[test]
@@ -141,25 +206,63 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_survives_its_bytes() {
+    fn an_id_is_read_back_from_its_digits() {
+        let id = AlertId(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(&id.to_hex(), b"0123456789abcdef0011223344556677");
+        assert_eq!(AlertId::from_hex(&id.to_hex()), Some(id));
+        for wrong in [&b"0123"[..], b"+123456789abcdef0011223344556677", b"x123456789abcdef0011223344556677"] {
+            assert_eq!(AlertId::from_hex(wrong), None);
+        }
+    }
+
+    #[test]
+    fn a_segment_is_restored_from_its_bytes() {
         let mut ledger = Ledger::default();
-        let number = ledger.add(vec![entry("a", 5), entry("b", 7)]).unwrap();
-        let mut read = Ledger::default();
-        read.restore(number, &ledger.segment_bytes(number)).unwrap();
-        assert!(read.contains(AlertId::new(b"a", 5)) && read.contains(AlertId::new(b"b", 7)));
-        assert_eq!(read.segment_bytes(number), ledger.segment_bytes(number));
-        assert_eq!(read.add(vec![entry("c", 8)]), Some(number + 1));
+        let segments = ledger.add(&[entry("a", 5), entry("b", 7)]);
+        let mut restored = Ledger::default();
+        for (number, bytes) in &segments {
+            restored.restore(*number, bytes).unwrap();
+        }
+        assert!(restored.contains(entry("a", 5)) && restored.contains(entry("b", 7)));
+        assert!(!restored.contains(entry("a", 7)));
+        assert_eq!(restored.add(&[entry("c", 8)])[0].0, segments[0].0 + 1);
     }
 
     #[test]
     fn a_segment_expires_with_its_newest_entry() {
         let mut ledger = Ledger::default();
-        ledger.add(vec![entry("a", 5), entry("b", 20)]);
-        ledger.add(vec![entry("c", 6)]);
-        assert_eq!(ledger.expire(10), [1]);
-        assert!(ledger.contains(AlertId::new(b"a", 5)) && !ledger.contains(AlertId::new(b"c", 6)));
-        assert_eq!(ledger.expire(21), [0]);
+        ledger.add(&[entry("a", 5), entry("b", 2 * BUCKET_MS)]);
+        ledger.add(&[entry("c", 6)]);
+        assert_eq!(ledger.expire(BUCKET_MS), [1]);
+        assert!(ledger.contains(entry("b", 2 * BUCKET_MS)) && !ledger.contains(entry("c", 6)));
+        assert_eq!(ledger.expire(3 * BUCKET_MS), [0]);
         assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn many_entries_make_several_bounded_segments() {
+        let entries: Vec<Entry> = (0..30_000).map(|number| entry(&number.to_string(), number)).collect();
+        let mut ledger = Ledger::default();
+        let segments = ledger.add(&entries);
+        assert_eq!(segments.len(), 3);
+        assert!(segments.iter().all(|(_, bytes)| bytes.len() <= 256 << 10));
+        assert_eq!(ledger.len(), entries.len());
+        assert!(ledger.add(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_alert_takes_at_most_40_bytes_of_memory() {
+        let mut ledger = Ledger::default();
+        for minute in 0..10 {
+            for chunk in 0..60 {
+                let entries: Vec<Entry> = (0..300)
+                    .map(|number| entry(&format!("{chunk}-{number}"), minute * BUCKET_MS + i64::from(number)))
+                    .collect();
+                ledger.add(&entries);
+            }
+            let each = ledger.memory() / ledger.len();
+            assert!(each <= 40, "{each} bytes an alert after {} alerts", ledger.len());
+        }
     }
 
     #[test]

@@ -68,6 +68,20 @@ fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
 }
 
 #[test]
+fn skipped_rows_are_a_list_of_prefixes_none_of_them_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "science_db.skip_rows";
+    assert_eq!(shown(folder.path(), &[], &[], key).0, json!(["schema_"]));
+    let variables = [("FINK_SCIENCE_DB_SKIP_ROWS", "schema_, test")];
+    assert_eq!(shown(folder.path(), &[], &variables, key).0, json!(["schema_", "test"]));
+    let file = folder.path().join("fink.toml");
+    fs::write(&file, "[science_db]\nskip_rows = []\n").unwrap();
+    assert_eq!(shown(folder.path(), &[], &[], key).0, json!([]));
+    fs::write(&file, "[science_db]\nskip_rows = [\"schema_\", \"\"]\n").unwrap();
+    bare(folder.path(), SHOW, &[]).says(2, &["fink.toml:2", "science_db.skip_rows", "empty"]);
+}
+
+#[test]
 fn the_variables_of_2019_stand_behind_their_keys_own() {
     let folder = tempfile::tempdir().unwrap();
     let cases = [

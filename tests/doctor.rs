@@ -4,12 +4,19 @@ mod common;
 mod small_table;
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use common::{Ended, Scene};
 use fink::config::StoreKind;
 use fink::science_db::{NewTable, Put, PutCell};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 use small_table::{science_db, write_catalog};
+
+/// How long Kafka may take to answer.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// What is said of a check: its state and text, joined where there are several of one name.
 fn said(ended: &Ended, check: &str) -> String {
@@ -82,16 +89,17 @@ fn an_embedded_table_is_found_and_its_clock_compared() {
     assert!(said(&ended, &place).starts_with("good: "), "{ended:?}");
     assert!(said(&ended, "clock").starts_with("good: no alert"), "{ended:?}");
 
-    let put = |ahead: i64| {
-        let cell = PutCell { family: "i".to_owned(), qualifier: "candid".to_owned(), value: vec![0; 8] };
+    let cell = |value: &[u8]| PutCell { family: "i".to_owned(), qualifier: "candid".to_owned(), value: value.to_vec() };
+    let put = |key: &[u8], ahead: i64| {
         let timestamp = Some(jiff::Timestamp::now().as_millisecond() + ahead);
         science_db(&scene, StoreKind::Embedded, "")
-            .put(&[Put { key: b"a".to_vec(), timestamp, cells: vec![cell] }])
+            .put(&[Put { key: key.to_vec(), timestamp, cells: vec![cell(&[0; 8])] }])
             .unwrap();
         said(&scene.run(&["doctor", "--format", "json"]), "clock")
     };
-    assert!(put(20_000).starts_with("good: alerts are stamped up to 1"));
-    assert!(put(3_600_000).starts_with("bad: alerts are stamped 59m"));
+    assert!(put(b"schema_0.7_0.3", 3_600_000).starts_with("good: no alert"));
+    assert!(put(b"a", 20_000).starts_with("good: alerts are stamped up to 1"));
+    assert!(put(b"a", 3_600_000).starts_with("bad: alerts are stamped 59m"));
 }
 
 #[test]
@@ -165,4 +173,92 @@ fn real_servers_are_examined() {
     let place = format!("science database at {}", cluster.value("FINK_TEST_THRIFT1"));
     assert!(said(&ended, &place).contains("thrift1"), "{ended:?}");
     assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"));
+}
+
+/// Opens a transaction with one record, stamped `age` ms ago. The producer's user may not read the topic.
+fn open_transaction(producer: &BaseProducer, topic: &str, partition: i32, age: i64) {
+    producer.begin_transaction().unwrap();
+    let timestamp = jiff::Timestamp::now().as_millisecond() - age;
+    let record = BaseRecord::<str, str>::to(topic).partition(partition).timestamp(timestamp).payload("x");
+    producer.send(record).map_err(|(error, _)| error).unwrap();
+    producer.flush(WITHIN).unwrap();
+}
+
+fn transactional(cluster: &common::Cluster, id: &str) -> BaseProducer {
+    let password = fs::read_to_string(cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE")).unwrap();
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", cluster.value("FINK_TEST_BOOTSTRAP"))
+        .set("security.protocol", "sasl_plaintext")
+        .set("sasl.mechanism", "SCRAM-SHA-512")
+        .set("sasl.username", cluster.value("FINK_TEST_PRODUCER_USER"))
+        .set("sasl.password", password.trim())
+        .set("transactional.id", id)
+        .set("linger.ms", "0");
+    let producer: BaseProducer = config.create().unwrap();
+    producer.init_transactions(WITHIN).unwrap();
+    producer
+}
+
+#[test]
+fn a_transaction_that_stays_open_is_named_with_its_place_and_age() {
+    const WHAT: &str = "open transactions";
+    let scene = Scene::real("doctoropen");
+    let cluster = common::Cluster::get();
+    make_table(&scene, StoreKind::Thrift2, cluster.value("FINK_TEST_THRIFT2"));
+    let doctor = || scene.run(&["doctor", "--format", "json"]);
+    assert!(said(&doctor(), WHAT).starts_with("unknown: not looked for"));
+    // Makes the topics.
+    scene.ok(&["start", "distribution", "--exit-after", "1s"]);
+    let ended = doctor();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(said(&ended, WHAT), "good: none holds readers up, partitions: 6");
+
+    let producer = transactional(&cluster, &format!("{}-job-x", scene.name));
+    open_transaction(&producer, &scene.name, 1, 0);
+    let ended = doctor();
+    let text = said(&ended, WHAT);
+    let place = format!("topic {}, partition 1 (offsets 0 to 1, 1 held back)", scene.name);
+    assert!(text.starts_with("unknown: ") && text.contains(&place) && text.contains("open for 4s to 30s"), "{text}");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    producer.abort_transaction(WITHIN).unwrap();
+
+    open_transaction(&producer, &scene.name, 3, 600_000);
+    let rejected = format!("{}_rejected", scene.name);
+    producer.send(BaseRecord::<str, str>::to(&rejected).payload("x")).map_err(|(error, _)| error).unwrap();
+    producer.flush(WITHIN).unwrap();
+    let ended = doctor();
+    ended.says(1, &["1 of "]);
+    let text = said(&ended, WHAT);
+    let (first, second) = text.split_once('\n').expect("two topics");
+    assert!(first.starts_with("bad: ") && first.contains("partition 3 (offsets 0 to 1, 1 held back)"), "{text}");
+    assert!(first.contains("more than 5m") && first.contains("describe-producers --topic"), "{text}");
+    assert!(second.starts_with("unknown: ") && second.contains(&format!("topic {rejected}, partition 0")), "{text}");
+    producer.abort_transaction(WITHIN).unwrap();
+    assert!(said(&doctor(), WHAT).starts_with("good: "));
+}
+
+#[test]
+fn the_transactions_of_a_producer_at_work_are_not_named() {
+    let scene = Scene::real("doctorbusy");
+    let cluster = common::Cluster::get();
+    make_table(&scene, StoreKind::Thrift2, cluster.value("FINK_TEST_THRIFT2"));
+    scene.ok(&["start", "distribution", "--exit-after", "1s"]);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let producer = transactional(&cluster, &format!("{}-job-x", scene.name));
+        let (topic, done) = (&scene.name, &done);
+        // A transaction is open nearly all the time.
+        open_transaction(&producer, topic, 0, 0);
+        scope.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(700));
+                producer.commit_transaction(WITHIN).unwrap();
+                open_transaction(&producer, topic, 0, 0);
+            }
+        });
+        let ended = scene.run(&["doctor", "--format", "json"]);
+        done.store(true, Ordering::Relaxed);
+        assert!(said(&ended, "open transactions").starts_with("good: none"), "{ended:?}");
+    });
 }

@@ -189,6 +189,19 @@ fn a_broken_file_is_named_and_the_others_are_loaded() {
 }
 
 #[test]
+fn an_alert_whose_row_would_be_skipped_is_refused() {
+    let scene = Scene::embedded("ingest");
+    write(&scene.path("alerts/some.avro"), OTHER, Codec::Null, (0..3).map(|id| other(id, false)));
+    let arguments = ["--set", "science_db.skip_rows=é 1,schema_", "ingest", "--format", "ndjson", "--row-key", "name"];
+    let ended = scene.run(&[&arguments[..], &["alerts"]].concat());
+    ended.says(1, &["some.avro: alert 2: its row key", "begins with `é 1`", "science_db.skip_rows", "1 of 1 files"]);
+    let report: Json = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["alerts"], 2);
+    let keys: Vec<String> = Table::of(&scene).rows().into_keys().collect();
+    assert_eq!(keys, ["é 0", "é 2"]);
+}
+
+#[test]
 fn without_a_file_to_load_nothing_is_made() {
     let scene = Scene::embedded("ingest");
     std::fs::create_dir(scene.path("empty")).unwrap();

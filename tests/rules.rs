@@ -11,7 +11,7 @@ use common::{Cluster, Scene};
 use fink::alert::{History, Layout, LayoutOptions};
 use fink::avro::Schema;
 use fink::catalog::Catalog;
-use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
+use fink::config::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 use fink::rules::Rules;
 use fink::science_db::{self, NewTable, Put, PutCell};
 
@@ -101,6 +101,7 @@ fn settings(kind: StoreKind, scene: &Scene, address: &str) -> ScienceDbSettings 
         trigger: None,
         object_id: None,
         complete_rows: CompleteRows::WhenPartial,
+        skip_rows: RowPrefixes::default(),
     }
 }
 
@@ -130,6 +131,8 @@ fn judged(scene: &Scene, settings: &ScienceDbSettings) {
         row("ZTF18aceatkx", 20.393772, &16.074839_f32.to_be_bytes(), "Star", 3_000),
         row("ZTF18acsbjvw", 20.4233877, &17.245092_f32.to_be_bytes(), "Unknown", 2_000),
         row("ZTF18acsbten", 12.5489498, &19.667372_f32.to_be_bytes(), "Unknown", 1_000),
+        // Not an alert: what Fink's writer keeps of the columns' types.
+        row("schema_0.7_0.3", 0.0, b"float", "string", 500),
         row("ZTF17aaaaaaa", 12.5, &15_f32.to_be_bytes(), "Star", 40_000_000),
     ])
     .unwrap();

@@ -155,13 +155,13 @@ public final class KafkaSetup {
     /** The least that each needs; admin is a super user, who is never asked. Everybody else may do nothing. */
     private static void grant(Admin admin) throws Exception {
         var acls = new ArrayList<AclBinding>();
-        // The producer makes its topics, writes to them...
-        allow(acls, "finkProducer", ResourceType.TOPIC, "fink_",
-                AclOperation.CREATE, AclOperation.DESCRIBE, AclOperation.WRITE);
-        // ...and reads back only its own checkpoint. It assigns itself the partitions, so needs no group;
-        // it looks at the configuration to be sure that the topic is compacted.
+        // The producer makes its topics, writes to them, looks at their configuration to be sure that the checkpoint
+        // is compacted and no other topic is...
+        allow(acls, "finkProducer", ResourceType.TOPIC, "fink_", AclOperation.CREATE, AclOperation.DESCRIBE,
+                AclOperation.DESCRIBE_CONFIGS, AclOperation.WRITE);
+        // ...and reads back only its own checkpoint. It assigns itself the partitions, so needs no group.
         allow(acls, "finkProducer", ResourceType.TOPIC, "fink_checkpoint_",
-                AclOperation.READ, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS);
+                AclOperation.READ, AclOperation.DESCRIBE);
         // Alerts and checkpoint are one transaction; its id begins with the distribution's name.
         allow(acls, "finkProducer", ResourceType.TRANSACTIONAL_ID, "fink",
                 AclOperation.WRITE, AclOperation.DESCRIBE);

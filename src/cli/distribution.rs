@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use jiff::Timestamp;
 
 use super::context::Context;
 use super::distribution_status::StatusLine;
@@ -51,7 +52,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         exit_after: args.exit_after,
         dry_run: args.dry_run,
     };
-    let streams = request.pick(&settings.streams).map_err(usage)?;
+    let streams = request.check(&settings, Timestamp::now().as_millisecond()).map_err(usage)?;
     let stop = Stop::on_signals()?;
     // A job may run beside the service, and a dry run beside anything.
     let is_service = !request.is_job() && !request.dry_run && request.streams.is_empty();

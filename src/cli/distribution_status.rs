@@ -83,8 +83,12 @@ fn line(counts: &Counts, rate: f64, now: i64) -> String {
 
 /// The counts in words.
 pub fn summary(counts: &Counts) -> String {
+    let skipped = match counts.skipped {
+        0 => String::new(),
+        skipped => format!(", {skipped} rows skipped"),
+    };
     format!(
-        "{} alerts, {} messages sent, {} late, {} rejected",
+        "{} alerts, {} messages sent, {} late, {} rejected{skipped}",
         counts.alerts,
         counts.sent(),
         counts.late,
@@ -107,7 +111,8 @@ mod tests {
             line(&counts, 299.6, 5_700),
             "live, 0.7 s behind now: 300 alerts/s, 1200 alerts, 1200 messages sent, 3 late, 2 rejected"
         );
-        (counts.lane, counts.ranges) = (Lane::History, (2, 4));
+        (counts.lane, counts.ranges, counts.skipped) = (Lane::History, (2, 4), 1);
+        assert!(line(&counts, 1.0, 0).ends_with("2 rejected, 1 rows skipped"));
         assert!(line(&counts, 1.0, 0).starts_with("the past, key range 3 of 4: 1 alerts/s"));
     }
 }

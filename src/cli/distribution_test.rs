@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::alert_table::{AlertReader, COLUMNS};
 use super::context::Context;
-use super::outcome::{Interrupted, stdout_error};
+use super::outcome::{Interrupted, Usage, stdout_error};
 use super::output::{Format, OutputArgs};
 use crate::config::{Logins, parse_duration};
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
@@ -55,6 +55,11 @@ const TURN: Duration = Duration::from_millis(100);
 const SURPLUS: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    if let (Some(limit), Some(expect)) = (args.limit, args.expect)
+        && limit < expect
+    {
+        return Err(Usage(format!("--limit {limit} ends before --expect {expect} alerts can come")).into());
+    }
     let settings = context.settings(Logins::User)?;
     let topics = match args.topics.is_empty() {
         false => args.topics.clone(),

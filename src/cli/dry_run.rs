@@ -22,8 +22,8 @@ pub fn tell_refusals(counts: &Counts, streams: &[StreamSettings]) {
 /// # Errors
 /// Where stdout takes no more.
 pub fn print(counts: &Counts, streams: &[StreamSettings], output: OutputArgs, context: &Context) -> anyhow::Result<()> {
-    const TOTALS: &[&str] = &["stream", "topic", "seen", "kept", "refused", "rejected", "bytes"];
-    const ALL: &[&str] = &["stream", "topic", "seen", "kept", "refused", "rejected", "bytes", "refused_by"];
+    const TOTALS: &[&str] = &["stream", "topic", "seen", "skipped", "kept", "refused", "rejected", "bytes"];
+    const ALL: &[&str] = &["stream", "topic", "seen", "skipped", "kept", "refused", "rejected", "bytes", "refused_by"];
     let mut totals = Table::new(if output.format == Format::Table { TOTALS } else { ALL });
     let mut refusals = Table::new(&["stream", "line", "condition", "refused"]);
     for (stream, of) in streams.iter().zip(&counts.streams) {
@@ -31,6 +31,7 @@ pub fn print(counts: &Counts, streams: &[StreamSettings], output: OutputArgs, co
             Value::from(stream.name.as_str()),
             Value::from(stream.topic.as_str()),
             Value::from(counts.alerts),
+            Value::from(counts.skipped),
             Value::from(of.sent),
             Value::from(of.refused.iter().sum::<u64>()),
             Value::from(of.rejected),
@@ -51,8 +52,8 @@ pub fn print(counts: &Counts, streams: &[StreamSettings], output: OutputArgs, co
             Refuser::Condition { line, text } => json!({"line": line, "condition": text, "refused": count}),
             Refuser::Filter(name) => json!({"filter": name, "refused": count}),
         });
-        let [stream, topic, seen, kept, refused, rejected, bytes] = row;
-        totals.row([stream, topic, seen, kept, refused, rejected, bytes, by.collect()]);
+        let [stream, topic, seen, skipped, kept, refused, rejected, bytes] = row;
+        totals.row([stream, topic, seen, skipped, kept, refused, rejected, bytes, by.collect()]);
     }
     totals.print(output.format, context)?;
     if refusals.is_empty() {

@@ -12,7 +12,7 @@ use super::outcome::Interrupted;
 use super::output::{OutputArgs, Table};
 use super::progress::Progress;
 use crate::alert::History;
-use crate::config::{Logins, parse_instant};
+use crate::config::{CLOCK_DIFFERENCE, Logins, instant_fault, parse_instant};
 use crate::ingest::{Files, IngestOptions, Loaded, load_files};
 use crate::signals::Stop;
 
@@ -74,7 +74,13 @@ enum Timestamp {
 fn timestamp(text: &str) -> Result<Timestamp, String> {
     match text.trim() {
         "now" => Ok(Timestamp::Now),
-        text => parse_instant(text).map(Timestamp::At),
+        text => {
+            let ms = parse_instant(text)?;
+            match instant_fault(ms, jiff::Timestamp::now().as_millisecond(), CLOCK_DIFFERENCE) {
+                Some(fault) => Err(format!("{ms} {fault}; rows of the future are distributed only then")),
+                None => Ok(Timestamp::At(ms)),
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::config::RowPrefixes;
 use crate::science_db::{Columns, KeyRange, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
 
@@ -23,14 +24,19 @@ pub(super) struct Newest {
     pub(super) key: Vec<u8>,
 }
 
-/// The `count` rows whose trigger, the only one of `trigger`, was written last; newest first. Only the trigger is read, and no further
-/// back than needed.
-pub(super) fn newest(db: &mut dyn ScienceDb, trigger: &Columns, count: usize) -> Result<Vec<Newest>, ScienceDbError> {
+/// The `count` rows whose trigger, the only one of `trigger`, was written last, without those whose keys begin with one of `skip`; newest
+/// first. Only the trigger is read, and no further back than needed.
+pub(super) fn newest(
+    db: &mut dyn ScienceDb,
+    trigger: &Columns,
+    skip: &RowPrefixes,
+    count: usize,
+) -> Result<Vec<Newest>, ScienceDbError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as i64);
     let mut back = FIRST_LOOK;
     loop {
         let window = Window::since(now.saturating_sub(back));
-        let found = newest_in(db, trigger, count, window)?;
+        let found = newest_in(db, trigger, skip, count, window)?;
         if found.len() >= count || window.from() == 0 {
             return Ok(found);
         }
@@ -41,6 +47,7 @@ pub(super) fn newest(db: &mut dyn ScienceDb, trigger: &Columns, count: usize) ->
 fn newest_in(
     db: &mut dyn ScienceDb,
     trigger: &Columns,
+    skip: &RowPrefixes,
     count: usize,
     window: Window,
 ) -> Result<Vec<Newest>, ScienceDbError> {
@@ -51,14 +58,14 @@ fn newest_in(
     loop {
         let more = db.scan(&scan, after.as_deref(), &mut rows)?;
         for row in rows.iter() {
-            let Some(cell) = row.cell(0) else { continue };
+            after = Some(row.key.to_owned());
+            let Some(cell) = row.cell(0).filter(|_| skip.of(row.key).is_none()) else { continue };
             if found.len() < count || found.peek().is_some_and(|Reverse(oldest)| oldest.timestamp < cell.timestamp) {
                 found.push(Reverse(Newest { timestamp: cell.timestamp, key: row.key.to_owned() }));
             }
             if found.len() > count {
                 found.pop();
             }
-            after = Some(row.key.to_owned());
         }
         if !more {
             return Ok(found.into_sorted_vec().into_iter().map(|Reverse(row)| row).collect());

@@ -107,7 +107,7 @@ fn try_on(rules: &Rules, catalog: &Catalog, settings: &ScienceDbSettings, count:
     let columns = Columns::new(names);
     let judge = rules.judge(&columns)?;
     let mut db = science_db::open(settings, &settings.table_of(catalog))?;
-    let found = newest(db.as_mut(), &trigger, count)?;
+    let found = newest(db.as_mut(), &trigger, &settings.skip_rows, count)?;
     let mut trial =
         Trial { rows: 0, kept: Vec::new(), refused: vec![0; rules.conditions().len()], unreadable: Vec::new() };
     let mut rows = Rows::default();

@@ -48,6 +48,7 @@ fn science_db(reader: &mut Reader<'_>) -> ScienceDbSettings {
         trigger: reader.optional("science_db.trigger"),
         object_id: reader.optional("science_db.object_id"),
         complete_rows: reader.read("science_db.complete_rows", CompleteRows::WhenPartial),
+        skip_rows: RowPrefixes(reader.read("science_db.skip_rows", vec!["schema_".to_owned()])),
     };
     if let Some(table) = &settings.table
         && !is_table_name(table)

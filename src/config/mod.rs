@@ -42,7 +42,7 @@ pub use password::read_password_file;
 pub use reader::FlagValue;
 pub use settings::*;
 pub use size::{parse_size, show_size};
-pub use when::{parse_instant, show_instant};
+pub use when::{CLOCK_DIFFERENCE, instant_fault, parse_instant, seconds_for_milliseconds, show_instant};
 
 use file::ConfigFile;
 use keys::Keys;

@@ -66,6 +66,17 @@ pub enum CompleteRows {
     Always,
 }
 
+/// How the keys of certain rows begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowPrefixes(pub Vec<String>);
+
+impl RowPrefixes {
+    /// The first of them that `row_key` begins with.
+    pub fn of(&self, row_key: &[u8]) -> Option<&str> {
+        self.0.iter().map(String::as_str).find(|prefix| row_key.starts_with(prefix.as_bytes()))
+    }
+}
+
 /// `[science_db]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScienceDbSettings {
@@ -85,6 +96,8 @@ pub struct ScienceDbSettings {
     pub object_id: Option<String>,
     /// when rows are fetched whole
     pub complete_rows: CompleteRows,
+    /// rows that are no alerts
+    pub skip_rows: RowPrefixes,
 }
 
 impl ScienceDbSettings {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::duration::show_duration;
 use super::settings::Start;
 
 /// Reads an instant: `now`, milliseconds since 1970, or RFC 3339 (`2019-11-01T00:00:00Z`). Gives milliseconds since 1970.
@@ -32,6 +34,47 @@ fn written_instant(text: &str) -> Option<i64> {
 /// Writes milliseconds since 1970 as RFC 3339 in UTC; as the number where no calendar reaches.
 pub fn show_instant(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |instant| instant.to_string())
+}
+
+/// How far the clocks of two machines may differ before an instant counts as one of the future, ms.
+pub const CLOCK_DIFFERENCE: i64 = 60_000;
+
+/// The earliest instant that is taken for a plausible one when a unit is guessed: 2000-01-01, ms since 1970.
+const PLAUSIBLE: i64 = 946_684_800_000;
+
+/// A day, ms.
+const DAY: i64 = 86_400_000;
+
+/// What is wrong with an instant (ms since 1970) that must not lie more than `tolerance` ms after `now`; begins with the instant as RFC 3339,
+/// and names the unit that was probably meant. `None`: nothing.
+pub fn instant_fault(ms: i64, now: i64, tolerance: i64) -> Option<String> {
+    let ahead = ms.saturating_sub(now);
+    if ahead <= tolerance {
+        return None;
+    }
+    let mut fault = match Timestamp::from_millisecond(ms) {
+        Ok(instant) => {
+            let ahead = Duration::from_secs((ahead as u64).div_ceil(1000));
+            format!("({instant}) is {} ahead of now", show_duration(ahead))
+        }
+        Err(_) => "(after the year 9999) is ahead of now".to_owned(),
+    };
+    for (unit, factor) in [("microseconds", 1_000), ("nanoseconds", 1_000_000)] {
+        if (PLAUSIBLE..now.saturating_add(DAY)).contains(&(ms / factor)) {
+            fault.push_str(&format!(
+                ", and looks like {unit}: write {} for {}",
+                ms / factor,
+                show_instant(ms / factor)
+            ));
+        }
+    }
+    Some(fault)
+}
+
+/// The instant that was meant where `ms` is probably a number of seconds: ms since 1970.
+pub fn seconds_for_milliseconds(ms: i64, now: i64) -> Option<i64> {
+    let meant = ms.checked_mul(1_000)?;
+    (PLAUSIBLE..now.saturating_add(DAY)).contains(&meant).then_some(meant)
 }
 
 impl FromStr for Start {
@@ -94,6 +137,24 @@ mod tests {
             assert!(parse_instant(text).is_err(), "{text}");
         }
         assert!(parse_instant("latest").is_err());
+    }
+
+    #[test]
+    fn an_instant_in_the_future_is_told_with_the_unit_that_was_meant() {
+        let now = 1_574_942_400_000;
+        assert_eq!(instant_fault(now, now, 0), None);
+        assert_eq!(instant_fault(now + 60_000, now, 60_000), None);
+        let fault = |ms| instant_fault(ms, now, 60_000).unwrap();
+        assert_eq!(fault(now + 90_000), "(2019-11-28T12:01:30Z) is 1m30s ahead of now");
+        assert_eq!(
+            fault(now * 1000),
+            "(after the year 9999) is ahead of now, and looks like microseconds: write 1574942400000 for 2019-11-28T12:00:00Z"
+        );
+        assert!(fault(now * 1_000_000).contains("nanoseconds: write 1574942400000"));
+        assert_eq!(fault(i64::MAX - 1), "(after the year 9999) is ahead of now");
+        assert_eq!(seconds_for_milliseconds(now / 1000, now), Some(now));
+        assert_eq!(seconds_for_milliseconds(now, now), None);
+        assert_eq!(seconds_for_milliseconds(100, now), None);
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! A bound on the bytes of alerts that wait between readers and coordinator.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
+    /// bytes of the limit that something else takes
+    reserved: AtomicUsize,
     used: Mutex<usize>,
     freed: Condvar,
 }
@@ -21,13 +24,24 @@ pub struct Lease {
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, used: Mutex::new(0), freed: Condvar::new() })
+        Arc::new(Self { limit, reserved: AtomicUsize::new(0), used: Mutex::new(0), freed: Condvar::new() })
     }
 
-    /// Waits until `bytes` fit, or until `give_up` says so: then `None`.
-    pub fn lease(self: &Arc<Self>, bytes: usize, give_up: impl Fn() -> bool) -> Option<Lease> {
+    /// Sets aside `bytes` of the limit for something that is not leased.
+    pub fn reserve(&self, bytes: usize) {
+        self.reserved.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Waits until `bytes` fit, or until `give_up` says so: then `None`. What `is_next` does not wait: nothing is given back before it.
+    pub fn lease(
+        self: &Arc<Self>,
+        bytes: usize,
+        give_up: impl Fn() -> bool,
+        is_next: impl Fn() -> bool,
+    ) -> Option<Lease> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        while *used > 0 && *used + bytes > self.limit {
+        let limit = || self.limit.saturating_sub(self.reserved.load(Ordering::Relaxed));
+        while *used > 0 && *used + bytes > limit() && !is_next() {
             if give_up() {
                 return None;
             }
@@ -53,19 +67,35 @@ mod tests {
     #[test]
     fn a_batch_larger_than_the_budget_goes_alone() {
         let budget = Budget::new(10);
-        let large = budget.lease(50, || true).expect("nothing else is under way");
-        assert!(budget.lease(1, || true).is_none());
+        let large = budget.lease(50, || true, || false).expect("nothing else is under way");
+        assert!(budget.lease(1, || true, || false).is_none());
         drop(large);
-        assert!(budget.lease(1, || true).is_some());
+        assert!(budget.lease(1, || true, || false).is_some());
+    }
+
+    #[test]
+    fn what_is_next_does_not_wait_for_what_comes_after_it() {
+        let budget = Budget::new(10);
+        let _later = budget.lease(10, || true, || false).expect("room");
+        assert!(budget.lease(10, || true, || false).is_none());
+        assert!(budget.lease(10, || true, || true).is_some());
+    }
+
+    #[test]
+    fn bytes_set_aside_leave_less_room() {
+        let budget = Budget::new(10);
+        budget.reserve(6);
+        let _some = budget.lease(3, || true, || false).expect("room");
+        assert!(budget.lease(3, || true, || false).is_none());
     }
 
     #[test]
     fn bytes_given_back_let_the_next_one_in() {
         let budget = Budget::new(10);
-        let first = budget.lease(8, || true).expect("room");
+        let first = budget.lease(8, || true, || false).expect("room");
         let waiting = std::thread::spawn({
             let budget = Arc::clone(&budget);
-            move || budget.lease(8, || false).is_some()
+            move || budget.lease(8, || false, || false).is_some()
         });
         drop(first);
         assert!(waiting.join().expect("no panic"));

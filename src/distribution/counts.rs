@@ -89,8 +89,12 @@ pub struct Counts {
     pub rows: u64,
     /// alerts that are done
     pub alerts: u64,
-    /// of these, found by a repair: visible only after the live lane had passed
+    /// rows that are no alerts (`science_db.skip_rows`), committed or not
+    pub skipped: u64,
+    /// of the alerts, found by a repair: visible only after the live lane had passed
     pub late: u64,
+    /// rows that were stamped ahead of now when it was last looked
+    pub ahead: u64,
     /// by stream, in the order of the configuration
     pub streams: Vec<StreamCounts>,
     /// key ranges of the history lane: done, and all

@@ -6,6 +6,7 @@ use super::outlet::SendError;
 use super::progress::ProgressError;
 use super::readers::ReadError;
 use super::selection::SelectionError;
+use super::status::StatusError;
 use crate::catalog::CatalogError;
 use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
@@ -46,12 +47,24 @@ pub enum DistributionError {
         until: i64,
     },
     /// a job over what is not written yet
-    #[error(
-        "--until {until} (ms since 1970) lies in the future, and a job reads what is there: leave it out, or use --exit-after"
-    )]
+    #[error("--until {until} {fault}; a job reads what is there: leave it out, or use --exit-after")]
     FutureJob {
         /// ms since 1970
         until: i64,
+        /// when that is, and which unit was probably meant
+        fault: String,
+    },
+    /// a start that would skip what is written until then
+    #[error(
+        "{place} {from} {fault}; what is written until then would be skipped (a number is milliseconds since 1970)"
+    )]
+    FutureStart {
+        /// who says so: a flag or a key
+        place: &'static str,
+        /// ms since 1970
+        from: i64,
+        /// when that is, and which unit was probably meant
+        fault: String,
     },
     /// the science database refused
     #[error(transparent)]
@@ -65,9 +78,44 @@ pub enum DistributionError {
     /// the checkpoint is damaged
     #[error(transparent)]
     Progress(#[from] ProgressError),
-    /// the checkpoint is damaged
-    #[error("the checkpoint's list of rows that await their status is damaged")]
-    DamagedStatus,
+    /// a thread of the distribution panicked
+    #[error(transparent)]
+    Reader(ReadError),
+    /// the status column cannot be written
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// a new checkpoint, and streams that were written to before
+    #[error(
+        "distribution `{name}` has no checkpoint, and topic `{topic}` holds alerts already, which could be sent again: say with --from where to begin (`--from now`, a time, `--from latest` for the offset file, `--from earliest` for the whole table)"
+    )]
+    NoCheckpoint {
+        /// the distribution's name
+        name: String,
+        /// a topic that was written to
+        topic: String,
+    },
+    /// the checkpoint's topic was deleted while the distribution was at work
+    #[error("the checkpoint is lost: {reason}; the next start has to be told with --from where to begin")]
+    CheckpointLost {
+        /// which topic, and what became of it
+        reason: String,
+    },
+    /// the watermark is ahead of the present
+    #[error(
+        "the watermark {watermark} is ahead of the system clock, {now} (ms since 1970): rows stamped between them would never be sent. If the clock is right now, start with --from {now}, and send what was stamped in [{now}, {watermark}) meanwhile with a job: --from {now} --until {watermark}"
+    )]
+    WatermarkAhead {
+        /// the system clock, ms since 1970
+        now: i64,
+        /// the watermark, ms since 1970
+        watermark: i64,
+    },
+    /// transactions are aborted for the same reason again and again
+    #[error("the transaction is aborted again and again, and waiting does not help: {reason}")]
+    KeepsAborting {
+        /// why
+        reason: String,
+    },
     /// the offset file cannot be used
     #[error(transparent)]
     OffsetFile(#[from] OffsetFileError),
@@ -78,6 +126,7 @@ impl From<ReadError> for DistributionError {
         match error {
             ReadError::ScienceDb(error) => error.into(),
             ReadError::Filter(error) => error.into(),
+            ReadError::Panicked(_) => Self::Reader(error),
         }
     }
 }
@@ -99,6 +148,7 @@ impl DistributionError {
                 | Self::NoStream { .. }
                 | Self::EmptyJob { .. }
                 | Self::FutureJob { .. }
+                | Self::FutureStart { .. }
                 | Self::OffsetFile(_)
         )
     }

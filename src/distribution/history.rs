@@ -4,32 +4,29 @@ use std::time::Duration;
 
 use super::publisher::Limits;
 use super::readers::{Answer, Task};
-use super::{Distribution, DistributionError, now};
+use super::{Distribution, DistributionError};
 use crate::window::Window;
 
 /// Nobody waits for the past: few commits, and what a crash lets be read again stays small.
-const LIMITS: Limits = Limits { bytes: 512 << 20, age: Duration::from_secs(3) };
+const LIMITS: Limits = Limits { bytes: 512 << 20, alerts: 50_000, age: Duration::from_secs(3) };
 
 impl Distribution<'_> {
     /// The history lane: every key range of one long window, in row order. `false`: given up on the way.
     pub(super) fn history(&mut self) -> Result<bool, DistributionError> {
-        let Some((window, ranges)) =
-            self.progress.history().and_then(|history| Some((history.window()?, history.ranges().to_vec())))
-        else {
-            return Ok(true);
-        };
+        let Some(history) = self.progress.history() else { return Ok(true) };
+        let window = history.window();
         // Up to the present the newest cells are read too: a row completed by a later write is then whole.
-        let cells = match window.until() < now() - 2 * self.pace.repair {
+        let cells = match window.until() < self.now.wall - 2 * self.pace.repair {
             true => window,
             false => Window::since(window.from()),
         };
-        let mut left = 0;
-        for (index, range) in ranges.iter().enumerate().filter(|(_, range)| !range.is_done()) {
-            let after = range.after().map(<[u8]>::to_vec);
-            self.readers.ask(Task::Scan { range: index, keys: range.keys(), after, window, cells });
+        let (mut left, all) = (0, history.ranges().len());
+        for (range, progress) in history.ranges().filter(|(_, range)| !range.is_done()) {
+            let after = progress.after().map(<[u8]>::to_vec);
+            self.readers.ask(Task::Scan { range, keys: progress.keys(), after, window, cells });
             left += 1;
         }
-        self.counts.ranges = (ranges.len() - left, ranges.len());
+        self.counts.ranges = (all - left, all);
         while left > 0 && !(self.give_up)() {
             match self.readers.answer(Duration::from_millis(100)) {
                 Some((Answer::Page { range, batch, after, done, rows }, lease)) => {
@@ -40,7 +37,7 @@ impl Distribution<'_> {
                         }
                     }
                     drop(lease);
-                    self.progress.history_reached(range, after.as_deref(), done);
+                    self.progress.history_reached(range, after.as_deref(), done)?;
                     if done {
                         left -= 1;
                         self.counts.ranges.0 += 1;
@@ -62,7 +59,7 @@ impl Distribution<'_> {
     fn commit_history(&mut self) -> Result<(), DistributionError> {
         // The position in the checkpoint says that they are done; no ledger is needed.
         self.publisher.take_entries();
-        let records = self.progress.history_records();
+        let records = self.progress.history_records()?;
         self.counts.watermark = self.progress.watermark();
         self.publisher.commit(records, &mut self.counts)
     }

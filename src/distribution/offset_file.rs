@@ -4,6 +4,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::config::{CLOCK_DIFFERENCE, instant_fault};
+
 /// An offset file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OffsetFileError {
@@ -15,6 +17,19 @@ pub enum OffsetFileError {
         /// what it says
         text: String,
     },
+    /// it would skip what is written until then
+    #[error(
+        "the offset file {path} says {time} {fault}; what is written until then would be skipped: mend or remove the file (it holds milliseconds since 1970)",
+        path = .path.display()
+    )]
+    Future {
+        /// which file
+        path: PathBuf,
+        /// what it says, ms since 1970
+        time: i64,
+        /// when that is, and which unit was probably meant
+        fault: String,
+    },
     /// the file system refused
     #[error("the offset file {path}: {source}", path = .path.display())]
     Io {
@@ -25,11 +40,11 @@ pub enum OffsetFileError {
     },
 }
 
-/// The time in the file, ms since 1970; `None` where the file is missing or empty.
+/// The time in the file, ms since 1970; `None` where the file is missing or empty. `now`: ms since 1970.
 ///
 /// # Errors
-/// The file says something else, or cannot be read.
-pub fn read(path: &Path) -> Result<Option<i64>, OffsetFileError> {
+/// The file says something else, or more than a minute after `now`, or cannot be read.
+pub fn read(path: &Path, now: i64) -> Result<Option<i64>, OffsetFileError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -39,8 +54,13 @@ pub fn read(path: &Path) -> Result<Option<i64>, OffsetFileError> {
         return Ok(None);
     }
     let time = text.rsplit(',').next().and_then(|time| time.trim().parse().ok()).filter(|time| *time >= 0);
-    time.map(Some)
-        .ok_or_else(|| OffsetFileError::Unreadable { path: path.into(), text: text.chars().take(60).collect() })
+    let Some(time) = time else {
+        return Err(OffsetFileError::Unreadable { path: path.into(), text: text.chars().take(60).collect() });
+    };
+    match instant_fault(time, now, CLOCK_DIFFERENCE) {
+        Some(fault) => Err(OffsetFileError::Future { path: path.into(), time, fault }),
+        None => Ok(Some(time)),
+    }
 }
 
 /// Puts `time` (ms since 1970) into the file, whole or not at all.
@@ -67,13 +87,18 @@ mod tests {
     fn the_file_is_read_as_2019_wrote_it() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("distribution.offset");
-        assert_eq!(read(&path)?, None);
+        let read = || read(&path, 1_574_942_400_000);
+        assert_eq!(read()?, None);
         std::fs::write(&path, "")?;
-        assert_eq!(read(&path)?, None);
+        assert_eq!(read()?, None);
         std::fs::write(&path, "distributed till, 1574937600123")?;
-        assert_eq!(read(&path)?, Some(1_574_937_600_123));
+        assert_eq!(read()?, Some(1_574_937_600_123));
         std::fs::write(&path, "distributed till, yesterday")?;
-        assert!(read(&path).is_err_and(|error| error.to_string().contains("yesterday")));
+        assert!(read().is_err_and(|error| error.to_string().contains("yesterday")));
+        std::fs::write(&path, "distributed till, 1574937600123000")?;
+        let error = read().expect_err("the future").to_string();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        assert!(error.contains("microseconds: write 1574937600123 for 2019-11-28T10:40:00.123Z"), "{error}");
         Ok(())
     }
 

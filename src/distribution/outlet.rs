@@ -1,13 +1,17 @@
 //! The way out: topics, partitions and keys of the streams, the rejected topic, and the checkpoint.
 
-use std::collections::BTreeMap;
+mod rejected;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Alert, Batch, Message};
+use super::checkpoint_partition::{Place, choose};
+use super::owner::Owner;
 use super::progress::Record;
 use super::selection::Selection;
-use crate::config::{Settings, StreamSettings};
+use crate::config::{KafkaSettings, Settings, StreamSettings};
+use crate::kafka::checkpoint::Records;
 use crate::kafka::client::As;
 use crate::kafka::producer::Outgoing;
 use crate::kafka::topics::TopicShape;
@@ -26,7 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The header that says when the alert was written to the science database: its trigger's timestamp, ms since 1970, in digits.
-const TIMESTAMP: &str = "fink-timestamp";
+pub const TIMESTAMP: &str = "fink-timestamp";
+/// The header that says which alert it is: [`AlertId::to_hex`].
+pub const ALERT: &str = "fink-alert";
 
 /// Why an alert's message is not on its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +48,10 @@ impl Refusal {
     }
 }
 
-/// Why a transaction did not come about.
+/// Why a transaction failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// everything sent since the last commit is to be read again
+    /// everything sent since the last commit is to be read again; [`Outlet::abort`] tells more
     #[error("{0}")]
     Aborted(String),
     /// the user's signal, or the end of the time, came first
@@ -67,6 +73,23 @@ impl From<KafkaError> for SendError {
     }
 }
 
+/// What is known of an aborted transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AbortReport {
+    /// whether brokers that are away, or too slow, were the reason: the same may work later
+    pub is_outage: bool,
+    /// how many messages were refused for what they are, and are not sent again
+    pub refused: usize,
+}
+
+/// The place of one message in the open transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Alert(AlertId, usize),
+    Rejected(AlertId, usize),
+    Checkpoint,
+}
+
 #[derive(Debug)]
 struct Way {
     topic: String,
@@ -78,22 +101,35 @@ struct Way {
 /// The open way to Kafka of one distribution.
 pub struct Outlet {
     producer: Producer,
-    settings: Settings,
+    kafka: KafkaSettings,
     options: ProducerOptions,
+    /// whether to stop at once
     give_up: GiveUp,
+    /// whether to stop waiting for a commit that is under way
+    give_up_commit: GiveUp,
+    user: Admin,
     streams: Vec<Way>,
     rejected: Way,
     checkpoint: String,
+    partition: i32,
+    owner: Owner,
+    /// records that the first commit has to write
+    unwritten: Vec<Record>,
     /// the messages of the open transaction, by the number that Kafka's reports give back
-    sent: Vec<(AlertId, usize)>,
+    sent: Vec<Sent>,
     is_open: bool,
     /// the producer is of no use any more
     is_broken: bool,
+    report: AbortReport,
     too_large: Vec<(AlertId, usize)>,
+    rejected_too_large: Vec<(AlertId, usize)>,
+    /// a checkpoint record that the topic does not take, bytes
+    record_too_large: Option<usize>,
 }
 
 impl Outlet {
-    /// Opens the producer, which fences a former one of the same id, and sees that every topic is there.
+    /// Opens the producer, which fences a former one of the same id, sees that every topic is there, and reads the checkpoint. `prefix`:
+    /// what this writer's records begin with. `give_up_commit` ends the wait for a commit that is under way.
     ///
     /// # Errors
     /// A topic is missing and may not be created; wrong password, no right. Brokers that are away are waited for.
@@ -101,20 +137,22 @@ impl Outlet {
         settings: &Settings,
         streams: &[StreamSettings],
         selection: &Selection,
-        transactional_id: &str,
-        give_up: &GiveUp,
-    ) -> Result<Self, SendError> {
+        (transactional_id, prefix): (&str, &str),
+        (give_up, give_up_commit): (&GiveUp, &GiveUp),
+    ) -> Result<(Self, Records), SendError> {
         let options = ProducerOptions {
             transactional_id: transactional_id.to_owned(),
             memory: settings.distribution.memory / 4,
             within: PATIENCE,
         };
-        let producer = open_producer(settings, &options, give_up)?;
+        let producer = open_producer(&settings.kafka, &options, (give_up, give_up_commit))?;
         let user = Admin::open(&settings.kafka, As::User, PATIENCE)?;
         let rejected = &settings.distribution.rejected_topic;
         let wanted = streams.iter().map(|stream| (stream.topic.as_str(), TopicShape::stream(stream.partitions)));
         let wanted: Vec<_> = std::iter::once((rejected.as_str(), TopicShape::stream(1))).chain(wanted).collect();
         let mut partitions = again(give_up, || topics::ensure_all(&user, &wanted))?.into_iter();
+        let names: Vec<&str> = wanted.iter().map(|(topic, _)| *topic).collect();
+        again(give_up, || topics::check_policies(&user, &names))?;
         let rejected = Way {
             topic: rejected.clone(),
             partitions: partitions.next().unwrap_or(1),
@@ -128,29 +166,66 @@ impl Outlet {
             name: stream.name.clone(),
         });
         let streams = ways.collect();
-        let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
-        again(give_up, || checkpoint::ensure(&user, &checkpoint))?;
-        Ok(Self {
+        let checkpoint = checkpoint::topic_of(&settings.distribution.name);
+        let count = again(give_up, || checkpoint::ensure(&user, &checkpoint))?;
+        let all: Vec<i32> = (0..count).collect();
+        let found = again(give_up, || checkpoint::read(&user, &checkpoint, &all, &**give_up))?;
+        let Place { partition, records, to_copy } = choose(prefix, found);
+        log::debug!("the checkpoint is topic `{checkpoint}` partition {partition}");
+        let owner = Owner::new(prefix);
+        let mut unwritten: Vec<Record> = to_copy.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        unwritten.push(owner.record());
+        let outlet = Self {
             producer,
-            settings: settings.clone(),
+            kafka: settings.kafka.clone(),
             options,
             give_up: Arc::clone(give_up),
+            give_up_commit: Arc::clone(give_up_commit),
+            user,
             streams,
             rejected,
             checkpoint,
+            partition,
+            owner,
+            unwritten,
             sent: Vec::new(),
             is_open: false,
             is_broken: false,
+            report: AbortReport::default(),
             too_large: Vec::new(),
-        })
+            rejected_too_large: Vec::new(),
+            record_too_large: None,
+        };
+        Ok((outlet, records))
+    }
+
+    /// The topic and the partition of the checkpoint.
+    pub fn checkpoint_place(&self) -> (&str, i32) {
+        (&self.checkpoint, self.partition)
+    }
+
+    /// The topics of the streams, and whether some message was ever written to each.
+    ///
+    /// # Errors
+    /// They may not be seen.
+    pub fn written_topics(&self) -> Result<Vec<(&str, bool)>, SendError> {
+        let topics: Vec<&str> = self.streams.iter().map(|stream| stream.topic.as_str()).collect();
+        let found = again(&self.give_up, || self.user.watermarks(&topics))?;
+        let is_written = |topic: &str| found.iter().any(|place| place.topic == topic && place.high > 0);
+        Ok(topics.into_iter().map(|topic| (topic, is_written(topic))).collect())
     }
 
     /// What the checkpoint holds. To be asked when the producer is open and no transaction is.
     ///
     /// # Errors
-    /// The topic is missing and may not be created, or may not be read.
-    pub fn checkpoint(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, SendError> {
-        again(&self.give_up, || checkpoint::read_all(&self.settings.kafka, &self.checkpoint, PATIENCE))
+    /// The topic is missing, or may not be read.
+    pub fn checkpoint(&self) -> Result<Records, SendError> {
+        let read = || checkpoint::read(&self.user, &self.checkpoint, &[self.partition], &*self.give_up);
+        let mut records = again(&self.give_up, read)?.remove(&self.partition).unwrap_or_default();
+        for (key, value) in &self.unwritten {
+            records.extend(value.iter().map(|value| (key.clone(), value.clone())));
+        }
+        Ok(records)
     }
 
     /// Sends one alert's value to its stream. The inner error is the message's own fault, and leaves the transaction as it was.
@@ -172,12 +247,12 @@ impl Outlet {
             partition: partition::of_object(batch.bytes(&alert.object), way.partitions),
             key: message.key.as_ref().map(|key| batch.bytes(key)).or(way.key.as_deref()),
             value: Some(value),
-            headers: &[(TIMESTAMP, timestamp.as_bytes())],
+            headers: &[(TIMESTAMP, timestamp.as_bytes()), (ALERT, &alert.entry.id.to_hex())],
             id: self.sent.len(),
         };
         match self.producer.send(&outgoing) {
             Ok(()) => {
-                self.sent.push((alert.entry.id, message.stream));
+                self.sent.push(Sent::Alert(alert.entry.id, message.stream));
                 Ok(Ok(()))
             }
             Err(KafkaError::TooLarge { bytes, .. }) => Ok(Err(Refusal::too_large(bytes))),
@@ -185,7 +260,7 @@ impl Outlet {
         }
     }
 
-    /// Sends what is known of an alert to the rejected topic: as a JSON value, and as headers.
+    /// Sends what is known of an alert to the rejected topic: as a JSON value, and as headers, both cut to a size that fits.
     ///
     /// # Errors
     /// The transaction failed, or Kafka refused for good.
@@ -198,49 +273,48 @@ impl Outlet {
     ) -> Result<(), SendError> {
         self.begin()?;
         let way = &self.streams[message.stream];
-        let key = batch.bytes(&alert.key);
-        let timestamp = alert.entry.timestamp.to_string();
-        let value = serde_json::json!({
-            "rowKey": String::from_utf8_lossy(key),
-            "timestamp": alert.entry.timestamp,
-            "stream": way.name,
-            "topic": way.topic,
-            "reason": refusal.reason,
-        })
-        .to_string();
+        let copy = rejected::Copy::new(batch.bytes(&alert.key), alert.entry, (&way.name, &way.topic), &refusal.reason);
         let outgoing = Outgoing {
             topic: &self.rejected.topic,
             partition: partition::of_object(batch.bytes(&alert.object), self.rejected.partitions),
-            key: Some(key),
-            value: Some(value.as_bytes()),
-            headers: &[
-                ("fink-reason", refusal.reason.as_bytes()),
-                ("fink-stream", way.name.as_bytes()),
-                ("fink-topic", way.topic.as_bytes()),
-                ("fink-row-key", key),
-                (TIMESTAMP, timestamp.as_bytes()),
-            ],
-            id: usize::MAX,
+            key: Some(copy.row_key()),
+            value: Some(copy.value()),
+            headers: &copy.headers(),
+            id: self.sent.len(),
         };
-        self.producer.send(&outgoing).map_err(|error| self.failed(error))
+        match self.producer.send(&outgoing) {
+            Ok(()) => self.sent.push(Sent::Rejected(alert.entry.id, message.stream)),
+            Err(error) => return Err(self.failed(error)),
+        }
+        Ok(())
     }
 
     /// Commits what was sent together with the checkpoint's `records`.
     ///
     /// # Errors
     /// The transaction failed, or Kafka refused for good.
-    pub fn commit(&mut self, records: Vec<Record>) -> Result<(), SendError> {
+    pub fn commit(&mut self, records: &[Record]) -> Result<(), SendError> {
         self.begin()?;
-        for (key, value) in &records {
+        let first = std::mem::take(&mut self.unwritten);
+        let outcome = self.commit_with(&first, records);
+        if outcome.is_err() {
+            self.unwritten = first;
+        }
+        outcome
+    }
+
+    fn commit_with(&mut self, first: &[Record], records: &[Record]) -> Result<(), SendError> {
+        for (key, value) in first.iter().chain(records) {
             let outgoing = Outgoing {
                 topic: &self.checkpoint,
-                partition: 0,
+                partition: self.partition,
                 key: Some(key),
                 value: value.as_deref(),
                 headers: &[],
-                id: usize::MAX,
+                id: self.sent.len(),
             };
             self.producer.send(&outgoing).map_err(|error| self.failed(error))?;
+            self.sent.push(Sent::Checkpoint);
         }
         let outcome = self.producer.commit().map_err(|error| self.failed(error))?;
         self.is_open = false;
@@ -254,11 +328,12 @@ impl Outlet {
         }
     }
 
-    /// Aborts the open transaction, if any, so that the next may begin; opens the producer anew where it was lost.
+    /// Aborts the open transaction, if any, so that the next may begin; opens the producer anew where it was lost. Tells what was the
+    /// matter with the transaction that was aborted last.
     ///
     /// # Errors
-    /// Kafka refused for good.
-    pub fn abort(&mut self) -> Result<(), SendError> {
+    /// Kafka refused for good; another process has taken over; the checkpoint's topic does not take a record.
+    pub fn abort(&mut self) -> Result<AbortReport, SendError> {
         let sent = std::mem::take(&mut self.sent);
         if std::mem::take(&mut self.is_open) && !self.is_broken {
             match self.producer.abort() {
@@ -268,15 +343,42 @@ impl Outlet {
             }
         }
         if self.is_broken {
-            self.producer = open_producer(&self.settings, &self.options, &self.give_up)?;
+            self.report.is_outage = true;
+            // A producer whose transaction timed out cannot be told from one that was fenced. To open it again would fence the process
+            // that has taken over, if one has.
+            self.check_owner()?;
+            self.producer = open_producer(&self.kafka, &self.options, (&self.give_up, &self.give_up_commit))?;
             self.is_broken = false;
         }
-        Ok(())
+        match self.record_too_large {
+            Some(bytes) => Err(SendError::Kafka(KafkaError::TooLarge { topic: self.checkpoint.clone(), bytes })),
+            None => Ok(std::mem::take(&mut self.report)),
+        }
     }
 
     /// The messages that Kafka refused since the last call for what they are, as alert and stream: they would fail again.
     pub fn take_too_large(&mut self) -> Vec<(AlertId, usize)> {
         std::mem::take(&mut self.too_large)
+    }
+
+    /// The same of rejected alerts, whose copy on the rejected topic would fail again.
+    pub fn take_rejected_too_large(&mut self) -> Vec<(AlertId, usize)> {
+        std::mem::take(&mut self.rejected_too_large)
+    }
+
+    fn check_owner(&self) -> Result<(), SendError> {
+        // Until the first commit, nothing says who the owner is.
+        if !self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let read = || checkpoint::read_stable(&self.user, &self.checkpoint, self.partition, &*self.give_up);
+        let records = again(&self.give_up, read)?;
+        match self.owner.is_in(&records) {
+            true => Ok(()),
+            false => {
+                Err(SendError::Kafka(KafkaError::Fenced { transactional_id: self.options.transactional_id.clone() }))
+            }
+        }
     }
 
     fn begin(&mut self) -> Result<(), SendError> {
@@ -292,16 +394,28 @@ impl Outlet {
         error.into()
     }
 
-    fn learn(&mut self, aborted: &Aborted, sent: &[(AlertId, usize)]) {
-        let at_fault = aborted.failures.iter().filter(|failure| failure.is_its_own_fault());
-        self.too_large.extend(at_fault.filter_map(|failure| sent.get(failure.id)));
+    fn learn(&mut self, aborted: &Aborted, sent: &[Sent]) {
+        self.report.is_outage |= aborted.is_outage;
+        for failure in aborted.failures.iter().filter(|failure| failure.is_its_own_fault()) {
+            match sent.get(failure.id) {
+                Some(Sent::Alert(alert, stream)) => self.too_large.push((*alert, *stream)),
+                Some(Sent::Rejected(alert, stream)) => self.rejected_too_large.push((*alert, *stream)),
+                Some(Sent::Checkpoint) => self.record_too_large = Some(failure.bytes),
+                None => continue,
+            }
+            self.report.refused += 1;
+        }
     }
 }
 
-fn open_producer(settings: &Settings, options: &ProducerOptions, give_up: &GiveUp) -> Result<Producer, SendError> {
+fn open_producer(
+    settings: &KafkaSettings,
+    options: &ProducerOptions,
+    (give_up, give_up_commit): (&GiveUp, &GiveUp),
+) -> Result<Producer, SendError> {
     again(give_up, || {
-        let give_up = Arc::clone(give_up);
-        Producer::open(&settings.kafka, options, move || give_up())
+        let give_up = Arc::clone(give_up_commit);
+        Producer::open(settings, options, move || give_up())
     })
 }
 

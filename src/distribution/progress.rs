@@ -1,129 +1,76 @@
 //! What to read next, and how watermark and ledger move: decisions only, no I/O.
 //!
 //! A [`Progress`] is what the checkpoint holds. The caller asks [`next`](Progress::next) what to read, tells what it has published, and
-//! writes the [`Record`]s that each change gives back in the *same* Kafka transaction as the alerts. After an abort it throws its
-//! `Progress` away and [`load`](Progress::load)s it again, as after a crash: so there is one way back, and it is used every day.
+//! writes the [`Record`]s that each change gives back in the *same* Kafka transaction as the alerts. After an abort it drops its
+//! `Progress` and [`load`](Progress::load)s it again, as after a crash: so there is one way back, and it is used every day.
 //!
 //! | lane | reads | then |
 //! | --- | --- | --- |
 //! | history | `[watermark, now - repair)`, row by row | the watermark moves to the window's end |
+//! | catch-up | from the last look of the process before, less `overlap`, or from the watermark, to the present; in slices of a minute | the ledger lists it, and the live lane begins |
 //! | live | `[last look - settle - glance, now - settle)` | what was new is listed in the ledger |
-//! | sweep | `[last sweep - overlap, now - settle)` | the same |
-//! | repair | `[watermark, now - overlap)` | the same, and the watermark moves to `now - repair` |
+//! | sweep | `[last sweep - overlap, last look - settle)` | the same |
+//! | repair | `[watermark, now - overlap)`, and no later than the last look | the same, and the watermark moves to `now - repair` |
 //!
 //! (`now` of a lane is the time at which its look began.) Live lane and sweep look back from their *last* look, so a pause of any length is
 //! made good by the next look and nothing of it counts as late. A row that becomes visible within `overlap` is found by the first sweep
 //! that begins after that: its window reaches back to `overlap` before the sweep before it. Most rows are visible at once, so the live
 //! lane, which goes back no more than a [`GLANCE`], finds them first; a look costs HBase what it goes back.
+//!
+//! The catch-up comes first after every start: while it runs nothing newer goes out, so the alerts of an object keep their order. What was
+//! visible before the last look of the former process is on its topics already, except for rows that became visible late: these are the
+//! repair's.
 
 mod hex;
 mod history;
+mod record;
+mod step;
 #[cfg(test)]
 mod world;
 
 use std::collections::BTreeMap;
 
 pub use history::{History, RangeProgress};
-use serde::{Deserialize, Serialize};
+use record::{HistoryState, State, VERSION, ledger_key, load_history, load_ledger, state_key, unreadable};
+pub use record::{ProgressError, Record, is_job_finished, numbered};
+pub use step::{GLANCE, Pace, Slice, Step};
 
-use crate::ledger::{AlertId, Entry, Ledger, LedgerError};
+use step::{SLICE, SWEEP_EVERY};
+
+use super::clock::Now;
+use crate::ledger::{Entry, Ledger};
 use crate::science_db::KeyRange;
 use crate::window::Window;
-
-/// One change of the checkpoint: a key and its new value, or `None` where the key is gone.
-pub type Record = (Vec<u8>, Option<Vec<u8>>);
-
-/// The waiting times that decide which lane is due, all in ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// how often the live lane looks
-    pub poll: i64,
-    /// rows younger than this are left alone
-    pub settle: i64,
-    /// how far back a sweep goes; above `settle`
-    pub overlap: i64,
-    /// how late a row may become visible and still be sent; at least `overlap`
-    pub repair: i64,
-    /// time between two repairs
-    pub repair_every: i64,
-}
-
-/// How far back a live look goes beyond `settle`, ms: the time that most writes take to become visible.
-pub const GLANCE: i64 = 2_000;
-/// Time between two sweeps, ms: so long at most waits a row that became visible later than a [`GLANCE`], but within `overlap`.
-const SWEEP_EVERY: i64 = 5_000;
-
-impl Pace {
-    /// How far back a live look goes, ms.
-    fn glance(&self) -> i64 {
-        self.overlap.min(self.settle + GLANCE)
-    }
-}
-
-/// What to do now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Begin the history lane over this window: [`begin_history`](Progress::begin_history).
-    BeginHistory(Window),
-    /// Go on with the history lane.
-    History,
-    /// Begin a repair.
-    Repair {
-        /// what to look through
-        window: Window,
-        /// whether it closes the gap that a start or the history lane left, so that what it finds is not late
-        closes_gap: bool,
-    },
-    /// Begin a sweep: look again for rows that became visible only now.
-    Sweep(Window),
-    /// Look for fresh rows.
-    Live(Window),
-    /// Nothing before this time, ms since 1970.
-    Wait(i64),
-    /// A bounded job has done all it was asked to.
-    Finished,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct State {
-    version: u32,
-    origin: String,
-    watermark: i64,
-    #[serde(default)]
-    job_until: Option<i64>,
-    #[serde(default)]
-    history: Option<History>,
-}
-
-const VERSION: u32 = 1;
-
-/// A checkpoint that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ProgressError {
-    /// not what this program writes
-    #[error("checkpoint record `{key}` cannot be read: {reason}")]
-    Unreadable {
-        /// the record's key
-        key: String,
-        /// what is wrong
-        reason: String,
-    },
-    /// a damaged ledger
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
 
 /// Where a distribution stands.
 #[derive(Clone, Debug)]
 pub struct Progress {
     prefix: String,
-    state: State,
+    origin: String,
+    watermark: i64,
+    job_until: Option<i64>,
+    history: Option<History>,
     ledger: Ledger,
-    last_look: Option<i64>,
+    /// when the last look began of whose finds all are published
+    looked: Option<i64>,
+    catch_up: CatchUp,
     last_sweep: Option<i64>,
     last_repair: Option<i64>,
     sweeping: bool,
     repairing: bool,
+}
+
+/// How far the catch-up has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CatchUp {
+    Due,
+    At {
+        /// when its first look began
+        began: i64,
+        /// where the next slice begins
+        from: i64,
+    },
+    Done,
 }
 
 impl Progress {
@@ -139,12 +86,15 @@ impl Progress {
     }
 
     fn new(prefix: &str, origin: &str, watermark: i64, job_until: Option<i64>) -> Self {
-        let state = State { version: VERSION, origin: origin.to_owned(), watermark, job_until, history: None };
         Self {
             prefix: prefix.to_owned(),
-            state,
+            origin: origin.to_owned(),
+            watermark,
+            job_until,
+            history: None,
             ledger: Ledger::default(),
-            last_look: None,
+            looked: None,
+            catch_up: CatchUp::Due,
             last_sweep: None,
             last_repair: None,
             sweeping: false,
@@ -155,165 +105,225 @@ impl Progress {
     /// Reads back what stands in the checkpoint under `prefix`, or `None` where nothing does.
     ///
     /// # Errors
-    /// A record is damaged, or was written by a later version.
+    /// A record is damaged, or was written by a later version; or the state is gone while other records are left.
     pub fn load(prefix: &str, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Option<Self>, ProgressError> {
         let key = state_key(prefix);
-        let Some(value) = records.get(&key) else { return Ok(None) };
-        let unreadable = |key: &[u8], reason: String| ProgressError::Unreadable {
-            key: String::from_utf8_lossy(key).into_owned(),
-            reason,
+        let ledger = load_ledger(prefix, records)?;
+        let Some(value) = records.get(&key) else {
+            return match ledger.is_empty() {
+                true => Ok(None),
+                false => Err(ProgressError::NoState { prefix: prefix.to_owned() }),
+            };
         };
-        let state: State = serde_json::from_slice(value).map_err(|e| unreadable(&key, e.to_string()))?;
-        if state.version != VERSION {
-            let reason = format!("it has version {}, this program reads version {VERSION}", state.version);
+        let state: State = serde_json::from_slice(value).map_err(|error| unreadable(&key, error.to_string()))?;
+        if !(1..=VERSION).contains(&state.version) {
+            let reason = format!("it has version {}, this program reads versions 1 to {VERSION}", state.version);
             return Err(unreadable(&key, reason));
         }
-        let mut ledger = Ledger::default();
-        let segments = ledger_prefix(prefix);
-        for (key, value) in records.range(segments.clone()..).take_while(|(key, _)| key.starts_with(&segments)) {
-            let number = std::str::from_utf8(&key[segments.len()..])
-                .ok()
-                .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-                .ok_or_else(|| unreadable(key, "its number is not hexadecimal".to_owned()))?;
-            ledger.restore(number, value)?;
-        }
-        let found = Self::new(prefix, "", 0, None);
-        Ok(Some(Self { state, ledger, ..found }))
+        let history = match state.history {
+            None => None,
+            Some(HistoryState { from, until, ranges }) => {
+                let window = Window::new(from, until)
+                    .ok_or_else(|| unreadable(&key, format!("its history lane reads from {from} until {until}")))?;
+                Some(load_history(prefix, records, window, ranges)?)
+            }
+        };
+        let new = Self::new(prefix, &state.origin, state.watermark, state.job_until);
+        Ok(Some(Self { history, ledger, looked: state.looked, ..new }))
+    }
+
+    /// This progress with the ledger that stands in the checkpoint: what it lists is not sent again wherever the user begins.
+    ///
+    /// # Errors
+    /// A record is damaged.
+    pub fn with_ledger_of(self, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Self, ProgressError> {
+        Ok(Self { ledger: load_ledger(&self.prefix, records)?, ..self })
     }
 
     /// Everything before this time is done; ms since 1970.
     pub fn watermark(&self) -> i64 {
-        self.state.watermark
+        self.watermark
     }
 
-    /// The same ledger under a watermark that the user chose anew.
+    /// The same ledger under a watermark that the user chose anew; the records of a history lane under way are to be deleted.
     #[must_use]
-    pub fn moved_to(mut self, origin: &str, watermark: i64) -> Self {
-        origin.clone_into(&mut self.state.origin);
-        self.state.watermark = watermark;
-        self.state.history = None;
-        self
+    pub fn moved_to(self, origin: &str, watermark: i64) -> (Self, Vec<Record>) {
+        let deletions = self.history.map(|history| history.into_deletions(&self.prefix)).unwrap_or_default();
+        let moved = Self { origin: origin.to_owned(), watermark, history: None, looked: None, ..self };
+        (moved, deletions)
     }
 
     /// Whether everything up to the present was looked at once since the start: by a repair, and by a live look after it began.
     pub fn is_caught_up(&self) -> bool {
-        self.state.history.is_none()
+        self.history.is_none()
+            && self.catch_up == CatchUp::Done
             && self.last_repair.is_some()
             && !self.repairing
-            && self.last_look > self.last_repair
+            && self.looked > self.last_repair
     }
 
     /// Where the user told this checkpoint to begin, in their words.
     pub fn origin(&self) -> &str {
-        &self.state.origin
+        &self.origin
     }
 
-    /// How many alerts after the watermark are listed as done.
-    pub fn ledger_len(&self) -> usize {
-        self.ledger.len()
+    /// What is listed as done after the watermark.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The history lane under way, if any.
     pub fn history(&self) -> Option<&History> {
-        self.state.history.as_ref()
+        self.history.as_ref()
     }
 
     /// Whether the row `key`, written at `timestamp`, is yet to be published by a look that finds it.
     pub fn is_new(&self, key: &[u8], timestamp: i64) -> bool {
-        timestamp >= self.state.watermark && !self.ledger.contains(AlertId::new(key, timestamp))
+        timestamp >= self.watermark && !self.ledger.contains(Entry::new(key, timestamp))
     }
 
-    /// What to do at `now` (ms since 1970).
-    pub fn next(&self, now: i64, pace: &Pace) -> Step {
-        let watermark = self.state.watermark;
-        if self.state.history.is_some() {
-            return Step::History;
+    /// What to do at `now`.
+    pub fn next(&self, now: Now, pace: &Pace) -> Step {
+        if let Some(history) = &self.history {
+            return match history.is_split() {
+                true => Step::History,
+                false => Step::BeginHistory(history.window()),
+            };
         }
-        if let Some(until) = self.state.job_until {
-            return Window::new(watermark, until).map_or(Step::Finished, Step::BeginHistory);
+        if let Some(until) = self.job_until {
+            return Window::new(self.watermark, until).map_or(Step::Finished, Step::BeginHistory);
         }
-        let past = now - pace.repair;
+        let past = now.steady - pace.repair;
         if !self.repairing
-            && watermark < past - 2 * pace.repair_every
-            && let Some(window) = Window::new(watermark, past)
+            && self.watermark < past - 2 * pace.repair_every
+            && let Some(window) = Window::new(self.watermark, past)
         {
             return Step::BeginHistory(window);
         }
-        let repair_at = self.last_repair.map_or(now, |last| last + pace.repair_every);
-        if !self.repairing && repair_at <= now {
-            return match Window::new(watermark, now - pace.overlap) {
-                Some(window) => Step::Repair { window, closes_gap: self.last_repair.is_none() },
-                None => self.live(now, pace),
-            };
+        // A pause of the running process leaves a gap as a stop does.
+        if self.catch_up != CatchUp::Done || self.looked.is_some_and(|looked| now.steady - looked > SLICE) {
+            return self.next_slice(now, pace);
         }
-        // The first live look goes back as far as a sweep does.
-        if let Some(last) = self.last_sweep
-            && !self.sweeping
+        // What came after the last look is the live lane's, in the order of its timestamps.
+        let seen = self.looked.unwrap_or(now.steady).min(now.steady) - pace.settle;
+        if !self.repairing
+            && due(self.last_repair, pace.repair_every, now) <= now.steady
+            && let Some(window) = Window::new(self.watermark, seen.min(now.wall - pace.overlap))
+        {
+            return Step::Repair(window);
+        }
+        if !self.sweeping
             && pace.glance() < pace.overlap
-            && last + SWEEP_EVERY.max(pace.poll) <= now
-            && let Some(window) = Window::new((last - pace.overlap).max(self.state.watermark), now - pace.settle)
+            && due(self.last_sweep, SWEEP_EVERY.max(pace.poll), now) <= now.steady
+            && let Some(window) = self.back(self.last_sweep, pace.overlap, now, seen)
         {
             return Step::Sweep(window);
         }
-        self.live(now, pace)
-    }
-
-    fn live(&self, now: i64, pace: &Pace) -> Step {
-        let look_at = self.last_look.map_or(now, |last| last + pace.poll);
-        let back = self.last_sweep.map_or(pace.overlap, |_| pace.glance());
-        let from = self.last_look.unwrap_or(now) - back;
-        match Window::new(from.max(self.state.watermark), now - pace.settle) {
-            Some(window) if look_at <= now => Step::Live(window),
-            _ => Step::Wait(look_at.max(now + 1)),
+        let look_at = due(self.looked, pace.poll, now);
+        match self.back(self.looked, pace.glance(), now, now.wall - pace.settle) {
+            Some(window) if look_at <= now.steady => Step::Live(window),
+            _ => Step::Wait(look_at.max(now.steady + 1)),
         }
     }
 
-    /// Takes up the history lane over `window`, in these key ranges. Nothing is written until rows are done.
-    pub fn begin_history(&mut self, window: Window, ranges: Vec<KeyRange>) {
-        let ranges = ranges
-            .into_iter()
-            .map(|keys| RangeProgress { start: keys.start, end: keys.end, after: Vec::new(), done: false })
-            .collect();
-        self.state.history = Some(History { from: window.from(), until: window.until(), ranges });
+    /// The window from `back` ms before the `last` look to `until`.
+    fn back(&self, last: Option<i64>, back: i64, now: Now, until: i64) -> Option<Window> {
+        let from = last.unwrap_or(now.steady).min(now.steady) - back;
+        Window::new(from.max(self.watermark), until)
     }
 
-    /// Notes that the history lane did all rows of range `index` up to and with `after`, or (`done`) all of them.
-    pub fn history_reached(&mut self, index: usize, after: Option<&[u8]>, done: bool) {
-        let Some(range) = self.state.history.as_mut().and_then(|history| history.ranges.get_mut(index)) else { return };
-        if let Some(after) = after {
-            range.after.clear();
-            range.after.extend_from_slice(after);
+    fn next_slice(&self, now: Now, pace: &Pace) -> Step {
+        let from = match (self.catch_up, self.looked) {
+            (CatchUp::At { from, .. }, _) => from,
+            (CatchUp::Due, Some(looked)) => looked.min(now.steady) - pace.overlap,
+            (CatchUp::Done, Some(looked)) => looked.min(now.steady) - pace.glance(),
+            (_, None) => self.watermark,
+        };
+        let from = from.max(self.watermark);
+        let until = now.wall - pace.settle;
+        match Window::new(from, until.min(from.saturating_add(SLICE))) {
+            Some(window) => Step::CatchUp(Slice { window, is_last: window.until() == until }),
+            None => Step::Wait(now.steady + (from + pace.settle - now.wall).clamp(0, pace.poll) + 1),
         }
-        range.done |= done;
     }
 
-    /// The record that says where the history lane stands; moves the watermark when every range is done.
-    pub fn history_records(&mut self) -> Vec<Record> {
-        let finished = self.state.history.as_ref().filter(|history| history.ranges.iter().all(RangeProgress::is_done));
-        let until = finished.map(|history| history.until);
-        if let Some(until) = until {
-            self.state.history = None;
-            self.state.watermark = until;
-            self.last_look = None;
-            self.last_sweep = None;
-            self.last_repair = None;
+    /// Takes up the history lane over `window`, in the key ranges of these regions, which cover all keys in ascending order. After a
+    /// restart the ranges that have a record stay as they are.
+    pub fn begin_history(&mut self, window: Window, regions: &[KeyRange]) {
+        self.history.get_or_insert_with(|| History::new(window)).split(regions);
+    }
+
+    /// Notes that the history lane did all rows of range `number` up to and with `after`, or (`done`) all of them.
+    ///
+    /// # Errors
+    /// There is no such range.
+    pub fn history_reached(&mut self, number: u32, after: Option<&[u8]>, done: bool) -> Result<(), ProgressError> {
+        self.history.as_mut().ok_or(ProgressError::NoHistory)?.reached(number, after, done)
+    }
+
+    /// The records that say where the history lane stands; moves the watermark when every range is done.
+    ///
+    /// # Errors
+    /// The history lane is not at work, or the watermark would move backwards.
+    pub fn history_records(&mut self) -> Result<Vec<Record>, ProgressError> {
+        let mut history = self.history.take().ok_or(ProgressError::NoHistory)?;
+        if !history.is_finished() {
+            let mut records = history.take_records(&self.prefix)?;
+            self.history = Some(history);
+            records.push(self.state_record()?);
+            return Ok(records);
         }
-        self.moved()
+        let window = history.window();
+        let mut records = history.into_deletions(&self.prefix);
+        self.looked = None;
+        // A catch-up that was overtaken goes on where it was.
+        self.catch_up = match self.catch_up {
+            CatchUp::At { began, from } => CatchUp::At { began, from: from.max(window.until()) },
+            CatchUp::Due | CatchUp::Done => CatchUp::Due,
+        };
+        self.last_sweep = None;
+        self.last_repair = None;
+        records.extend(self.move_watermark(window.until())?);
+        Ok(records)
     }
 
-    /// Lists these alerts as done and returns the record that says so.
-    pub fn published(&mut self, entries: Vec<Entry>) -> Vec<Record> {
-        let number = self.ledger.add(entries);
-        number.map(|number| (self.ledger_key(number), Some(self.ledger.segment_bytes(number)))).into_iter().collect()
+    /// Lists these alerts as done; returns the records that say so.
+    ///
+    /// # Errors
+    /// None but a record that cannot be written.
+    pub fn published(&mut self, entries: &[Entry]) -> Result<Vec<Record>, ProgressError> {
+        let segments = self.ledger.add(entries);
+        if segments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let segments = segments.into_iter().map(|(number, bytes)| (ledger_key(&self.prefix, number), Some(bytes)));
+        let mut records: Vec<Record> = segments.collect();
+        records.push(self.state_record()?);
+        Ok(records)
     }
 
-    /// Notes that a live look that began at `now` found all there was.
+    /// Notes that all that this slice of the catch-up held is done; `began`: when its look began, on the steady clock.
+    pub fn caught_up_to(&mut self, slice: Slice, began: i64) {
+        let first = match self.catch_up {
+            CatchUp::At { began, .. } => began,
+            CatchUp::Due | CatchUp::Done => began,
+        };
+        if slice.is_last {
+            self.catch_up = CatchUp::Done;
+            self.looked = Some(began);
+            // What became visible meanwhile in the earlier slices is the next sweep's.
+            self.last_sweep = Some(self.last_sweep.map_or(first, |last| last.min(first)));
+        } else {
+            self.catch_up = CatchUp::At { began: first, from: slice.window.until() };
+        }
+    }
+
+    /// Notes that a live look that began at `now`, on the steady clock, found all there was and that all of it is done.
     pub fn looked(&mut self, now: i64) {
-        self.last_look = Some(now);
-        self.last_sweep.get_or_insert(now);
+        self.looked = Some(now);
     }
 
-    /// Notes that a sweep began at `now`.
+    /// Notes that a sweep began at `now`, on the steady clock.
     pub fn sweep_began(&mut self, now: i64) {
         self.sweeping = true;
         self.last_sweep = Some(now);
@@ -324,51 +334,72 @@ impl Progress {
         self.sweeping = false;
     }
 
-    /// Notes that a repair began at `now`.
+    /// Notes that a repair began at `now`, on the steady clock.
     pub fn repair_began(&mut self, now: i64) {
         self.repairing = true;
         self.last_repair = Some(now);
-        self.last_look.get_or_insert(now);
     }
 
-    /// Notes that all that the repair begun at `began` found is done: the watermark moves to `began - repair`.
-    pub fn repair_ended(&mut self, began: i64, pace: &Pace) -> Vec<Record> {
+    /// Notes that all that the repair begun at `began` (on the steady clock) found is done: the watermark moves to `began - repair`.
+    ///
+    /// # Errors
+    /// None but a record that cannot be written.
+    pub fn repair_ended(&mut self, began: i64, pace: &Pace) -> Result<Vec<Record>, ProgressError> {
         self.repairing = false;
-        if began - pace.repair <= self.state.watermark {
-            return Vec::new();
+        match began - pace.repair {
+            to if to <= self.watermark => Ok(Vec::new()),
+            to => self.move_watermark(to),
         }
-        self.state.watermark = began - pace.repair;
-        self.moved()
     }
 
-    /// The record of watermark and history lane, to be written before anything is published under a new checkpoint.
-    pub fn state_record(&self) -> Record {
-        let value = serde_json::to_vec(&self.state).unwrap_or_default();
-        (state_key(&self.prefix), Some(value))
+    /// The records that say where the distribution stands, to be written when it begins. Those of a former version are brought up to date.
+    ///
+    /// # Errors
+    /// One cannot be written as JSON.
+    pub fn records(&mut self) -> Result<Vec<Record>, ProgressError> {
+        let mut records = match &mut self.history {
+            Some(history) => history.take_records(&self.prefix)?,
+            None => Vec::new(),
+        };
+        records.push(self.state_record()?);
+        Ok(records)
     }
 
-    fn moved(&mut self) -> Vec<Record> {
-        let mut records: Vec<Record> = self
-            .ledger
-            .expire(self.state.watermark)
-            .into_iter()
-            .map(|number| (self.ledger_key(number), None))
-            .collect();
-        records.push(self.state_record());
-        records
+    /// The record of watermark and origin, to be written before anything is published under a new checkpoint.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn state_record(&self) -> Result<Record, ProgressError> {
+        let history = self.history.as_ref().map(|history| {
+            let (from, until) = (history.window().from(), history.window().until());
+            HistoryState { from, until, ranges: Vec::new() }
+        });
+        let state = State {
+            version: VERSION,
+            origin: self.origin.clone(),
+            watermark: self.watermark,
+            job_until: self.job_until,
+            // Before the catch-up is over, it still tells of the process before.
+            looked: self.looked,
+            history,
+        };
+        let value = serde_json::to_vec(&state).map_err(ProgressError::Unwritable)?;
+        Ok((state_key(&self.prefix), Some(value)))
     }
 
-    fn ledger_key(&self, number: u64) -> Vec<u8> {
-        let mut key = ledger_prefix(&self.prefix);
-        key.extend_from_slice(format!("{number:016x}").as_bytes());
-        key
+    fn move_watermark(&mut self, to: i64) -> Result<Vec<Record>, ProgressError> {
+        if to < self.watermark {
+            return Err(ProgressError::Backwards { watermark: self.watermark, to });
+        }
+        self.watermark = to;
+        let expired = self.ledger.expire(to).into_iter();
+        let mut records: Vec<Record> = expired.map(|number| (ledger_key(&self.prefix, number), None)).collect();
+        records.push(self.state_record()?);
+        Ok(records)
     }
 }
 
-fn state_key(prefix: &str) -> Vec<u8> {
-    format!("{prefix}/state").into_bytes()
-}
-
-fn ledger_prefix(prefix: &str) -> Vec<u8> {
-    format!("{prefix}/ledger/").into_bytes()
+/// When what was last done at `last` is to be done again. A clock that was set back must not make it wait for the time it has lost.
+fn due(last: Option<i64>, every: i64, now: Now) -> i64 {
+    last.map_or(now.steady, |last| if last > now.steady { now.steady } else { last + every })
 }

@@ -1,6 +1,6 @@
 //! Alerts of a chunk and the checkpoint that says so, in one Kafka transaction; what follows a commit.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,10 +9,12 @@ use super::DistributionError;
 use super::batch::{Alert, Batch, Verdict};
 use super::counts::{Counts, StreamCounts};
 use super::offset_file;
+use super::outlet::AbortReport;
 use super::outlet::{Outlet, Refusal, SendError};
 use super::progress::Record;
 use super::readers::Found;
-use super::status::{self, StatusWriter};
+use super::status::StatusWriter;
+use crate::kafka::checkpoint::Records;
 use crate::ledger::{AlertId, Entry};
 use crate::notify::{Notice, Notifier};
 
@@ -21,6 +23,8 @@ use crate::notify::{Notice, Notifier};
 pub struct Limits {
     /// it is committed when it holds so many bytes of values,
     pub bytes: u64,
+    /// or so many alerts,
+    pub alerts: u64,
     /// or when it has been open for so long
     pub age: Duration,
 }
@@ -64,58 +68,70 @@ pub struct Publisher {
     outlet: Option<Outlet>,
     status: Option<StatusWriter>,
     notifier: Option<Notifier>,
-    status_key: Vec<u8>,
     offset_file: Option<PathBuf>,
     offset: i64,
     chunk: Chunk,
     too_large: HashSet<(AlertId, usize)>,
+    /// rejected alerts whose copy the rejected topic does not take
+    rejected_too_large: HashSet<(AlertId, usize)>,
+    /// transactions hold so many times fewer bytes than the limits allow, as a power of two
+    shrink: u32,
+    commits: u64,
 }
 
+/// How often the size of transactions is halved at the most, and after how many commits it is doubled again.
+const MAX_SHRINK: u32 = 12;
+const COMMITS_TO_GROW: u64 = 20;
+/// The fewest bytes for which a transaction is committed early.
+const MIN_BYTES: u64 = 64 << 10;
+
 impl Publisher {
-    /// A publisher for `streams` streams whose records in the checkpoint begin with `prefix`.
+    /// A publisher for `streams` streams.
     pub fn new(
         outlet: Option<Outlet>,
         status: Option<StatusWriter>,
         notifier: Option<Notifier>,
         offset_file: Option<PathBuf>,
-        prefix: &str,
         streams: usize,
     ) -> Self {
-        let status_key = format!("{prefix}/status").into_bytes();
         Self {
             outlet,
             status,
             notifier,
-            status_key,
             offset_file,
             offset: i64::MIN,
             chunk: Chunk::new(streams),
             too_large: HashSet::new(),
+            rejected_too_large: HashSet::new(),
+            shrink: 0,
+            commits: 0,
         }
-    }
-
-    /// The checkpoint's key under which the rows stand whose status the last transaction owes.
-    pub fn status_key(&self) -> &[u8] {
-        &self.status_key
     }
 
     /// What the checkpoint holds; nothing for a dry run, which begins where a new checkpoint would.
     ///
     /// # Errors
     /// Kafka refused for good.
-    pub fn checkpoint(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, SendError> {
-        self.outlet.as_ref().map_or_else(|| Ok(BTreeMap::new()), Outlet::checkpoint)
+    pub fn checkpoint(&self) -> Result<Records, SendError> {
+        self.outlet.as_ref().map_or_else(|| Ok(Records::new()), Outlet::checkpoint)
     }
 
-    /// Writes the status that a crash left unwritten.
+    /// The way to Kafka; `None` in a dry run.
+    pub fn outlet(&self) -> Option<&Outlet> {
+        self.outlet.as_ref()
+    }
+
+    /// Takes up the rows whose status a former process left unwritten.
     ///
     /// # Errors
-    /// The science database refused.
-    pub fn write_status(&mut self, rows: Vec<Found>) -> Result<(), DistributionError> {
-        if let Some(status) = &mut self.status {
-            status.write(rows)?;
-        }
-        Ok(())
+    /// The checkpoint's list of them is damaged.
+    pub fn restore_status(&mut self, records: &Records) -> Result<(), DistributionError> {
+        Ok(self.status.as_mut().map_or(Ok(()), |status| status.restore(records))?)
+    }
+
+    /// How many transactions of alerts were committed.
+    pub fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// Notes that a scan returned rows.
@@ -165,7 +181,14 @@ impl Publisher {
                 (Verdict::Reject(reason), _) => Refusal { reason: reason.clone() },
             };
             self.chunk.streams[message.stream].rejected += 1;
-            if let Some(outlet) = &mut self.outlet {
+            if self.rejected_too_large.contains(&(alert.entry.id, message.stream)) {
+                log::error!(
+                    "row {} of stream {} is rejected, and the rejected topic does not take its copy: {}",
+                    batch.bytes(&alert.key).escape_ascii(),
+                    message.stream,
+                    refusal.reason
+                );
+            } else if let Some(outlet) = &mut self.outlet {
                 outlet.reject(batch, alert, message, &refusal)?;
             }
         }
@@ -181,7 +204,9 @@ impl Publisher {
 
     /// Whether the open transaction is large or old enough to be committed.
     pub fn is_due(&self, limits: Limits) -> bool {
-        self.chunk.alerts > 0 && (self.chunk.bytes >= limits.bytes || self.chunk.opened.elapsed() >= limits.age)
+        let bytes = (limits.bytes >> self.shrink).max(MIN_BYTES);
+        let Chunk { alerts, bytes: sent, opened, .. } = &self.chunk;
+        *alerts > 0 && (*sent >= bytes || *alerts >= limits.alerts || opened.elapsed() >= limits.age)
     }
 
     /// The alerts sent since the last commit, for the ledger.
@@ -198,19 +223,23 @@ impl Publisher {
     /// As [`send`](Self::send); and the science database may refuse the status.
     pub fn commit(&mut self, mut records: Vec<Record>, counts: &mut Counts) -> Result<(), DistributionError> {
         let streams = self.chunk.streams.len();
-        if let Some(status) = &mut self.status
-            && self.chunk.alerts > 0
-        {
-            status.settle()?;
-            records.push((self.status_key.clone(), Some(status::to_bytes(&self.chunk.distributed))));
+        if let Some(status) = &mut self.status {
+            records.extend(status.add(std::mem::take(&mut self.chunk.distributed))?);
         }
         if let Some(outlet) = &mut self.outlet
             && (self.chunk.alerts > 0 || !records.is_empty())
         {
             let began = Instant::now();
-            outlet.commit(records)?;
+            outlet.commit(&records)?;
             let Chunk { alerts, bytes, .. } = self.chunk;
             log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", began.elapsed().as_millis());
+            self.commits += u64::from(alerts > 0);
+            if self.commits.is_multiple_of(COMMITS_TO_GROW) {
+                self.shrink = self.shrink.saturating_sub(1);
+            }
+        }
+        if let Some(status) = &mut self.status {
+            status.hand_over();
         }
         let chunk = std::mem::replace(&mut self.chunk, Chunk::new(streams));
         counts.rows += chunk.rows;
@@ -222,29 +251,32 @@ impl Publisher {
         if let Some(notifier) = &self.notifier {
             notifier.tell(chunk.notices);
         }
-        self.write_status(chunk.distributed)?;
         self.keep_offset(counts.watermark);
         Ok(())
     }
 
-    /// Forgets what was sent since the last commit.
+    /// Drops what was sent since the last commit; tells why the transaction was aborted, where it was. After an outage the next
+    /// transactions are smaller.
     ///
     /// # Errors
     /// Kafka refused for good.
-    pub fn abort(&mut self) -> Result<(), SendError> {
+    pub fn abort(&mut self) -> Result<AbortReport, SendError> {
         self.chunk = Chunk::new(self.chunk.streams.len());
-        if let Some(outlet) = &mut self.outlet {
-            outlet.abort()?;
-            self.too_large.extend(outlet.take_too_large());
+        let Some(outlet) = &mut self.outlet else { return Ok(AbortReport::default()) };
+        let report = outlet.abort()?;
+        self.too_large.extend(outlet.take_too_large());
+        self.rejected_too_large.extend(outlet.take_rejected_too_large());
+        if report.is_outage {
+            self.shrink = (self.shrink + 2).min(MAX_SHRINK);
         }
-        Ok(())
+        Ok(report)
     }
 
-    /// Waits for the status of everything committed, unless `hurry`, and a little for the notices.
+    /// Waits for the status of everything committed, unless `give_up` says so, and a little for the notices.
     ///
     /// # Errors
     /// The science database refused.
-    pub fn end(&mut self, hurry: bool) -> Result<(), DistributionError> {
+    pub fn end(&mut self, give_up: &dyn Fn() -> bool) -> Result<(), DistributionError> {
         if let Some(notifier) = self.notifier.take() {
             let tally = notifier.end(NOTICES_GRACE);
             log::info!(
@@ -254,11 +286,7 @@ impl Publisher {
                 tally.dropped
             );
         }
-        let Some(status) = &mut self.status else { return Ok(()) };
-        if hurry {
-            status.give_up();
-        }
-        Ok(status.settle()?)
+        Ok(self.status.as_mut().map_or(Ok(()), |status| status.finish(give_up))?)
     }
 
     // The file is for people and old scripts; the checkpoint is what counts, so a full disk must not stop the alerts.

@@ -1,10 +1,12 @@
 //! The threads that read the science database, and judge and encode what they read.
 //!
 //! Each has a session of its own. A server that is away is asked again, with growing pauses, until it answers: a page's position is in the
-//! request, so nothing is lost or read twice. What cannot be mended by waiting ends the distribution.
+//! request, so nothing is lost or read twice. What cannot be mended by waiting ends the distribution, and so does a thread that panics.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,7 @@ use super::budget::{Budget, Lease};
 use super::patience::{Halt, Open, Session};
 use super::selection::{Encoders, Selection};
 use crate::filters::FilterError;
-use crate::ledger::{AlertId, Entry};
+use crate::ledger::Entry;
 use crate::science_db::{KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
 
@@ -28,7 +30,7 @@ pub enum Task {
     /// Read all rows of a key range whose trigger lies in `window`, in row order.
     Scan {
         /// the caller's number of the range
-        range: usize,
+        range: u32,
         /// the range
         keys: KeyRange,
         /// the last row that is done
@@ -51,6 +53,8 @@ pub enum Task {
         sequence: usize,
         /// the rows
         rows: Vec<Found>,
+        /// the number of the request whose answer the caller takes next: that one never waits for memory
+        turn: Arc<AtomicUsize>,
     },
 }
 
@@ -60,7 +64,7 @@ pub enum Answer {
     /// A page of a [`Task::Scan`].
     Page {
         /// the number of the range
-        range: usize,
+        range: u32,
         /// the alerts
         batch: Batch,
         /// the last row that is done with this page
@@ -77,14 +81,16 @@ pub enum Answer {
         /// whether these were the last
         done: bool,
     },
-    /// The answer to a [`Task::Fetch`].
+    /// A part of the answer to a [`Task::Fetch`], in the order of its rows.
     Fetched {
         /// the number of the request
         sequence: usize,
-        /// the alerts
+        /// the alerts, without those rows that have been written again since they were found: these are found again
         batch: Batch,
         /// what was asked for: done now, whatever became of it
         asked: Vec<Entry>,
+        /// whether this was the last part
+        done: bool,
     },
     /// What ends the distribution.
     Failed(ReadError),
@@ -99,6 +105,15 @@ pub enum ReadError {
     /// the filters end everything
     #[error(transparent)]
     Filter(FilterError),
+    /// a thread panicked, which is a fault of the program
+    #[error("a thread of the distribution panicked: {0}; please report this")]
+    Panicked(String),
+}
+
+/// The words of a panic.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+    words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }
 
 /// Why a task is not done.
@@ -130,6 +145,7 @@ pub struct Readers {
     tasks: Option<Sender<(u64, Task)>>,
     answers: Receiver<(u64, Answer, Option<Lease>)>,
     generation: Arc<AtomicU64>,
+    panic: Arc<OnceLock<String>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -139,6 +155,7 @@ impl Readers {
         let (tasks, todo) = crossbeam_channel::unbounded();
         let (done, answers) = crossbeam_channel::unbounded();
         let generation = Arc::new(AtomicU64::new(0));
+        let panic = Arc::new(OnceLock::new());
         let threads = (0..count)
             .map(|_| {
                 let reader = Reader {
@@ -153,12 +170,19 @@ impl Readers {
                     whole: Rows::default(),
                     partial: Vec::new(),
                     page,
+                    fetch: FIRST_FETCH,
                 };
                 let todo: Receiver<(u64, Task)> = todo.clone();
-                std::thread::spawn(move || reader.run(&todo))
+                let panic = Arc::clone(&panic);
+                std::thread::spawn(move || {
+                    if let Err(words) = catch_unwind(AssertUnwindSafe(|| reader.run(&todo))) {
+                        // Only the first one is told.
+                        let _told = panic.set(panic_message(&*words));
+                    }
+                })
             })
             .collect();
-        Self { tasks: Some(tasks), answers, generation, threads }
+        Self { tasks: Some(tasks), answers, generation, panic, threads }
     }
 
     /// Adds a task to the queue.
@@ -173,6 +197,10 @@ impl Readers {
     pub fn answer(&self, patience: Duration) -> Option<(Answer, Option<Lease>)> {
         let deadline = Instant::now() + patience;
         loop {
+            // Whatever task it was at, also one that was cancelled: its thread is gone.
+            if let Some(words) = self.panic.get() {
+                return Some((Answer::Failed(ReadError::Panicked(words.clone())), None));
+            }
             let (generation, answer, lease) = self.answers.recv_deadline(deadline).ok()?;
             if generation == self.generation.load(Ordering::Relaxed) {
                 return Some((answer, lease));
@@ -192,9 +220,8 @@ impl Drop for Readers {
         self.cancel();
         self.tasks = None;
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                log::error!("a reader thread panicked");
-            }
+            // A panic was caught within the thread, and told.
+            let _ended = thread.join();
         }
     }
 }
@@ -213,6 +240,8 @@ struct Reader {
     /// which rows of the page were partial, ascending
     partial: Vec<usize>,
     page: Page,
+    /// rows that the next fetch asks for at once
+    fetch: usize,
 }
 
 /// What a page aims at: large enough to make a request's own cost small, small enough to keep memory bounded.
@@ -232,6 +261,9 @@ impl Default for Page {
 
 const FIRST_PAGE: usize = 50;
 const LOOK_PAGE: usize = 5_000;
+/// Rows of the first fetch, which learns how large rows are, and of any fetch at the most.
+const FIRST_FETCH: usize = 4;
+const MAX_FETCH: usize = 100;
 
 impl Reader {
     fn run(mut self, todo: &Receiver<(u64, Task)>) {
@@ -240,7 +272,7 @@ impl Reader {
             let outcome = match task {
                 Task::Scan { range, keys, after, window, cells } => self.scan(range, keys, after, window, cells),
                 Task::Look { keys, window } => self.look(keys, window),
-                Task::Fetch { sequence, rows } => self.fetch(sequence, &rows),
+                Task::Fetch { sequence, rows, turn } => self.fetch(sequence, &rows, &turn),
             };
             if let Err(Unfinished::Failed(error)) = outcome {
                 self.send(Answer::Failed(error), None);
@@ -259,7 +291,7 @@ impl Reader {
 
     fn scan(
         &mut self,
-        range: usize,
+        range: u32,
         keys: KeyRange,
         mut after: Option<Vec<u8>>,
         window: Window,
@@ -291,7 +323,8 @@ impl Reader {
             if rows > 0 {
                 scan.page = (self.page.bytes * rows / self.rows.bytes().max(1)).clamp(1, self.page.rows);
             }
-            let lease = self.budget.lease(batch.size(), || self.is_cancelled()).ok_or(Unfinished::Cancelled)?;
+            let lease =
+                self.budget.lease(batch.size(), || self.is_cancelled(), || false).ok_or(Unfinished::Cancelled)?;
             self.send(Answer::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
                 return Ok(());
@@ -315,16 +348,32 @@ impl Reader {
         }
     }
 
-    // A fetch needs no lease: the caller bounds how many are under way, and may have to wait for this one before it can free another.
-    fn fetch(&mut self, sequence: usize, found: &[Found]) -> Result<(), Unfinished> {
+    fn fetch(&mut self, sequence: usize, found: &[Found], turn: &AtomicUsize) -> Result<(), Unfinished> {
         let selection = Arc::clone(&self.selection);
-        let keys: Vec<&[u8]> = found.iter().map(|(key, _)| &key[..]).collect();
-        self.read(|db, rows| db.get(&keys, selection.columns(), rows))?;
-        self.partial.clear();
-        let mut batch = Batch::default();
-        self.encode(Window::since(0), &mut batch)?;
-        let asked = found.iter().map(|(key, at)| Entry { id: AlertId::new(key, *at), timestamp: *at }).collect();
-        self.send(Answer::Fetched { sequence, batch, asked }, None);
+        let mut rest = found;
+        while !rest.is_empty() {
+            let (part, later) = rest.split_at(self.fetch.min(rest.len()));
+            rest = later;
+            let keys: Vec<&[u8]> = part.iter().map(|(key, _)| &key[..]).collect();
+            self.read(|db, rows| db.get(&keys, selection.columns(), rows))?;
+            // Fewer at once as soon as they are large; more, step by step, while they are small.
+            let fit = self.page.bytes * part.len() / self.rows.bytes().max(1);
+            self.fetch = fit.clamp(1, (2 * self.fetch).min(MAX_FETCH));
+            let mut asked = part.iter();
+            let unchanged = |row: &Row<'_>| {
+                let at = asked.find(|(key, _)| key == row.key).map(|(_, at)| *at);
+                at.is_some() && selection.trigger_time(row) == at
+            };
+            let rows: Vec<Row<'_>> = self.rows.iter().filter(unchanged).collect();
+            let mut batch = Batch::default();
+            let (current, generation) = (Arc::clone(&self.current), self.generation);
+            let is_cancelled = || current.load(Ordering::Relaxed) != generation;
+            encode(&selection, &rows, Window::since(0), &mut self.encoders, &is_cancelled, &mut batch)?;
+            let is_next = || turn.load(Ordering::Relaxed) == sequence;
+            let lease = self.budget.lease(batch.size(), is_cancelled, is_next).ok_or(Unfinished::Cancelled)?;
+            let asked = part.iter().map(|(key, at)| Entry::new(key, *at)).collect();
+            self.send(Answer::Fetched { sequence, batch, asked, done: rest.is_empty() }, Some(lease));
+        }
         Ok(())
     }
 
@@ -366,11 +415,24 @@ impl Reader {
             });
         }
         let (current, generation) = (&self.current, self.generation);
-        let sifted = self.selection.sift(&rows, window, &|| current.load(Ordering::Relaxed) != generation)?;
-        for (index, row) in rows.iter().enumerate() {
-            let sifted = sifted.get(index).map_or(&[][..], Vec::as_slice);
-            self.selection.encode(row, window, sifted, &mut self.encoders, batch);
-        }
-        Ok(())
+        let is_cancelled = || current.load(Ordering::Relaxed) != generation;
+        encode(&self.selection, &rows, window, &mut self.encoders, &is_cancelled, batch)
     }
+}
+
+/// Judges rows, and encodes those that are alerts of `window`.
+fn encode(
+    selection: &Selection,
+    rows: &[Row<'_>],
+    window: Window,
+    encoders: &mut Encoders,
+    is_cancelled: &(dyn Fn() -> bool + Sync),
+    batch: &mut Batch,
+) -> Result<(), Unfinished> {
+    let sifted = selection.sift(rows, window, is_cancelled)?;
+    for (index, row) in rows.iter().enumerate() {
+        let sifted = sifted.get(index).map_or(&[][..], Vec::as_slice);
+        selection.encode(row, window, sifted, encoders, batch);
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::DistributionError;
 use super::offset_file;
-use super::progress::Progress;
+use super::progress::{Progress, Record};
 use crate::config::{DistributionSettings, Start, StreamSettings};
 use crate::window::Window;
 
@@ -98,10 +98,10 @@ impl Request {
         }
     }
 
-    /// Where to begin, given what the checkpoint holds; and whether that is yet to be written there.
+    /// Where to begin, given what the checkpoint holds; and what deletes records that are outdated by that.
     ///
-    /// `--from` and `start` say where a *new* checkpoint begins. A service that is started again with the same words goes on where it
-    /// stood, so that a supervisor may restart it at any time; other words move it.
+    /// `--from` and `start` say where a *new* checkpoint begins. A service that is started again with the same words resumes at its
+    /// checkpoint, so that a supervisor may restart it at any time; other words move it. `now`: the moment of the command, ms since 1970.
     ///
     /// # Errors
     /// The offset file cannot be read; the job's window holds no instant.
@@ -111,23 +111,27 @@ impl Request {
         prefix: &str,
         settings: &DistributionSettings,
         now: i64,
-    ) -> Result<(Progress, bool), DistributionError> {
+    ) -> Result<(Progress, Vec<Record>), DistributionError> {
         let start = self.from.unwrap_or(if self.is_job() { Start::Earliest } else { settings.start });
         let from = || -> Result<i64, DistributionError> {
             match start {
                 Start::Earliest => Ok(0),
                 Start::Now => Ok(now),
                 Start::At(from) => Ok(from),
-                Start::Latest => Ok(settings.offset_file.as_deref().map_or(Ok(None), offset_file::read)?.unwrap_or(0)),
+                Start::Latest => Ok(settings
+                    .offset_file
+                    .as_deref()
+                    .map_or(Ok(None), |path| offset_file::read(path, now))?
+                    .unwrap_or(0)),
             }
         };
         if let Some(until) = self.until {
             return match found {
-                Some(progress) => Ok((progress, false)),
+                Some(progress) => Ok((progress, Vec::new())),
                 None => {
                     let from = from()?;
                     let window = Window::new(from, until).ok_or(DistributionError::EmptyJob { from, until })?;
-                    Ok((Progress::job(prefix, window), true))
+                    Ok((Progress::job(prefix, window), Vec::new()))
                 }
             };
         }
@@ -138,7 +142,7 @@ impl Request {
             Start::At(from) => from.to_string(),
         };
         match found {
-            Some(progress) if start == Start::Latest || progress.origin() == origin => Ok((progress, false)),
+            Some(progress) if start == Start::Latest || progress.origin() == origin => Ok((progress, Vec::new())),
             Some(progress) => {
                 let from = from()?;
                 log::warn!(
@@ -146,9 +150,9 @@ impl Request {
                     progress.watermark(),
                     progress.origin()
                 );
-                Ok((progress.moved_to(&origin, from), true))
+                Ok(progress.moved_to(&origin, from))
             }
-            None => Ok((Progress::service(prefix, &origin, from()?), true)),
+            None => Ok((Progress::service(prefix, &origin, from()?), Vec::new())),
         }
     }
 }
@@ -181,9 +185,8 @@ mod tests {
         }
     }
 
-    fn begin(request: &Request, found: Option<Progress>) -> (i64, bool) {
-        let (progress, is_new) = request.begin(found, "live", &settings(), 5000).expect("a place to begin");
-        (progress.watermark(), is_new)
+    fn begin(request: &Request, found: Option<Progress>) -> i64 {
+        request.begin(found, "live", &settings(), 5000).expect("a place to begin").0.watermark()
     }
 
     fn from(start: Start) -> Request {
@@ -193,16 +196,16 @@ mod tests {
     #[test]
     fn a_restart_with_the_same_words_goes_on_where_it_stood() {
         let stood = || Some(Progress::service("live", "now", 77));
-        assert_eq!(begin(&from(Start::Now), stood()), (77, false));
-        assert_eq!(begin(&Request::default(), stood()), (77, false));
-        assert_eq!(begin(&from(Start::At(9)), stood()), (9, true));
+        assert_eq!(begin(&from(Start::Now), stood()), 77);
+        assert_eq!(begin(&Request::default(), stood()), 77);
+        assert_eq!(begin(&from(Start::At(9)), stood()), 9);
     }
 
     #[test]
     fn a_new_checkpoint_begins_where_it_is_told() {
-        assert_eq!(begin(&from(Start::Earliest), None), (0, true));
-        assert_eq!(begin(&from(Start::Now), None), (5000, true));
-        assert_eq!(begin(&Request::default(), None), (0, true));
+        assert_eq!(begin(&from(Start::Earliest), None), 0);
+        assert_eq!(begin(&from(Start::Now), None), 5000);
+        assert_eq!(begin(&Request::default(), None), 0);
     }
 
     #[test]

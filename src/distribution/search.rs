@@ -1,7 +1,7 @@
 //! A look through the longer past, beside the live lane: what it finds is taken up in turns, so that fresh alerts never wait for it.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::readers::{Answer, Found, ReadError, Readers, Task};
 use crate::science_db::KeyRange;
@@ -95,5 +95,80 @@ impl Search {
     pub fn cancel(&mut self) {
         self.readers.cancel();
         self.under_way = None;
+    }
+}
+
+/// How often rows that are stamped ahead of now are told while their number stays the same.
+const REMINDER: Duration = Duration::from_secs(600);
+
+/// Counts the rows that are stamped ahead of now, and warns of them: they go out when their time comes, which may be never.
+pub struct AheadSearch {
+    readers: Readers,
+    looking: bool,
+    /// of the look under way, or the last one
+    rows: u64,
+    farthest: Option<Found>,
+    /// how many there were when it was last told, and when that was
+    told: Option<(u64, Instant)>,
+    /// what the last look found
+    count: u64,
+}
+
+impl AheadSearch {
+    /// A search by the one reader of `readers`.
+    pub fn new(readers: Readers) -> Self {
+        Self { readers, looking: false, rows: 0, farthest: None, told: None, count: 0 }
+    }
+
+    /// Begins to look at everything stamped from `from` (ms since 1970) on, unless such a look is under way.
+    pub fn begin(&mut self, from: i64) {
+        if !self.looking {
+            self.readers.ask(Task::Look { keys: KeyRange::default(), window: Window::since(from) });
+            (self.looking, self.rows, self.farthest) = (true, 0, None);
+        }
+    }
+
+    /// How many rows the last look found. Does not wait. `now`: ms since 1970.
+    ///
+    /// # Errors
+    /// The science database refused.
+    pub fn hear(&mut self, now: i64) -> Result<u64, ReadError> {
+        while self.looking
+            && let Some((answer, _)) = self.readers.answer(Duration::ZERO)
+        {
+            match answer {
+                Answer::Found { rows, done } => {
+                    self.rows += rows.len() as u64;
+                    self.farthest = rows.into_iter().chain(self.farthest.take()).max_by_key(|(_, at)| *at);
+                    if done {
+                        self.looking = false;
+                        self.count = self.rows;
+                        self.tell(now);
+                    }
+                }
+                Answer::Failed(error) => return Err(error),
+                Answer::Page { .. } | Answer::Fetched { .. } => {}
+            }
+        }
+        Ok(self.count)
+    }
+
+    /// Forgets the look under way.
+    pub fn cancel(&mut self) {
+        self.readers.cancel();
+        self.looking = false;
+    }
+
+    fn tell(&mut self, now: i64) {
+        let is_told = self.told.is_some_and(|(count, at)| count == self.count && at.elapsed() < REMINDER);
+        let Some((key, at)) = self.farthest.as_ref().filter(|_| !is_told) else { return };
+        self.told = Some((self.count, Instant::now()));
+        log::warn!(
+            "{} rows are stamped ahead of now and are sent when their time comes; the farthest is row {}, stamped {at}, which is {} s from \
+             now: compare the clocks, and whether its writer means milliseconds",
+            self.count,
+            key.escape_ascii(),
+            (at - now) / 1000
+        );
     }
 }

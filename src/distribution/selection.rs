@@ -9,6 +9,7 @@ use super::counts::Refuser;
 use super::forms::{Forms, Plans, Writer};
 use super::notices::Notices;
 use super::sieve::{Filters, Sieve, Sifted};
+use super::skipped_rows::SkippedRows;
 use super::status::DISTRIBUTED;
 use crate::alert::PlanError;
 use crate::alert::message::{KeyPlan, MessageError};
@@ -149,6 +150,7 @@ pub struct Selection {
     /// by slot: whether a whole row has a cell there, but for nulls
     expected: Vec<bool>,
     complete: CompleteRows,
+    skipped: SkippedRows,
     streams: Vec<Stream>,
     forms: Forms,
     notices: Option<Notices>,
@@ -232,6 +234,7 @@ impl Selection {
             status_column: status.and_then(|column| column.family_and_qualifier()).map(owned),
             expected,
             complete: settings.complete_rows,
+            skipped: SkippedRows::new(&settings.skip_rows),
             notices: notices
                 .map(|notices| notices.bound(|column| slot(&catalog.columns[column].name).unwrap_or_default())),
             streams,
@@ -262,6 +265,11 @@ impl Selection {
             KeyPlan::Schema(key) => Some(key),
             _ => None,
         }
+    }
+
+    /// Rows of the windows read so far that are no alerts.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.count()
     }
 
     /// What may refuse an alert of a stream, in words: the conditions of its rules, then its filters.
@@ -299,10 +307,19 @@ impl Selection {
 
     /// The trigger's timestamp, where the row is an alert of `window` that was not distributed before.
     fn trigger_of(&self, row: &Row<'_>, window: Window) -> Option<i64> {
-        let timestamp = row.cell(self.trigger_slot).map(|cell| cell.timestamp).filter(|at| window.contains(*at))?;
+        let timestamp = self.timestamp_in(row, window).filter(|_| !self.skipped.contains(row.key))?;
         let status = self.status_slot.and_then(|slot| row.cell(slot));
         let is_done = status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp);
         (!is_done).then_some(timestamp)
+    }
+
+    /// When the row's trigger was written, ms since 1970; `None` where it has none.
+    pub fn trigger_time(&self, row: &Row<'_>) -> Option<i64> {
+        row.cell(self.trigger_slot).map(|cell| cell.timestamp)
+    }
+
+    fn timestamp_in(&self, row: &Row<'_>, window: Window) -> Option<i64> {
+        self.trigger_time(row).filter(|at| window.contains(*at))
     }
 
     /// Encoders for one thread.
@@ -312,7 +329,7 @@ impl Selection {
 
     /// Whether the scan may have seen the row in part. `sees_all`: it reads all cells there are, so that what is missing is null.
     pub fn may_be_partial(&self, row: &Row<'_>, sees_all: bool) -> bool {
-        if row.cell(self.trigger_slot).is_none() {
+        if row.cell(self.trigger_slot).is_none() || self.skipped.contains(row.key) {
             return false;
         }
         match self.complete {
@@ -334,7 +351,12 @@ impl Selection {
         encoders: &mut Encoders,
         batch: &mut Batch,
     ) {
-        let Some(timestamp) = self.trigger_of(row, window) else { return };
+        let Some(timestamp) = self.trigger_of(row, window) else {
+            if self.skipped.contains(row.key) && self.timestamp_in(row, window).is_some() {
+                self.skipped.note(row.key);
+            }
+            return;
+        };
         let Encoders { writer, key, object } = encoders;
         self.write_object(row, object);
         batch.alert(Entry { id: AlertId::new(row.key, timestamp), timestamp }, row.key, object);

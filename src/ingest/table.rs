@@ -171,7 +171,8 @@ impl<'a> Loader<'a> {
         };
         let session = |number| {
             let session = open_session(self.settings, &self.table, number)?;
-            let mut worker = Worker::new(session, self.timestamp, self.pace.as_ref(), &self.stop);
+            let mut worker =
+                Worker::new(session, &self.settings.skip_rows, self.timestamp, self.pace.as_ref(), &self.stop);
             work(&mut worker)?;
             worker.flush()
         };

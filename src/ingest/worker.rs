@@ -7,6 +7,7 @@ use super::pace::Pace;
 use super::row_key::StandIn;
 use crate::alert::{Cells, FlattenError, Flattener, Layout};
 use crate::catalog::Column;
+use crate::config::RowPrefixes;
 use crate::science_db::{Put, PutCell, ScienceDb};
 use crate::signals::Stop;
 
@@ -61,6 +62,7 @@ fn row_key(stand_in: Option<StandIn>, cells: &Cells<'_>) -> Vec<u8> {
 /// Writes alerts through a session of its own.
 pub struct Worker<'a> {
     session: Box<dyn ScienceDb>,
+    skipped: &'a RowPrefixes,
     timestamp: Option<i64>,
     pace: Option<&'a Pace>,
     stop: &'a Stop,
@@ -71,15 +73,16 @@ pub struct Worker<'a> {
 impl<'a> Worker<'a> {
     pub(super) fn new(
         session: Box<dyn ScienceDb>,
+        skipped: &'a RowPrefixes,
         timestamp: Option<i64>,
         pace: Option<&'a Pace>,
         stop: &'a Stop,
     ) -> Self {
-        Self { session, timestamp, pace, stop, batch: Vec::new(), bytes: 0 }
+        Self { session, skipped, timestamp, pace, stop, batch: Vec::new(), bytes: 0 }
     }
 
     /// Takes an alert to be written with others. With a rate it waits its turn, after writing those before it, so rows come at an even
-    /// pace and not in heaps. `Ok(Err(_))`: the alert itself cannot be laid out.
+    /// pace and not in heaps. `Ok(Err(_))`: the alert itself cannot be laid out, or its row would be skipped by every reader.
     ///
     /// # Errors
     /// The store failed.
@@ -88,6 +91,12 @@ impl<'a> Worker<'a> {
             Ok(put) => put,
             Err(error) => return Ok(Err(error)),
         };
+        if let Some(prefix) = self.skipped.of(&put.key) {
+            return Ok(Err(FlattenError::RowKey(format!(
+                "its row key `{}` begins with `{prefix}`, and science_db.skip_rows says that such rows are no alerts",
+                put.key.escape_ascii()
+            ))));
+        }
         if let Some(pace) = self.pace {
             let wait = pace.next().saturating_duration_since(Instant::now());
             if !wait.is_zero() {

@@ -122,27 +122,7 @@ impl Consumer {
     /// # Errors
     /// Refused settings or login, a topic that does not exist or may not be seen, no answer within the time.
     pub fn open(settings: &KafkaSettings, options: &ConsumerOptions) -> Result<Self> {
-        let fixed = [
-            ("group.id", options.group.as_deref().unwrap_or(NO_GROUP)),
-            ("isolation.level", "read_committed"),
-            ("enable.partition.eof", "true"),
-            ("enable.auto.offset.store", "false"),
-            ("enable.auto.commit", if options.group.is_some() { "true" } else { "false" }),
-            // Where the offset to begin with is gone meanwhile: the nearest that is left.
-            ("auto.offset.reset", "earliest"),
-        ];
-        let config = client::config(settings, As::User, DEFAULTS, &fixed)?;
-        let context = Context::new(settings, As::User);
-        let inner: BaseConsumer<Context> =
-            config.create_with_context(context).map_err(|e| client::settings_error(&e))?;
-        let mut consumer = Self {
-            inner,
-            group: options.group.clone(),
-            start: options.start,
-            within: options.within,
-            positions: BTreeMap::new(),
-            events: VecDeque::new(),
-        };
+        let mut consumer = Self::create(settings, options.group.as_deref(), options.start, options.within)?;
         let mut all = Vec::new();
         for topic in &options.topics {
             let Some(partitions) = consumer.partitions(topic)? else {
@@ -157,6 +137,39 @@ impl Consumer {
             consumer.assign(all)?;
         }
         Ok(consumer)
+    }
+
+    /// Opens a consumer of certain partitions, without a group.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn of_partitions(
+        settings: &KafkaSettings,
+        partitions: Vec<(String, i32)>,
+        start: StartAt,
+        within: Duration,
+    ) -> Result<Self> {
+        let mut consumer = Self::create(settings, None, start, within)?;
+        consumer.assign(partitions)?;
+        Ok(consumer)
+    }
+
+    fn create(settings: &KafkaSettings, group: Option<&str>, start: StartAt, within: Duration) -> Result<Self> {
+        let fixed = [
+            ("group.id", group.unwrap_or(NO_GROUP)),
+            ("isolation.level", "read_committed"),
+            ("enable.partition.eof", "true"),
+            ("enable.auto.offset.store", "false"),
+            ("enable.auto.commit", if group.is_some() { "true" } else { "false" }),
+            // Where the offset to begin with is gone meanwhile: the nearest that is left.
+            ("auto.offset.reset", "earliest"),
+        ];
+        let config = client::config(settings, As::User, DEFAULTS, &fixed)?;
+        let context = Context::new(settings, As::User);
+        let inner: BaseConsumer<Context> =
+            config.create_with_context(context).map_err(|e| client::settings_error(&e))?;
+        let (positions, events) = (BTreeMap::new(), VecDeque::new());
+        Ok(Self { inner, group: group.map(str::to_owned), start, within, positions, events })
     }
 
     /// The next event within `within`; `None`: nothing came. While brokers are away nothing comes; [`context`](Self::context) tells.

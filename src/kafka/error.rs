@@ -237,6 +237,9 @@ pub(crate) fn is_transient(code: Code) -> bool {
             | Code::NetworkException
             | Code::LeaderNotAvailable
             | Code::NotLeaderForPartition
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::OffsetNotAvailable
             | Code::NotController
             | Code::BrokerNotAvailable
             | Code::ReplicaNotAvailable

@@ -34,7 +34,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     // Below the 1 048 588 bytes that a topic takes by default: see `CarefulTopics`.
     ("batch.size", "1000000"),
     ("message.max.bytes", "104000000"),
-    ("transaction.timeout.ms", "60000"),
+    // A transaction that its producer leaves undecided, as when the process is killed, stops all readers of its topics until the brokers
+    // give it up: after this time and at most their 10 s (transaction.abort.timed.out.transaction.cleanup.interval.ms). Commits are due
+    // after a few seconds, and transactions become smaller where the brokers are slow.
+    ("transaction.timeout.ms", "20000"),
     // Topics are made before they are written to: a missing one need not be waited for as long as for one that is being made.
     ("topic.metadata.propagation.max.ms", "5000"),
 ];
@@ -109,7 +112,7 @@ impl Producer {
         let codec = config.get("compression.codec").or_else(|| config.get("compression.type"));
         let producer = Self {
             transactional_id: options.transactional_id.clone(),
-            transaction_timeout: Duration::from_millis(number("transaction.timeout.ms").unwrap_or(60_000)),
+            transaction_timeout: Duration::from_millis(number("transaction.timeout.ms").unwrap_or(20_000)),
             memory: options.memory,
             batch_size: number("batch.size").and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
             compresses: codec.is_some_and(|codec| codec != "none"),

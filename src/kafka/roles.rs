@@ -18,12 +18,13 @@ pub fn producer(user: &str, host: &str, topics: &[Pattern], distribution: Option
             rights.push((ResourceKind::Topic, topic.clone(), Operation::Create));
         }
     }
-    if let Some(topic) = checkpoint {
-        // The second is to see that the topic is compacted.
+    if let Some(topic) = &checkpoint {
         rights.push((ResourceKind::Topic, topic.clone(), Operation::Read));
-        rights.push((ResourceKind::Topic, topic, Operation::DescribeConfigs));
     }
     if let Some(name) = distribution {
+        // To see that the checkpoint is compacted, and no other topic.
+        let topics = topics.iter().chain(&checkpoint);
+        rights.extend(topics.map(|topic| (ResourceKind::Topic, topic.clone(), Operation::DescribeConfigs)));
         rights.push((ResourceKind::TransactionalId, Pattern::Prefixed(format!("{name}-")), Operation::Write));
         rights.push((ResourceKind::Cluster, Pattern::Literal(CLUSTER.to_owned()), Operation::IdempotentWrite));
     }
@@ -74,6 +75,8 @@ mod tests {
                 "User:bob from * may write topic fink_b…",
                 "User:bob from * may write topic fink_checkpoint_night",
                 "User:bob from * may read topic fink_checkpoint_night",
+                "User:bob from * may describe-configs topic fink_a",
+                "User:bob from * may describe-configs topic fink_b…",
                 "User:bob from * may describe-configs topic fink_checkpoint_night",
                 "User:bob from * may write transactional-id night-…",
                 "User:bob from * may idempotent-write cluster kafka-cluster",

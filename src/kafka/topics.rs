@@ -1,15 +1,17 @@
 //! Topics: whether they exist, and how they are made.
 
 mod description;
+mod policy;
 
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::admin::{NewTopic, TopicReplication};
+use rdkafka::admin::{NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 pub use description::{PartitionDescription, TopicDescription, TopicOption, TopicSummary};
+pub use policy::{TopicPolicy, check_policies, policies};
 
 use crate::kafka::admin::Admin;
 use crate::kafka::client::{As, Context};
@@ -31,9 +33,10 @@ pub struct TopicShape {
 }
 
 impl TopicShape {
-    /// A topic for alerts: the cluster's defaults but for the partitions.
+    /// A topic for alerts: the cluster's defaults but for the partitions, and never compacted, since alerts share their keys.
     pub fn stream(partitions: i32) -> Self {
-        Self { partitions, replication: None, config: Vec::new() }
+        let config = vec![(policy::CLEANUP_POLICY.to_owned(), "delete".to_owned())];
+        Self { partitions, replication: None, config }
     }
 }
 
@@ -210,6 +213,28 @@ impl Admin {
             }
         }
         Ok(if differences.is_empty() { Standing::Same } else { Standing::Other(differences.join(", ")) })
+    }
+
+    /// Adds partitions to a topic until it has `partitions`, and waits until they can be used. More than that is left alone.
+    ///
+    /// # Errors
+    /// It does not exist, no right to alter it, or refused by the cluster.
+    pub fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()> {
+        let action = "add partitions to";
+        let total = usize::try_from(partitions).unwrap_or_default();
+        let new = NewPartitions::new(topic, total);
+        let request = self.inner().create_partitions([&new], &self.options());
+        match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
+            // Another process has added them just now, or more.
+            Some(Err((_, Code::InvalidPartitions))) | Some(Ok(_)) | None => {}
+            Some(Err((_, code))) => return Err(self.refusal(code, "", action, Resource::Topic(topic))),
+        }
+        let deadline = Instant::now() + self.within();
+        while self.partitions(topic)?.is_none_or(|found| found < partitions) {
+            self.check(action, deadline)?;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Deletes a topic with everything in it.

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer as _;
 
 use crate::kafka::delivery::{Cause, DeliveryFailure};
-use crate::kafka::error::{Error, Resource, Result, is_denial, lower};
+use crate::kafka::error::{Error, Resource, Result, is_denial, is_transient, lower};
 use crate::kafka::ffi::{self, StepError};
 use crate::kafka::producer::{Producer, TURN};
 
@@ -22,6 +22,8 @@ use crate::kafka::producer::{Producer, TURN};
 pub struct Aborted {
     /// why
     pub reason: String,
+    /// whether brokers that are away, or too slow, were the reason: the same may work later
+    pub is_outage: bool,
     /// the messages that are known to have caused it; those of whom it is [their own fault](DeliveryFailure::is_its_own_fault) fail again
     pub failures: Vec<DeliveryFailure>,
 }
@@ -126,6 +128,10 @@ impl Producer {
             let resource = topic.as_deref().map_or(Resource::Cluster, Resource::Topic);
             return Err(self.context().refusal(error.code, "", "write to", resource));
         }
+        let is_outage = match failures.is_empty() {
+            true => is_transient(error.code),
+            false => failures.iter().all(|failure| failure.cause == Cause::TimedOut || is_transient(failure.code)),
+        };
         let reason = failures.first().map_or_else(|| error.reason.clone(), ToString::to_string);
         let careful_before = self.careful.topics();
         failures.retain(|failure| {
@@ -149,7 +155,7 @@ impl Producer {
             }
             false
         });
-        Ok(Aborted { reason, failures })
+        Ok(Aborted { reason, is_outage, failures })
     }
 
     pub(super) fn refusal(&self, error: &StepError) -> Error {

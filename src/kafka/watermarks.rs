@@ -77,6 +77,16 @@ impl Admin {
         self.offsets_of(partitions, Bound::LastStable)
     }
 
+    /// For each partition, in their order, the offset of its first record stamped at `time` (ms since 1970) or later, committed or not; `None`:
+    /// there is no such record.
+    ///
+    /// # Errors
+    /// As [`high_watermarks`](Self::high_watermarks).
+    pub fn offsets_since(&self, partitions: &[(String, i32)], time: i64) -> Result<Vec<Option<i64>>> {
+        let offsets = self.offsets_of(partitions, Bound::Since(time))?;
+        Ok(offsets.into_iter().map(|offset| (offset >= 0).then_some(offset)).collect())
+    }
+
     fn offsets_of(&self, partitions: &[(String, i32)], bound: Bound) -> Result<Vec<i64>> {
         const ACTION: &str = "list the offsets of";
         let deadline = Instant::now() + self.within();

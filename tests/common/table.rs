@@ -48,6 +48,7 @@ impl Table {
             trigger: None,
             object_id: None,
             complete_rows: CompleteRows::WhenPartial,
+            skip_rows: fink::config::RowPrefixes::default(),
         };
         let catalog = Catalog::load(&settings.catalog).expect("the catalog that was written");
         let session = open(&settings, &settings.table_of(&catalog)).expect("a session");

@@ -3,12 +3,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod arguments;
 mod faults;
 mod filters;
 mod fink_client;
 mod jobs;
 mod lanes;
+mod policies;
 mod rows;
+mod skipped_rows;
 mod slack;
 mod streams;
 mod table;

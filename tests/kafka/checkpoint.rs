@@ -12,7 +12,7 @@ fn write(producer: &Producer, topic: &str, records: &[(&str, Option<&str>)], com
         producer
             .send(&Outgoing {
                 topic,
-                partition: checkpoint::PARTITION,
+                partition: checkpoint::SERVICE_PARTITION,
                 key: Some(key.as_bytes()),
                 value: value.map(str::as_bytes),
                 headers: &[],
@@ -27,9 +27,22 @@ fn write(producer: &Producer, topic: &str, records: &[(&str, Option<&str>)], com
     }
 }
 
+/// A checkpoint topic with a single partition.
+fn of_earlier_version(name: &str) -> Topic {
+    let topic = Topic::named(unique(name).replace("fink_", "fink_checkpoint_"));
+    let shape = fink::kafka::topics::TopicShape { partitions: 1, ..checkpoint::shape() };
+    admin().create_topic(&topic.0, &shape).unwrap();
+    topic
+}
+
+fn user() -> Admin {
+    Admin::open(&settings(), As::User, WITHIN).unwrap()
+}
+
 fn read_all(topic: &str) -> BTreeMap<String, String> {
     let start = Instant::now();
-    let map = checkpoint::read_all(&settings(), topic, WITHIN).unwrap();
+    let partition = checkpoint::SERVICE_PARTITION;
+    let map = checkpoint::read(&user(), topic, &[partition], &|| false).unwrap().remove(&partition).unwrap();
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
     map.into_iter().map(|(k, v)| (text(k), text(v))).collect()
@@ -38,8 +51,8 @@ fn read_all(topic: &str) -> BTreeMap<String, String> {
 #[test]
 fn a_checkpoint_holds_what_was_committed_last() {
     let topic = Topic::named(unique("checkpoint").replace("fink_", "fink_checkpoint_"));
-    checkpoint::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &topic.0).unwrap();
-    checkpoint::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &topic.0).unwrap();
+    checkpoint::ensure(&user(), &topic.0).unwrap();
+    checkpoint::ensure(&user(), &topic.0).unwrap();
     assert!(read_all(&topic.0).is_empty());
 
     let id = unique("checkpoint");
@@ -84,11 +97,45 @@ fn a_checkpoint_that_cannot_be_made_says_how() {
 fn a_topic_that_forgets_is_no_checkpoint() {
     let topic = Topic::named(unique("forgets").replace("fink_", "fink_checkpoint_"));
     admin().create_topic(&topic.0, &fink::kafka::topics::TopicShape::stream(1)).unwrap();
-    let error =
-        checkpoint::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &topic.0).unwrap_err().to_string();
+    let error = checkpoint::ensure(&user(), &topic.0).unwrap_err().to_string();
     assert!(error.contains("cleanup.policy is delete"), "{error}");
-    let wide = Topic::with("wide", 2, &[("cleanup.policy", "compact")]);
-    let error =
-        checkpoint::ensure(&Admin::open(&settings(), As::User, WITHIN).unwrap(), &wide.0).unwrap_err().to_string();
-    assert!(error.contains("one partition, this topic has 2"), "{error}");
+}
+
+#[test]
+fn a_topic_of_an_earlier_version_gets_the_partitions_it_lacks() {
+    let topic = of_earlier_version("narrow");
+    let producer = producer(&unique("narrow"));
+    write(&producer, &topic.0, &[("watermark", Some("1"))], true);
+    assert_eq!(checkpoint::ensure(&user(), &topic.0), Ok(checkpoint::PARTITIONS));
+    assert_eq!(checkpoint::ensure(&user(), &topic.0), Ok(checkpoint::PARTITIONS));
+    assert_eq!(read_all(&topic.0), BTreeMap::from([("watermark".to_owned(), "1".to_owned())]));
+}
+
+#[test]
+fn a_topic_that_may_not_be_widened_is_used_as_it_is() {
+    let topic = of_earlier_version("fixed");
+    let user = Admin::open(&fink::config::KafkaSettings { admin: None, ..settings() }, As::User, WITHIN).unwrap();
+    assert_eq!(checkpoint::ensure(&user, &topic.0), Ok(1));
+}
+
+#[test]
+fn what_is_committed_behind_another_producers_open_transaction_is_read() {
+    let topic = of_earlier_version("behind");
+    let other = producer(&unique("other"));
+    other.begin().unwrap();
+    other.send(&message(&topic.0, b"other", b"1")).unwrap();
+    let own = producer(&unique("own"));
+    write(&own, &topic.0, &[("watermark", Some("5"))], true);
+    let stable = checkpoint::read_stable(&user(), &topic.0, checkpoint::SERVICE_PARTITION, &|| false).unwrap();
+    assert!(stable.is_empty(), "the open transaction hides it");
+    let begun = Instant::now();
+    let given_up = || begun.elapsed() > Duration::from_secs(1);
+    let stopped = checkpoint::read(&user(), &topic.0, &[checkpoint::SERVICE_PARTITION], &given_up);
+    assert!(matches!(stopped, Err(Error::Stopped(_))), "{stopped:?}");
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        other.abort().unwrap();
+    });
+    assert_eq!(read_all(&topic.0), BTreeMap::from([("watermark".to_owned(), "5".to_owned())]));
+    ends.join().unwrap();
 }

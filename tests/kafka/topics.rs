@@ -1,5 +1,5 @@
 use fink::kafka::client::As;
-use fink::kafka::topics::{self, Created, TopicShape};
+use fink::kafka::topics::{self, Created, TopicPolicy, TopicShape};
 use fink::kafka::{Admin, Error};
 
 use crate::cluster::*;
@@ -14,7 +14,7 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
     assert_eq!(admin.create_topic(&topic.0, &shape), Ok(Created::Now));
     assert_eq!(admin.create_topic(&topic.0, &shape), Ok(Created::Before));
     shape.partitions = 4;
-    shape.config[0].1 = "7200000".to_owned();
+    shape.config[1].1 = "7200000".to_owned();
     let error = admin.create_topic(&topic.0, &shape).unwrap_err();
     assert!(matches!(error, Error::TopicShape { .. }));
     let text = error.to_string();
@@ -24,7 +24,7 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
     assert_eq!(described.partitions.len(), 3);
     assert!(described.partitions.iter().all(|p| p.leader >= 0 && !p.in_sync.is_empty()));
     let own: Vec<_> = described.options.unwrap().into_iter().filter(|o| o.is_own).map(|o| o.name).collect();
-    assert_eq!(own, ["retention.ms"]);
+    assert_eq!(own, ["cleanup.policy", "retention.ms"]);
     assert!(admin.list_topics().unwrap().iter().any(|t| t.name == topic.0 && t.partitions == 3));
 
     admin.delete_topic(&topic.0).unwrap();
@@ -56,6 +56,32 @@ fn ensure_keeps_what_is_there_and_makes_what_is_not() {
             .to_string();
     assert!(error.contains("`finkConsumer` has no right to create it"), "{error}");
     assert!(error.contains(&format!("fink kafka create-topic {missing}")), "{error}");
+}
+
+#[test]
+fn the_policies_of_many_topics_are_told_in_their_order() {
+    let compacted = Topic::with("policy", 1, &[("cleanup.policy", "compact,delete")]);
+    let short = Topic::with("policy", 1, &[("retention.ms", "60000")]);
+    let good: Vec<Topic> = (0..3).map(|_| Topic::with("policy", 1, &[("cleanup.policy", "delete")])).collect();
+    let names = [&good[0].0, &short.0, &good[1].0, &compacted.0, &good[2].0].map(String::as_str);
+    let policies = topics::policies(&admin(), &names).unwrap();
+    let [TopicPolicy::Good, TopicPolicy::Short(short), TopicPolicy::Good, TopicPolicy::Bad(bad), TopicPolicy::Good] =
+        &policies[..]
+    else {
+        panic!("{policies:?}");
+    };
+    assert!(short.contains("after 1m") && bad.contains(names[3]), "{policies:?}");
+    let error = topics::check_policies(&admin(), &names).unwrap_err();
+    assert!(matches!(&error, Error::TopicShape { topic, .. } if topic == names[3]), "{error}");
+    assert_eq!(topics::check_policies(&admin(), &names[..3]), Ok(()));
+    assert_eq!(topics::policies(&admin(), &[]), Ok(Vec::new()));
+
+    // Who may not see the configuration is not kept from working.
+    let reader = Admin::open(&consumer_settings(), As::User, WITHIN).unwrap();
+    assert_eq!(topics::policies(&reader, &names[2..4]), Ok(vec![TopicPolicy::Hidden; 2]));
+    assert_eq!(topics::check_policies(&reader, &names), Ok(()));
+    let with_missing = topics::policies(&admin(), &[names[0], &unique("policy")]);
+    assert_eq!(with_missing, Ok(vec![TopicPolicy::Good, TopicPolicy::Hidden]));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn a_bootstrap_makes_all_that_a_distribution_needs_and_nothing_the_second_time()
         assert!(!ended.stdout.contains(&secret) && !ended.stderr.contains(&secret));
     }
     let (rules, partitions) = (stage.rules(&producer), stage.admin().partitions(&stage.scene.name));
-    assert_eq!((rules.len(), partitions), (7, Ok(Some(4))));
+    assert_eq!((rules.len(), partitions), (9, Ok(Some(4))));
 
     // Again, and once more without the consumer's file, which was given to somebody.
     for _ in 0..2 {
@@ -57,7 +57,18 @@ fn a_bootstrap_makes_all_that_a_distribution_needs_and_nothing_the_second_time()
     // With these rights the checkpoint and the topics are as the service wants them.
     let doctor = stage.scene.run(&["doctor"]);
     assert!(doctor.stdout.contains("✔ right to write"), "{doctor:?}");
+    assert!(doctor.stdout.contains("✔ retention: 2 topics keep alerts for a day or longer"), "{doctor:?}");
     assert!(doctor.stdout.contains("✔ checkpoint") && doctor.stdout.contains("✔ topic of stream full"), "{doctor:?}");
+}
+
+#[test]
+fn a_compacted_topic_of_a_stream_stops_a_bootstrap() {
+    let stage = new_cluster("compacted");
+    let config = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
+    stage.admin().create_topic(&stage.scene.name, &TopicShape { config, ..TopicShape::stream(4) }).unwrap();
+    let ended = stage.run(&["bootstrap", "--any-host", "--no-consumer", "--yes"]);
+    ended.says(1, &["cleanup.policy is compact, not delete", "nothing was done"]);
+    stage.run(&["create-topic", &stage.scene.name]).says(1, &["cleanup.policy is compact, not delete"]);
 }
 
 #[test]

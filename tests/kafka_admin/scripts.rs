@@ -128,7 +128,7 @@ fn start_on_a_running_cluster_makes_what_fink_needs_there() {
     assert!(output.status.success(), "{}", said(&output));
     let (producer, topic) = (stage.name("_producer"), stage.scene.name.clone());
     assert!(stage.logs_in(&producer, &password(&stage, "producer.password")));
-    assert_eq!(stage.rules(&producer).len(), 7);
+    assert_eq!(stage.rules(&producer).len(), 9);
     let consumer = stage.scene.cluster.as_ref().unwrap().value("FINK_TEST_CONSUMER_USER").to_owned();
     let of_start = ["--consume", "--topic", &topic, "--group-prefix", "fink", "--host", "127.0.0.1", "--yes"];
     stage.ok(&[&["revoke", &consumer], &of_start[..]].concat());

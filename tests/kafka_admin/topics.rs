@@ -38,6 +38,8 @@ fn a_topic_of_the_configuration_gets_the_shape_that_it_needs() {
     let stage = Stage::new("configured");
     assert_eq!(stage.rows(0, &["create-topic", &stage.scene.name])[0]["partitions"], 4);
     assert_eq!(stage.rows(0, &["create-topic", &stage.name("_rejected")])[0]["partitions"], 1);
+    let text = stage.ok(&["describe-topic", &stage.scene.name]).stdout;
+    assert!(text.lines().any(|line| line.starts_with("cleanup.policy") && line.contains("delete")), "{text}");
     let checkpoint = format!("fink_checkpoint_{}", stage.scene.name);
     assert_eq!(stage.rows(0, &["create-topic", &checkpoint])[0]["partitions"], 1);
     let text = stage.ok(&["describe-topic", &checkpoint]).stdout;

@@ -77,6 +77,7 @@ pub fn settings(kind: StoreKind, addresses: Vec<String>, path: PathBuf) -> Scien
         trigger: None,
         object_id: None,
         complete_rows,
+        skip_rows: fink::config::RowPrefixes::default(),
     }
 }
 

@@ -30,6 +30,7 @@ pub fn science_db(scene: &Scene, kind: StoreKind, address: &str) -> Box<dyn Scie
         trigger: None,
         object_id: None,
         complete_rows: CompleteRows::WhenPartial,
+        skip_rows: fink::config::RowPrefixes::default(),
     };
     science_db::open(&settings, &format!("default:{}", scene.name)).unwrap()
 }

@@ -1,12 +1,27 @@
-//! The files that the configuration names: passwords, rules, schemas, channels.
+//! The files that the configuration names: the offset file, rules, schemas, channels; and where a service would begin.
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::checklist::Checklist;
-use crate::config::{Configuration, Logins};
+use crate::config::{Configuration, Logins, show_instant};
+use crate::distribution::{Request, offset_file};
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
     let settings = configuration.settings(Logins::None)?;
+    let now = Timestamp::now().as_millisecond();
+    if let Err(error) = Request::default().check(&settings, now) {
+        list.bad("start", error)?;
+    }
+    if let Some(path) = &settings.distribution.offset_file {
+        const OFFSET_FILE: &str = "offset file";
+        match offset_file::read(path, now) {
+            Ok(Some(time)) => list.good(OFFSET_FILE, format!("{} says {}", path.display(), show_instant(time)))?,
+            Ok(None) => list.good(OFFSET_FILE, format!("{} holds nothing yet", path.display()))?,
+            Err(error) => list.bad(OFFSET_FILE, error)?,
+        }
+    }
     for stream in &settings.streams {
         if let Some(rules) = &stream.rules {
             readable(list, &format!("rules of stream {}", stream.name), rules)?;

@@ -1,15 +1,16 @@
 //! Kafka: logins, brokers, topics, the checkpoint.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use super::rights;
+use super::{rights, transactions};
 use crate::config::{Configuration, KafkaSettings, Logins, SecurityProtocol, Settings, show_duration, show_instant};
 use crate::distribution::progress::Progress;
 use crate::kafka::client::As;
 use crate::kafka::diagnosis::{Address, Finding};
+use crate::kafka::topics::{self, TopicPolicy};
 use crate::kafka::{Admin, checkpoint};
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within: Duration) -> anyhow::Result<()> {
@@ -30,13 +31,23 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
     }
     let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
     let mut written = Vec::new();
+    let mut there = Vec::new();
     for stream in &settings.streams {
-        topic(list, &admin, &format!("topic of stream {}", stream.name), &stream.topic, stream.partitions)?;
+        let what = format!("topic of stream {}", stream.name);
+        if topic(list, &admin, &what, &stream.topic, stream.partitions)? {
+            there.push((what, stream.topic.as_str()));
+        }
         written.push(stream.topic.as_str());
     }
-    topic(list, &admin, "topic of rejected alerts", &settings.distribution.rejected_topic, 1)?;
-    checkpoint_of(list, &admin, &settings, &checkpoint, within)?;
-    written.extend([settings.distribution.rejected_topic.as_str(), checkpoint.as_str()]);
+    const REJECTED: &str = "topic of rejected alerts";
+    let rejected = settings.distribution.rejected_topic.as_str();
+    if topic(list, &admin, REJECTED, rejected, 1)? {
+        there.push((REJECTED.to_owned(), rejected));
+    }
+    policies(list, administrator.as_ref().unwrap_or(&admin), &there)?;
+    written.extend([rejected, checkpoint.as_str()]);
+    transactions::check(list, &admin, &written)?;
+    checkpoint_of(list, &admin, &checkpoint, within)?;
     rights::check(list, &admin, administrator.as_ref(), &written, &settings.distribution.name)
 }
 
@@ -114,24 +125,55 @@ fn login(
     }
 }
 
-fn topic(list: &mut Checklist, admin: &Admin, what: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
-    match admin.partitions(topic) {
+/// Whether the topic is there.
+fn topic(list: &mut Checklist, admin: &Admin, what: &str, topic: &str, partitions: i32) -> anyhow::Result<bool> {
+    let found = admin.partitions(topic);
+    let is_there = matches!(found, Ok(Some(_)));
+    match found {
         Ok(Some(found)) => list.good(what, format!("{topic}, partitions: {found}")),
         Ok(None) => list.unknown(
             what,
             format!("{topic} is not there, or {} may not see it; the service makes it where it may, else `fink kafka create-topic {topic} --partitions {partitions}`", admin.context().user()),
         ),
         Err(error) => list.bad(what, error),
+    }?;
+    Ok(is_there)
+}
+
+/// Whether the topics keep all alerts that are sent to them. `topics`: what each is, and its name.
+fn policies(list: &mut Checklist, admin: &Admin, topics: &[(String, &str)]) -> anyhow::Result<()> {
+    const WHAT: &str = "retention";
+    let names: Vec<&str> = topics.iter().map(|(_, topic)| *topic).collect();
+    let policies = match topics::policies(admin, &names) {
+        Ok(policies) => policies,
+        Err(error) => return list.bad(WHAT, error),
+    };
+    let (mut good, mut hidden) = (0, Vec::new());
+    for ((what, topic), policy) in topics.iter().zip(policies) {
+        match policy {
+            TopicPolicy::Good => good += 1,
+            TopicPolicy::Short(reason) => list.unknown(what, format!("{topic}: {reason}"))?,
+            TopicPolicy::Bad(reason) => list.bad(what, format!("{topic}: {reason}"))?,
+            TopicPolicy::Hidden => hidden.push(*topic),
+        }
+    }
+    if good > 0 {
+        list.good(WHAT, format!("{good} topics keep alerts for a day or longer"))?;
+    }
+    match hidden.first() {
+        None => Ok(()),
+        Some(first) => list.unknown(
+            WHAT,
+            format!(
+                "{} may not see how {} topics, such as {first}, are configured (describe-configs): their cleanup.policy has to be delete",
+                admin.context().user(),
+                hidden.len()
+            ),
+        ),
     }
 }
 
-fn checkpoint_of(
-    list: &mut Checklist,
-    admin: &Admin,
-    settings: &Settings,
-    topic: &str,
-    within: Duration,
-) -> anyhow::Result<()> {
+fn checkpoint_of(list: &mut Checklist, admin: &Admin, topic: &str, within: Duration) -> anyhow::Result<()> {
     const WHAT: &str = "checkpoint";
     match admin.partitions(topic) {
         Ok(None) => {
@@ -140,7 +182,9 @@ fn checkpoint_of(
         Ok(Some(_)) => {}
         Err(error) => return list.bad(WHAT, error),
     }
-    let records = match checkpoint::read_all(&settings.kafka, topic, within) {
+    let deadline = Instant::now() + within;
+    let is_late = || Instant::now() >= deadline;
+    let records = match checkpoint::read_stable(admin, topic, checkpoint::SERVICE_PARTITION, &is_late) {
         Ok(records) => records,
         Err(error) => return list.bad(WHAT, error),
     };

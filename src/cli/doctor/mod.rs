@@ -6,6 +6,7 @@ mod kafka;
 mod rights;
 mod science_db;
 mod streams;
+mod transactions;
 
 use std::time::Duration;
 

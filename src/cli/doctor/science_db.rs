@@ -49,7 +49,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
         }
     }
     match (good, catalog.trigger_column(settings.trigger.as_deref())) {
-        (Some(mut db), Ok(trigger)) => clock(list, db.as_mut(), settings.kind, &trigger.place, distribution.overlap),
+        (Some(mut db), Ok(trigger)) => clock(list, db.as_mut(), &settings, &trigger.place, distribution.overlap),
         _ => list.unknown("clock", "not tried: no table could be opened to compare it with"),
     }
 }
@@ -76,13 +76,13 @@ fn place(settings: &ScienceDbSettings) -> String {
 fn clock(
     list: &mut Checklist,
     db: &mut dyn ScienceDb,
-    kind: StoreKind,
+    settings: &ScienceDbSettings,
     trigger: &Place,
     overlap: Duration,
 ) -> anyhow::Result<()> {
     const WHAT: &str = "clock";
     let Place::Cell { family, qualifier } = trigger else { return Ok(()) };
-    if kind == StoreKind::Thrift1 {
+    if settings.kind == StoreKind::Thrift1 {
         return list.unknown(WHAT, "a Thrift 1 gateway would read the whole table to compare clocks");
     }
     let columns = Columns::new(vec![(family.clone(), qualifier.clone())]);
@@ -94,7 +94,12 @@ fn clock(
         return list.bad(WHAT, format!("the table cannot be read to compare clocks: {error}"));
     }
     let now = Timestamp::now().as_millisecond();
-    let newest = rows.iter().filter_map(|row| row.cell(0)).map(|cell| cell.timestamp).max();
+    let newest = rows
+        .iter()
+        .filter(|row| settings.skip_rows.of(row.key).is_none())
+        .filter_map(|row| row.cell(0))
+        .map(|cell| cell.timestamp)
+        .max();
     let ahead = Duration::from_millis(newest.unwrap_or(now).saturating_sub(now).max(0) as u64);
     match ahead {
         Duration::ZERO => list.good(WHAT, "no alert is stamped later than now"),

@@ -17,8 +17,8 @@ use crate::kafka::{Admin, Error, checkpoint};
 Examples: fink kafka create-topic fink_outstream
           fink kafka create-topic fink_bright --partitions 4 --replication 3 --topic-config retention.ms=345600000
 
-A topic of the configuration gets the shape that it needs there: a stream its partitions, the checkpoint one partition and compaction. A topic
-that is there already in the wanted shape is a success; what is not said is not compared.")]
+A topic of the configuration gets the shape that it needs there: a stream its partitions and cleanup.policy=delete, the checkpoint one
+partition and cleanup.policy=compact. A topic that is there already in the wanted shape is a success; what is not said is not compared.")]
 pub struct Args {
     /// The topic
     #[arg(value_name = "NAME", value_parser = names::topic)]
@@ -93,8 +93,10 @@ impl Args {
         } else if self.name == settings.distribution.rejected_topic {
             TopicShape::stream(1)
         } else {
-            let stream = settings.streams.iter().find(|stream| stream.topic == self.name);
-            TopicShape::stream(stream.map_or(-1, |stream| stream.partitions))
+            match settings.streams.iter().find(|stream| stream.topic == self.name) {
+                Some(stream) => TopicShape::stream(stream.partitions),
+                None => TopicShape { partitions: -1, replication: None, config: Vec::new() },
+            }
         };
         shape.partitions = self.partitions.unwrap_or(shape.partitions);
         shape.replication = self.replication.or(shape.replication);

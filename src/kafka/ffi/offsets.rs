@@ -18,6 +18,8 @@ pub(in crate::kafka) enum Bound {
     LastStable,
     /// the offset after the last record that is replicated
     High,
+    /// the first record with this timestamp (ms since 1970) or a later one, committed or not; −1: there is none
+    Since(i64),
 }
 
 /// Topic and number of a partition, and its offset or why it is not known.
@@ -40,12 +42,13 @@ pub(in crate::kafka) fn list_offsets(
     bound: Bound,
 ) -> Result<Answer<Vec<PartitionOffset>>> {
     let spec = match bound {
-        Bound::Low => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST,
-        Bound::LastStable | Bound::High => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST,
+        Bound::Low => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST as i64,
+        Bound::LastStable | Bound::High => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST as i64,
+        Bound::Since(time) => time.max(0),
     };
     let isolation = match bound {
         Bound::LastStable => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
-        Bound::Low | Bound::High => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+        Bound::Low | Bound::High | Bound::Since(_) => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
     };
     let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
     // SAFETY: the size is only a hint; the list is freed by its guard.
@@ -55,7 +58,7 @@ pub(in crate::kafka) fn list_offsets(
         // SAFETY: the name lives through the call, which copies it; the element that is returned belongs to the list.
         unsafe {
             let element = sys::rd_kafka_topic_partition_list_add(list.0, topic.as_ptr(), *partition);
-            (*element).offset = spec as i64;
+            (*element).offset = spec;
         }
     }
     let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_LISTOFFSETS, |client, options, queue| {
@@ -78,6 +81,7 @@ pub(in crate::kafka) fn list_offsets(
             .map(|found| {
                 let offset = match Code::from(found.err) {
                     Code::NoError if found.offset >= 0 => Ok(found.offset),
+                    Code::NoError if matches!(bound, Bound::Since(_)) => Ok(-1),
                     Code::NoError => Err(Code::LeaderNotAvailable),
                     code => Err(code),
                 };

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rdkafka::admin::ResourceSpecifier;
+use rdkafka::admin::{ConfigResourceResult, ResourceSpecifier};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::TURN;
@@ -132,22 +132,37 @@ impl Admin {
         &self,
         topic: &str,
     ) -> Result<std::result::Result<Vec<TopicOption>, Code>> {
+        Ok(self.ask_options(&[topic])?.into_iter().next().unwrap_or(Err(Code::UnsupportedFeature)))
+    }
+
+    /// As [`ask_topic_options`](Self::ask_topic_options) of many topics in one request, in their order.
+    pub(super) fn ask_options(&self, topics: &[&str]) -> Result<Vec<std::result::Result<Vec<TopicOption>, Code>>> {
+        let Some(first) = topics.first() else { return Ok(Vec::new()) };
         let action = "see the configuration of";
-        let specifier = ResourceSpecifier::Topic(topic);
+        let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
         // The topic's leader knows them as well as the controller, which not every server that speaks Kafka's protocol has.
-        let options = self.options().broker_id(self.leader(topic));
+        let options = self.options().broker_id(self.leader(first));
         let request = async {
-            match self.inner().describe_configs([&specifier], &options).await {
-                Err(KafkaError::AdminOp(Code::UnsupportedFeature)) => Ok(vec![Err(Code::UnsupportedFeature)]),
+            match self.inner().describe_configs(&specifiers, &options).await {
+                Err(KafkaError::AdminOp(Code::UnsupportedFeature)) => Ok(Vec::new()),
                 answer => answer,
             }
         };
-        let resource = match self.answer(action, Resource::Topic(topic), request)?.into_iter().next() {
+        let mut answers = self.answer(action, Resource::Topic(first), request)?.into_iter();
+        topics.iter().map(|topic| self.options_of(topic, answers.next())).collect()
+    }
+
+    fn options_of(
+        &self,
+        topic: &str,
+        answer: Option<ConfigResourceResult>,
+    ) -> Result<std::result::Result<Vec<TopicOption>, Code>> {
+        let resource = match answer {
             // Where the user may not see them, rdkafka gives none instead of the refusal; a topic is never without options.
             Some(Ok(resource)) if resource.entries.is_empty() => return Ok(Err(Code::TopicAuthorizationFailed)),
             Some(Ok(resource)) => resource,
             Some(Err(code @ (Code::TopicAuthorizationFailed | Code::UnsupportedFeature))) => return Ok(Err(code)),
-            Some(Err(code)) => return Err(self.refusal(code, "", action, Resource::Topic(topic))),
+            Some(Err(code)) => return Err(self.refusal(code, "", "see the configuration of", Resource::Topic(topic))),
             None => return Ok(Err(Code::UnsupportedFeature)),
         };
         let mut found: Vec<_> = resource

@@ -1,0 +1,112 @@
+//! Which partition of the checkpoint topic a writer uses.
+//!
+//! The service of all streams has partition 0 to itself. A job, or a service of certain streams, keeps the partition that holds its state;
+//! a new one takes the partition with the fewest writers that are still at work. Two that start at the same moment may share one, and so
+//! must all where a topic has fewer partitions than writers: a restore then waits for the other's open transaction, and stays complete.
+
+use std::collections::BTreeMap;
+
+use super::progress::is_job_finished;
+use crate::kafka::checkpoint::{Records, SERVICE_PARTITION};
+
+/// The prefix of the service of all streams.
+pub const SERVICE: &str = "live";
+
+/// Where a writer's records are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// its partition
+    pub partition: i32,
+    /// what stands there, and belongs to this writer or another
+    pub records: Records,
+    /// The writer's records that stand in the service's partition, where earlier versions kept all: to be copied into its own.
+    pub to_copy: Records,
+}
+
+/// The place of the writer whose records begin with `prefix`, given what each partition holds.
+pub fn choose(prefix: &str, mut partitions: BTreeMap<i32, Records>) -> Place {
+    let others = || partitions.iter().filter(|(number, _)| **number != SERVICE_PARTITION);
+    let state = format!("{prefix}/state").into_bytes();
+    let own = others().find(|(_, records)| records.contains_key(&state)).map(|(number, _)| *number);
+    let least = || others().min_by_key(|(number, records)| (writers(records), **number)).map(|(number, _)| *number);
+    let partition = match prefix {
+        SERVICE => SERVICE_PARTITION,
+        _ => own.or_else(least).unwrap_or(SERVICE_PARTITION),
+    };
+    let to_copy = match own {
+        None if partition != SERVICE_PARTITION => {
+            let start = format!("{prefix}/").into_bytes();
+            let records = partitions.get(&SERVICE_PARTITION).into_iter().flatten();
+            let found = records.filter(|(key, _)| key.starts_with(&start));
+            found.map(|(key, value)| (key.clone(), value.clone())).collect()
+        }
+        _ => Records::new(),
+    };
+    let mut records = partitions.remove(&partition).unwrap_or_default();
+    records.extend(to_copy.clone());
+    Place { partition, records, to_copy }
+}
+
+/// How many writers have begun here and have not finished.
+fn writers(records: &Records) -> usize {
+    records.iter().filter(|(key, state)| key.ends_with(b"/state") && !is_job_finished(state)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::progress::Progress;
+    use crate::window::Window;
+
+    fn state(progress: &Progress) -> (Vec<u8>, Vec<u8>) {
+        let (key, value) = progress.state_record().expect("a record");
+        (key, value.expect("a value"))
+    }
+
+    fn job(prefix: &str) -> (Vec<u8>, Vec<u8>) {
+        state(&Progress::job(prefix, Window::new(1, 9).expect("a window")))
+    }
+
+    fn finished(prefix: &str) -> (Vec<u8>, Vec<u8>) {
+        let (key, value) = job(prefix);
+        let text = String::from_utf8(value).expect("JSON").replace("\"watermark\":1", "\"watermark\":9");
+        (key, text.into_bytes())
+    }
+
+    fn partitions<const N: usize>(records: [Vec<(Vec<u8>, Vec<u8>)>; N]) -> BTreeMap<i32, Records> {
+        (0..).zip(records.map(|records| records.into_iter().collect())).collect()
+    }
+
+    #[test]
+    fn the_service_has_its_own_partition_and_a_job_stays_where_it_began() {
+        let all =
+            || partitions([vec![state(&Progress::service("live", "now", 1))], vec![job("job-1")], vec![job("job-2")]]);
+        assert_eq!(choose("live", all()).partition, 0);
+        assert_eq!(choose("job-2", all()).partition, 2);
+        assert!(choose("job-2", all()).to_copy.is_empty());
+    }
+
+    #[test]
+    fn a_new_job_takes_the_partition_with_the_fewest_writers_at_work() {
+        let all =
+            partitions([vec![], vec![job("job-1")], vec![finished("job-2"), finished("job-3")], vec![job("live:a")]]);
+        assert_eq!(choose("job-9", all).partition, 2);
+    }
+
+    #[test]
+    fn the_records_of_an_earlier_versions_job_move_out_of_the_services_partition() {
+        let service = state(&Progress::service("live", "now", 1));
+        let all = partitions([vec![service, job("job-1"), (b"job-1/ledger/0".to_vec(), vec![])], vec![], vec![]]);
+        let place = choose("job-1", all);
+        assert_eq!(place.partition, 1);
+        assert_eq!(place.to_copy.len(), 2);
+        assert_eq!(place.records, place.to_copy);
+    }
+
+    #[test]
+    fn with_a_single_partition_all_share_it() {
+        let all = partitions([vec![state(&Progress::service("live", "now", 1))]]);
+        let place = choose("job-1", all);
+        assert_eq!((place.partition, place.records.len(), place.to_copy.len()), (0, 1, 0));
+    }
+}
