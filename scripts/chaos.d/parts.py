@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 CLUSTER = Path(__file__).resolve().parents[1] / "cluster"
 # How long a part may take until it serves again, in seconds.
-READY = 120
+READY = 300
 
 
 class Parts:
