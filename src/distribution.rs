@@ -269,10 +269,10 @@ impl Distribution<'_> {
         self.publisher.restore_status(records)?;
         self.now = self.clock.now();
         self.counts.watermark = self.progress.watermark();
-        log::info!("distributing what is written from {} on (ms since 1970)", self.progress.watermark());
         let mut records = self.progress.records()?;
         records.extend(outdated);
         self.publisher.commit(records, &mut self.counts)?;
+        log::info!("distributing what is written from {} on (ms since 1970)", self.progress.watermark());
         self.watch_ledger();
         Ok(())
     }

@@ -8,6 +8,8 @@ import time
 
 # The words with which a process ends that another one has fenced.
 FENCED = "has taken over"
+# The words with which a process says that the checkpoint is its own. Before that, of two that start the one that is last keeps it.
+BEGUN = "distributing what is written from"
 # How long a process that was stopped may take to notice that it is fenced, and any to end after a SIGTERM, in seconds.
 NOTICE, END = 90, 60
 
@@ -115,7 +117,7 @@ class Keeper:
         with self._fault:
             with self._lock:
                 zombie = self._current
-                if zombie is None or zombie.code() is not None:
+                if zombie is None or zombie.code() is not None or not zombie.said(BEGUN):
                     return False
                 self._watched = False
                 self._zombies.append(zombie)

@@ -172,7 +172,7 @@ impl Outlet {
         let found = again(give_up, || checkpoint::read(&user, &checkpoint, &all, &**give_up))?;
         let Place { partition, records, to_copy } = choose(prefix, found);
         log::debug!("the checkpoint is topic `{checkpoint}` partition {partition}");
-        let owner = Owner::new(prefix);
+        let owner = Owner::new(prefix, &records);
         let mut unwritten: Vec<Record> = to_copy.into_iter().map(|(key, value)| (key, Some(value))).collect();
         unwritten.push(owner.record());
         let outlet = Self {
@@ -367,13 +367,9 @@ impl Outlet {
     }
 
     fn check_owner(&self) -> Result<(), SendError> {
-        // Until the first commit, nothing says who the owner is.
-        if !self.unwritten.is_empty() {
-            return Ok(());
-        }
         let read = || checkpoint::read_stable(&self.user, &self.checkpoint, self.partition, &*self.give_up);
         let records = again(&self.give_up, read)?;
-        match self.owner.is_in(&records) {
+        match self.owner.is_current(&records) {
             true => Ok(()),
             false => {
                 Err(SendError::Kafka(KafkaError::Fenced { transactional_id: self.options.transactional_id.clone() }))

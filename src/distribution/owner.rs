@@ -15,6 +15,8 @@ use crate::kafka::checkpoint::Records;
 pub struct Owner {
     key: Vec<u8>,
     process: Process,
+    /// who wrote the checkpoint when this process came
+    former: Option<Process>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -26,11 +28,13 @@ struct Process {
 }
 
 impl Owner {
-    /// This process, for the checkpoint whose records begin with `prefix`.
-    pub fn new(prefix: &str) -> Self {
+    /// This process, for the checkpoint whose records begin with `prefix`, and which holds `records` so far.
+    pub fn new(prefix: &str, records: &Records) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        Self { key: format!("{prefix}/owner").into_bytes(), process: Process { host, pid: std::process::id(), began } }
+        let key = format!("{prefix}/owner").into_bytes();
+        let former = process_in(records, &key);
+        Self { key, process: Process { host, pid: std::process::id(), began }, former }
     }
 
     /// The record that says that this process writes the checkpoint from now on.
@@ -40,23 +44,35 @@ impl Owner {
         (self.key.clone(), Some(value.to_string().into_bytes()))
     }
 
-    /// Whether the checkpoint says that this process writes it.
-    pub fn is_in(&self, records: &Records) -> bool {
-        let process = records.get(&self.key).and_then(|value| serde_json::from_slice::<Process>(value).ok());
-        process.as_ref() == Some(&self.process)
+    /// Whether no other process has taken the checkpoint over since this one came.
+    pub fn is_current(&self, records: &Records) -> bool {
+        let found = process_in(records, &self.key);
+        found.as_ref() == Some(&self.process) || found == self.former
     }
+}
+
+fn process_in(records: &Records, key: &[u8]) -> Option<Process> {
+    records.get(key).and_then(|value| serde_json::from_slice(value).ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn records(owner: &Owner) -> Records {
+        let (key, value) = owner.record();
+        value.map(|value| (key, value)).into_iter().collect()
+    }
+
     #[test]
-    fn a_process_is_told_from_the_next_one() {
-        let (first, second) = (Owner::new("live"), Owner::new("live"));
-        let (key, value) = second.record();
-        let records: Records = value.map(|value| (key, value)).into_iter().collect();
-        assert!(second.is_in(&records) && !first.is_in(&records));
-        assert!(!second.is_in(&Records::new()));
+    fn a_process_is_current_until_another_one_writes_its_name() {
+        let first = Owner::new("live", &Records::new());
+        assert!(first.is_current(&Records::new()), "nobody has taken over before its first commit");
+        assert!(first.is_current(&records(&first)));
+        let second = Owner::new("live", &records(&first));
+        assert!(second.is_current(&records(&first)) && second.is_current(&records(&second)));
+        assert!(!first.is_current(&records(&second)));
+        let third = Owner::new("live", &records(&first));
+        assert!(!second.is_current(&records(&third)), "also where it has not written its own name yet");
     }
 }
