@@ -8,6 +8,7 @@ use fink::kafka::client::As;
 use fink::kafka::{Admin, CommitOutcome, Outgoing, Producer, ProducerOptions, checkpoint};
 
 use crate::common::Running;
+use crate::common::proxy::Proxy;
 use crate::table::{Table, now, row};
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -136,6 +137,29 @@ fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
     drop(service);
     let ended = table.scene.run(&["start", "distribution", "--exit-after", "20s"]);
     ended.says(1, &["ahead of the system clock", &ahead.to_string(), "--from", "--until"]);
+}
+
+#[test]
+fn now_is_the_moment_of_the_command_however_long_kafka_takes_to_answer() {
+    let mut table = Table::new("moment");
+    table.scene.add("[distribution]", QUICK);
+    let servers = table.scene.cluster.as_ref().expect("a cluster").value("FINK_TEST_BOOTSTRAP").to_owned();
+    let proxy = Proxy::new(&servers);
+    proxy.refuse(true);
+    table.scene.replace(&servers, &proxy.address());
+    table.put(0..10, None);
+    let before = now();
+    while now() <= before {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let running = table.scene.start(&["start", "distribution", "--from", "now"], "log");
+    // It has read the catalog and asked the science database by then.
+    running.wait_for("trying again", Duration::from_secs(60));
+    table.put(10..30, None);
+    proxy.refuse(false);
+    wait_for_published(&table, 20, &running);
+    assert_eq!(running.terminate(), 0);
+    table.assert_published(10..30);
 }
 
 #[test]
