@@ -98,19 +98,33 @@ impl Producer {
         options: &ProducerOptions,
         give_up: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
+        let fixed = [("transactional.id", options.transactional_id.as_str())];
+        let deliveries = Deliveries::new(Context::new(settings, As::User));
+        let producer = Self::create(settings, options, &fixed, deliveries, give_up)?;
+        producer.init(options.within)?;
+        Ok(producer)
+    }
+
+    /// An idempotent producer with the options in `fixed`. Whether it is transactional is theirs to say.
+    pub(super) fn create(
+        settings: &KafkaSettings,
+        options: &ProducerOptions,
+        fixed: &[(&str, &str)],
+        deliveries: Deliveries,
+        give_up: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
         // The key and librdkafka's own structures count too, so the real bound is `room_for`'s; this one only has to let a large message pass.
         let kbytes = (options.memory.max(LARGEST_MESSAGE) / 1024 + 1).min(2_147_483_647).to_string();
-        let fixed = [
-            ("transactional.id", options.transactional_id.as_str()),
+        let common = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
             ("queue.buffering.max.kbytes", &kbytes),
             ("queue.buffering.max.messages", "0"),
         ];
-        let config = client::config(settings, As::User, DEFAULTS, &fixed)?;
+        let config = client::config(settings, As::User, DEFAULTS, &[&common, fixed].concat())?;
         let number = |name: &str| config.get(name).and_then(|v| v.parse::<u64>().ok());
         let codec = config.get("compression.codec").or_else(|| config.get("compression.type"));
-        let producer = Self {
+        Ok(Self {
             transactional_id: options.transactional_id.clone(),
             transaction_timeout: Duration::from_millis(number("transaction.timeout.ms").unwrap_or(20_000)),
             memory: options.memory,
@@ -120,12 +134,8 @@ impl Producer {
             give_up: Box::new(give_up),
             opened: Instant::now(),
             first_sent: AtomicU64::new(0),
-            inner: config
-                .create_with_context(Deliveries::new(Context::new(settings, As::User)))
-                .map_err(|e| client::settings_error(&e))?,
-        };
-        producer.init(options.within)?;
-        Ok(producer)
+            inner: config.create_with_context(deliveries).map_err(|e| client::settings_error(&e))?,
+        })
     }
 
     fn init(&self, within: Duration) -> Result<()> {
@@ -173,8 +183,16 @@ impl Producer {
         }
         let _alone = self.careful.one_by_one.lock().unwrap_or_else(PoisonError::into_inner);
         self.enqueue(message)?;
+        self.flush("sending messages one by one")
+    }
+
+    /// Waits until each message sent has been delivered or has failed.
+    ///
+    /// # Errors
+    /// The caller gave up, or the connection is refused.
+    pub(super) fn flush(&self, doing: &str) -> Result<()> {
         while !ffi::flush(self.client(), TURN) {
-            self.may_go_on("sending messages one by one")?;
+            self.may_go_on(doing)?;
         }
         Ok(())
     }

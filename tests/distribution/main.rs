@@ -18,3 +18,4 @@ mod skipped_rows;
 mod slack;
 mod streams;
 mod table;
+mod transfer;
