@@ -50,7 +50,7 @@ use checkpoint_watch::{CheckpointWatch, Lost};
 use clock::{Clock, Now};
 use counts::{Counts, Lane};
 use notices::{Notices, NoticesError};
-pub use outlet::GiveUp;
+pub use outlet::{ALERT, GiveUp, TIMESTAMP};
 use outlet::{Outlet, SendError};
 use patience::{Halt, Open, Session};
 use progress::{Pace, Progress, ProgressError, Record, Step};

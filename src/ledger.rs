@@ -22,6 +22,11 @@ impl AlertId {
         Self(xxh3_128_with_seed(key, timestamp as u64))
     }
 
+    /// The hash itself.
+    pub(crate) fn hash(self) -> u128 {
+        self.0
+    }
+
     /// The id as 32 lower-case hexadecimal digits, big-endian: the value of the header `fink-alert`.
     pub fn to_hex(self) -> [u8; 32] {
         let mut hex = [0; 32];

@@ -6,11 +6,13 @@
 #![warn(missing_docs)]
 
 pub mod alert;
+pub mod audit;
 pub mod avro;
 pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod distribution;
+mod escape;
 pub mod filters;
 pub mod ingest;
 pub mod kafka;

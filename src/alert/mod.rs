@@ -13,3 +13,6 @@ pub use encoder::{EncodeError, Encoder, Plan, PlanError};
 pub use layout::{Cells, FlattenError, Flattener, History, Layout, LayoutError, LayoutOptions};
 pub use message::{Framing, KeyPlan, MessageError, unframe};
 pub use schema::{OutgoingError, outgoing};
+
+#[cfg(test)]
+mod hostile_tests;

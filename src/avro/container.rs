@@ -9,7 +9,8 @@ use super::schema::{Schema, SchemaError};
 use super::skip::Skipper;
 use super::write::{put_bytes, put_long};
 
-const MAGIC: &[u8; 4] = b"Obj\x01";
+/// How a container file begins.
+pub(crate) const MAGIC: &[u8; 4] = b"Obj\x01";
 
 /// Largest block after decompression, bytes.
 const LARGEST_BLOCK: usize = 512 << 20;

@@ -2,24 +2,61 @@
 
 use serde_json::Value;
 
+use super::bounds::{MOST_NODES, weight_of_text};
 use super::schema::{Kind, NodeId, Schema};
 use super::skip::DEEPEST;
 use super::write::{put_bytes, put_long};
+use crate::escape::shorten;
+
+/// Most characters of a default that an error shows.
+const SHOWN: usize = 100;
+
+/// Why a default is no datum.
+enum Fault<'a> {
+    Misfit(&'a Value),
+    /// a record whose default holds itself
+    Endless,
+    /// it takes more steps than are left
+    TooLarge,
+}
+
+impl Fault<'_> {
+    fn told(self) -> String {
+        match self {
+            Self::Misfit(value) => format!("the default {} does not fit its type", shorten(&value.to_string(), SHOWN)),
+            Self::Endless => "a default without an end".to_owned(),
+            Self::TooLarge => format!("the schema's defaults have more than {MOST_NODES} values"),
+        }
+    }
+}
 
 impl Schema {
     /// Appends the default `value` of a field of type `id` as a datum. In a union it belongs to the first branch that it fits; bytes
     /// are given as characters up to U+00FF. On an error `out` may hold a part.
     ///
     /// # Errors
-    /// The value does not fit the type, in words.
+    /// The value does not fit the type, or takes too many steps, in words.
     pub fn encode_default(&self, id: NodeId, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
-        self.default_datum(id, value, DEEPEST, out)
+        self.default_datum(id, value, DEEPEST, &mut MOST_NODES.clone(), out).map_err(Fault::told)
     }
 
-    /// `deeper`: how many levels may still follow; a record whose default holds itself has no end.
-    fn default_datum(&self, id: NodeId, value: &Value, deeper: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        let Some(deeper) = deeper.checked_sub(1) else { return Err("a default without an end".into()) };
-        let misfit = || format!("the default {value} does not fit its type");
+    /// That `value` is a default of the type `id`. Each value in it takes one of the steps that are `left`.
+    pub(super) fn check_default(&self, id: NodeId, value: &Value, left: &mut usize) -> Result<(), String> {
+        self.default_datum(id, value, DEEPEST, left, &mut Vec::new()).map_err(Fault::told)
+    }
+
+    /// `deeper`: how many levels may still follow.
+    fn default_datum<'a>(
+        &'a self,
+        id: NodeId,
+        value: &'a Value,
+        deeper: usize,
+        left: &mut usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault<'a>> {
+        let deeper = deeper.checked_sub(1).ok_or(Fault::Endless)?;
+        *left = left.checked_sub(1 + value.as_str().map_or(0, weight_of_text)).ok_or(Fault::TooLarge)?;
+        let misfit = || Fault::Misfit(value);
         let integer = || value.as_i64().ok_or_else(misfit);
         match self.kind(id) {
             Kind::Null => value.as_null().ok_or_else(misfit)?,
@@ -42,7 +79,7 @@ impl Schema {
                 let list = value.as_array().ok_or_else(misfit)?;
                 if !list.is_empty() {
                     put_long(list.len() as i64, out);
-                    list.iter().try_for_each(|entry| self.default_datum(*item, entry, deeper, out))?;
+                    list.iter().try_for_each(|entry| self.default_datum(*item, entry, deeper, left, out))?;
                 }
                 out.push(0);
             }
@@ -52,7 +89,7 @@ impl Schema {
                     put_long(map.len() as i64, out);
                     for (key, entry) in map {
                         put_bytes(key.as_bytes(), out);
-                        self.default_datum(*inner, entry, deeper, out)?;
+                        self.default_datum(*inner, entry, deeper, left, out)?;
                     }
                 }
                 out.push(0);
@@ -61,10 +98,11 @@ impl Schema {
                 let start = out.len();
                 for (at, branch) in branches.iter().enumerate() {
                     put_long(at as i64, out);
-                    if self.default_datum(*branch, value, deeper, out).is_ok() {
-                        return Ok(());
+                    match self.default_datum(*branch, value, deeper, left, out) {
+                        Ok(()) => return Ok(()),
+                        Err(Fault::TooLarge) => return Err(Fault::TooLarge),
+                        Err(Fault::Misfit(_) | Fault::Endless) => out.truncate(start),
                     }
-                    out.truncate(start);
                 }
                 return Err(misfit());
             }
@@ -72,7 +110,7 @@ impl Schema {
                 let map = value.as_object().ok_or_else(misfit)?;
                 for field in fields {
                     let value = map.get(&field.name).or(field.default.as_ref()).ok_or_else(misfit)?;
-                    self.default_datum(field.node, value, deeper, out)?;
+                    self.default_datum(field.node, value, deeper, left, out)?;
                 }
             }
         }

@@ -1,9 +1,10 @@
 //! Reading a schema from JSON.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use super::bounds::{LONGEST_NAME, LONGEST_SCHEMA, MOST_NODES};
 use super::name::{is_full_name, is_name, namespace_of, qualify};
 use super::schema::{Field, Kind, Node, NodeId, Schema, SchemaError};
 
@@ -11,37 +12,27 @@ impl Schema {
     /// Reads a schema from its JSON text.
     ///
     /// # Errors
-    /// It is no JSON (line and column are named), or no Avro schema (the field is named).
+    /// It is no JSON (line and column are named), no Avro schema (the field is named), or goes beyond a bound (which is named).
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
+        if text.len() > LONGEST_SCHEMA {
+            let reason = format!("the schema has {} bytes: {LONGEST_SCHEMA} are the most", text.len());
+            return Err(SchemaError::new("", &reason));
+        }
         let value = serde_json::from_str(text)
-            .map_err(|e| SchemaError { at: String::new(), reason: format!("an Avro schema must be JSON, but {e}") })?;
+            .map_err(|e| SchemaError::new("", &format!("an Avro schema must be JSON, but {e}")))?;
         Self::from_json(&value)
     }
 
     /// Reads a schema from JSON.
     ///
     /// # Errors
-    /// It is no Avro schema; the field is named.
+    /// It is no Avro schema (the field is named), or goes beyond a bound (which is named).
     pub fn from_json(value: &Value) -> Result<Self, SchemaError> {
         let mut parser = Parser { nodes: Vec::new(), named: HashMap::new(), path: Vec::new() };
         let root = parser.schema(value, "")?;
         let schema = Schema { nodes: parser.nodes, root };
-        schema.check_defaults()?;
+        schema.check()?;
         Ok(schema)
-    }
-
-    /// Every default must be a value of its field.
-    fn check_defaults(&self) -> Result<(), SchemaError> {
-        for node in &self.nodes {
-            let Kind::Record { name, fields } = &node.kind else { continue };
-            for field in fields {
-                if let Some(default) = &field.default {
-                    self.encode_default(field.node, default, &mut Vec::new())
-                        .map_err(|reason| SchemaError { at: format!("{name}.{}", field.name), reason })?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -53,18 +44,29 @@ struct Parser {
 
 impl Parser {
     fn fault<T>(&self, reason: impl Into<String>) -> Result<T, SchemaError> {
-        Err(SchemaError { at: self.path.join("."), reason: reason.into() })
+        Err(SchemaError::new(&self.path.join("."), &reason.into()))
     }
 
-    fn add(&mut self, kind: Kind, extra: Map<String, Value>) -> NodeId {
+    fn add(&mut self, kind: Kind, extra: Map<String, Value>) -> Result<NodeId, SchemaError> {
+        if self.nodes.len() >= MOST_NODES {
+            return self.fault(format!("the schema has more than {MOST_NODES} nodes"));
+        }
         self.nodes.push(Node { kind, extra });
-        self.nodes.len() - 1
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// That a name from the schema is not too long.
+    fn check_length(&self, name: &str) -> Result<(), SchemaError> {
+        match name.len() > LONGEST_NAME {
+            true => self.fault(format!("a name of {} bytes: {LONGEST_NAME} are the most: `{name}`", name.len())),
+            false => Ok(()),
+        }
     }
 
     fn schema(&mut self, value: &Value, namespace: &str) -> Result<NodeId, SchemaError> {
         match value {
             Value::String(name) => match primitive(name) {
-                Some(kind) => Ok(self.add(kind, Map::new())),
+                Some(kind) => self.add(kind, Map::new()),
                 None => self.named_before(name, namespace),
             },
             Value::Array(branches) => self.union(branches, namespace),
@@ -85,22 +87,21 @@ impl Parser {
         if values.is_empty() {
             return self.fault("a union must have a branch");
         }
-        let id = self.add(Kind::Null, Map::new());
+        let id = self.add(Kind::Null, Map::new())?;
         let mut branches = Vec::with_capacity(values.len());
+        let mut seen = HashSet::with_capacity(values.len());
         for value in values {
             let branch = self.schema(value, namespace)?;
             let kind = &self.nodes[branch].kind;
             if matches!(kind, Kind::Union(_)) {
                 return self.fault("a union must not hold a union");
             }
-            let twice = branches.iter().any(|other: &NodeId| {
-                let other = &self.nodes[*other].kind;
-                match (other.name(), kind.name()) {
-                    (Some(one), Some(two)) => one == two,
-                    _ => std::mem::discriminant(other) == std::mem::discriminant(kind) && kind.name().is_none(),
-                }
-            });
-            if twice {
+            // A named type by its node: a name has one node.
+            let is_new = match kind.name() {
+                Some(_) => seen.insert((Some(branch), None)),
+                None => seen.insert((None, Some(std::mem::discriminant(kind)))),
+            };
+            if !is_new {
                 return self.fault(format!("a union holds the type {value} twice"));
             }
             branches.push(branch);
@@ -123,7 +124,7 @@ impl Parser {
             "array" | "map" => {
                 let key = if word == "array" { "items" } else { "values" };
                 let Some(inner) = object.get(key) else { return self.fault(format!("{word} without `{key}`")) };
-                let id = self.add(Kind::Null, rest(object, &["type", key, "name", "doc"]));
+                let id = self.add(Kind::Null, rest(object, &["type", key, "name", "doc"]))?;
                 let inner = self.schema(inner, namespace)?;
                 self.nodes[id].kind = if word == "array" { Kind::Array(inner) } else { Kind::Map(inner) };
                 Ok(id)
@@ -144,7 +145,7 @@ impl Parser {
                 self.define(Kind::Fixed { name, size: size as usize }, extra)
             }
             word => match primitive(word) {
-                Some(kind) => Ok(self.add(kind, rest(object, &["type", "name", "namespace", "doc"]))),
+                Some(kind) => self.add(kind, rest(object, &["type", "name", "namespace", "doc"])),
                 None => self.named_before(word, namespace),
             },
         }
@@ -156,6 +157,7 @@ impl Parser {
         };
         let namespace = object.get("namespace").and_then(Value::as_str).unwrap_or(enclosing);
         let full = qualify(name, namespace);
+        self.check_length(&full)?;
         match is_full_name(&full) {
             true => Ok(full),
             false => self.fault(format!("`{full}` is no Avro name")),
@@ -168,8 +170,10 @@ impl Parser {
             .and_then(Value::as_array)
             .and_then(|list| list.iter().map(|symbol| symbol.as_str().map(str::to_owned)).collect());
         let Some(symbols) = symbols else { return self.fault("enum without a list of `symbols`") };
-        for (at, symbol) in symbols.iter().enumerate() {
-            if !is_name(symbol) || symbols[..at].contains(symbol) {
+        let mut seen = HashSet::with_capacity(symbols.len());
+        for symbol in &symbols {
+            self.check_length(symbol)?;
+            if !is_name(symbol) || !seen.insert(symbol) {
                 return self.fault(format!("the symbol `{symbol}` is no Avro name, or stands twice"));
             }
         }
@@ -182,16 +186,18 @@ impl Parser {
             return self.fault(format!("the record `{name}` has no list of `fields`"));
         };
         let unfinished = Kind::Record { name: name.clone(), fields: Vec::new() };
-        let id = self.add(unfinished, rest(object, &["type", "name", "namespace", "doc", "fields"]));
+        let id = self.add(unfinished, rest(object, &["type", "name", "namespace", "doc", "fields"]))?;
         let before = self.named.get(&name).copied();
         self.named.entry(name.clone()).or_insert(id);
         let mut fields: Vec<Field> = Vec::with_capacity(list.len());
+        let mut seen = HashSet::with_capacity(list.len());
         for field in list {
             let (Some(field_name), Some(kind)) = (field.get("name").and_then(Value::as_str), field.get("type")) else {
                 return self.fault(format!("a field of `{name}` has no `name` or no `type`"));
             };
             self.path.push(field_name.to_owned());
-            if !is_name(field_name) || fields.iter().any(|other| other.name == field_name) {
+            self.check_length(field_name)?;
+            if !is_name(field_name) || !seen.insert(field_name) {
                 return self.fault(format!("the field name `{field_name}` is no Avro name, or stands twice"));
             }
             let node = self.schema(kind, namespace_of(&name))?;
@@ -206,7 +212,7 @@ impl Parser {
 
     fn define(&mut self, kind: Kind, extra: Map<String, Value>) -> Result<NodeId, SchemaError> {
         let before = kind.name().and_then(|name| self.named.get(name)).copied();
-        let id = self.add(kind, extra);
+        let id = self.add(kind, extra)?;
         if let (Some(name), None) = (self.nodes[id].kind.name(), before) {
             self.named.insert(name.to_owned(), id);
         }
@@ -216,14 +222,40 @@ impl Parser {
     /// A type that is described a second time must be described alike.
     fn known_already(&self, id: NodeId, before: Option<NodeId>) -> Result<NodeId, SchemaError> {
         let Some(before) = before else { return Ok(id) };
-        let json = |root| Schema { nodes: self.nodes.clone(), root }.to_json();
-        match json(before) == json(id) {
+        match self.alike(before, id) {
             true => Ok(before),
             false => {
                 let name = self.nodes[id].kind.name().unwrap_or_default();
                 self.fault(format!("the type `{name}` is described twice, and not alike"))
             }
         }
+    }
+}
+
+impl Parser {
+    /// Whether two descriptions are the same. Named types in them are the same node where they are: it takes as long as the shorter text.
+    fn alike(&self, one: NodeId, other: NodeId) -> bool {
+        if one == other {
+            return true;
+        }
+        let (a, b) = (&self.nodes[one], &self.nodes[other]);
+        a.extra == b.extra
+            && match (&a.kind, &b.kind) {
+                (Kind::Array(one), Kind::Array(other)) | (Kind::Map(one), Kind::Map(other)) => self.alike(*one, *other),
+                (Kind::Union(one), Kind::Union(other)) => {
+                    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| self.alike(*one, *other))
+                }
+                (Kind::Record { name, fields }, Kind::Record { name: name_b, fields: fields_b }) => {
+                    let same = |(one, other): (&Field, &Field)| {
+                        one.name == other.name
+                            && one.default == other.default
+                            && one.extra == other.extra
+                            && self.alike(one.node, other.node)
+                    };
+                    name == name_b && fields.len() == fields_b.len() && fields.iter().zip(fields_b).all(same)
+                }
+                (one, other) => one == other,
+            }
     }
 }
 

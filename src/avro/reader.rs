@@ -1,7 +1,7 @@
 //! Reading a datum in place. Every length is checked against what is left, so a damaged datum costs no memory.
 
-/// Most items without a byte of their own (nulls, empty records) in one block.
-const MOST_EMPTY_ITEMS: u64 = 1 << 20;
+/// Most items without a byte of their own (nulls, empty records) in one datum.
+const MOST_EMPTY_ITEMS: u32 = 1 << 20;
 
 /// Why bytes are no datum of their schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,12 +18,14 @@ pub struct Malformed {
 pub struct Reader<'a> {
     data: &'a [u8],
     at: usize,
+    /// items without a byte that may still come
+    empty_items: u32,
 }
 
 impl<'a> Reader<'a> {
     /// Begins at the start of `data`.
     pub fn new(data: &'a [u8]) -> Self {
-        Self { data, at: 0 }
+        Self { data, at: 0, empty_items: MOST_EMPTY_ITEMS }
     }
 
     /// Bytes read so far.
@@ -165,8 +167,13 @@ impl<'a> Reader<'a> {
             }
         }
         match count.unsigned_abs() {
-            count if empty && count > MOST_EMPTY_ITEMS => start.fault("too many items without a byte"),
-            count if !empty && count > self.left() as u64 => start.fault("more items than bytes"),
+            count if empty => {
+                let left = u32::try_from(count).ok().and_then(|count| self.empty_items.checked_sub(count));
+                let Some(left) = left else { return start.fault("too many items without a byte") };
+                self.empty_items = left;
+                Ok(count)
+            }
+            count if count > self.left() as u64 => start.fault("more items than bytes"),
             count => Ok(count),
         }
     }

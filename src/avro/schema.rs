@@ -123,7 +123,7 @@ impl Schema {
     /// Puts a schema together from its nodes, which refer to each other by their indexes.
     ///
     /// # Errors
-    /// A node refers to one that is not there.
+    /// A node refers to one that is not there, or the schema goes beyond a bound (which is named).
     pub fn from_nodes(nodes: Vec<Node>, root: NodeId) -> Result<Self, SchemaError> {
         let inside = |id: &NodeId| *id < nodes.len();
         let sound = nodes.iter().all(|node| match &node.kind {
@@ -132,10 +132,12 @@ impl Schema {
             Kind::Record { fields, .. } => fields.iter().all(|field| inside(&field.node)),
             _ => true,
         });
-        match sound && inside(&root) {
-            true => Ok(Self { nodes, root }),
-            false => Err(SchemaError { at: String::new(), reason: "a node refers to one that is not there".into() }),
+        if !sound || !inside(&root) {
+            return Err(SchemaError::new("", "a node refers to one that is not there"));
         }
+        let schema = Self { nodes, root };
+        schema.check()?;
+        Ok(schema)
     }
 
     /// The node of the whole.
@@ -148,6 +150,8 @@ impl Schema {
     /// # Panics
     /// `id` is another schema's.
     pub fn node(&self, id: NodeId) -> &Node {
+        #[cfg(test)]
+        visits::count();
         &self.nodes[id]
     }
 
@@ -156,6 +160,8 @@ impl Schema {
     /// # Panics
     /// `id` is another schema's.
     pub fn kind(&self, id: NodeId) -> &Kind {
+        #[cfg(test)]
+        visits::count();
         &self.nodes[id].kind
     }
 
@@ -249,4 +255,21 @@ pub fn same_data(written: (&Schema, NodeId), read: (&Schema, NodeId)) -> bool {
         }
     }
     same(written.0, written.1, read.0, read.1, &mut HashSet::new())
+}
+
+/// How often the nodes of schemas were looked at in this thread: the work that a schema makes.
+#[cfg(test)]
+pub(crate) mod visits {
+    use std::cell::Cell;
+
+    thread_local!(static VISITS: Cell<u64> = const { Cell::new(0) });
+
+    pub(super) fn count() {
+        VISITS.set(VISITS.get() + 1);
+    }
+
+    /// The number since this was last called.
+    pub(crate) fn take() -> u64 {
+        VISITS.replace(0)
+    }
 }

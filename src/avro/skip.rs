@@ -101,9 +101,9 @@ impl Skipper {
                     None => reader.fault(NO_BRANCH),
                 }
             }
-            Step::Array { item, empty } => {
-                self.blocks(reader, depth, *empty, |reader| self.run(item, reader, depth + 1))
-            }
+            // Items without a byte are counted, and there is nothing to pass over.
+            Step::Array { empty: true, .. } => self.blocks(reader, depth, true, |_| Ok(())),
+            Step::Array { item, .. } => self.blocks(reader, depth, false, |reader| self.run(item, reader, depth + 1)),
             Step::Map(value) => self.blocks(reader, depth, false, |reader| {
                 reader.text()?;
                 self.run(value, reader, depth + 1)
@@ -152,6 +152,7 @@ fn step(schema: &Schema, id: NodeId) -> Step {
         Kind::Enum { symbols, .. } => Step::Enum(symbols.len()),
         Kind::Array(item) => Step::Array { item: Box::new(step(schema, *item)), empty: schema.takes_no_byte(*item) },
         Kind::Map(value) => Step::Map(Box::new(step(schema, *value))),
+        Kind::Record { .. } if schema.takes_no_byte(id) => Step::Fixed(0),
         Kind::Record { .. } => Step::Record(id),
         Kind::Union(branches) => match (schema.choice(id), branches.len()) {
             (Some(choice), 2) => {

@@ -32,6 +32,9 @@ pub use read::CatalogError;
 
 use crate::avro::Schema;
 
+/// Most columns of a table. Alerts have some hundreds; a schema that is derived from so many keeps to the bounds on schemas.
+pub const MOST_COLUMNS: usize = 10_000;
+
 /// The records of alerts in 2019, where a catalog names none.
 pub(crate) const RECORDS_2019: [&str; 5] =
     ["candidate", "cutoutScience", "cutoutTemplate", "cutoutDifference", "prv_candidates"];
@@ -105,7 +108,7 @@ impl ColumnType {
 }
 
 /// Where a column's bytes are found in a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// the row key, or one part of it (parts are counted from 0)
     RowKey {
@@ -145,6 +148,14 @@ impl Column {
     /// A cell whose qualifier is its name.
     pub fn cell(family: &str, name: &str, kind: ColumnType) -> Self {
         Self::new(name, Place::Cell { family: family.to_owned(), qualifier: name.to_owned() }, kind)
+    }
+
+    /// The schema of its cells, or its exact Avro type.
+    pub(crate) fn schema(&self) -> Option<&Schema> {
+        match &self.kind {
+            ColumnType::Avro(schema) => Some(schema),
+            _ => self.exact.as_deref(),
+        }
     }
 
     /// Family and qualifier, unless the column is read from the row key.

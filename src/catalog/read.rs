@@ -1,14 +1,23 @@
 //! Reading the catalog's file, with every fault in its place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{Catalog, Column, ColumnType, Place, RECORDS_2019, RecordShape};
-use crate::avro::Schema;
+use super::{Catalog, Column, ColumnType, MOST_COLUMNS, Place, RECORDS_2019, RecordShape};
+use crate::avro::{LONGEST_NAME, Schema};
+use crate::escape::shorten;
+
+/// Longest text of a catalog, bytes.
+const LONGEST: usize = 32 << 20;
+/// Most records.
+const MOST_RECORDS: usize = 2_000;
+/// Most nodes of the columns' schemas together; a schema that several columns have counts for each.
+const MOST_SCHEMA_NODES: usize = 200_000;
 
 /// Why a catalog cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,8 +78,18 @@ impl<'de, T: Deserialize<'de> + Checked> Deserialize<'de> for Entries<T> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries: Vec<(String, T)> = Vec::new();
+                let mut seen = HashSet::new();
                 while let Some(key) = map.next_key::<String>()? {
-                    if entries.iter().any(|(other, _)| *other == key) {
+                    if entries.len() >= T::MOST {
+                        return Err(A::Error::custom(format!("there are more than {} {}", T::MOST, T::ENTRIES)));
+                    }
+                    if key.len() > LONGEST_NAME {
+                        let (len, key) = (key.len(), shorten(&key, 40));
+                        return Err(A::Error::custom(format!(
+                            "`{key}` has {len} bytes: a name has at most {LONGEST_NAME}"
+                        )));
+                    }
+                    if !seen.insert(key.clone()) {
                         return Err(A::Error::custom(format!("`{key}` stands twice")));
                     }
                     let entry: T = map.next_value().map_err(|e| A::Error::custom(format!("in `{key}`: {e}")))?;
@@ -86,11 +105,23 @@ impl<'de, T: Deserialize<'de> + Checked> Deserialize<'de> for Entries<T> {
 
 /// What can be said about an entry by itself, so that the message carries its line.
 trait Checked {
+    /// The most entries that an object may have,
+    const MOST: usize;
+    /// and what they are.
+    const ENTRIES: &'static str;
+
     fn check(&self) -> Result<(), String>;
 }
 
 impl Checked for RawColumn {
+    const MOST: usize = MOST_COLUMNS;
+    const ENTRIES: &'static str = "columns";
+
     fn check(&self) -> Result<(), String> {
+        let names = [Some(&self.cf), Some(&self.col), self.field.as_ref()];
+        if let Some(name) = names.into_iter().flatten().find(|name| name.len() > LONGEST_NAME) {
+            return Err(format!("a name of {} bytes: {LONGEST_NAME} are the most", name.len()));
+        }
         match (TYPES.contains(&self.kind.as_str()), self.kind == "avro" && self.avro.is_none()) {
             (false, _) => Err(format!("`{}` is no column type: use one of {}", self.kind, TYPES.join(", "))),
             (_, true) => Err("a column of type avro must name its schema in `avro`".into()),
@@ -100,12 +131,18 @@ impl Checked for RawColumn {
 }
 
 impl Checked for RawRecord {
+    const MOST: usize = MOST_RECORDS;
+    const ENTRIES: &'static str = "records";
+
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
 }
 
 impl Checked for Value {
+    const MOST: usize = MOST_COLUMNS;
+    const ENTRIES: &'static str = "schemas";
+
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
@@ -121,7 +158,11 @@ impl Catalog {
     /// It cannot be read or is no catalog: the file, the column and, where it can be had, line and column are named.
     pub fn load(path: &Path) -> Result<Self, CatalogError> {
         let fault = |reason: String| CatalogError { file: path.display().to_string(), reason };
-        let text = std::fs::read_to_string(path).map_err(|e| fault(format!("cannot be read: {e}")))?;
+        let unreadable = |e: std::io::Error| fault(format!("cannot be read: {e}"));
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        // One byte more than is taken, so that `parse` can tell.
+        file.take(LONGEST as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
         Self::parse(&text).map_err(fault)
     }
 
@@ -130,6 +171,9 @@ impl Catalog {
     /// # Errors
     /// It is no catalog: in words, without the file's name.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > LONGEST {
+            return Err(format!("it has more than {LONGEST} bytes"));
+        }
         let raw: Raw = match text.trim_start().starts_with('"') {
             true => {
                 let inner: String = serde_json::from_str(text).map_err(|e| e.to_string())?;
@@ -159,13 +203,25 @@ impl Catalog {
             records,
         };
         let mut parsed = HashMap::new();
-        for (name, raw) in columns {
+        let (mut places, mut fields) = (HashMap::new(), HashMap::new());
+        let mut nodes = 0;
+        for (at, (name, raw)) in columns.into_iter().enumerate() {
             let column = catalog.read_column(&name, raw, &schemas, &mut parsed)?;
-            if let Some(other) = catalog.columns.iter().find(|other| other.place == column.place) {
-                return Err(format!("the columns `{}` and `{name}` are the same cell", other.name));
+            let known =
+                |other: usize, columns: &[Column]| columns.get(other).map_or_else(String::new, |c| c.name.clone());
+            if let Some(other) = places.insert(column.place.clone(), at) {
+                let other = known(other, &catalog.columns);
+                return Err(format!("the columns `{other}` and `{name}` are the same cell"));
             }
-            if let Some(other) = catalog.columns.iter().find(|other| other.field == column.field) {
-                return Err(format!("the columns `{}` and `{name}` are both the field `{}`", other.name, column.field));
+            if let Some(other) = fields.insert(column.field.clone(), at) {
+                let other = known(other, &catalog.columns);
+                return Err(format!("the columns `{other}` and `{name}` are both the field `{}`", column.field));
+            }
+            nodes += column.schema().map_or(0, |schema| schema.len());
+            if nodes > MOST_SCHEMA_NODES {
+                return Err(format!(
+                    "column `{name}`: the schemas of all columns have more than {MOST_SCHEMA_NODES} nodes"
+                ));
             }
             catalog.columns.push(column);
         }

@@ -179,3 +179,27 @@ fn catalogs_of_two_versions_join_unless_they_contradict() {
     assert!(error.contains("`v`"), "{error}");
     assert_eq!(first, before);
 }
+
+#[test]
+fn a_catalog_beyond_its_bounds_is_refused_at_once() {
+    let of = |columns: &str, more: &str| {
+        let text = format!(
+            r#"{{"table": {{"name": "t"}}, "rowkey": "k", "columns": {{
+            "k": {{"cf": "rowkey", "col": "k", "type": "string"}}{columns}}}{more}}}"#
+        );
+        Catalog::parse(&text)
+    };
+    let many = |count: usize, kind: &str| -> String {
+        (0..count).map(|at| format!(r#","c{at}": {{"cf": "i", "col": "c{at}", {kind}}}"#)).collect()
+    };
+    assert_eq!(of(&many(super::MOST_COLUMNS - 1, r#""type": "int""#), "").unwrap().columns.len(), super::MOST_COLUMNS);
+    let error = of(&many(super::MOST_COLUMNS, r#""type": "int""#), "").unwrap_err();
+    assert!(error.contains("more than 10000 columns"), "{error}");
+    let fields: Vec<String> = (0..1000).map(|at| format!(r#"{{"name": "x{at}", "type": "int"}}"#)).collect();
+    let schemas =
+        format!(r#", "schemas": {{"s": {{"type": "record", "name": "s", "fields": [{}]}}}}"#, fields.join(","));
+    let error = of(&many(500, r#""type": "avro", "avro": "s""#), &schemas).unwrap_err();
+    assert!(error.contains("column `c199`") && error.contains("more than 200000 nodes"), "{error}");
+    let error = of(&format!(r#","{}": {{"cf": "i", "col": "x", "type": "int"}}"#, "n".repeat(2000)), "").unwrap_err();
+    assert!(error.contains("1024") && error.len() < 300, "{error}");
+}

@@ -25,6 +25,13 @@ const FIELDS: [&[&str]; 6] = [
 #[error("{0}")]
 pub struct NoAlert(String);
 
+impl NoAlert {
+    /// A message without a value.
+    pub fn without_value() -> Self {
+        Self("the message has no value".to_owned())
+    }
+}
+
 /// Reads messages whose key is their schema.
 #[derive(Default)]
 pub struct AlertReader {
@@ -46,9 +53,10 @@ impl AlertReader {
     /// The cells of one alert, by [`COLUMNS`].
     ///
     /// # Errors
-    /// The key is no schema, or the value no datum of it.
+    /// The key is no schema, or the value no datum of it: all of the value is looked at, not only these cells.
     pub fn cells(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<[Value; 6], NoAlert> {
         let decoder = self.decoder(key)?;
+        decoder.check(value).map_err(|error| NoAlert(error.to_string()))?;
         let picks = self.picks(&decoder);
         let mut cells: [Value; 6] = Default::default();
         for (cell, candidates) in cells.iter_mut().zip(picks.iter()) {
@@ -75,8 +83,10 @@ impl AlertReader {
     fn picks(&mut self, decoder: &Decoder) -> &[Vec<Projection>] {
         let known = self.picks.take().filter(|(schema, _)| Arc::ptr_eq(schema, decoder.schema()));
         let find = || {
-            let column =
-                |fields: &&[&str]| fields.iter().filter_map(|field| decoder.projection(&[field]).ok()).collect();
+            let column = |fields: &&[&str]| {
+                let known = fields.iter().filter(|field| decoder.has_field(field));
+                known.filter_map(|field| decoder.projection(&[field]).ok()).collect()
+            };
             (Arc::clone(decoder.schema()), FIELDS.iter().map(column).collect())
         };
         &self.picks.insert(known.unwrap_or_else(find)).1

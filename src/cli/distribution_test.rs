@@ -7,11 +7,12 @@ use anyhow::bail;
 use clap::{Args as ClapArgs, ValueEnum};
 use serde_json::Value;
 
-use super::alert_table::{AlertReader, COLUMNS};
+use super::alert_table::{AlertReader, COLUMNS, NoAlert};
 use super::context::Context;
 use super::outcome::{Interrupted, Usage, stdout_error};
 use super::output::{Format, OutputArgs};
 use crate::config::{Logins, parse_duration};
+use crate::escape::escape;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
 use crate::signals::Stop;
 
@@ -107,7 +108,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
 }
 
 enum Failure {
-    Alert(super::alert_table::NoAlert),
+    Alert(NoAlert),
     Stdout(io::Error),
 }
 
@@ -132,7 +133,8 @@ impl Printer {
 
     fn print(&mut self, message: &Message) -> Result<(), Failure> {
         self.line.clear();
-        let (key, value) = (message.key.as_deref(), message.value.as_deref().unwrap_or_default());
+        let key = message.key.as_deref();
+        let value = message.value.as_deref().ok_or_else(|| Failure::Alert(NoAlert::without_value()))?;
         match self.format {
             Format::Table => {
                 let cells = self.reader.cells(key, value).map_err(Failure::Alert)?;
@@ -160,7 +162,7 @@ impl Printer {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.escape_debug().to_string(),
+        Value::String(text) => escape(text).into_owned(),
         other => other.to_string(),
     }
 }

@@ -3,6 +3,7 @@
 //! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
 
 mod alert_table;
+mod audit;
 mod completions;
 mod config;
 mod context;
@@ -70,6 +71,8 @@ enum Command {
     Stop(stop::Service),
     /// List the services that run on this machine
     Show(show::Args),
+    /// Compare the science database with the topics, alert by alert
+    Audit(audit::Args),
     /// Judge a rules file before it goes live
     #[command(subcommand, arg_required_else_help = true)]
     Rules(rules::Action),
@@ -108,6 +111,7 @@ impl Cli {
             Command::DistributionTest(args) => distribution_test::run(args, &context),
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
+            Command::Audit(args) => audit::run(args, &context),
             Command::Rules(action) => rules::run(action, &context),
             Command::Filter(action) => filter::run(action, &context),
             Command::Config(action) => config::run(action, &context),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::outcome::stdout_error;
+use crate::escape::{escape, escape_json};
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,10 +72,17 @@ impl Table {
             Format::Table => writeln!(out, "{}", self.plain(terminal)),
             Format::Json => {
                 let rows: Vec<Value> = self.rows.iter().map(|row| self.object(row)).collect();
-                serde_json::to_writer_pretty(&mut *out, &rows)?;
-                writeln!(out)
+                let mut json = serde_json::to_vec_pretty(&rows)?;
+                escape_json(0, &mut json);
+                json.push(b'\n');
+                out.write_all(&json)
             }
-            Format::Ndjson => self.rows.iter().try_for_each(|row| writeln!(out, "{}", self.object(row))),
+            Format::Ndjson => self.rows.iter().try_for_each(|row| {
+                let mut json = serde_json::to_vec(&self.object(row))?;
+                escape_json(0, &mut json);
+                json.push(b'\n');
+                out.write_all(&json)
+            }),
         }
     }
 
@@ -101,7 +109,7 @@ impl Table {
     }
 }
 
-/// A value as text. Control characters are written as escapes: they would move the terminal's cursor or break the row.
+/// A value as text. Characters that act on the terminal are written as escapes: they would move its cursor or break the row.
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
@@ -114,12 +122,7 @@ fn cell(value: &Value) -> String {
         }
         other => other.to_string(),
     };
-    match text.contains(|c: char| c.is_control()) {
-        true => {
-            text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-        }
-        false => text,
-    }
+    escape(&text).into_owned()
 }
 
 /// Prints text to stdout.
@@ -137,7 +140,7 @@ mod tests {
         let mut table = Table::new(&["key", "value"]);
         table.row([json!("a"), json!(9_007_199_254_740_993_u64)]);
         table.row([json!("long key"), json!(null)]);
-        table.row([json!("c\u{1b}[2J\n"), json!(["x", "y"])]);
+        table.row([json!("c\u{1b}[2J\n\u{9b}\u{202e}"), json!(["x", "y"])]);
         let mut out = Vec::new();
         table.write(format, false, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -147,7 +150,7 @@ mod tests {
     fn a_plain_table_has_one_line_a_row() {
         assert_eq!(
             written(Format::Table),
-            "KEY           VALUE\na             9007199254740993\nlong key      -\nc\\u{1b}[2J\\n  x, y\n"
+            "KEY                         VALUE\na                           9007199254740993\nlong key                    -\nc\\u{1b}[2J\\n\\u{9b}\\u{202e}  x, y\n"
         );
     }
 
@@ -155,6 +158,8 @@ mod tests {
     fn json_is_one_document_and_ndjson_one_a_line() {
         let json: Value = serde_json::from_str(&written(Format::Json)).unwrap();
         assert_eq!(json[0]["value"], json!(9_007_199_254_740_993_u64));
+        assert!(!written(Format::Ndjson).contains(['\u{9b}', '\u{202e}']));
+        assert!(!written(Format::Json).contains(['\u{9b}', '\u{202e}']));
         let lines: Vec<Value> =
             written(Format::Ndjson).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(json, Value::Array(lines));

@@ -304,7 +304,7 @@ pub const LARGEST_PLAIN_TOPIC: i32 = 10_000;
 /// What happens to a batch whose filter failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// the stream's batch goes to the rejected topic
+    /// the alerts that it fails for go to the rejected topic
     Reject,
     /// the service ends
     Stop,

@@ -3,6 +3,7 @@
 //! Each has a session of its own. A server that is away is asked again, with growing pauses, until it answers: a page's position is in the
 //! request, so nothing is lost or read twice. What cannot be mended by waiting ends the distribution, and so does a thread that panics.
 
+mod row_size;
 mod task;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,7 @@ use super::selection::{Encoders, Selection};
 use crate::ledger::Entry;
 use crate::science_db::{Cancel, KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
+use row_size::RowSize;
 use task::Unfinished;
 pub(super) use task::panic_message;
 pub use task::{Answer, Found, ReadError, Task};
@@ -59,7 +61,7 @@ impl Readers {
                     whole: Rows::default(),
                     partial: Vec::new(),
                     page,
-                    fetch: FIRST_FETCH,
+                    row_size: RowSize::default(),
                 };
                 let todo: Receiver<(u64, Task)> = todo.clone();
                 let panic = Arc::clone(&panic);
@@ -132,8 +134,7 @@ struct Reader {
     /// which rows of the page were partial, ascending
     partial: Vec<usize>,
     page: Page,
-    /// rows that the next fetch asks for at once
-    fetch: usize,
+    row_size: RowSize,
 }
 
 /// What a page aims at: large enough to make a request's own cost small, small enough to keep memory bounded.
@@ -153,8 +154,7 @@ impl Default for Page {
 
 const FIRST_PAGE: usize = 50;
 const LOOK_PAGE: usize = 5_000;
-/// Rows of the first fetch, which learns how large rows are, and of any fetch at the most.
-const FIRST_FETCH: usize = 4;
+/// The most rows that are fetched at once.
 const MAX_FETCH: usize = 100;
 
 impl Reader {
@@ -186,7 +186,12 @@ impl Reader {
         cells: Window,
     ) -> Result<(), Unfinished> {
         let selection = Arc::clone(&self.selection);
-        let mut scan = Scan { keys, window: cells, columns: selection.columns(), page: FIRST_PAGE };
+        let mut scan = Scan {
+            keys,
+            window: cells,
+            columns: selection.columns(),
+            page: self.row_size.rows_in(self.page.bytes, FIRST_PAGE),
+        };
         let mut done_to = after.clone();
         let mut held = Batch::default();
         loop {
@@ -208,9 +213,8 @@ impl Reader {
             done_to = last_done.map(|index| self.rows.row(index).key.to_vec()).or(done_to);
             after = self.rows.last().map(|row| row.key.to_vec()).or(after);
             let rows = self.rows.len();
-            if rows > 0 {
-                scan.page = (self.page.bytes * rows / self.rows.bytes().max(1)).clamp(1, self.page.rows);
-            }
+            self.row_size.learn(rows, self.rows.bytes());
+            scan.page = self.row_size.rows_in(self.page.bytes, self.page.rows);
             let lease =
                 self.budget.lease(batch.size(), || (self.is_cancelled)(), || false).ok_or(Unfinished::Cancelled)?;
             self.send(Answer::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
@@ -240,13 +244,12 @@ impl Reader {
         let selection = Arc::clone(&self.selection);
         let mut rest = found;
         while !rest.is_empty() {
-            let (part, later) = rest.split_at(self.fetch.min(rest.len()));
+            let count = self.row_size.rows_in(self.page.bytes, MAX_FETCH);
+            let (part, later) = rest.split_at(count.min(rest.len()));
             rest = later;
             let keys: Vec<&[u8]> = part.iter().map(|(key, _)| &key[..]).collect();
             self.read(|db, rows| db.get(&keys, selection.columns(), rows))?;
-            // Fewer at once as soon as they are large; more, step by step, while they are small.
-            let fit = self.page.bytes * part.len() / self.rows.bytes().max(1);
-            self.fetch = fit.clamp(1, (2 * self.fetch).min(MAX_FETCH));
+            self.row_size.learn(self.rows.len(), self.rows.bytes());
             let mut asked = part.iter();
             let unchanged = |row: &Row<'_>| {
                 let at = asked.find(|(key, _)| key == row.key).map(|(_, at)| *at);

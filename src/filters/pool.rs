@@ -1,7 +1,8 @@
 //! Workers side by side, and what happens when one of them fails.
 //!
 //! A worker that ends, or is ended because a call took too long, is started anew for the next call; the call is blamed, and no other. That
-//! has a limit, after which everything ends: a filter that fails again and again would hold up all streams.
+//! has a limit, after which everything ends: a filter that fails again and again would hold up all streams. Restarts while a failing batch
+//! is bisected do not count: their time is limited.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +56,35 @@ pub(super) struct PoolCall {
 }
 
 /// The result of a call: what is kept of its rows, or how it failed.
-pub(super) type Outcome = Result<Vec<bool>, String>;
+pub(super) type Outcome = Result<Vec<bool>, Failure>;
+
+/// How a call failed.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub cause: Cause,
+    /// what to tell the user
+    pub reason: String,
+}
+
+/// What a failed call cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// the filter raised, or returned what it must not
+    Raised,
+    /// there was no answer in time, and the worker process was ended
+    TimedOut,
+    /// the worker process ended
+    Ended,
+}
+
+/// How calls are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    /// the timeout of each call
+    pub timeout: Duration,
+    /// whether a restart that a call is to blame for counts towards the limit
+    pub counts: bool,
+}
 
 /// Worker processes, of which each has loaded all filters.
 pub struct Pool {
@@ -158,6 +187,7 @@ impl Pool {
         body: Vec<u8>,
         columns: &[Sent],
         calls: &[PoolCall],
+        attempt: Attempt,
         give_up: &dyn Fn() -> bool,
     ) -> Result<Vec<Outcome>, FilterError> {
         let mut worker = loop {
@@ -168,7 +198,7 @@ impl Pool {
                 Err(RecvTimeoutError::Disconnected) => return Err(FilterError::Stopped),
             }
         };
-        let judged = self.judge_in(&mut worker, &Arc::new(body), columns, calls, give_up);
+        let judged = self.judge_in(&mut worker, &Arc::new(body), columns, calls, attempt, give_up);
         self.give_back(worker);
         judged
     }
@@ -179,6 +209,7 @@ impl Pool {
         body: &Arc<Vec<u8>>,
         columns: &[Sent],
         calls: &[PoolCall],
+        attempt: Attempt,
         give_up: &dyn Fn() -> bool,
     ) -> Result<Vec<Outcome>, FilterError> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; calls.len()];
@@ -192,29 +223,35 @@ impl Pool {
                 asked.map(|(call, of)| Asked { call, function: of.function, arguments: &of.arguments, rows: of.rows });
             let request = Request::Judge { columns, calls: asked.collect() };
             worker.ask((header(&request)?, Arc::clone(body)));
-            match self.hear(&mut worker, calls, &mut outcomes, give_up) {
+            match self.hear(&mut worker, calls, &mut outcomes, attempt.timeout, give_up) {
                 Ok(()) => *slot = Some(worker),
                 Err((Lost::GivenUp, _)) => return Err(FilterError::Stopped),
                 Err((lost, begun)) => {
                     drop(worker);
-                    let how = match lost {
-                        Lost::Ended(how) => format!("the worker process ended: {how}"),
-                        _ => format!("no answer within {} (filters.timeout)", show_duration(self.settings.timeout)),
+                    let (cause, reason) = match lost {
+                        Lost::Ended(how) => (Cause::Ended, format!("the worker process ended: {how}")),
+                        _ => (Cause::TimedOut, self.no_answer(attempt.timeout)),
                     };
                     let blamed = begun.and_then(|call| Some((self.name_of(calls.get(call)?), call)));
-                    let last = match blamed {
+                    let last = match &blamed {
                         Some((name, call)) => {
-                            outcomes[call] = Some(Err(how.clone()));
-                            format!("`{name}`: {how}")
+                            let last = format!("`{name}`: {reason}");
+                            outcomes[*call] = Some(Err(Failure { cause, reason }));
+                            last
                         }
-                        None => how,
+                        None => reason,
                     };
-                    log::warn!("a filter worker is started anew: {last}");
-                    self.count_restart(&last)?;
+                    // A restart that no call is to blame for always counts: the same request is made again, and that must end.
+                    if attempt.counts || blamed.is_none() {
+                        log::warn!("a filter worker is started anew: {last}");
+                        self.count_restart(&last)?;
+                    } else {
+                        log::debug!("a filter worker is started anew: {last}");
+                    }
                 }
             }
         }
-        let missing = || Err("the worker did not answer".to_owned());
+        let missing = || Err(Failure { cause: Cause::Ended, reason: "the worker did not answer".to_owned() });
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
     }
 
@@ -224,12 +261,13 @@ impl Pool {
         worker: &mut Worker,
         calls: &[PoolCall],
         outcomes: &mut [Option<Outcome>],
+        timeout: Duration,
         give_up: &dyn Fn() -> bool,
     ) -> Result<(), (Lost, Option<usize>)> {
         let mut begun = None;
         let strange = |what: &str| (Lost::Ended(format!("it answered {what}")), None);
         loop {
-            let deadline = Instant::now() + self.settings.timeout;
+            let deadline = Instant::now() + timeout;
             let (answer, body) = worker.answer(deadline, give_up).map_err(|lost| (lost, begun))?;
             match answer {
                 Answer::Begin(call) => begun = Some(call),
@@ -242,13 +280,19 @@ impl Pool {
                     begun = None;
                 }
                 Answer::Failed { call, reason } => {
-                    *outcomes.get_mut(call).ok_or_else(|| strange("a call that was not asked"))? = Some(Err(reason));
+                    let outcome = outcomes.get_mut(call).ok_or_else(|| strange("a call that was not asked"))?;
+                    *outcome = Some(Err(Failure { cause: Cause::Raised, reason }));
                     begun = None;
                 }
                 Answer::Done => return Ok(()),
                 Answer::Loaded(_) | Answer::Unfit(_) => return Err(strange("out of turn")),
             }
         }
+    }
+
+    fn no_answer(&self, timeout: Duration) -> String {
+        let setting = if timeout == self.settings.timeout { " (filters.timeout)" } else { "" };
+        format!("no answer within {}{setting}", show_duration(timeout))
     }
 
     fn name_of(&self, call: &PoolCall) -> String {

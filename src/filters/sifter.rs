@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::arrow;
+use super::bisect::{AlertResult, bisect};
 use super::column::Column;
 use super::columns::Argument;
 use super::error::FilterError;
-use super::pool::{Function, Outcome, Pool, PoolCall};
+use super::pool::{Attempt, Failure, Function, Outcome, Pool, PoolCall};
 use super::protocol::Sent;
 use super::shape::Shape;
 use crate::catalog::Catalog;
@@ -53,6 +56,8 @@ pub struct Sifter {
     arguments: Vec<Argument>,
     /// for each function, the indexes of its arguments
     uses: Vec<Vec<usize>>,
+    /// for each function, whether it failed for all alerts of a batch and has not succeeded since
+    hopeless: Vec<AtomicBool>,
 }
 
 impl Sifter {
@@ -80,7 +85,8 @@ impl Sifter {
             }
             uses.push(of);
         }
-        Ok(Self { pool, arguments, uses })
+        let hopeless = uses.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Self { pool, arguments, uses, hopeless })
     }
 
     /// The filters.
@@ -100,7 +106,7 @@ impl Sifter {
     /// What filters say of rows: for each call a judgement of each of its rows.
     ///
     /// # Errors
-    /// A filter failed and `on_error` is stop; workers fail again and again; or the caller gave up.
+    /// A filter failed twice for the same alerts and `on_error` is stop; workers fail again and again; or the caller gave up.
     pub fn sift<C: Cells + Sync>(
         &self,
         rows: &[C],
@@ -157,6 +163,93 @@ impl Sifter {
         calls: &[Call],
         give_up: &dyn Fn() -> bool,
     ) -> Result<Vec<Vec<Judgement>>, FilterError> {
+        let attempt = Attempt { timeout: self.pool.settings().timeout, counts: true };
+        let Answered { asked, of_calls, unreadable } = self.ask(rows, calls, attempt, give_up)?;
+        let mut results: Vec<Vec<AlertResult>> = Vec::with_capacity(asked.len());
+        for (call, outcome) in asked {
+            results.push(match outcome {
+                Ok(kept) => {
+                    self.hopeless[call.function].store(false, Ordering::Relaxed);
+                    kept.into_iter().map(Ok).collect()
+                }
+                Err(failure) => self.retry(rows, &call, failure, give_up)?,
+            });
+        }
+        let judge = |(call, answer): (&Call, &Option<usize>)| {
+            let mut results = answer.and_then(|answer| results.get(answer)).into_iter().flatten();
+            let of_row = |row: &usize| match self.fault(&unreadable, call.function, *row) {
+                Some(why) => Judgement::Fail(why),
+                None => match results.next() {
+                    Some(Ok(true)) => Judgement::Keep,
+                    Some(Err(reason)) => Judgement::Fail(self.short(call.function, reason).into()),
+                    // A row without an answer, which there cannot be, is never kept.
+                    Some(Ok(false)) | None => Judgement::Refuse,
+                },
+            };
+            call.rows.iter().map(of_row).collect()
+        };
+        Ok(calls.iter().zip(&of_calls).map(judge).collect())
+    }
+
+    /// Calls a filter again that failed for a batch: the result for each of the call's rows.
+    ///
+    /// # Errors
+    /// It fails once more and `on_error` is stop; workers fail again and again; or the caller gave up.
+    fn retry<C: Cells>(
+        &self,
+        rows: &[C],
+        failed: &Call,
+        first: Failure,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Vec<AlertResult>, FilterError> {
+        let timeout = self.pool.settings().timeout;
+        let name = &self.functions()[failed.function].name;
+        log::debug!(
+            "filter `{name}` failed for a batch of {} and is called again: {}",
+            failed.rows.len(),
+            first.reason
+        );
+        let call = |part: &[usize], timeout: Duration| {
+            let call = Call { function: failed.function, rows: part.to_vec() };
+            let attempt = Attempt { timeout, counts: false };
+            let mut answered = self.ask(rows, std::slice::from_ref(&call), attempt, give_up)?;
+            answered.asked.pop().map(|(_, outcome)| outcome).ok_or(FilterError::Stopped)
+        };
+        if self.pool.settings().on_error == OnError::Stop {
+            return match call(&failed.rows, timeout)? {
+                Ok(kept) => Ok(kept.into_iter().map(Ok).collect()),
+                Err(failure) => Err(FilterError::Failed { filter: name.clone(), reason: failure.reason }),
+            };
+        }
+        let hopeless = &self.hopeless[failed.function];
+        let began = Instant::now();
+        let found = bisect(&failed.rows, first, timeout, hopeless.load(Ordering::Relaxed), || began.elapsed(), call)?;
+        hopeless.store(!found.has_succeeded, Ordering::Relaxed);
+        if found.has_succeeded && found.untried > 0 {
+            log::warn!(
+                "filter `{name}`: {} of {} alerts are rejected without having been tried alone: it takes too long to find those that it fails for",
+                found.untried,
+                failed.rows.len()
+            );
+        }
+        Ok(found.results)
+    }
+
+    /// Why a row cannot be given to a filter, if so.
+    fn fault(&self, unreadable: &[(usize, usize, Arc<str>)], function: usize, row: usize) -> Option<Arc<str>> {
+        let arguments = &self.uses[function];
+        let found = unreadable.iter().find(|(argument, at, _)| *at == row && arguments.contains(argument));
+        found.map(|(.., why)| Arc::clone(why))
+    }
+
+    /// Makes calls in one worker, each once.
+    fn ask<C: Cells>(
+        &self,
+        rows: &[C],
+        calls: &[Call],
+        attempt: Attempt,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Answered, FilterError> {
         let mut all: Vec<usize> = calls.iter().flat_map(|call| call.rows.iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
@@ -164,7 +257,6 @@ impl Sifter {
         used.sort_unstable();
         used.dedup();
 
-        // (argument, row) of what cannot be read
         let mut unreadable: Vec<(usize, usize, Arc<str>)> = Vec::new();
         let (mut columns, mut sent) = (Vec::new(), Vec::new());
         for index in &used {
@@ -179,78 +271,44 @@ impl Sifter {
             sent.push(Sent { name: argument.name.clone(), frame, dicts });
             columns.push((argument.name.clone(), column));
         }
-        let fault = |call: &Call, row: usize| {
-            let of = &self.uses[call.function];
-            unreadable
-                .iter()
-                .find(|(argument, at, _)| *at == row && of.contains(argument))
-                .map(|(.., why)| Arc::clone(why))
-        };
         let mut masks: Vec<(Vec<usize>, usize)> = Vec::new();
-        let mut asked: Vec<PoolCall> = Vec::new();
-        let mut answered_by: Vec<Option<usize>> = Vec::new();
+        let mut requests: Vec<PoolCall> = Vec::new();
+        let mut readable_calls: Vec<Call> = Vec::new();
+        let mut of_calls: Vec<Option<usize>> = Vec::new();
         for call in calls {
             let readable: Vec<usize> = match unreadable.is_empty() {
                 true => call.rows.clone(),
-                false => call.rows.iter().copied().filter(|row| fault(call, *row).is_none()).collect(),
+                false => {
+                    let fault = |row: &usize| self.fault(&unreadable, call.function, *row);
+                    call.rows.iter().copied().filter(|row| fault(row).is_none()).collect()
+                }
             };
             if readable.is_empty() {
-                answered_by.push(None);
+                of_calls.push(None);
                 continue;
             }
-            let count = readable.len();
-            let mask = match readable.len() == all.len() {
-                true => None,
-                false => Some(mask(readable, &all, &mut masks, &mut columns)),
-            };
-            let same = asked.iter().position(|other| other.function == call.function && other.rows == mask);
-            answered_by.push(Some(same.unwrap_or(asked.len())));
-            if same.is_none() {
+            let same = |other: &Call| other.function == call.function && other.rows == readable;
+            let known = readable_calls.iter().position(same);
+            of_calls.push(Some(known.unwrap_or(requests.len())));
+            if known.is_none() {
+                let count = readable.len();
+                let mask = match count == all.len() {
+                    true => None,
+                    false => Some(mask(readable.clone(), &all, &mut masks, &mut columns)),
+                };
                 let arguments = self.uses[call.function].iter().map(|argument| {
                     let column = used.binary_search(argument).unwrap_or_default();
                     (self.arguments[*argument].name.clone(), column)
                 });
-                asked.push(PoolCall { function: call.function, arguments: arguments.collect(), rows: mask, count });
+                requests.push(PoolCall { function: call.function, arguments: arguments.collect(), rows: mask, count });
+                readable_calls.push(Call { function: call.function, rows: readable });
             }
         }
-        let outcomes = match asked.is_empty() {
+        let outcomes = match requests.is_empty() {
             true => Vec::new(),
-            false => self.pool.judge(arrow::stream(columns, all.len())?, &sent, &asked, give_up)?,
+            false => self.pool.judge(arrow::stream(columns, all.len())?, &sent, &requests, attempt, give_up)?,
         };
-        self.heed(&asked, &outcomes)?;
-        let judge = |(call, answer): (&Call, &Option<usize>)| {
-            let outcome = answer.and_then(|answer| outcomes.get(answer));
-            let failed: Option<Arc<str>> = match outcome {
-                Some(Err(reason)) => Some(self.short(call.function, reason).into()),
-                _ => None,
-            };
-            let mut kept = outcome.and_then(|outcome| outcome.as_ref().ok()).into_iter().flatten();
-            let of_row = |row: &usize| match fault(call, *row).or_else(|| failed.clone()) {
-                Some(why) => Judgement::Fail(why),
-                None => match kept.next() {
-                    Some(true) => Judgement::Keep,
-                    // A row without an answer, which there cannot be, is never kept.
-                    _ => Judgement::Refuse,
-                },
-            };
-            call.rows.iter().map(of_row).collect()
-        };
-        Ok(calls.iter().zip(&answered_by).map(judge).collect())
-    }
-
-    /// With `on_error = "stop"` the first failure ends everything.
-    fn heed(&self, calls: &[PoolCall], outcomes: &[Outcome]) -> Result<(), FilterError> {
-        if self.pool.settings().on_error == OnError::Reject {
-            return Ok(());
-        }
-        let failed = calls.iter().zip(outcomes).find_map(|(call, outcome)| Some((call, outcome.as_ref().err()?)));
-        match failed {
-            Some((call, reason)) => Err(FilterError::Failed {
-                filter: self.functions()[call.function].name.clone(),
-                reason: reason.clone(),
-            }),
-            None => Ok(()),
-        }
+        Ok(Answered { asked: readable_calls.into_iter().zip(outcomes).collect(), of_calls, unreadable })
     }
 
     /// A failure's reason for the header of a message: the filter, and the end of the traceback.
@@ -260,6 +318,16 @@ impl Sifter {
         let surplus = end.char_indices().rev().nth(LONGEST_REASON).map_or(0, |(at, letter)| at + letter.len_utf8());
         format!("filter `{}`: {}", self.functions()[function].name, end[surplus..].trim())
     }
+}
+
+/// What became of some calls.
+struct Answered {
+    /// each different call, with the rows of it that can be read
+    asked: Vec<(Call, Outcome)>,
+    /// for each call which of `asked` it is; none where no row of it can be read
+    of_calls: Vec<Option<usize>>,
+    /// (argument, row, why) of what cannot be read
+    unreadable: Vec<(usize, usize, Arc<str>)>,
 }
 
 /// The column that says which of `all` are among `rows`; one is made where there is none.

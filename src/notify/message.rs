@@ -7,17 +7,29 @@ use super::Notice;
 
 /// The most alerts in one message.
 pub(super) const MOST_ROWS: usize = 20;
-/// Letters of a cell; a longer text is cut.
+/// The longest text of a message. Slack splits longer ones, in the middle of the code block, or answers `msg_too_long` from some 4,000
+/// characters on. It counts escapes (`&amp;`) as they are written, and does not say how it counts characters beyond ASCII: bytes are the most
+/// that can be meant.
+const LONGEST: usize = 4_000;
+/// Letters of a cell; a longer text is cut. One row of the widest cells is far shorter than [`LONGEST`].
 const WIDEST: usize = 40;
 const HEADER: [&str; 4] = ["objectId", "candidate_ra", "candidate_dec", "type"];
+
+/// How many of the first notices one message can hold: at least one, where there is one.
+pub(super) fn fitting(notices: &[Arc<Notice>]) -> usize {
+    let most = notices.len().min(MOST_ROWS);
+    (2..=most).rev().find(|count| text(&notices[..*count]).len() <= LONGEST).unwrap_or(most.min(1))
+}
 
 /// A table of the first [`MOST_ROWS`] notices, in a code block, escaped as Slack wants it.
 pub(super) fn text(notices: &[Arc<Notice>]) -> String {
     let rows: Vec<[String; 4]> = std::iter::once(HEADER.map(str::to_owned))
-        .chain(notices.iter().take(MOST_ROWS).map(|notice| {
-            let degrees = |value: Option<f64>| value.map_or_else(|| "null".to_owned(), |value| value.to_string());
-            [plain(&notice.object), degrees(notice.ra), degrees(notice.dec), plain(&notice.class)]
-        }))
+        .chain(
+            notices
+                .iter()
+                .take(MOST_ROWS)
+                .map(|notice| [plain(&notice.object), degrees(notice.ra), degrees(notice.dec), plain(&notice.class)]),
+        )
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths = [width(0), width(1), width(2), width(3)];
@@ -36,6 +48,15 @@ pub(super) fn text(notices: &[Arc<Notice>]) -> String {
     }
     table.push_str(&rule);
     format!("```\n{}```", table.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"))
+}
+
+/// A number in its usual form, or with an exponent where that is too wide.
+fn degrees(value: Option<f64>) -> String {
+    let Some(value) = value else { return "null".to_owned() };
+    match value.to_string() {
+        plain if plain.len() <= WIDEST => plain,
+        _ => format!("{value:e}"),
+    }
 }
 
 /// A text that fits a cell and cannot end the code block.
@@ -81,6 +102,24 @@ mod tests {
     fn twenty_rows_are_the_most() {
         let notices = vec![notice("ZTF", "QSO"); 33];
         assert_eq!(text(&notices).matches("QSO").count(), MOST_ROWS);
+    }
+
+    #[test]
+    fn a_message_is_as_long_as_slack_takes_at_most_however_long_its_cells_are() {
+        let longest = |letter: &str| {
+            let text = letter.repeat(500);
+            let (ra, dec) = (Some(-f64::MIN_POSITIVE), Some(-f64::MAX));
+            Arc::new(Notice { ra, dec, ..Notice::clone(&notice(&text, &text)) })
+        };
+        for letter in ["&", "\u{1f52d}", "x", "`"] {
+            let notices = vec![longest(letter); MOST_ROWS];
+            let count = fitting(&notices);
+            assert!(text(&notices[..count]).len() <= LONGEST, "{letter}");
+            assert!(count == MOST_ROWS || text(&notices[..=count]).len() > LONGEST, "{letter}");
+            assert_eq!(fitting(&notices[..1]), 1);
+        }
+        assert_eq!(fitting(&vec![notice("ZTF18aceatkx", "RRLyr"); 33]), MOST_ROWS);
+        assert_eq!(fitting(&[]), 0);
     }
 
     #[test]

@@ -128,6 +128,7 @@ fn send(shared: &Shared, slack: &Slack) {
                 queue.posted(&parcel, now);
             }
             Err(Fault::Refused(reason)) => queue.refused(&parcel, &reason, now),
+            Err(Fault::TooLong(reason)) => queue.divide(parcel, &reason, now),
             Err(Fault::Busy(time)) => queue.put_back(parcel, time, "slack asks for a pause", now),
             Err(Fault::Away(reason)) => {
                 queue.put_back(parcel, pause, &reason, now);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Notice;
-use super::message::MOST_ROWS;
+use super::message::{MOST_ROWS, fitting};
 
 /// The most notices that wait.
 pub(super) const ROOM: usize = 2_000;
@@ -48,6 +48,8 @@ pub(super) struct Queue {
     next: HashMap<Arc<str>, Instant>,
     paused_until: Option<Instant>,
     complained: HashMap<String, Instant>,
+    /// the most alerts in the next message; fewer than [`MOST_ROWS`] after one that was too long
+    rows: usize,
     /// set at the end: nothing is sent after it
     pub deadline: Option<Instant>,
     pub tally: Tally,
@@ -62,6 +64,7 @@ impl Queue {
             next: HashMap::new(),
             paused_until: None,
             complained: HashMap::new(),
+            rows: MOST_ROWS,
             deadline: None,
             tally: Tally::default(),
         }
@@ -100,8 +103,10 @@ impl Queue {
         };
         let channel = Arc::clone(channel);
         let queue = self.channels.entry(Arc::clone(&channel)).or_default();
-        let notices: Vec<Arc<Notice>> =
-            queue.drain(..queue.len().min(MOST_ROWS)).map(|waiting| waiting.notice).collect();
+        let mut notices: Vec<Arc<Notice>> =
+            queue.iter().take(self.rows).map(|waiting| Arc::clone(&waiting.notice)).collect();
+        notices.truncate(fitting(&notices));
+        queue.drain(..notices.len());
         self.waiting -= notices.len();
         self.under_way = notices.len();
         Ok(Parcel { channel, notices, since })
@@ -111,6 +116,7 @@ impl Queue {
     pub fn posted(&mut self, parcel: &Parcel, now: Instant) {
         self.tally.announced += parcel.notices.len() as u64;
         self.tally.messages += 1;
+        self.rows = (self.rows * 2).min(MOST_ROWS);
         self.settled(parcel, now);
     }
 
@@ -120,12 +126,29 @@ impl Queue {
         self.settled(parcel, now);
     }
 
+    /// Puts a parcel back that Slack finds too long, to be sent as two; one with a single alert is dropped.
+    pub fn divide(&mut self, parcel: Parcel, reason: &str, now: Instant) {
+        if parcel.notices.len() <= 1 {
+            return self.refused(&parcel, reason, now);
+        }
+        if self.may_complain(reason, now) {
+            log::warn!("{reason}; the table of {} alerts is sent in parts", parcel.notices.len());
+        }
+        self.rows = parcel.notices.len().div_ceil(2);
+        self.settled(&parcel, now);
+        self.return_to_front(parcel);
+    }
+
     /// Puts a parcel back, to be sent after a pause in which nothing is.
     pub fn put_back(&mut self, parcel: Parcel, pause: Duration, reason: &str, now: Instant) {
         self.paused_until = now.checked_add(pause);
         if self.may_complain(reason, now) {
             log::warn!("{reason}; slack notices wait for {:.0} s", pause.as_secs_f64());
         }
+        self.return_to_front(parcel);
+    }
+
+    fn return_to_front(&mut self, parcel: Parcel) {
         self.under_way = 0;
         self.waiting += parcel.notices.len();
         let queue = self.channels.entry(parcel.channel).or_default();

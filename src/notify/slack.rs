@@ -27,6 +27,8 @@ pub(super) enum Fault {
     Busy(Duration),
     /// the server is away or at fault, in words: it may come back
     Away(String),
+    /// the message is too long, in words
+    TooLong(String),
     /// this message will never be taken, in words
     Refused(String),
 }
@@ -91,6 +93,7 @@ impl Slack {
         match (answer["ok"].as_bool(), answer["error"].as_str()) {
             (Some(true), _) => Ok(()),
             (Some(false), Some("ratelimited" | "rate_limited")) => Err(Fault::Busy(pause)),
+            (Some(false), Some(error @ "msg_too_long")) => Err(Fault::TooLong(format!("slack says `{error}`"))),
             (Some(false), Some(error)) if PASSING.contains(&error) => Err(Fault::Away(format!("slack says `{error}`"))),
             (Some(false), Some(error)) => {
                 // What a stranger wrote goes into the log in a bounded, printable form.

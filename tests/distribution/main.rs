@@ -4,6 +4,8 @@
 mod common;
 
 mod arguments;
+mod audit;
+mod audit_scale;
 mod chaos;
 mod checkpoint;
 mod faults;
@@ -13,6 +15,7 @@ mod gateways;
 mod jobs;
 mod lanes;
 mod policies;
+mod readback;
 mod rows;
 mod skipped_rows;
 mod slack;

@@ -72,6 +72,20 @@ fn a_compacted_topic_of_a_stream_stops_a_bootstrap() {
 }
 
 #[test]
+fn a_checkpoint_of_an_earlier_version_gets_more_partitions() {
+    let stage = new_cluster("narrow");
+    let checkpoint = fink::kafka::checkpoint::topic_of(&stage.scene.name);
+    let shape = TopicShape { partitions: 1, ..fink::kafka::checkpoint::shape() };
+    stage.admin().create_topic(&checkpoint, &shape).unwrap();
+    let bootstrap = ["bootstrap", "--any-host", "--no-consumer", "--yes"];
+    let ended = stage.ok(&bootstrap);
+    assert!(ended.stdout.contains("partitions: 16 instead of 1"), "{ended:?}");
+    assert_eq!(stage.admin().partitions(&checkpoint), Ok(Some(fink::kafka::checkpoint::PARTITIONS)));
+    assert!(!stage.ok(&bootstrap).stdout.contains("instead of"));
+    stage.admin().delete_topic(&checkpoint).unwrap();
+}
+
+#[test]
 fn what_is_there_otherwise_stops_a_bootstrap_before_anything_is_done() {
     let stage = new_cluster("conflict");
     stage.admin().create_topic(&stage.scene.name, &TopicShape::stream(2)).unwrap();

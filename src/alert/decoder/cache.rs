@@ -8,11 +8,15 @@ use crate::avro::{Schema, SchemaError};
 
 /// Most schemas that are remembered; a topic has a handful, and one that has more must not fill the memory.
 const MOST: usize = 64;
+/// Most bytes of their keys together, for the same reason.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Decoders by key.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaCache {
     known: HashMap<Vec<u8>, Arc<Decoder>>,
+    /// bytes of the keys
+    bytes: usize,
     last: Option<(Vec<u8>, Arc<Decoder>)>,
 }
 
@@ -35,9 +39,11 @@ impl SchemaCache {
                     reason: "the key is not text, so it is no schema".into(),
                 })?;
                 let decoder = Arc::new(Decoder::new(Schema::parse(text)?));
-                if self.known.len() >= MOST {
+                if self.known.len() >= MOST || self.bytes + key.len() > MOST_BYTES {
                     self.known.clear();
+                    self.bytes = 0;
                 }
+                self.bytes += key.len();
                 self.known.insert(key.to_vec(), Arc::clone(&decoder));
                 decoder
             }

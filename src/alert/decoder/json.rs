@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::avro::{Kind, Malformed, NodeId, Reader, Schema};
+use crate::escape::json_string;
 
 /// How bytes are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum BytesAs {
 }
 
 const DEEPEST: usize = 200;
+/// Longest text of one datum, bytes. A few bytes of a datum can stand for any number of fields' names.
+const LONGEST: usize = 256 << 20;
 
 /// Appends one value of the node.
 pub(super) fn write(
@@ -24,18 +27,24 @@ pub(super) fn write(
     reader: &mut Reader<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
-    Writer { schema, bytes }.value(id, reader, out, 0)
+    let end = out.len().saturating_add(LONGEST);
+    Writer { schema, bytes, end }.value(id, reader, out, 0)
 }
 
 struct Writer<'a> {
     schema: &'a Schema,
     bytes: BytesAs,
+    /// where the text must end
+    end: usize,
 }
 
 impl Writer<'_> {
     fn value(&self, id: NodeId, reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
         if depth > DEEPEST {
             return reader.fault("values nested too deep");
+        }
+        if out.len() > self.end {
+            return reader.fault("a datum whose JSON has more than 256 MiB");
         }
         match self.schema.kind(id) {
             Kind::Null => out.extend_from_slice(b"null"),
@@ -52,10 +61,10 @@ impl Writer<'_> {
             }
             Kind::Bytes => self.bytes(reader.bytes()?, out),
             Kind::Fixed { size, .. } => self.bytes(reader.take(*size)?, out),
-            Kind::String => string(reader.text()?, out),
+            Kind::String => json_string(reader.text()?, out),
             Kind::Enum { symbols, .. } => {
                 let at = reader.index(symbols.len(), "an enum index without a symbol")?;
-                string(symbols.get(at).map_or("", String::as_str), out);
+                json_string(symbols.get(at).map_or("", String::as_str), out);
             }
             Kind::Union(branches) => {
                 let at = reader.index(branches.len(), "a union index without a branch")?;
@@ -83,7 +92,7 @@ impl Writer<'_> {
             Kind::Map(value) => {
                 out.push(b'{');
                 self.items(false, reader, out, |reader, out| {
-                    string(reader.text()?, out);
+                    json_string(reader.text()?, out);
                     out.push(b':');
                     self.value(*value, reader, out, depth + 1)
                 })?;
@@ -141,11 +150,6 @@ fn float(value: f64, text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
         f64::NEG_INFINITY => out.extend_from_slice(b"\"-Infinity\""),
         _ => put(out, text),
     }
-}
-
-fn string(text: &str, out: &mut Vec<u8>) {
-    let written = serde_json::to_writer(out, text);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
 }
 
 /// RFC 4648, section 4, with padding.

@@ -83,6 +83,11 @@ impl Decoder {
         Ok(())
     }
 
+    /// Whether there is a field of this dotted name.
+    pub fn has_field(&self, field: &str) -> bool {
+        project::has_field(&self.schema, field)
+    }
+
     /// Picks the fields of these dotted names.
     ///
     /// # Errors

@@ -167,6 +167,18 @@ impl Projection {
     }
 }
 
+/// Whether the schema has a field of this dotted name.
+pub(super) fn has_field(schema: &Schema, field: &str) -> bool {
+    let mut id = schema.root();
+    field.split('.').all(|name| {
+        let record = schema.choice(id).map_or(id, |choice| choice.node);
+        let Kind::Record { fields, .. } = schema.kind(record) else { return false };
+        let field = fields.iter().find(|field| field.name == name);
+        id = field.map_or(id, |field| field.node);
+        field.is_some()
+    })
+}
+
 fn record(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mut Vec<usize>) -> Vec<Step> {
     let Kind::Record { fields, .. } = schema.kind(id) else { return vec![Step::Skip(id)] };
     let step = |field: &crate::avro::Field, found: &mut Vec<usize>| {

@@ -18,7 +18,7 @@ pub use flatten::{Cells, FlattenError, Flattener};
 use std::sync::Arc;
 
 use crate::avro::Schema;
-use crate::catalog::{Catalog, Column, ColumnType, Place};
+use crate::catalog::{Catalog, Column, ColumnType, MOST_COLUMNS, Place};
 use row_key::RowKey;
 use steps::{Builder, Step};
 
@@ -67,6 +67,9 @@ pub enum LayoutError {
         /// the second
         other: String,
     },
+    /// more columns than a catalog can have
+    #[error("the alerts' schema has more than {MOST_COLUMNS} fields: they cannot be laid out as columns")]
+    TooManyColumns,
     /// no such column
     #[error("row key: {0}")]
     RowKey(String),

@@ -1,10 +1,11 @@
 //! The way through a datum that turns it into cells, made once from the schema.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{History, LayoutError, LayoutOptions, STATUS, status_column};
 use crate::avro::{Choice, Kind, NodeId, Schema};
-use crate::catalog::{Column, ColumnType, Place, RecordShape};
+use crate::catalog::{Column, ColumnType, MOST_COLUMNS, Place, RecordShape};
 
 /// Whether a value stands in a union with null.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +123,8 @@ pub(super) struct Builder<'a> {
     schema: &'a Schema,
     options: &'a LayoutOptions<'a>,
     columns: Vec<Column>,
+    /// the columns by name
+    names: HashMap<String, usize>,
     records: Vec<RecordShape>,
     path: Vec<String>,
     open: Vec<NodeId>,
@@ -129,7 +132,15 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub fn new(schema: &'a Schema, options: &'a LayoutOptions<'a>) -> Self {
-        Self { schema, options, columns: Vec::new(), records: Vec::new(), path: Vec::new(), open: Vec::new() }
+        Self {
+            schema,
+            options,
+            columns: Vec::new(),
+            names: HashMap::new(),
+            records: Vec::new(),
+            path: Vec::new(),
+            open: Vec::new(),
+        }
     }
 
     /// The steps for the whole alert.
@@ -257,13 +268,17 @@ impl<'a> Builder<'a> {
     fn column(&mut self, kind: ColumnType) -> Result<usize, LayoutError> {
         let (name, field) = (self.path.join("_"), self.path.join("."));
         self.no_clash(&name, &field)?;
+        if self.columns.len() >= MOST_COLUMNS {
+            return Err(LayoutError::TooManyColumns);
+        }
+        self.names.insert(name.clone(), self.columns.len());
         let place = Place::Cell { family: self.options.family.to_owned(), qualifier: name.clone() };
         self.columns.push(Column { name, place, kind, field, exact: None });
         Ok(self.columns.len() - 1)
     }
 
     fn no_clash(&self, name: &str, field: &str) -> Result<(), LayoutError> {
-        match self.columns.iter().find(|column| column.name == name) {
+        match self.names.get(name).and_then(|at| self.columns.get(*at)) {
             Some(other) => {
                 Err(LayoutError::Clash { column: name.to_owned(), one: other.field.clone(), other: field.to_owned() })
             }

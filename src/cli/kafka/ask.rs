@@ -12,7 +12,7 @@ use crate::cli::output::{Format, Table};
 
 /// `--yes` and `--dry-run`, for commands that ask.
 #[derive(Clone, Copy, Debug, Args)]
-pub(super) struct ConsentArgs {
+pub(in crate::cli) struct ConsentArgs {
     /// Do it without asking
     #[arg(short, long)]
     pub yes: bool,

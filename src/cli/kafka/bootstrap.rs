@@ -131,7 +131,9 @@ fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<Item>> {
         }
     }
     wanted.push((distribution.rejected_topic.clone(), TopicShape::stream(1), "rejected alerts".to_owned()));
-    wanted.push((checkpoint, checkpoint::shape(), "checkpoint, one partition, compacted".to_owned()));
+    let partitions = checkpoint::PARTITIONS;
+    let what = format!("checkpoint, partitions: {partitions}, compacted");
+    wanted.push((checkpoint.clone(), checkpoint::shape(), what));
     let item = |(name, shape, what): (String, TopicShape, String)| {
         let standing = admin.standing(&name, &comparable(&shape, &name))?;
         let conflict = match &standing {
@@ -141,7 +143,14 @@ fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<Item>> {
         let is_there = standing != Standing::Missing;
         Ok(Item { kind: "topic", name: name.clone(), what, is_there, conflict, work: Work::Topic(name, shape) })
     };
-    wanted.into_iter().map(item).collect()
+    let mut items = wanted.into_iter().map(item).collect::<anyhow::Result<Vec<Item>>>()?;
+    // The topic of an earlier version has one partition.
+    if let Some(found) = admin.partitions(&checkpoint)?.filter(|found| *found < partitions) {
+        let what = format!("checkpoint, partitions: {partitions} instead of {found}");
+        let work = Work::Partitions(checkpoint.clone(), partitions);
+        items.push(Item { kind: "topic", name: checkpoint, what, is_there: false, conflict: None, work });
+    }
+    Ok(items)
 }
 
 /// What a topic that is there has to have: of a checkpoint only that it is one, since its other options may be tuned.
@@ -149,6 +158,7 @@ fn comparable(shape: &TopicShape, name: &str) -> TopicShape {
     let mut shape = shape.clone();
     if checkpoint::is_checkpoint(name) {
         shape.config.retain(|(option, _)| option == "cleanup.policy");
+        shape.partitions = -1;
     }
     shape
 }

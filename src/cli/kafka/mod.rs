@@ -1,7 +1,7 @@
 //! `fink kafka`: users, rights and topics, as an administrator.
 
 mod add_user;
-mod ask;
+pub(super) mod ask;
 mod bootstrap;
 mod create_topic;
 mod delete_topic;

@@ -20,7 +20,8 @@ pub(super) struct Copy<'a> {
 impl<'a> Copy<'a> {
     pub fn new(row_key: &'a [u8], entry: Entry, (stream, topic): (&'a str, &'a str), reason: &'a str) -> Self {
         let row_key = &row_key[..row_key.len().min(MAX_ROW_KEY)];
-        let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
+        let end = (0..=reason.len().min(MAX_REASON)).rev().find(|end| reason.is_char_boundary(*end));
+        let reason = &reason[..end.unwrap_or_default()];
         let value = serde_json::json!({
             "rowKey": String::from_utf8_lossy(row_key),
             "timestamp": entry.timestamp,

@@ -62,6 +62,60 @@ fn a_channel_gets_one_message_a_second_of_twenty_rows_at_most() {
     }
 }
 
+/// Notices whose texts are as long as they can be, and longer once they are escaped.
+fn long_notices(count: usize) -> Vec<Arc<Notice>> {
+    let notice = |number: usize| Notice {
+        channel: "qso".into(),
+        object: format!("<{number:03}>{}", "&".repeat(60)),
+        ra: Some(f64::MIN_POSITIVE),
+        dec: Some(-f64::MAX),
+        class: "<>&".repeat(30),
+    };
+    (0..count).map(|number| Arc::new(notice(number))).collect()
+}
+
+/// The numbers of the notices in the messages that were posted.
+fn posted(server: &Server) -> Vec<usize> {
+    let requests = server.requests();
+    let texts = requests.iter().filter(|request| request.is_posted).flat_map(|request| request.text.lines());
+    texts.filter_map(|line| line.strip_prefix("| &lt;")?.get(..3)?.parse().ok()).collect()
+}
+
+#[test]
+fn a_long_table_is_cut_so_that_slack_takes_it() {
+    let server = Server::start(&[Answer::UpTo(4000)]);
+    let notifier = notifier(&server);
+    notifier.tell(long_notices(9));
+    let requests = server.wait_for(2, Duration::from_secs(10));
+    assert_eq!(notifier.end(Duration::from_secs(10)).announced, 9);
+    assert_eq!(posted(&server), (0..9).collect::<Vec<_>>());
+    assert!(requests.iter().all(|request| request.text.len() <= 4000), "{requests:?}");
+}
+
+#[test]
+fn a_message_that_slack_finds_too_long_is_divided() {
+    let server = Server::start(&[Answer::UpTo(500)]);
+    let notifier = notifier(&server);
+    let mut short: Vec<Arc<Notice>> = notices("qso", 8);
+    for (number, notice) in short.iter_mut().enumerate() {
+        Arc::make_mut(notice).object = format!("<{number:03}>");
+    }
+    notifier.tell(short);
+    server.wait_for(3, Duration::from_secs(10));
+    assert_eq!(notifier.end(Duration::from_secs(10)), tally(8, 2, 0));
+    assert_eq!(posted(&server), (0..8).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_alert_that_is_too_long_by_itself_is_dropped_and_the_next_is_sent() {
+    let server = Server::start(&[Answer::Error("msg_too_long"), Answer::Posted]);
+    let notifier = notifier(&server);
+    notifier.tell(notices("qso", 1));
+    server.wait_for(1, Duration::from_secs(5));
+    notifier.tell(notices("qso", 1));
+    assert_eq!(notifier.end(Duration::from_secs(10)), tally(1, 1, 1));
+}
+
 #[test]
 fn a_pause_that_slack_asks_for_is_made_and_nothing_is_lost() {
     let server = Server::start(&[Answer::Status(429, Some(2)), Answer::Error("ratelimited"), Answer::Posted]);

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub enum Answer {
     /// the message is posted
     Posted,
+    /// the message is posted where it has at most so many characters; else the error is `msg_too_long`
+    UpTo(usize),
     /// `ok: false` with this error
     Error(&'static str),
     /// an HTTP status, with `Retry-After` in seconds
@@ -32,6 +34,8 @@ pub struct Request {
     pub channel: String,
     /// the text
     pub text: String,
+    /// whether it was posted
+    pub is_posted: bool,
     /// the sender
     pub sender: String,
 }
@@ -95,14 +99,22 @@ fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Answer>>, known: &Mutex<Vec
             head,
             channel: text("channel"),
             text: text("text"),
+            is_posted: false,
             sender: text("username"),
         };
-        known.lock().expect("no panic").push(request);
         let answer = {
             let mut answers = answers.lock().expect("no panic");
             if answers.len() > 1 { answers.pop_front() } else { answers.front().copied() }
         };
-        let (status, header, body) = match answer.expect("an answer") {
+        let answer = match answer.expect("an answer") {
+            Answer::UpTo(most) if request.text.chars().count() <= most => Answer::Posted,
+            Answer::UpTo(_) => Answer::Error("msg_too_long"),
+            answer => answer,
+        };
+        let is_posted = matches!(answer, Answer::Posted);
+        known.lock().expect("no panic").push(Request { is_posted, ..request });
+        let (status, header, body) = match answer {
+            Answer::UpTo(_) => unreachable!("it was replaced"),
             Answer::Posted => (200, String::new(), r#"{"ok":true}"#.to_owned()),
             Answer::Error(error) => (200, String::new(), format!(r#"{{"ok":false,"error":"{error}"}}"#)),
             Answer::Status(status, None) => (status, String::new(), String::new()),

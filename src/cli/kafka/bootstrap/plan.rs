@@ -29,6 +29,8 @@ pub(super) struct Item {
 /// How it is made.
 pub(super) enum Work {
     Topic(String, TopicShape),
+    /// more partitions of a topic, so many in all
+    Partitions(String, i32),
     User {
         name: String,
         mechanism: Mechanism,
@@ -69,6 +71,7 @@ impl Item {
             Work::Topic(name, shape) => {
                 admin.create_topic(name, shape)?;
             }
+            Work::Partitions(name, partitions) => admin.add_partitions(name, *partitions)?,
             Work::User { name, mechanism, password, save_to } => {
                 if let Some(path) = save_to {
                     save(password, path)?;

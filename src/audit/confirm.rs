@@ -1,0 +1,102 @@
+//! Looks a second time at the rows of what seems missing, and names each alert that differs.
+//!
+//! A scan of a time window may return a version of a row that a later one has replaced: HBase removes it only when it flushes. And a row
+//! may be written again while the audit runs. The service never sends a version that is gone, so it is not missing.
+
+use std::collections::HashMap;
+
+use super::compare::{Difference, Kind};
+use super::database::Reader;
+use super::error::AuditError;
+use super::keys::KeyFile;
+use super::repair::Missing;
+use super::tally::{Count, Tally};
+use super::{Audit, Finding};
+
+/// Rows that are looked at together.
+const ROWS: usize = 500;
+
+/// What differs, on its way to the caller.
+pub(super) struct Confirmation<'a, E> {
+    audit: &'a Audit<'a>,
+    reader: Reader<'a>,
+    keys: KeyFile,
+    found: &'a mut dyn FnMut(&Finding<'_>) -> Result<(), E>,
+    waiting: Vec<Difference>,
+    missing: Vec<Missing>,
+    tally: Tally,
+}
+
+impl<'a, E: From<AuditError>> Confirmation<'a, E> {
+    /// Calls `found` with what is confirmed; the row keys are in `keys`.
+    pub fn new(
+        audit: &'a Audit<'a>,
+        reader: Reader<'a>,
+        keys: KeyFile,
+        found: &'a mut dyn FnMut(&Finding<'_>) -> Result<(), E>,
+    ) -> Self {
+        let tally = Tally::new(audit.streams.len(), audit.request.night_hour);
+        Self { audit, reader, keys, found, waiting: Vec::new(), missing: Vec::new(), tally }
+    }
+
+    /// Adds a difference.
+    ///
+    /// # Errors
+    /// The science database or a temporary file failed, or `found` did.
+    pub fn add(&mut self, difference: Difference) -> Result<(), E> {
+        if difference.kind != Kind::Missing {
+            let key = difference.key.map(|place| self.keys.get(place)).transpose().map_err(AuditError::from)?;
+            return self.tell(&difference, key);
+        }
+        self.waiting.push(difference);
+        match self.waiting.len() < ROWS {
+            true => Ok(()),
+            false => self.confirm(),
+        }
+    }
+
+    /// Confirms the rest, and gives back what was counted, what is missing, and the row keys.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn end(mut self) -> Result<(Tally, Vec<Missing>, KeyFile), E> {
+        self.confirm()?;
+        Ok((self.tally, self.missing, self.keys))
+    }
+
+    fn confirm(&mut self) -> Result<(), E> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let keys = waiting.iter().map(|difference| difference.key.map(|place| self.keys.get(place)).transpose());
+        let keys: Vec<Option<Vec<u8>>> = keys.collect::<Result<_, _>>().map_err(AuditError::from)?;
+        let mut wanted: Vec<&[u8]> = keys.iter().flatten().map(Vec::as_slice).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let present: HashMap<Vec<u8>, i64> = match wanted.is_empty() {
+            true => HashMap::new(),
+            false => self.reader.triggers(&wanted)?,
+        };
+        for (difference, key) in waiting.iter().zip(keys) {
+            let is_gone = key.as_ref().and_then(|key| present.get(key)) != Some(&difference.timestamp);
+            let count = if is_gone { Count::Gone } else { Count::Missing };
+            self.tally.add(difference.stream, difference.timestamp, count);
+            if !is_gone {
+                if !difference.is_unencodable {
+                    self.missing.extend(Missing::of(difference));
+                }
+                self.tell(difference, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, difference: &Difference, row_key: Option<Vec<u8>>) -> Result<(), E> {
+        (self.found)(&Finding {
+            kind: difference.kind,
+            stream: &self.audit.streams[difference.stream],
+            row_key,
+            timestamp: difference.timestamp,
+            messages: difference.messages.clone(),
+            is_unencodable: difference.is_unencodable,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Turns the rows of the science database into records.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::compare::{Records, Scope};
+use super::database::Source;
+use super::datum::{self, Identities};
+use super::keys::KeyFile;
+use super::record::{Record, Side};
+use super::tally::{Count, Tally};
+use super::{Audit, AuditError, Step};
+use crate::distribution::batch::{Batch, Verdict};
+use crate::kafka::partition;
+use crate::window::Window;
+
+/// Threads that read the science database.
+const READERS: usize = 3;
+/// Most rows of a page; fewer where filters judge fewer at a time.
+const PAGE: usize = 500;
+
+impl Audit<'_> {
+    /// The science database, for readers that end when `give_up` says so.
+    pub(super) fn source<'s>(&'s self, give_up: &'s (dyn Fn() -> bool + Sync)) -> Source<'s> {
+        let page = match self.selection.has_filters() {
+            true => self.settings.filters.batch.min(PAGE),
+            false => PAGE,
+        };
+        Source { settings: &self.settings.science_db, table: &self.table, selection: &self.selection, page, give_up }
+    }
+
+    /// Reads the science database, with several threads.
+    ///
+    /// # Errors
+    /// It refused or cannot be reached, a filter failed, or temporary files cannot be written.
+    pub(super) fn read_database(
+        &self,
+        scopes: &[Scope],
+        records: &mut Records,
+        keys: &mut KeyFile,
+        tally: &mut Tally,
+        report: &(dyn Fn(Step<'_>) + Sync),
+    ) -> Result<(), AuditError> {
+        let has_failed = AtomicBool::new(false);
+        let give_up = || has_failed.load(Ordering::Relaxed) || (self.give_up)();
+        let source = self.source(&give_up);
+        let window = self.request.window;
+        // Up to the present the newest cells are read too: a row completed by a later write is then whole.
+        let repair = i64::try_from(self.settings.distribution.repair.as_millis()).unwrap_or(i64::MAX / 4);
+        let cells = match window.until() < self.started - 2 * repair {
+            true => window,
+            false => Window::since(window.from()),
+        };
+        let ranges = source.key_ranges()?;
+        let next = AtomicUsize::new(0);
+        let shared = Mutex::new((records, keys, tally));
+        let work = |number: usize| {
+            let mut identities = Identities::default();
+            let mut page = Vec::new();
+            let mut each = |batch: &Batch, rows: usize| {
+                let mut counted = Tally::new(self.streams.len(), self.request.night_hour);
+                self.observe(batch, scopes, &mut identities, &mut counted, &mut page);
+                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let (records, keys, tally) = &mut *shared;
+                tally.merge(&counted);
+                let mut key = (usize::MAX, 0);
+                for (alert, record) in page.drain(..) {
+                    if key.0 != alert {
+                        key = (alert, keys.push(batch.bytes(&batch.alerts()[alert].key))?);
+                    }
+                    records.push(Record { place: key.1, ..record })?;
+                }
+                report(Step::Rows(rows as u64));
+                Ok(())
+            };
+            let outcome = source.reader(number).scan(&ranges, &next, window, cells, &mut each);
+            if outcome.is_err() {
+                has_failed.store(true, Ordering::Relaxed);
+            }
+            outcome
+        };
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..READERS).map(|number| scope.spawn(move || work(number))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or(Err(AuditError::Panicked))).collect()
+        });
+        // One that failed made the others stop.
+        let (stopped, failed): (Vec<_>, Vec<_>) =
+            outcomes.into_iter().filter_map(Result::err).partition(|error| matches!(error, AuditError::Stopped));
+        failed.into_iter().chain(stopped).next().map_or(Ok(()), Err)
+    }
+
+    /// Turns a page into records, each with its alert's index in the batch; their places are yet to be set.
+    fn observe(
+        &self,
+        batch: &Batch,
+        scopes: &[Scope],
+        identities: &mut Identities,
+        tally: &mut Tally,
+        page: &mut Vec<(usize, Record)>,
+    ) {
+        for (index, alert) in batch.alerts().iter().enumerate() {
+            let timestamp = alert.entry.timestamp;
+            let blank = Record {
+                id: alert.entry.id.hash(),
+                timestamp,
+                value: 0,
+                identity: 0,
+                place: 0,
+                partition: 0,
+                stream: u32::MAX,
+                side: Side::Refused,
+            };
+            for stream in 0..self.streams.len() {
+                tally.add(stream, timestamp, Count::InDatabase);
+            }
+            for refusal in batch.refusals(alert) {
+                tally.add(refusal.stream(), timestamp, Count::Refused);
+            }
+            let messages = batch.messages(alert);
+            if messages.is_empty() {
+                page.push((index, blank));
+            }
+            for message in messages {
+                tally.add(message.stream, timestamp, Count::Kept);
+                let (stream, scope) = (&self.streams[message.stream], &scopes[message.stream]);
+                let partitions = i32::try_from(scope.held_from.len()).unwrap_or(i32::MAX);
+                let partition = partition::of_object(batch.bytes(&alert.object), partitions);
+                let record = Record { partition, stream: message.stream as u32, ..blank };
+                page.push((
+                    index,
+                    match &message.verdict {
+                        Verdict::Reject(_) => Record { side: Side::Unencodable, ..record },
+                        Verdict::Send(value) => {
+                            let value = batch.bytes(value);
+                            let key = self.selection.constant_key(message.stream);
+                            let identity = match scope.has_unnumbered {
+                                true => identities.hash(stream.encoding, key, value, partition),
+                                false => 0,
+                            };
+                            let value = datum::hash(stream.encoding, value);
+                            Record { value, identity, side: Side::Expected, ..record }
+                        }
+                    },
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! `fink audit`: compares the science database with the topics, alert by alert.
+
+mod report;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::bail;
+use clap::{Args as ClapArgs, ValueHint};
+use serde_json::Value;
+
+use self::report::Report;
+use super::context::Context;
+use super::kafka::ask::ConsentArgs;
+use super::outcome::{Interrupted, Usage};
+use super::output::{Format, OutputArgs, Table};
+use super::progress::Progress;
+use crate::audit::{Audit, AuditError, Count, Findings, Request, Step, Tally};
+use crate::config::{Logins, Start, parse_instant};
+use crate::distribution::GiveUp;
+use crate::kafka::Error as KafkaError;
+use crate::signals::Stop;
+use crate::window::Window;
+
+/// Differences that are listed unless told otherwise; as ndjson, all.
+const LIMIT: u64 = 20;
+
+/// `fink audit`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples: fink audit --from 2026-02-01T12:00:00Z --until 2026-02-02T12:00:00Z
+          fink audit --from earliest --until now --stream full --by-night
+          fink audit --from 2026-02-01T12:00:00Z --until 2026-02-02T12:00:00Z --format ndjson > differences.ndjson
+          fink audit --from 2026-02-01T12:00:00Z --until 2026-02-02T12:00:00Z --repair --dry-run
+
+The exit code is 1 where something differs. Whole topics are read, since an alert may be sent long after it was written.
+A night is named by the date on which it begins, and is counted by the time at which the rows were written.")]
+pub struct Args {
+    /// Alerts written at or after this time: earliest, milliseconds since 1970, or RFC 3339
+    #[arg(long, value_name = "WHEN")]
+    from: Start,
+    /// Alerts written before this time: now, milliseconds since 1970, or RFC 3339
+    #[arg(long, value_name = "WHEN", value_parser = parse_instant)]
+    until: i64,
+    /// Only this stream; may be repeated [default: all]
+    #[arg(long = "stream", value_name = "NAME")]
+    streams: Vec<String>,
+    /// Read the topics as [kafka.admin]: the user of [kafka] needs only the right to write to them
+    #[arg(long)]
+    as_admin: bool,
+    /// Publish what is missing, after a question
+    #[arg(long)]
+    repair: bool,
+    /// With --repair: do it without asking
+    #[arg(short, long, requires = "repair")]
+    yes: bool,
+    /// With --repair: show what would be published, and publish nothing
+    #[arg(long, requires = "repair")]
+    dry_run: bool,
+    /// Also print counts for each night
+    #[arg(long)]
+    by_night: bool,
+    /// Hour UTC at which nights begin
+    #[arg(long, value_name = "HOUR", default_value_t = 12, value_parser = clap::value_parser!(u8).range(0..24))]
+    night_start: u8,
+    /// List at most so many differences [default: 20; with --format ndjson: all]
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Folder for temporary files: about 60 bytes for each alert, on each stream and each side
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value_os_t = std::env::temp_dir(), hide_default_value = true)]
+    temp_dir: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Args {
+    fn window(&self) -> Result<Window, Usage> {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let from = match self.from {
+            Start::Earliest => 0,
+            Start::At(from) => from,
+            Start::Now => now,
+            Start::Latest => return Err(Usage("--from latest: an audit needs a time, or `earliest`".to_owned())),
+        };
+        let until = self.until;
+        if until > now {
+            return Err(Usage(format!("--until {until} (ms since 1970) lies in the future: use `now`")));
+        }
+        Window::new(from, until).ok_or_else(|| {
+            Usage(format!("--from {from} is not before --until {until} (ms since 1970): there is nothing between them"))
+        })
+    }
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let window = args.window()?;
+    let configuration = context.configuration()?;
+    let settings = configuration.settings(Logins::User)?;
+    let reader = match args.as_admin {
+        true => configuration.settings(Logins::Admin)?.kafka.admin,
+        false => None,
+    };
+    let request = Request {
+        window,
+        streams: args.streams.clone(),
+        temp_dir: args.temp_dir.clone(),
+        night_hour: args.night_start,
+        reader,
+    };
+    let stop = Stop::on_signals()?;
+    let give_up: GiveUp = Arc::new({
+        let stop = stop.clone();
+        move || stop.requested()
+    });
+    let audit = Audit::new(&settings, &request, &give_up).map_err(failure)?;
+    let limit = args.limit.unwrap_or(if args.output.format == Format::Ndjson { u64::MAX } else { LIMIT });
+    let mut report = Report::new(args.output.format, limit);
+    let progress = Mutex::new(None);
+    let step = |step: Step<'_>| show(step, &progress, context);
+    let found = audit.compare(&step, &mut |finding| report.add(finding));
+    finish(&progress);
+    let mut findings = found.map_err(unwrapped)?;
+    report.print(&audit, &findings.tally, args.by_night, window, context)?;
+    let published = match args.repair {
+        true => repair(args, &audit, &mut findings, &step, &progress)?,
+        false => 0,
+    };
+    verdict(&findings.tally, published)
+}
+
+/// Publishes what is missing; how many alerts were published.
+fn repair(
+    args: &Args,
+    audit: &Audit<'_>,
+    findings: &mut Findings,
+    step: &(dyn Fn(Step<'_>) + Sync),
+    progress: &Mutex<Option<Progress>>,
+) -> anyhow::Result<u64> {
+    let mut plan = Table::new(&["stream", "topic", "to_publish"]);
+    let repairable = findings.repairable();
+    for (stream, count) in audit.streams().iter().zip(&repairable).filter(|(_, count)| **count > 0) {
+        plan.row([Value::from(stream.name.as_str()), stream.topic.as_str().into(), (*count).into()]);
+    }
+    let total: u64 = repairable.iter().sum();
+    if plan.is_empty() {
+        log::info!("there is nothing to publish");
+        return Ok(0);
+    }
+    if args.dry_run {
+        plan.announce();
+        log::info!("nothing was published, this was a dry run");
+        return Ok(0);
+    }
+    ConsentArgs { yes: args.yes, dry_run: false }.obtain(&plan, &format!("publish {total} alerts?"))?;
+    let published = audit.publish(findings, step);
+    finish(progress);
+    let published = published.map_err(failure)?;
+    match published == total {
+        true => log::info!("{published} missing alerts were published"),
+        false => log::info!(
+            "{published} of {total} missing alerts were published; the others have come to their topic since, or their rows have changed"
+        ),
+    }
+    // An alert that came by itself is not missing any more either.
+    Ok(total)
+}
+
+/// The exit code: whether something differs still.
+fn verdict(tally: &Tally, repaired: u64) -> anyhow::Result<()> {
+    let total = |count| tally.streams().iter().map(|stream| stream.get(count)).sum::<u64>();
+    let left = [
+        (total(Count::Missing).saturating_sub(repaired), "missing"),
+        (total(Count::Duplicated), "duplicated"),
+        (total(Count::Altered), "altered"),
+        (total(Count::Unwanted), "unwanted"),
+    ];
+    let left: Vec<String> =
+        left.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if !left.is_empty() {
+        bail!("science database and topics differ: {}", left.join(", "));
+    }
+    log::info!("science database and topics agree");
+    Ok(())
+}
+
+fn show(step: Step<'_>, progress: &Mutex<Option<Progress>>, context: &Context) {
+    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut begin = |what, total| {
+        if let Some(before) = progress.replace(Progress::new(context, what, total)) {
+            before.finish();
+        }
+    };
+    match step {
+        Step::Topic(topic, total) => {
+            log::info!("reading topic `{topic}`: about {total} messages");
+            begin("messages", Some(total));
+        }
+        Step::Database => {
+            log::info!("reading the science database");
+            begin("rows", None);
+        }
+        Step::Publish(total) => begin("alerts", Some(total)),
+        Step::Messages(count) | Step::Rows(count) | Step::Published(count) => {
+            if let Some(progress) = &*progress {
+                progress.add(count);
+            }
+        }
+    }
+}
+
+fn finish(progress: &Mutex<Option<Progress>>) {
+    if let Some(progress) = progress.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        progress.finish();
+    }
+}
+
+/// Faults of the configuration, and signals, have exit codes of their own.
+fn failure(error: AuditError) -> anyhow::Error {
+    match error {
+        AuditError::Stopped | AuditError::Kafka(KafkaError::Stopped(_)) => Interrupted.into(),
+        error if error.is_configuration() => Usage(error.to_string()).into(),
+        AuditError::Kafka(error @ KafkaError::NotAuthorized { .. }) => {
+            anyhow::anyhow!("{error}; or read the topics as [kafka.admin], with --as-admin")
+        }
+        error => error.into(),
+    }
+}
+
+fn unwrapped(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<AuditError>() {
+        Ok(error) => failure(error),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,94 @@
+//! Text from outside, made fit for a terminal and for a line of its own.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+/// Whether a character acts on a terminal instead of standing on it: control characters (C0, DEL and C1), and those that change the
+/// direction of the text around them.
+pub(crate) fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with each [active](is_active) character as an escape of Rust's: `\n`, `\u{9b}`.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    match text.contains(is_active) {
+        false => text.into(),
+        true => {
+            let mut escaped = String::with_capacity(text.len() + 16);
+            for c in text.chars() {
+                match is_active(c) {
+                    true => escaped.extend(c.escape_default()),
+                    false => escaped.push(c),
+                }
+            }
+            escaped.into()
+        }
+    }
+}
+
+/// The first `most` characters of the text, escaped, with `…` where it is cut.
+pub(crate) fn shorten(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => escape(text).into_owned(),
+        Some((end, _)) => format!("{}…", escape(&text[..end])),
+    }
+}
+
+/// Appends the text as a JSON string in which each [active](is_active) character is an escape of JSON's: `\n`, `\u009b`.
+pub(crate) fn json_string(text: &str, out: &mut Vec<u8>) {
+    let start = out.len();
+    let written = serde_json::to_writer(&mut *out, text);
+    debug_assert!(written.is_ok(), "writing to memory does not fail");
+    // JSON escapes the characters below U+0020 itself. Of the others that are active DEL is the only one of ASCII.
+    if text.bytes().any(|byte| byte >= 0x7f) {
+        escape_json(start, out);
+    }
+}
+
+/// Replaces the active characters by escapes in JSON that was written to `out` from `start` on. They stand in strings only, and JSON that
+/// `serde_json` wrote has no other.
+pub(crate) fn escape_json(start: usize, out: &mut Vec<u8>) {
+    let Ok(json) = std::str::from_utf8(&out[start..]) else { return };
+    // A line's end between the parts of a document is no part of a string.
+    let is_left = |c: char| is_active(c) && !c.is_ascii_whitespace();
+    let Some(first) = json.find(is_left) else { return };
+    let rest = json[first..].to_owned();
+    out.truncate(start + first);
+    for c in rest.chars() {
+        match is_left(c) {
+            // Each of them is a single UTF-16 unit.
+            true => {
+                let written = write!(out, "\\u{:04x}", u32::from(c));
+                debug_assert!(written.is_ok(), "writing to memory does not fail");
+            }
+            false => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACTIVE: &str = "\u{0}\u{1b}\n\u{7f}\u{80}\u{9b}\u{9f}\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}";
+
+    #[test]
+    fn no_active_character_is_left_and_all_others_are() {
+        assert!(!escape(ACTIVE).contains(is_active));
+        assert_eq!(escape("é\u{9b}2J\u{202e}\n"), "é\\u{9b}2J\\u{202e}\\n");
+        assert_eq!(escape("µ \"é\" 日本 🔭"), "µ \"é\" 日本 🔭");
+        assert_eq!(shorten("a\u{9b}cdef", 3), "a\\u{9b}c…");
+    }
+
+    #[test]
+    fn json_reads_back_the_same() {
+        for text in [ACTIVE, "a\"\\/\u{9b}é\u{2028}🔭", ""] {
+            let mut out = b"x".to_vec();
+            json_string(text, &mut out);
+            let json = String::from_utf8(out).unwrap();
+            assert!(!json.contains(is_active), "{json}");
+            assert_eq!(serde_json::from_str::<String>(&json[1..]).unwrap(), text);
+        }
+    }
+}
