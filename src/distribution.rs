@@ -120,8 +120,8 @@ pub fn run(
 
     let streams = request.check(settings, now.wall)?;
     let catalog = Catalog::load(&settings.science_db.catalog)?;
-    // The status speaks of all streams: it says nothing of a job that fills one stream's past.
-    let heeds_status = settings.distribution.status && (request.streams.is_empty() || !request.is_job());
+    // The status speaks of all streams: it says nothing of a job or a service of some of them.
+    let has_status = settings.distribution.status && request.is_of_all(&streams, settings.streams.len());
     let filters = match Filters::start(&settings.filters, &streams, &catalog, &*give_up) {
         Err(FilterError::Stopped) => return nothing(streams.len()),
         filters => filters?,
@@ -135,7 +135,7 @@ pub fn run(
             Some(Notifier::start(&settings.slack.endpoint, settings.slack.token.as_ref()).map_err(NoticesError::from)?)
         }
     };
-    let selection = Selection::new(&catalog, &streams, &settings.science_db, heeds_status, filters, notices)?;
+    let selection = Selection::new(&catalog, &streams, &settings.science_db, has_status, filters, notices)?;
     let selection = Arc::new(selection);
     let open = Arc::new(Open::new(&settings.science_db, &settings.science_db.table_of(&catalog)));
     let mut session = Session::new(&open, Arc::clone(&give_up));

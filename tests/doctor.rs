@@ -212,7 +212,7 @@ fn a_transaction_that_stays_open_is_named_with_its_place_and_age() {
     scene.ok(&["start", "distribution", "--exit-after", "1s"]);
     let ended = doctor();
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert_eq!(said(&ended, WHAT), "good: none holds readers up, partitions: 6");
+    assert_eq!(said(&ended, WHAT), "good: none holds readers up, partitions: 21");
 
     let producer = transactional(&cluster, &format!("{}-job-x", scene.name));
     open_transaction(&producer, &scene.name, 1, 0);

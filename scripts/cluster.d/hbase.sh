@@ -41,9 +41,6 @@ write_hbase_conf() {
 
     # The gateways. A worker thread serves one connection, and connection 17 of the default 16 would just hang.
     property hbase.thrift.minWorkerThreads 64
-    property hbase.thrift.server.socket.read.timeout 1800000
-    # A scan of a narrow window answers when it has found its rows, or has been through the table.
-    property hbase.client.scanner.timeout.period 300000
     printf '</configuration>\n'
   } >"$DIR/conf/hbase/hbase-site.xml"
 }

@@ -22,13 +22,21 @@ broker_addresses() {
   printf '%s' "${list#,}"
 }
 
+# Kafka's defaults for its internal topics are made for three brokers or more, those for all other topics for a single one.
+replication_properties() {
+  if ((CONF[brokers] > 1)); then
+    printf '%s\n' default.replication.factor=3 min.insync.replicas=2
+  else
+    printf '%s\n' offsets.topic.replication.factor=1 transaction.state.log.replication.factor=1 transaction.state.log.min.isr=1
+  fi
+}
+
+# Limits of size, time and retention are Kafka's defaults, as at most sites: what only works with larger ones must fail here.
 write_kafka_conf() {
-  local id voters='' admin replicas in_sync login
+  local id voters='' admin login
   mkdir -p -- "$DIR/conf/kafka"
   cp -- "$HERE/log4j2-kafka.properties" "$DIR/conf/kafka/log4j2.properties"
   for id in $(broker_ids); do voters+=",$id@127.0.0.1:$(port "controller-$id")"; done
-  replicas=${CONF[brokers]}
-  in_sync=$((replicas > 1 ? replicas - 1 : 1))
   admin=$(<"$DIR/secrets/admin.password")
   login="org.apache.kafka.common.security"
   for id in $(broker_ids); do
@@ -58,30 +66,18 @@ $(tls_properties "$login.scram.ScramLoginModule")
 
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:admin
-allow.everyone.if.no.acl.found=false
 
-# Topics are made on purpose, and in as many copies as there are brokers.
+$(replication_properties)
+# A misspelt topic is an error, not a new topic.
 auto.create.topics.enable=false
-default.replication.factor=$replicas
-min.insync.replicas=$in_sync
-offsets.topic.replication.factor=$replicas
-transaction.state.log.replication.factor=$replicas
-transaction.state.log.min.isr=$in_sync
-share.coordinator.state.topic.replication.factor=$replicas
-share.coordinator.state.topic.min.isr=$in_sync
-# The usual 50 partitions each of the internal topics cost time at each start, and serve nobody here.
+# The default of 50 partitions each costs time at each start.
 offsets.topic.num.partitions=8
 transaction.state.log.num.partitions=8
-share.coordinator.state.topic.num.partitions=4
-
-# Alerts are 50 to 230 kB, and must fit in batches of several.
-message.max.bytes=2097152
-replica.fetch.max.bytes=2097152
-# Tests join groups all the time: no waiting for further members.
+# Saves each test that joins a group the 3 s in which the broker waits for further members.
 group.initial.rebalance.delay.ms=0
-# A broker that restarts before its first snapshot forgets users of whom one was removed (seen with 4.1.0).
+# A broker that restarts before its first snapshot forgets users of whom one was removed (seen with 4.1.0); by default
+# it makes the first one after an hour.
 metadata.log.max.snapshot.interval.ms=5000
-log.retention.hours=168
 PROPERTIES
   done
 }

@@ -76,6 +76,7 @@ variables() {
     FINK_TEST_THRIFT1 "127.0.0.1:$(port thrift1)" \
     FINK_TEST_ZOOKEEPER "127.0.0.1:$(port zookeeper)" \
     FINK_TEST_BROKERS "${CONF[brokers]}" \
+    FINK_TEST_HBASE_CLASSPATH "$(class_path_file hbase)" \
     FINK_TEST_KAFKA_CLASSPATH "$(class_path_file kafka)" \
     FINK_TEST_BOOTSTRAP "$(broker_addresses kafka)" \
     FINK_TEST_SECURITY_PROTOCOL sasl_plaintext \

@@ -67,11 +67,15 @@ impl Request {
         }
     }
 
+    /// Whether it sends all of the `all` streams that there are; `streams`: those that it sends.
+    pub(super) fn is_of_all(&self, streams: &[StreamSettings], all: usize) -> bool {
+        if self.is_job() { self.streams.is_empty() } else { streams.len() == all }
+    }
+
     /// The name of this distribution's records in the checkpoint: the service of all streams is `live`. A job for certain streams bears
     /// their names even where they are all there are: it is the same job when there are more.
     pub(super) fn checkpoint_prefix(&self, streams: &[StreamSettings], all: usize) -> String {
-        let is_of_all = if self.is_job() { self.streams.is_empty() } else { streams.len() == all };
-        let names = match is_of_all {
+        let names = match self.is_of_all(streams, all) {
             true => String::new(),
             false => {
                 let mut names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();

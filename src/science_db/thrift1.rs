@@ -146,7 +146,9 @@ impl Thrift1 {
 impl ScienceDb for Thrift1 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
         let table = self.name();
-        let regions = self.client(Call::Small, |client| client.get_table_regions(table.clone()).map_err(failure))?;
+        let regions = self.client(Call::Small, |client| {
+            client.get_table_regions(table.clone()).map_err(|error| Failure::of_region_list(error, failure))
+        })?;
         if regions.is_empty() {
             return Err(self.no_table());
         }

@@ -1,6 +1,6 @@
 //! Bounded jobs: a stretch of the past, with a checkpoint of their own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::table::{Table, now};
 
@@ -32,16 +32,31 @@ fn a_job_publishes_its_window_once_and_leaves_the_live_checkpoint_alone() {
 
 #[test]
 fn a_killed_job_resumes() {
+    const ALERTS: u32 = 4_000;
     let mut table = Table::new("resume");
+    // Slow enough for several commits, however fast the machine is: 2 ms an alert.
+    let filter = "import time\ndef slowly(candid):\n    time.sleep(0.004 * len(candid))\n    return candid >= 0\n";
+    std::fs::write(table.scene.path("pace.py"), filter).expect("the scene's folder");
+    let python =
+        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    table.scene.config.push_str("filters = [\"pace:slowly\"]\n[filters]\npath = [\".\"]\nworkers = 2\nbatch = 100\n");
+    table.scene.config.push_str(&format!("python = \"{python}\"\n"));
     let past = now() - 3_600_000;
-    table.put(0..5_000, Some(past));
+    table.put(0..ALERTS, Some(past));
     let until = (past + 1).to_string();
     let job = ["start", "distribution", "--until", &until];
-    for pause in [400, 700, 1_000] {
+    let mut before = 0;
+    for _ in 0..2 {
         let running = table.scene.start(&job, "log");
-        std::thread::sleep(Duration::from_millis(pause));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while table.published().len() <= before {
+            assert!(Instant::now() < deadline, "no commit: {}", running.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
         running.kill();
+        before = table.published().len();
+        assert!(before < ALERTS as usize, "the job was over when it was killed");
     }
     table.scene.ok(&job);
-    table.assert_published(0..5_000);
+    table.assert_published(0..ALERTS);
 }

@@ -6,7 +6,6 @@ mod common;
 mod arguments;
 mod audit;
 mod audit_scale;
-mod chaos;
 mod checkpoint;
 mod faults;
 mod filters;

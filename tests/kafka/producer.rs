@@ -222,7 +222,7 @@ fn an_unknown_topic_or_partition_is_named() {
 
 #[test]
 fn a_message_above_the_brokers_limit_is_told_apart_from_its_neighbours() {
-    let topic = Topic::with("large", 1, &[("max.message.bytes", "1048588")]);
+    let topic = Topic::new("large", 1);
     let producer = producer(&unique("large"));
     let (small, large) = (vec![1_u8; 50_000], vec![2_u8; 1_500_000]);
     producer.begin().unwrap();

@@ -41,7 +41,7 @@ fn a_topic_of_the_configuration_gets_the_shape_that_it_needs() {
     let text = stage.ok(&["describe-topic", &stage.scene.name]).stdout;
     assert!(text.lines().any(|line| line.starts_with("cleanup.policy") && line.contains("delete")), "{text}");
     let checkpoint = format!("fink_checkpoint_{}", stage.scene.name);
-    assert_eq!(stage.rows(0, &["create-topic", &checkpoint])[0]["partitions"], 1);
+    assert_eq!(stage.rows(0, &["create-topic", &checkpoint])[0]["partitions"], 16);
     let text = stage.ok(&["describe-topic", &checkpoint]).stdout;
     assert!(text.lines().any(|line| line.starts_with("cleanup.policy") && line.contains("compact")), "{text}");
 }

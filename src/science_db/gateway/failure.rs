@@ -47,6 +47,16 @@ impl Failure {
         }
     }
 
+    /// A failure to list a table's regions; `of` judges other failures. While a region is split, merged or opened, the gateway itself fails.
+    pub fn of_region_list(error: thrift::Error, of: impl FnOnce(thrift::Error) -> Failure) -> Self {
+        match error {
+            thrift::Error::Application(error) if error.kind == ApplicationErrorKind::InternalError => {
+                Self::Unavailable(format!("the table's regions cannot be listed now: {}", first_lines(&error.message)))
+            }
+            error => of(error),
+        }
+    }
+
     /// A failed read or write of a connection.
     pub fn of_io(error: &IoError) -> Self {
         match error.kind() {
@@ -107,6 +117,17 @@ fn first_lines(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gateway_that_cannot_list_regions_may_do_so_later() {
+        let internal = || {
+            let words = "Internal error processing getAllRegionLocations";
+            thrift::new_application_error(ApplicationErrorKind::InternalError, words)
+        };
+        let refused = |error| Failure::of(error, |_| None);
+        assert!(matches!(Failure::of_region_list(internal(), refused), Failure::Unavailable(_)));
+        assert!(matches!(refused(internal()), Failure::Refused(_)));
+    }
 
     #[test]
     fn a_batch_that_failed_for_good_is_refused_though_hbase_says_retry() {

@@ -188,7 +188,9 @@ impl Thrift2 {
 impl ScienceDb for Thrift2 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
         let table = self.table.clone().into_bytes();
-        let found = self.client(Call::Small, |client| client.get_all_region_locations(table.clone()).map_err(failure));
+        let found = self.client(Call::Small, |client| {
+            client.get_all_region_locations(table.clone()).map_err(|error| Failure::of_region_list(error, failure))
+        });
         let regions = self.explain(found)?;
         if regions.is_empty() {
             return Err(self.no_table());

@@ -1,0 +1,180 @@
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import org.apache.hadoop.hbase.HBaseConfiguration;
+import org.apache.hadoop.hbase.TableName;
+import org.apache.hadoop.hbase.client.Admin;
+import org.apache.hadoop.hbase.client.ColumnFamilyDescriptorBuilder;
+import org.apache.hadoop.hbase.client.Connection;
+import org.apache.hadoop.hbase.client.ConnectionFactory;
+import org.apache.hadoop.hbase.client.Put;
+import org.apache.hadoop.hbase.client.RegionInfo;
+import org.apache.hadoop.hbase.client.Result;
+import org.apache.hadoop.hbase.client.Scan;
+import org.apache.hadoop.hbase.client.Table;
+import org.apache.hadoop.hbase.client.TableDescriptorBuilder;
+import org.apache.hadoop.hbase.util.Bytes;
+
+/**
+ * One table of HBase, by its own client: puts rows, splits, merges and reassigns regions, and scans.
+ *
+ * <p>One request a line on stdin, fields between tabs: {@code ID COMMAND ARGUMENTS...}. The answer is a line
+ * {@code ID ok FIELDS...} or {@code ID failed MESSAGE} on stdout; a scan sends {@code ID row FIELDS...} lines first.
+ * Puts run beside each other, all else in the order of the requests. A position is a fraction of the list of regions.
+ *
+ * <pre>
+ * create SPLIT...                                      a table with the families i and t
+ * put (ROW TIME|- CANDID OBJECT MAGPSF STAMP_BYTES)... begin and end in ms since 1970
+ * split POSITION | merge POSITION                      the key, or the keys of both regions
+ * reassign POSITION MILLISECONDS                       closes a region and opens it again after so long
+ * scan                                                 ROW TIME CANDID of the newest version of each row
+ * </pre>
+ */
+public final class HBaseClient {
+    private static final byte[] TRIGGER = Bytes.toBytes("t"), REST = Bytes.toBytes("i"), CANDID = Bytes.toBytes("candid");
+    private static final int FIELDS_OF_A_ROW = 6;
+    private static final long ADMIN_SECONDS = 60;
+
+    private final PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+    private final TableName name;
+    private final Connection connection;
+    private final Admin admin;
+    private final Table table;
+
+    private HBaseClient(String table) throws IOException {
+        name = TableName.valueOf(table);
+        connection = ConnectionFactory.createConnection(HBaseConfiguration.create());
+        admin = connection.getAdmin();
+        this.table = connection.getTable(name);
+    }
+
+    public static void main(String[] args) throws IOException {
+        var client = new HBaseClient(args[0]);
+        ExecutorService puts = Executors.newFixedThreadPool(16), others = Executors.newSingleThreadExecutor();
+        var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line; (line = in.readLine()) != null; ) {
+            List<String> words = Arrays.asList(line.split("\t"));
+            ExecutorService where = words.get(1).equals("put") ? puts : others;
+            where.submit(() -> client.answer(words.get(0), words.get(1), words.subList(2, words.size())));
+        }
+        System.exit(0);
+    }
+
+    private void answer(String id, String command, List<String> arguments) {
+        try {
+            String fields = switch (command) {
+                case "create" -> create(arguments);
+                case "put" -> put(arguments);
+                case "split" -> split(Double.parseDouble(arguments.get(0)));
+                case "merge" -> merge(Double.parseDouble(arguments.get(0)));
+                case "reassign" -> reassign(Double.parseDouble(arguments.get(0)), Long.parseLong(arguments.get(1)));
+                case "scan" -> scan(id);
+                default -> throw new IllegalArgumentException("unknown command " + command);
+            };
+            say(id + "\tok\t" + fields);
+        } catch (Exception e) {
+            say(id + "\tfailed\t" + e.toString().replaceAll("\\s+", " "));
+        }
+    }
+
+    private synchronized void say(String line) {
+        out.print(line + "\n");
+        out.flush();
+    }
+
+    private String create(List<String> splits) throws IOException {
+        var families = List.of(ColumnFamilyDescriptorBuilder.of(TRIGGER), ColumnFamilyDescriptorBuilder.of(REST));
+        var descriptor = TableDescriptorBuilder.newBuilder(name).setColumnFamilies(families).build();
+        admin.createTable(descriptor, splits.stream().map(Bytes::toBytes).toArray(byte[][]::new));
+        return "";
+    }
+
+    private String put(List<String> fields) throws IOException {
+        var puts = new ArrayList<Put>();
+        for (int at = 0; at < fields.size(); at += FIELDS_OF_A_ROW) puts.add(row(fields.subList(at, at + FIELDS_OF_A_ROW)));
+        long begin = System.currentTimeMillis();
+        table.put(puts);
+        return begin + "\t" + System.currentTimeMillis();
+    }
+
+    private static Put row(List<String> fields) {
+        byte[] key = Bytes.toBytes(fields.get(0));
+        Put put = fields.get(1).equals("-") ? new Put(key) : new Put(key, Long.parseLong(fields.get(1)));
+        long candid = Long.parseLong(fields.get(2));
+        byte[] stamp = new byte[Integer.parseInt(fields.get(5))];
+        Arrays.fill(stamp, (byte) (candid % 251));
+        return put.addColumn(TRIGGER, CANDID, Bytes.toBytes(candid))
+                .addColumn(REST, Bytes.toBytes("objectId"), Bytes.toBytes(fields.get(3)))
+                .addColumn(REST, Bytes.toBytes("magpsf"), Bytes.toBytes(Double.parseDouble(fields.get(4))))
+                .addColumn(REST, Bytes.toBytes("stamp"), stamp);
+    }
+
+    private String split(double position) throws Exception {
+        RegionInfo region = regions().get((int) (position * regions().size()));
+        byte[] middle = middle(region);
+        // The halves of a split refer to its files until they are compacted; such a region cannot be split again.
+        admin.splitRegionAsync(region.getRegionName(), middle).get(ADMIN_SECONDS, TimeUnit.SECONDS);
+        admin.compact(name);
+        return Bytes.toStringBinary(middle);
+    }
+
+    /** The key in the middle of the region's rows: HBase's own choice needs files, and small regions have none. */
+    private byte[] middle(RegionInfo region) throws IOException {
+        var keys = new ArrayList<byte[]>();
+        var scan = new Scan().withStartRow(region.getStartKey()).withStopRow(region.getEndKey()).addFamily(TRIGGER);
+        try (var rows = table.getScanner(scan)) {
+            for (Result row : rows) keys.add(row.getRow());
+        }
+        if (keys.size() < 2) throw new IOException("the region has " + keys.size() + " rows");
+        return keys.get(keys.size() / 2);
+    }
+
+    private String merge(double position) throws Exception {
+        List<RegionInfo> regions = regions();
+        if (regions.size() < 2) throw new IOException("there is one region");
+        // Merged regions cannot be merged again before the janitor has removed those they came from.
+        admin.runCatalogJanitor();
+        int first = (int) (position * (regions.size() - 1));
+        var pair = new byte[][] {regions.get(first).getRegionName(), regions.get(first + 1).getRegionName()};
+        admin.mergeRegionsAsync(pair, false).get(ADMIN_SECONDS, TimeUnit.SECONDS);
+        admin.compact(name);
+        return Bytes.toStringBinary(regions.get(first).getStartKey());
+    }
+
+    private String reassign(double position, long milliseconds) throws Exception {
+        RegionInfo region = regions().get((int) (position * regions().size()));
+        admin.unassign(region.getRegionName());
+        try {
+            Thread.sleep(milliseconds);
+        } finally {
+            admin.assign(region.getRegionName());
+        }
+        return Bytes.toStringBinary(region.getStartKey());
+    }
+
+    private List<RegionInfo> regions() throws IOException {
+        return admin.getRegions(name).stream().filter(region -> !region.isSplitParent() && !region.isOffline())
+                .sorted(RegionInfo.COMPARATOR).toList();
+    }
+
+    private String scan(String id) throws IOException {
+        long count = 0;
+        try (var rows = table.getScanner(new Scan().addFamily(TRIGGER).setCaching(1000))) {
+            for (Result row : rows) {
+                var cell = row.getColumnLatestCell(TRIGGER, CANDID);
+                long candid = Bytes.toLong(row.getValue(TRIGGER, CANDID));
+                say(id + "\trow\t" + Bytes.toString(row.getRow()) + "\t" + cell.getTimestamp() + "\t" + candid);
+                count++;
+            }
+        }
+        return Long.toString(count);
+    }
+}
