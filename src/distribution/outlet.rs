@@ -19,7 +19,8 @@ use crate::kafka::producer::Outgoing;
 use crate::kafka::topics::TopicShape;
 use crate::kafka::transaction::Aborted;
 use crate::kafka::{
-    Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, checkpoint, partition, schema_topic, topics,
+    Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, checkpoint, partition, plain_producer,
+    schema_topic, topics,
 };
 use crate::ledger::AlertId;
 
@@ -159,7 +160,7 @@ impl Outlet {
         let producer = open_producer(&settings.kafka, &options, (give_up, give_up_commit))?;
         let user = Admin::open(&settings.kafka, As::User, PATIENCE)?;
         let rejected = &settings.distribution.rejected_topic;
-        let wanted = streams.iter().map(|stream| (stream.topic.as_str(), TopicShape::stream(stream.partitions)));
+        let wanted = streams.iter().map(|stream| (stream.topic.as_str(), plain_producer::topic_shape(stream)));
         let schema_topics: Vec<(usize, String)> =
             streams.iter().enumerate().filter_map(|(index, stream)| Some((index, stream.schema_topic()?))).collect();
         let of_schemas = schema_topics.iter().map(|(_, topic)| (topic.as_str(), schema_topic::shape()));
@@ -176,6 +177,9 @@ impl Outlet {
             plain: None,
         };
         check_readable(&user, streams, give_up)?;
+        for stream in streams.iter().filter(|stream| !stream.transactions) {
+            again(give_up, || plain_producer::check_topic(&user, &stream.topic))?;
+        }
         let mut plain_topics = Vec::new();
         let mut ways = Vec::with_capacity(streams.len());
         for (index, (stream, partitions)) in streams.iter().zip(partitions.by_ref()).enumerate() {

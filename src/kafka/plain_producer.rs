@@ -8,17 +8,67 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::config::KafkaSettings;
+use crate::config::{KafkaSettings, StreamSettings};
+use crate::kafka::admin::Admin;
 use crate::kafka::client::{As, Context};
 use crate::kafka::delivery::Deliveries;
 use crate::kafka::error::Result;
 use crate::kafka::ffi::StepError;
 use crate::kafka::positions::{Interleaved, Positions};
 use crate::kafka::producer::{Outgoing, Producer, ProducerOptions};
+use crate::kafka::topics::TopicShape;
 use crate::kafka::transaction::Aborted;
 
-/// How long a message may wait to be delivered. After this time nothing of it is sent any more, not even by a process that was stopped.
-pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a message may wait to be delivered.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How old a message may be when a broker takes it, and how far ahead of the broker's clock its timestamp may be. A message is sent within
+/// [`MESSAGE_TIMEOUT`], so clocks may differ by 10 s.
+const MAX_AGE: Duration = Duration::from_secs(20);
+const MAX_AHEAD: Duration = Duration::from_secs(10);
+
+/// How long after a process was last allowed to send the brokers may still take a message of it.
+pub const LATEST_ARRIVAL: Duration = Duration::from_secs(MAX_AGE.as_secs() + MAX_AHEAD.as_secs());
+
+/// The shape of a stream's topic. Without transactions the brokers refuse messages that come late, which fences a process that was stopped
+/// with messages under way; they take these options since Kafka 3.6.
+pub fn topic_shape(stream: &StreamSettings) -> TopicShape {
+    let mut shape = TopicShape::stream(stream.partitions);
+    if !stream.transactions {
+        shape.config.extend(fence().map(|(name, value)| (name.to_owned(), value)));
+    }
+    shape
+}
+
+fn fence() -> [(&'static str, String); 3] {
+    [
+        ("message.timestamp.type", "CreateTime".to_owned()),
+        ("message.timestamp.before.max.ms", MAX_AGE.as_millis().to_string()),
+        ("message.timestamp.after.max.ms", MAX_AHEAD.as_millis().to_string()),
+    ]
+}
+
+/// Warns where the brokers take messages for this topic however late they come, or do not tell.
+///
+/// # Errors
+/// It does not exist, or no answer.
+pub fn check_topic(user: &Admin, topic: &str) -> Result<()> {
+    let options = user.topic_options(topic)?.unwrap_or_default();
+    let lacking = fence().into_iter().filter(|(name, value)| {
+        options.iter().find(|option| option.name == *name).is_none_or(|option| option.value != *value)
+    });
+    let lacking: Vec<String> = lacking.map(|(name, value)| format!("{name}={value}")).collect();
+    if !lacking.is_empty() {
+        log::warn!(
+            "topic `{topic}` has not, or does not tell, {}: its brokers may take messages of a process that was stopped and wakes up after \
+             another has taken over, and alerts may then stand there twice; set it with \
+             `kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {}`",
+            lacking.join(" and "),
+            lacking.join(",")
+        );
+    }
+    Ok(())
+}
 
 /// What became of the messages sent since the last flush.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +154,18 @@ impl PlainProducer {
         };
         // Failures of whole batches are taken out of the list; that there were some must still be known.
         let had_failures = self.producer.deliveries().has_failures();
-        let aborted = self.producer.why_aborted(&nothing)?;
+        let mut aborted = self.producer.why_aborted(&nothing)?;
         if had_failures {
+            let all = aborted.failures.len();
+            aborted.failures.retain(|failure| failure.code != Code::InvalidTimestamp);
+            if aborted.failures.len() < all {
+                aborted.reason = format!(
+                    "the brokers took messages for too old, or for too new: this process was stopped for more than {} s, or its clock and \
+                     theirs differ by more than {} s",
+                    (MAX_AGE - MESSAGE_TIMEOUT).as_secs(),
+                    MAX_AHEAD.as_secs()
+                );
+            }
             return Ok(FlushOutcome::Failed(aborted));
         }
         let interleaved = self.positions(Positions::take_interleaved);

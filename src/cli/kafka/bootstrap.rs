@@ -20,7 +20,7 @@ use crate::config::{Logins, Settings};
 use crate::kafka::acls::{Filter, Pattern, Rule};
 use crate::kafka::client::As;
 use crate::kafka::topics::{Standing, TopicShape};
-use crate::kafka::{Admin, checkpoint, roles, schema_topic};
+use crate::kafka::{Admin, checkpoint, plain_producer, roles, schema_topic};
 
 /// `fink kafka bootstrap`
 #[derive(Debug, clap::Args)]
@@ -120,7 +120,7 @@ fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<Item>> {
     let checkpoint = checkpoint::topic_of(&distribution.name);
     let mut wanted: Vec<(String, TopicShape, String)> = Vec::new();
     for stream in &settings.streams {
-        let shape = TopicShape::stream(stream.partitions);
+        let shape = plain_producer::topic_shape(stream);
         wanted.push((
             stream.topic.clone(),
             shape,

@@ -2,20 +2,20 @@
 //!
 //! Kafka fences a former process of the same transactional id, but not what it sends without a transaction. So a process sends such messages
 //! only for the time of a *lease* after a commit that worked, and the next process waits until the lease of the former one, and the time
-//! that its messages may take, are over before it reads what stands on the topics.
+//! in which the brokers take its messages, are over before it reads what stands on the topics.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::kafka::plain_producer::MESSAGE_TIMEOUT;
+use crate::kafka::plain_producer::LATEST_ARRIVAL;
 
 /// How long after the begin of a commit that worked messages may be sent.
 const LEASE: Duration = Duration::from_secs(10);
 /// A lease older than this is renewed before a chunk is begun, so that it lasts for the chunk.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long after it was fenced a process may still have messages under way. Its last commit that worked began before.
-pub const AFTER_FENCING: Duration = Duration::from_secs(LEASE.as_secs() + MESSAGE_TIMEOUT.as_secs());
+pub const AFTER_FENCING: Duration = Duration::from_secs(LEASE.as_secs() + LATEST_ARRIVAL.as_secs());
 
 /// A reading of a clock that also counts the time in which the machine sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
