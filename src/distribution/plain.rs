@@ -258,13 +258,10 @@ impl PlainOutlet {
     /// Sends an alert's message on a stream; `message.id` is set here, and `fink-writer` has to be among its headers.
     ///
     /// # Errors
-    /// As [`PlainProducer::send`]; [`KafkaError::MustAbort`] where it is not known any more that no other process has taken over.
+    /// As [`PlainProducer::send`]; [`KafkaError::MustAbort`] where the lease has ended.
     pub fn send(&mut self, message: &Outgoing<'_>, alert: AlertId, stream: usize) -> Result<(), KafkaError> {
-        if !self.lease.is_valid() {
-            let reason = "nothing was committed for so long that another process may have taken over".to_owned();
-            return Err(KafkaError::MustAbort { reason });
-        }
-        self.producer.send(&Outgoing { id: self.sent.len(), ..*message })?;
+        let lease = self.lease;
+        self.producer.send(&Outgoing { id: self.sent.len(), ..*message }, &|| lease.stamp())?;
         self.sent.push((alert, stream));
         Ok(())
     }

@@ -121,14 +121,15 @@ impl PlainProducer {
         self.positions(|positions| positions.offsets(topic))
     }
 
-    /// Sends a message. Returns as soon as librdkafka has a copy of it; waits while the memory is full, and for the delivery of the first
+    /// Sends a message with the timestamp that `stamp` gives, ms since 1970, which is asked last of all. Returns as soon as librdkafka has a copy of it; waits while the memory is full, and for the delivery of the first
     /// message in each partition, which proves that nothing unseen stands before it.
     ///
     /// # Errors
     /// - [`Error::TooLarge`](crate::kafka::Error::TooLarge): the message was not sent; nothing else is touched.
+    /// - [`Error::MustAbort`](crate::kafka::Error::MustAbort): `stamp` gave none, and nothing was sent.
     /// - Others: as of [`Producer::send`].
-    pub fn send(&self, message: &Outgoing<'_>) -> Result<()> {
-        self.producer.send(message)?;
+    pub fn send(&self, message: &Outgoing<'_>, stamp: &dyn Fn() -> Option<i64>) -> Result<()> {
+        self.producer.send_stamped(message, Some(stamp))?;
         match self.positions(|positions| positions.begin(message.topic, message.partition)) {
             true => self.producer.flush("sending the first message of a partition"),
             false => Ok(()),

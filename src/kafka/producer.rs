@@ -70,6 +70,9 @@ pub struct Outgoing<'a> {
     pub id: usize,
 }
 
+/// Gives a message's timestamp, ms since 1970; `None` where it must not be sent any more.
+pub(super) type Stamp<'a> = &'a dyn Fn() -> Option<i64>;
+
 /// A transactional producer. `send` may be called from several threads; `begin`, `commit` and `abort` only while none of them sends.
 pub struct Producer {
     pub(super) inner: ThreadedProducer<Deliveries>,
@@ -176,13 +179,18 @@ impl Producer {
     /// - [`Error::MustAbort`]: the transaction failed meanwhile; [`abort`](Self::abort) says why.
     /// - Fenced, stopped, or without the right: the producer is of no use any more.
     pub fn send(&self, message: &Outgoing<'_>) -> Result<()> {
-        let Some(refused) = self.careful.get(message.topic) else { return self.enqueue(message) };
+        self.send_stamped(message, None)
+    }
+
+    /// As [`send`](Self::send), with the timestamp that `stamp` gives, which is asked last of all; where it gives none, nothing is sent.
+    pub(super) fn send_stamped(&self, message: &Outgoing<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
+        let Some(refused) = self.careful.get(message.topic) else { return self.enqueue(message, stamp) };
         let bytes = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
         if refused.is_some_and(|least| bytes >= least) {
             return Err(Error::TooLarge { topic: message.topic.to_owned(), bytes });
         }
         let _alone = self.careful.one_by_one.lock().unwrap_or_else(PoisonError::into_inner);
-        self.enqueue(message)?;
+        self.enqueue(message, stamp)?;
         self.flush("sending messages one by one")
     }
 
@@ -197,7 +205,7 @@ impl Producer {
         Ok(())
     }
 
-    fn enqueue(&self, message: &Outgoing<'_>) -> Result<()> {
+    fn enqueue(&self, message: &Outgoing<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
         let (key, value) = (message.key.map_or(0, <[u8]>::len), message.value.map_or(0, <[u8]>::len));
         let room = room_for(key, value);
         let deliveries = self.deliveries();
@@ -228,6 +236,14 @@ impl Producer {
         }
         deliveries.add(room);
         loop {
+            if let Some(stamp) = stamp {
+                record.timestamp = stamp();
+                if record.timestamp.is_none() {
+                    deliveries.remove(room);
+                    let reason = "another process may have taken over since the last commit".to_owned();
+                    return Err(Error::MustAbort { reason });
+                }
+            }
             let Err((error, back)) = self.inner.send(record) else { return Ok(()) };
             let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
             if code == Code::QueueFull {

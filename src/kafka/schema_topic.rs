@@ -1,5 +1,7 @@
 //! The topic beside a topic of alerts in which readers find the schema: `<topic>_schema`, one message whose key is the schema as JSON.
 
+use std::time::SystemTime;
+
 use crate::kafka::consumer::Message;
 use crate::kafka::error::{Error, Result};
 use crate::kafka::plain_producer::{FlushOutcome, PlainProducer};
@@ -43,14 +45,10 @@ pub fn write(
     if last.as_ref().is_some_and(|message| message.key.as_deref() == Some(schema)) {
         return Ok(Written::Before);
     }
-    producer.send(&Outgoing {
-        topic,
-        partition: 0,
-        key: Some(schema),
-        value: Some(described.as_bytes()),
-        headers: &[],
-        id: 0,
-    })?;
+    let value = Some(described.as_bytes());
+    let message = Outgoing { topic, partition: 0, key: Some(schema), value, headers: &[], id: 0 };
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok().map(|now| now.as_millis() as i64);
+    producer.send(&message, &now)?;
     let failed = |reason: String| Error::Other {
         doing: format!("writing the schema to topic `{topic}`"),
         reason,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use fink::config::KafkaSettings;
 use fink::kafka::schema_topic::{self, Written};
@@ -21,6 +22,11 @@ fn both() -> KafkaSettings {
 fn plain(topics: &[(&Topic, i32)]) -> PlainProducer {
     let topics: Vec<_> = topics.iter().map(|(topic, partitions)| (topic.0.clone(), *partitions)).collect();
     PlainProducer::open(&both(), &options("plain"), &topics, || false).expect("a producer")
+}
+
+fn stamp() -> Option<i64> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970");
+    i64::try_from(now.as_millis()).ok()
 }
 
 fn reader() -> TailReader {
@@ -44,7 +50,7 @@ fn messages_take_consecutive_offsets_and_nothing_else_does() {
     for round in 0..3 {
         for partition in [0, 0, 1] {
             let value = format!("{round}");
-            producer.send(&Outgoing { partition, ..message(&topic.0, b"k", value.as_bytes()) }).unwrap();
+            producer.send(&Outgoing { partition, ..message(&topic.0, b"k", value.as_bytes()) }, &stamp).unwrap();
         }
         assert_eq!(producer.flush(), Ok(FlushOutcome::Delivered));
     }
@@ -54,18 +60,34 @@ fn messages_take_consecutive_offsets_and_nothing_else_does() {
 }
 
 #[test]
+fn brokers_refuse_a_message_that_comes_late() {
+    let config = [("message.timestamp.before.max.ms", "20000"), ("message.timestamp.after.max.ms", "10000")];
+    let topic = Topic::with("late", 1, &config);
+    let producer = plain(&[(&topic, 1)]);
+    producer.set_offsets(&topic.0, &[0]);
+    producer.send(&message(&topic.0, b"k", b"late"), &|| Some(stamp()? - 25_000)).unwrap();
+    let Ok(FlushOutcome::Failed(aborted)) = producer.flush() else { panic!("it was taken") };
+    assert!(aborted.failures.is_empty() && aborted.reason.contains("for too old"), "{aborted:?}");
+    let unsent = producer.send(&message(&topic.0, b"k", b"unsent"), &|| None);
+    assert!(matches!(unsent, Err(Error::MustAbort { .. })), "{unsent:?}");
+    producer.send(&message(&topic.0, b"k", b"v"), &stamp).unwrap();
+    assert_eq!(producer.flush(), Ok(FlushOutcome::Delivered));
+    assert_eq!(values(&topic.0), ["v"]);
+}
+
+#[test]
 fn a_second_writer_is_noticed() {
     let topic = Topic::new("second", 1);
     let (first, second) = (plain(&[(&topic, 1)]), plain(&[(&topic, 1)]));
     for producer in [&first, &second] {
         producer.set_offsets(&topic.0, &[0]);
     }
-    first.send(&message(&topic.0, b"k", b"a")).unwrap();
+    first.send(&message(&topic.0, b"k", b"a"), &stamp).unwrap();
     assert_eq!(first.flush(), Ok(FlushOutcome::Delivered));
-    second.send(&message(&topic.0, b"k", b"b")).unwrap();
+    second.send(&message(&topic.0, b"k", b"b"), &stamp).unwrap();
     let seen = |expected, found| Interleaved { topic: topic.0.clone(), partition: 0, expected, found };
     assert_eq!(second.flush(), Ok(FlushOutcome::Interleaved(seen(0, 1))));
-    first.send(&message(&topic.0, b"k", b"c")).unwrap();
+    first.send(&message(&topic.0, b"k", b"c"), &stamp).unwrap();
     assert_eq!(first.flush(), Ok(FlushOutcome::Interleaved(seen(1, 2))));
     assert_eq!(first.flush(), Ok(FlushOutcome::Delivered), "told once");
 }
@@ -78,13 +100,13 @@ fn a_message_that_is_too_large_fails_alone_and_the_producer_goes_on() {
     let (small, large) = (vec![1_u8; 50_000], vec![2_u8; 1_500_000]);
     for id in 0..30 {
         let value = if id == 17 { &large } else { &small };
-        producer.send(&Outgoing { id, ..message(&topic.0, b"k", value) }).unwrap();
+        producer.send(&Outgoing { id, ..message(&topic.0, b"k", value) }, &stamp).unwrap();
     }
     let Ok(FlushOutcome::Failed(aborted)) = producer.flush() else { panic!("nothing failed") };
     assert!(aborted.failures.iter().any(|f| (f.id, &f.cause) == (17, &Cause::TooLarge)), "{aborted:?}");
     let end = reader().ends(&topic.0, 1).unwrap()[0].end;
     producer.set_offsets(&topic.0, &[end]);
-    producer.send(&message(&topic.0, b"k", b"after")).unwrap();
+    producer.send(&message(&topic.0, b"k", b"after"), &stamp).unwrap();
     assert_eq!(producer.flush(), Ok(FlushOutcome::Delivered));
     assert_eq!(producer.offsets(&topic.0), [end + 1]);
 }
@@ -101,7 +123,7 @@ fn a_flush_waits_for_brokers_no_longer_than_a_message_may() {
     let producer = PlainProducer::open(&nobody, &ProducerOptions { within: WITHIN, ..options("x") }, &topics, give_up);
     let producer = producer.unwrap();
     stopped.store(true, Ordering::Relaxed);
-    assert!(matches!(producer.send(&message("t", b"k", b"v")), Err(Error::Stopped(_))));
+    assert!(matches!(producer.send(&message("t", b"k", b"v"), &stamp), Err(Error::Stopped(_))));
 }
 
 #[test]
@@ -130,7 +152,7 @@ fn a_reader_without_the_right_names_user_and_topic() {
     let topic = Topic::new("tailright", 1);
     let producer = plain(&[(&topic, 1)]);
     producer.set_offsets(&topic.0, &[0]);
-    producer.send(&message(&topic.0, b"k", b"v")).unwrap();
+    producer.send(&message(&topic.0, b"k", b"v"), &stamp).unwrap();
     assert_eq!(producer.flush(), Ok(FlushOutcome::Delivered));
     // The producer's user may write to the topic, and so see it, but not read it.
     let reader = TailReader::open(&settings(), WITHIN, || false).unwrap();
