@@ -21,6 +21,7 @@ pub mod offset_file;
 mod outlet;
 mod owner;
 mod patience;
+mod plain;
 pub mod progress;
 mod publisher;
 pub mod readers;
@@ -269,6 +270,10 @@ impl Distribution<'_> {
         self.publisher.restore_status(records)?;
         self.now = self.clock.now();
         self.counts.watermark = self.progress.watermark();
+        // A job that is done has nothing to send: another one may have used its topics since.
+        if self.progress.next(self.now, &self.pace) != Step::Finished {
+            self.publisher.take_up_plain(records, self.progress.watermark())?;
+        }
         let mut records = self.progress.records()?;
         records.extend(outdated);
         self.publisher.commit(records, &mut self.counts)?;

@@ -175,7 +175,7 @@ fn paths_in_a_file_start_from_its_folder() {
 #[test]
 fn everything_wrong_is_said_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&str, &[&str]); 22] = [
+    let cases: [(&str, &[&str]); 26] = [
         ("[science_db]\nadress = \"a:1\"", &["fink.toml:2", "`science_db.adress`", "`science_db.address`"]),
         ("[kafak]\nusername = \"me\"", &["fink.toml:1", "`kafak`", "`kafka`"]),
         (
@@ -202,6 +202,22 @@ fn everything_wrong_is_said_with_its_line() {
         (
             "[[stream]]\nname = \"a\"\ntopic = \"t\"\n[[stream]]\nname = \"b\"\ntopic = \"t\"",
             &["fink.toml:6", "stream `a`"],
+        ),
+        (
+            "[[stream]]\nname = \"a\"\ntopic = \"t\"\ntransactions = false\npartitions = 10001",
+            &["fink.toml:5", "at most 10000"],
+        ),
+        (
+            "[[stream]]\nname = \"a\"\ntopic = \"t\"\nschema_topic = true\n[[stream]]\nname = \"b\"\ntopic = \"t_schema\"",
+            &["fink.toml:7", "the schema of the stream `a` is written to it"],
+        ),
+        (
+            "[[stream]]\nname = \"b\"\ntopic = \"t_schema\"\n[[stream]]\nname = \"a\"\ntopic = \"t\"\nschema_topic = true",
+            &["fink.toml:7", "the stream `b` is sent to `t_schema`"],
+        ),
+        (
+            "[distribution]\nrejected_topic = \"t_schema\"\n[[stream]]\nname = \"a\"\ntopic = \"t\"\nschema_topic = true",
+            &["fink.toml:6", "`t_schema` is a topic of the distribution already"],
         ),
         ("[kafka.librdkafka]\n\"bootstrap.servers\" = \"a:1\"", &["fink.toml:2", "kafka.bootstrap_servers"]),
         ("[kafka.librdkafka]\nacks = 1", &["fink.toml:2", "each alert is sent once"]),

@@ -44,6 +44,14 @@ pub enum AuditError {
         /// its first unread offset
         offset: i64,
     },
+    /// a topic that only its distribution may write to
+    #[error(
+        "topic `{topic}` is written without transactions, and has one writer: nothing was published; fill a new topic with a job instead, or leave the stream out with --stream"
+    )]
+    OneWriter {
+        /// the topic
+        topic: String,
+    },
     /// alerts could not be published
     #[error("{count} missing alerts were not published: {reason}")]
     NotPublished {

@@ -106,6 +106,9 @@ impl Audit<'_> {
             let all = (0..self.streams.len()).filter(|stream| missing.iter().any(|missing| missing.stream == *stream));
             all.collect()
         };
+        if let Some(stream) = streams.iter().map(|stream| &self.streams[*stream]).find(|stream| !stream.transactions) {
+            return Err(AuditError::OneWriter { topic: stream.topic.clone() });
+        }
         let user = Admin::open(&settings.kafka, As::User, WITHIN)?;
         let shape = |stream: &usize| {
             let stream = &self.streams[*stream];

@@ -286,7 +286,17 @@ fn stream(reader: &mut Reader<'_>, name: String, topic: Option<String>) -> Strea
         encoding: reader.read("encoding", Encoding::Datum),
         key: reader.read("key", MessageKey::Schema),
         schema_id: reader.optional::<Count<0, { u32::MAX }>>("schema_id").map(|id| id.0),
+        transactions: reader.read("transactions", true),
+        schema_topic: reader.read("schema_topic", false),
     };
+    if !settings.transactions && settings.partitions > LARGEST_PLAIN_TOPIC {
+        reader.refuse("partitions", format!("with transactions = false it must be at most {LARGEST_PLAIN_TOPIC}"));
+    }
+    if let Some(topic) = settings.schema_topic().filter(|_| !settings.topic.is_empty())
+        && let Err(reason) = check_topic(&topic)
+    {
+        reader.refuse("schema_topic", reason);
+    }
     if !settings.topic.is_empty()
         && let Err(reason) = check_topic(&settings.topic)
     {
@@ -316,7 +326,7 @@ fn is_identifier(name: &str) -> bool {
         && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Two streams on one topic would show each alert twice to its readers.
+/// Two streams on one topic would show each alert twice to its readers; a topic of schemas holds nothing else.
 fn check_topics_differ(
     reader: &mut Reader<'_>,
     stream: &StreamSettings,
@@ -332,8 +342,20 @@ fn check_topics_differ(
     if stream.topic == distribution.rejected_topic {
         reader.refuse("topic", "it is distribution.rejected_topic, where alerts go that cannot be sent");
     }
-    if stream.topic == format!("fink_checkpoint_{}", distribution.name) {
+    let checkpoint = format!("fink_checkpoint_{}", distribution.name);
+    if stream.topic == checkpoint {
         reader.refuse("topic", "it is the topic of the checkpoint");
+    }
+    if let Some(other) = others.iter().find(|other| other.schema_topic().as_ref() == Some(&stream.topic)) {
+        reader.refuse("topic", format!("the schema of the stream `{}` is written to it (schema_topic)", other.name));
+    }
+    if let Some(topic) = stream.schema_topic() {
+        if let Some(other) = others.iter().find(|other| other.topic == topic) {
+            reader.refuse("schema_topic", format!("the stream `{}` is sent to `{topic}`", other.name));
+        }
+        if topic == distribution.rejected_topic || topic == checkpoint {
+            reader.refuse("schema_topic", format!("`{topic}` is a topic of the distribution already"));
+        }
     }
 }
 

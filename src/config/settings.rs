@@ -46,6 +46,13 @@ pub struct Settings {
     pub slack: SlackSettings,
 }
 
+impl Settings {
+    /// The topics that a distribution reads back: those without transactions, and those of schemas.
+    pub fn read_back_topics(&self) -> Vec<String> {
+        self.streams.iter().flat_map(StreamSettings::read_back_topics).collect()
+    }
+}
+
 /// Which store holds the science database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreKind {
@@ -267,7 +274,32 @@ pub struct StreamSettings {
     pub key: MessageKey,
     /// the schema's number in a registry; present exactly where the encoding is [`Encoding::Confluent`]
     pub schema_id: Option<u32>,
+    /// whether the alerts are part of the transactions; `false`: an idempotent producer sends them, and the topic has no transaction markers
+    pub transactions: bool,
+    /// whether the schema is also written to [`schema_topic_of`] this topic
+    pub schema_topic: bool,
 }
+
+impl StreamSettings {
+    /// The topics of the stream that a distribution reads back: its own, where it has no transactions, and that of its schema.
+    pub fn read_back_topics(&self) -> impl Iterator<Item = String> {
+        let own = (!self.transactions).then(|| self.topic.clone());
+        own.into_iter().chain(self.schema_topic())
+    }
+
+    /// The topic that holds the stream's schema, where one is wanted.
+    pub fn schema_topic(&self) -> Option<String> {
+        self.schema_topic.then(|| schema_topic_of(&self.topic))
+    }
+}
+
+/// The topic in which `finkctl transfer` looks for the schema of a topic's alerts.
+pub fn schema_topic_of(topic: &str) -> String {
+    format!("{topic}_schema")
+}
+
+/// The most partitions of a topic without transactions: all their offsets stand in one record of the checkpoint.
+pub const LARGEST_PLAIN_TOPIC: i32 = 10_000;
 
 /// What happens to a batch whose filter failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,16 +8,19 @@ use std::time::Duration;
 use super::batch::{Alert, Batch, Message};
 use super::checkpoint_partition::{Place, choose};
 use super::owner::Owner;
+use super::plain::{AccountError, Moment, PlainOutlet, PlainTopic, Undelivered, WRITER};
 use super::progress::Record;
 use super::selection::Selection;
 use crate::config::{KafkaSettings, Settings, StreamSettings};
+use crate::kafka::acls::Operation;
 use crate::kafka::checkpoint::Records;
 use crate::kafka::client::As;
 use crate::kafka::producer::Outgoing;
 use crate::kafka::topics::TopicShape;
 use crate::kafka::transaction::Aborted;
 use crate::kafka::{
-    Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, checkpoint, partition, topics,
+    Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, checkpoint, partition, plain_producer,
+    schema_topic, topics,
 };
 use crate::ledger::AlertId;
 
@@ -60,6 +63,9 @@ pub enum SendError {
     /// Kafka refused for good
     #[error(transparent)]
     Kafka(KafkaError),
+    /// a topic without transactions is not as the checkpoint says
+    #[error(transparent)]
+    Account(#[from] AccountError),
 }
 
 impl From<KafkaError> for SendError {
@@ -96,11 +102,15 @@ struct Way {
     partitions: i32,
     key: Option<Vec<u8>>,
     name: String,
+    /// its number among the topics without transactions
+    plain: Option<usize>,
 }
 
 /// The open way to Kafka of one distribution.
 pub struct Outlet {
     producer: Producer,
+    /// the way out of the streams without transactions
+    plain: Option<PlainOutlet>,
     kafka: KafkaSettings,
     options: ProducerOptions,
     /// whether to stop at once
@@ -140,16 +150,22 @@ impl Outlet {
         (transactional_id, prefix): (&str, &str),
         (give_up, give_up_commit): (&GiveUp, &GiveUp),
     ) -> Result<(Self, Records), SendError> {
+        // A quarter of the memory, shared by both producers where there are two.
+        let share = if streams.iter().any(|stream| !stream.transactions) { 8 } else { 4 };
         let options = ProducerOptions {
             transactional_id: transactional_id.to_owned(),
-            memory: settings.distribution.memory / 4,
+            memory: settings.distribution.memory / share,
             within: PATIENCE,
         };
         let producer = open_producer(&settings.kafka, &options, (give_up, give_up_commit))?;
         let user = Admin::open(&settings.kafka, As::User, PATIENCE)?;
         let rejected = &settings.distribution.rejected_topic;
-        let wanted = streams.iter().map(|stream| (stream.topic.as_str(), TopicShape::stream(stream.partitions)));
-        let wanted: Vec<_> = std::iter::once((rejected.as_str(), TopicShape::stream(1))).chain(wanted).collect();
+        let wanted = streams.iter().map(|stream| (stream.topic.as_str(), plain_producer::topic_shape(stream)));
+        let schema_topics: Vec<(usize, String)> =
+            streams.iter().enumerate().filter_map(|(index, stream)| Some((index, stream.schema_topic()?))).collect();
+        let of_schemas = schema_topics.iter().map(|(_, topic)| (topic.as_str(), schema_topic::shape()));
+        let wanted: Vec<_> =
+            std::iter::once((rejected.as_str(), TopicShape::stream(1))).chain(wanted).chain(of_schemas).collect();
         let mut partitions = again(give_up, || topics::ensure_all(&user, &wanted))?.into_iter();
         let names: Vec<&str> = wanted.iter().map(|(topic, _)| *topic).collect();
         again(give_up, || topics::check_policies(&user, &names))?;
@@ -158,14 +174,33 @@ impl Outlet {
             partitions: partitions.next().unwrap_or(1),
             key: None,
             name: "rejected".to_owned(),
+            plain: None,
         };
-        let ways = streams.iter().zip(partitions).enumerate().map(|(index, (stream, partitions))| Way {
-            topic: stream.topic.clone(),
-            partitions,
-            key: selection.constant_key(index).map(<[u8]>::to_vec),
-            name: stream.name.clone(),
-        });
-        let streams = ways.collect();
+        check_readable(&user, streams, give_up)?;
+        for stream in streams.iter().filter(|stream| !stream.transactions) {
+            again(give_up, || plain_producer::check_topic(&user, &stream.topic))?;
+        }
+        let mut plain_topics = Vec::new();
+        let mut ways = Vec::with_capacity(streams.len());
+        for (index, (stream, partitions)) in streams.iter().zip(partitions.by_ref()).enumerate() {
+            let topic = stream.topic.clone();
+            let plain = (!stream.transactions).then_some(plain_topics.len());
+            plain_topics.extend(plain.map(|_| PlainTopic { topic: topic.clone(), partitions }));
+            let key = selection.constant_key(index).map(<[u8]>::to_vec);
+            ways.push(Way { topic, partitions, key, name: stream.name.clone(), plain });
+        }
+        let plain = match plain_topics.is_empty() && schema_topics.is_empty() {
+            true => None,
+            false => {
+                Some(PlainOutlet::open(&settings.kafka, &options, prefix, plain_topics, (give_up, give_up_commit))?)
+            }
+        };
+        for ((index, topic), partitions) in schema_topics.into_iter().zip(partitions) {
+            if let (Some(plain), Some(schema)) = (&plain, selection.schema(index)) {
+                plain.write_schema(&PlainTopic { topic, partitions }, &ways[index].topic, schema.as_bytes())?;
+            }
+        }
+        let streams = ways;
         let checkpoint = checkpoint::topic_of(&settings.distribution.name);
         let count = again(give_up, || checkpoint::ensure(&user, &checkpoint))?;
         let all: Vec<i32> = (0..count).collect();
@@ -177,6 +212,7 @@ impl Outlet {
         unwritten.push(owner.record());
         let outlet = Self {
             producer,
+            plain,
             kafka: settings.kafka.clone(),
             options,
             give_up: Arc::clone(give_up),
@@ -239,25 +275,76 @@ impl Outlet {
         message: &Message,
         value: &[u8],
     ) -> Result<Result<(), Refusal>, SendError> {
-        self.begin()?;
+        let is_plain = self.streams[message.stream].plain.is_some();
+        if !is_plain {
+            self.begin()?;
+        }
         let way = &self.streams[message.stream];
         let timestamp = alert.entry.timestamp.to_string();
+        let id = alert.entry.id.to_hex();
+        let headers =
+            [(TIMESTAMP, timestamp.as_bytes()), (ALERT, &id), (WRITER, self.options.transactional_id.as_bytes())];
         let outgoing = Outgoing {
             topic: &way.topic,
             partition: partition::of_object(batch.bytes(&alert.object), way.partitions),
             key: message.key.as_ref().map(|key| batch.bytes(key)).or(way.key.as_deref()),
             value: Some(value),
-            headers: &[(TIMESTAMP, timestamp.as_bytes()), (ALERT, &alert.entry.id.to_hex())],
+            headers: if is_plain { &headers } else { &headers[..2] },
             id: self.sent.len(),
         };
-        match self.producer.send(&outgoing) {
+        let sent = match (way.plain, &mut self.plain) {
+            (Some(topic), Some(plain)) if plain.is_sent(topic, alert.entry) => Ok(()),
+            (Some(_), Some(plain)) => plain.send(&outgoing, alert.entry.id, message.stream),
+            _ => self.producer.send(&outgoing),
+        };
+        match sent {
+            Ok(()) if is_plain => Ok(Ok(())),
             Ok(()) => {
                 self.sent.push(Sent::Alert(alert.entry.id, message.stream));
                 Ok(Ok(()))
             }
             Err(KafkaError::TooLarge { bytes, .. }) => Ok(Err(Refusal::too_large(bytes))),
+            // The transactional producer has no part in this failure.
+            Err(error) if is_plain => Err(error.into()),
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// Reads what the checkpoint accounts for on the topics without transactions, and what stands there behind it. To be called before the
+    /// first alert and after each abort. `watermark`: ms since 1970.
+    ///
+    /// # Errors
+    /// Such a topic may not be read, was made again, or has another writer.
+    pub fn take_up_plain(&mut self, records: &Records, watermark: i64) -> Result<(), SendError> {
+        self.plain.as_mut().map_or(Ok(()), |plain| plain.take_up(records, watermark))
+    }
+
+    /// Prepares for a chunk, before its first alert: commits a record where that is needed to know that no other process has taken over.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn prepare(&mut self) -> Result<(), SendError> {
+        match self.plain.as_ref().is_some_and(PlainOutlet::needs_commit) {
+            true => self.commit_and_renew(&[], true),
+            false => Ok(()),
+        }
+    }
+
+    /// Forgets which alerts before the watermark, ms since 1970, were found on topics without transactions.
+    pub fn expire(&mut self, watermark: i64) {
+        self.plain.iter_mut().for_each(|plain| plain.expire(watermark));
+    }
+
+    /// Writes to the checkpoint that nothing more is sent without transactions, unless something is uncommitted.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn close(&mut self) -> Result<(), SendError> {
+        let Some(plain) = self.plain.as_mut().filter(|plain| !self.is_open && !plain.has_uncommitted()) else {
+            return Ok(());
+        };
+        let records = plain.account(false, false)?;
+        if records.is_empty() { Ok(()) } else { self.commit_with(&[], &records) }
     }
 
     /// Sends what is known of an alert to the rejected topic: as a JSON value, and as headers, both cut to a size that fits.
@@ -294,16 +381,29 @@ impl Outlet {
     /// # Errors
     /// The transaction failed, or Kafka refused for good.
     pub fn commit(&mut self, records: &[Record]) -> Result<(), SendError> {
-        self.begin()?;
-        let first = std::mem::take(&mut self.unwritten);
+        self.commit_and_renew(records, false)
+    }
+
+    fn commit_and_renew(&mut self, records: &[Record], renews: bool) -> Result<(), SendError> {
+        let began = Moment::now();
+        let accounts = self.plain.as_mut().map_or_else(|| Ok(Vec::new()), |plain| plain.account(true, renews))?;
+        let mut first = std::mem::take(&mut self.unwritten);
+        let unwritten = first.len();
+        first.extend(accounts);
         let outcome = self.commit_with(&first, records);
-        if outcome.is_err() {
-            self.unwritten = first;
+        match (&outcome, &mut self.plain) {
+            (Ok(()), Some(plain)) => plain.committed(began),
+            (Ok(()), None) => {}
+            (Err(_), _) => {
+                first.truncate(unwritten);
+                self.unwritten = first;
+            }
         }
         outcome
     }
 
     fn commit_with(&mut self, first: &[Record], records: &[Record]) -> Result<(), SendError> {
+        self.begin()?;
         for (key, value) in first.iter().chain(records) {
             let outgoing = Outgoing {
                 topic: &self.checkpoint,
@@ -334,6 +434,11 @@ impl Outlet {
     /// # Errors
     /// Kafka refused for good; another process has taken over; the checkpoint's topic does not take a record.
     pub fn abort(&mut self) -> Result<AbortReport, SendError> {
+        if let Some(plain) = &mut self.plain {
+            let Undelivered { failed, sent } = plain.abort()?;
+            let sent: Vec<Sent> = sent.into_iter().map(|(alert, stream)| Sent::Alert(alert, stream)).collect();
+            failed.iter().for_each(|aborted| self.learn(aborted, &sent));
+        }
         let sent = std::mem::take(&mut self.sent);
         if std::mem::take(&mut self.is_open) && !self.is_broken {
             match self.producer.abort() {
@@ -404,6 +509,28 @@ impl Outlet {
     }
 }
 
+/// Checks that the user may read back the topics without transactions and those of schemas: else this would come out after a crash only.
+fn check_readable(user: &Admin, streams: &[StreamSettings], give_up: &GiveUp) -> Result<(), SendError> {
+    let topics: Vec<String> = streams.iter().flat_map(StreamSettings::read_back_topics).collect();
+    if topics.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let rights = again(give_up, || user.own_rights(&names))?;
+    for (topic, operations) in topics.iter().zip(rights) {
+        let operations = operations?;
+        // Brokers before 2.3 do not tell.
+        if !operations.is_empty() && !operations.iter().any(|o| matches!(o, Operation::Read | Operation::All)) {
+            return Err(SendError::Kafka(KafkaError::NotAuthorized {
+                user: user.context().user().to_owned(),
+                action: "read".to_owned(),
+                resource: format!("topic `{topic}`"),
+            }));
+        }
+    }
+    Ok(())
+}
+
 fn open_producer(
     settings: &KafkaSettings,
     options: &ProducerOptions,
@@ -416,7 +543,7 @@ fn open_producer(
 }
 
 /// Tries until Kafka answers, each absence told in the log.
-fn again<T>(give_up: &GiveUp, mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, SendError> {
+pub(super) fn again<T>(give_up: &GiveUp, mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, SendError> {
     loop {
         match ask() {
             Err(error) if error.is_transient() => {

@@ -121,6 +121,14 @@ impl Publisher {
         self.outlet.as_ref()
     }
 
+    /// Takes up the topics without transactions: see [`Outlet::take_up_plain`].
+    ///
+    /// # Errors
+    /// Such a topic may not be read, was made again, or has another writer.
+    pub fn take_up_plain(&mut self, records: &Records, watermark: i64) -> Result<(), SendError> {
+        self.outlet.as_mut().map_or(Ok(()), |outlet| outlet.take_up_plain(records, watermark))
+    }
+
     /// Takes up the rows whose status a former process left unwritten.
     ///
     /// # Errors
@@ -150,6 +158,7 @@ impl Publisher {
     /// The transaction failed, and everything sent since the last commit is to be read again; or Kafka refused for good.
     pub fn send(&mut self, batch: &Batch, alert: &Alert, late: bool) -> Result<(), SendError> {
         if self.chunk.alerts == 0 {
+            self.outlet.as_mut().map_or(Ok(()), Outlet::prepare)?;
             self.chunk.opened = Instant::now();
         }
         for refusal in batch.refusals(alert) {
@@ -230,6 +239,7 @@ impl Publisher {
             && (self.chunk.alerts > 0 || !records.is_empty())
         {
             let began = Instant::now();
+            outlet.expire(counts.watermark);
             outlet.commit(&records)?;
             let Chunk { alerts, bytes, .. } = self.chunk;
             log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", began.elapsed().as_millis());
@@ -285,6 +295,11 @@ impl Publisher {
                 tally.messages,
                 tally.dropped
             );
+        }
+        if let Some(outlet) = &mut self.outlet
+            && let Err(error) = outlet.close()
+        {
+            log::warn!("{error}; the next start reads the topics without transactions back");
         }
         Ok(self.status.as_mut().map_or(Ok(()), |status| status.finish(give_up))?)
     }

@@ -240,6 +240,8 @@ mod tests {
             encoding: crate::config::Encoding::Datum,
             key: crate::config::MessageKey::Schema,
             schema_id: None,
+            transactions: true,
+            schema_topic: false,
         };
         names.iter().map(stream).collect()
     }

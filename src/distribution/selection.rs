@@ -84,6 +84,8 @@ struct Stream {
     conditions: usize,
     /// the number of its form
     form: usize,
+    /// the schema as JSON, where it is written to a topic of its own
+    schema: Option<String>,
     keys: KeyPlan,
     /// the slots of the columns that a key is made of
     key_slots: Vec<(usize, usize)>,
@@ -219,7 +221,8 @@ impl Selection {
             let keys = wish.keys.needed_columns().iter();
             let key_slots = keys.filter_map(|at| Some((*at, slot(&catalog.columns[*at].name)?))).collect();
             let conditions = wish.rules.conditions().len();
-            Ok(Stream { judge, refusers, conditions, form, keys: wish.keys, key_slots })
+            let schema = settings.schema_topic.then(|| plans.get(wish.plan).schema().to_string());
+            Ok(Stream { judge, refusers, conditions, form, schema, keys: wish.keys, key_slots })
         };
         let streams = streams.iter().zip(wishes).enumerate().map(bound).collect::<Result<_, SelectionError>>()?;
         Ok(Self {
@@ -270,6 +273,11 @@ impl Selection {
     /// Rows of the windows read so far that are no alerts.
     pub fn skipped(&self) -> u64 {
         self.skipped.count()
+    }
+
+    /// The schema of a stream's alerts as JSON, where it is written to a topic of its own.
+    pub fn schema(&self, stream: usize) -> Option<&str> {
+        self.streams.get(stream)?.schema.as_deref()
     }
 
     /// What may refuse an alert of a stream, in words: the conditions of its rules, then its filters.

@@ -12,6 +12,7 @@ use rdkafka::producer::ProducerContext;
 
 use crate::kafka::client::Context;
 use crate::kafka::error::lower;
+use crate::kafka::positions::Positions;
 
 /// Why a message was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,11 +78,23 @@ pub(crate) struct Deliveries {
     pub context: Context,
     under_way: AtomicU64,
     failures: Mutex<Vec<DeliveryFailure>>,
+    /// where it is known which offsets the messages must get
+    positions: Option<Positions>,
 }
 
 impl Deliveries {
     pub fn new(context: Context) -> Self {
-        Self { context, under_way: AtomicU64::new(0), failures: Mutex::default() }
+        Self { context, under_way: AtomicU64::new(0), failures: Mutex::default(), positions: None }
+    }
+
+    /// Deliveries whose offsets are compared with `positions`.
+    pub fn with_positions(context: Context, positions: Positions) -> Self {
+        Self { positions: Some(positions), ..Self::new(context) }
+    }
+
+    /// The positions, where they are kept.
+    pub fn positions(&self) -> Option<&Positions> {
+        self.positions.as_ref()
     }
 
     /// Bytes of messages that were sent and not yet reported.
@@ -95,6 +108,11 @@ impl Deliveries {
 
     pub fn remove(&self, bytes: u64) {
         self.under_way.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether a message failed since the last call of [`take`](Self::take).
+    pub fn has_failures(&self) -> bool {
+        !self.failures.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The failures since the last call.
@@ -125,6 +143,9 @@ impl ProducerContext for Deliveries {
         let message = match result {
             Ok(message) => {
                 self.context.status().works();
+                if let Some(positions) = &self.positions {
+                    positions.acknowledge(message.topic(), message.partition(), message.offset());
+                }
                 message
             }
             Err((error, message)) => {

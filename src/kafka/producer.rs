@@ -70,6 +70,9 @@ pub struct Outgoing<'a> {
     pub id: usize,
 }
 
+/// Gives a message's timestamp, ms since 1970; `None` where it must not be sent any more.
+pub(super) type Stamp<'a> = &'a dyn Fn() -> Option<i64>;
+
 /// A transactional producer. `send` may be called from several threads; `begin`, `commit` and `abort` only while none of them sends.
 pub struct Producer {
     pub(super) inner: ThreadedProducer<Deliveries>,
@@ -98,19 +101,33 @@ impl Producer {
         options: &ProducerOptions,
         give_up: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
+        let fixed = [("transactional.id", options.transactional_id.as_str())];
+        let deliveries = Deliveries::new(Context::new(settings, As::User));
+        let producer = Self::create(settings, options, &fixed, deliveries, give_up)?;
+        producer.init(options.within)?;
+        Ok(producer)
+    }
+
+    /// An idempotent producer with the options in `fixed`. Whether it is transactional is theirs to say.
+    pub(super) fn create(
+        settings: &KafkaSettings,
+        options: &ProducerOptions,
+        fixed: &[(&str, &str)],
+        deliveries: Deliveries,
+        give_up: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
         // The key and librdkafka's own structures count too, so the real bound is `room_for`'s; this one only has to let a large message pass.
         let kbytes = (options.memory.max(LARGEST_MESSAGE) / 1024 + 1).min(2_147_483_647).to_string();
-        let fixed = [
-            ("transactional.id", options.transactional_id.as_str()),
+        let common = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
             ("queue.buffering.max.kbytes", &kbytes),
             ("queue.buffering.max.messages", "0"),
         ];
-        let config = client::config(settings, As::User, DEFAULTS, &fixed)?;
+        let config = client::config(settings, As::User, DEFAULTS, &[&common, fixed].concat())?;
         let number = |name: &str| config.get(name).and_then(|v| v.parse::<u64>().ok());
         let codec = config.get("compression.codec").or_else(|| config.get("compression.type"));
-        let producer = Self {
+        Ok(Self {
             transactional_id: options.transactional_id.clone(),
             transaction_timeout: Duration::from_millis(number("transaction.timeout.ms").unwrap_or(20_000)),
             memory: options.memory,
@@ -120,12 +137,8 @@ impl Producer {
             give_up: Box::new(give_up),
             opened: Instant::now(),
             first_sent: AtomicU64::new(0),
-            inner: config
-                .create_with_context(Deliveries::new(Context::new(settings, As::User)))
-                .map_err(|e| client::settings_error(&e))?,
-        };
-        producer.init(options.within)?;
-        Ok(producer)
+            inner: config.create_with_context(deliveries).map_err(|e| client::settings_error(&e))?,
+        })
     }
 
     fn init(&self, within: Duration) -> Result<()> {
@@ -166,20 +179,33 @@ impl Producer {
     /// - [`Error::MustAbort`]: the transaction failed meanwhile; [`abort`](Self::abort) says why.
     /// - Fenced, stopped, or without the right: the producer is of no use any more.
     pub fn send(&self, message: &Outgoing<'_>) -> Result<()> {
-        let Some(refused) = self.careful.get(message.topic) else { return self.enqueue(message) };
+        self.send_stamped(message, None)
+    }
+
+    /// As [`send`](Self::send), with the timestamp that `stamp` gives, which is asked last of all; where it gives none, nothing is sent.
+    pub(super) fn send_stamped(&self, message: &Outgoing<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
+        let Some(refused) = self.careful.get(message.topic) else { return self.enqueue(message, stamp) };
         let bytes = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
         if refused.is_some_and(|least| bytes >= least) {
             return Err(Error::TooLarge { topic: message.topic.to_owned(), bytes });
         }
         let _alone = self.careful.one_by_one.lock().unwrap_or_else(PoisonError::into_inner);
-        self.enqueue(message)?;
+        self.enqueue(message, stamp)?;
+        self.flush("sending messages one by one")
+    }
+
+    /// Waits until each message sent has been delivered or has failed.
+    ///
+    /// # Errors
+    /// The caller gave up, or the connection is refused.
+    pub(super) fn flush(&self, doing: &str) -> Result<()> {
         while !ffi::flush(self.client(), TURN) {
-            self.may_go_on("sending messages one by one")?;
+            self.may_go_on(doing)?;
         }
         Ok(())
     }
 
-    fn enqueue(&self, message: &Outgoing<'_>) -> Result<()> {
+    fn enqueue(&self, message: &Outgoing<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
         let (key, value) = (message.key.map_or(0, <[u8]>::len), message.value.map_or(0, <[u8]>::len));
         let room = room_for(key, value);
         let deliveries = self.deliveries();
@@ -210,6 +236,14 @@ impl Producer {
         }
         deliveries.add(room);
         loop {
+            if let Some(stamp) = stamp {
+                record.timestamp = stamp();
+                if record.timestamp.is_none() {
+                    deliveries.remove(room);
+                    let reason = "another process may have taken over since the last commit".to_owned();
+                    return Err(Error::MustAbort { reason });
+                }
+            }
             let Err((error, back)) = self.inner.send(record) else { return Ok(()) };
             let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
             if code == Code::QueueFull {

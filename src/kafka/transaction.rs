@@ -113,7 +113,7 @@ impl Producer {
     }
 
     /// Sorts the reasons of an abort: a final error, or what to do better in the next try.
-    fn why_aborted(&self, error: &StepError) -> Result<Aborted> {
+    pub(super) fn why_aborted(&self, error: &StepError) -> Result<Aborted> {
         let mut failures = self.deliveries().take();
         for failure in &failures {
             let missing =

@@ -252,6 +252,17 @@ impl Running {
         }
     }
 
+    /// The file that [`log`](Self::log) reads.
+    pub fn log_path(&self) -> PathBuf {
+        self.log.clone()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("a running program");
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().expect("a running program");

@@ -20,3 +20,4 @@ mod skipped_rows;
 mod slack;
 mod streams;
 mod table;
+mod transfer;

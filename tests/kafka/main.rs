@@ -4,6 +4,7 @@ mod checkpoint;
 mod cluster;
 mod consumer;
 mod faults;
+mod plain;
 mod producer;
 mod rights;
 mod speed;

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::checklist::Checklist;
 use super::{rights, transactions};
-use crate::config::{Configuration, KafkaSettings, Logins, SecurityProtocol, Settings, show_duration, show_instant};
+use crate::config::{
+    Configuration, KafkaSettings, Logins, SecurityProtocol, Settings, StreamSettings, show_duration, show_instant,
+};
 use crate::distribution::progress::Progress;
 use crate::kafka::client::As;
 use crate::kafka::diagnosis::{Address, Finding};
@@ -30,12 +32,17 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
         return list.unknown("topics", "not tried: their brokers cannot be used from here");
     }
     let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
-    let mut written = Vec::new();
+    let read_back = settings.read_back_topics();
+    let schemas: Vec<String> = settings.streams.iter().filter_map(StreamSettings::schema_topic).collect();
+    let mut written: Vec<&str> = schemas.iter().map(String::as_str).collect();
     let mut there = Vec::new();
     for stream in &settings.streams {
         let what = format!("topic of stream {}", stream.name);
         if topic(list, &admin, &what, &stream.topic, stream.partitions)? {
             there.push((what, stream.topic.as_str()));
+        }
+        if let Some(of_schema) = stream.schema_topic() {
+            topic(list, &admin, &format!("schema topic of stream {}", stream.name), &of_schema, 1)?;
         }
         written.push(stream.topic.as_str());
     }
@@ -48,7 +55,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
     written.extend([rejected, checkpoint.as_str()]);
     transactions::check(list, &admin, &written)?;
     checkpoint_of(list, &admin, &checkpoint, within)?;
-    rights::check(list, &admin, administrator.as_ref(), &written, &settings.distribution.name)
+    rights::check(list, &admin, administrator.as_ref(), &written, &read_back, &settings.distribution.name)
 }
 
 fn encryption(list: &mut Checklist, settings: &KafkaSettings) -> anyhow::Result<()> {

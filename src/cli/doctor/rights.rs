@@ -1,33 +1,62 @@
-//! Whether the user may write all that a distribution writes.
+//! Whether the user may write all that a distribution writes, and read what it reads back.
 
 use super::checklist::Checklist;
-use crate::kafka::acls::{Filter, Operation, PatternFilter, Permission, ResourceKind, Wanted, principal};
+use crate::kafka::acls::{self, Filter, Operation, PatternFilter, Permission, ResourceKind, principal};
 use crate::kafka::{Admin, Error};
 
-const WHAT: &str = "right to write";
+/// A right to be looked for: its name in the list, the operation, and as words.
+#[derive(Clone, Copy)]
+struct Wanted {
+    what: &'static str,
+    operation: Operation,
+    action: &'static str,
+    verb: &'static str,
+}
 
-/// Asks Kafka about the topics that the user may see, and an administrator, where there is one, about the rest: there only rules can tell.
+const WRITE: Wanted = Wanted { what: "right to write", operation: Operation::Write, action: "write to", verb: "write" };
+const READ: Wanted = Wanted { what: "right to read back", operation: Operation::Read, action: "read", verb: "read" };
+
+/// Asks about the topics that are written, and about those that are `read_back`: of streams without transactions, and of schemas.
 pub(super) fn check(
     list: &mut Checklist,
     admin: &Admin,
     administrator: Option<&Admin>,
-    topics: &[&str],
+    written: &[&str],
+    read_back: &[String],
     distribution: &str,
 ) -> anyhow::Result<()> {
+    let id = (ResourceKind::TransactionalId, format!("{distribution}-0"));
+    one(list, admin, administrator, WRITE, written, Some(id))?;
+    if read_back.is_empty() {
+        return Ok(());
+    }
+    let read_back: Vec<&str> = read_back.iter().map(String::as_str).collect();
+    one(list, admin, administrator, READ, &read_back, None)
+}
+
+/// Asks Kafka about the topics that the user may see, and an administrator, where there is one, about the rest: there only rules can tell.
+fn one(
+    list: &mut Checklist,
+    admin: &Admin,
+    administrator: Option<&Admin>,
+    wanted: Wanted,
+    topics: &[&str],
+    also: Option<(ResourceKind, String)>,
+) -> anyhow::Result<()> {
     let user = admin.context().user();
-    let mut asked = vec![(ResourceKind::TransactionalId, format!("{distribution}-0"))];
+    let mut asked: Vec<_> = also.into_iter().collect();
     let mut lacks = false;
     let own = match admin.own_rights(topics) {
         Ok(own) => own,
-        Err(error) => return list.bad(WHAT, error),
+        Err(error) => return list.bad(wanted.what, error),
     };
     for (topic, operations) in topics.iter().zip(own) {
         match operations {
-            Ok(operations) if operations.iter().any(|o| matches!(o, Operation::Write | Operation::All)) => {}
+            Ok(operations) if operations.iter().any(|o| *o == wanted.operation || *o == Operation::All) => {}
             Ok(operations) if !operations.is_empty() => {
                 lacks = true;
-                let (user, action) = (user.to_owned(), "write to".to_owned());
-                list.bad(WHAT, Error::NotAuthorized { user, action, resource: format!("topic `{topic}`") })?;
+                let (user, action) = (user.to_owned(), wanted.action.to_owned());
+                list.bad(wanted.what, Error::NotAuthorized { user, action, resource: format!("topic `{topic}`") })?;
             }
             // Not there, not to be seen, or brokers before 2.3, which do not tell.
             _ => asked.push((ResourceKind::Topic, (*topic).to_owned())),
@@ -35,10 +64,14 @@ pub(super) fn check(
     }
     match administrator {
         _ if lacks => Ok(()),
-        Some(administrator) => by_rules(list, administrator, user, &asked),
+        Some(administrator) => by_rules(list, administrator, user, wanted, &asked),
+        None if asked.is_empty() => list.good(wanted.what, granted(user, wanted)),
         None => {
             let asked = names(&asked);
-            list.unknown(WHAT, format!("only an administrator can ask about {asked}: configure [kafka.admin] to know"))
+            list.unknown(
+                wanted.what,
+                format!("only an administrator can ask about {asked}: configure [kafka.admin] to know"),
+            )
         }
     }
 }
@@ -47,23 +80,32 @@ fn names(asked: &[(ResourceKind, String)]) -> String {
     asked.iter().map(|(kind, name)| format!("{kind} {name}")).collect::<Vec<_>>().join(", ")
 }
 
+fn granted(user: &str, Wanted { verb, .. }: Wanted) -> String {
+    match verb {
+        "write" => format!("{user} may write all that a distribution writes"),
+        _ => format!("{user} may read the topics without transactions and the schemas"),
+    }
+}
+
 fn by_rules(
     list: &mut Checklist,
     administrator: &Admin,
     user: &str,
+    wanted: Wanted,
     asked: &[(ResourceKind, String)],
 ) -> anyhow::Result<()> {
     let (mut missing, mut denied) = (Vec::new(), Vec::new());
     for (kind, name) in asked {
         let filter =
-            Filter { kind: Wanted::Is(*kind), pattern: PatternFilter::Matching(name.clone()), ..Filter::any() };
+            Filter { kind: acls::Wanted::Is(*kind), pattern: PatternFilter::Matching(name.clone()), ..Filter::any() };
         let mut rules = match administrator.rules(&filter) {
             Ok(rules) => rules,
-            Err(error) => return list.bad(WHAT, error),
+            Err(error) => return list.bad(wanted.what, error),
         };
         let principals = [principal(user), principal("*")];
         rules.retain(|rule| {
-            principals.contains(&rule.principal) && matches!(rule.operation, Operation::Write | Operation::All)
+            let applies = rule.operation == wanted.operation || rule.operation == Operation::All;
+            principals.contains(&rule.principal) && applies
         });
         if rules.iter().any(|rule| rule.permission == Permission::Deny) {
             denied.push((*kind, name.clone()));
@@ -71,15 +113,16 @@ fn by_rules(
             missing.push((*kind, name.clone()));
         }
     }
+    let Wanted { what, verb, .. } = wanted;
     match (denied.is_empty(), missing.is_empty()) {
-        (true, true) => list.good(WHAT, format!("{user} may write all that a distribution writes")),
+        (true, true) => list.good(what, granted(user, wanted)),
         (false, _) => {
-            list.bad(WHAT, format!("a rule denies {user} to write {}; see `fink kafka list-acls`", names(&denied)))
+            list.bad(what, format!("a rule denies {user} to {verb} {}; see `fink kafka list-acls`", names(&denied)))
         }
         (true, false) => list.unknown(
-            WHAT,
+            what,
             format!(
-                "no rule lets {user} write {}: if it is no super user, see `fink kafka grant --help`",
+                "no rule lets {user} {verb} {}: if it is no super user, see `fink kafka grant --help`",
                 names(&missing)
             ),
         ),

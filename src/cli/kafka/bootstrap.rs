@@ -20,7 +20,7 @@ use crate::config::{Logins, Settings};
 use crate::kafka::acls::{Filter, Pattern, Rule};
 use crate::kafka::client::As;
 use crate::kafka::topics::{Standing, TopicShape};
-use crate::kafka::{Admin, checkpoint, roles};
+use crate::kafka::{Admin, checkpoint, plain_producer, roles, schema_topic};
 
 /// `fink kafka bootstrap`
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ use crate::kafka::{Admin, checkpoint, roles};
 Examples: fink kafka bootstrap --any-host --dry-run
           fink kafka bootstrap --host 192.0.2.1 --yes
 
-From the configuration: the topics of all streams, the rejected alerts' and the checkpoint's; the user of [kafka] with the rights of a distribution; a consumer to test with. What is there already is left alone; what is there otherwise is an error, and then nothing is done. A password file that does not exist is made, with a generated password.")]
+From the configuration: the topics of all streams and of their schemas, the rejected alerts' and the checkpoint's; the user of [kafka] with the rights of a distribution; a consumer to test with. What is there already is left alone; what is there otherwise is an error, and then nothing is done. A password file that does not exist is made, with a generated password.")]
 pub struct Args {
     /// Taken so that a `*` which the shell expanded can be explained
     #[arg(hide = true)]
@@ -120,12 +120,15 @@ fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<Item>> {
     let checkpoint = checkpoint::topic_of(&distribution.name);
     let mut wanted: Vec<(String, TopicShape, String)> = Vec::new();
     for stream in &settings.streams {
-        let shape = TopicShape::stream(stream.partitions);
+        let shape = plain_producer::topic_shape(stream);
         wanted.push((
             stream.topic.clone(),
             shape,
             format!("stream {}, partitions: {}", stream.name, stream.partitions),
         ));
+        if let Some(topic) = stream.schema_topic() {
+            wanted.push((topic, schema_topic::shape(), format!("schema of stream {}, one partition", stream.name)));
+        }
     }
     wanted.push((distribution.rejected_topic.clone(), TopicShape::stream(1), "rejected alerts".to_owned()));
     let partitions = checkpoint::PARTITIONS;
@@ -168,14 +171,20 @@ fn rights(admin: &Admin, rules: &[Rule]) -> anyhow::Result<Vec<Item>> {
 impl Users {
     /// What each may do.
     fn rules(&self, args: &Args, settings: &Settings, hosts: &[&str]) -> Vec<Rule> {
-        let streams: Vec<Pattern> =
-            settings.streams.iter().map(|stream| Pattern::Literal(stream.topic.clone())).collect();
+        let streams: Vec<Pattern> = settings
+            .streams
+            .iter()
+            .flat_map(|stream| std::iter::once(stream.topic.clone()).chain(stream.schema_topic()))
+            .map(Pattern::Literal)
+            .collect();
+        let read_back: Vec<Pattern> = settings.read_back_topics().into_iter().map(Pattern::Literal).collect();
         let rejected = Pattern::Literal(settings.distribution.rejected_topic.clone());
         let written: Vec<Pattern> = streams.iter().cloned().chain([rejected]).collect();
         let mut rules = Vec::new();
         for host in hosts {
             let name = Some(settings.distribution.name.as_str());
             rules.extend(roles::producer(self.producer(), host, &written, name, false));
+            rules.extend(roles::consumer(self.producer(), host, &read_back, &[]));
             if let Some(consumer) = self.consumer() {
                 let group = args.consumer_group.as_deref().unwrap_or(consumer);
                 rules.extend(roles::consumer(consumer, host, &streams, &[Pattern::Prefixed(group.to_owned())]));

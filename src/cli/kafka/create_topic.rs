@@ -9,7 +9,7 @@ use crate::cli::output::{OutputArgs, Table};
 use crate::config::{Logins, Settings};
 use crate::kafka::client::As;
 use crate::kafka::topics::{Created, Standing, TopicShape};
-use crate::kafka::{Admin, Error, checkpoint};
+use crate::kafka::{Admin, Error, checkpoint, plain_producer};
 
 /// `fink kafka create-topic`
 #[derive(Debug, clap::Args)]
@@ -94,7 +94,7 @@ impl Args {
             TopicShape::stream(1)
         } else {
             match settings.streams.iter().find(|stream| stream.topic == self.name) {
-                Some(stream) => TopicShape::stream(stream.partitions),
+                Some(stream) => plain_producer::topic_shape(stream),
                 None => TopicShape { partitions: -1, replication: None, config: Vec::new() },
             }
         };
