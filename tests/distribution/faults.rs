@@ -76,7 +76,10 @@ fn a_job_that_ends_before_it_begins_is_wrong_usage() {
 #[test]
 fn a_job_that_ends_in_the_future_is_wrong_usage() {
     let table = Table::new("future");
-    table.scene.run(&["start", "distribution", "--until", "2999-01-01T00:00:00Z"]).says(2, &["--until", "ahead of now"]);
+    table
+        .scene
+        .run(&["start", "distribution", "--until", "2999-01-01T00:00:00Z"])
+        .says(2, &["--until", "ahead of now"]);
 }
 
 #[test]
