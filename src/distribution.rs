@@ -7,6 +7,7 @@
 mod abort;
 mod arguments;
 pub mod batch;
+mod begin;
 mod budget;
 mod checkpoint_partition;
 mod checkpoint_watch;
@@ -45,6 +46,7 @@ use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
 use crate::science_db::KeyRange;
 use abort::Aborts;
+use begin::Begin;
 use budget::Budget;
 use checkpoint_watch::{CheckpointWatch, Lost};
 use clock::{Clock, Now};
@@ -53,7 +55,7 @@ use notices::{Notices, NoticesError};
 pub use outlet::{ALERT, GiveUp, TIMESTAMP};
 use outlet::{Outlet, SendError};
 use patience::{Halt, Open, Session};
-use progress::{Pace, Progress, ProgressError, Record, Step};
+use progress::{Pace, Progress, Record, Step};
 use publisher::Publisher;
 use readers::{Page, Readers};
 use search::{AheadSearch, Search};
@@ -231,37 +233,6 @@ pub fn run(
 fn with_grace(give_up: &GiveUp, lost: &Lost) -> GiveUp {
     let (give_up, lost, since) = (Arc::clone(give_up), Arc::clone(lost), OnceLock::new());
     Arc::new(move || give_up() && (lost.get().is_some() || since.get_or_init(Instant::now).elapsed() >= COMMIT_GRACE))
-}
-
-/// What decides where a distribution begins.
-struct Begin<'a> {
-    settings: &'a Settings,
-    request: &'a Request,
-    prefix: &'a str,
-    /// the moment of the command, ms since 1970
-    now: i64,
-}
-
-impl Begin<'_> {
-    /// Where to begin, given the checkpoint's records; and records that are outdated by that.
-    fn progress(&self, publisher: &Publisher, records: &Records) -> Result<(Progress, Vec<Record>), DistributionError> {
-        let Self { settings, request, prefix, now } = self;
-        let found = match Progress::load(prefix, records) {
-            // Whatever the user says, what the ledger lists is not sent again.
-            Err(ProgressError::NoState { .. }) if request.from.is_some() => None,
-            found => found?,
-        };
-        let is_new_service = found.is_none() && !request.is_job() && request.from.is_none();
-        if is_new_service && let Some(outlet) = publisher.outlet() {
-            let written = outlet.written_topics()?;
-            if let Some((topic, _)) = written.iter().find(|(_, is_written)| *is_written) {
-                let name = settings.distribution.name.clone();
-                return Err(DistributionError::NoCheckpoint { name, topic: (*topic).to_owned() });
-            }
-        }
-        let (progress, outdated) = request.begin(found, prefix, &settings.distribution, *now)?;
-        Ok((progress.with_ledger_of(records)?, outdated))
-    }
 }
 
 impl Distribution<'_> {
