@@ -335,7 +335,7 @@ impl Distribution<'_> {
                 Step::Finished => return Ok(()),
             }
             self.search_turns()?;
-            self.counts.ahead = self.ahead.hear(now.wall)?;
+            self.counts.ahead = self.ahead.poll(now.wall)?;
         }
     }
 

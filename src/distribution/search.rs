@@ -132,7 +132,7 @@ impl AheadSearch {
     ///
     /// # Errors
     /// The science database refused.
-    pub fn hear(&mut self, now: i64) -> Result<u64, ReadError> {
+    pub fn poll(&mut self, now: i64) -> Result<u64, ReadError> {
         while self.looking
             && let Some((answer, _)) = self.readers.answer(Duration::ZERO)
         {

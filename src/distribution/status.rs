@@ -154,7 +154,7 @@ impl StatusWriter {
     /// # Errors
     /// The science database refused earlier rows, or the writer died.
     pub fn add(&mut self, rows: Vec<Found>) -> Result<Vec<Record>, StatusError> {
-        self.hear()?;
+        self.take_outcomes()?;
         let mut records: Vec<Record> = self.written.drain(..).map(|key| (key, None)).collect();
         if self.bytes > self.max_bytes {
             self.skip(rows.len());
@@ -208,7 +208,7 @@ impl StatusWriter {
         self.pending.push_back(Arc::new(segment));
     }
 
-    fn hear(&mut self) -> Result<(), StatusError> {
+    fn take_outcomes(&mut self) -> Result<(), StatusError> {
         while let Ok(outcome) = self.outcomes.try_recv() {
             self.note(outcome)?;
         }
