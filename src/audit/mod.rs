@@ -1,7 +1,7 @@
 //! Compares what the science database holds with what the topics hold, alert by alert.
 //!
-//! Both sides become records of fixed size in temporary files ([`record`], [`spill`]), which are then compared part by part ([`compare`]): so
-//! memory does not grow with the number of alerts. What is missing can be published ([`repair`]).
+//! Both sides become records of fixed size in temporary files (`record`, `spill`), which are then compared part by part (`compare`): so
+//! memory does not grow with the number of alerts. What is missing can be published (`repair`).
 
 mod compare;
 mod confirm;

@@ -136,7 +136,7 @@ impl PlainProducer {
         }
     }
 
-    /// Waits until each message sent was delivered or has failed, at most [`MESSAGE_TIMEOUT`] while brokers are away.
+    /// Waits until each message sent was delivered or has failed, at most `MESSAGE_TIMEOUT` while brokers are away.
     ///
     /// # Errors
     /// A missing right or topic, which no second try mends; the caller gave up; the producer is of no use any more.

@@ -83,7 +83,7 @@ impl History {
         self.window
     }
 
-    /// Whether the key ranges are known; else [`split`](Self::split) is due.
+    /// Whether the key ranges are known; else they are to be split along the regions.
     pub fn is_split(&self) -> bool {
         self.is_split
     }
