@@ -182,7 +182,10 @@ pub fn run(
     let publisher = Publisher::new(outlet, status, notifier, offset_file, streams.len());
     let begun = Begin { settings, request, prefix: &prefix, now: now.wall };
     let mut records = records.unwrap_or_default();
-    let (progress, mut outdated) = begun.progress(&publisher, &records)?;
+    let (progress, mut outdated) = match begun.progress(&publisher, &records) {
+        Err(DistributionError::Send(SendError::Stopped)) => return nothing(streams.len()),
+        begun => begun?,
+    };
     let mut distribution = Distribution {
         pace: pace(&settings.distribution),
         clock,
@@ -209,12 +212,15 @@ pub fn run(
             Err(DistributionError::Send(SendError::Aborted(reason))) => distribution.recover(&mut aborts, reason),
             ended => ended.map(|()| None),
         };
-        match recovered {
-            Ok(Some(found)) => records = found,
+        let again = recovered.and_then(|found| match found {
+            Some(found) => begun.progress(&distribution.publisher, &found).map(|progress| Some((found, progress))),
+            None => Ok(None),
+        });
+        match again {
+            Ok(Some((found, progress))) => (records, (distribution.progress, outdated)) = (found, progress),
             Ok(None) | Err(DistributionError::Send(SendError::Stopped)) => break,
             Err(error) => return Err(error),
         }
-        (distribution.progress, outdated) = begun.progress(&distribution.publisher, &records)?;
     }
     if let Some(reason) = lost.get() {
         return Err(DistributionError::CheckpointLost { reason: reason.clone() });
