@@ -8,6 +8,7 @@ use rdkafka::producer::DefaultProducerContext;
 use tempfile::TempDir;
 
 use crate::config::{Configuration, Environment, Logins, Settings};
+use crate::kafka::checkpoint;
 use crate::simulate::Survey;
 
 /// The stream that carries every alert.
@@ -96,6 +97,7 @@ fn configuration(servers: &str, partitions: u64, rules: &str) -> String {
 fn topics(settings: &Settings) -> Vec<(String, i32)> {
     let distribution = &settings.distribution;
     let streams = settings.streams.iter().map(|stream| (stream.topic.clone(), stream.partitions));
-    let own = [(distribution.rejected_topic.clone(), 1), (format!("fink_checkpoint_{}", distribution.name), 1)];
+    let own =
+        [(distribution.rejected_topic.clone(), 1), (checkpoint::topic_of(&distribution.name), checkpoint::PARTITIONS)];
     streams.chain(own).collect()
 }
