@@ -320,7 +320,7 @@ impl Distribution<'_> {
                 }
                 Step::Repair(window) => {
                     self.repair.begin(window, now.steady, true);
-                    self.progress.repair_began(now.steady);
+                    self.progress.repair_began(window, now.steady);
                     self.ahead.begin(now.wall + self.pace.overlap);
                 }
                 Step::Sweep(window) => {

@@ -10,7 +10,7 @@
 //! | catch-up | from the last look of the process before, less `overlap`, or from the watermark, to the present; in slices of a minute | the ledger lists it, and the live lane begins |
 //! | live | `[last look - settle - glance, now - settle)` | what was new is listed in the ledger |
 //! | sweep | `[last sweep - overlap, last look - settle)` | the same |
-//! | repair | `[watermark, now - overlap)`, and no later than the last look | the same, and the watermark moves to `now - repair` |
+//! | repair | `[watermark, now - overlap)`, and no later than the last look | the same, and the watermark moves to `now - repair`, no further than the window |
 //!
 //! (`now` of a lane is the time at which its look began.) Live lane and sweep look back from their *last* look, so a pause of any length is
 //! made good by the next look and nothing of it counts as late. A row that becomes visible within `overlap` is found by the first sweep
@@ -57,7 +57,8 @@ pub struct Progress {
     last_sweep: Option<i64>,
     last_repair: Option<i64>,
     sweeping: bool,
-    repairing: bool,
+    /// the end of the repair under way, ms since 1970
+    repairing: Option<i64>,
 }
 
 /// How far the catch-up has come.
@@ -98,7 +99,7 @@ impl Progress {
             last_sweep: None,
             last_repair: None,
             sweeping: false,
-            repairing: false,
+            repairing: None,
         }
     }
 
@@ -158,7 +159,7 @@ impl Progress {
         self.history.is_none()
             && self.catch_up == CatchUp::Done
             && self.last_repair.is_some()
-            && !self.repairing
+            && self.repairing.is_none()
             && self.looked > self.last_repair
     }
 
@@ -194,7 +195,7 @@ impl Progress {
             return Window::new(self.watermark, until).map_or(Step::Finished, Step::BeginHistory);
         }
         let past = now.steady - pace.repair;
-        if !self.repairing
+        if self.repairing.is_none()
             && self.watermark < past - 2 * pace.repair_every
             && let Some(window) = Window::new(self.watermark, past)
         {
@@ -206,7 +207,9 @@ impl Progress {
         }
         // What came after the last look is the live lane's, in the order of its timestamps.
         let seen = self.looked.unwrap_or(now.steady).min(now.steady) - pace.settle;
-        if !self.repairing
+        // A live look comes between two repairs, however long they take.
+        if self.repairing.is_none()
+            && self.looked > self.last_repair
             && due(self.last_repair, pace.repair_every, now) <= now.steady
             && let Some(window) = Window::new(self.watermark, seen.min(now.wall - pace.overlap))
         {
@@ -334,19 +337,20 @@ impl Progress {
         self.sweeping = false;
     }
 
-    /// Notes that a repair began at `now`, on the steady clock.
-    pub fn repair_began(&mut self, now: i64) {
-        self.repairing = true;
+    /// Notes that a repair of `window` began at `now`, on the steady clock.
+    pub fn repair_began(&mut self, window: Window, now: i64) {
+        self.repairing = Some(window.until());
         self.last_repair = Some(now);
     }
 
-    /// Notes that all that the repair begun at `began` (on the steady clock) found is done: the watermark moves to `began - repair`.
+    /// Notes that all that the repair begun at `began` (on the steady clock) found is done: the watermark moves to `began - repair`, but no
+    /// further than the repair has looked.
     ///
     /// # Errors
     /// None but a record that cannot be written.
     pub fn repair_ended(&mut self, began: i64, pace: &Pace) -> Result<Vec<Record>, ProgressError> {
-        self.repairing = false;
-        match began - pace.repair {
+        let looked_until = self.repairing.take().unwrap_or(self.watermark);
+        match (began - pace.repair).min(looked_until) {
             to if to <= self.watermark => Ok(Vec::new()),
             to => self.move_watermark(to),
         }

@@ -282,7 +282,7 @@ impl World {
                     self.publish(&mut progress, &found, |progress| progress.caught_up_to(slice, now.steady))?;
                 }
                 Step::Repair(window) => {
-                    progress.repair_began(now.steady);
+                    progress.repair_began(window, now.steady);
                     self.step()?;
                     repair = Some((now.steady, self.look(window, &progress)));
                 }
@@ -468,6 +468,26 @@ fn a_watermark_never_moves_back() {
     assert!(progress.move_watermark(499).is_err());
     assert!(progress.repair_ended(600, &PACE).expect("records").is_empty());
     assert_eq!(progress.watermark(), 500);
+}
+
+#[test]
+fn a_repair_moves_the_watermark_no_further_than_it_has_looked() {
+    let mut progress = Progress::service("p", "now", 0);
+    progress.repair_began(Window::new(0, 137).expect("a window"), 400);
+    progress.repair_ended(400, &PACE).expect("records");
+    assert_eq!(progress.watermark(), 137, "what was written from 137 on is yet to be looked at");
+}
+
+#[test]
+fn a_live_look_comes_between_two_repairs() {
+    let mut progress = Progress::service("p", "now", 0);
+    let now = |at: i64| Now { wall: at, steady: at };
+    let Step::CatchUp(slice) = progress.next(now(150), &PACE) else { panic!("no catch-up") };
+    progress.caught_up_to(slice, 150);
+    let Step::Repair(window) = progress.next(now(185), &PACE) else { panic!("no repair") };
+    progress.repair_began(window, 185);
+    progress.repair_ended(185, &PACE).expect("records");
+    assert!(matches!(progress.next(now(245), &PACE), Step::Live(_)));
 }
 
 #[test]
