@@ -23,10 +23,10 @@ impl Begin<'_> {
         records: &Records,
     ) -> Result<(Progress, Vec<Record>), DistributionError> {
         let Self { settings, request, prefix, now } = self;
-        let found = match Progress::load(prefix, records) {
+        let (found, lost_state) = match Progress::load(prefix, records) {
             // Whatever the user says, what the ledger lists is not sent again.
-            Err(ProgressError::NoState { .. }) if request.from.is_some() => None,
-            found => found?,
+            Err(ProgressError::NoState { .. }) if request.from.is_some() => (None, true),
+            found => (found?, false),
         };
         let is_new_service = found.is_none() && !request.is_job() && request.from.is_none();
         if is_new_service && let Some(outlet) = publisher.outlet() {
@@ -37,6 +37,9 @@ impl Begin<'_> {
             }
         }
         let (progress, outdated) = request.begin(found, prefix, &settings.distribution, *now)?;
-        Ok((progress.with_ledger_of(records)?, outdated))
+        match lost_state {
+            true => Ok((progress.with_ledger_of(records)?, outdated)),
+            false => Ok((progress, outdated)),
+        }
     }
 }
