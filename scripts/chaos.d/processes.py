@@ -12,6 +12,8 @@ FENCED = "has taken over"
 BEGUN = "distributing what is written from"
 # How long a process that was stopped may take to notice that it is fenced, and any to end after a SIGTERM, in seconds.
 NOTICE, END = 90, 60
+# How long a takeover waits for the process to begin, in seconds.
+BEGIN = 30
 
 
 class Process:
@@ -115,6 +117,7 @@ class Keeper:
     def take_over(self, seconds, after):
         """SIGSTOP for so long; a second copy starts after `after` seconds and is the one that is kept. The first must end, fenced."""
         with self._fault:
+            self._wait_until_begun(BEGIN)
             with self._lock:
                 zombie = self._current
                 if zombie is None or zombie.code() is not None or not zombie.said(BEGUN):
@@ -159,6 +162,16 @@ class Keeper:
             for process in [self._current, *self._zombies]:
                 if process is not None:
                     process.signal(signal.SIGKILL)
+
+    def _wait_until_begun(self, seconds):
+        """Waits, at most for so long, until the current process owns the checkpoint."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with self._lock:
+                process = self._current
+            if process is not None and process.code() is None and process.said(BEGUN):
+                return
+            time.sleep(0.1)
 
     def _begin(self):
         self._count += 1
