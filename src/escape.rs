@@ -5,19 +5,19 @@ use std::io::Write;
 
 /// Whether a character acts on a terminal instead of standing on it: control characters (C0, DEL and C1), and those that change the
 /// direction of the text around them.
-pub(crate) fn is_active(c: char) -> bool {
+pub(crate) fn is_control_or_bidi(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with each [active](is_active) character as an escape of Rust's: `\n`, `\u{9b}`.
+/// The text with each [active](is_control_or_bidi) character as an escape of Rust's: `\n`, `\u{9b}`.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    match text.contains(is_active) {
+    match text.contains(is_control_or_bidi) {
         false => text.into(),
         true => {
             let mut escaped = String::with_capacity(text.len() + 16);
             for c in text.chars() {
-                match is_active(c) {
+                match is_control_or_bidi(c) {
                     true => escaped.extend(c.escape_default()),
                     false => escaped.push(c),
                 }
@@ -27,15 +27,15 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The first `most` characters of the text, escaped, with `…` where it is cut.
-pub(crate) fn shorten(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+/// The first `max_chars` characters of the text, escaped, with `…` where it is cut.
+pub(crate) fn shorten(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
         None => escape(text).into_owned(),
         Some((end, _)) => format!("{}…", escape(&text[..end])),
     }
 }
 
-/// Appends the text as a JSON string in which each [active](is_active) character is an escape of JSON's: `\n`, `\u009b`.
+/// Appends the text as a JSON string in which each [active](is_control_or_bidi) character is an escape of JSON's: `\n`, `\u009b`.
 pub(crate) fn json_string(text: &str, out: &mut Vec<u8>) {
     let start = out.len();
     let written = serde_json::to_writer(&mut *out, text);
@@ -51,7 +51,7 @@ pub(crate) fn json_string(text: &str, out: &mut Vec<u8>) {
 pub(crate) fn escape_json(start: usize, out: &mut Vec<u8>) {
     let Ok(json) = std::str::from_utf8(&out[start..]) else { return };
     // A line's end between the parts of a document is no part of a string.
-    let is_left = |c: char| is_active(c) && !c.is_ascii_whitespace();
+    let is_left = |c: char| is_control_or_bidi(c) && !c.is_ascii_whitespace();
     let Some(first) = json.find(is_left) else { return };
     let rest = json[first..].to_owned();
     out.truncate(start + first);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn no_active_character_is_left_and_all_others_are() {
-        assert!(!escape(ACTIVE).contains(is_active));
+        assert!(!escape(ACTIVE).contains(is_control_or_bidi));
         assert_eq!(escape("é\u{9b}2J\u{202e}\n"), "é\\u{9b}2J\\u{202e}\\n");
         assert_eq!(escape("µ \"é\" 日本 🔭"), "µ \"é\" 日本 🔭");
         assert_eq!(shorten("a\u{9b}cdef", 3), "a\\u{9b}c…");
@@ -87,7 +87,7 @@ mod tests {
             let mut out = b"x".to_vec();
             json_string(text, &mut out);
             let json = String::from_utf8(out).unwrap();
-            assert!(!json.contains(is_active), "{json}");
+            assert!(!json.contains(is_control_or_bidi), "{json}");
             assert_eq!(serde_json::from_str::<String>(&json[1..]).unwrap(), text);
         }
     }

@@ -46,14 +46,14 @@ impl AlertId {
 
 /// An alert that is done: its id and its trigger timestamp, ms since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct LedgerEntry {
     /// which alert
     pub id: AlertId,
     /// its trigger timestamp, ms since 1970
     pub timestamp: i64,
 }
 
-impl Entry {
+impl LedgerEntry {
     /// The entry of the row `key` as written at `timestamp` (ms since 1970).
     pub fn new(key: &[u8], timestamp: i64) -> Self {
         Self { id: AlertId::new(key, timestamp), timestamp }
@@ -113,7 +113,7 @@ pub type Segment = (u64, Vec<u8>);
 
 impl Ledger {
     /// Whether the alert is listed.
-    pub fn contains(&self, entry: Entry) -> bool {
+    pub fn contains(&self, entry: LedgerEntry) -> bool {
         self.buckets.get(&bucket_of(entry.timestamp)).is_some_and(|bucket| bucket.contains(&entry.id))
     }
 
@@ -135,7 +135,7 @@ impl Ledger {
     }
 
     /// Lists `entries`; returns the segments that say so.
-    pub fn add(&mut self, entries: &[Entry]) -> Vec<Segment> {
+    pub fn add(&mut self, entries: &[LedgerEntry]) -> Vec<Segment> {
         let mut segments = Vec::new();
         for entries in entries.chunks(SEGMENT_BYTES / ENTRY_BYTES) {
             let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
@@ -169,20 +169,20 @@ impl Ledger {
         let (entries, []) = bytes.as_chunks::<ENTRY_BYTES>() else {
             return Err(LedgerError { number, bytes: bytes.len() });
         };
-        let entries: Vec<Entry> = entries
+        let entries: Vec<LedgerEntry> = entries
             .iter()
             .map(|entry| {
                 let (mut id, mut timestamp) = ([0; 16], [0; 8]);
                 id.copy_from_slice(&entry[..16]);
                 timestamp.copy_from_slice(&entry[16..]);
-                Entry { id: AlertId(u128::from_be_bytes(id)), timestamp: i64::from_be_bytes(timestamp) }
+                LedgerEntry { id: AlertId(u128::from_be_bytes(id)), timestamp: i64::from_be_bytes(timestamp) }
             })
             .collect();
         self.list(number, &entries);
         Ok(())
     }
 
-    fn list(&mut self, number: u64, entries: &[Entry]) {
+    fn list(&mut self, number: u64, entries: &[LedgerEntry]) {
         for entry in entries {
             self.buckets.entry(bucket_of(entry.timestamp)).or_default().insert(entry.id);
         }
@@ -200,8 +200,8 @@ fn bucket_of(timestamp: i64) -> i64 {
 mod tests {
     use super::*;
 
-    fn entry(key: &str, timestamp: i64) -> Entry {
-        Entry::new(key.as_bytes(), timestamp)
+    fn entry(key: &str, timestamp: i64) -> LedgerEntry {
+        LedgerEntry::new(key.as_bytes(), timestamp)
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn many_entries_make_several_bounded_segments() {
-        let entries: Vec<Entry> = (0..30_000).map(|number| entry(&number.to_string(), number)).collect();
+        let entries: Vec<LedgerEntry> = (0..30_000).map(|number| entry(&number.to_string(), number)).collect();
         let mut ledger = Ledger::default();
         let segments = ledger.add(&entries);
         assert_eq!(segments.len(), 3);
@@ -260,7 +260,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for minute in 0..10 {
             for chunk in 0..60 {
-                let entries: Vec<Entry> = (0..300)
+                let entries: Vec<LedgerEntry> = (0..300)
                     .map(|number| entry(&format!("{chunk}-{number}"), minute * BUCKET_MS + i64::from(number)))
                     .collect();
                 ledger.add(&entries);

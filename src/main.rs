@@ -8,7 +8,7 @@ use fink::cli::{Cli, Outcome};
 
 fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => match Outcome::of(cli.run()) {
+        Ok(cli) => match Outcome::from_result(cli.run()) {
             Outcome::Done => ExitCode::SUCCESS,
             Outcome::Failed { code, message } => {
                 // Where stderr is closed, the exit code has to say it all.

@@ -15,12 +15,12 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 use serde::{Deserialize, Serialize};
 
 /// How long a look at a file may hold its lock: a new owner waits this long for it.
-const LOOK: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_millis(10);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A service that runs, as its file describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
+pub struct RunInfo {
     /// what runs, such as `distribution`
     pub service: String,
     /// its name: `distribution.name`, for a service
@@ -44,7 +44,7 @@ pub enum RunFileError {
     #[error(
         "{service} `{name}` runs already as process {pid}: end it with `fink stop {service} --name {name}`, or give this one another name"
     )]
-    Running {
+    AlreadyRunning {
         /// what runs
         service: String,
         /// its name
@@ -93,7 +93,7 @@ impl RunFile {
 
     fn create_in(folder: &Path, service: &str, name: &str, config: Option<&Path>) -> Result<Self, RunFileError> {
         let path = folder.join(format!("{service}-{name}.json"));
-        let end = Instant::now() + LOOK;
+        let end = Instant::now() + LOCK_TIMEOUT;
         let mut file = loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -106,16 +106,20 @@ impl RunFile {
             match file.try_lock() {
                 Ok(()) if is_at(&file, &path) => break file,
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(POLL_INTERVAL),
                 Err(TryLockError::WouldBlock) => {
                     let pid = read(&file).map_or(0, |run| run.pid);
-                    return Err(RunFileError::Running { service: service.to_owned(), name: name.to_owned(), pid });
+                    return Err(RunFileError::AlreadyRunning {
+                        service: service.to_owned(),
+                        name: name.to_owned(),
+                        pid,
+                    });
                 }
                 Err(TryLockError::Error(error)) => return Err(unusable(&path, error)),
             }
         };
         let pid = std::process::id();
-        let run = Run {
+        let run = RunInfo {
             service: service.to_owned(),
             name: name.to_owned(),
             pid,
@@ -140,13 +144,13 @@ impl Drop for RunFile {
 
 /// A service that was found running.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningService {
     /// what its file says
-    pub run: Run,
+    pub run: RunInfo,
     path: PathBuf,
 }
 
-impl Running {
+impl RunningService {
     /// All that run on this machine and whose files this user may read, by service and name. Files left behind by processes that are
     /// gone are removed.
     ///
@@ -212,21 +216,21 @@ impl Running {
             if Instant::now() >= end {
                 return false;
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(POLL_INTERVAL);
         }
         true
     }
 }
 
 /// What the file says, where its process lives. A file without one is removed.
-fn alive(path: &Path) -> Option<Run> {
-    let end = Instant::now() + LOOK;
+fn alive(path: &Path) -> Option<RunInfo> {
+    let end = Instant::now() + LOCK_TIMEOUT;
     loop {
         let file = OpenOptions::new().read(true).open(path).ok()?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => match read(&file) {
                 Some(run) => return Some(run),
-                None if Instant::now() < end => std::thread::sleep(PAUSE),
+                None if Instant::now() < end => std::thread::sleep(POLL_INTERVAL),
                 None => return None,
             },
             Err(TryLockError::Error(_)) => return None,
@@ -240,7 +244,7 @@ fn alive(path: &Path) -> Option<Run> {
     }
 }
 
-fn read(mut file: &File) -> Option<Run> {
+fn read(mut file: &File) -> Option<RunInfo> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.take(64 * 1024).read_to_string(&mut text).ok()?;
@@ -300,13 +304,13 @@ mod tests {
     fn a_run_file_lives_as_long_as_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let file = RunFile::create_in(folder.path(), "distribution", "a", None).unwrap();
-        let running = Running::all_in(folder.path()).unwrap();
+        let running = RunningService::all_in(folder.path()).unwrap();
         assert_eq!(running.len(), 1);
         assert_eq!(running[0].run.pid, std::process::id());
         assert!(running[0].is_alive() && !running[0].wait(Duration::ZERO));
         drop(file);
         assert!(running[0].wait(Duration::ZERO));
-        assert!(Running::all_in(folder.path()).unwrap().is_empty());
+        assert!(RunningService::all_in(folder.path()).unwrap().is_empty());
     }
 
     #[test]
@@ -323,7 +327,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("distribution-a.json");
         fs::write(&path, "{}").unwrap();
-        assert!(Running::all_in(folder.path()).unwrap().is_empty());
+        assert!(RunningService::all_in(folder.path()).unwrap().is_empty());
         assert!(!path.exists());
     }
 
@@ -333,7 +337,7 @@ mod tests {
         let path = folder.path().join("distribution-a.json");
         let file = File::create(&path).unwrap();
         file.lock().unwrap();
-        let run = Run {
+        let run = RunInfo {
             service: "distribution".to_owned(),
             name: "a".to_owned(),
             pid: std::process::id(),
@@ -343,7 +347,7 @@ mod tests {
             started: 0,
         };
         fs::write(&path, serde_json::to_vec(&run).unwrap()).unwrap();
-        let running = Running::all_in(folder.path()).unwrap();
+        let running = RunningService::all_in(folder.path()).unwrap();
         assert!(running[0].terminate().unwrap_err().to_string().contains("another process"));
     }
 }

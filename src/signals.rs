@@ -11,7 +11,7 @@ use signal_hook::flag;
 pub const INTERRUPTED: u8 = 130;
 
 /// How long a wait goes on without looking whether it should end.
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A flag that says stop. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +78,7 @@ impl Stop {
             if left.is_zero() {
                 return false;
             }
-            std::thread::sleep(left.min(GLANCE));
+            std::thread::sleep(left.min(POLL_INTERVAL));
         }
         true
     }

@@ -9,24 +9,25 @@ use std::sync::Arc;
 use apache_avro::rabin::Rabin;
 use apache_avro::types::Value;
 use fink::alert::{
-    BytesAs, Decoder, Encoder, Framing, History, KeyPlan, Layout, LayoutOptions, Plan, SchemaCache, outgoing, unframe,
+    BytesFormat, Decoder, Encoder, Framing, KeyPlan, Layout, LayoutOptions, ListEncoding, Plan, SchemaCache,
+    stream_schema, unframe,
 };
 use fink::avro::{Schema, container::Container};
-use fink::catalog::{Catalog, Column, ColumnType, Place, RecordShape};
+use fink::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
 use fink::config::{Encoding, MessageKey};
 use fink::science_db::{Columns, Rows};
 use proptest::prelude::{ProptestConfig, any, proptest};
 use proptest::{prop_assert, prop_assert_eq};
 use random_avro::{Random, datum, read};
 
-fn layout(schema: &Schema, history: History) -> Layout {
+fn layout(schema: &Schema, history: ListEncoding) -> Layout {
     let options = LayoutOptions {
         namespace: "default",
         table: "t",
         family: "i",
         row_key: &["id"],
         history,
-        status: history == History::Text,
+        status: history == ListEncoding::Text,
     };
     Layout::new(schema, &options).unwrap()
 }
@@ -45,7 +46,7 @@ fn cells(layout: &Layout, datum: &[u8]) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Whether the line of JSON says what the value is.
-fn says(json: &serde_json::Value, value: &Value) -> bool {
+fn is_json_of(json: &serde_json::Value, value: &Value) -> bool {
     let float = |value: f64, single: bool| match json.as_str() {
         Some(word) => word.parse::<f64>().is_ok_and(|word| word == value || word.is_nan() && value.is_nan()),
         None if single => json.as_f64().is_some_and(|json| (json as f32).to_bits() == (value as f32).to_bits()),
@@ -63,14 +64,14 @@ fn says(json: &serde_json::Value, value: &Value) -> bool {
             json.as_str().is_some_and(|text| text.len() == bytes.len().div_ceil(3) * 4)
         }
         Value::Decimal(_) => json.is_string(),
-        Value::Union(_, value) => says(json, value),
+        Value::Union(_, value) => is_json_of(json, value),
         Value::Array(items) => json
             .as_array()
-            .is_some_and(|list| list.len() == items.len() && list.iter().zip(items).all(|(j, v)| says(j, v))),
+            .is_some_and(|list| list.len() == items.len() && list.iter().zip(items).all(|(j, v)| is_json_of(j, v))),
         Value::Map(map) => {
-            map.len() == json.as_object().map_or(0, |m| m.len()) && map.iter().all(|(k, v)| says(&json[k], v))
+            map.len() == json.as_object().map_or(0, |m| m.len()) && map.iter().all(|(k, v)| is_json_of(&json[k], v))
         }
-        Value::Record(fields) => fields.iter().all(|(name, value)| says(&json[name], value)),
+        Value::Record(fields) => fields.iter().all(|(name, value)| is_json_of(&json[name], value)),
         other => panic!("{other:?}"),
     }
 }
@@ -84,7 +85,7 @@ proptest! {
         let json = random.alert();
         let judge = apache_avro::Schema::parse(&json).unwrap();
         let schema = Schema::from_json(&json).unwrap();
-        let layout = layout(&schema, History::Avro);
+        let layout = layout(&schema, ListEncoding::Avro);
         let catalog = Catalog::parse(&layout.catalog().to_json().to_string()).unwrap();
         prop_assert_eq!(&catalog, layout.catalog());
         let (mut encoder, columns) = encoder(&schema, &catalog);
@@ -104,12 +105,12 @@ proptest! {
         let json = random.alert();
         let judge = apache_avro::Schema::parse(&json).unwrap();
         let schema = Schema::from_json(&json).unwrap();
-        let layout = layout(&schema, History::Text);
+        let layout = layout(&schema, ListEncoding::Text);
         prop_assert_eq!(&Catalog::parse(&layout.catalog().to_json().to_string()).unwrap(), layout.catalog());
         let mut flattener = layout.flattener();
         let original = datum(&judge, &random.value(&judge));
         let cells = flattener.flatten(&original).unwrap();
-        let derived = outgoing(layout.catalog(), None, None).unwrap();
+        let derived = stream_schema(layout.catalog(), None, None).unwrap();
         for (schema, must) in [(&schema, false), (&derived, true)] {
             let Ok(plan) = Plan::new(Arc::new(schema.clone()), layout.catalog()) else {
                 prop_assert!(!must, "{}", json);
@@ -131,8 +132,8 @@ proptest! {
         let json = random.alert();
         let judge = apache_avro::Schema::parse(&json).unwrap();
         let schema = Schema::from_json(&json).unwrap();
-        let first = layout(&schema, History::Avro);
-        let derived = outgoing(first.catalog(), None, None).unwrap();
+        let first = layout(&schema, ListEncoding::Avro);
+        let derived = stream_schema(first.catalog(), None, None).unwrap();
         prop_assert_eq!(&Schema::parse(&derived.to_string()).unwrap(), &derived);
         let derived_judge = apache_avro::Schema::parse_str(&derived.to_string()).unwrap();
         let (mut encoder, columns) = encoder(&derived, first.catalog());
@@ -141,7 +142,7 @@ proptest! {
         table::fill(first.catalog(), &columns, flattener.flatten(&original).unwrap(), &mut rows);
         encoder.encode(&rows.row(0), &mut out).unwrap();
         prop_assert_eq!(datum(&derived_judge, &read(&derived_judge, &out)).len(), out.len());
-        let mut again = cells(&layout(&derived, History::Avro), &out);
+        let mut again = cells(&layout(&derived, ListEncoding::Avro), &out);
         for (name, cell) in cells(&first, &original) {
             if first.catalog().column(&name).is_some_and(|column| derived_field(&derived, &column.field)) {
                 prop_assert_eq!(again.remove(&name), Some(cell), "{} of {}", name, json);
@@ -155,7 +156,7 @@ proptest! {
     fn random_cells_are_what_the_judge_writes(seed in any::<u64>()) {
         let mut random = Random::new(seed);
         let (catalog, expected, mut rows) = random_row(&mut random);
-        let schema = outgoing(&catalog, None, None).unwrap();
+        let schema = stream_schema(&catalog, None, None).unwrap();
         let (mut encoder, columns) = encoder(&schema, &catalog);
         prop_assert_eq!(columns.len() + 1, catalog.columns.len());
         let mut out = Vec::new();
@@ -190,8 +191,8 @@ proptest! {
         let bytes = datum(&judge, &value);
         let schema = Schema::from_json(&json).unwrap();
         let decoder = SchemaCache::default().get(schema.to_string().as_bytes()).unwrap();
-        let decoded = decoder.value(&bytes, BytesAs::Base64).unwrap();
-        prop_assert!(says(&decoded, &value), "{} is not {:?}", decoded, value);
+        let decoded = decoder.value(&bytes, BytesFormat::Base64).unwrap();
+        prop_assert!(is_json_of(&decoded, &value), "{} is not {:?}", decoded, value);
         let mut file = Vec::new();
         decoder.container(&bytes, &mut file).unwrap();
         let read: Vec<Value> = apache_avro::Reader::new(file.as_slice()).unwrap().collect::<Result<_, _>>().unwrap();
@@ -215,12 +216,12 @@ proptest! {
             },
         }
         let decoder = Decoder::new(schema.clone());
-        let (avro, text) = (layout(&schema, History::Avro), layout(&schema, History::Text));
+        let (avro, text) = (layout(&schema, ListEncoding::Avro), layout(&schema, ListEncoding::Text));
         let sound = decoder.check(&bytes).is_ok();
         prop_assert_eq!(avro.flattener().flatten(&bytes).is_ok(), sound);
         prop_assert_eq!(text.flattener().flatten(&bytes).is_ok(), sound);
         let mut out = b"before".to_vec();
-        prop_assert_eq!(decoder.json(&bytes, BytesAs::Length, &mut out).is_ok(), sound);
+        prop_assert_eq!(decoder.json(&bytes, BytesFormat::Length, &mut out).is_ok(), sound);
         prop_assert!(sound || out == b"before");
         let fields: Vec<&str> = json["fields"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
         let projected = decoder.projection(&fields).unwrap();
@@ -290,7 +291,7 @@ fn derived_field(schema: &Schema, field: &str) -> bool {
 
 /// A catalog of scalars, one row of its table, and the alert that it must be.
 fn random_row(random: &mut Random) -> (Catalog, Value, Rows) {
-    let mut columns = vec![Column::new("key", Place::RowKey { part: 0 }, ColumnType::String)];
+    let mut columns = vec![Column::new("key", ColumnLocation::RowKey { part: 0 }, ColumnType::String)];
     let mut cells = Vec::new();
     let mut root = vec![("key".to_owned(), Value::Union(0, Box::new(Value::String("k".into()))))];
     let mut record = Vec::new();
@@ -324,7 +325,7 @@ fn random_row(random: &mut Random) -> (Catalog, Value, Rows) {
         let place = columns[..first].len();
         root.insert(place, ("r".to_owned(), Value::Record(record)));
     }
-    let records = vec![RecordShape { path: "r".into(), nullable: false }];
+    let records = vec![NestedRecord { path: "r".into(), nullable: false }];
     let catalog = Catalog::new("default", "t", &["key"], columns, records);
     let mut rows = Rows::default();
     let all: Vec<usize> = (0..catalog.columns.len()).collect();
@@ -332,7 +333,7 @@ fn random_row(random: &mut Random) -> (Catalog, Value, Rows) {
     let mut page = rows.refill(width);
     page.row(b"k");
     let mut slots: Vec<usize> = Vec::new();
-    let needed = Plan::new(Arc::new(outgoing(&catalog, None, None).unwrap()), &catalog).unwrap().needed_columns();
+    let needed = Plan::new(Arc::new(stream_schema(&catalog, None, None).unwrap()), &catalog).unwrap().needed_columns();
     let read = table::columns(&catalog, &needed);
     for column in &catalog.columns[1..] {
         let (family, qualifier) = column.family_and_qualifier().unwrap();
@@ -355,11 +356,11 @@ fn keys_say_what_a_reader_needs() {
         vec![
             Column::cell("i", "fink_broker_version", ColumnType::String),
             Column::cell("i", "fink_science_version", ColumnType::String),
-            Column::new("key", Place::RowKey { part: 0 }, ColumnType::String),
+            Column::new("key", ColumnLocation::RowKey { part: 0 }, ColumnType::String),
         ],
         Vec::new(),
     );
-    let schema = outgoing(&catalog, None, None).unwrap();
+    let schema = stream_schema(&catalog, None, None).unwrap();
     let mut buffer = Vec::new();
     let text = |at: usize| Some(if at == 0 { b"3.1".as_slice() } else { b"5.9" });
     let mut key = |kind| {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
-use common::bare;
+use common::run_without_env;
 use fink::cli::Cli;
 use serde_json::{Value, json};
 
@@ -61,9 +61,9 @@ fn every_command_has_help_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
     for path in all_commands() {
         let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
-        let ended = bare(folder.path(), &arguments, &[]);
-        assert_eq!(ended.code, 0);
-        let example = ended
+        let finished = run_without_env(folder.path(), &arguments, &[]);
+        assert_eq!(finished.code, 0);
+        let example = finished
             .stdout
             .lines()
             .find(|line| line.starts_with("Example"))
@@ -75,34 +75,34 @@ fn every_command_has_help_with_an_example() {
 #[test]
 fn every_command_has_a_man_page() {
     let folder = tempfile::tempdir().unwrap();
-    bare(folder.path(), &["man", "--out", "pages"], &[]).says(0, &["wrote the pages"]);
+    run_without_env(folder.path(), &["man", "--out", "pages"], &[]).assert_stderr(0, &["wrote the pages"]);
     for path in all_commands() {
         let arguments: Vec<&str> = ["man"].into_iter().chain(path.iter().map(String::as_str)).collect();
-        let ended = bare(folder.path(), &arguments, &[]);
-        assert_eq!(ended.code, 0, "{ended:?}");
-        assert!(ended.stdout.contains(".SH SYNOPSIS"), "{path:?}");
+        let finished = run_without_env(folder.path(), &arguments, &[]);
+        assert_eq!(finished.code, 0, "{finished:?}");
+        assert!(finished.stdout.contains(".SH SYNOPSIS"), "{path:?}");
         let hidden = path
             .first()
             .is_some_and(|name| Cli::command().find_subcommand(name).is_some_and(clap::Command::is_hide_set));
         if !hidden {
             let page =
                 fs::read_to_string(folder.path().join("pages").join(format!("fink-{}.1", path.join("-")))).unwrap();
-            assert_eq!(page, ended.stdout);
+            assert_eq!(page, finished.stdout);
         }
     }
-    bare(folder.path(), &["man", "config", "frobnicate"], &[]).says(2, &["`frobnicate`"]);
+    run_without_env(folder.path(), &["man", "config", "frobnicate"], &[]).assert_stderr(2, &["`frobnicate`"]);
 }
 
 #[test]
 fn completions_are_scripts() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let ended = bare(folder.path(), &["completions", shell], &[]);
-        assert_eq!(ended.code, 0, "{ended:?}");
-        assert!(ended.stdout.contains("fink") && ended.stdout.len() > 1000, "{shell}");
+        let finished = run_without_env(folder.path(), &["completions", shell], &[]);
+        assert_eq!(finished.code, 0, "{finished:?}");
+        assert!(finished.stdout.contains("fink") && finished.stdout.len() > 1000, "{shell}");
         if shell == "bash" {
             let mut bash = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
-            bash.stdin.take().unwrap().write_all(ended.stdout.as_bytes()).unwrap();
+            bash.stdin.take().unwrap().write_all(finished.stdout.as_bytes()).unwrap();
             assert!(bash.wait().unwrap().success());
         }
     }
@@ -118,19 +118,20 @@ fn wrong_usage_has_code_2() {
         &["--set", "x", "show"],
         &[],
     ] {
-        let ended = bare(folder.path(), arguments, &[]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{ended:?}");
-        assert!(!ended.stderr.is_empty(), "{ended:?}");
+        let finished = run_without_env(folder.path(), arguments, &[]);
+        assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:?}");
+        assert!(!finished.stderr.is_empty(), "{finished:?}");
     }
 }
 
 #[test]
 fn quiet_says_nothing_but_errors() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(bare(folder.path(), &["-q", "config", "init"], &[]).stderr, "");
-    bare(folder.path(), &["-q", "config", "init"], &[]).says(2, &["error: "]);
-    assert_eq!(bare(folder.path(), &["config", "init", "--force"], &[("FINK_LOG", "off")]).stderr, "");
-    bare(folder.path(), &["-v", "config", "show"], &[("FINK_LOG", "off")]).says(0, &["DEBUG", "fink.toml"]);
+    assert_eq!(run_without_env(folder.path(), &["-q", "config", "init"], &[]).stderr, "");
+    run_without_env(folder.path(), &["-q", "config", "init"], &[]).assert_stderr(2, &["error: "]);
+    assert_eq!(run_without_env(folder.path(), &["config", "init", "--force"], &[("FINK_LOG", "off")]).stderr, "");
+    run_without_env(folder.path(), &["-v", "config", "show"], &[("FINK_LOG", "off")])
+        .assert_stderr(0, &["DEBUG", "fink.toml"]);
 }
 
 /// A process that sleeps, with a locked run file in `folder`/run as a service has; `heeds`: whether a SIGTERM ends it.
@@ -160,28 +161,29 @@ fn service(folder: &Path, name: &str, heeds: bool) -> std::process::Child {
 fn services_are_shown_and_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    bare(here, &["stop", "distribution"], &[]).says(1, &["no distribution runs here"]);
+    run_without_env(here, &["stop", "distribution"], &[]).assert_stderr(1, &["no distribution runs here"]);
     let (mut first, mut second) = (service(here, "first", true), service(here, "second", false));
 
-    let ended = bare(here, &["show", "--format", "json"], &[]);
-    let shown: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let finished = run_without_env(here, &["show", "--format", "json"], &[]);
+    let shown: Value = serde_json::from_str(&finished.stdout).unwrap();
     assert_eq!(shown[0]["name"], "first");
     assert_eq!(shown[0]["pid"], first.id());
     assert_eq!(shown[0]["started"], "2019-11-01T00:00:00Z");
     assert_eq!(shown[1]["name"], "second");
 
-    bare(here, &["stop", "distribution"], &[]).says(2, &["first, second", "--name"]);
-    bare(here, &["stop", "distribution", "--name", "third"], &[]).says(1, &["`third`"]);
-    bare(here, &["stop", "distribution", "--name", "second", "--timeout", "200ms"], &[])
-        .says(1, &["has not ended after 200ms"]);
+    run_without_env(here, &["stop", "distribution"], &[]).assert_stderr(2, &["first, second", "--name"]);
+    run_without_env(here, &["stop", "distribution", "--name", "third"], &[]).assert_stderr(1, &["`third`"]);
+    run_without_env(here, &["stop", "distribution", "--name", "second", "--timeout", "200ms"], &[])
+        .assert_stderr(1, &["has not ended after 200ms"]);
     std::thread::scope(|scope| {
         scope.spawn(|| first.wait().unwrap());
-        bare(here, &["stop", "distribution", "--name", "first"], &[]).says(0, &["`first` has ended"]);
+        run_without_env(here, &["stop", "distribution", "--name", "first"], &[])
+            .assert_stderr(0, &["`first` has ended"]);
     });
 
     second.kill().unwrap();
     second.wait().unwrap();
-    assert_eq!(bare(here, &["show", "--format", "json"], &[]).stdout.trim(), "[]");
+    assert_eq!(run_without_env(here, &["show", "--format", "json"], &[]).stdout.trim(), "[]");
     let left = fs::read_dir(here.join("run")).unwrap();
     assert!(left.flatten().all(|entry| entry.path().extension().is_some_and(|extension| extension == "ready")));
 }

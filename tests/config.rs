@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{bare, bare_command};
+use common::{command_without_env, run_without_env};
 use fink::config::{Configuration, EXAMPLE, Environment};
 use serde_json::{Value, json};
 
@@ -16,10 +16,10 @@ const SHOW: &[&str] = &["config", "show", "--format", "json"];
 /// The value of `key`, and where it came from, as `config show` prints them.
 fn shown(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], key: &str) -> (Value, String, Value) {
     let arguments: Vec<&str> = SHOW.iter().chain(arguments).copied().collect();
-    let ended = bare(folder, &arguments, variables);
-    assert_eq!(ended.code, 0, "{ended:?}");
-    let rows: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
-    let row = rows.iter().find(|row| row["key"] == key).unwrap_or_else(|| panic!("no {key}: {ended:?}"));
+    let finished = run_without_env(folder, &arguments, variables);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let rows: Vec<Value> = serde_json::from_str(&finished.stdout).unwrap();
+    let row = rows.iter().find(|row| row["key"] == key).unwrap_or_else(|| panic!("no {key}: {finished:?}"));
     (row["value"].clone(), row["source"].as_str().unwrap().to_owned(), row["place"].clone())
 }
 
@@ -78,7 +78,7 @@ fn skipped_rows_are_a_list_of_prefixes_none_of_them_empty() {
     fs::write(&file, "[science_db]\nskip_rows = []\n").unwrap();
     assert_eq!(shown(folder.path(), &[], &[], key).0, json!([]));
     fs::write(&file, "[science_db]\nskip_rows = [\"schema_\", \"\"]\n").unwrap();
-    bare(folder.path(), SHOW, &[]).says(2, &["fink.toml:2", "science_db.skip_rows", "empty"]);
+    run_without_env(folder.path(), SHOW, &[]).assert_stderr(2, &["fink.toml:2", "science_db.skip_rows", "empty"]);
 }
 
 #[test]
@@ -119,7 +119,8 @@ fn a_shell_file_of_2019_can_be_sourced() {
     assert_eq!(place("stream.full.rules"), Value::Null);
 
     // As in 2019, but now a mistake that is explained: the shell's file as the configuration file.
-    bare(folder.path(), &["-c", example, "config", "show"], &[]).says(2, &["fink.conf.distribution:", "set -a; . "]);
+    run_without_env(folder.path(), &["-c", example, "config", "show"], &[])
+        .assert_stderr(2, &["fink.conf.distribution:", "set -a; . "]);
 }
 
 #[test]
@@ -127,8 +128,8 @@ fn old_stream_variables_are_refused_where_there_are_several_streams() {
     let folder = tempfile::tempdir().unwrap();
     let two = "[[stream]]\nname = \"a\"\ntopic = \"fink_a\"\n[[stream]]\nname = \"b-c\"\ntopic = \"fink_b\"\n";
     fs::write(folder.path().join("fink.toml"), two).unwrap();
-    bare(folder.path(), SHOW, &[("DISTRIBUTION_TOPIC", "fink_x")])
-        .says(2, &["DISTRIBUTION_TOPIC", "which of the streams"]);
+    run_without_env(folder.path(), SHOW, &[("DISTRIBUTION_TOPIC", "fink_x")])
+        .assert_stderr(2, &["DISTRIBUTION_TOPIC", "which of the streams"]);
     let own = [("FINK_STREAM_B_C_TOPIC", "fink_x")];
     assert_eq!(shown(folder.path(), &[], &own, "stream.b-c.topic").0, "fink_x");
     assert_eq!(shown(folder.path(), &[], &own, "stream.a.topic").0, "fink_a");
@@ -155,7 +156,7 @@ fn a_file_that_is_not_named_is_looked_for_in_three_places() {
     write("named.toml", "named");
     assert_eq!(shown(here, &[], &[("FINK_CONFIG", "named.toml")], "distribution.name").0, "named");
     assert_eq!(shown(here, &["-c", "fink.toml"], &[("FINK_CONFIG", "named.toml")], "distribution.name").0, "here");
-    bare(here, SHOW, &[("FINK_CONFIG", "missing.toml")]).says(2, &["missing.toml"]);
+    run_without_env(here, SHOW, &[("FINK_CONFIG", "missing.toml")]).assert_stderr(2, &["missing.toml"]);
 }
 
 #[test]
@@ -226,16 +227,17 @@ fn everything_wrong_is_said_with_its_line() {
     ];
     for (text, words) in cases {
         fs::write(folder.path().join("fink.toml"), text).unwrap();
-        bare(folder.path(), SHOW, &[]).says(2, words);
+        run_without_env(folder.path(), SHOW, &[]).assert_stderr(2, words);
     }
     fs::write(folder.path().join("fink.toml"), "[kafak]\n[distribution]\npol = 1\nrepair = \"x\"").unwrap();
-    bare(folder.path(), SHOW, &[]).says(2, &["fink.toml:1", "fink.toml:3", "fink.toml:4"]);
+    run_without_env(folder.path(), SHOW, &[]).assert_stderr(2, &["fink.toml:1", "fink.toml:3", "fink.toml:4"]);
     fs::remove_file(folder.path().join("fink.toml")).unwrap();
-    bare(folder.path(), &["config", "show", "--set", "kafka.usernam=me"], &[])
-        .says(2, &["--set kafka.usernam", "`kafka.username`"]);
-    bare(folder.path(), SHOW, &[("FINK_DISTRIBUTION_POLL", "x")])
-        .says(2, &["environment variable FINK_DISTRIBUTION_POLL"]);
-    bare(folder.path(), SHOW, &[("FINK_KAFKA_USERNAM", "x")]).says(0, &["FINK_KAFKA_USERNAM", "FINK_KAFKA_USERNAME"]);
+    run_without_env(folder.path(), &["config", "show", "--set", "kafka.usernam=me"], &[])
+        .assert_stderr(2, &["--set kafka.usernam", "`kafka.username`"]);
+    run_without_env(folder.path(), SHOW, &[("FINK_DISTRIBUTION_POLL", "x")])
+        .assert_stderr(2, &["environment variable FINK_DISTRIBUTION_POLL"]);
+    run_without_env(folder.path(), SHOW, &[("FINK_KAFKA_USERNAM", "x")])
+        .assert_stderr(0, &["FINK_KAFKA_USERNAM", "FINK_KAFKA_USERNAME"]);
 }
 
 #[test]
@@ -245,7 +247,7 @@ fn secrets_are_never_printed() {
     let here = folder.path();
     let password = here.join("password");
     fs::write(&password, SECRET).unwrap();
-    let mut ended = Vec::new();
+    let mut finished = Vec::new();
     for mode in [0o600, 0o644] {
         fs::set_permissions(&password, fs::Permissions::from_mode(mode)).unwrap();
         let text = format!(
@@ -253,13 +255,13 @@ fn secrets_are_never_printed() {
         );
         fs::write(here.join("fink.toml"), text).unwrap();
         for format in ["table", "json", "ndjson"] {
-            ended.push(bare(
+            finished.push(run_without_env(
                 here,
                 &["-vv", "config", "show", "--format", format],
                 &[("FINK_KAFKA_ADMIN_PASSWORD", SECRET)],
             ));
         }
-        assert!(ended.iter().all(|ended| ended.code == 0 && ended.stdout.contains("***")), "{ended:?}");
+        assert!(finished.iter().all(|finished| finished.code == 0 && finished.stdout.contains("***")), "{finished:?}");
     }
     for text in [
         format!("[kafka]\npassword = \"{SECRET}\"\n"),
@@ -269,14 +271,14 @@ fn secrets_are_never_printed() {
         format!("[kafka.librdkafka]\n\"ssl.keystore.password\" = [\"{SECRET}\"]\n"),
     ] {
         fs::write(here.join("fink.toml"), text).unwrap();
-        ended.push(bare(here, &["-vv", "config", "show"], &[]));
-        assert_eq!(ended.last().unwrap().code, 2);
+        finished.push(run_without_env(here, &["-vv", "config", "show"], &[]));
+        assert_eq!(finished.last().unwrap().code, 2);
     }
     fs::remove_file(here.join("fink.toml")).unwrap();
     let set = format!("kafka.password={SECRET}");
-    ended.push(bare(here, &["-vv", "config", "show", "--set", &set], &[]));
-    for ended in ended {
-        assert!(!ended.stdout.contains(SECRET) && !ended.stderr.contains(SECRET), "{ended:?}");
+    finished.push(run_without_env(here, &["-vv", "config", "show", "--set", &set], &[]));
+    for finished in finished {
+        assert!(!finished.stdout.contains(SECRET) && !finished.stderr.contains(SECRET), "{finished:?}");
     }
 
     let variables = [("FINK_KAFKA_USERNAME", "me"), ("FINK_KAFKA_PASSWORD", SECRET)];
@@ -284,40 +286,43 @@ fn secrets_are_never_printed() {
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
     let text = format!("[kafka.librdkafka]\n\"ssl.keystore.password\" = \"{SECRET}\"\n");
     let configuration = Configuration::parse(Path::new("fink.toml"), &text, &[], &environment).unwrap();
-    let settings = configuration.settings(fink::config::Logins::User).unwrap();
+    let settings = configuration.settings(fink::config::RequiredLogin::User).unwrap();
     assert_eq!(settings.kafka.login.as_ref().unwrap().password.reveal(), SECRET);
     assert!(!format!("{settings:?} {:?}", configuration.entries).contains(SECRET));
 }
 
 #[test]
 fn a_login_is_asked_for_only_where_it_is_needed() {
-    use fink::config::Logins;
+    use fink::config::RequiredLogin;
     let parse = |text: &str| Configuration::parse(Path::new("fink.toml"), text, &[], &Environment::default()).unwrap();
     let error = |text: &str, logins| parse(text).settings(logins).unwrap_err().to_string();
-    assert!(parse("").settings(Logins::None).is_ok());
-    assert!(error("", Logins::User).contains("`kafka.username` is missing"));
-    assert!(error("[kafka]\nusername = \"me\"", Logins::User).contains("FINK_KAFKA_PASSWORD"));
-    assert!(error("[kafka.admin]\nusername = \"me\"", Logins::Admin).contains("FINK_KAFKA_ADMIN_PASSWORD"));
+    assert!(parse("").settings(RequiredLogin::None).is_ok());
+    assert!(error("", RequiredLogin::User).contains("`kafka.username` is missing"));
+    assert!(error("[kafka]\nusername = \"me\"", RequiredLogin::User).contains("FINK_KAFKA_PASSWORD"));
+    assert!(error("[kafka.admin]\nusername = \"me\"", RequiredLogin::Admin).contains("FINK_KAFKA_ADMIN_PASSWORD"));
     assert!(
-        error("[kafka]\nusername = \"me\"\npassword_file = \"/nowhere\"", Logins::User).starts_with("fink.toml:3: ")
+        error("[kafka]\nusername = \"me\"\npassword_file = \"/nowhere\"", RequiredLogin::User)
+            .starts_with("fink.toml:3: ")
     );
-    assert!(error("[kafka]\nusername = \"me\"", Logins::Admin).contains("FINK_KAFKA_PASSWORD"));
-    assert_eq!(parse("[kafka]\nsecurity_protocol = \"ssl\"").settings(Logins::User).unwrap().kafka.login, None);
+    assert!(error("[kafka]\nusername = \"me\"", RequiredLogin::Admin).contains("FINK_KAFKA_PASSWORD"));
+    assert_eq!(parse("[kafka]\nsecurity_protocol = \"ssl\"").settings(RequiredLogin::User).unwrap().kafka.login, None);
 }
 
 #[test]
 fn the_file_that_init_writes_holds_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
-    bare(folder.path(), &["config", "init"], &[]).says(0, &["wrote fink.toml"]);
+    run_without_env(folder.path(), &["config", "init"], &[]).assert_stderr(0, &["wrote fink.toml"]);
     assert_eq!(fs::read_to_string(folder.path().join("fink.toml")).unwrap(), EXAMPLE);
     fs::write(folder.path().join("fink.toml"), "[kafka]\n").unwrap();
-    bare(folder.path(), &["config", "init"], &[]).says(2, &["fink.toml is there already", "--force"]);
+    run_without_env(folder.path(), &["config", "init"], &[])
+        .assert_stderr(2, &["fink.toml is there already", "--force"]);
     assert_eq!(fs::read_to_string(folder.path().join("fink.toml")).unwrap(), "[kafka]\n");
-    bare(folder.path(), &["config", "init", "--force"], &[]).says(0, &[]);
-    bare(folder.path(), &["config", "init", "no/such/folder.toml"], &[]).says(1, &["cannot write no/such/folder.toml"]);
+    run_without_env(folder.path(), &["config", "init", "--force"], &[]).assert_stderr(0, &[]);
+    run_without_env(folder.path(), &["config", "init", "no/such/folder.toml"], &[])
+        .assert_stderr(1, &["cannot write no/such/folder.toml"]);
 
     let parse = |text: &str| Configuration::parse(Path::new("fink.toml"), text, &[], &Environment::default()).unwrap();
-    let settings = |text: &str| parse(text).settings(fink::config::Logins::None).unwrap();
+    let settings = |text: &str| parse(text).settings(fink::config::RequiredLogin::None).unwrap();
     assert_eq!(settings(EXAMPLE), settings(""));
 
     // With its keys uncommented it names every key, and where a key has a default, that.
@@ -350,7 +355,7 @@ fn the_file_that_init_writes_holds_the_defaults() {
 #[test]
 fn a_closed_pipe_is_a_normal_end() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = bare_command(folder.path(), &["config", "show"], &[])
+    let mut child = command_without_env(folder.path(), &["config", "show"], &[])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

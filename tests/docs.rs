@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::CommandFactory;
-use common::Scene;
+use common::Fixture;
 use fink::cli::Cli;
 use fink::config::{Configuration, EXAMPLE, Environment, variable_of};
 use serde_json::Value;
@@ -193,16 +193,16 @@ fn the_marked_examples_run() {
             continue;
         }
         let name = path.file_stem().unwrap().to_str().unwrap().to_lowercase();
-        run_blocks(&Scene::real(&format!("docs_{name}")), &checked, &path);
+        run_blocks(&Fixture::with_servers(&format!("docs_{name}")), &checked, &path);
         run.insert(name);
     }
     assert!(run.contains("readme"), "the README has no marked example");
 }
 
-fn run_blocks(scene: &Scene, blocks: &[Block], path: &Path) {
-    let cluster = scene.cluster.as_ref().unwrap();
-    std::os::unix::fs::symlink(root().join("conf"), scene.path("conf")).unwrap();
-    std::os::unix::fs::symlink(fs::canonicalize(&cluster.folder).unwrap(), scene.path(".cluster")).unwrap();
+fn run_blocks(fixture: &Fixture, blocks: &[Block], path: &Path) {
+    let cluster = fixture.cluster.as_ref().unwrap();
+    std::os::unix::fs::symlink(root().join("conf"), fixture.path("conf")).unwrap();
+    std::os::unix::fs::symlink(fs::canonicalize(&cluster.folder).unwrap(), fixture.path(".cluster")).unwrap();
     let mut script = String::from("set -euo pipefail\ntrap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT\n");
     for block in blocks {
         let text = match block.info.strip_suffix(" checked").unwrap() {
@@ -214,11 +214,11 @@ fn run_blocks(scene: &Scene, blocks: &[Block], path: &Path) {
     let fink = Path::new(env!("CARGO_BIN_EXE_fink")).parent().unwrap();
     let python = std::env::var("FINK_TEST_PYTHON")
         .expect("FINK_TEST_PYTHON does not name a Python that has fink-client: run scripts/test");
-    let own = |what: &str| scene.path(what).display().to_string();
-    let (name, rejected, checkpoint) = (&scene.name, format!("{}_rejected", scene.name), scene.name.clone());
+    let own = |what: &str| fixture.path(what).display().to_string();
+    let (name, rejected, checkpoint) = (&fixture.name, format!("{}_rejected", fixture.name), fixture.name.clone());
     let output = Command::new("bash")
         .args(["-c", &script])
-        .current_dir(scene.folder.path())
+        .current_dir(fixture.folder.path())
         .env("PATH", format!("{}:{}", fink.display(), std::env::var("PATH").unwrap()))
         .env("FINK_FILTERS_PYTHON", &python)
         .env("FINK_TEST_PYTHON", python)

@@ -4,15 +4,15 @@
 
 mod common;
 
-use common::Scene;
+use common::Fixture;
 
-/// A scene with 60 alerts of ZTF in `alerts/`, and filters in `judges.py`.
-fn scene() -> Scene {
-    let mut scene = Scene::embedded("filter");
+/// A fixture with 60 alerts of ZTF in `alerts/`, and filters in `judges.py`.
+fn fixture() -> Fixture {
+    let mut fixture = Fixture::embedded("filter");
     let python =
         std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
     let conf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
-    scene.config +=
+    fixture.config +=
         &format!("[filters]\npython = \"{python}\"\npath = [\".\", \"{}\"]\ntimeout = \"5s\"\n", conf.display());
     let filters = r#"
 import sys
@@ -54,51 +54,51 @@ def scalar(magpsf): return True
 def reordered(magpsf): return magpsf.sort_values() < 18
 def ambiguous(stampData): return stampData.isna()
 "#;
-    std::fs::write(scene.path("judges.py"), filters).expect("the scene's folder");
-    scene.ok(&["simulate", "--survey", "ztf", "--alerts", "60", "--seed", "5", "--out", "alerts"]);
-    scene
+    std::fs::write(fixture.path("judges.py"), filters).expect("the fixture's folder");
+    fixture.ok(&["simulate", "--survey", "ztf", "--alerts", "60", "--seed", "5", "--out", "alerts"]);
+    fixture
 }
 
-fn kept(scene: &Scene, filter: &str) -> Vec<i64> {
-    let ended = scene.ok(&["filter", "test", filter, "alerts", "--format", "ndjson"]);
-    let alerts = ended.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+fn kept(fixture: &Fixture, filter: &str) -> Vec<i64> {
+    let finished = fixture.ok(&["filter", "test", filter, "alerts", "--format", "ndjson"]);
+    let alerts = finished.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
     alerts.map(|alert| alert["candid"].as_i64().expect("candid")).collect()
 }
 
 #[test]
 fn every_form_of_a_filter_and_of_its_result_keeps_the_same_alerts() {
-    let scene = scene();
-    let plain = kept(&scene, "judges:array");
+    let fixture = fixture();
+    let plain = kept(&fixture, "judges:array");
     assert!((1..60).contains(&plain.len()), "{} kept", plain.len());
     for filter in ["wrapped", "objects", "listed", "default", "history", "records"] {
-        assert_eq!(kept(&scene, &format!("judges:{filter}")), plain, "{filter}");
+        assert_eq!(kept(&fixture, &format!("judges:{filter}")), plain, "{filter}");
     }
-    assert_eq!(kept(&scene, "judges:spoils").len(), 60);
-    let table = scene.ok(&["filter", "test", "judges:array", "alerts"]);
+    assert_eq!(kept(&fixture, "judges:spoils").len(), 60);
+    let table = fixture.ok(&["filter", "test", "judges:array", "alerts"]);
     assert_eq!(table.stdout.lines().count(), 1 + plain.len());
-    table.says(0, &[&format!("judges:array keeps {} of 60 alerts", plain.len())]);
+    table.assert_stderr(0, &[&format!("judges:array keeps {} of 60 alerts", plain.len())]);
 }
 
 #[test]
 fn the_example_of_2019_runs() {
-    let scene = scene();
-    let ended =
-        scene.ok(&["filter", "test", "userfilters.leveltwo:sigmapsf_and_sgscore", "alerts", "--format", "json"]);
-    let kept: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout).expect("JSON");
+    let fixture = fixture();
+    let finished =
+        fixture.ok(&["filter", "test", "userfilters.leveltwo:sigmapsf_and_sgscore", "alerts", "--format", "json"]);
+    let kept: Vec<serde_json::Value> = serde_json::from_str(&finished.stdout).expect("JSON");
     assert!((1..60).contains(&kept.len()), "{} kept", kept.len());
 }
 
 #[test]
 fn a_wrong_filter_is_explained_and_ends_the_command() {
-    let scene = scene();
-    let test = |filter: &str| scene.run(&["filter", "test", filter, "alerts"]);
-    test("judges:leaves").says(1, &["SystemExit: 4"]);
-    test("judges:scalar").says(1, &["returned a bool, not a Series or an array of booleans"]);
-    test("judges:reordered").says(1, &["in another order"]);
-    test("judges:ambiguous").says(2, &["cutoutScience.stampData", "cutoutTemplate.stampData"]);
-    test("judges").says(2, &["package.module:function"]);
-    test("nobody:f").says(2, &["No module named 'nobody'"]);
+    let fixture = fixture();
+    let test = |filter: &str| fixture.run(&["filter", "test", filter, "alerts"]);
+    test("judges:leaves").assert_stderr(1, &["SystemExit: 4"]);
+    test("judges:scalar").assert_stderr(1, &["returned a bool, not a Series or an array of booleans"]);
+    test("judges:reordered").assert_stderr(1, &["in another order"]);
+    test("judges:ambiguous").assert_stderr(2, &["cutoutScience.stampData", "cutoutTemplate.stampData"]);
+    test("judges").assert_stderr(2, &["package.module:function"]);
+    test("nobody:f").assert_stderr(2, &["No module named 'nobody'"]);
     let bare = ["--set", "filters.python=/no/python", "filter", "test", "judges:array", "alerts"];
-    scene.run(&bare).says(2, &["cannot start `/no/python`", "filters.python"]);
-    scene.run(&["filter", "test", "judges:array", "no-alerts"]).says(1, &["no-alerts"]);
+    fixture.run(&bare).assert_stderr(2, &["cannot start `/no/python`", "filters.python"]);
+    fixture.run(&["filter", "test", "judges:array", "no-alerts"]).assert_stderr(1, &["no-alerts"]);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use apache_avro::types::Value;
 use apache_avro::{Codec, DeflateSettings, Schema, Writer, ZstandardSettings};
-use common::Scene;
+use common::Fixture;
 use common::table::Table;
 use fink::avro::container::Container;
 use serde_json::Value as Json;
@@ -54,26 +54,36 @@ fn alerts_in(folder: &Path) -> Vec<Vec<u8>> {
     alerts
 }
 
-fn simulate(scene: &Scene, survey: &str, alerts: u32, folder: &str) {
-    let (alerts, folder) = (alerts.to_string(), scene.path(folder));
-    scene.ok(&["simulate", "--survey", survey, "--alerts", &alerts, "--seed", "7", "--out", folder.to_str().unwrap()]);
+fn simulate(fixture: &Fixture, survey: &str, alerts: u32, folder: &str) {
+    let (alerts, folder) = (alerts.to_string(), fixture.path(folder));
+    fixture.ok(&[
+        "simulate",
+        "--survey",
+        survey,
+        "--alerts",
+        &alerts,
+        "--seed",
+        "7",
+        "--out",
+        folder.to_str().unwrap(),
+    ]);
 }
 
-fn ingest(scene: &Scene, arguments: &[&str]) -> Json {
-    let ended = scene.ok(&[&["ingest", "--format", "ndjson"], arguments].concat());
-    serde_json::from_str(&ended.stdout).unwrap()
+fn ingest(fixture: &Fixture, arguments: &[&str]) -> Json {
+    let finished = fixture.ok(&[&["ingest", "--format", "ndjson"], arguments].concat());
+    serde_json::from_str(&finished.stdout).unwrap()
 }
 
 #[test]
 fn alerts_of_both_telescopes_come_back_byte_for_byte() {
     for survey in ["ztf", "lsst"] {
-        let scene = Scene::embedded("ingest");
-        simulate(&scene, survey, 40, "alerts");
-        let report = ingest(&scene, &["alerts"]);
+        let fixture = Fixture::embedded("ingest");
+        simulate(&fixture, survey, 40, "alerts");
+        let report = ingest(&fixture, &["alerts"]);
         assert_eq!((&report["alerts"], &report["files"], &report["broken_files"]), (&40.into(), &40.into(), &0.into()));
         assert_eq!(report["table"], "default:alerts");
-        let mut table = Table::of(&scene);
-        assert!(table.alerts() == alerts_in(&scene.path("alerts")), "{survey} alerts differ");
+        let mut table = Table::of(&fixture);
+        assert!(table.alerts() == alerts_in(&fixture.path("alerts")), "{survey} alerts differ");
         assert_eq!(table.splits().len(), 3);
         let row_key: &[&str] =
             if survey == "ztf" { &["objectId", "candid"] } else { &["diaSource_diaObjectId", "diaSourceId"] };
@@ -86,10 +96,10 @@ fn alerts_of_both_telescopes_come_back_byte_for_byte() {
 
 #[test]
 fn the_layout_of_2019_has_lists_as_text_and_a_status() {
-    let scene = Scene::embedded("ingest");
-    simulate(&scene, "ztf", 30, "alerts");
-    ingest(&scene, &["alerts", "--history", "text", "--row-key", "objectId,candid", "--regions", "1"]);
-    let mut table = Table::of(&scene);
+    let fixture = Fixture::embedded("ingest");
+    simulate(&fixture, "ztf", 30, "alerts");
+    ingest(&fixture, &["alerts", "--history", "text", "--row-key", "objectId,candid", "--regions", "1"]);
+    let mut table = Table::of(&fixture);
     let rows = table.rows();
     assert_eq!(rows.len(), 30);
     assert!(table.splits().is_empty());
@@ -105,18 +115,20 @@ fn the_layout_of_2019_has_lists_as_text_and_a_status() {
         }
     }
     // The next night goes the same way without being told, and the two are not to be mixed.
-    ingest(&scene, &["alerts"]);
-    scene.run(&["ingest", "alerts", "--history", "avro"]).says(1, &["--history avro does not fit"]);
-    scene.run(&["ingest", "alerts", "--row-key", "candid"]).says(1, &["its row key is objectId,candid, not candid"]);
+    ingest(&fixture, &["alerts"]);
+    fixture.run(&["ingest", "alerts", "--history", "avro"]).assert_stderr(1, &["--history avro does not fit"]);
+    fixture
+        .run(&["ingest", "alerts", "--row-key", "candid"])
+        .assert_stderr(1, &["its row key is objectId,candid, not candid"]);
 }
 
 #[test]
 fn solar_system_objects_have_their_own_number_in_the_key() {
     for history in ["avro", "text"] {
-        let scene = Scene::embedded("ingest");
-        simulate(&scene, "lsst", 60, "alerts");
-        ingest(&scene, &["alerts", "--history", history]);
-        let rows = Table::of(&scene).rows();
+        let fixture = Fixture::embedded("ingest");
+        simulate(&fixture, "lsst", 60, "alerts");
+        ingest(&fixture, &["alerts", "--history", history]);
+        let rows = Table::of(&fixture).rows();
         assert_eq!(rows.len(), 60);
         let mut moving = 0;
         for (key, row) in &rows {
@@ -138,7 +150,7 @@ fn solar_system_objects_have_their_own_number_in_the_key() {
 
 #[test]
 fn any_schema_any_codec_and_any_depth_of_folders() {
-    let scene = Scene::embedded("ingest");
+    let fixture = Fixture::embedded("ingest");
     let codecs = [
         Codec::Null,
         Codec::Deflate(DeflateSettings::default()),
@@ -146,15 +158,15 @@ fn any_schema_any_codec_and_any_depth_of_folders() {
         Codec::Zstandard(ZstandardSettings::default()),
     ];
     for (number, codec) in codecs.into_iter().enumerate() {
-        let path = scene.path(&format!("night/{number}/deeper/alerts.AVRO"));
+        let path = fixture.path(&format!("night/{number}/deeper/alerts.AVRO"));
         write(&path, OTHER, codec, (0..25).map(|id| other(number as i64 * 25 + id, false)));
     }
-    std::fs::write(scene.path("night/notes.txt"), "not an alert").unwrap();
-    scene.run(&["ingest", "night"]).says(1, &["row key", "--row-key"]);
-    assert!(!scene.path("catalog.json").exists());
-    let report = ingest(&scene, &["night", "--row-key", "id", "--timestamp", "2019-11-01T00:00:00Z"]);
+    std::fs::write(fixture.path("night/notes.txt"), "not an alert").unwrap();
+    fixture.run(&["ingest", "night"]).assert_stderr(1, &["row key", "--row-key"]);
+    assert!(!fixture.path("catalog.json").exists());
+    let report = ingest(&fixture, &["night", "--row-key", "id", "--timestamp", "2019-11-01T00:00:00Z"]);
     assert_eq!((&report["alerts"], &report["files"]), (&100.into(), &4.into()));
-    let mut table = Table::of(&scene);
+    let mut table = Table::of(&fixture);
     assert_eq!(table.alerts().len(), 100);
     assert_eq!(table.catalog.row_key, ["id"]);
     assert_eq!(table.splits().len(), 3);
@@ -162,11 +174,11 @@ fn any_schema_any_codec_and_any_depth_of_folders() {
 
 #[test]
 fn the_timestamp_is_the_one_asked_for() {
-    let scene = Scene::embedded("ingest");
-    simulate(&scene, "ztf", 3, "alerts");
-    ingest(&scene, &["alerts", "--timestamp", "1572566400000"]);
+    let fixture = Fixture::embedded("ingest");
+    simulate(&fixture, "ztf", 3, "alerts");
+    ingest(&fixture, &["alerts", "--timestamp", "1572566400000"]);
     assert!(
-        Table::of(&scene)
+        Table::of(&fixture)
             .rows()
             .values()
             .all(|row| (row.oldest, row.timestamp) == (1_572_566_400_000, 1_572_566_400_000))
@@ -175,64 +187,70 @@ fn the_timestamp_is_the_one_asked_for() {
 
 #[test]
 fn a_broken_file_is_named_and_the_others_are_loaded() {
-    let scene = Scene::embedded("ingest");
-    simulate(&scene, "ztf", 12, "alerts");
+    let fixture = Fixture::embedded("ingest");
+    simulate(&fixture, "ztf", 12, "alerts");
     let whole =
-        std::fs::read(std::fs::read_dir(scene.path("alerts")).unwrap().next().unwrap().unwrap().path()).unwrap();
-    std::fs::write(scene.path("alerts/0-cut.avro"), &whole[..whole.len() - 3000]).unwrap();
-    std::fs::write(scene.path("alerts/9-empty.avro"), "").unwrap();
-    let ended = scene.run(&["ingest", "alerts", "--format", "ndjson"]);
-    ended.says(1, &["0-cut.avro: the Avro file is damaged", "9-empty.avro: this is no Avro file", "2 of 14 files"]);
-    let report: Json = serde_json::from_str(&ended.stdout).unwrap();
+        std::fs::read(std::fs::read_dir(fixture.path("alerts")).unwrap().next().unwrap().unwrap().path()).unwrap();
+    std::fs::write(fixture.path("alerts/0-cut.avro"), &whole[..whole.len() - 3000]).unwrap();
+    std::fs::write(fixture.path("alerts/9-empty.avro"), "").unwrap();
+    let finished = fixture.run(&["ingest", "alerts", "--format", "ndjson"]);
+    finished.assert_stderr(
+        1,
+        &["0-cut.avro: the Avro file is damaged", "9-empty.avro: this is no Avro file", "2 of 14 files"],
+    );
+    let report: Json = serde_json::from_str(&finished.stdout).unwrap();
     assert_eq!((&report["alerts"], &report["broken_files"]), (&12.into(), &2.into()));
-    assert_eq!(Table::of(&scene).rows().len(), 12);
+    assert_eq!(Table::of(&fixture).rows().len(), 12);
 }
 
 #[test]
 fn an_alert_whose_row_would_be_skipped_is_refused() {
-    let scene = Scene::embedded("ingest");
-    write(&scene.path("alerts/some.avro"), OTHER, Codec::Null, (0..3).map(|id| other(id, false)));
+    let fixture = Fixture::embedded("ingest");
+    write(&fixture.path("alerts/some.avro"), OTHER, Codec::Null, (0..3).map(|id| other(id, false)));
     let arguments = ["--set", "science_db.skip_rows=é 1,schema_", "ingest", "--format", "ndjson", "--row-key", "name"];
-    let ended = scene.run(&[&arguments[..], &["alerts"]].concat());
-    ended.says(1, &["some.avro: alert 2: its row key", "begins with `é 1`", "science_db.skip_rows", "1 of 1 files"]);
-    let report: Json = serde_json::from_str(&ended.stdout).unwrap();
+    let finished = fixture.run(&[&arguments[..], &["alerts"]].concat());
+    finished.assert_stderr(
+        1,
+        &["some.avro: alert 2: its row key", "begins with `é 1`", "science_db.skip_rows", "1 of 1 files"],
+    );
+    let report: Json = serde_json::from_str(&finished.stdout).unwrap();
     assert_eq!(report["alerts"], 2);
-    let keys: Vec<String> = Table::of(&scene).rows().into_keys().collect();
+    let keys: Vec<String> = Table::of(&fixture).rows().into_keys().collect();
     assert_eq!(keys, ["é 0", "é 2"]);
 }
 
 #[test]
 fn without_a_file_to_load_nothing_is_made() {
-    let scene = Scene::embedded("ingest");
-    std::fs::create_dir(scene.path("empty")).unwrap();
-    scene.run(&["ingest", "empty"]).says(1, &["there is no Avro file (*.avro) in empty"]);
-    scene.run(&["ingest", "missing"]).says(1, &["cannot read missing"]);
-    std::fs::write(scene.path("empty/a.avro"), "Obj").unwrap();
-    scene.run(&["ingest", "empty"]).says(1, &["a.avro"]);
-    assert!(!scene.path("catalog.json").exists() && !scene.path("science.db").exists());
+    let fixture = Fixture::embedded("ingest");
+    std::fs::create_dir(fixture.path("empty")).unwrap();
+    fixture.run(&["ingest", "empty"]).assert_stderr(1, &["there is no Avro file (*.avro) in empty"]);
+    fixture.run(&["ingest", "missing"]).assert_stderr(1, &["cannot read missing"]);
+    std::fs::write(fixture.path("empty/a.avro"), "Obj").unwrap();
+    fixture.run(&["ingest", "empty"]).assert_stderr(1, &["a.avro"]);
+    assert!(!fixture.path("catalog.json").exists() && !fixture.path("science.db").exists());
 }
 
 #[test]
 fn the_catalog_grows_with_the_alerts_and_is_left_alone_otherwise() {
-    let scene = Scene::embedded("ingest");
-    let catalog = || std::fs::read_to_string(scene.path("catalog.json")).unwrap();
-    let schema = || std::fs::read_to_string(scene.path("catalog.avsc")).unwrap();
-    write(&scene.path("one/1.avro"), OTHER, Codec::Null, (0..5).map(|id| other(id, false)));
-    ingest(&scene, &["one", "--row-key", "id"]);
+    let fixture = Fixture::embedded("ingest");
+    let catalog = || std::fs::read_to_string(fixture.path("catalog.json")).unwrap();
+    let schema = || std::fs::read_to_string(fixture.path("catalog.avsc")).unwrap();
+    write(&fixture.path("one/1.avro"), OTHER, Codec::Null, (0..5).map(|id| other(id, false)));
+    ingest(&fixture, &["one", "--row-key", "id"]);
     let (first, first_schema) = (catalog(), schema());
-    let touched = std::fs::metadata(scene.path("catalog.json")).unwrap().modified().unwrap();
-    ingest(&scene, &["one"]);
-    assert_eq!(std::fs::metadata(scene.path("catalog.json")).unwrap().modified().unwrap(), touched);
+    let touched = std::fs::metadata(fixture.path("catalog.json")).unwrap().modified().unwrap();
+    ingest(&fixture, &["one"]);
+    assert_eq!(std::fs::metadata(fixture.path("catalog.json")).unwrap().modified().unwrap(), touched);
     assert_eq!(catalog(), first);
 
     // One night in which a field comes, and goes again.
-    write(&scene.path("two/1.avro"), OTHER, Codec::Null, (5..10).map(|id| other(id, false)));
-    write(&scene.path("two/2.avro"), &grown(), Codec::Null, (10..15).map(|id| other(id, true)));
-    write(&scene.path("two/3.avro"), OTHER, Codec::Null, (15..20).map(|id| other(id, false)));
-    ingest(&scene, &["two"]);
+    write(&fixture.path("two/1.avro"), OTHER, Codec::Null, (5..10).map(|id| other(id, false)));
+    write(&fixture.path("two/2.avro"), &grown(), Codec::Null, (10..15).map(|id| other(id, true)));
+    write(&fixture.path("two/3.avro"), OTHER, Codec::Null, (15..20).map(|id| other(id, false)));
+    ingest(&fixture, &["two"]);
     assert!(catalog().contains("\"later\"") && !first.contains("\"later\""));
     assert!(schema().contains("\"later\"") && !first_schema.contains("\"later\""));
-    let mut table = Table::of(&scene);
+    let mut table = Table::of(&fixture);
     assert_eq!(table.alerts().len(), 20);
     let family = |column| table.catalog.column(column).unwrap().family_and_qualifier().unwrap().0;
     assert_eq!([family("name"), family("later"), family("points")], ["t", "i", "i"]);
@@ -240,8 +258,8 @@ fn the_catalog_grows_with_the_alerts_and_is_left_alone_otherwise() {
 
 #[test]
 fn alerts_that_contradict_the_table_are_refused_with_both_types() {
-    let scene = Scene::embedded("ingest");
-    write(&scene.path("1.avro"), OTHER, Codec::Null, (0..5).map(|id| other(id, false)));
+    let fixture = Fixture::embedded("ingest");
+    write(&fixture.path("1.avro"), OTHER, Codec::Null, (0..5).map(|id| other(id, false)));
     let changed =
         OTHER.replace(r#""name": "name", "type": ["null", "string"]"#, r#""name": "name", "type": ["null", "int"]"#);
     let alert = |id| match other(id, false) {
@@ -251,40 +269,40 @@ fn alerts_that_contradict_the_table_are_refused_with_both_types() {
         }
         _ => unreachable!(),
     };
-    write(&scene.path("2.avro"), &changed, Codec::Null, (5..9).map(alert));
-    let ended = scene.run(&["ingest", "1.avro", "2.avro", "--row-key", "id"]);
-    ended.says(1, &["2.avro: ", "column `name` is string in the catalog but int in the alerts"]);
-    assert_eq!(Table::of(&scene).rows().len(), 5);
+    write(&fixture.path("2.avro"), &changed, Codec::Null, (5..9).map(alert));
+    let finished = fixture.run(&["ingest", "1.avro", "2.avro", "--row-key", "id"]);
+    finished.assert_stderr(1, &["2.avro: ", "column `name` is string in the catalog but int in the alerts"]);
+    assert_eq!(Table::of(&fixture).rows().len(), 5);
 }
 
 #[test]
 fn a_rate_is_kept_evenly() {
-    let scene = Scene::embedded("ingest");
-    simulate(&scene, "ztf", 60, "alerts");
-    ingest(&scene, &["alerts", "--rate", "30"]);
-    let mut times: Vec<i64> = Table::of(&scene).rows().values().map(|row| row.timestamp).collect();
+    let fixture = Fixture::embedded("ingest");
+    simulate(&fixture, "ztf", 60, "alerts");
+    ingest(&fixture, &["alerts", "--rate", "30"]);
+    let mut times: Vec<i64> = Table::of(&fixture).rows().values().map(|row| row.timestamp).collect();
     times.sort_unstable();
     let length = times[59] - times[0];
     // 59 steps are 1967 ms; where the first row was late, the others may catch up by 200 ms.
     assert!((1750..6000).contains(&length), "60 alerts at 30 a second took {length} ms");
     let most = times.iter().map(|from| times.iter().filter(|at| (*from..from + 500).contains(at)).count()).max();
     assert!(most.unwrap() <= 30, "{most:?} alerts within half a second");
-    scene.run(&["ingest", "alerts", "--rate", "0"]).says(2, &["--rate"]);
+    fixture.run(&["ingest", "alerts", "--rate", "0"]).assert_stderr(2, &["--rate"]);
 }
 
 #[test]
 fn through_thrift_into_hbase() {
-    let scene = {
-        let mut scene = Scene::real("ingest");
-        scene.add("[science_db]", &format!("table = \"{}\"", scene.name));
-        scene
+    let fixture = {
+        let mut fixture = Fixture::with_servers("ingest");
+        fixture.add("[science_db]", &format!("table = \"{}\"", fixture.name));
+        fixture
     };
-    simulate(&scene, "ztf", 300, "alerts");
-    let report = ingest(&scene, &["alerts", "--regions", "4"]);
-    assert_eq!((&report["alerts"], &report["table"]), (&300.into(), &format!("default:{}", scene.name).into()));
-    let mut table = Table::of(&scene);
+    simulate(&fixture, "ztf", 300, "alerts");
+    let report = ingest(&fixture, &["alerts", "--regions", "4"]);
+    assert_eq!((&report["alerts"], &report["table"]), (&300.into(), &format!("default:{}", fixture.name).into()));
+    let mut table = Table::of(&fixture);
     assert_eq!(table.splits().len(), 3);
-    assert!(table.alerts() == alerts_in(&scene.path("alerts")), "alerts differ");
+    assert!(table.alerts() == alerts_in(&fixture.path("alerts")), "alerts differ");
     let mut counts = vec![0; 4];
     let splits = table.splits();
     for key in table.rows().keys() {

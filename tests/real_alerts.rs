@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fink::alert::{BytesAs, Decoder, Encoder, History, Layout, LayoutOptions, Plan, outgoing};
+use fink::alert::{BytesFormat, Decoder, Encoder, Layout, LayoutOptions, ListEncoding, Plan, stream_schema};
 use fink::avro::container::Container;
 use fink::catalog::Catalog;
 use fink::science_db::{Columns, Rows};
@@ -38,7 +38,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn layout(alerts: &Container, history: History) -> Layout {
+fn layout(alerts: &Container, history: ListEncoding) -> Layout {
     let names = alerts.schema.to_string();
     let row_key: &[&str] = match names.contains("objectId\"") && names.contains("\"candid\"") {
         true => &["objectId", "candid"],
@@ -50,7 +50,7 @@ fn layout(alerts: &Container, history: History) -> Layout {
         family: "i",
         row_key,
         history,
-        status: history == History::Text,
+        status: history == ListEncoding::Text,
     };
     Layout::new(&alerts.schema, &options).unwrap()
 }
@@ -67,7 +67,7 @@ fn avro_layout_returns_every_byte() {
     let (mut rows, mut out, mut count) = (Rows::default(), Vec::new(), 0);
     for file in files() {
         let alerts = Container::read(&std::fs::read(&file).unwrap()).unwrap();
-        let layout = layout(&alerts, History::Avro);
+        let layout = layout(&alerts, ListEncoding::Avro);
         let read_back = Catalog::parse(&layout.catalog().to_json().to_string()).unwrap();
         assert_eq!(read_back, *layout.catalog());
         let (mut encoder, columns) = encoder(&layout, &alerts);
@@ -103,14 +103,14 @@ fn text_layout_differs_only_where_it_must() {
     let (mut rows, mut out, mut count, mut forced) = (Rows::default(), Vec::new(), 0, 0);
     for file in files() {
         let alerts = Container::read(&std::fs::read(&file).unwrap()).unwrap();
-        let layout = layout(&alerts, History::Text);
+        let layout = layout(&alerts, ListEncoding::Text);
         let (mut encoder, columns) = encoder(&layout, &alerts);
         let (mut flattener, decoder) = (layout.flattener(), Decoder::new(alerts.schema.clone()));
         for datum in alerts.data() {
             table::fill(layout.catalog(), &columns, flattener.flatten(datum).unwrap(), &mut rows);
             out.clear();
             encoder.encode(&rows.row(0), &mut out).unwrap();
-            let value = |datum| decoder.value(datum, BytesAs::Base64).unwrap();
+            let value = |datum| decoder.value(datum, BytesFormat::Base64).unwrap();
             let mut found = Vec::new();
             differences("", &value(datum), &value(&out), &mut found);
             for (path, before, after) in found {
@@ -135,8 +135,8 @@ fn derived_schema_carries_everything() {
     let (mut rows, mut out, mut count) = (Rows::default(), Vec::new(), 0);
     for file in files() {
         let alerts = Container::read(&std::fs::read(&file).unwrap()).unwrap();
-        let layout = layout(&alerts, History::Avro);
-        let derived = outgoing(layout.catalog(), None, None).unwrap();
+        let layout = layout(&alerts, ListEncoding::Avro);
+        let derived = stream_schema(layout.catalog(), None, None).unwrap();
         let plan = Plan::new(Arc::new(derived.clone()), layout.catalog()).unwrap();
         assert_eq!(plan.warnings(), &[] as &[String]);
         let columns = table::columns(layout.catalog(), &plan.needed_columns());
@@ -145,8 +145,8 @@ fn derived_schema_carries_everything() {
             table::fill(layout.catalog(), &columns, flattener.flatten(datum).unwrap(), &mut rows);
             out.clear();
             encoder.encode(&rows.row(0), &mut out).unwrap();
-            let before = Decoder::new(alerts.schema.clone()).value(datum, BytesAs::Base64).unwrap();
-            let after = Decoder::new(derived.clone()).value(&out, BytesAs::Base64).unwrap();
+            let before = Decoder::new(alerts.schema.clone()).value(datum, BytesFormat::Base64).unwrap();
+            let after = Decoder::new(derived.clone()).value(&out, BytesFormat::Base64).unwrap();
             assert_eq!(before, after, "{}", file.display());
             count += 1;
         }
@@ -159,7 +159,7 @@ fn derived_schema_carries_everything() {
 fn each_way_is_timed() {
     for file in files().iter().step_by(8) {
         let alerts = Container::read(&std::fs::read(file).unwrap()).unwrap();
-        let layout = layout(&alerts, History::Avro);
+        let layout = layout(&alerts, ListEncoding::Avro);
         let (mut encoder, columns) = encoder(&layout, &alerts);
         let (mut flattener, decoder) = (layout.flattener(), Decoder::new(alerts.schema.clone()));
         let (mut rows, mut out) = (Rows::default(), Vec::new());
@@ -182,7 +182,7 @@ fn each_way_is_timed() {
         let mut line = Vec::new();
         let print = time(&mut || {
             line.clear();
-            decoder.json(datum, BytesAs::Length, &mut line).unwrap();
+            decoder.json(datum, BytesFormat::Length, &mut line).unwrap();
         });
         let project = time(&mut || drop(few.read(datum).unwrap()));
         eprintln!(

@@ -7,8 +7,8 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Cluster, Scene};
-use fink::alert::{History, Layout, LayoutOptions};
+use common::{Cluster, Fixture};
+use fink::alert::{Layout, LayoutOptions, ListEncoding};
 use fink::avro::Schema;
 use fink::catalog::Catalog;
 use fink::config::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
@@ -42,7 +42,7 @@ fn every_rules_file_is_explained_or_refused_as_written_beside_it() {
 fn the_examples_in_conf_and_docs_are_right() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let schema = Schema::parse(&std::fs::read_to_string(root.join("conf/schemas/ztf.avsc")).unwrap()).unwrap();
-    for history in [History::Avro, History::Text] {
+    for history in [ListEncoding::Avro, ListEncoding::Text] {
         let row_key = &["objectId", "candid"];
         let options = LayoutOptions { namespace: "default", table: "ztf", family: "i", row_key, history, status: true };
         let layout = Layout::new(&schema, &options).unwrap();
@@ -62,41 +62,41 @@ fn the_examples_in_conf_and_docs_are_right() {
 
 #[test]
 fn a_rules_file_that_is_not_there_is_refused() {
-    let scene = scene(Scene::embedded("rules"));
-    scene.run(&["rules", "check", "nowhere.xml"]).says(2, &["nowhere.xml", "cannot read the rules file"]);
-    std::fs::write(scene.path("large.xml"), " ".repeat((1 << 20) + 1)).unwrap();
-    scene.run(&["rules", "check", "large.xml"]).says(2, &["large.xml is larger than 1048576 bytes"]);
+    let fixture = fixture(Fixture::embedded("rules"));
+    fixture.run(&["rules", "check", "nowhere.xml"]).assert_stderr(2, &["nowhere.xml", "cannot read the rules file"]);
+    std::fs::write(fixture.path("large.xml"), " ".repeat((1 << 20) + 1)).unwrap();
+    fixture.run(&["rules", "check", "large.xml"]).assert_stderr(2, &["large.xml is larger than 1048576 bytes"]);
 }
 
 #[test]
 fn a_sample_of_the_embedded_store_is_judged() {
-    let scene = scene(Scene::embedded("rules"));
-    let settings = settings(StoreKind::Embedded, &scene, "");
-    judged(&scene, &settings);
+    let fixture = fixture(Fixture::embedded("rules"));
+    let settings = settings(StoreKind::Embedded, &fixture, "");
+    judged(&fixture, &settings);
 }
 
 #[test]
 fn a_sample_of_hbase_is_judged() {
-    let scene = scene(Scene::real("rules"));
+    let fixture = fixture(Fixture::with_servers("rules"));
     let address = Cluster::get().value("FINK_TEST_THRIFT2").to_owned();
-    let settings = settings(StoreKind::Thrift2, &scene, &address);
-    judged(&scene, &settings);
+    let settings = settings(StoreKind::Thrift2, &fixture, &address);
+    judged(&fixture, &settings);
 }
 
-/// With the catalog beside, its table named after the scene, and the worked example.
-fn scene(scene: Scene) -> Scene {
+/// With the catalog beside, its table named after the fixture, and the worked example.
+fn fixture(fixture: Fixture) -> Fixture {
     let catalog = std::fs::read_to_string(folder().join("catalog.json")).unwrap();
-    std::fs::write(scene.path("catalog.json"), catalog.replace("rules_test", &scene.name)).unwrap();
-    std::fs::copy(folder().join("01-worked-example.xml"), scene.path("rules.xml")).unwrap();
-    scene
+    std::fs::write(fixture.path("catalog.json"), catalog.replace("rules_test", &fixture.name)).unwrap();
+    std::fs::copy(folder().join("01-worked-example.xml"), fixture.path("rules.xml")).unwrap();
+    fixture
 }
 
-fn settings(kind: StoreKind, scene: &Scene, address: &str) -> ScienceDbSettings {
+fn settings(kind: StoreKind, fixture: &Fixture, address: &str) -> ScienceDbSettings {
     ScienceDbSettings {
         kind,
         addresses: address.split(',').map(str::to_owned).collect(),
-        path: scene.path("science.db"),
-        catalog: scene.path("catalog.json"),
+        path: fixture.path("science.db"),
+        catalog: fixture.path("catalog.json"),
         table: None,
         trigger: None,
         object_id: None,
@@ -123,7 +123,7 @@ fn row(key: &str, ra: f64, magpsf: &[u8], kind: &str, age: i64) -> Put {
 }
 
 /// The three rows of the worked example, and an older one that only a larger sample sees.
-fn judged(scene: &Scene, settings: &ScienceDbSettings) {
+fn judged(fixture: &Fixture, settings: &ScienceDbSettings) {
     let catalog = Catalog::load(&settings.catalog).unwrap();
     let mut db = science_db::open(settings, &settings.table_of(&catalog)).unwrap();
     db.create_table(&NewTable { families: vec!["i".to_owned(), "d".to_owned()], splits: Vec::new() }).unwrap();
@@ -137,8 +137,8 @@ fn judged(scene: &Scene, settings: &ScienceDbSettings) {
     ])
     .unwrap();
     let sample = |count: &str| -> serde_json::Value {
-        let ended = scene.ok(&["rules", "check", "rules.xml", "--sample", count, "--format", "json"]);
-        serde_json::from_str(&ended.stdout).unwrap()
+        let finished = fixture.ok(&["rules", "check", "rules.xml", "--sample", count, "--format", "json"]);
+        serde_json::from_str(&finished.stdout).unwrap()
     };
     let refused = |document: &serde_json::Value| -> Vec<u64> {
         document["conditions"].as_array().unwrap().iter().map(|entry| entry["refused"].as_u64().unwrap()).collect()
@@ -149,13 +149,13 @@ fn judged(scene: &Scene, settings: &ScienceDbSettings) {
     assert_eq!(refused(&of_three), [0, 0, 2]);
     let of_all = sample("100");
     assert_eq!((of_all["sample"]["rows"].as_u64(), refused(&of_all)), (Some(4), vec![1, 0, 2]));
-    let text = scene.ok(&["rules", "check", "rules.xml", "--sample", "3"]).stdout;
+    let text = fixture.ok(&["rules", "check", "rules.xml", "--sample", "3"]).stdout;
     assert!(text.contains("Of the newest 3 rows it would send 1.\n"), "{text}");
 
     db.put(&[row("ZTF19zzzzzzz", 12.5, b"15", "Star", 0)]).unwrap();
-    let ended = scene.run(&["rules", "check", "rules.xml", "--sample", "1"]);
-    ended.says(1, &["1 of these rows cannot be judged"]);
+    let finished = fixture.run(&["rules", "check", "rules.xml", "--sample", "1"]);
+    finished.assert_stderr(1, &["1 of these rows cannot be judged"]);
     let reason =
         "row `ZTF19zzzzzzz`: column `candidate_magpsf` is float in the catalog, but its cell has 2 bytes instead of 4";
-    assert!(ended.stdout.contains(reason), "{ended:?}");
+    assert!(finished.stdout.contains(reason), "{finished:?}");
 }

@@ -7,15 +7,15 @@ use std::process::Command;
 fn run(script: &str, arguments: &[&str]) -> String {
     let cluster =
         std::env::var("FINK_TEST_CLUSTER").expect("FINK_TEST_CLUSTER names a cluster's folder: run scripts/test");
-    let ended = Command::new(format!("scripts/{script}"))
+    let finished = Command::new(format!("scripts/{script}"))
         .args(["--dir", &cluster])
         .args(arguments)
         .env("FINK", env!("CARGO_BIN_EXE_fink"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("the script starts");
-    let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-    assert!(ended.status.success(), "{}\n{out}\n{err}", ended.status);
+    let (out, err) = (String::from_utf8_lossy(&finished.stdout), String::from_utf8_lossy(&finished.stderr));
+    assert!(finished.status.success(), "{}\n{out}\n{err}", finished.status);
     out.into_owned()
 }
 
@@ -37,24 +37,24 @@ fn fresh_alerts_reach_a_consumer_while_they_are_put() {
 #[test]
 fn the_comparison_of_chaos_finds_each_kind_of_mistake() {
     let python = std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has fastavro");
-    let ended = Command::new(python)
+    let finished = Command::new(python)
         .arg("tests/python/chaos_comparison.py")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("Python starts");
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(finished.status.success(), "{}", String::from_utf8_lossy(&finished.stderr));
 }
 
 #[test]
 fn killed_stopped_and_cut_off_fink_publishes_each_alert_once() {
     // On servers of its own, since it kills those too.
-    let ended = Command::new("scripts/chaos")
+    let finished = Command::new("scripts/chaos")
         .args(["--short", "--fink", env!("CARGO_BIN_EXE_fink")])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("the script starts");
-    let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-    assert!(ended.status.success(), "{}\n{out}\n{err}", ended.status);
+    let (out, err) = (String::from_utf8_lossy(&finished.stdout), String::from_utf8_lossy(&finished.stderr));
+    assert!(finished.status.success(), "{}\n{out}\n{err}", finished.status);
     assert!(out.contains("lost 0, duplicated 0, unexpected 0"), "{out}");
     // Past the test's capture: the seed and the figures are worth a look also where all is well.
     std::io::stderr().write_all(out.as_bytes()).expect("stderr");

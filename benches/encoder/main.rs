@@ -11,10 +11,10 @@ use std::sync::Arc;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fink::alert::{BytesAs, Decoder, Encoder, History, Layout, LayoutOptions, Plan};
+use fink::alert::{BytesFormat, Decoder, Encoder, Layout, LayoutOptions, ListEncoding, Plan};
 use fink::avro::Schema;
 use fink::science_db::{Columns, Rows};
-use fink::simulate::{Options, Simulator, Survey};
+use fink::simulate::{Simulator, SimulatorOptions, Survey};
 use serde::Deserialize;
 use serde_avro_fast::ser::SerializerConfig;
 use tree::Tree;
@@ -30,9 +30,9 @@ struct Alerts {
 }
 
 impl Alerts {
-    /// Alerts that have come near the size: a few cannot, see [`Options::target_bytes`].
+    /// Alerts that have come near the size: a few cannot, see [`SimulatorOptions::target_bytes`].
     fn new(name: &'static str, survey: Survey, bytes: usize, fields: &'static [&'static str]) -> Self {
-        let options = Options { target_bytes: Some(bytes), fink: false };
+        let options = SimulatorOptions { target_bytes: Some(bytes), fink: false };
         let mut simulator = Simulator::new(survey, 1, options).unwrap();
         let mut data = Vec::new();
         for index in 0.. {
@@ -49,7 +49,7 @@ impl Alerts {
     }
 
     /// The alerts as rows of a table that keeps histories this way, and the encoder for them.
-    fn rows(&self, history: History, row_key: &[&str]) -> (Rows, Encoder) {
+    fn rows(&self, history: ListEncoding, row_key: &[&str]) -> (Rows, Encoder) {
         let schema = Schema::parse(&self.schema_text).unwrap();
         let options =
             LayoutOptions { namespace: "default", table: self.name, family: "i", row_key, history, status: false };
@@ -84,13 +84,15 @@ fn encode(criterion: &mut Criterion, alerts: &Alerts, row_key: &[&str]) {
     group.throughput(Throughput::Bytes((bytes / alerts.data.len()) as u64));
     let mut out = Vec::with_capacity(1 << 20);
 
-    for (name, history) in [("fink, history as avro", History::Avro), ("fink, history as text", History::Text)] {
+    for (name, history) in
+        [("fink, history as avro", ListEncoding::Avro), ("fink, history as text", ListEncoding::Text)]
+    {
         let (rows, mut encoder) = alerts.rows(history, row_key);
         for (row, datum) in rows.iter().zip(&alerts.data) {
             out.clear();
             encoder.encode(&row, &mut out).unwrap();
             // Text loses what 2019's writer lost: see `fink::alert::layout`.
-            assert!(out == *datum || history == History::Text, "{name}: not the alert that was flattened");
+            assert!(out == *datum || history == ListEncoding::Text, "{name}: not the alert that was flattened");
         }
         let mut turn = (0..rows.len()).cycle();
         group.bench_function(name, |bencher| {
@@ -164,7 +166,7 @@ fn decode<Few: for<'a> Deserialize<'a>>(criterion: &mut Criterion, alerts: &Aler
     group.bench_function("fink, whole to JSON", |bencher| {
         bencher.iter(|| {
             json.clear();
-            decoder.json(turn.next().unwrap(), BytesAs::default(), &mut json).unwrap();
+            decoder.json(turn.next().unwrap(), BytesFormat::default(), &mut json).unwrap();
             black_box(&json);
         });
     });

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Decoder, Layout, Plan, outgoing};
-use crate::avro::{MOST_LEVELS, MOST_NODES, Schema, visits};
+use super::{Decoder, Layout, Plan, stream_schema};
+use crate::avro::{MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES, Schema, visits};
 
 /// Far more than a schema within the bounds makes: each step of each walk visits a node a few times, on each of its levels.
-const MOST_VISITS: u64 = 20 * (MOST_NODES * MOST_LEVELS) as u64;
+const MOST_VISITS: u64 = 20 * (MAX_SCHEMA_NODES * MAX_SCHEMA_DEPTH) as u64;
 
 /// All that is done with a schema from outside. Returns the error, and the visits.
 fn use_all(text: &str) -> (Option<String>, u64) {
@@ -22,7 +22,7 @@ fn use_all(text: &str) -> (Option<String>, u64) {
     assert!(decoder.projection(&["no.such.field"]).is_err());
     let mut out = Vec::new();
     for datum in [&[][..], &[0; 40], &[2; 200]] {
-        let (checked, written) = (decoder.check(datum), decoder.json(datum, super::BytesAs::Base64, &mut out));
+        let (checked, written) = (decoder.check(datum), decoder.json(datum, super::BytesFormat::Base64, &mut out));
         assert_eq!(checked.is_ok(), written.is_ok(), "{text}");
     }
     assert_eq!(Schema::parse(&schema.to_string()).expect("it reads back"), schema);
@@ -31,7 +31,7 @@ fn use_all(text: &str) -> (Option<String>, u64) {
         let half: Vec<usize> = (0..catalog.columns.len()).step_by(2).collect();
         for selected in [None, Some(half.as_slice())] {
             for telescope in [None, Some(&schema)] {
-                if let Ok(schema) = outgoing(catalog, telescope, selected) {
+                if let Ok(schema) = stream_schema(catalog, telescope, selected) {
                     let _fits = Plan::new(Arc::new(schema), catalog);
                 }
             }
@@ -87,7 +87,7 @@ fn a_small_text_that_stands_for_a_huge_tree_is_refused() {
 #[test]
 fn each_bound_is_named() {
     let fault = |text: String| use_all(&text).0.unwrap_or_default();
-    let error = fault(nested(MOST_LEVELS + 2, 1, |inner| inner, false));
+    let error = fault(nested(MAX_SCHEMA_DEPTH + 2, 1, |inner| inner, false));
     assert!(error.contains("more than 40 levels deep"), "{error}");
     let long = "n".repeat(1025);
     let error = fault(record(&long, Vec::new()).to_string());
@@ -117,7 +117,7 @@ fn what_an_error_shows_of_a_schema_is_short_and_harmless() {
     let name = format!("\u{1b}[2J\u{9b}\u{202e}{}", "x".repeat(10_000));
     let text = record("r", vec![json!({"name": "a", "type": name})]).to_string();
     let error = Schema::parse(&text).expect_err("no such type").to_string();
-    assert!(error.len() < 1000 && !error.contains(crate::escape::is_active), "{error}");
+    assert!(error.len() < 1000 && !error.contains(crate::escape::is_control_or_bidi), "{error}");
 }
 
 #[test]

@@ -8,11 +8,11 @@ pub mod layout;
 pub mod message;
 pub mod schema;
 
-pub use decoder::{BytesAs, Decoder, Projection, Scalar, SchemaCache};
+pub use decoder::{BytesFormat, Decoder, Projection, Scalar, SchemaCache};
 pub use encoder::{EncodeError, Encoder, Plan, PlanError};
-pub use layout::{Cells, FlattenError, Flattener, History, Layout, LayoutError, LayoutOptions};
+pub use layout::{FlatAlert, FlattenError, Flattener, Layout, LayoutError, LayoutOptions, ListEncoding};
 pub use message::{Framing, KeyPlan, MessageError, unframe};
-pub use schema::{OutgoingError, outgoing};
+pub use schema::{StreamSchemaError, stream_schema};
 
 #[cfg(test)]
 mod hostile_tests;

@@ -11,16 +11,16 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::AuditError;
-use super::record::{Record, Side};
+use super::record::{Record, RecordKind};
 use super::spill::Spill;
-use super::tally::{Count, Tally};
+use super::totals::{AuditTotals, Category};
 
 /// Most messages that are named of one duplicated alert.
-const MOST_PLACES: usize = 16;
+const MAX_REPORTED_MESSAGES: usize = 16;
 
 /// How an alert differs between science database and topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DifferenceKind {
     /// it is not on the topic
     Missing,
     /// it is on the topic more than once
@@ -31,7 +31,7 @@ pub enum Kind {
     Unwanted,
 }
 
-impl Kind {
+impl DifferenceKind {
     /// In lower case.
     pub fn name(self) -> &'static str {
         match self {
@@ -43,20 +43,20 @@ impl Kind {
     }
 
     /// What it counts as; `None`: that is for the caller to say, who looks at the row again.
-    fn count(self) -> Option<Count> {
+    fn count(self) -> Option<Category> {
         match self {
             Self::Missing => None,
-            Self::Duplicated => Some(Count::Duplicated),
-            Self::Altered => Some(Count::Altered),
-            Self::Unwanted => Some(Count::Unwanted),
+            Self::Duplicated => Some(Category::Duplicated),
+            Self::Altered => Some(Category::Altered),
+            Self::Unwanted => Some(Category::Unwanted),
         }
     }
 }
 
 /// An alert that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Difference {
-    pub kind: Kind,
+pub(super) struct DifferenceRecord {
+    pub kind: DifferenceKind,
     pub stream: usize,
     pub id: u128,
     pub timestamp: i64,
@@ -70,21 +70,21 @@ pub(super) struct Difference {
 
 /// What is known of one stream's topic.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scope {
+pub(super) struct TopicScope {
     /// ms since 1970; alerts from then on may not have been sent yet
     pub due: i64,
     /// for each partition: ms since 1970; what was sent before may have been deleted
-    pub held_from: Vec<i64>,
+    pub retained_from: Vec<i64>,
     /// for each partition: the first offset that was not read
     pub ends: Vec<i64>,
     /// whether it has messages without an id in the window
-    pub has_unnumbered: bool,
+    pub has_messages_without_id: bool,
 }
 
 /// All records, to be compared.
 pub(super) struct Records {
     by_id: Spill,
-    unnumbered: Spill,
+    without_id: Spill,
     /// of the third round
     left: Spill,
 }
@@ -92,7 +92,7 @@ pub(super) struct Records {
 impl Records {
     /// No records yet; spilled to `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { by_id: Spill::new(folder), unnumbered: Spill::new(folder), left: Spill::new(folder) }
+        Self { by_id: Spill::new(folder), without_id: Spill::new(folder), left: Spill::new(folder) }
     }
 
     /// Adds a record. A message without an id has the id 0.
@@ -101,44 +101,44 @@ impl Records {
     /// The temporary folder takes no more.
     pub fn push(&mut self, record: Record) -> Result<(), AuditError> {
         match record.id {
-            0 => push_by(&mut self.unnumbered, record, record.value),
+            0 => push_by(&mut self.without_id, record, record.value),
             id => Ok(self.by_id.push(id as u64, record)?),
         }
     }
 
-    /// Compares them: adds to `tally` what was found of each alert, and calls `found` with each that differs. Those that seem missing are not
+    /// Compares them: adds to `totals` what was found of each alert, and calls `found` with each that differs. Those that seem missing are not
     /// counted.
     ///
     /// # Errors
     /// The temporary folder cannot be used; what `found` fails with.
     pub fn compare<E: From<AuditError>>(
         mut self,
-        scopes: &[Scope],
-        tally: &mut Tally,
-        found: &mut dyn FnMut(Difference) -> Result<(), E>,
+        scopes: &[TopicScope],
+        totals: &mut AuditTotals,
+        found: &mut dyn FnMut(DifferenceRecord) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut judge = Judge { scopes, tally, found };
-        let (unnumbered, left) = (&mut self.unnumbered, &mut self.left);
+        let mut comparator = Comparator { scopes, totals, found };
+        let (without_id, left) = (&mut self.without_id, &mut self.left);
         self.by_id.drain(|mut records| {
             records.sort_unstable_by(|a, b| a.id.cmp(&b.id).then_with(|| within(a, b)));
-            records.chunk_by(|a, b| a.id == b.id).try_for_each(|alert| judge.by_id(alert, unnumbered))
+            records.chunk_by(|a, b| a.id == b.id).try_for_each(|alert| comparator.by_id(alert, without_id))
         })?;
         let value = |record: &Record| (record.stream, record.timestamp, record.value);
-        unnumbered.drain(|mut records| {
+        without_id.drain(|mut records| {
             records.sort_unstable_by(|a, b| value(a).cmp(&value(b)).then_with(|| within(a, b)));
-            records.chunk_by(|a, b| value(a) == value(b)).try_for_each(|group| judge.by_value(group, left))
+            records.chunk_by(|a, b| value(a) == value(b)).try_for_each(|group| comparator.by_value(group, left))
         })?;
         let identity = |record: &Record| (record.stream, record.timestamp, record.identity);
         left.drain(|mut records| {
             records.sort_unstable_by(|a, b| identity(a).cmp(&identity(b)).then_with(|| within(a, b)));
-            records.chunk_by(|a, b| identity(a) == identity(b)).try_for_each(|group| judge.by_identity(group))
+            records.chunk_by(|a, b| identity(a) == identity(b)).try_for_each(|group| comparator.by_identity(group))
         })
     }
 }
 
 /// The order of records within a group.
 fn within(a: &Record, b: &Record) -> Ordering {
-    (a.stream, a.side, a.partition, a.place).cmp(&(b.stream, b.side, b.partition, b.place))
+    (a.stream, a.kind, a.partition, a.offset).cmp(&(b.stream, b.kind, b.partition, b.offset))
 }
 
 /// Pushes a record so that it meets those of the same stream, timestamp and `feature`.
@@ -151,54 +151,54 @@ fn push_by(spill: &mut Spill, record: Record, feature: u64) -> Result<(), AuditE
 }
 
 /// The records of one side; they stand together.
-fn of(records: &[Record], side: Side) -> &[Record] {
-    let start = records.partition_point(|record| record.side < side);
-    let end = records.partition_point(|record| record.side <= side);
+fn of(records: &[Record], kind: RecordKind) -> &[Record] {
+    let start = records.partition_point(|record| record.kind < kind);
+    let end = records.partition_point(|record| record.kind <= kind);
     &records[start..end]
 }
 
-struct Judge<'a, E> {
-    scopes: &'a [Scope],
-    tally: &'a mut Tally,
-    found: &'a mut dyn FnMut(Difference) -> Result<(), E>,
+struct Comparator<'a, E> {
+    scopes: &'a [TopicScope],
+    totals: &'a mut AuditTotals,
+    found: &'a mut dyn FnMut(DifferenceRecord) -> Result<(), E>,
 }
 
-impl<E: From<AuditError>> Judge<'_, E> {
+impl<E: From<AuditError>> Comparator<'_, E> {
     /// The records of one alert, on all streams.
-    fn by_id(&mut self, alert: &[Record], unnumbered: &mut Spill) -> Result<(), E> {
-        let row = alert.iter().find(|record| record.side <= Side::Refused);
+    fn by_id(&mut self, alert: &[Record], without_id: &mut Spill) -> Result<(), E> {
+        let row = alert.iter().find(|record| record.kind <= RecordKind::Refused);
         for records in alert.chunk_by(|a, b| a.stream == b.stream) {
-            let messages = of(records, Side::Message);
-            let expected = of(records, Side::Expected).first().or(of(records, Side::Unencodable).first());
+            let messages = of(records, RecordKind::Message);
+            let expected = of(records, RecordKind::Expected).first().or(of(records, RecordKind::Unencodable).first());
             let Some(expected) = expected else {
                 for message in messages {
                     match row {
-                        Some(row) => self.differs(Kind::Unwanted, message, Some(row), &[*message])?,
-                        None => self.count(message, Count::Superseded),
+                        Some(row) => self.differs(DifferenceKind::Unwanted, message, Some(row), &[*message])?,
+                        None => self.count(message, Category::Superseded),
                     }
                 }
                 continue;
             };
             let scope = &self.scopes[expected.stream as usize];
             match messages {
-                [] if !of(records, Side::Rejected).is_empty() => self.count(expected, Count::Rejected),
-                [] if scope.has_unnumbered => push_by(unnumbered, *expected, expected.value)?,
+                [] if !of(records, RecordKind::Rejected).is_empty() => self.count(expected, Category::Rejected),
+                [] if scope.has_messages_without_id => push_by(without_id, *expected, expected.value)?,
                 [] => self.absent(expected)?,
                 messages => {
                     let is_same =
-                        |message: &Record| message.value == expected.value || expected.side == Side::Unencodable;
+                        |message: &Record| message.value == expected.value || expected.kind == RecordKind::Unencodable;
                     let has_same = messages.iter().any(is_same);
                     if messages.len() > 1 {
-                        self.differs(Kind::Duplicated, expected, Some(expected), messages)?;
+                        self.differs(DifferenceKind::Duplicated, expected, Some(expected), messages)?;
                     }
                     if !has_same {
-                        self.differs(Kind::Altered, expected, Some(expected), messages)?;
+                        self.differs(DifferenceKind::Altered, expected, Some(expected), messages)?;
                     }
                     if has_same && messages.len() == 1 {
-                        self.count(expected, Count::Matched);
+                        self.count(expected, Category::Matched);
                     }
-                    if scope.has_unnumbered {
-                        push_by(unnumbered, Record { side: Side::Matched, ..*expected }, expected.value)?;
+                    if scope.has_messages_without_id {
+                        push_by(without_id, Record { kind: RecordKind::Matched, ..*expected }, expected.value)?;
                     }
                 }
             }
@@ -208,36 +208,38 @@ impl<E: From<AuditError>> Judge<'_, E> {
 
     /// Records of one stream, timestamp and datum, the messages without an id.
     fn by_value(&mut self, group: &[Record], left: &mut Spill) -> Result<(), E> {
-        let (expected, matched) = (of(group, Side::Expected), of(group, Side::Matched));
-        let messages = of(group, Side::Message);
+        let (expected, matched) = (of(group, RecordKind::Expected), of(group, RecordKind::Matched));
+        let messages = of(group, RecordKind::Message);
         let both = expected.len().min(messages.len());
         let surplus = &messages[both..];
         let known = expected.first().or(matched.first());
         // Of equal alerts, the first stands for the one that was sent again.
         for record in &expected[usize::from(!surplus.is_empty()).min(both)..both] {
-            self.count(record, Count::Matched);
+            self.count(record, Category::Matched);
         }
-        for record in expected[both..].iter().chain(of(group, Side::Unencodable)) {
+        for record in expected[both..].iter().chain(of(group, RecordKind::Unencodable)) {
             push_by(left, *record, record.identity)?;
         }
         match known {
-            Some(known) if !surplus.is_empty() => self.differs(Kind::Duplicated, known, Some(known), messages),
+            Some(known) if !surplus.is_empty() => {
+                self.differs(DifferenceKind::Duplicated, known, Some(known), messages)
+            }
             _ => surplus.iter().try_for_each(|message| Ok(push_by(left, *message, message.identity)?)),
         }
     }
 
     /// Records of one stream, timestamp and identity that did not match.
     fn by_identity(&mut self, group: &[Record]) -> Result<(), E> {
-        let messages = of(group, Side::Message);
-        let rows = of(group, Side::Expected).iter().chain(of(group, Side::Unencodable));
+        let messages = of(group, RecordKind::Message);
+        let rows = of(group, RecordKind::Expected).iter().chain(of(group, RecordKind::Unencodable));
         let mut unpaired = messages.iter();
         for row in rows {
             match unpaired.next() {
-                Some(message) => self.differs(Kind::Altered, row, Some(row), &[*message])?,
+                Some(message) => self.differs(DifferenceKind::Altered, row, Some(row), &[*message])?,
                 None => self.absent(row)?,
             }
         }
-        unpaired.for_each(|message| self.count(message, Count::Superseded));
+        unpaired.for_each(|message| self.count(message, Category::Superseded));
         Ok(())
     }
 
@@ -245,33 +247,43 @@ impl<E: From<AuditError>> Judge<'_, E> {
     fn absent(&mut self, row: &Record) -> Result<(), E> {
         let scope = &self.scopes[row.stream as usize];
         let partition = usize::try_from(row.partition).unwrap_or_default();
-        let held_from = scope.held_from.get(partition).copied().unwrap_or(i64::MIN);
+        let retained_from = scope.retained_from.get(partition).copied().unwrap_or(i64::MIN);
         if row.timestamp >= scope.due {
-            self.count(row, Count::NotDue);
-        } else if row.timestamp < held_from {
-            self.count(row, Count::Expired);
+            self.count(row, Category::NotDue);
+        } else if row.timestamp < retained_from {
+            self.count(row, Category::Expired);
         } else {
-            self.differs(Kind::Missing, row, Some(row), &[])?;
+            self.differs(DifferenceKind::Missing, row, Some(row), &[])?;
         }
         Ok(())
     }
 
-    fn count(&mut self, record: &Record, count: Count) {
-        self.tally.add(record.stream as usize, record.timestamp, count);
+    fn count(&mut self, record: &Record, count: Category) {
+        self.totals.add(record.stream as usize, record.timestamp, count);
     }
 
-    fn differs(&mut self, kind: Kind, alert: &Record, row: Option<&Record>, messages: &[Record]) -> Result<(), E> {
+    fn differs(
+        &mut self,
+        kind: DifferenceKind,
+        alert: &Record,
+        row: Option<&Record>,
+        messages: &[Record],
+    ) -> Result<(), E> {
         if let Some(count) = kind.count() {
             self.count(alert, count);
         }
-        (self.found)(Difference {
+        (self.found)(DifferenceRecord {
             kind,
             stream: alert.stream as usize,
             id: row.map_or(alert.id, |row| row.id),
             timestamp: alert.timestamp,
-            key: row.map(|row| row.place),
-            messages: messages.iter().take(MOST_PLACES).map(|message| (message.partition, message.place)).collect(),
-            is_unencodable: alert.side == Side::Unencodable,
+            key: row.map(|row| row.offset),
+            messages: messages
+                .iter()
+                .take(MAX_REPORTED_MESSAGES)
+                .map(|message| (message.partition, message.offset))
+                .collect(),
+            is_unencodable: alert.kind == RecordKind::Unencodable,
         })
     }
 }

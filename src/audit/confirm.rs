@@ -5,51 +5,51 @@
 
 use std::collections::HashMap;
 
-use super::compare::{Difference, Kind};
-use super::database::Reader;
+use super::alert_reader::AlertReader;
+use super::compare::{DifferenceKind, DifferenceRecord};
 use super::error::AuditError;
-use super::keys::KeyFile;
+use super::key_file::KeyFile;
 use super::repair::Missing;
-use super::tally::{Count, Tally};
-use super::{Audit, Finding};
+use super::totals::{AuditTotals, Category};
+use super::{Audit, Difference};
 
 /// Rows that are looked at together.
-const ROWS: usize = 500;
+const CONFIRM_BATCH_ROWS: usize = 500;
 
 /// What differs, on its way to the caller.
 pub(super) struct Confirmation<'a, E> {
     audit: &'a Audit<'a>,
-    reader: Reader<'a>,
+    reader: AlertReader<'a>,
     keys: KeyFile,
-    found: &'a mut dyn FnMut(&Finding<'_>) -> Result<(), E>,
-    waiting: Vec<Difference>,
+    found: &'a mut dyn FnMut(&Difference<'_>) -> Result<(), E>,
+    waiting: Vec<DifferenceRecord>,
     missing: Vec<Missing>,
-    tally: Tally,
+    totals: AuditTotals,
 }
 
 impl<'a, E: From<AuditError>> Confirmation<'a, E> {
     /// Calls `found` with what is confirmed; the row keys are in `keys`.
     pub fn new(
         audit: &'a Audit<'a>,
-        reader: Reader<'a>,
+        reader: AlertReader<'a>,
         keys: KeyFile,
-        found: &'a mut dyn FnMut(&Finding<'_>) -> Result<(), E>,
+        found: &'a mut dyn FnMut(&Difference<'_>) -> Result<(), E>,
     ) -> Self {
-        let tally = Tally::new(audit.streams.len(), audit.request.night_hour);
-        Self { audit, reader, keys, found, waiting: Vec::new(), missing: Vec::new(), tally }
+        let totals = AuditTotals::new(audit.streams.len(), audit.request.night_hour);
+        Self { audit, reader, keys, found, waiting: Vec::new(), missing: Vec::new(), totals }
     }
 
     /// Adds a difference.
     ///
     /// # Errors
     /// The science database or a temporary file failed, or `found` did.
-    pub fn add(&mut self, difference: Difference) -> Result<(), E> {
-        if difference.kind != Kind::Missing {
-            let key = difference.key.map(|place| self.keys.get(place)).transpose().map_err(AuditError::from)?;
-            return self.tell(&difference, key);
+    pub fn add(&mut self, difference: DifferenceRecord) -> Result<(), E> {
+        if difference.kind != DifferenceKind::Missing {
+            let key = difference.key.map(|offset| self.keys.get(offset)).transpose().map_err(AuditError::from)?;
+            return self.report(&difference, key);
         }
         self.waiting.push(difference);
-        match self.waiting.len() < ROWS {
+        match self.waiting.len() < CONFIRM_BATCH_ROWS {
             true => Ok(()),
             false => self.confirm(),
         }
@@ -59,14 +59,14 @@ impl<'a, E: From<AuditError>> Confirmation<'a, E> {
     ///
     /// # Errors
     /// As [`add`](Self::add).
-    pub fn end(mut self) -> Result<(Tally, Vec<Missing>, KeyFile), E> {
+    pub fn end(mut self) -> Result<(AuditTotals, Vec<Missing>, KeyFile), E> {
         self.confirm()?;
-        Ok((self.tally, self.missing, self.keys))
+        Ok((self.totals, self.missing, self.keys))
     }
 
     fn confirm(&mut self) -> Result<(), E> {
         let waiting = std::mem::take(&mut self.waiting);
-        let keys = waiting.iter().map(|difference| difference.key.map(|place| self.keys.get(place)).transpose());
+        let keys = waiting.iter().map(|difference| difference.key.map(|offset| self.keys.get(offset)).transpose());
         let keys: Vec<Option<Vec<u8>>> = keys.collect::<Result<_, _>>().map_err(AuditError::from)?;
         let mut wanted: Vec<&[u8]> = keys.iter().flatten().map(Vec::as_slice).collect();
         wanted.sort_unstable();
@@ -77,20 +77,20 @@ impl<'a, E: From<AuditError>> Confirmation<'a, E> {
         };
         for (difference, key) in waiting.iter().zip(keys) {
             let is_gone = key.as_ref().and_then(|key| present.get(key)) != Some(&difference.timestamp);
-            let count = if is_gone { Count::Gone } else { Count::Missing };
-            self.tally.add(difference.stream, difference.timestamp, count);
+            let count = if is_gone { Category::Gone } else { Category::Missing };
+            self.totals.add(difference.stream, difference.timestamp, count);
             if !is_gone {
                 if !difference.is_unencodable {
                     self.missing.extend(Missing::of(difference));
                 }
-                self.tell(difference, key)?;
+                self.report(difference, key)?;
             }
         }
         Ok(())
     }
 
-    fn tell(&mut self, difference: &Difference, row_key: Option<Vec<u8>>) -> Result<(), E> {
-        (self.found)(&Finding {
+    fn report(&mut self, difference: &DifferenceRecord, row_key: Option<Vec<u8>>) -> Result<(), E> {
+        (self.found)(&Difference {
             kind: difference.kind,
             stream: &self.audit.streams[difference.stream],
             row_key,

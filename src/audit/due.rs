@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::error::AuditError;
-use super::topic::WITHIN;
-use crate::config::{DistributionSettings, KafkaSettings, StreamSettings, show_instant};
+use super::topic::KAFKA_TIMEOUT;
+use crate::config::{DistributionSettings, KafkaSettings, StreamSettings, format_timestamp};
 use crate::distribution::DistributionError;
-use crate::distribution::progress::Progress;
-use crate::kafka::client::As;
+use crate::distribution::checkpoint_state::CheckpointState;
+use crate::kafka::client::Identity;
 use crate::kafka::{Admin, Error as KafkaError, checkpoint};
 
 /// How the checkpoint's records of a service begin.
-const SERVICE: &str = "live";
-const STATE: &str = "/state";
+const SERVICE_PREFIX: &str = "live";
+const STATE_SUFFIX: &str = "/state";
 
 /// For each stream the time (ms since 1970) up to which all of its alerts are done: the watermark of the service that sends it, or `now` less
 /// `distribution.repair` where no service ever did.
@@ -29,7 +29,7 @@ pub(super) fn due(
     let watermarks = watermarks(kafka, distribution, give_up)?;
     let settled = now - i64::try_from(distribution.repair.as_millis()).unwrap_or(i64::MAX / 4);
     let of = |stream: &StreamSettings| {
-        let sends = |prefix: &str| match prefix.strip_prefix(SERVICE) {
+        let sends = |prefix: &str| match prefix.strip_prefix(SERVICE_PREFIX) {
             Some("") => true,
             Some(names) => names.trim_start_matches(':').split('+').any(|name| name == stream.name),
             None => false,
@@ -41,7 +41,7 @@ pub(super) fn due(
                     log::warn!(
                         "stream `{}`: the service's checkpoint stands at {}; alerts written since are not judged, since it will send them",
                         stream.name,
-                        show_instant(watermark)
+                        format_timestamp(watermark)
                     );
                 }
                 watermark
@@ -59,7 +59,7 @@ fn watermarks(
     give_up: &dyn Fn() -> bool,
 ) -> Result<Vec<(String, i64)>, AuditError> {
     let topic = checkpoint::topic_of(&distribution.name);
-    let user = Admin::open(kafka, As::User, WITHIN)?;
+    let user = Admin::open(kafka, Identity::User, KAFKA_TIMEOUT)?;
     let partitions = user.partitions(&topic)?.unwrap_or_default();
     let mut watermarks = Vec::new();
     for partition in 0..partitions {
@@ -71,9 +71,9 @@ fn watermarks(
             }
             Err(error) => return Err(error.into()),
         };
-        let prefixes = records.keys().filter_map(|key| std::str::from_utf8(key).ok()?.strip_suffix(STATE));
-        for prefix in prefixes.filter(|prefix| prefix.starts_with(SERVICE)) {
-            let progress = Progress::load(prefix, &records).map_err(DistributionError::from)?;
+        let prefixes = records.keys().filter_map(|key| std::str::from_utf8(key).ok()?.strip_suffix(STATE_SUFFIX));
+        for prefix in prefixes.filter(|prefix| prefix.starts_with(SERVICE_PREFIX)) {
+            let progress = CheckpointState::load(prefix, &records).map_err(DistributionError::from)?;
             watermarks.extend(progress.map(|progress| (prefix.to_owned(), progress.watermark())));
         }
     }

@@ -3,7 +3,7 @@
 use super::spill::SpillError;
 use crate::catalog::CatalogError;
 use crate::distribution::DistributionError;
-use crate::distribution::selection::SelectionError;
+use crate::distribution::pipeline::PipelineError;
 use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
 use crate::science_db::ScienceDbError;
@@ -16,7 +16,7 @@ pub enum AuditError {
     Catalog(#[from] CatalogError),
     /// a stream does not fit the catalog
     #[error(transparent)]
-    Selection(#[from] SelectionError),
+    Pipeline(#[from] PipelineError),
     /// a stream that is not configured, or a checkpoint that cannot be read
     #[error(transparent)]
     Distribution(Box<DistributionError>),
@@ -87,7 +87,7 @@ impl AuditError {
     /// Whether the user's settings or arguments are at fault, rather than a server.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Catalog(_) | Self::Selection(_) => true,
+            Self::Catalog(_) | Self::Pipeline(_) => true,
             Self::Distribution(error) => error.is_configuration(),
             Self::Filter(error) => error.is_configuration(),
             _ => false,

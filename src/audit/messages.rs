@@ -1,10 +1,10 @@
 //! Turns the messages of streams' topics, and of the rejected topic, into records.
 
-use super::compare::{Records, Scope};
-use super::datum::{self, Identities};
-use super::record::{Record, Side};
-use super::tally::{Count, Tally};
-use super::{Audit, AuditError, Step, topic};
+use super::compare::{Records, TopicScope};
+use super::identity::{self, IdentityHasher};
+use super::record::{Record, RecordKind};
+use super::totals::{AuditTotals, Category};
+use super::{Audit, AuditError, AuditProgress, topic};
 use crate::kafka::Message;
 use crate::kafka::consumer::StartAt;
 use crate::ledger::AlertId;
@@ -19,24 +19,24 @@ impl Audit<'_> {
         index: usize,
         due: i64,
         records: &mut Records,
-        tally: &mut Tally,
-        report: &(dyn Fn(Step<'_>) + Sync),
-    ) -> Result<Scope, AuditError> {
+        totals: &mut AuditTotals,
+        report: &(dyn Fn(AuditProgress<'_>) + Sync),
+    ) -> Result<TopicScope, AuditError> {
         let (stream, window) = (&self.streams[index], self.request.window);
-        let mut identities = Identities::default();
-        let mut has_unnumbered = false;
+        let mut identities = IdentityHasher::default();
+        let mut has_messages_without_id = false;
         let mut each = |message: &Message| {
-            report(Step::Messages(1));
+            report(AuditProgress::Messages(1));
             let Some(timestamp) = topic::timestamp(message) else {
-                tally.add_timeless(index, Count::Foreign);
+                totals.add_timeless(index, Category::Foreign);
                 return Ok(());
             };
             if !window.contains(timestamp) {
                 return Ok(());
             }
-            tally.add(index, timestamp, Count::OnTopic);
+            totals.add(index, timestamp, Category::OnTopic);
             let (id, value) = (topic::alert_id(message), message.value.as_deref().unwrap_or_default());
-            has_unnumbered |= id == 0;
+            has_messages_without_id |= id == 0;
             let identity = match id {
                 0 => identities.hash(stream.encoding, message.key.as_deref(), value, message.partition),
                 _ => 0,
@@ -44,21 +44,21 @@ impl Audit<'_> {
             records.push(Record {
                 id,
                 timestamp,
-                value: datum::hash(stream.encoding, value),
+                value: identity::hash_datum(stream.encoding, value),
                 identity,
-                place: message.offset,
+                offset: message.offset,
                 partition: message.partition,
                 stream: index as u32,
-                side: Side::Message,
+                kind: RecordKind::Message,
             })?;
             Ok(())
         };
-        let total = |total| report(Step::Topic(&stream.topic, total));
+        let total = |total| report(AuditProgress::Topic(&stream.topic, total));
         let end = topic::read(&self.reader, &stream.topic, StartAt::Earliest, &*self.give_up, &mut each, &total)?;
         let Some(end) = end else {
             log::warn!("stream `{}`: topic `{}` does not exist", stream.name, stream.topic);
-            let held_from = vec![i64::MIN; usize::try_from(stream.partitions).unwrap_or(1)];
-            return Ok(Scope { due, held_from, ends: Vec::new(), has_unnumbered: false });
+            let retained_from = vec![i64::MIN; usize::try_from(stream.partitions).unwrap_or(1)];
+            return Ok(TopicScope { due, retained_from, ends: Vec::new(), has_messages_without_id: false });
         };
         if let Some((partition, offset)) = end.open {
             log::warn!(
@@ -66,13 +66,13 @@ impl Audit<'_> {
                 stream.topic
             );
         }
-        if end.held_from.iter().any(|from| *from > window.from()) {
+        if end.retained_from.iter().any(|from| *from > window.from()) {
             log::warn!(
                 "topic `{}` no longer holds its oldest messages (retention): alerts that may have been among them are not judged",
                 stream.topic
             );
         }
-        Ok(Scope { due, held_from: end.held_from, ends: end.ends, has_unnumbered })
+        Ok(TopicScope { due, retained_from: end.retained_from, ends: end.ends, has_messages_without_id })
     }
 
     /// Reads the rejected topic.
@@ -82,11 +82,11 @@ impl Audit<'_> {
     pub(super) fn read_rejected(
         &self,
         records: &mut Records,
-        report: &(dyn Fn(Step<'_>) + Sync),
+        report: &(dyn Fn(AuditProgress<'_>) + Sync),
     ) -> Result<(), AuditError> {
         let topic = &self.settings.distribution.rejected_topic;
         let mut each = |message: &Message| {
-            report(Step::Messages(1));
+            report(AuditProgress::Messages(1));
             let Some(timestamp) = topic::timestamp(message).filter(|at| self.request.window.contains(*at)) else {
                 return Ok(());
             };
@@ -98,14 +98,14 @@ impl Audit<'_> {
                 timestamp,
                 value: 0,
                 identity: 0,
-                place: message.offset,
+                offset: message.offset,
                 partition: message.partition,
                 stream: stream as u32,
-                side: Side::Rejected,
+                kind: RecordKind::Rejected,
             })?;
             Ok(())
         };
-        let total = |total| report(Step::Topic(topic, total));
+        let total = |total| report(AuditProgress::Topic(topic, total));
         topic::read(&self.reader, topic, StartAt::Earliest, &*self.give_up, &mut each, &total)?;
         Ok(())
     }

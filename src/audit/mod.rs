@@ -3,46 +3,46 @@
 //! Both sides become records of fixed size in temporary files (`record`, `spill`), which are then compared part by part (`compare`): so
 //! memory does not grow with the number of alerts. What is missing can be published (`repair`).
 
+mod alert_reader;
 mod compare;
 mod confirm;
-mod database;
-mod datum;
 mod due;
 mod error;
-mod keys;
+mod identity;
+mod key_file;
 mod messages;
 mod night;
 mod record;
 mod repair;
 mod rows;
 mod spill;
-mod tally;
 mod topic;
+mod totals;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use compare::Kind;
+pub use compare::DifferenceKind;
 pub use error::AuditError;
 pub use night::Night;
 pub use spill::SpillError;
-pub use tally::{Count, Counts, Tally};
+pub use totals::{AuditTotals, Category, StreamTotals};
 
 use crate::catalog::Catalog;
 use crate::config::{KafkaSettings, Login, Settings, StreamSettings};
-use crate::distribution::selection::Selection;
-use crate::distribution::sieve::Filters;
+use crate::distribution::pipeline::Pipeline;
+use crate::distribution::stream_filters::UnboundFilters;
 use crate::distribution::{GiveUp, Request as Distribution};
 use crate::window::Window;
-use compare::{Records, Scope};
+use compare::{Records, TopicScope};
 use confirm::Confirmation;
-use keys::KeyFile;
+use key_file::KeyFile;
 use repair::Missing;
 
 /// What is to be compared.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct AuditRequest {
     /// the alerts: when their rows were written
     pub window: Window,
     /// only these streams; empty: all
@@ -57,7 +57,7 @@ pub struct Request {
 
 /// How far an audit is.
 #[derive(Clone, Copy, Debug)]
-pub enum Step<'a> {
+pub enum AuditProgress<'a> {
     /// a topic is about to be read, that holds about so many messages
     Topic(&'a str, u64),
     /// so many more messages were read
@@ -74,9 +74,9 @@ pub enum Step<'a> {
 
 /// An alert that differs between science database and topic.
 #[derive(Clone, Debug)]
-pub struct Finding<'a> {
+pub struct Difference<'a> {
     /// how
-    pub kind: Kind,
+    pub kind: DifferenceKind,
     /// on which stream
     pub stream: &'a StreamSettings,
     /// the row's key
@@ -90,16 +90,16 @@ pub struct Finding<'a> {
 }
 
 /// What was found.
-pub struct Findings {
+pub struct Comparison {
     /// counts
-    pub tally: Tally,
+    pub totals: AuditTotals,
     missing: Vec<Missing>,
     keys: KeyFile,
     /// for each stream and partition: the first offset that was not read
     ends: Vec<Vec<i64>>,
 }
 
-impl Findings {
+impl Comparison {
     /// How many alerts of each stream can be published: those that are missing and can be encoded.
     pub fn repairable(&self) -> Vec<u64> {
         let mut counts = vec![0; self.ends.len()];
@@ -115,9 +115,9 @@ pub struct Audit<'a> {
     settings: &'a Settings,
     /// as whom topics are read
     reader: KafkaSettings,
-    request: &'a Request,
+    request: &'a AuditRequest,
     streams: Vec<StreamSettings>,
-    selection: Selection,
+    pipeline: Pipeline,
     table: String,
     give_up: GiveUp,
     started: i64,
@@ -128,17 +128,17 @@ impl<'a> Audit<'a> {
     ///
     /// # Errors
     /// An unknown stream; a catalog, rules, schema or filter that cannot be used.
-    pub fn new(settings: &'a Settings, request: &'a Request, give_up: &GiveUp) -> Result<Self, AuditError> {
+    pub fn new(settings: &'a Settings, request: &'a AuditRequest, give_up: &GiveUp) -> Result<Self, AuditError> {
         let picked = Distribution { streams: request.streams.clone(), ..Distribution::default() };
-        let streams = picked.pick(&settings.streams)?;
+        let streams = picked.select_streams(&settings.streams)?;
         let catalog = Catalog::load(&settings.science_db.catalog)?;
-        let filters = Filters::start(&settings.filters, &streams, &catalog, &**give_up)?;
+        let filters = UnboundFilters::start(&settings.filters, &streams, &catalog, &**give_up)?;
         // What the status column says is ignored: whether an alert was sent is what the audit finds out.
-        let selection = Selection::new(&catalog, &streams, &settings.science_db, false, filters, None)?;
+        let pipeline = Pipeline::new(&catalog, &streams, &settings.science_db, false, filters, None)?;
         let table = settings.science_db.table_of(&catalog);
         let login = request.reader.as_ref().or(settings.kafka.login.as_ref()).cloned();
         let reader = KafkaSettings { login, ..settings.kafka.clone() };
-        Ok(Self { settings, reader, request, streams, selection, table, give_up: Arc::clone(give_up), started: now() })
+        Ok(Self { settings, reader, request, streams, pipeline, table, give_up: Arc::clone(give_up), started: now() })
     }
 
     /// The streams that are compared, in the order of the counts.
@@ -153,43 +153,43 @@ impl<'a> Audit<'a> {
     /// A server refused or does not answer, temporary files cannot be written, the caller gave up, or `found` failed.
     pub fn compare<E: From<AuditError>>(
         &self,
-        report: &(dyn Fn(Step<'_>) + Sync),
-        found: &mut dyn FnMut(&Finding<'_>) -> Result<(), E>,
-    ) -> Result<Findings, E> {
-        let Reading { records, keys, mut tally, scopes } = self.read(report)?;
+        report: &(dyn Fn(AuditProgress<'_>) + Sync),
+        found: &mut dyn FnMut(&Difference<'_>) -> Result<(), E>,
+    ) -> Result<Comparison, E> {
+        let AuditInput { records, keys, mut totals, scopes } = self.read(report)?;
         let give_up = || (self.give_up)();
         let source = self.source(&give_up);
         let mut confirmation = Confirmation::new(self, source.reader(0), keys, found);
-        records.compare(&scopes, &mut tally, &mut |difference| confirmation.add(difference))?;
+        records.compare(&scopes, &mut totals, &mut |difference| confirmation.add(difference))?;
         let (confirmed, missing, keys) = confirmation.end()?;
-        tally.merge(&confirmed);
-        Ok(Findings { tally, missing, keys, ends: scopes.into_iter().map(|scope| scope.ends).collect() })
+        totals.merge(&confirmed);
+        Ok(Comparison { totals, missing, keys, ends: scopes.into_iter().map(|scope| scope.ends).collect() })
     }
 
-    fn read(&self, report: &(dyn Fn(Step<'_>) + Sync)) -> Result<Reading, AuditError> {
+    fn read(&self, report: &(dyn Fn(AuditProgress<'_>) + Sync)) -> Result<AuditInput, AuditError> {
         let (settings, folder) = (self.settings, &self.request.temp_dir);
         let mut keys = KeyFile::new(folder)?;
         let mut records = Records::new(folder);
-        let mut tally = Tally::new(self.streams.len(), self.request.night_hour);
+        let mut totals = AuditTotals::new(self.streams.len(), self.request.night_hour);
         // The checkpoint first: what it says is done is on the topics then.
         let due = due::due(&settings.kafka, &settings.distribution, &self.streams, self.started, &*self.give_up)?;
         let mut scopes = Vec::with_capacity(due.len());
         for (index, due) in due.into_iter().enumerate() {
-            scopes.push(self.read_topic(index, due, &mut records, &mut tally, report)?);
+            scopes.push(self.read_topic(index, due, &mut records, &mut totals, report)?);
         }
         self.read_rejected(&mut records, report)?;
-        report(Step::Database);
-        self.read_database(&scopes, &mut records, &mut keys, &mut tally, report)?;
-        Ok(Reading { records, keys, tally, scopes })
+        report(AuditProgress::Database);
+        self.read_database(&scopes, &mut records, &mut keys, &mut totals, report)?;
+        Ok(AuditInput { records, keys, totals, scopes })
     }
 }
 
 /// Both sides, ready to be compared.
-struct Reading {
+struct AuditInput {
     records: Records,
     keys: KeyFile,
-    tally: Tally,
-    scopes: Vec<Scope>,
+    totals: AuditTotals,
+    scopes: Vec<TopicScope>,
 }
 
 fn now() -> i64 {

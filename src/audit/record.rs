@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Where an observation comes from, and what it says. The order matters: within a group the science database's records come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
+pub(super) enum RecordKind {
     /// the science database: the stream keeps the alert
     Expected,
     /// the science database: the stream keeps the alert, and it cannot be judged or encoded
@@ -19,7 +19,7 @@ pub(super) enum Side {
     Message,
 }
 
-impl Side {
+impl RecordKind {
     const ALL: [Self; 6] =
         [Self::Expected, Self::Unencodable, Self::Refused, Self::Matched, Self::Rejected, Self::Message];
 }
@@ -35,14 +35,14 @@ pub(super) struct Record {
     pub value: u64,
     /// hash of the fields that tell one alert from another; only used for messages without an id
     pub identity: u64,
-    /// of a message its offset, of a row where its key stands in the [`KeyFile`](super::keys::KeyFile)
-    pub place: i64,
+    /// of a message its offset, of a row where its key stands in the [`KeyFile`](super::key_file::KeyFile)
+    pub offset: i64,
     /// the topic's partition: where the message is, or where it would be sent
     pub partition: i32,
     /// index of the stream
     pub stream: u32,
     /// where it comes from
-    pub side: Side,
+    pub kind: RecordKind,
 }
 
 /// Bytes of a record on disk.
@@ -61,10 +61,10 @@ impl Record {
         put(&self.timestamp.to_be_bytes());
         put(&self.value.to_be_bytes());
         put(&self.identity.to_be_bytes());
-        put(&self.place.to_be_bytes());
+        put(&self.offset.to_be_bytes());
         put(&self.partition.to_be_bytes());
         put(&self.stream.to_be_bytes());
-        put(&[self.side as u8]);
+        put(&[self.kind as u8]);
         bytes
     }
 
@@ -76,10 +76,10 @@ impl Record {
             timestamp: i64::from_be_bytes(take(&mut rest)?),
             value: u64::from_be_bytes(take(&mut rest)?),
             identity: u64::from_be_bytes(take(&mut rest)?),
-            place: i64::from_be_bytes(take(&mut rest)?),
+            offset: i64::from_be_bytes(take(&mut rest)?),
             partition: i32::from_be_bytes(take(&mut rest)?),
             stream: u32::from_be_bytes(take(&mut rest)?),
-            side: *Side::ALL.get(usize::from(take::<1>(&mut rest)?[0]))?,
+            kind: *RecordKind::ALL.get(usize::from(take::<1>(&mut rest)?[0]))?,
         })
     }
 }
@@ -92,8 +92,8 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, timestamp, value, identity, place, partition, stream, side } = self;
-        write!(f, "{side:?} {stream}/{partition}/{place} {id:032x} at {timestamp}, {value:016x}, {identity:016x}")
+        let Self { id, timestamp, value, identity, offset, partition, stream, kind } = self;
+        write!(f, "{kind:?} {stream}/{partition}/{offset} {id:032x} at {timestamp}, {value:016x}, {identity:016x}")
     }
 }
 
@@ -103,16 +103,16 @@ mod tests {
 
     #[test]
     fn a_record_survives_its_bytes() {
-        for side in Side::ALL {
+        for kind in RecordKind::ALL {
             let record = Record {
                 id: 0x1234_5678_9abc_def0_1122_3344_5566_7788,
                 timestamp: -7,
                 value: u64::MAX,
                 identity: 3,
-                place: i64::MAX,
+                offset: i64::MAX,
                 partition: 11,
                 stream: u32::MAX,
-                side,
+                kind,
             };
             assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
         }

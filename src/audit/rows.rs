@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::compare::{Records, Scope};
-use super::database::Source;
-use super::datum::{self, Identities};
-use super::keys::KeyFile;
-use super::record::{Record, Side};
-use super::tally::{Count, Tally};
-use super::{Audit, AuditError, Step};
+use super::alert_reader::DatabaseScan;
+use super::compare::{Records, TopicScope};
+use super::identity::{self, IdentityHasher};
+use super::key_file::KeyFile;
+use super::record::{Record, RecordKind};
+use super::totals::{AuditTotals, Category};
+use super::{Audit, AuditError, AuditProgress};
 use crate::distribution::batch::{Batch, Verdict};
 use crate::kafka::partition;
 use crate::window::Window;
@@ -17,16 +17,22 @@ use crate::window::Window;
 /// Threads that read the science database.
 const READERS: usize = 3;
 /// Most rows of a page; fewer where filters judge fewer at a time.
-const PAGE: usize = 500;
+const MAX_PAGE_ROWS: usize = 500;
 
 impl Audit<'_> {
     /// The science database, for readers that end when `give_up` says so.
-    pub(super) fn source<'s>(&'s self, give_up: &'s (dyn Fn() -> bool + Sync)) -> Source<'s> {
-        let page = match self.selection.has_filters() {
-            true => self.settings.filters.batch.min(PAGE),
-            false => PAGE,
+    pub(super) fn source<'s>(&'s self, give_up: &'s (dyn Fn() -> bool + Sync)) -> DatabaseScan<'s> {
+        let page = match self.pipeline.has_filters() {
+            true => self.settings.filters.batch.min(MAX_PAGE_ROWS),
+            false => MAX_PAGE_ROWS,
         };
-        Source { settings: &self.settings.science_db, table: &self.table, selection: &self.selection, page, give_up }
+        DatabaseScan {
+            settings: &self.settings.science_db,
+            table: &self.table,
+            pipeline: &self.pipeline,
+            page,
+            give_up,
+        }
     }
 
     /// Reads the science database, with several threads.
@@ -35,11 +41,11 @@ impl Audit<'_> {
     /// It refused or cannot be reached, a filter failed, or temporary files cannot be written.
     pub(super) fn read_database(
         &self,
-        scopes: &[Scope],
+        scopes: &[TopicScope],
         records: &mut Records,
         keys: &mut KeyFile,
-        tally: &mut Tally,
-        report: &(dyn Fn(Step<'_>) + Sync),
+        totals: &mut AuditTotals,
+        report: &(dyn Fn(AuditProgress<'_>) + Sync),
     ) -> Result<(), AuditError> {
         let has_failed = AtomicBool::new(false);
         let give_up = || has_failed.load(Ordering::Relaxed) || (self.give_up)();
@@ -53,24 +59,24 @@ impl Audit<'_> {
         };
         let ranges = source.key_ranges()?;
         let next = AtomicUsize::new(0);
-        let shared = Mutex::new((records, keys, tally));
+        let shared = Mutex::new((records, keys, totals));
         let work = |number: usize| {
-            let mut identities = Identities::default();
+            let mut identities = IdentityHasher::default();
             let mut page = Vec::new();
             let mut each = |batch: &Batch, rows: usize| {
-                let mut counted = Tally::new(self.streams.len(), self.request.night_hour);
+                let mut counted = AuditTotals::new(self.streams.len(), self.request.night_hour);
                 self.observe(batch, scopes, &mut identities, &mut counted, &mut page);
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                let (records, keys, tally) = &mut *shared;
-                tally.merge(&counted);
+                let (records, keys, totals) = &mut *shared;
+                totals.merge(&counted);
                 let mut key = (usize::MAX, 0);
                 for (alert, record) in page.drain(..) {
                     if key.0 != alert {
                         key = (alert, keys.push(batch.bytes(&batch.alerts()[alert].key))?);
                     }
-                    records.push(Record { place: key.1, ..record })?;
+                    records.push(Record { offset: key.1, ..record })?;
                 }
-                report(Step::Rows(rows as u64));
+                report(AuditProgress::Rows(rows as u64));
                 Ok(())
             };
             let outcome = source.reader(number).scan(&ranges, &next, window, cells, &mut each);
@@ -89,13 +95,13 @@ impl Audit<'_> {
         failed.into_iter().chain(stopped).next().map_or(Ok(()), Err)
     }
 
-    /// Turns a page into records, each with its alert's index in the batch; their places are yet to be set.
+    /// Turns a page into records, each with its alert's index in the batch; their offsets are yet to be set.
     fn observe(
         &self,
         batch: &Batch,
-        scopes: &[Scope],
-        identities: &mut Identities,
-        tally: &mut Tally,
+        scopes: &[TopicScope],
+        identities: &mut IdentityHasher,
+        totals: &mut AuditTotals,
         page: &mut Vec<(usize, Record)>,
     ) {
         for (index, alert) in batch.alerts().iter().enumerate() {
@@ -105,40 +111,40 @@ impl Audit<'_> {
                 timestamp,
                 value: 0,
                 identity: 0,
-                place: 0,
+                offset: 0,
                 partition: 0,
                 stream: u32::MAX,
-                side: Side::Refused,
+                kind: RecordKind::Refused,
             };
             for stream in 0..self.streams.len() {
-                tally.add(stream, timestamp, Count::InDatabase);
+                totals.add(stream, timestamp, Category::InDatabase);
             }
             for refusal in batch.refusals(alert) {
-                tally.add(refusal.stream(), timestamp, Count::Refused);
+                totals.add(refusal.stream(), timestamp, Category::Refused);
             }
             let messages = batch.messages(alert);
             if messages.is_empty() {
                 page.push((index, blank));
             }
             for message in messages {
-                tally.add(message.stream, timestamp, Count::Kept);
+                totals.add(message.stream, timestamp, Category::Kept);
                 let (stream, scope) = (&self.streams[message.stream], &scopes[message.stream]);
-                let partitions = i32::try_from(scope.held_from.len()).unwrap_or(i32::MAX);
+                let partitions = i32::try_from(scope.retained_from.len()).unwrap_or(i32::MAX);
                 let partition = partition::of_object(batch.bytes(&alert.object), partitions);
                 let record = Record { partition, stream: message.stream as u32, ..blank };
                 page.push((
                     index,
                     match &message.verdict {
-                        Verdict::Reject(_) => Record { side: Side::Unencodable, ..record },
+                        Verdict::Reject(_) => Record { kind: RecordKind::Unencodable, ..record },
                         Verdict::Send(value) => {
                             let value = batch.bytes(value);
-                            let key = self.selection.constant_key(message.stream);
-                            let identity = match scope.has_unnumbered {
+                            let key = self.pipeline.constant_key(message.stream);
+                            let identity = match scope.has_messages_without_id {
                                 true => identities.hash(stream.encoding, key, value, partition),
                                 false => 0,
                             };
-                            let value = datum::hash(stream.encoding, value);
-                            Record { value, identity, side: Side::Expected, ..record }
+                            let value = identity::hash_datum(stream.encoding, value);
+                            Record { value, identity, kind: RecordKind::Expected, ..record }
                         }
                     },
                 ));

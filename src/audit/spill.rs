@@ -92,7 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::audit::record::Side;
+    use crate::audit::record::RecordKind;
 
     fn record(number: u64) -> Record {
         Record {
@@ -100,10 +100,10 @@ mod tests {
             timestamp: number as i64,
             value: number,
             identity: 0,
-            place: 0,
+            offset: 0,
             partition: 0,
             stream: 0,
-            side: Side::Message,
+            kind: RecordKind::Message,
         }
     }
 

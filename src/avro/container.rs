@@ -7,20 +7,20 @@ use apache_avro::{Codec, DeflateSettings, ZstandardSettings};
 use super::reader::{Malformed, Reader};
 use super::schema::{Schema, SchemaError};
 use super::skip::Skipper;
-use super::write::{put_bytes, put_long};
+use super::write::{write_bytes, write_long};
 
 /// How a container file begins.
 pub(crate) const MAGIC: &[u8; 4] = b"Obj\x01";
 
 /// Largest block after decompression, bytes.
-const LARGEST_BLOCK: usize = 512 << 20;
+const MAX_BLOCK_BYTES: usize = 512 << 20;
 
 /// Why a container file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
     /// another kind of file
     #[error("this is no Avro file: it does not begin with `Obj`")]
-    NoContainer,
+    NotAContainer,
     /// a damaged file
     #[error("the Avro file is damaged: {0}")]
     Damaged(#[from] Malformed),
@@ -56,7 +56,7 @@ impl Container {
     pub fn read(file: &[u8]) -> Result<Self, ContainerError> {
         let mut reader = Reader::new(file);
         if reader.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
-            return Err(ContainerError::NoContainer);
+            return Err(ContainerError::NotAContainer);
         }
         let (mut json, mut codec) = (None, "null");
         loop {
@@ -73,7 +73,7 @@ impl Container {
             }
         }
         let sync: [u8; 16] = reader.array()?;
-        let Some(json) = json else { return Ok(reader.fault("no `avro.schema` in the header")?) };
+        let Some(json) = json else { return Ok(reader.error("no `avro.schema` in the header")?) };
         let schema = Schema::parse(json)?;
         let (skipper, mut buffer, mut spans) = (Skipper::new(&schema), Vec::new(), Vec::new());
         while reader.left() > 0 {
@@ -83,7 +83,7 @@ impl Container {
             expand(codec, block, &mut buffer)?;
             let mut data = Reader::new(buffer.get(start..).unwrap_or_default());
             if usize::try_from(count).is_ok_and(|count| count > data.left()) {
-                return Ok(data.fault("more data than bytes")?);
+                return Ok(data.error("more data than bytes")?);
             }
             for _ in 0..count {
                 let from = data.position();
@@ -92,7 +92,7 @@ impl Container {
             }
             data.end()?;
             if reader.array::<16>()? != sync {
-                return Ok(reader.fault("a block without its sync marker")?);
+                return Ok(reader.error("a block without its sync marker")?);
             }
         }
         Ok(Self { schema_json: json.to_owned(), schema, buffer, spans })
@@ -118,7 +118,7 @@ fn expand(codec: &str, block: &[u8], out: &mut Vec<u8>) -> Result<(), ContainerE
     };
     let mut plain = block.to_vec();
     method.decompress(&mut plain).map_err(|e| fault(e.to_string()))?;
-    if plain.len() > LARGEST_BLOCK {
+    if plain.len() > MAX_BLOCK_BYTES {
         return Err(fault(format!("a block of {} bytes", plain.len())));
     }
     out.extend_from_slice(&plain);
@@ -136,10 +136,10 @@ impl Header {
     /// A header for this schema, given as JSON. The sync marker is the schema's hash, so equal data make equal files.
     pub fn new(schema_json: &str) -> Self {
         let mut bytes = MAGIC.to_vec();
-        put_long(2, &mut bytes);
+        write_long(2, &mut bytes);
         for (key, value) in [("avro.schema", schema_json), ("avro.codec", "null")] {
-            put_bytes(key.as_bytes(), &mut bytes);
-            put_bytes(value.as_bytes(), &mut bytes);
+            write_bytes(key.as_bytes(), &mut bytes);
+            write_bytes(value.as_bytes(), &mut bytes);
         }
         bytes.push(0);
         let sync = xxhash_rust::xxh3::xxh3_128(schema_json.as_bytes()).to_be_bytes();
@@ -154,8 +154,8 @@ impl Header {
 
     /// Appends a block of one datum.
     pub fn write_block(&self, datum: &[u8], out: &mut Vec<u8>) {
-        put_long(1, out);
-        put_bytes(datum, out);
+        write_long(1, out);
+        write_bytes(datum, out);
         out.extend_from_slice(&self.sync);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::bounds::{LONGEST_NAME, LONGEST_SCHEMA, MOST_NODES};
+use super::limits::{MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_SCHEMA_NODES};
 use super::name::{is_full_name, is_name, namespace_of, qualify};
 use super::schema::{Field, Kind, Node, NodeId, Schema, SchemaError};
 
@@ -14,8 +14,8 @@ impl Schema {
     /// # Errors
     /// It is no JSON (line and column are named), no Avro schema (the field is named), or goes beyond a bound (which is named).
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
-        if text.len() > LONGEST_SCHEMA {
-            let reason = format!("the schema has {} bytes: {LONGEST_SCHEMA} are the most", text.len());
+        if text.len() > MAX_SCHEMA_BYTES {
+            let reason = format!("the schema has {} bytes: {MAX_SCHEMA_BYTES} are the most", text.len());
             return Err(SchemaError::new("", &reason));
         }
         let value = serde_json::from_str(text)
@@ -43,13 +43,13 @@ struct Parser {
 }
 
 impl Parser {
-    fn fault<T>(&self, reason: impl Into<String>) -> Result<T, SchemaError> {
+    fn error<T>(&self, reason: impl Into<String>) -> Result<T, SchemaError> {
         Err(SchemaError::new(&self.path.join("."), &reason.into()))
     }
 
     fn add(&mut self, kind: Kind, extra: Map<String, Value>) -> Result<NodeId, SchemaError> {
-        if self.nodes.len() >= MOST_NODES {
-            return self.fault(format!("the schema has more than {MOST_NODES} nodes"));
+        if self.nodes.len() >= MAX_SCHEMA_NODES {
+            return self.error(format!("the schema has more than {MAX_SCHEMA_NODES} nodes"));
         }
         self.nodes.push(Node { kind, extra });
         Ok(self.nodes.len() - 1)
@@ -57,8 +57,8 @@ impl Parser {
 
     /// That a name from the schema is not too long.
     fn check_length(&self, name: &str) -> Result<(), SchemaError> {
-        match name.len() > LONGEST_NAME {
-            true => self.fault(format!("a name of {} bytes: {LONGEST_NAME} are the most: `{name}`", name.len())),
+        match name.len() > MAX_NAME_BYTES {
+            true => self.error(format!("a name of {} bytes: {MAX_NAME_BYTES} are the most: `{name}`", name.len())),
             false => Ok(()),
         }
     }
@@ -71,7 +71,7 @@ impl Parser {
             },
             Value::Array(branches) => self.union(branches, namespace),
             Value::Object(object) => self.object(object, namespace),
-            other => self.fault(format!("a type must be a name, a list or an object, not {other}")),
+            other => self.error(format!("a type must be a name, a list or an object, not {other}")),
         }
     }
 
@@ -79,13 +79,13 @@ impl Parser {
         let full = qualify(name, namespace);
         match self.named.get(&full) {
             Some(node) => Ok(*node),
-            None => self.fault(format!("there is no type `{full}` (a type must be described before it is named)")),
+            None => self.error(format!("there is no type `{full}` (a type must be described before it is named)")),
         }
     }
 
     fn union(&mut self, values: &[Value], namespace: &str) -> Result<NodeId, SchemaError> {
         if values.is_empty() {
-            return self.fault("a union must have a branch");
+            return self.error("a union must have a branch");
         }
         let id = self.add(Kind::Null, Map::new())?;
         let mut branches = Vec::with_capacity(values.len());
@@ -94,7 +94,7 @@ impl Parser {
             let branch = self.schema(value, namespace)?;
             let kind = &self.nodes[branch].kind;
             if matches!(kind, Kind::Union(_)) {
-                return self.fault("a union must not hold a union");
+                return self.error("a union must not hold a union");
             }
             // A named type by its node: a name has one node.
             let is_new = match kind.name() {
@@ -102,7 +102,7 @@ impl Parser {
                 None => seen.insert((None, Some(std::mem::discriminant(kind)))),
             };
             if !is_new {
-                return self.fault(format!("a union holds the type {value} twice"));
+                return self.error(format!("a union holds the type {value} twice"));
             }
             branches.push(branch);
         }
@@ -111,7 +111,7 @@ impl Parser {
     }
 
     fn object(&mut self, object: &Map<String, Value>, namespace: &str) -> Result<NodeId, SchemaError> {
-        let Some(kind) = object.get("type") else { return self.fault("a type's object must have the key `type`") };
+        let Some(kind) = object.get("type") else { return self.error("a type's object must have the key `type`") };
         let Value::String(word) = kind else {
             let id = self.schema(kind, namespace)?;
             let unnamed = self.nodes[id].kind.name().is_none();
@@ -123,7 +123,7 @@ impl Parser {
         match word.as_str() {
             "array" | "map" => {
                 let key = if word == "array" { "items" } else { "values" };
-                let Some(inner) = object.get(key) else { return self.fault(format!("{word} without `{key}`")) };
+                let Some(inner) = object.get(key) else { return self.error(format!("{word} without `{key}`")) };
                 let id = self.add(Kind::Null, rest(object, &["type", key, "name", "doc"]))?;
                 let inner = self.schema(inner, namespace)?;
                 self.nodes[id].kind = if word == "array" { Kind::Array(inner) } else { Kind::Map(inner) };
@@ -139,7 +139,7 @@ impl Parser {
             "fixed" => {
                 let name = self.name(object, namespace)?;
                 let Some(size) = object.get("size").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()) else {
-                    return self.fault("fixed without a `size` in bytes");
+                    return self.error("fixed without a `size` in bytes");
                 };
                 let extra = rest(object, &["type", "name", "namespace", "doc", "size"]);
                 self.define(Kind::Fixed { name, size: size as usize }, extra)
@@ -153,14 +153,14 @@ impl Parser {
 
     fn name(&self, object: &Map<String, Value>, enclosing: &str) -> Result<String, SchemaError> {
         let Some(name) = object.get("name").and_then(Value::as_str) else {
-            return self.fault("a record, enum or fixed must have a `name`");
+            return self.error("a record, enum or fixed must have a `name`");
         };
         let namespace = object.get("namespace").and_then(Value::as_str).unwrap_or(enclosing);
         let full = qualify(name, namespace);
         self.check_length(&full)?;
         match is_full_name(&full) {
             true => Ok(full),
-            false => self.fault(format!("`{full}` is no Avro name")),
+            false => self.error(format!("`{full}` is no Avro name")),
         }
     }
 
@@ -169,12 +169,12 @@ impl Parser {
             .get("symbols")
             .and_then(Value::as_array)
             .and_then(|list| list.iter().map(|symbol| symbol.as_str().map(str::to_owned)).collect());
-        let Some(symbols) = symbols else { return self.fault("enum without a list of `symbols`") };
+        let Some(symbols) = symbols else { return self.error("enum without a list of `symbols`") };
         let mut seen = HashSet::with_capacity(symbols.len());
         for symbol in &symbols {
             self.check_length(symbol)?;
             if !is_name(symbol) || !seen.insert(symbol) {
-                return self.fault(format!("the symbol `{symbol}` is no Avro name, or stands twice"));
+                return self.error(format!("the symbol `{symbol}` is no Avro name, or stands twice"));
             }
         }
         Ok(symbols)
@@ -183,7 +183,7 @@ impl Parser {
     fn record(&mut self, object: &Map<String, Value>, enclosing: &str) -> Result<NodeId, SchemaError> {
         let name = self.name(object, enclosing)?;
         let Some(list) = object.get("fields").and_then(Value::as_array) else {
-            return self.fault(format!("the record `{name}` has no list of `fields`"));
+            return self.error(format!("the record `{name}` has no list of `fields`"));
         };
         let unfinished = Kind::Record { name: name.clone(), fields: Vec::new() };
         let id = self.add(unfinished, rest(object, &["type", "name", "namespace", "doc", "fields"]))?;
@@ -193,12 +193,12 @@ impl Parser {
         let mut seen = HashSet::with_capacity(list.len());
         for field in list {
             let (Some(field_name), Some(kind)) = (field.get("name").and_then(Value::as_str), field.get("type")) else {
-                return self.fault(format!("a field of `{name}` has no `name` or no `type`"));
+                return self.error(format!("a field of `{name}` has no `name` or no `type`"));
             };
             self.path.push(field_name.to_owned());
             self.check_length(field_name)?;
             if !is_name(field_name) || !seen.insert(field_name) {
-                return self.fault(format!("the field name `{field_name}` is no Avro name, or stands twice"));
+                return self.error(format!("the field name `{field_name}` is no Avro name, or stands twice"));
             }
             let node = self.schema(kind, namespace_of(&name))?;
             let default = field.get("default").cloned();
@@ -226,7 +226,7 @@ impl Parser {
             true => Ok(before),
             false => {
                 let name = self.nodes[id].kind.name().unwrap_or_default();
-                self.fault(format!("the type `{name}` is described twice, and not alike"))
+                self.error(format!("the type `{name}` is described twice, and not alike"))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Reading a datum in place. Every length is checked against what is left, so a damaged datum costs no memory.
 
 /// Most items without a byte of their own (nulls, empty records) in one datum.
-const MOST_EMPTY_ITEMS: u32 = 1 << 20;
+const MAX_EMPTY_ITEMS: u32 = 1 << 20;
 
 /// Why bytes are no datum of their schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Begins at the start of `data`.
     pub fn new(data: &'a [u8]) -> Self {
-        Self { data, at: 0, empty_items: MOST_EMPTY_ITEMS }
+        Self { data, at: 0, empty_items: MAX_EMPTY_ITEMS }
     }
 
     /// Bytes read so far.
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An error at this place.
-    pub fn fault<T>(&self, what: &'static str) -> Result<T, Malformed> {
+    pub fn error<T>(&self, what: &'static str) -> Result<T, Malformed> {
         Err(Malformed { what, at: self.at })
     }
 
@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
     pub fn end(&self) -> Result<(), Malformed> {
         match self.left() {
             0 => Ok(()),
-            _ => self.fault("bytes after the end of the datum"),
+            _ => self.error("bytes after the end of the datum"),
         }
     }
 
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
                 self.at += len;
                 Ok(bytes)
             }
-            None => self.fault("the datum ends too early"),
+            None => self.error("the datum ends too early"),
         }
     }
 
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
                 self.at += N;
                 Ok(*bytes)
             }
-            None => self.fault("the datum ends too early"),
+            None => self.error("the datum ends too early"),
         }
     }
 
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         let mut value = 0u64;
         for (place, &byte) in self.rest().iter().take(10).enumerate() {
             if place == 9 && byte > 1 {
-                return self.fault("a varint beyond 64 bits");
+                return self.error("a varint beyond 64 bits");
             }
             value |= u64::from(byte & 0x7f) << (7 * place);
             if byte < 0x80 {
@@ -108,14 +108,14 @@ impl<'a> Reader<'a> {
                 return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
             }
         }
-        self.fault("a varint that does not end")
+        self.error("a varint that does not end")
     }
 
     /// A 32-bit varint.
     #[inline]
     pub fn int(&mut self) -> Result<i32, Malformed> {
         let start = *self;
-        i32::try_from(self.long()?).or_else(|_| start.fault("an int beyond 32 bits"))
+        i32::try_from(self.long()?).or_else(|_| start.error("an int beyond 32 bits"))
     }
 
     /// A boolean.
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
         match self.array::<1>()? {
             [0] => Ok(false),
             [1] => Ok(true),
-            _ => start.fault("a boolean that is neither 0 nor 1"),
+            _ => start.error("a boolean that is neither 0 nor 1"),
         }
     }
 
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         let start = *self;
         match usize::try_from(self.long()?) {
             Ok(len) => self.take(len),
-            Err(_) => start.fault("a negative length"),
+            Err(_) => start.error("a negative length"),
         }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let start = *self;
-        std::str::from_utf8(self.bytes()?).or_else(|_| start.fault("a string that is not UTF-8"))
+        std::str::from_utf8(self.bytes()?).or_else(|_| start.error("a string that is not UTF-8"))
     }
 
     /// An index below `len`: of a union's branch or an enum's symbol.
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         let start = *self;
         match usize::try_from(self.long()?) {
             Ok(index) if index < len => Ok(index),
-            _ => start.fault(what),
+            _ => start.error(what),
         }
     }
 
@@ -163,17 +163,17 @@ impl<'a> Reader<'a> {
         if count < 0 {
             match usize::try_from(self.long()?) {
                 Ok(size) if size <= self.left() => {}
-                _ => return start.fault("a block longer than the datum"),
+                _ => return start.error("a block longer than the datum"),
             }
         }
         match count.unsigned_abs() {
             count if empty => {
                 let left = u32::try_from(count).ok().and_then(|count| self.empty_items.checked_sub(count));
-                let Some(left) = left else { return start.fault("too many items without a byte") };
+                let Some(left) = left else { return start.error("too many items without a byte") };
                 self.empty_items = left;
                 Ok(count)
             }
-            count if count > self.left() as u64 => start.fault("more items than bytes"),
+            count if count > self.left() as u64 => start.error("more items than bytes"),
             count => Ok(count),
         }
     }

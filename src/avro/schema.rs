@@ -110,7 +110,7 @@ fn place(at: &str) -> String {
 
 /// A union that is one type, or one type and null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct OptionalUnion {
     /// index of the null branch
     pub null: Option<usize>,
     /// index of the other branch
@@ -176,14 +176,14 @@ impl Schema {
     }
 
     /// The one type that a union holds besides null; `None` for unions of several types, of null alone, and for anything that is no union.
-    pub fn choice(&self, id: NodeId) -> Option<Choice> {
+    pub fn optional(&self, id: NodeId) -> Option<OptionalUnion> {
         let Kind::Union(branches) = self.kind(id) else { return None };
         let is_null = |branch: &NodeId| matches!(self.kind(*branch), Kind::Null);
         let mut values = branches.iter().enumerate().filter(|(_, branch)| !is_null(branch));
         let (value, node) = values.next()?;
         match values.next() {
             Some(_) => None,
-            None => Some(Choice { null: branches.iter().position(is_null), value, node: *node }),
+            None => Some(OptionalUnion { null: branches.iter().position(is_null), value, node: *node }),
         }
     }
 
@@ -196,7 +196,7 @@ impl Schema {
     }
 
     /// The part of this schema under `id` as a schema of its own.
-    pub fn sub(&self, id: NodeId) -> Self {
+    pub fn subschema(&self, id: NodeId) -> Self {
         let mut nodes = Vec::new();
         let mut moved = vec![None; self.nodes.len()];
         let root = self.copy(id, &mut nodes, &mut moved);
@@ -233,7 +233,7 @@ impl PartialEq for Schema {
 
 /// Whether any datum of `written` is, byte for byte, a datum of `read` with the same meaning: same shapes, same field names, same words, in
 /// the same order. Names of types and logical types do not matter; a union that is read may have further branches at its end.
-pub fn same_data(written: (&Schema, NodeId), read: (&Schema, NodeId)) -> bool {
+pub fn same_encoding(written: (&Schema, NodeId), read: (&Schema, NodeId)) -> bool {
     fn same(a: &Schema, x: NodeId, b: &Schema, y: NodeId, seen: &mut HashSet<(NodeId, NodeId)>) -> bool {
         if !seen.insert((x, y)) {
             return true;

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Kind, Reader, Schema, Skipper, put_bytes, put_long, same_data};
+use super::{Kind, Reader, Schema, Skipper, same_encoding, write_bytes, write_long};
 
 fn schema(text: &str) -> Schema {
     Schema::parse(text).unwrap()
@@ -10,7 +10,7 @@ fn schema(text: &str) -> Schema {
 fn longs_come_back() {
     for value in [0, -1, 1, 63, 64, -64, -65, 1 << 53, (1 << 53) + 1, i64::MAX, i64::MIN] {
         let mut bytes = Vec::new();
-        put_long(value, &mut bytes);
+        write_long(value, &mut bytes);
         assert_eq!(Reader::new(&bytes).long(), Ok(value));
         assert!(Reader::new(&bytes[..bytes.len() - 1]).long().is_err());
     }
@@ -96,7 +96,7 @@ fn defaults_fit_any_branch() {
 fn sameness_is_of_bytes_and_field_names() {
     let same = |one: &str, other: &str| {
         let (one, other) = (schema(one), schema(other));
-        same_data((&one, one.root()), (&other, other.root()))
+        same_encoding((&one, one.root()), (&other, other.root()))
     };
     assert!(same(r#"{"type":"long","logicalType":"timestamp-micros"}"#, r#""long""#));
     assert!(same(r#"["null","int"]"#, r#"["null","int","string"]"#));
@@ -115,7 +115,7 @@ fn damage_is_found_without_memory_or_stack() {
         Skipper::new(&schema).check(schema.root(), datum)
     };
     let mut long_list = Vec::new();
-    put_long(i64::MAX, &mut long_list);
+    write_long(i64::MAX, &mut long_list);
     assert!(check(r#"{"type":"array","items":"int"}"#, &long_list).is_err());
     assert!(check(r#"{"type":"array","items":"null"}"#, &long_list).is_err());
     assert!(check(r#"{"type":"array","items":"null"}"#, &[6, 0]).is_ok());
@@ -143,19 +143,19 @@ fn schema_that_is_part_of_another_stands_alone() {
             {"name":"b","type":{"type":"array","items":"s"}}]}"#,
     );
     let Kind::Record { fields, .. } = whole.kind(whole.root()) else { panic!() };
-    let part = whole.sub(fields[1].node);
+    let part = whole.subschema(fields[1].node);
     assert_eq!(part.to_string(), r#"{"type":"array","items":{"type":"record","name":"n.s","fields":[]}}"#);
 }
 
 #[test]
 fn files_of_another_kind_are_refused() {
     use super::container::{Container, ContainerError, Header};
-    assert!(matches!(Container::read(b"SIMPLE  ="), Err(ContainerError::NoContainer)));
+    assert!(matches!(Container::read(b"SIMPLE  ="), Err(ContainerError::NotAContainer)));
     let mut file = Vec::new();
     let header = Header::new("\"string\"");
     header.write(&mut file);
     let mut datum = Vec::new();
-    put_bytes("é".as_bytes(), &mut datum);
+    write_bytes("é".as_bytes(), &mut datum);
     header.write_block(&datum, &mut file);
     assert_eq!(Container::read(&file).unwrap().data().collect::<Vec<_>>(), [datum]);
     for end in 0..file.len() {

@@ -1,7 +1,7 @@
 //! Writing the two shapes that everything else is made of.
 
 /// Appends a zigzag varint, as `int`, `long`, lengths, counts and branch indexes are written.
-pub fn put_long(value: i64, out: &mut Vec<u8>) {
+pub fn write_long(value: i64, out: &mut Vec<u8>) {
     let mut left = ((value << 1) ^ (value >> 63)) as u64;
     while left >= 0x80 {
         out.push(left as u8 | 0x80);
@@ -11,7 +11,7 @@ pub fn put_long(value: i64, out: &mut Vec<u8>) {
 }
 
 /// Appends a length and bytes, as `bytes` and `string` are written.
-pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    put_long(bytes.len() as i64, out);
+pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    write_long(bytes.len() as i64, out);
     out.extend_from_slice(bytes);
 }

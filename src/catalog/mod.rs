@@ -22,7 +22,7 @@
 //!   it the records of 2019 are meant. Where the names alone would mislead, `field` in a column names its field. A boolean column whose
 //!   field is a record itself is that record's *presence marker*: it has a cell where the record is there but all its fields are null.
 
-mod choose;
+mod lookup;
 mod read;
 mod write;
 
@@ -33,10 +33,10 @@ pub use read::CatalogError;
 use crate::avro::Schema;
 
 /// Most columns of a table. Alerts have some hundreds; a schema that is derived from so many keeps to the bounds on schemas.
-pub const MOST_COLUMNS: usize = 10_000;
+pub const MAX_COLUMNS: usize = 10_000;
 
 /// The records of alerts in 2019, where a catalog names none.
-pub(crate) const RECORDS_2019: [&str; 5] =
+pub(crate) const FINK_2019_RECORDS: [&str; 5] =
     ["candidate", "cutoutScience", "cutoutTemplate", "cutoutDifference", "prv_candidates"];
 
 /// How a cell's bytes are to be read (HBase "PrimitiveType": numbers big-endian).
@@ -65,8 +65,8 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    /// The word for it in a catalog.
-    pub fn word(&self) -> &'static str {
+    /// Its name in a catalog.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Boolean => "boolean",
             Self::Byte => "byte",
@@ -109,7 +109,7 @@ impl ColumnType {
 
 /// Where a column's bytes are found in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum ColumnLocation {
     /// the row key, or one part of it (parts are counted from 0)
     RowKey {
         /// which part of the key
@@ -130,7 +130,7 @@ pub struct Column {
     /// the name that rules, filters and schemas use
     pub name: String,
     /// where its bytes are
-    pub place: Place,
+    pub location: ColumnLocation,
     /// how its bytes are read
     pub kind: ColumnType,
     /// the alert's field it holds, dotted: `candidate.ra`; the name itself where it belongs to no record
@@ -141,13 +141,13 @@ pub struct Column {
 
 impl Column {
     /// A column at the top of the alert.
-    pub fn new(name: &str, place: Place, kind: ColumnType) -> Self {
-        Self { name: name.to_owned(), place, kind, field: name.to_owned(), exact: None }
+    pub fn new(name: &str, location: ColumnLocation, kind: ColumnType) -> Self {
+        Self { name: name.to_owned(), location, kind, field: name.to_owned(), exact: None }
     }
 
     /// A cell whose qualifier is its name.
     pub fn cell(family: &str, name: &str, kind: ColumnType) -> Self {
-        Self::new(name, Place::Cell { family: family.to_owned(), qualifier: name.to_owned() }, kind)
+        Self::new(name, ColumnLocation::Cell { family: family.to_owned(), qualifier: name.to_owned() }, kind)
     }
 
     /// The schema of its cells, or its exact Avro type.
@@ -160,23 +160,23 @@ impl Column {
 
     /// Family and qualifier, unless the column is read from the row key.
     pub fn family_and_qualifier(&self) -> Option<(&str, &str)> {
-        match &self.place {
-            Place::Cell { family, qualifier } => Some((family, qualifier)),
-            Place::RowKey { .. } => None,
+        match &self.location {
+            ColumnLocation::Cell { family, qualifier } => Some((family, qualifier)),
+            ColumnLocation::RowKey { .. } => None,
         }
     }
 }
 
 /// A group of columns that is one record of the alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordShape {
+pub struct NestedRecord {
     /// its dotted path: `candidate`, `diaSource.extra`
     pub path: String,
     /// whether it may be null as a whole
     pub nullable: bool,
 }
 
-impl RecordShape {
+impl NestedRecord {
     /// What the names of its columns begin with, without the `_` that follows.
     pub fn prefix(&self) -> String {
         self.path.replace('.', "_")
@@ -195,7 +195,7 @@ pub struct Catalog {
     /// all columns, in the order of the file
     pub columns: Vec<Column>,
     /// the records that columns are grouped into, each after the one it lies in
-    pub records: Vec<RecordShape>,
+    pub records: Vec<NestedRecord>,
 }
 
 impl Catalog {
@@ -205,7 +205,7 @@ impl Catalog {
         table: &str,
         row_key: &[&str],
         columns: Vec<Column>,
-        records: Vec<RecordShape>,
+        records: Vec<NestedRecord>,
     ) -> Self {
         let mut catalog = Self {
             namespace: namespace.to_owned(),
@@ -248,7 +248,7 @@ impl Catalog {
 
     /// The field that a column of this name holds by the records alone: the longest record whose prefix it has decides.
     pub(crate) fn field_of(&self, name: &str) -> String {
-        let field = |record: &RecordShape| {
+        let field = |record: &NestedRecord| {
             let rest = name.strip_prefix(&record.prefix())?;
             match rest.strip_prefix('_') {
                 Some(field) if !field.is_empty() => Some((record.path.len(), format!("{}.{field}", record.path))),

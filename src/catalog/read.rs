@@ -8,16 +8,16 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{Catalog, Column, ColumnType, MOST_COLUMNS, Place, RECORDS_2019, RecordShape};
-use crate::avro::{LONGEST_NAME, Schema};
+use super::{Catalog, Column, ColumnLocation, ColumnType, FINK_2019_RECORDS, MAX_COLUMNS, NestedRecord};
+use crate::avro::{MAX_NAME_BYTES, Schema};
 use crate::escape::shorten;
 
 /// Longest text of a catalog, bytes.
-const LONGEST: usize = 32 << 20;
+const MAX_CATALOG_BYTES: usize = 32 << 20;
 /// Most records.
-const MOST_RECORDS: usize = 2_000;
+const MAX_RECORDS: usize = 2_000;
 /// Most nodes of the columns' schemas together; a schema that several columns have counts for each.
-const MOST_SCHEMA_NODES: usize = 200_000;
+const MAX_SCHEMA_NODES: usize = 200_000;
 
 /// Why a catalog cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +30,7 @@ pub struct CatalogError {
 }
 
 #[derive(serde::Deserialize)]
-struct Raw {
+struct RawCatalog {
     table: RawTable,
     rowkey: String,
     columns: Entries<RawColumn>,
@@ -66,10 +66,10 @@ struct RawRecord {
 #[derive(Default)]
 struct Entries<T>(Vec<(String, T)>);
 
-impl<'de, T: Deserialize<'de> + Checked> Deserialize<'de> for Entries<T> {
+impl<'de, T: Deserialize<'de> + Validate> Deserialize<'de> for Entries<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct List<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de> + Checked> Visitor<'de> for List<T> {
+        impl<'de, T: Deserialize<'de> + Validate> Visitor<'de> for List<T> {
             type Value = Entries<T>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -80,20 +80,24 @@ impl<'de, T: Deserialize<'de> + Checked> Deserialize<'de> for Entries<T> {
                 let mut entries: Vec<(String, T)> = Vec::new();
                 let mut seen = HashSet::new();
                 while let Some(key) = map.next_key::<String>()? {
-                    if entries.len() >= T::MOST {
-                        return Err(A::Error::custom(format!("there are more than {} {}", T::MOST, T::ENTRIES)));
+                    if entries.len() >= T::MAX_ENTRIES {
+                        return Err(A::Error::custom(format!(
+                            "there are more than {} {}",
+                            T::MAX_ENTRIES,
+                            T::ENTRY_NOUN
+                        )));
                     }
-                    if key.len() > LONGEST_NAME {
+                    if key.len() > MAX_NAME_BYTES {
                         let (len, key) = (key.len(), shorten(&key, 40));
                         return Err(A::Error::custom(format!(
-                            "`{key}` has {len} bytes: a name has at most {LONGEST_NAME}"
+                            "`{key}` has {len} bytes: a name has at most {MAX_NAME_BYTES}"
                         )));
                     }
                     if !seen.insert(key.clone()) {
                         return Err(A::Error::custom(format!("`{key}` stands twice")));
                     }
                     let entry: T = map.next_value().map_err(|e| A::Error::custom(format!("in `{key}`: {e}")))?;
-                    entry.check().map_err(|reason| A::Error::custom(format!("`{key}`: {reason}")))?;
+                    entry.validate().map_err(|reason| A::Error::custom(format!("`{key}`: {reason}")))?;
                     entries.push((key, entry));
                 }
                 Ok(Entries(entries))
@@ -104,51 +108,51 @@ impl<'de, T: Deserialize<'de> + Checked> Deserialize<'de> for Entries<T> {
 }
 
 /// What can be said about an entry by itself, so that the message carries its line.
-trait Checked {
+trait Validate {
     /// The most entries that an object may have,
-    const MOST: usize;
+    const MAX_ENTRIES: usize;
     /// and what they are.
-    const ENTRIES: &'static str;
+    const ENTRY_NOUN: &'static str;
 
-    fn check(&self) -> Result<(), String>;
+    fn validate(&self) -> Result<(), String>;
 }
 
-impl Checked for RawColumn {
-    const MOST: usize = MOST_COLUMNS;
-    const ENTRIES: &'static str = "columns";
+impl Validate for RawColumn {
+    const MAX_ENTRIES: usize = MAX_COLUMNS;
+    const ENTRY_NOUN: &'static str = "columns";
 
-    fn check(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         let names = [Some(&self.cf), Some(&self.col), self.field.as_ref()];
-        if let Some(name) = names.into_iter().flatten().find(|name| name.len() > LONGEST_NAME) {
-            return Err(format!("a name of {} bytes: {LONGEST_NAME} are the most", name.len()));
+        if let Some(name) = names.into_iter().flatten().find(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(format!("a name of {} bytes: {MAX_NAME_BYTES} are the most", name.len()));
         }
-        match (TYPES.contains(&self.kind.as_str()), self.kind == "avro" && self.avro.is_none()) {
-            (false, _) => Err(format!("`{}` is no column type: use one of {}", self.kind, TYPES.join(", "))),
+        match (COLUMN_TYPES.contains(&self.kind.as_str()), self.kind == "avro" && self.avro.is_none()) {
+            (false, _) => Err(format!("`{}` is no column type: use one of {}", self.kind, COLUMN_TYPES.join(", "))),
             (_, true) => Err("a column of type avro must name its schema in `avro`".into()),
             _ => Ok(()),
         }
     }
 }
 
-impl Checked for RawRecord {
-    const MOST: usize = MOST_RECORDS;
-    const ENTRIES: &'static str = "records";
+impl Validate for RawRecord {
+    const MAX_ENTRIES: usize = MAX_RECORDS;
+    const ENTRY_NOUN: &'static str = "records";
 
-    fn check(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         Ok(())
     }
 }
 
-impl Checked for Value {
-    const MOST: usize = MOST_COLUMNS;
-    const ENTRIES: &'static str = "schemas";
+impl Validate for Value {
+    const MAX_ENTRIES: usize = MAX_COLUMNS;
+    const ENTRY_NOUN: &'static str = "schemas";
 
-    fn check(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         Ok(())
     }
 }
 
-const TYPES: [&str; 11] =
+const COLUMN_TYPES: [&str; 11] =
     ["string", "long", "int", "integer", "short", "byte", "float", "double", "boolean", "binary", "avro"];
 
 impl Catalog {
@@ -157,13 +161,13 @@ impl Catalog {
     /// # Errors
     /// It cannot be read or is no catalog: the file, the column and, where it can be had, line and column are named.
     pub fn load(path: &Path) -> Result<Self, CatalogError> {
-        let fault = |reason: String| CatalogError { file: path.display().to_string(), reason };
-        let unreadable = |e: std::io::Error| fault(format!("cannot be read: {e}"));
+        let error = |reason: String| CatalogError { file: path.display().to_string(), reason };
+        let unreadable = |e: std::io::Error| error(format!("cannot be read: {e}"));
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(unreadable)?;
         // One byte more than is taken, so that `parse` can tell.
-        file.take(LONGEST as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
-        Self::parse(&text).map_err(fault)
+        file.take(MAX_CATALOG_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+        Self::parse(&text).map_err(error)
     }
 
     /// Reads a catalog from its text.
@@ -171,10 +175,10 @@ impl Catalog {
     /// # Errors
     /// It is no catalog: in words, without the file's name.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > LONGEST {
-            return Err(format!("it has more than {LONGEST} bytes"));
+        if text.len() > MAX_CATALOG_BYTES {
+            return Err(format!("it has more than {MAX_CATALOG_BYTES} bytes"));
         }
-        let raw: Raw = match text.trim_start().starts_with('"') {
+        let raw: RawCatalog = match text.trim_start().starts_with('"') {
             true => {
                 let inner: String = serde_json::from_str(text).map_err(|e| e.to_string())?;
                 serde_json::from_str(&inner).map_err(|e| format!("in the JSON that the file's string holds: {e}"))?
@@ -184,16 +188,16 @@ impl Catalog {
         Self::from_raw(raw)
     }
 
-    fn from_raw(raw: Raw) -> Result<Self, String> {
+    fn from_raw(raw: RawCatalog) -> Result<Self, String> {
         let Entries(columns) = raw.columns;
         let schemas: HashMap<String, Value> = raw.schemas.0.into_iter().collect();
         let parts: Vec<&str> = raw.rowkey.split(':').map(str::trim).collect();
         let row_key = row_key(&parts, &columns)?;
         let records = match raw.records {
             Some(Entries(list)) => {
-                list.into_iter().map(|(path, r)| RecordShape { path, nullable: r.nullable }).collect()
+                list.into_iter().map(|(path, r)| NestedRecord { path, nullable: r.nullable }).collect()
             }
-            None => records_of_2019(&columns),
+            None => fink_2019_records(&columns),
         };
         let mut catalog = Self {
             namespace: raw.table.namespace.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".into()),
@@ -203,13 +207,13 @@ impl Catalog {
             records,
         };
         let mut parsed = HashMap::new();
-        let (mut places, mut fields) = (HashMap::new(), HashMap::new());
+        let (mut locations, mut fields) = (HashMap::new(), HashMap::new());
         let mut nodes = 0;
         for (at, (name, raw)) in columns.into_iter().enumerate() {
             let column = catalog.read_column(&name, raw, &schemas, &mut parsed)?;
             let known =
                 |other: usize, columns: &[Column]| columns.get(other).map_or_else(String::new, |c| c.name.clone());
-            if let Some(other) = places.insert(column.place.clone(), at) {
+            if let Some(other) = locations.insert(column.location.clone(), at) {
                 let other = known(other, &catalog.columns);
                 return Err(format!("the columns `{other}` and `{name}` are the same cell"));
             }
@@ -218,9 +222,9 @@ impl Catalog {
                 return Err(format!("the columns `{other}` and `{name}` are both the field `{}`", column.field));
             }
             nodes += column.schema().map_or(0, |schema| schema.len());
-            if nodes > MOST_SCHEMA_NODES {
+            if nodes > MAX_SCHEMA_NODES {
                 return Err(format!(
-                    "column `{name}`: the schemas of all columns have more than {MOST_SCHEMA_NODES} nodes"
+                    "column `{name}`: the schemas of all columns have more than {MAX_SCHEMA_NODES} nodes"
                 ));
             }
             catalog.columns.push(column);
@@ -264,13 +268,13 @@ impl Catalog {
             "binary" => ColumnType::Binary,
             _ => ColumnType::Avro(schema.clone().ok_or_else(|| format!("column `{name}` has no schema"))?),
         };
-        let place = match raw.cf == ROW_KEY {
-            true => Place::RowKey {
-                part: self.row_key.iter().position(|part| part == name).ok_or_else(|| not_in_key(name))?,
+        let location = match raw.cf == ROW_KEY {
+            true => ColumnLocation::RowKey {
+                part: self.row_key.iter().position(|part| part == name).ok_or_else(|| not_in_row_key(name))?,
             },
-            false => Place::Cell { family: raw.cf, qualifier: raw.col },
+            false => ColumnLocation::Cell { family: raw.cf, qualifier: raw.col },
         };
-        let several = self.row_key.len() > 1 && matches!(place, Place::RowKey { .. });
+        let several = self.row_key.len() > 1 && matches!(location, ColumnLocation::RowKey { .. });
         if several && matches!(kind, ColumnType::Boolean | ColumnType::Binary | ColumnType::Avro(_)) {
             return Err(format!(
                 "column `{name}`: a part of a row key of several columns is text, which a {} is not",
@@ -282,7 +286,7 @@ impl Catalog {
             _ => schema,
         };
         let field = raw.field.unwrap_or_else(|| self.field_of(name));
-        Ok(Column { name: name.to_owned(), place, kind, field, exact })
+        Ok(Column { name: name.to_owned(), location, kind, field, exact })
     }
 
     /// Each record lies in one that is named before it, and only a boolean can mark a record.
@@ -298,14 +302,14 @@ impl Catalog {
                 return Err(format!(
                     "column `{}` has the name of a record in `records`, so it must be a boolean that says the record is there, not a {}",
                     column.name,
-                    column.kind.word()
+                    column.kind.name()
                 ));
             }
         }
-        let outside = |column: &&Column| {
+        let undeclared = |column: &&Column| {
             column.field.rsplit_once('.').is_some_and(|(record, _)| !self.records.iter().any(|r| r.path == record))
         };
-        match self.columns.iter().find(outside) {
+        match self.columns.iter().find(undeclared) {
             Some(column) => Err(format!(
                 "column `{}`: its field `{}` is in a record that `records` does not name",
                 column.name, column.field
@@ -317,7 +321,7 @@ impl Catalog {
 
 const ROW_KEY: &str = "rowkey";
 
-fn not_in_key(name: &str) -> String {
+fn not_in_row_key(name: &str) -> String {
     format!("column `{name}` has family `rowkey`, but `rowkey` does not name it")
 }
 
@@ -336,10 +340,14 @@ fn row_key(parts: &[&str], columns: &[(String, RawColumn)]) -> Result<Vec<String
         .collect()
 }
 
-fn records_of_2019(columns: &[(String, RawColumn)]) -> Vec<RecordShape> {
+fn fink_2019_records(columns: &[(String, RawColumn)]) -> Vec<NestedRecord> {
     let used = |path: &&&str| {
         let field = |name: &String| name.strip_prefix(**path).is_some_and(|rest| rest.starts_with('_'));
         columns.iter().any(|(name, _)| field(name)) && !columns.iter().any(|(name, _)| name == **path)
     };
-    RECORDS_2019.iter().filter(used).map(|path| RecordShape { path: (*path).to_owned(), nullable: false }).collect()
+    FINK_2019_RECORDS
+        .iter()
+        .filter(used)
+        .map(|path| NestedRecord { path: (*path).to_owned(), nullable: false })
+        .collect()
 }

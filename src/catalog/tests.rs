@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
-use super::{Catalog, Column, ColumnType, Place, RecordShape};
+use super::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
 
-fn fault(json: &Value) -> String {
+fn error_text(json: &Value) -> String {
     Catalog::parse(&serde_json::to_string_pretty(json).unwrap()).unwrap_err()
 }
 
@@ -37,9 +37,9 @@ fn object_and_string_that_holds_it_are_the_same_catalog() {
     assert_eq!(catalog.families(), ["i", "b"]);
     assert_eq!(catalog.column("candidate_fid").unwrap().kind, ColumnType::Int);
     assert_eq!(catalog.column("candidate_ra").unwrap().field, "candidate.ra");
-    assert_eq!(catalog.column("objectId").unwrap().place, Place::RowKey { part: 0 });
-    let place = Place::Cell { family: "b".into(), qualifier: "stamp".into() };
-    assert_eq!(catalog.column("cutoutScience_stampData").unwrap().place, place);
+    assert_eq!(catalog.column("objectId").unwrap().location, ColumnLocation::RowKey { part: 0 });
+    let location = ColumnLocation::Cell { family: "b".into(), qualifier: "stamp".into() };
+    assert_eq!(catalog.column("cutoutScience_stampData").unwrap().location, location);
     assert_eq!(catalog.records.iter().map(|r| r.path.as_str()).collect::<Vec<_>>(), ["candidate", "cutoutScience"]);
     assert_eq!(Catalog::parse(&catalog.to_json().to_string()).unwrap(), catalog);
 }
@@ -52,15 +52,15 @@ fn namespace_may_be_missing() {
 
 #[test]
 fn faults_name_column_and_line() {
-    let wrong = fault(&with(|json| json["columns"]["candidate_ra"]["type"] = "dubble".into()));
+    let wrong = error_text(&with(|json| json["columns"]["candidate_ra"]["type"] = "dubble".into()));
     assert!(wrong.contains("`candidate_ra`") && wrong.contains("dubble") && wrong.contains("line 2"), "{wrong}");
-    let missing = fault(&with(|json| drop(json["columns"]["candid"].as_object_mut().unwrap().remove("cf"))));
+    let missing = error_text(&with(|json| drop(json["columns"]["candid"].as_object_mut().unwrap().remove("cf"))));
     assert!(missing.contains("`candid`") && missing.contains("cf") && missing.contains("line"), "{missing}");
-    let key = fault(&with(|json| json["rowkey"] = "objectID".into()));
+    let key = error_text(&with(|json| json["rowkey"] = "objectID".into()));
     assert!(key.contains("`objectID`"), "{key}");
-    let stray = fault(&with(|json| json["rowkey"] = "candid".into()));
+    let stray = error_text(&with(|json| json["rowkey"] = "candid".into()));
     assert!(stray.contains("`objectId`") && stray.contains("rowkey"), "{stray}");
-    let same = fault(&with(|json| json["columns"]["other"] = json["columns"]["candid"].clone()));
+    let same = error_text(&with(|json| json["columns"]["other"] = json["columns"]["candid"].clone()));
     assert!(same.contains("`candid` and `other`"), "{same}");
     let twice = of_2019().to_string().replace("\"candid\":{", "\"candidate_ra\":{");
     assert!(Catalog::parse(&twice).unwrap_err().contains("`candidate_ra` stands twice"));
@@ -82,9 +82,9 @@ fn avro_columns_name_their_schema() {
     let (named, inline) = (Catalog::parse(&named.to_string()).unwrap(), Catalog::parse(&inline.to_string()).unwrap());
     assert_eq!(named, inline);
     assert!(matches!(named.column("h").unwrap().kind, ColumnType::Avro(_)));
-    let unknown = fault(&with(|json| json["columns"]["h"] = column("hystory".into())));
+    let unknown = error_text(&with(|json| json["columns"]["h"] = column("hystory".into())));
     assert!(unknown.contains("`h`") && unknown.contains("`hystory`"), "{unknown}");
-    let none = fault(&with(|json| json["columns"]["h"] = json!({"cf": "i", "col": "h", "type": "avro"})));
+    let none = error_text(&with(|json| json["columns"]["h"] = json!({"cf": "i", "col": "h", "type": "avro"})));
     assert!(none.contains("`h`"), "{none}");
 }
 
@@ -102,15 +102,15 @@ fn records_decide_the_fields() {
     assert_eq!(Catalog::parse(&catalog.to_json().to_string()).unwrap().columns, {
         let mut columns = catalog.columns.clone();
         columns.iter_mut().filter(|c| c.name == "candidate_count").for_each(|c| {
-            c.place = Place::Cell { family: "i".into(), qualifier: "n".into() };
+            c.location = ColumnLocation::Cell { family: "i".into(), qualifier: "n".into() };
         });
         columns
     });
-    let marker = fault(&with(|json| {
+    let marker = error_text(&with(|json| {
         json["records"] = json!({"candid": {}});
     }));
     assert!(marker.contains("`candid`") && marker.contains("boolean"), "{marker}");
-    let parent = fault(&with(|json| json["records"] = json!({"a.b": {}})));
+    let parent = error_text(&with(|json| json["records"] = json!({"a.b": {}})));
     assert!(parent.contains("`a.b`"), "{parent}");
 }
 
@@ -119,9 +119,9 @@ fn key_parts_may_have_cells_of_their_own() {
     let json = with(|json| json["rowkey"] = "objectId:candid".into());
     let catalog = Catalog::parse(&json.to_string()).unwrap();
     assert_eq!(catalog.row_key, ["objectId", "candid"]);
-    assert!(matches!(catalog.column("candid").unwrap().place, Place::Cell { .. }));
+    assert!(matches!(catalog.column("candid").unwrap().location, ColumnLocation::Cell { .. }));
     assert_eq!(catalog.trigger_column(None).unwrap().name, "candid");
-    let binary = fault(&with(|json| {
+    let binary = error_text(&with(|json| {
         json["rowkey"] = "objectId:candid".into();
         json["columns"]["candid"] = json!({"cf": "rowkey", "col": "candid", "type": "binary"});
     }));
@@ -170,7 +170,7 @@ fn object_id_is_found_or_is_the_key() {
 fn catalogs_of_two_versions_join_unless_they_contradict() {
     let mut first = catalog(&[("k", ColumnType::Int), ("v", ColumnType::Int)]);
     let mut second = catalog(&[("k", ColumnType::Int), ("w", ColumnType::Float)]);
-    second.records = vec![RecordShape { path: "r".into(), nullable: true }];
+    second.records = vec![NestedRecord { path: "r".into(), nullable: true }];
     first.extend(&second).unwrap();
     assert_eq!(first.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["k", "v", "w"]);
     assert_eq!(first.records, second.records);
@@ -192,8 +192,8 @@ fn a_catalog_beyond_its_bounds_is_refused_at_once() {
     let many = |count: usize, kind: &str| -> String {
         (0..count).map(|at| format!(r#","c{at}": {{"cf": "i", "col": "c{at}", {kind}}}"#)).collect()
     };
-    assert_eq!(of(&many(super::MOST_COLUMNS - 1, r#""type": "int""#), "").unwrap().columns.len(), super::MOST_COLUMNS);
-    let error = of(&many(super::MOST_COLUMNS, r#""type": "int""#), "").unwrap_err();
+    assert_eq!(of(&many(super::MAX_COLUMNS - 1, r#""type": "int""#), "").unwrap().columns.len(), super::MAX_COLUMNS);
+    let error = of(&many(super::MAX_COLUMNS, r#""type": "int""#), "").unwrap_err();
     assert!(error.contains("more than 10000 columns"), "{error}");
     let fields: Vec<String> = (0..1000).map(|at| format!(r#"{{"name": "x{at}", "type": "int"}}"#)).collect();
     let schemas =

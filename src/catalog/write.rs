@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Catalog, ColumnType, Place};
+use super::{Catalog, ColumnLocation, ColumnType};
 
 impl Catalog {
     /// The catalog as JSON that [`parse`](Self::parse) reads back the same. A schema that a cell needs stands in `schemas` under the
@@ -10,14 +10,14 @@ impl Catalog {
     pub fn to_json(&self) -> Value {
         let (mut columns, mut schemas) = (Map::new(), Map::new());
         for column in &self.columns {
-            let (family, qualifier) = match &column.place {
-                Place::RowKey { .. } => ("rowkey", column.name.as_str()),
-                Place::Cell { family, qualifier } => (family.as_str(), qualifier.as_str()),
+            let (family, qualifier) = match &column.location {
+                ColumnLocation::RowKey { .. } => ("rowkey", column.name.as_str()),
+                ColumnLocation::Cell { family, qualifier } => (family.as_str(), qualifier.as_str()),
             };
             let mut entry = Map::new();
             entry.insert("cf".into(), family.into());
             entry.insert("col".into(), qualifier.into());
-            entry.insert("type".into(), column.kind.word().into());
+            entry.insert("type".into(), column.kind.name().into());
             match (&column.kind, &column.exact) {
                 (ColumnType::Avro(schema), _) => {
                     entry.insert("avro".into(), column.name.clone().into());
@@ -64,8 +64,8 @@ impl Catalog {
                 return Err(format!(
                     "column `{}` is {} in the catalog but {} in the alerts: use another table for them",
                     column.name,
-                    known.kind.word(),
-                    if known.kind.word() == column.kind.word() { "of another shape" } else { column.kind.word() }
+                    known.kind.name(),
+                    if known.kind.name() == column.kind.name() { "of another shape" } else { column.kind.name() }
                 ));
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::alert::decoder::{BytesAs, Decoder, Projection, Scalar, SchemaCache};
+use crate::alert::decoder::{BytesFormat, Decoder, Projection, Scalar, SchemaCache};
 use crate::avro::Schema;
 
 /// The columns' headings.
@@ -23,9 +23,9 @@ const FIELDS: [&[&str]; 6] = [
 /// Why a message is no alert.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct NoAlert(String);
+pub struct DecodeError(String);
 
-impl NoAlert {
+impl DecodeError {
     /// A message without a value.
     pub fn without_value() -> Self {
         Self("the message has no value".to_owned())
@@ -36,7 +36,7 @@ impl NoAlert {
 #[derive(Default)]
 pub struct AlertReader {
     schemas: SchemaCache,
-    picks: Option<(Arc<Schema>, Vec<Vec<Projection>>)>,
+    projections: Option<(Arc<Schema>, Vec<Vec<Projection>>)>,
 }
 
 impl AlertReader {
@@ -44,8 +44,8 @@ impl AlertReader {
     ///
     /// # Errors
     /// The key is no schema.
-    pub fn decoder(&mut self, key: Option<&[u8]>) -> Result<Arc<Decoder>, NoAlert> {
-        let no_schema = |reason: String| NoAlert(format!("the message's key is not the alert's schema: {reason}"));
+    pub fn decoder(&mut self, key: Option<&[u8]>) -> Result<Arc<Decoder>, DecodeError> {
+        let no_schema = |reason: String| DecodeError(format!("the message's key is not the alert's schema: {reason}"));
         let key = key.ok_or_else(|| no_schema("there is no key".to_owned()))?;
         self.schemas.get(key).map_err(|error| no_schema(error.to_string()))
     }
@@ -54,14 +54,14 @@ impl AlertReader {
     ///
     /// # Errors
     /// The key is no schema, or the value no datum of it: all of the value is looked at, not only these cells.
-    pub fn cells(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<[Value; 6], NoAlert> {
+    pub fn cells(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<[Value; 6], DecodeError> {
         let decoder = self.decoder(key)?;
-        decoder.check(value).map_err(|error| NoAlert(error.to_string()))?;
-        let picks = self.picks(&decoder);
+        decoder.check(value).map_err(|error| DecodeError(error.to_string()))?;
+        let projections = self.projections(&decoder);
         let mut cells: [Value; 6] = Default::default();
-        for (cell, candidates) in cells.iter_mut().zip(picks.iter()) {
+        for (cell, candidates) in cells.iter_mut().zip(projections.iter()) {
             for projection in candidates {
-                let values = projection.read(value).map_err(|error| NoAlert(error.to_string()))?;
+                let values = projection.read(value).map_err(|error| DecodeError(error.to_string()))?;
                 *cell = values.first().map_or(Value::Null, json);
                 if !cell.is_null() {
                     break;
@@ -75,13 +75,13 @@ impl AlertReader {
     ///
     /// # Errors
     /// As [`cells`](Self::cells).
-    pub fn json(&mut self, key: Option<&[u8]>, value: &[u8], out: &mut Vec<u8>) -> Result<(), NoAlert> {
-        self.decoder(key)?.json(value, BytesAs::Base64, out).map_err(|error| NoAlert(error.to_string()))
+    pub fn json(&mut self, key: Option<&[u8]>, value: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        self.decoder(key)?.json(value, BytesFormat::Base64, out).map_err(|error| DecodeError(error.to_string()))
     }
 
     /// The projections of each column; found anew where the schema is another than before.
-    fn picks(&mut self, decoder: &Decoder) -> &[Vec<Projection>] {
-        let known = self.picks.take().filter(|(schema, _)| Arc::ptr_eq(schema, decoder.schema()));
+    fn projections(&mut self, decoder: &Decoder) -> &[Vec<Projection>] {
+        let known = self.projections.take().filter(|(schema, _)| Arc::ptr_eq(schema, decoder.schema()));
         let find = || {
             let column = |fields: &&[&str]| {
                 let known = fields.iter().filter(|field| decoder.has_field(field));
@@ -89,7 +89,7 @@ impl AlertReader {
             };
             (Arc::clone(decoder.schema()), FIELDS.iter().map(column).collect())
         };
-        &self.picks.insert(known.unwrap_or_else(find)).1
+        &self.projections.insert(known.unwrap_or_else(find)).1
     }
 }
 

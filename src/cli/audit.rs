@@ -11,19 +11,19 @@ use serde_json::Value;
 
 use self::report::Report;
 use super::context::Context;
-use super::kafka::ask::ConsentArgs;
-use super::outcome::{Interrupted, Usage};
+use super::kafka::confirm::ConfirmArgs;
+use super::outcome::{Interrupted, UsageError};
 use super::output::{Format, OutputArgs, Table};
 use super::progress::Progress;
-use crate::audit::{Audit, AuditError, Count, Findings, Request, Step, Tally};
-use crate::config::{Logins, Start, parse_instant};
+use crate::audit::{Audit, AuditError, AuditProgress, AuditRequest, AuditTotals, Category, Comparison};
+use crate::config::{RequiredLogin, Start, parse_timestamp};
 use crate::distribution::GiveUp;
 use crate::kafka::Error as KafkaError;
 use crate::signals::Stop;
 use crate::window::Window;
 
 /// Differences that are listed unless told otherwise; as ndjson, all.
-const LIMIT: u64 = 20;
+const DEFAULT_LIMIT: u64 = 20;
 
 /// `fink audit`
 #[derive(Debug, ClapArgs)]
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "WHEN")]
     from: Start,
     /// Alerts written before this time: now, milliseconds since 1970, or RFC 3339
-    #[arg(long, value_name = "WHEN", value_parser = parse_instant)]
+    #[arg(long, value_name = "WHEN", value_parser = parse_timestamp)]
     until: i64,
     /// Only this stream; may be repeated [default: all]
     #[arg(long = "stream", value_name = "NAME")]
@@ -74,20 +74,22 @@ pub struct Args {
 }
 
 impl Args {
-    fn window(&self) -> Result<Window, Usage> {
+    fn window(&self) -> Result<Window, UsageError> {
         let now = jiff::Timestamp::now().as_millisecond();
         let from = match self.from {
             Start::Earliest => 0,
             Start::At(from) => from,
             Start::Now => now,
-            Start::Latest => return Err(Usage("--from latest: an audit needs a time, or `earliest`".to_owned())),
+            Start::Latest => return Err(UsageError("--from latest: an audit needs a time, or `earliest`".to_owned())),
         };
         let until = self.until;
         if until > now {
-            return Err(Usage(format!("--until {until} (ms since 1970) lies in the future: use `now`")));
+            return Err(UsageError(format!("--until {until} (ms since 1970) lies in the future: use `now`")));
         }
         Window::new(from, until).ok_or_else(|| {
-            Usage(format!("--from {from} is not before --until {until} (ms since 1970): there is nothing between them"))
+            UsageError(format!(
+                "--from {from} is not before --until {until} (ms since 1970): there is nothing between them"
+            ))
         })
     }
 }
@@ -95,12 +97,12 @@ impl Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let window = args.window()?;
     let configuration = context.configuration()?;
-    let settings = configuration.settings(Logins::User)?;
+    let settings = configuration.settings(RequiredLogin::User)?;
     let reader = match args.as_admin {
-        true => configuration.settings(Logins::Admin)?.kafka.admin,
+        true => configuration.settings(RequiredLogin::Admin)?.kafka.admin,
         false => None,
     };
-    let request = Request {
+    let request = AuditRequest {
         window,
         streams: args.streams.clone(),
         temp_dir: args.temp_dir.clone(),
@@ -112,32 +114,32 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         let stop = stop.clone();
         move || stop.requested()
     });
-    let audit = Audit::new(&settings, &request, &give_up).map_err(failure)?;
-    let limit = args.limit.unwrap_or(if args.output.format == Format::Ndjson { u64::MAX } else { LIMIT });
+    let audit = Audit::new(&settings, &request, &give_up).map_err(command_error)?;
+    let limit = args.limit.unwrap_or(if args.output.format == Format::Ndjson { u64::MAX } else { DEFAULT_LIMIT });
     let mut report = Report::new(args.output.format, limit);
     let progress = Mutex::new(None);
-    let step = |step: Step<'_>| show(step, &progress, context);
-    let found = audit.compare(&step, &mut |finding| report.add(finding));
+    let step = |step: AuditProgress<'_>| show_progress(step, &progress, context);
+    let found = audit.compare(&step, &mut |difference| report.add(difference));
     finish(&progress);
-    let mut findings = found.map_err(unwrapped)?;
-    report.print(&audit, &findings.tally, args.by_night, window, context)?;
+    let mut comparison = found.map_err(compare_error)?;
+    report.print(&audit, &comparison.totals, args.by_night, window, context)?;
     let published = match args.repair {
-        true => repair(args, &audit, &mut findings, &step, &progress)?,
+        true => repair(args, &audit, &mut comparison, &step, &progress)?,
         false => 0,
     };
-    verdict(&findings.tally, published)
+    fail_on_differences(&comparison.totals, published)
 }
 
 /// Publishes what is missing; how many alerts were published.
 fn repair(
     args: &Args,
     audit: &Audit<'_>,
-    findings: &mut Findings,
-    step: &(dyn Fn(Step<'_>) + Sync),
+    comparison: &mut Comparison,
+    step: &(dyn Fn(AuditProgress<'_>) + Sync),
     progress: &Mutex<Option<Progress>>,
 ) -> anyhow::Result<u64> {
     let mut plan = Table::new(&["stream", "topic", "to_publish"]);
-    let repairable = findings.repairable();
+    let repairable = comparison.repairable();
     for (stream, count) in audit.streams().iter().zip(&repairable).filter(|(_, count)| **count > 0) {
         plan.row([Value::from(stream.name.as_str()), stream.topic.as_str().into(), (*count).into()]);
     }
@@ -147,14 +149,14 @@ fn repair(
         return Ok(0);
     }
     if args.dry_run {
-        plan.announce();
+        plan.print_to_stderr();
         log::info!("nothing was published, this was a dry run");
         return Ok(0);
     }
-    ConsentArgs { yes: args.yes, dry_run: false }.obtain(&plan, &format!("publish {total} alerts?"))?;
-    let published = audit.publish(findings, step);
+    ConfirmArgs { yes: args.yes, dry_run: false }.ask(&plan, &format!("publish {total} alerts?"))?;
+    let published = audit.publish(comparison, step);
     finish(progress);
-    let published = published.map_err(failure)?;
+    let published = published.map_err(command_error)?;
     match published == total {
         true => log::info!("{published} missing alerts were published"),
         false => log::info!(
@@ -166,13 +168,13 @@ fn repair(
 }
 
 /// The exit code: whether something differs still.
-fn verdict(tally: &Tally, repaired: u64) -> anyhow::Result<()> {
-    let total = |count| tally.streams().iter().map(|stream| stream.get(count)).sum::<u64>();
+fn fail_on_differences(totals: &AuditTotals, repaired: u64) -> anyhow::Result<()> {
+    let total = |count| totals.streams().iter().map(|stream| stream.get(count)).sum::<u64>();
     let left = [
-        (total(Count::Missing).saturating_sub(repaired), "missing"),
-        (total(Count::Duplicated), "duplicated"),
-        (total(Count::Altered), "altered"),
-        (total(Count::Unwanted), "unwanted"),
+        (total(Category::Missing).saturating_sub(repaired), "missing"),
+        (total(Category::Duplicated), "duplicated"),
+        (total(Category::Altered), "altered"),
+        (total(Category::Unwanted), "unwanted"),
     ];
     let left: Vec<String> =
         left.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
@@ -183,7 +185,7 @@ fn verdict(tally: &Tally, repaired: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(step: Step<'_>, progress: &Mutex<Option<Progress>>, context: &Context) {
+fn show_progress(step: AuditProgress<'_>, progress: &Mutex<Option<Progress>>, context: &Context) {
     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
     let mut begin = |what, total| {
         if let Some(before) = progress.replace(Progress::new(context, what, total)) {
@@ -191,16 +193,16 @@ fn show(step: Step<'_>, progress: &Mutex<Option<Progress>>, context: &Context) {
         }
     };
     match step {
-        Step::Topic(topic, total) => {
+        AuditProgress::Topic(topic, total) => {
             log::info!("reading topic `{topic}`: about {total} messages");
             begin("messages", Some(total));
         }
-        Step::Database => {
+        AuditProgress::Database => {
             log::info!("reading the science database");
             begin("rows", None);
         }
-        Step::Publish(total) => begin("alerts", Some(total)),
-        Step::Messages(count) | Step::Rows(count) | Step::Published(count) => {
+        AuditProgress::Publish(total) => begin("alerts", Some(total)),
+        AuditProgress::Messages(count) | AuditProgress::Rows(count) | AuditProgress::Published(count) => {
             if let Some(progress) = &*progress {
                 progress.add(count);
             }
@@ -215,10 +217,10 @@ fn finish(progress: &Mutex<Option<Progress>>) {
 }
 
 /// Faults of the configuration, and signals, have exit codes of their own.
-fn failure(error: AuditError) -> anyhow::Error {
+fn command_error(error: AuditError) -> anyhow::Error {
     match error {
         AuditError::Stopped | AuditError::Kafka(KafkaError::Stopped(_)) => Interrupted.into(),
-        error if error.is_configuration() => Usage(error.to_string()).into(),
+        error if error.is_configuration() => UsageError(error.to_string()).into(),
         AuditError::Kafka(error @ KafkaError::NotAuthorized { .. }) => {
             anyhow::anyhow!("{error}; or read the topics as [kafka.admin], with --as-admin")
         }
@@ -226,9 +228,9 @@ fn failure(error: AuditError) -> anyhow::Error {
     }
 }
 
-fn unwrapped(error: anyhow::Error) -> anyhow::Error {
+fn compare_error(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<AuditError>() {
-        Ok(error) => failure(error),
+        Ok(error) => command_error(error),
         Err(error) => error,
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueHint};
 use serde_json::Value;
 
 use super::context::Context;
-use super::outcome::Usage;
+use super::outcome::UsageError;
 use super::output::{OutputArgs, Table};
 use crate::config::EXAMPLE;
 
@@ -76,9 +76,10 @@ fn init(args: &Init) -> anyhow::Result<()> {
     if let Err(error) = &file
         && error.kind() == std::io::ErrorKind::AlreadyExists
     {
-        return Err(
-            Usage(format!("{shown} is there already: name another file, or use --force to write over it")).into()
-        );
+        return Err(UsageError(format!(
+            "{shown} is there already: name another file, or use --force to write over it"
+        ))
+        .into());
     }
     let mut file = file.with_context(|| format!("cannot write {shown}"))?;
     file.write_all(EXAMPLE.as_bytes()).with_context(|| format!("cannot write {shown}"))?;

@@ -9,7 +9,9 @@ use env_logger::WriteStyle;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::config::{ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Logins, Origin, Settings};
+use crate::config::{
+    ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin, Settings,
+};
 use crate::kafka::client::check_option;
 
 /// Flags that every command takes.
@@ -76,8 +78,7 @@ impl Context {
             flag: format!("--set {key}"),
         };
         let flags: Vec<FlagValue> = self.global.set.iter().map(flag).chain(flags).collect();
-        let configuration =
-            Configuration::load(self.global.config.as_deref(), &flags, &Environment::of_this_process())?;
+        let configuration = Configuration::load(self.global.config.as_deref(), &flags, &Environment::from_process())?;
         check_raw_options(&configuration)?;
         for warning in &configuration.warnings {
             log::warn!("{warning}");
@@ -93,7 +94,7 @@ impl Context {
     ///
     /// # Errors
     /// Everything that is wrong with the configuration, or a password that cannot be had.
-    pub fn settings(&self, logins: Logins) -> anyhow::Result<Settings> {
+    pub fn settings(&self, logins: RequiredLogin) -> anyhow::Result<Settings> {
         Ok(self.configuration()?.settings(logins)?)
     }
 
@@ -129,7 +130,7 @@ impl Context {
 
 /// librdkafka alone knows its options and their values: a wrong one is refused before anything is opened.
 fn check_raw_options(configuration: &Configuration) -> Result<(), ConfigErrors> {
-    let settings = configuration.settings(Logins::None)?;
+    let settings = configuration.settings(RequiredLogin::None)?;
     let wrong = settings.kafka.librdkafka.iter().filter_map(|(option, value)| {
         let error = check_option(option, value).err()?;
         let key = format!("kafka.librdkafka.{option}");

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::context::Context;
 use super::distribution_status::StatusLine;
 use super::dry_run;
-use super::outcome::{Interrupted, Usage};
+use super::outcome::{Interrupted, UsageError};
 use super::output::OutputArgs;
-use crate::config::{Logins, Start, parse_duration, parse_instant};
-use crate::distribution::{self, DistributionError, Ended, GiveUp, Request};
+use crate::config::{RequiredLogin, Start, parse_duration, parse_timestamp};
+use crate::distribution::{self, DistributionError, EndReason, GiveUp, Request};
 use crate::runfile::RunFile;
 use crate::signals::{Signal, Stop};
 
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "WHEN")]
     from: Option<Start>,
     /// End with the rows before this time: now, milliseconds since 1970, or RFC 3339; the service becomes a job that ends by itself
-    #[arg(long, value_name = "WHEN", value_parser = parse_instant)]
+    #[arg(long, value_name = "WHEN", value_parser = parse_timestamp)]
     until: Option<i64>,
     /// Only this stream; may be repeated [default: all]
     #[arg(long = "stream", value_name = "NAME")]
@@ -44,7 +44,7 @@ pub struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let configuration = context.configuration()?;
-    let settings = configuration.settings(if args.dry_run { Logins::None } else { Logins::User })?;
+    let settings = configuration.settings(if args.dry_run { RequiredLogin::None } else { RequiredLogin::User })?;
     let request = Request {
         from: args.from,
         until: args.until,
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         exit_after: args.exit_after,
         dry_run: args.dry_run,
     };
-    let streams = request.check(&settings, Timestamp::now().as_millisecond()).map_err(usage)?;
+    let streams = request.check(&settings, Timestamp::now().as_millisecond()).map_err(command_error)?;
     let stop = Stop::on_signals()?;
     // A job may run beside the service, and a dry run beside anything.
     let is_service = !request.is_job() && !request.dry_run && request.streams.is_empty();
@@ -65,37 +65,37 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         let stop = stop.clone();
         move || stop.requested()
     });
-    let outcome = distribution::run(&settings, &request, &stopped, &mut |counts| line.show(counts));
+    let outcome = distribution::run(&settings, &request, &stopped, &mut |stats| line.show(stats));
     line.finish();
-    let (ended, counts) = outcome.map_err(usage)?;
+    let (ended, stats) = outcome.map_err(command_error)?;
     match args.dry_run {
-        true => log::info!("{}: nothing was sent, this was a dry run", said(ended)),
-        false => log::info!("{}: {}", said(ended), super::distribution_status::summary(&counts)),
+        true => log::info!("{}: nothing was sent, this was a dry run", describe_end(ended)),
+        false => log::info!("{}: {}", describe_end(ended), super::distribution_status::summary(&stats)),
     }
-    dry_run::tell_refusals(&counts, &streams);
+    dry_run::log_refusals(&stats, &streams);
     if args.dry_run {
-        dry_run::print(&counts, &streams, args.output, context)?;
+        dry_run::print(&stats, &streams, args.output, context)?;
     }
     match (ended, stop.signal()) {
         // A service that was told to end by its supervisor has done its work; a job has not.
-        (Ended::Stopped, Some(Signal::Terminate)) if !request.is_job() => Ok(()),
-        (Ended::Stopped, _) => Err(Interrupted.into()),
-        (Ended::Finished | Ended::TimeUp, _) => Ok(()),
+        (EndReason::Stopped, Some(Signal::Terminate)) if !request.is_job() => Ok(()),
+        (EndReason::Stopped, _) => Err(Interrupted.into()),
+        (EndReason::Finished | EndReason::TimeLimit, _) => Ok(()),
     }
 }
 
-fn said(ended: Ended) -> &'static str {
+fn describe_end(ended: EndReason) -> &'static str {
     match ended {
-        Ended::Finished => "finished",
-        Ended::TimeUp => "time is up",
-        Ended::Stopped => "stopped",
+        EndReason::Finished => "finished",
+        EndReason::TimeLimit => "time is up",
+        EndReason::Stopped => "stopped",
     }
 }
 
 /// Faults of the configuration have an exit code of their own.
-pub(super) fn usage(error: DistributionError) -> anyhow::Error {
+pub(super) fn command_error(error: DistributionError) -> anyhow::Error {
     match error.is_configuration() {
-        true => Usage(error.to_string()).into(),
+        true => UsageError(error.to_string()).into(),
         false => error.into(),
     }
 }

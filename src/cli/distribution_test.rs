@@ -7,18 +7,18 @@ use anyhow::bail;
 use clap::{Args as ClapArgs, ValueEnum};
 use serde_json::Value;
 
-use super::alert_table::{AlertReader, COLUMNS, NoAlert};
+use super::alert_table::{AlertReader, COLUMNS, DecodeError};
 use super::context::Context;
-use super::outcome::{Interrupted, Usage, stdout_error};
+use super::outcome::{Interrupted, UsageError, stdout_error};
 use super::output::{Format, OutputArgs};
-use crate::config::{Logins, parse_duration};
+use crate::config::{RequiredLogin, parse_duration};
 use crate::escape::escape;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
 use crate::signals::Stop;
 
 /// Where a reader begins that has no position yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum From {
+pub enum StartOffset {
     /// with the oldest message
     Earliest,
     /// with what comes from now on
@@ -33,8 +33,8 @@ pub struct Args {
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
     /// Where to begin
-    #[arg(long, value_enum, default_value_t = From::Latest)]
-    from: From,
+    #[arg(long, value_enum, default_value_t = StartOffset::Latest)]
+    from: StartOffset,
     /// End after this many alerts
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -49,29 +49,29 @@ pub struct Args {
 }
 
 /// Time to wait for the brokers.
-const WITHIN: Duration = Duration::from_secs(20);
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a wait goes on without looking whether it should end.
-const TURN: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// After as many as were expected, this long is waited for one too many.
-const SURPLUS: Duration = Duration::from_secs(2);
+const SURPLUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     if let (Some(limit), Some(expect)) = (args.limit, args.expect)
         && limit < expect
     {
-        return Err(Usage(format!("--limit {limit} ends before --expect {expect} alerts can come")).into());
+        return Err(UsageError(format!("--limit {limit} ends before --expect {expect} alerts can come")).into());
     }
-    let settings = context.settings(Logins::User)?;
+    let settings = context.settings(RequiredLogin::User)?;
     let topics = match args.topics.is_empty() {
         false => args.topics.clone(),
         true => settings.streams.iter().map(|stream| stream.topic.clone()).collect(),
     };
     let start = match args.from {
-        From::Earliest => StartAt::Earliest,
-        From::Latest => StartAt::Latest,
+        StartOffset::Earliest => StartAt::Earliest,
+        StartOffset::Latest => StartAt::Latest,
     };
     let stop = Stop::on_signals()?;
-    let options = ConsumerOptions { topics, group: None, start, within: WITHIN };
+    let options = ConsumerOptions { topics, group: None, start, timeout: KAFKA_TIMEOUT };
     let mut consumer = Consumer::open(&settings.kafka, &options)?;
     log::info!("reading {}", options.topics.join(", "));
     let deadline = args.exit_after.map(|duration| Instant::now() + duration);
@@ -81,21 +81,21 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     loop {
         let is_enough = args.limit.is_some_and(|limit| count >= limit);
         let is_as_expected = args.limit.is_none() && args.expect.is_some_and(|expect| count >= expect);
-        if is_enough || is_as_expected && last.elapsed() >= SURPLUS {
+        if is_enough || is_as_expected && last.elapsed() >= SURPLUS_TIMEOUT {
             break;
         }
         if stop.requested() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             break;
         }
-        let Some(Event::Message(message)) = consumer.next(TURN)? else { continue };
+        let Some(Event::Message(message)) = consumer.next(POLL_INTERVAL)? else { continue };
         last = Instant::now();
         match printer.print(&message) {
             Ok(()) => count += 1,
-            Err(Failure::Alert(reason)) => {
+            Err(PrintError::Alert(reason)) => {
                 bad += 1;
                 log::error!("{}[{}] at {}: {reason}", message.topic, message.partition, message.offset);
             }
-            Err(Failure::Stdout(error)) => return Err(stdout_error(error)),
+            Err(PrintError::Stdout(error)) => return Err(stdout_error(error)),
         }
     }
     log::info!("{count} alerts read");
@@ -107,8 +107,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-enum Failure {
-    Alert(NoAlert),
+enum PrintError {
+    Alert(DecodeError),
     Stdout(io::Error),
 }
 
@@ -126,18 +126,18 @@ const WIDTHS: [usize; 9] = [22, 4, 8, 20, 20, 16, 12, 12, 12];
 impl Printer {
     fn new(format: Format) -> anyhow::Result<Self> {
         if format == Format::Json {
-            bail!(super::outcome::Usage("alerts come one after the other: use --format ndjson".to_owned()));
+            bail!(super::outcome::UsageError("alerts come one after the other: use --format ndjson".to_owned()));
         }
         Ok(Self { format, reader: AlertReader::default(), is_first: true, line: Vec::new() })
     }
 
-    fn print(&mut self, message: &Message) -> Result<(), Failure> {
+    fn print(&mut self, message: &Message) -> Result<(), PrintError> {
         self.line.clear();
         let key = message.key.as_deref();
-        let value = message.value.as_deref().ok_or_else(|| Failure::Alert(NoAlert::without_value()))?;
+        let value = message.value.as_deref().ok_or_else(|| PrintError::Alert(DecodeError::without_value()))?;
         match self.format {
             Format::Table => {
-                let cells = self.reader.cells(key, value).map_err(Failure::Alert)?;
+                let cells = self.reader.cells(key, value).map_err(PrintError::Alert)?;
                 if std::mem::take(&mut self.is_first) {
                     let heads = ["topic", "part", "offset"].iter().chain(&COLUMNS).map(|head| head.to_uppercase());
                     row(heads, &mut self.line);
@@ -150,12 +150,12 @@ impl Printer {
                     (Value::from(message.topic.as_str()), message.partition, message.offset);
                 let head = format!("{{\"topic\":{topic},\"partition\":{partition},\"offset\":{offset},\"alert\":");
                 self.line.extend_from_slice(head.as_bytes());
-                self.reader.json(key, value, &mut self.line).map_err(Failure::Alert)?;
+                self.reader.json(key, value, &mut self.line).map_err(PrintError::Alert)?;
                 self.line.extend_from_slice(b"}\n");
             }
         }
         let mut out = io::stdout().lock();
-        out.write_all(&self.line).and_then(|()| out.flush()).map_err(Failure::Stdout)
+        out.write_all(&self.line).and_then(|()| out.flush()).map_err(PrintError::Stdout)
     }
 }
 

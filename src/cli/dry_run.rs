@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::output::{self, Format, OutputArgs, Table};
 use crate::config::StreamSettings;
-use crate::distribution::counts::{Counts, Refuser};
+use crate::distribution::stats::{Criterion, Stats};
 
 /// Says of each stream what refused how many alerts.
-pub fn tell_refusals(counts: &Counts, streams: &[StreamSettings]) {
-    for (stream, of) in streams.iter().zip(&counts.streams) {
-        for (refuser, count) in of.refused_by().filter(|(_, count)| *count > 0) {
-            log::info!("stream `{}`: {count} alerts were refused by {refuser}", stream.name);
+pub fn log_refusals(stats: &Stats, streams: &[StreamSettings]) {
+    for (stream, of) in streams.iter().zip(&stats.streams) {
+        for (criterion, count) in of.refused_by().filter(|(_, count)| *count > 0) {
+            log::info!("stream `{}`: {count} alerts were refused by {criterion}", stream.name);
         }
     }
 }
@@ -21,17 +21,17 @@ pub fn tell_refusals(counts: &Counts, streams: &[StreamSettings]) {
 ///
 /// # Errors
 /// Where stdout takes no more.
-pub fn print(counts: &Counts, streams: &[StreamSettings], output: OutputArgs, context: &Context) -> anyhow::Result<()> {
+pub fn print(stats: &Stats, streams: &[StreamSettings], output: OutputArgs, context: &Context) -> anyhow::Result<()> {
     const TOTALS: &[&str] = &["stream", "topic", "seen", "skipped", "kept", "refused", "rejected", "bytes"];
     const ALL: &[&str] = &["stream", "topic", "seen", "skipped", "kept", "refused", "rejected", "bytes", "refused_by"];
     let mut totals = Table::new(if output.format == Format::Table { TOTALS } else { ALL });
     let mut refusals = Table::new(&["stream", "line", "condition", "refused"]);
-    for (stream, of) in streams.iter().zip(&counts.streams) {
+    for (stream, of) in streams.iter().zip(&stats.streams) {
         let row = [
             Value::from(stream.name.as_str()),
             Value::from(stream.topic.as_str()),
-            Value::from(counts.alerts),
-            Value::from(counts.skipped),
+            Value::from(stats.alerts),
+            Value::from(stats.skipped),
             Value::from(of.sent),
             Value::from(of.refused.iter().sum::<u64>()),
             Value::from(of.rejected),
@@ -39,18 +39,18 @@ pub fn print(counts: &Counts, streams: &[StreamSettings], output: OutputArgs, co
         ];
         if output.format == Format::Table {
             totals.row(row);
-            for (refuser, count) in of.refused_by().filter(|(_, count)| *count > 0) {
-                let (line, text) = match refuser {
-                    Refuser::Condition { line, text } => (Value::from(*line), Value::from(text.as_str())),
-                    Refuser::Filter(_) => (Value::Null, Value::from(refuser.to_string())),
+            for (criterion, count) in of.refused_by().filter(|(_, count)| *count > 0) {
+                let (line, text) = match criterion {
+                    Criterion::Condition { line, text } => (Value::from(*line), Value::from(text.as_str())),
+                    Criterion::Filter(_) => (Value::Null, Value::from(criterion.to_string())),
                 };
                 refusals.row([Value::from(stream.name.as_str()), line, text, Value::from(count)]);
             }
             continue;
         }
-        let by = of.refused_by().map(|(refuser, count)| match refuser {
-            Refuser::Condition { line, text } => json!({"line": line, "condition": text, "refused": count}),
-            Refuser::Filter(name) => json!({"filter": name, "refused": count}),
+        let by = of.refused_by().map(|(criterion, count)| match criterion {
+            Criterion::Condition { line, text } => json!({"line": line, "condition": text, "refused": count}),
+            Criterion::Filter(name) => json!({"filter": name, "refused": count}),
         });
         let [stream, topic, seen, skipped, kept, refused, rejected, bytes] = row;
         totals.row([stream, topic, seen, skipped, kept, refused, rejected, bytes, by.collect()]);

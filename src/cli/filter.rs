@@ -9,19 +9,19 @@ use clap::{Args, Subcommand, ValueHint};
 
 use super::alert_table::{AlertReader, COLUMNS};
 use super::context::Context;
-use super::outcome::{Interrupted, Usage};
+use super::outcome::{Interrupted, UsageError};
 use super::output::{self, Format, OutputArgs, Table};
 use super::progress::Progress;
 use crate::alert::{Flattener, Layout};
 use crate::avro::container::Container;
 use crate::catalog::Catalog;
-use crate::config::{FilterSettings, Logins, OnError};
-use crate::filters::{Call, Cells, FilterError, FilterName, Judgement, Pool, Sifter};
-use crate::ingest::Files;
+use crate::config::{FilterSettings, OnError, RequiredLogin};
+use crate::filters::{FilterCall, FilterError, FilterName, FilterRow, FilterRunner, Judgement, Pool};
+use crate::ingest::AlertFiles;
 use crate::signals::Stop;
 
 /// Bytes of alerts that are judged at a time, at most.
-const BATCH_BYTES: usize = 16 << 20;
+const MAX_BATCH_BYTES: usize = 16 << 20;
 
 /// `fink filter …`
 #[derive(Debug, Subcommand)]
@@ -54,16 +54,16 @@ pub(super) fn run(action: &Action, context: &Context) -> anyhow::Result<()> {
 }
 
 fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
-    let settings = context.configuration()?.settings(Logins::None)?.filters;
+    let settings = context.configuration()?.settings(RequiredLogin::None)?.filters;
     let settings = FilterSettings { on_error: OnError::Stop, ..settings };
-    let files = Files::find(&args.paths)?;
+    let files = AlertFiles::find(&args.paths)?;
     let stop = Stop::on_signals()?;
     let give_up = || stop.requested();
-    let pool = Arc::new(Pool::start(&settings, std::slice::from_ref(&args.name), &give_up).map_err(usage)?);
-    let mut trial = Trial {
+    let pool = Arc::new(Pool::start(&settings, std::slice::from_ref(&args.name), &give_up).map_err(command_error)?);
+    let mut test = TestRun {
         pool,
         format: args.output.format,
-        bench: None,
+        pending: None,
         batch: settings.batch,
         reader: AlertReader::default(),
         table: Table::new(&COLUMNS),
@@ -73,32 +73,32 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
     };
     let progress = Progress::new(context, "files", Some(files.count() as u64));
     for file in files.paths() {
-        trial.file(file, &give_up)?;
+        test.file(file, &give_up)?;
         progress.add(1);
     }
-    trial.judge(&give_up)?;
+    test.judge(&give_up)?;
     progress.finish();
     if args.output.format != Format::Ndjson {
-        trial.table.print(args.output.format, context)?;
+        test.table.print(args.output.format, context)?;
     }
-    log::info!("{} keeps {} of {} alerts", args.name, trial.kept, trial.alerts);
+    log::info!("{} keeps {} of {} alerts", args.name, test.kept, test.alerts);
     Ok(())
 }
 
 /// Faults of the filter's name, place and arguments have an exit code of their own.
-fn usage(error: FilterError) -> anyhow::Error {
+fn command_error(error: FilterError) -> anyhow::Error {
     match error {
         FilterError::Stopped => Interrupted.into(),
-        error if error.is_configuration() => Usage(error.to_string()).into(),
+        error if error.is_configuration() => UsageError(error.to_string()).into(),
         error => error.into(),
     }
 }
 
 /// A filter at work on alert files.
-struct Trial {
+struct TestRun {
     pool: Arc<Pool>,
     format: Format,
-    bench: Option<Bench>,
+    pending: Option<FilterTest>,
     batch: usize,
     reader: AlertReader,
     table: Table,
@@ -108,11 +108,11 @@ struct Trial {
 }
 
 /// Alerts of one schema, waiting to be judged.
-struct Bench {
+struct FilterTest {
     schema_json: String,
     catalog: Catalog,
     flattener: Flattener,
-    sifter: Sifter,
+    runner: FilterRunner,
     waiting: Vec<Alert>,
     bytes: usize,
 }
@@ -123,23 +123,23 @@ struct Alert {
     datum: Vec<u8>,
 }
 
-impl Cells for Alert {
+impl FilterRow for Alert {
     fn cell(&self, column: usize) -> Result<Option<Cow<'_, [u8]>>, String> {
         Ok(self.cells.get(column).and_then(Option::as_deref).map(Cow::from))
     }
 }
 
-impl Bench {
+impl FilterTest {
     fn new(container: &Container, pool: &Arc<Pool>) -> anyhow::Result<Self> {
         let layout = Layout::keyless(&container.schema)?;
         let catalog = layout.catalog().clone();
-        let sifter = Sifter::new(Arc::clone(pool), &catalog).map_err(usage)?;
+        let runner = FilterRunner::new(Arc::clone(pool), &catalog).map_err(command_error)?;
         let flattener = layout.flattener();
         let schema_json = container.schema_json.clone();
-        Ok(Self { schema_json, catalog, flattener, sifter, waiting: Vec::new(), bytes: 0 })
+        Ok(Self { schema_json, catalog, flattener, runner, waiting: Vec::new(), bytes: 0 })
     }
 
-    fn take(&mut self, datum: &[u8]) -> anyhow::Result<()> {
+    fn push(&mut self, datum: &[u8]) -> anyhow::Result<()> {
         let mut cells = vec![None; self.catalog.columns.len()];
         for (column, value) in self.flattener.flatten(datum)?.iter() {
             cells[column] = Some(value.to_vec());
@@ -150,19 +150,19 @@ impl Bench {
     }
 }
 
-impl Trial {
+impl TestRun {
     fn file(&mut self, file: &Path, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
         let name = || file.display().to_string();
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", name()))?;
         let container = Container::read(&bytes).with_context(name)?;
-        if self.bench.as_ref().is_none_or(|bench| bench.schema_json != container.schema_json) {
+        if self.pending.as_ref().is_none_or(|pending| pending.schema_json != container.schema_json) {
             self.judge(give_up)?;
-            self.bench = Some(Bench::new(&container, &self.pool).with_context(name)?);
+            self.pending = Some(FilterTest::new(&container, &self.pool).with_context(name)?);
         }
         for datum in container.data() {
-            let Some(bench) = &mut self.bench else { break };
-            bench.take(datum).with_context(name)?;
-            if bench.waiting.len() >= self.batch || bench.bytes >= BATCH_BYTES {
+            let Some(pending) = &mut self.pending else { break };
+            pending.push(datum).with_context(name)?;
+            if pending.waiting.len() >= self.batch || pending.bytes >= MAX_BATCH_BYTES {
                 self.judge(give_up)?;
             }
         }
@@ -171,17 +171,17 @@ impl Trial {
 
     /// Judges the alerts that wait, and prints those kept or adds them to the table.
     fn judge(&mut self, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
-        let Some(bench) = &mut self.bench else { return Ok(()) };
-        let call = Call { function: 0, rows: (0..bench.waiting.len()).collect() };
-        let judged = bench.sifter.sift(&bench.waiting, &[call], give_up).map_err(usage)?;
-        for (alert, judgement) in bench.waiting.iter().zip(judged.into_iter().flatten()) {
+        let Some(pending) = &mut self.pending else { return Ok(()) };
+        let call = FilterCall { function: 0, rows: (0..pending.waiting.len()).collect() };
+        let judged = pending.runner.run(&pending.waiting, &[call], give_up).map_err(command_error)?;
+        for (alert, judgement) in pending.waiting.iter().zip(judged.into_iter().flatten()) {
             self.alerts += 1;
             match judgement {
                 Judgement::Keep => self.kept += 1,
                 Judgement::Refuse => continue,
                 Judgement::Fail(reason) => bail!("{reason}"),
             }
-            let key = Some(bench.schema_json.as_bytes());
+            let key = Some(pending.schema_json.as_bytes());
             match self.format {
                 Format::Table | Format::Json => self.table.row::<6>(self.reader.cells(key, &alert.datum)?),
                 Format::Ndjson => {
@@ -192,8 +192,8 @@ impl Trial {
                 }
             }
         }
-        bench.waiting.clear();
-        bench.bytes = 0;
+        pending.waiting.clear();
+        pending.bytes = 0;
         Ok(())
     }
 }

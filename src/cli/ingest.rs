@@ -11,9 +11,9 @@ use super::context::Context;
 use super::outcome::Interrupted;
 use super::output::{OutputArgs, Table};
 use super::progress::Progress;
-use crate::alert::History;
-use crate::config::{CLOCK_DIFFERENCE, Logins, instant_fault, parse_instant};
-use crate::ingest::{Files, IngestOptions, Loaded, load_files};
+use crate::alert::ListEncoding;
+use crate::config::{MAX_CLOCK_SKEW_MS, RequiredLogin, future_timestamp_error, parse_timestamp};
+use crate::ingest::{AlertFiles, IngestOptions, IngestSummary, load_files};
 use crate::signals::Stop;
 
 /// `fink ingest`
@@ -75,8 +75,8 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
     match text.trim() {
         "now" => Ok(Timestamp::Now),
         text => {
-            let ms = parse_instant(text)?;
-            match instant_fault(ms, jiff::Timestamp::now().as_millisecond(), CLOCK_DIFFERENCE) {
+            let ms = parse_timestamp(text)?;
+            match future_timestamp_error(ms, jiff::Timestamp::now().as_millisecond(), MAX_CLOCK_SKEW_MS) {
                 Some(fault) => Err(format!("{ms} {fault}; rows of the future are distributed only then")),
                 None => Ok(Timestamp::At(ms)),
             }
@@ -105,8 +105,8 @@ impl LoadArgs {
         IngestOptions {
             row_key: self.row_key.clone(),
             history: self.history.map(|history| match history {
-                HistoryArg::Text => History::Text,
-                HistoryArg::Avro => History::Avro,
+                HistoryArg::Text => ListEncoding::Text,
+                HistoryArg::Avro => ListEncoding::Avro,
             }),
             regions: self.regions.into(),
             timestamp: match self.timestamp {
@@ -119,9 +119,9 @@ impl LoadArgs {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let settings = context.settings(Logins::None)?.science_db;
+    let settings = context.settings(RequiredLogin::None)?.science_db;
     let stop = Stop::on_signals()?;
-    let files = Files::find(&args.paths)?;
+    let files = AlertFiles::find(&args.paths)?;
     let start = Instant::now();
     let progress = Progress::new(context, "files", Some(files.count() as u64));
     let loaded = load_files(&settings, &args.load.options(), &files, &stop, &|| progress.add(1), &|file, reason| {
@@ -141,7 +141,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
 
 /// Prints what was loaded; `files`: how many were read, and how many of them were broken.
 pub(super) fn print(
-    loaded: &Loaded,
+    loaded: &IngestSummary,
     files: Option<(u64, u64)>,
     start: Instant,
     output: OutputArgs,

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args as ClapArgs, Command, ValueHint};
 use clap_mangen::Man;
 
-use super::outcome::Usage;
+use super::outcome::UsageError;
 use super::output;
 
 /// `fink man`
@@ -36,8 +36,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut page = &command;
     for name in &args.path {
         let found = page.find_subcommand(name);
-        page = found
-            .ok_or_else(|| Usage(format!("`{}` has no command `{name}`", page.get_display_name().unwrap_or("fink"))))?;
+        page = found.ok_or_else(|| {
+            UsageError(format!("`{}` has no command `{name}`", page.get_display_name().unwrap_or("fink")))
+        })?;
     }
     let mut text = Vec::new();
     manual(page).render(&mut text).context("cannot write the page")?;

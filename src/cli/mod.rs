@@ -17,7 +17,7 @@ mod filter;
 mod ingest;
 mod kafka;
 mod man;
-mod newest;
+mod newest_rows;
 mod outcome;
 mod output;
 mod progress;
@@ -30,7 +30,7 @@ mod stop;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use context::{Context, Global};
-pub use outcome::{Interrupted, Outcome, Usage};
+pub use outcome::{Interrupted, Outcome, UsageError};
 pub use output::{Format, OutputArgs, Table};
 pub use progress::Progress;
 
@@ -101,7 +101,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// Whatever made it fail; [`Outcome::of`] gives the exit code.
+    /// Whatever made it fail; [`Outcome::from_result`] gives the exit code.
     pub fn run(self) -> anyhow::Result<()> {
         let context = Context::new(self.global)?;
         match &self.command {

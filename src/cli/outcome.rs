@@ -10,7 +10,7 @@ use crate::signals::INTERRUPTED;
 /// Arguments that clap lets pass and that make no sense together. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(pub String);
+pub struct UsageError(pub String);
 
 /// The command was interrupted by a signal before it was done. Exit code 130.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// What a command's result means. A reader that closed stdout had enough: that is a normal end.
-    pub fn of(result: anyhow::Result<()>) -> Self {
+    pub fn from_result(result: anyhow::Result<()>) -> Self {
         let Err(error) = result else { return Self::Done };
         let is = |wanted: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(wanted);
         if is(|cause| cause.downcast_ref::<ClosedStdout>().is_some()) {
@@ -41,7 +41,7 @@ impl Outcome {
         }
         let code = if is(|cause| cause.is::<Interrupted>()) {
             INTERRUPTED
-        } else if is(|cause| cause.is::<ConfigErrors>() || cause.is::<Usage>())
+        } else if is(|cause| cause.is::<ConfigErrors>() || cause.is::<UsageError>())
             || is(|cause| cause.is::<CatalogError>() || cause.is::<RulesError>())
         {
             2
@@ -73,7 +73,7 @@ mod tests {
     use crate::config::ConfigError;
 
     fn code(error: anyhow::Error) -> u8 {
-        match Outcome::of(Err(error)) {
+        match Outcome::from_result(Err(error)) {
             Outcome::Done => 0,
             Outcome::Failed { code, .. } => code,
         }
@@ -82,10 +82,10 @@ mod tests {
     #[test]
     fn each_kind_of_failure_has_its_code() {
         let config = ConfigErrors::from(ConfigError::Unreadable { path: "x".into(), reason: "y".to_owned() });
-        assert_eq!(Outcome::of(Ok(())), Outcome::Done);
+        assert_eq!(Outcome::from_result(Ok(())), Outcome::Done);
         assert_eq!(code(anyhow::anyhow!("broken")), 1);
         assert_eq!(code(anyhow::Error::new(config).context("while starting")), 2);
-        assert_eq!(code(Usage("no".to_owned()).into()), 2);
+        assert_eq!(code(UsageError("no".to_owned()).into()), 2);
         assert_eq!(code(anyhow::Error::new(Interrupted).context("after 3 alerts")), 130);
         assert_eq!(code(stdout_error(io::ErrorKind::BrokenPipe.into())), 0);
         assert_eq!(code(stdout_error(io::ErrorKind::StorageFull.into())), 1);

@@ -57,9 +57,9 @@ impl Table {
     }
 
     /// Shows the table to a person, on stderr: what is about to be done.
-    pub(super) fn announce(&self) {
+    pub(super) fn print_to_stderr(&self) {
         // Where stderr is closed, nobody looks.
-        let _unheard = writeln!(io::stderr().lock(), "{}", self.plain(io::stderr().is_terminal()));
+        let _unheard = writeln!(io::stderr().lock(), "{}", self.format_plain(io::stderr().is_terminal()));
     }
 
     /// Whether there are no rows.
@@ -69,7 +69,7 @@ impl Table {
 
     fn write(&self, format: Format, terminal: bool, out: &mut impl Write) -> io::Result<()> {
         match format {
-            Format::Table => writeln!(out, "{}", self.plain(terminal)),
+            Format::Table => writeln!(out, "{}", self.format_plain(terminal)),
             Format::Json => {
                 let rows: Vec<Value> = self.rows.iter().map(|row| self.object(row)).collect();
                 let mut json = serde_json::to_vec_pretty(&rows)?;
@@ -91,7 +91,7 @@ impl Table {
         Value::Object(Map::from_iter(fields))
     }
 
-    fn plain(&self, terminal: bool) -> String {
+    fn format_plain(&self, terminal: bool) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(match terminal {

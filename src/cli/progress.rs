@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::context::Context;
 
 /// Time between two lines of log where there is no bar.
-const EVERY: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How far a command is. Threads may share it.
 pub struct Progress {
@@ -29,19 +29,19 @@ impl Progress {
             true => bar,
             false => context.bars().add(bar),
         };
-        Self { bar, what, start: Instant::now(), due: AtomicU64::new(EVERY.as_secs()) }
+        Self { bar, what, start: Instant::now(), due: AtomicU64::new(LOG_INTERVAL.as_secs()) }
     }
 
     /// `count` more are done.
     pub fn add(&self, count: u64) {
         self.bar.inc(count);
-        self.look();
+        self.log_if_due();
     }
 
     /// `count` are done in all.
     pub fn set(&self, count: u64) {
         self.bar.set_position(count);
-        self.look();
+        self.log_if_due();
     }
 
     /// Now the total is known, or another.
@@ -60,13 +60,16 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    fn look(&self) {
+    fn log_if_due(&self) {
         if !self.bar.is_hidden() {
             return;
         }
         let (now, due) = (self.start.elapsed().as_secs(), self.due.load(Ordering::Relaxed));
         let mine = now >= due
-            && self.due.compare_exchange(due, now + EVERY.as_secs(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            && self
+                .due
+                .compare_exchange(due, now + LOG_INTERVAL.as_secs(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
         if mine {
             let of = self.bar.length().map(|total| format!(" of {total}")).unwrap_or_default();
             log::info!("{}{of} {}, {:.0} a second", self.count(), self.what, self.count() as f64 / now as f64);

@@ -8,18 +8,18 @@ use clap::{Args, Subcommand, ValueHint};
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::newest::{Newest, newest};
+use super::newest_rows::{NewestRow, newest_rows};
 use super::output::{self, Format, OutputArgs, Table};
 use crate::catalog::Catalog;
-use crate::config::{FlagValue, Logins, ScienceDbSettings, show_instant};
-use crate::rules::{BadCell, Rules, Verdict};
+use crate::config::{FlagValue, RequiredLogin, ScienceDbSettings, format_timestamp};
+use crate::rules::{InvalidCell, RuleOutcome, Rules};
 use crate::science_db::{self, Columns, Rows};
 
 /// Rows fetched at a time.
-const CHUNK: usize = 100;
+const GET_BATCH_ROWS: usize = 100;
 
 /// Kept rows that are shown in a table.
-const SHOWN: usize = 10;
+const MAX_SHOWN_ROWS: usize = 10;
 
 /// `fink rules …`
 #[derive(Debug, Subcommand)]
@@ -59,40 +59,45 @@ fn check(args: &Check, context: &Context) -> anyhow::Result<()> {
         flag: "--catalog".to_owned(),
     });
     let configuration = context.configuration_with(catalog.into_iter().collect())?;
-    let settings = configuration.settings(Logins::None)?.science_db;
+    let settings = configuration.settings(RequiredLogin::None)?.science_db;
     let catalog = Catalog::load(&settings.catalog)?;
     let rules = Rules::load(&args.file, &catalog)?;
-    let trial = match args.sample {
-        Some(count) => Some(try_on(&rules, &catalog, &settings, count as usize)?),
+    let sample = match args.sample {
+        Some(count) => Some(evaluate_sample(&rules, &catalog, &settings, count as usize)?),
         None => None,
     };
     match args.output.format {
         Format::Table => {
             output::print(rules.explain(&catalog).to_string().as_bytes())?;
-            if let Some(trial) = &trial {
-                trial.print(&rules, context)?;
+            if let Some(sample) = &sample {
+                sample.print(&rules, context)?;
             }
         }
-        Format::Json => output::print(format!("{:#}\n", document(args, &rules, &catalog, trial.as_ref())).as_bytes())?,
-        Format::Ndjson => output::print(format!("{}\n", document(args, &rules, &catalog, trial.as_ref())).as_bytes())?,
+        Format::Json => output::print(format!("{:#}\n", document(args, &rules, &catalog, sample.as_ref())).as_bytes())?,
+        Format::Ndjson => output::print(format!("{}\n", document(args, &rules, &catalog, sample.as_ref())).as_bytes())?,
     }
-    match trial.map(|trial| trial.unreadable.len()) {
+    match sample.map(|sample| sample.unreadable.len()) {
         None | Some(0) => Ok(()),
         Some(count) => bail!("{count} of these rows cannot be judged: is this the right catalog?"),
     }
 }
 
 /// What the rules say of rows that are there.
-struct Trial {
+struct SampleResult {
     rows: usize,
     /// newest first
-    kept: Vec<Newest>,
+    kept: Vec<NewestRow>,
     /// by condition
     refused: Vec<u64>,
-    unreadable: Vec<BadCell>,
+    unreadable: Vec<InvalidCell>,
 }
 
-fn try_on(rules: &Rules, catalog: &Catalog, settings: &ScienceDbSettings, count: usize) -> anyhow::Result<Trial> {
+fn evaluate_sample(
+    rules: &Rules,
+    catalog: &Catalog,
+    settings: &ScienceDbSettings,
+    count: usize,
+) -> anyhow::Result<SampleResult> {
     let trigger = catalog.trigger_column(settings.trigger.as_deref())?;
     let asked = rules.filter_columns().iter().filter_map(|index| catalog.columns.get(*index));
     let mut names: Vec<(String, String)> = Vec::new();
@@ -105,30 +110,30 @@ fn try_on(rules: &Rules, catalog: &Catalog, settings: &ScienceDbSettings, count:
     }
     let trigger = Columns::new(names.first().cloned().into_iter().collect());
     let columns = Columns::new(names);
-    let judge = rules.judge(&columns)?;
+    let bound = rules.bind(&columns)?;
     let mut db = science_db::open(settings, &settings.table_of(catalog))?;
-    let found = newest(db.as_mut(), &trigger, &settings.skip_rows, count)?;
-    let mut trial =
-        Trial { rows: 0, kept: Vec::new(), refused: vec![0; rules.conditions().len()], unreadable: Vec::new() };
+    let found = newest_rows(db.as_mut(), &trigger, &settings.skip_rows, count)?;
+    let mut sample =
+        SampleResult { rows: 0, kept: Vec::new(), refused: vec![0; rules.conditions().len()], unreadable: Vec::new() };
     let mut rows = Rows::default();
-    for chunk in found.chunks(CHUNK) {
+    for chunk in found.chunks(GET_BATCH_ROWS) {
         let keys: Vec<&[u8]> = chunk.iter().map(|row| row.key.as_slice()).collect();
         db.get(&keys, &columns, &mut rows)?;
         for row in rows.iter() {
-            trial.rows += 1;
-            match judge.verdict(&row) {
-                Ok(Verdict::Kept) => trial.kept.extend(chunk.iter().find(|found| found.key == row.key).cloned()),
-                Ok(Verdict::Refused(condition)) => {
-                    trial.refused.get_mut(condition).into_iter().for_each(|count| *count += 1)
+            sample.rows += 1;
+            match bound.evaluate(&row) {
+                Ok(RuleOutcome::Kept) => sample.kept.extend(chunk.iter().find(|found| found.key == row.key).cloned()),
+                Ok(RuleOutcome::Refused(condition)) => {
+                    sample.refused.get_mut(condition).into_iter().for_each(|count| *count += 1)
                 }
-                Err(error) => trial.unreadable.push(error),
+                Err(error) => sample.unreadable.push(error),
             }
         }
     }
-    Ok(trial)
+    Ok(sample)
 }
 
-impl Trial {
+impl SampleResult {
     fn print(&self, rules: &Rules, context: &Context) -> anyhow::Result<()> {
         let mut text = format!("\nOf the newest {} rows it would send {}.\n", self.rows, self.kept.len());
         self.unreadable.iter().try_for_each(|error| writeln!(text, "Cannot be judged: {error}"))?;
@@ -148,21 +153,21 @@ impl Trial {
         }
         output::print(b"\nThe newest of those it would send:\n")?;
         let mut table = Table::new(&["row key", "written"]);
-        for row in self.kept.iter().take(SHOWN) {
-            table.row([Value::from(row.key.escape_ascii().to_string()), Value::from(show_instant(row.timestamp))]);
+        for row in self.kept.iter().take(MAX_SHOWN_ROWS) {
+            table.row([Value::from(row.key.escape_ascii().to_string()), Value::from(format_timestamp(row.timestamp))]);
         }
         table.print(Format::Table, context)
     }
 }
 
-fn document(args: &Check, rules: &Rules, catalog: &Catalog, trial: Option<&Trial>) -> Value {
+fn document(args: &Check, rules: &Rules, catalog: &Catalog, sample: Option<&SampleResult>) -> Value {
     let columns = |indexes: &[usize]| -> Vec<Value> {
         let columns = indexes.iter().filter_map(|index| catalog.columns.get(*index));
-        columns.map(|column| json!({"name": column.name, "type": column.kind.word()})).collect()
+        columns.map(|column| json!({"name": column.name, "type": column.kind.name()})).collect()
     };
     let conditions = rules.conditions().iter().enumerate().map(|(index, condition)| {
         let mut entry = json!({"line": condition.line, "text": condition.text});
-        if let Some(refused) = trial.and_then(|trial| trial.refused.get(index)) {
+        if let Some(refused) = sample.and_then(|sample| sample.refused.get(index)) {
             entry["refused"] = Value::from(*refused);
         }
         entry
@@ -174,15 +179,15 @@ fn document(args: &Check, rules: &Rules, catalog: &Catalog, trial: Option<&Trial
         "dropped": columns(rules.dropped()),
         "conditions": conditions.collect::<Vec<_>>(),
     });
-    if let Some(trial) = trial {
-        let kept = trial
+    if let Some(sample) = sample {
+        let kept = sample
             .kept
             .iter()
             .map(|row| json!({"row_key": row.key.escape_ascii().to_string(), "timestamp": row.timestamp}));
         document["sample"] = json!({
-            "rows": trial.rows,
+            "rows": sample.rows,
             "kept": kept.collect::<Vec<_>>(),
-            "unreadable": trial.unreadable.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "unreadable": sample.unreadable.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
     }
     document

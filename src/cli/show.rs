@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::output::{OutputArgs, Table};
-use crate::config::show_instant;
-use crate::runfile::Running;
+use crate::config::format_timestamp;
+use crate::runfile::RunningService;
 
 /// `fink show`
 #[derive(Debug, ClapArgs)]
@@ -18,12 +18,12 @@ pub struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let mut table = Table::new(&["service", "name", "pid", "started", "host", "config"]);
-    for Running { run, .. } in Running::all()? {
+    for RunningService { run, .. } in RunningService::all()? {
         table.row([
             Value::from(run.service),
             Value::from(run.name),
             Value::from(run.pid),
-            Value::from(show_instant(run.started)),
+            Value::from(format_timestamp(run.started)),
             Value::from(run.host),
             run.config.map_or(Value::Null, |config| Value::from(config.display().to_string())),
         ]);

@@ -10,16 +10,16 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::ingest::{LoadArgs, print};
-use super::outcome::{Interrupted, Usage};
+use super::outcome::{Interrupted, UsageError};
 use super::output::{OutputArgs, Table};
 use super::progress::Progress;
-use crate::config::{Logins, ScienceDbSettings};
-use crate::ingest::{IngestError, IngestOptions, Loaded, Loader, Pace, Sample};
+use crate::config::{RequiredLogin, ScienceDbSettings};
+use crate::ingest::{IngestError, IngestOptions, IngestSummary, Loader, RateLimiter, Sample};
 use crate::signals::Stop;
-use crate::simulate::{Options, Simulator, Survey, write_files};
+use crate::simulate::{Simulator, SimulatorOptions, Survey, write_files};
 
 /// How many alerts tell the columns and keys before any is loaded.
-const SAMPLES: u64 = 256;
+const MAX_SAMPLES: u64 = 256;
 
 /// `fink simulate`
 #[derive(Debug, clap::Args)]
@@ -62,16 +62,18 @@ pub struct Args {
 
 impl Args {
     fn simulator(&self) -> anyhow::Result<Simulator> {
-        let options = Options { target_bytes: self.bytes, fink: self.cross_match };
+        let options = SimulatorOptions { target_bytes: self.bytes, fink: self.cross_match };
         Ok(Simulator::new(self.survey, self.seed, options)?)
     }
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let end =
-        args.first.checked_add(args.alerts).ok_or_else(|| Usage("--first and --alerts are too large".to_owned()))?;
+    let end = args
+        .first
+        .checked_add(args.alerts)
+        .ok_or_else(|| UsageError("--first and --alerts are too large".to_owned()))?;
     if args.out.is_some() && args.load.is_for_database() {
-        return Err(Usage("--row-key, --history and --timestamp go with --into-db".to_owned()).into());
+        return Err(UsageError("--row-key, --history and --timestamp go with --into-db".to_owned()).into());
     }
     let stop = Stop::on_signals()?;
     let progress = Progress::new(context, "alerts", Some(args.alerts));
@@ -96,13 +98,13 @@ fn to_files(
     context: &Context,
 ) -> anyhow::Result<()> {
     let start = Instant::now();
-    let pace = args.load.rate().and_then(Pace::new);
+    let limiter = args.load.rate().and_then(RateLimiter::new);
     let mut bytes = 0;
     write_files(&mut args.simulator()?, dir, range, |written| {
         bytes += written as u64;
         progress.add(1);
-        match &pace {
-            Some(pace) => !pace.wait(stop),
+        match &limiter {
+            Some(limiter) => !limiter.wait(stop),
             None => !stop.requested(),
         }
     })?;
@@ -114,7 +116,7 @@ fn to_files(
 
 fn into_db(args: &Args, range: Range<u64>, progress: &Progress, stop: &Stop, context: &Context) -> anyhow::Result<()> {
     let start = Instant::now();
-    let settings = context.settings(Logins::None)?.science_db;
+    let settings = context.settings(RequiredLogin::None)?.science_db;
     let loaded = load(&settings, &args.load.options(), &|| args.simulator(), range, stop, progress)?;
     print(&loaded, None, start, args.output, context)
 }
@@ -127,14 +129,14 @@ pub(super) fn load(
     range: Range<u64>,
     stop: &Stop,
     progress: &Progress,
-) -> anyhow::Result<Loaded> {
+) -> anyhow::Result<IngestSummary> {
     let samples = [sample(&mut simulator()?, &range)?];
     let loader = Loader::open(settings, options, &samples, stop.clone())?;
     let (next, bytes) = (AtomicU64::new(range.start), AtomicU64::new(0));
-    loader.in_sessions(|worker| {
+    loader.run_writers(|writer| {
         let failed = |error: &dyn std::fmt::Display| IngestError::Source(error.to_string());
         let mut simulator = simulator().map_err(|error| failed(&error))?;
-        let mut prepared = loader.prepare(simulator.schema_text(), simulator.schema())?;
+        let mut mapper = loader.row_mapper(simulator.schema_text(), simulator.schema())?;
         let mut datum = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -142,22 +144,22 @@ pub(super) fn load(
                 return Ok(());
             }
             simulator.alert(index, &mut datum).map_err(|error| failed(&error))?;
-            worker.add(&mut prepared, &datum)?.map_err(|error| failed(&error))?;
+            writer.add(&mut mapper, &datum)?.map_err(|error| failed(&error))?;
             bytes.fetch_add(datum.len() as u64, Ordering::Relaxed);
             progress.add(1);
         }
     })?;
-    Ok(Loaded {
+    Ok(IngestSummary {
         table: loader.table().to_owned(),
         alerts: progress.count(),
         bytes: bytes.into_inner(),
-        ..Loaded::default()
+        ..IngestSummary::default()
     })
 }
 
 /// Alerts from all over the range.
 fn sample(simulator: &mut Simulator, range: &Range<u64>) -> anyhow::Result<Sample> {
-    let step = (range.end - range.start).div_ceil(SAMPLES).max(1);
+    let step = (range.end - range.start).div_ceil(MAX_SAMPLES).max(1);
     let mut data = Vec::new();
     for index in range.clone().step_by(usize::try_from(step)?) {
         let mut datum = Vec::new();

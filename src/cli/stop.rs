@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
-use super::outcome::Usage;
-use crate::config::{parse_duration, show_duration};
-use crate::runfile::Running;
+use super::outcome::UsageError;
+use crate::config::{format_duration, parse_duration};
+use crate::runfile::RunningService;
 
 /// `fink stop …`
 #[derive(Debug, Subcommand)]
@@ -30,7 +30,7 @@ pub struct Distribution {
 
 pub(super) fn run(service: &Service) -> anyhow::Result<()> {
     let Service::Distribution(args) = service;
-    let mut running: Vec<Running> = Running::all()?;
+    let mut running: Vec<RunningService> = RunningService::all()?;
     running.retain(|running| {
         running.run.service == "distribution" && args.name.as_ref().is_none_or(|name| *name == running.run.name)
     });
@@ -40,7 +40,7 @@ pub(super) fn run(service: &Service) -> anyhow::Result<()> {
         ([], None) => bail!("no distribution runs here"),
         (several, _) => {
             let names: Vec<&str> = several.iter().map(|running| running.run.name.as_str()).collect();
-            return Err(Usage(format!("several run, {}: say which with --name", names.join(", "))).into());
+            return Err(UsageError(format!("several run, {}: say which with --name", names.join(", "))).into());
         }
     };
     running.terminate()?;
@@ -49,7 +49,7 @@ pub(super) fn run(service: &Service) -> anyhow::Result<()> {
             "distribution `{}` (process {}) has not ended after {}: wait longer with --timeout, or look at its log",
             running.run.name,
             running.run.pid,
-            show_duration(args.timeout)
+            format_duration(args.timeout)
         );
     }
     log::info!("distribution `{}` has ended", running.run.name);

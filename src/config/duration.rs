@@ -12,7 +12,7 @@ const UNITS: [(&str, u128); 5] = [
 ];
 
 /// A century: longer is a slip of the pen, and what is shorter fits in milliseconds of any integer.
-const LONGEST: u128 = 36_500 * 86_400_000_000_000;
+const MAX_DURATION_NANOS: u128 = 36_500 * 86_400_000_000_000;
 
 /// Reads a duration: numbers with units `d`, `h`, `m`, `s`, `ms`, the longest unit first (`1h30m`), or a bare number of seconds.
 /// Numbers may have decimals (`1.5s`).
@@ -41,7 +41,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         let part = decimal(number, nanos).ok_or_else(reason)?;
         total = total
             .checked_add(part)
-            .filter(|total| *total <= LONGEST)
+            .filter(|total| *total <= MAX_DURATION_NANOS)
             .ok_or_else(|| format!("`{text}` is longer than 36500 days"))?;
         rest = after;
     }
@@ -65,7 +65,7 @@ fn decimal(number: &str, unit: u128) -> Option<u128> {
 }
 
 /// Writes a duration so that [`parse_duration`] reads it back, down to the millisecond: `1h30m`, `500ms`, `0s`.
-pub fn show_duration(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let mut rest = duration.as_nanos();
     let mut text = String::new();
     for (unit, nanos) in UNITS {
@@ -122,7 +122,7 @@ mod tests {
         #[test]
         fn what_is_shown_is_read_back(millis in 0_u64..3_000_000_000_000) {
             let duration = Duration::from_millis(millis);
-            prop_assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
+            prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
         }
 
         #[test]

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::file::Given;
-use super::setting::Setting;
+use super::file::RawValue;
+use super::value::Setting;
 
 /// The URL of a web service to which a secret may be sent: with TLS, or on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Default for Endpoint {
 }
 
 impl Setting for Endpoint {
-    fn parse(given: &Given, folder: &Path) -> Result<Self, String> {
+    fn parse(given: &RawValue, folder: &Path) -> Result<Self, String> {
         Self::parse(&String::parse(given, folder)?)
     }
 

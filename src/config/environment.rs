@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 /// Variables of Fink's shell configuration, and the key that each stands for. `stream.` means the only stream.
-pub(super) const OLD_NAMES: [(&str, &str); 8] = [
+pub(super) const FINK_2019_VARIABLES: [(&str, &str); 8] = [
     ("DISTRIBUTION_SERVERS", "kafka.bootstrap_servers"),
     ("DISTRIBUTION_TOPIC", "stream.topic"),
     ("DISTRIBUTION_SCHEMA", "stream.schema"),
@@ -19,24 +19,24 @@ pub(super) const OLD_NAMES: [(&str, &str); 8] = [
 
 /// The environment variables of a process. Without `Debug`: some of them are secrets.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, Result<String, NotText>>);
+pub struct Environment(BTreeMap<String, Result<String, NotUtf8>>);
 
 /// A variable whose bytes are not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotText;
+pub(super) struct NotUtf8;
 
 impl Environment {
     /// The variables of this process.
-    pub fn of_this_process() -> Self {
+    pub fn from_process() -> Self {
         let pairs = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            Some((name, value.into_string().map_err(|_| NotText)))
+            Some((name, value.into_string().map_err(|_| NotUtf8)))
         });
         Self(pairs.collect())
     }
 
     /// The value of a variable that is set and not empty.
-    pub(super) fn get(&self, name: &str) -> Option<Result<&str, NotText>> {
+    pub(super) fn get(&self, name: &str) -> Option<Result<&str, NotUtf8>> {
         match self.0.get(name)? {
             Ok(text) if text.is_empty() => None,
             Ok(text) => Some(Ok(text)),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::origin::{Origin, Place};
+use super::origin::{FileLine, Origin};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum ConfigError {
     #[error("{place}: {reason}")]
     Syntax {
         /// where
-        place: Place,
+        place: FileLine,
         /// what was expected
         reason: String,
     },
@@ -49,7 +49,7 @@ pub enum ConfigError {
         /// dotted key
         key: String,
         /// the section it belongs to, where there is one
-        place: Option<Place>,
+        place: Option<FileLine>,
         /// why it is needed, or how it is given
         reason: String,
     },

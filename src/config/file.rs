@@ -8,11 +8,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::origin::Place;
+use super::origin::FileLine;
 
 /// A value as it was given, before its key says what it must be.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Given {
+pub(super) enum RawValue {
     /// from a flag or the environment, where everything is text
     Word(String),
     /// a TOML string
@@ -31,7 +31,7 @@ pub(super) enum Given {
     Other(&'static str),
 }
 
-impl Given {
+impl RawValue {
     /// What kind of value this is, with its article.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -52,16 +52,16 @@ pub(super) struct FileValue {
     /// the key with its sections, dotted; within a stream without them
     pub key: String,
     /// the value
-    pub given: Given,
+    pub given: RawValue,
     /// where it stands
-    pub place: Place,
+    pub place: FileLine,
 }
 
 /// One `[[stream]]`.
 #[derive(Clone, Debug)]
 pub(super) struct StreamTable {
     /// its header
-    pub place: Place,
+    pub place: FileLine,
     /// its keys
     pub values: Vec<FileValue>,
 }
@@ -74,7 +74,7 @@ pub(super) struct ConfigFile {
     /// all keys outside of streams
     pub values: Vec<FileValue>,
     /// all section headers but those of streams
-    pub sections: Vec<(String, Place)>,
+    pub sections: Vec<(String, FileLine)>,
     /// the streams, in order
     pub streams: Vec<StreamTable>,
 }
@@ -136,7 +136,7 @@ fn flatten(
     prefix: &str,
     table: &DeTable<'_>,
     values: &mut Vec<FileValue>,
-    sections: &mut Vec<(String, Place)>,
+    sections: &mut Vec<(String, FileLine)>,
 ) {
     for (key, value) in table {
         add(lines, prefix, key, value, values, sections);
@@ -149,7 +149,7 @@ fn add(
     key: &Spanned<std::borrow::Cow<'_, str>>,
     value: &Spanned<DeValue<'_>>,
     values: &mut Vec<FileValue>,
-    sections: &mut Vec<(String, Place)>,
+    sections: &mut Vec<(String, FileLine)>,
 ) {
     let place = lines.place(key.span());
     let key = format!("{prefix}{}", key.get_ref());
@@ -158,16 +158,16 @@ fn add(
             sections.push((key.clone(), place));
             return flatten(lines, &format!("{key}."), table, values, sections);
         }
-        DeValue::String(text) => Given::Text(text.to_string()),
+        DeValue::String(text) => RawValue::Text(text.to_string()),
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
-            .map_or(Given::Other("an integer beyond 64 bits"), Given::Integer),
-        DeValue::Float(float) => Given::Float(float.as_str().to_owned()),
-        DeValue::Boolean(boolean) => Given::Boolean(*boolean),
-        DeValue::Datetime(date) => Given::Date(date.to_string()),
+            .map_or(RawValue::Other("an integer beyond 64 bits"), RawValue::Integer),
+        DeValue::Float(float) => RawValue::Float(float.as_str().to_owned()),
+        DeValue::Boolean(boolean) => RawValue::Boolean(*boolean),
+        DeValue::Datetime(date) => RawValue::Date(date.to_string()),
         DeValue::Array(items) => {
             let texts: Option<Vec<String>> =
                 items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
-            texts.map_or(Given::Other("an array of other things than strings"), Given::List)
+            texts.map_or(RawValue::Other("an array of other things than strings"), RawValue::List)
         }
     };
     values.push(FileValue { key, given, place });
@@ -180,9 +180,9 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn place(&self, span: Range<usize>) -> Place {
+    fn place(&self, span: Range<usize>) -> FileLine {
         let before = self.text.as_bytes().get(..span.start).unwrap_or(self.text.as_bytes());
-        Place { file: self.file.clone(), line: 1 + before.iter().filter(|b| **b == b'\n').count() }
+        FileLine { file: self.file.clone(), line: 1 + before.iter().filter(|b| **b == b'\n').count() }
     }
 
     /// Whether a line sets a shell variable: `NAME=…`, in capitals and without blanks.
@@ -207,11 +207,11 @@ mod tests {
     fn keys_are_flat_and_know_their_line() {
         let file = parse("# first\n[kafka]\nusername = \"u\"\n[kafka.librdkafka]\n\"linger.ms\" = 5\nbatch.size = 6\n")
             .unwrap();
-        let found: Vec<(&str, usize, &Given)> =
+        let found: Vec<(&str, usize, &RawValue)> =
             file.values.iter().map(|v| (v.key.as_str(), v.place.line, &v.given)).collect();
-        assert!(found.contains(&("kafka.username", 3, &Given::Text("u".to_owned()))));
-        assert!(found.contains(&("kafka.librdkafka.linger.ms", 5, &Given::Integer(5))));
-        assert!(found.contains(&("kafka.librdkafka.batch.size", 6, &Given::Integer(6))));
+        assert!(found.contains(&("kafka.username", 3, &RawValue::Text("u".to_owned()))));
+        assert!(found.contains(&("kafka.librdkafka.linger.ms", 5, &RawValue::Integer(5))));
+        assert!(found.contains(&("kafka.librdkafka.batch.size", 6, &RawValue::Integer(6))));
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
         let file = parse("[[stream]]\nname = \"b\"\n\n[[stream]]\nname = \"a\"\n").unwrap();
         let lines: Vec<usize> = file.streams.iter().map(|stream| stream.place.line).collect();
         assert_eq!(lines, [1, 4]);
-        assert_eq!(file.streams[1].values[0].given, Given::Text("a".to_owned()));
+        assert_eq!(file.streams[1].values[0].given, RawValue::Text("a".to_owned()));
     }
 
     #[test]

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::endpoint::Endpoint;
 use super::error::ConfigError;
-use super::file::{ConfigFile, Given};
-use super::librdkafka::{is_secret_option, reserved_by};
+use super::file::{ConfigFile, RawValue};
+use super::librdkafka::{is_secret_option, key_that_sets};
 use super::login::{LoginSource, PasswordSource};
 use super::origin::Origin;
-use super::reader::{Reader, Scope};
-use super::setting::{Addresses, Count, SaslMechanism, Size};
+use super::reader::{KeyScope, Reader};
 use super::settings::*;
+use super::value::{Addresses, ByteSize, IntegerInRange, SaslMechanism};
 
 /// The variable that holds Slack's token.
 const SLACK_TOKEN: &str = "SLACK_API_TOKEN";
@@ -53,7 +53,7 @@ fn science_db(reader: &mut Reader<'_>) -> ScienceDbSettings {
     if let Some(table) = &settings.table
         && !is_table_name(table)
     {
-        reader.refuse("science_db.table", format!("`{table}` is not a table's name: write `name` or `namespace:name`, of letters, digits, `_`, `-` and `.`"));
+        reader.add_error("science_db.table", format!("`{table}` is not a table's name: write `name` or `namespace:name`, of letters, digits, `_`, `-` and `.`"));
     }
     settings
 }
@@ -90,8 +90,8 @@ fn kafka(
     };
     let key_password = PasswordSource::read(reader, "kafka.ssl_key_password");
     match (&settings.ssl_certificate, &settings.ssl_key) {
-        (Some(_), None) => reader.refuse("kafka.ssl_certificate", "it needs `ssl_key`, the file of its key"),
-        (None, Some(_)) => reader.refuse("kafka.ssl_key", "it needs `ssl_certificate`, the file of its certificate"),
+        (Some(_), None) => reader.add_error("kafka.ssl_certificate", "it needs `ssl_key`, the file of its key"),
+        (None, Some(_)) => reader.add_error("kafka.ssl_key", "it needs `ssl_certificate`, the file of its certificate"),
         _ => {}
     }
     let settings = KafkaSettings { librdkafka: librdkafka(reader, file), ..settings };
@@ -104,22 +104,22 @@ fn librdkafka(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Vec<(String
         let Some(option) = value.key.strip_prefix("kafka.librdkafka.") else { continue };
         let origin = Origin::File(value.place.clone());
         let text = match &value.given {
-            Given::Text(text) | Given::Float(text) => text.clone(),
-            Given::Integer(integer) => integer.to_string(),
-            Given::Boolean(boolean) => boolean.to_string(),
+            RawValue::Text(text) | RawValue::Float(text) => text.clone(),
+            RawValue::Integer(integer) => integer.to_string(),
+            RawValue::Boolean(boolean) => boolean.to_string(),
             other => {
                 let reason = format!("expected a string, a number, true or false, found {}", other.kind());
                 reader.errors.push(ConfigError::Value { key: value.key.clone(), origin, reason });
                 continue;
             }
         };
-        if let Some(by) = reserved_by(option) {
+        if let Some(by) = key_that_sets(option) {
             let reason = format!("this raw option is already set by {by}: leave it out");
             reader.errors.push(ConfigError::Value { key: value.key.clone(), origin, reason });
             continue;
         }
         let shown = if is_secret_option(option) { "***" } else { text.as_str() };
-        reader.note(&value.key, Value::from(shown), origin);
+        reader.record(&value.key, Value::from(shown), origin);
         options.push((option.to_owned(), text));
     }
     options
@@ -136,35 +136,36 @@ fn distribution(reader: &mut Reader<'_>) -> DistributionSettings {
         repair_every: reader.read("distribution.repair_every", Duration::from_secs(60)),
         status: reader.read("distribution.status", true),
         offset_file: reader.optional("distribution.offset_file"),
-        memory: reader.read("distribution.memory", Size(256_000_000)).0,
+        memory: reader.read("distribution.memory", ByteSize(256_000_000)).0,
         rejected_topic: reader.read("distribution.rejected_topic", "fink_rejected".to_owned()),
     };
     if let Err(reason) = check_topic(&format!("fink_checkpoint_{}", settings.name)) {
-        reader.refuse("distribution.name", format!("it names the topic of the checkpoint, and {reason}"));
+        reader.add_error("distribution.name", format!("it names the topic of the checkpoint, and {reason}"));
     }
     if let Err(reason) = check_topic(&settings.rejected_topic) {
-        reader.refuse("distribution.rejected_topic", reason);
+        reader.add_error("distribution.rejected_topic", reason);
     }
     for (key, duration) in [("distribution.poll", settings.poll), ("distribution.repair_every", settings.repair_every)]
     {
         if duration < Duration::from_millis(1) {
-            reader.refuse(key, "it must be at least 1ms");
+            reader.add_error(key, "it must be at least 1ms");
         }
     }
     if settings.settle >= settings.overlap {
-        reader.refuse(
+        reader.add_error(
             "distribution.overlap",
             "it must be longer than distribution.settle, else the live lane sees nothing",
         );
     }
     if settings.repair < settings.overlap {
-        reader.refuse(
+        reader.add_error(
             "distribution.repair",
             "it must not be shorter than distribution.overlap, the stretch that each sweep reads again",
         );
     }
     if settings.memory < 16_000_000 {
-        reader.refuse("distribution.memory", "it must be at least 16MB: an alert can take several hundred kilobytes");
+        reader
+            .add_error("distribution.memory", "it must be at least 16MB: an alert can take several hundred kilobytes");
     }
     settings
 }
@@ -173,17 +174,18 @@ fn filters(reader: &mut Reader<'_>) -> FilterSettings {
     let settings = FilterSettings {
         python: reader.read("filters.python", "python3".to_owned()),
         path: reader.read("filters.path", Vec::<PathBuf>::new()),
-        workers: reader.read("filters.workers", Count::<1, 1024>(2)).0 as usize,
-        batch: reader.read("filters.batch", Count::<1, 1_000_000>(1000)).0 as usize,
+        workers: reader.read("filters.workers", IntegerInRange::<1, 1024>(2)).0 as usize,
+        batch: reader.read("filters.batch", IntegerInRange::<1, 1_000_000>(1000)).0 as usize,
         timeout: reader.read("filters.timeout", Duration::from_secs(30)),
-        memory: reader.read("filters.memory", Size(1_000_000_000)).0,
+        memory: reader.read("filters.memory", ByteSize(1_000_000_000)).0,
         on_error: reader.read("filters.on_error", OnError::Reject),
     };
     if settings.memory < 64_000_000 {
-        reader.refuse("filters.memory", "it must be at least 64MB: a batch of alerts as pandas has it can take that");
+        reader
+            .add_error("filters.memory", "it must be at least 64MB: a batch of alerts as pandas has it can take that");
     }
     if settings.timeout < Duration::from_millis(1) {
-        reader.refuse("filters.timeout", "it must be at least 1ms");
+        reader.add_error("filters.timeout", "it must be at least 1ms");
     }
     settings
 }
@@ -215,7 +217,7 @@ fn streams(
     let tables = file.map_or(&[][..], |file| &file.streams);
     let mut streams: Vec<StreamSettings> = Vec::new();
     if tables.is_empty() {
-        reader.enter(Scope::Stream { name: "full".to_owned(), index: None, only: true });
+        reader.set_scope(KeyScope::Stream { name: "full".to_owned(), index: None, only: true });
         streams.push(stream(reader, "full".to_owned(), Some("fink_outstream".to_owned())));
     }
     for (index, table) in tables.iter().enumerate() {
@@ -226,7 +228,7 @@ fn streams(
         };
         let name = match table.values.iter().find(|value| value.key == "name") {
             Some(value) => match &value.given {
-                Given::Text(name) if is_stream_name(name) => name.clone(),
+                RawValue::Text(name) if is_stream_name(name) => name.clone(),
                 _ => {
                     let reason = "a stream's name is a string of letters, digits, `_` and `-`".to_owned();
                     let origin = Origin::File(value.place.clone());
@@ -247,21 +249,21 @@ fn streams(
             let origin = Origin::File(table.place.clone());
             reader.errors.push(ConfigError::Value { key: format!("stream.{name}"), origin, reason });
         }
-        reader.enter(Scope::Stream { name: name.clone(), index: Some(index), only: tables.len() == 1 });
+        reader.set_scope(KeyScope::Stream { name: name.clone(), index: Some(index), only: tables.len() == 1 });
         let stream = stream(reader, name, None);
         if stream.topic.is_empty()
             && !reader
                 .errors
                 .iter()
-                .any(|error| matches!(error, ConfigError::Value { key, .. } if *key == reader.full("topic")))
+                .any(|error| matches!(error, ConfigError::Value { key, .. } if *key == reader.full_key("topic")))
         {
-            reader.errors.push(missing(&reader.full("topic"), "a stream is sent to a topic"));
+            reader.errors.push(missing(&reader.full_key("topic"), "a stream is sent to a topic"));
         }
         check_topics_differ(reader, &stream, &streams, distribution);
         streams.push(stream);
     }
     if tables.len() > 1 {
-        reader.refuse_old_stream_variables();
+        reader.reject_ambiguous_variables();
     }
     streams
 }
@@ -279,43 +281,46 @@ fn stream(reader: &mut Reader<'_>, name: String, topic: Option<String>) -> Strea
     let settings = StreamSettings {
         name,
         topic,
-        partitions: reader.read("partitions", Count::<1, 100_000>(4)).0 as i32,
+        partitions: reader.read("partitions", IntegerInRange::<1, 100_000>(4)).0 as i32,
         rules: reader.optional("rules"),
         filters: reader.read("filters", Vec::<String>::new()),
         schema: reader.optional("schema"),
         encoding: reader.read("encoding", Encoding::Datum),
         key: reader.read("key", MessageKey::Schema),
-        schema_id: reader.optional::<Count<0, { u32::MAX }>>("schema_id").map(|id| id.0),
+        schema_id: reader.optional::<IntegerInRange<0, { u32::MAX }>>("schema_id").map(|id| id.0),
         transactions: reader.read("transactions", true),
         schema_topic: reader.read("schema_topic", false),
     };
-    if !settings.transactions && settings.partitions > LARGEST_PLAIN_TOPIC {
-        reader.refuse("partitions", format!("with transactions = false it must be at most {LARGEST_PLAIN_TOPIC}"));
+    if !settings.transactions && settings.partitions > MAX_PARTITIONS_WITHOUT_TRANSACTIONS {
+        reader.add_error(
+            "partitions",
+            format!("with transactions = false it must be at most {MAX_PARTITIONS_WITHOUT_TRANSACTIONS}"),
+        );
     }
     if let Some(topic) = settings.schema_topic().filter(|_| !settings.topic.is_empty())
         && let Err(reason) = check_topic(&topic)
     {
-        reader.refuse("schema_topic", reason);
+        reader.add_error("schema_topic", reason);
     }
     if !settings.topic.is_empty()
         && let Err(reason) = check_topic(&settings.topic)
     {
-        reader.refuse("topic", reason);
+        reader.add_error("topic", reason);
     }
     for filter in &settings.filters {
         let parts = filter
             .split_once(':')
             .map(|(module, function)| module.split('.').all(is_identifier) && is_identifier(function));
         if parts != Some(true) {
-            reader.refuse("filters", format!("`{filter}` is not a filter: write `package.module:function`"));
+            reader.add_error("filters", format!("`{filter}` is not a filter: write `package.module:function`"));
         }
     }
     match (settings.encoding, settings.schema_id) {
         (Encoding::Confluent, None) => {
-            reader.refuse("encoding", "`confluent` needs `schema_id`, the schema's number in the registry")
+            reader.add_error("encoding", "`confluent` needs `schema_id`, the schema's number in the registry")
         }
         (Encoding::Confluent, Some(_)) | (_, None) => {}
-        (_, Some(_)) => reader.refuse("schema_id", "it has a meaning only with encoding = \"confluent\""),
+        (_, Some(_)) => reader.add_error("schema_id", "it has a meaning only with encoding = \"confluent\""),
     }
     settings
 }
@@ -337,24 +342,24 @@ fn check_topics_differ(
         return;
     }
     if let Some(other) = others.iter().find(|other| other.topic == stream.topic) {
-        reader.refuse("topic", format!("the stream `{}` is sent to `{}` already", other.name, stream.topic));
+        reader.add_error("topic", format!("the stream `{}` is sent to `{}` already", other.name, stream.topic));
     }
     if stream.topic == distribution.rejected_topic {
-        reader.refuse("topic", "it is distribution.rejected_topic, where alerts go that cannot be sent");
+        reader.add_error("topic", "it is distribution.rejected_topic, where alerts go that cannot be sent");
     }
     let checkpoint = format!("fink_checkpoint_{}", distribution.name);
     if stream.topic == checkpoint {
-        reader.refuse("topic", "it is the topic of the checkpoint");
+        reader.add_error("topic", "it is the topic of the checkpoint");
     }
     if let Some(other) = others.iter().find(|other| other.schema_topic().as_ref() == Some(&stream.topic)) {
-        reader.refuse("topic", format!("the schema of the stream `{}` is written to it (schema_topic)", other.name));
+        reader.add_error("topic", format!("the schema of the stream `{}` is written to it (schema_topic)", other.name));
     }
     if let Some(topic) = stream.schema_topic() {
         if let Some(other) = others.iter().find(|other| other.topic == topic) {
-            reader.refuse("schema_topic", format!("the stream `{}` is sent to `{topic}`", other.name));
+            reader.add_error("schema_topic", format!("the stream `{}` is sent to `{topic}`", other.name));
         }
         if topic == distribution.rejected_topic || topic == checkpoint {
-            reader.refuse("schema_topic", format!("`{topic}` is a topic of the distribution already"));
+            reader.add_error("schema_topic", format!("`{topic}` is a topic of the distribution already"));
         }
     }
 }

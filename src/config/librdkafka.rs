@@ -34,7 +34,7 @@ const RESERVED: &[(&str, &str)] = &[
 ];
 
 /// Which key or rule of the program sets this option of librdkafka; `None`: a raw option may set it.
-pub fn reserved_by(option: &str) -> Option<&'static str> {
+pub fn key_that_sets(option: &str) -> Option<&'static str> {
     RESERVED.iter().find(|(name, _)| *name == option).map(|(_, by)| *by)
 }
 
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn options_of_our_own_keys_are_reserved() {
-        assert_eq!(reserved_by("bootstrap.servers"), Some("kafka.bootstrap_servers"));
-        assert_eq!(reserved_by("linger.ms"), None);
+        assert_eq!(key_that_sets("bootstrap.servers"), Some("kafka.bootstrap_servers"));
+        assert_eq!(key_that_sets("linger.ms"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Logins: the user is a setting like others, the password is fetched only by the commands that need it.
+//! RequiredLogin: the user is a setting like others, the password is fetched only by the commands that need it.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::settings::{Login, Secret, SecurityProtocol};
 
 /// The logins that a command needs. The passwords of others are not read, so that nobody needs more rights than his work does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Logins {
+pub enum RequiredLogin {
     /// none
     None,
     /// `[kafka]`: who produces and consumes
@@ -36,11 +36,11 @@ pub(super) struct LoginSource {
 #[derive(Clone)]
 pub(super) struct PasswordSource {
     key: String,
-    place: PasswordPlace,
+    place: PasswordOrigin,
 }
 
 #[derive(Clone)]
-enum PasswordPlace {
+enum PasswordOrigin {
     Variable(String, Result<Secret, String>),
     File(PathBuf, Origin),
 }
@@ -53,27 +53,27 @@ impl PasswordSource {
         let (place, origin) = match (reader.secret(&variable), file) {
             (Some(secret), _) => {
                 let origin = Origin::Variable(variable.clone());
-                (PasswordPlace::Variable(variable, secret), origin)
+                (PasswordOrigin::Variable(variable, secret), origin)
             }
-            (None, Some((path, origin))) => (PasswordPlace::File(path, origin.clone()), origin),
+            (None, Some((path, origin))) => (PasswordOrigin::File(path, origin.clone()), origin),
             (None, None) => {
-                reader.note(key, Value::Null, Origin::Default);
+                reader.record(key, Value::Null, Origin::Default);
                 return None;
             }
         };
-        reader.note(key, Value::from("***"), origin);
+        reader.record(key, Value::from("***"), origin);
         Some(Self { key: key.to_owned(), place })
     }
 
     /// Fetches the password.
     pub fn fetch(&self) -> Result<Secret, ConfigError> {
         match &self.place {
-            PasswordPlace::Variable(variable, secret) => secret.clone().map_err(|reason| ConfigError::Value {
+            PasswordOrigin::Variable(variable, secret) => secret.clone().map_err(|reason| ConfigError::Value {
                 key: self.key.clone(),
                 origin: Origin::Variable(variable.clone()),
                 reason,
             }),
-            PasswordPlace::File(path, origin) => read_password_file(path).map_err(|reason| ConfigError::Value {
+            PasswordOrigin::File(path, origin) => read_password_file(path).map_err(|reason| ConfigError::Value {
                 key: format!("{}_file", self.key),
                 origin: origin.clone(),
                 reason,

@@ -21,28 +21,30 @@ mod login;
 mod origin;
 mod password;
 mod reader;
-mod setting;
 mod settings;
 mod size;
-mod unknown;
-mod when;
+mod timestamp;
+mod unknown_keys;
+mod value;
 
 use std::path::{Path, PathBuf};
 
 pub use address::parse_addresses;
-pub use duration::{parse_duration, show_duration};
+pub use duration::{format_duration, parse_duration};
 pub use endpoint::Endpoint;
 pub use environment::{Environment, variable_of};
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::check_topic;
-pub use librdkafka::reserved_by;
-pub use login::Logins;
-pub use origin::{Entry, Origin, Place};
+pub use librdkafka::key_that_sets;
+pub use login::RequiredLogin;
+pub use origin::{Entry, FileLine, Origin};
 pub use password::read_password_file;
 pub use reader::FlagValue;
 pub use settings::*;
-pub use size::{parse_size, show_size};
-pub use when::{CLOCK_DIFFERENCE, instant_fault, parse_instant, seconds_for_milliseconds, show_instant};
+pub use size::{format_size, parse_size};
+pub use timestamp::{
+    MAX_CLOCK_SKEW_MS, format_timestamp, future_timestamp_error, parse_timestamp, timestamp_meant_in_seconds,
+};
 
 use file::ConfigFile;
 use keys::Keys;
@@ -94,14 +96,14 @@ impl Configuration {
     fn build(file: Option<&ConfigFile>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(flags, environment, file);
         let Keys { settings, login, admin, key_password } = keys::read(&mut reader, file);
-        let Reader { entries, mut errors, asked, .. } = reader;
-        errors.extend(unknown::in_file(file, &asked));
-        errors.extend(unknown::in_flags(flags, &entries, &asked));
+        let Reader { entries, mut errors, known_keys, .. } = reader;
+        errors.extend(unknown_keys::unknown_in_file(file, &known_keys));
+        errors.extend(unknown_keys::unknown_in_flags(flags, &entries, &known_keys));
         if !errors.is_empty() {
             errors.sort_by_key(ConfigError::line);
             return Err(ConfigErrors(errors));
         }
-        let warnings = unknown::in_environment(environment, &entries);
+        let warnings = unknown_keys::unknown_in_environment(environment, &entries);
         let file = file.map(|file| file.path.as_ref().clone());
         Ok(Self { file, entries, warnings, settings, login, admin, key_password })
     }
@@ -110,15 +112,15 @@ impl Configuration {
     ///
     /// # Errors
     /// A login that is needed and not given, or whose password cannot be read.
-    pub fn settings(&self, logins: Logins) -> Result<Settings, ConfigErrors> {
+    pub fn settings(&self, logins: RequiredLogin) -> Result<Settings, ConfigErrors> {
         let mut settings = self.settings.clone();
         match logins {
-            Logins::None => {}
-            Logins::User => settings.kafka.login = self.login.fetch()?,
-            Logins::Admin if self.admin.has_user() => settings.kafka.admin = self.admin.fetch()?,
-            Logins::Admin => settings.kafka.login = self.login.fetch()?,
+            RequiredLogin::None => {}
+            RequiredLogin::User => settings.kafka.login = self.login.fetch()?,
+            RequiredLogin::Admin if self.admin.has_user() => settings.kafka.admin = self.admin.fetch()?,
+            RequiredLogin::Admin => settings.kafka.login = self.login.fetch()?,
         }
-        if logins != Logins::None {
+        if logins != RequiredLogin::None {
             settings.kafka.ssl_key_password = self.key_password.as_ref().map(PasswordSource::fetch).transpose()?;
         }
         Ok(settings)

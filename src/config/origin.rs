@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 /// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FileLine {
     /// the file, as it was named
     pub file: Arc<PathBuf>,
     /// counted from 1
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
     }
@@ -27,7 +27,7 @@ pub enum Origin {
     /// an environment variable
     Variable(String),
     /// a line of the configuration file
-    File(Place),
+    File(FileLine),
     /// nobody said anything
     Default,
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::settings::Secret;
 
 /// The longest password that is read: more is not a password file.
-const LONGEST: u64 = 64 * 1024;
+const MAX_PASSWORD_FILE_BYTES: u64 = 64 * 1024;
 
 /// Reads a password file: its text without the line break at the end.
 ///
@@ -26,8 +26,8 @@ pub fn read_password_file(path: &Path) -> Result<Secret, String> {
         ));
     }
     let mut bytes = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > LONGEST {
+    file.take(MAX_PASSWORD_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_PASSWORD_FILE_BYTES {
         return Err(format!("{shown} is too long for a password file"));
     }
     let text = String::from_utf8(bytes).map_err(|_| format!("the password file {shown} is not UTF-8 text"))?;

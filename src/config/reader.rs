@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::environment::{Environment, OLD_NAMES, variable_of};
+use super::environment::{Environment, FINK_2019_VARIABLES, variable_of};
 use super::error::ConfigError;
-use super::file::{ConfigFile, FileValue, Given};
+use super::file::{ConfigFile, FileValue, RawValue};
 use super::origin::{Entry, Origin};
-use super::setting::Setting;
 use super::settings::Secret;
+use super::value::Setting;
 
 /// A value given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct FlagValue {
 
 /// Which keys are read: those outside of streams, or those of one stream.
 #[derive(Clone, Debug)]
-pub(super) enum Scope {
+pub(super) enum KeyScope {
     /// keys are dotted, with their section
     Root,
     /// keys are those of a stream
@@ -41,7 +41,7 @@ pub(super) enum Scope {
 
 /// The keys that exist.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct KnownKeys {
     /// those outside of streams, with their sections
     pub root: BTreeSet<String>,
     /// those of a stream
@@ -54,9 +54,9 @@ pub(super) struct Reader<'a> {
     flags: &'a [FlagValue],
     environment: &'a Environment,
     file: Option<&'a ConfigFile>,
-    scope: Scope,
+    scope: KeyScope,
     /// what was asked for
-    pub asked: Asked,
+    pub known_keys: KnownKeys,
     /// what was read, in order
     pub entries: Vec<Entry>,
     /// what is wrong so far
@@ -69,24 +69,24 @@ impl<'a> Reader<'a> {
             flags,
             environment,
             file,
-            scope: Scope::Root,
-            asked: Asked::default(),
+            scope: KeyScope::Root,
+            known_keys: KnownKeys::default(),
             entries: Vec::new(),
             errors: Vec::new(),
         }
     }
 
     /// The keys read from here on.
-    pub fn enter(&mut self, scope: Scope) {
-        self.asked.only_stream = matches!(scope, Scope::Stream { only: true, .. });
+    pub fn set_scope(&mut self, scope: KeyScope) {
+        self.known_keys.only_stream = matches!(scope, KeyScope::Stream { only: true, .. });
         self.scope = scope;
     }
 
     /// The dotted key, as errors and `fink config show` name it.
-    pub fn full(&self, key: &str) -> String {
+    pub fn full_key(&self, key: &str) -> String {
         match &self.scope {
-            Scope::Root => key.to_owned(),
-            Scope::Stream { name, .. } => format!("stream.{name}.{key}"),
+            KeyScope::Root => key.to_owned(),
+            KeyScope::Stream { name, .. } => format!("stream.{name}.{key}"),
         }
     }
 
@@ -94,11 +94,11 @@ impl<'a> Reader<'a> {
     pub fn read<T: Setting>(&mut self, key: &str, default: T) -> T {
         match self.given(key) {
             Some((value, origin)) => {
-                self.note(key, T::show(&value), origin);
+                self.record(key, T::show(&value), origin);
                 value
             }
             None => {
-                self.note(key, default.show(), Origin::Default);
+                self.record(key, default.show(), Origin::Default);
                 default
             }
         }
@@ -113,8 +113,8 @@ impl<'a> Reader<'a> {
     pub fn optional_with_origin<T: Setting>(&mut self, key: &str) -> Option<(T, Origin)> {
         let found = self.given::<T>(key);
         match &found {
-            Some((value, origin)) => self.note(key, value.show(), origin.clone()),
-            None => self.note(key, Value::Null, Origin::Default),
+            Some((value, origin)) => self.record(key, value.show(), origin.clone()),
+            None => self.record(key, Value::Null, Origin::Default),
         }
         found
     }
@@ -126,14 +126,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds a setting to what is shown.
-    pub fn note(&mut self, key: &str, value: Value, origin: Origin) {
-        let key = self.full(key);
+    pub fn record(&mut self, key: &str, value: Value, origin: Origin) {
+        let key = self.full_key(key);
         self.entries.push(Entry { key, value, origin });
     }
 
     /// Refuses the value that was read for `key`.
-    pub fn refuse(&mut self, key: &str, reason: impl Into<String>) {
-        let key = self.full(key);
+    pub fn add_error(&mut self, key: &str, reason: impl Into<String>) {
+        let key = self.full_key(key);
         let origin =
             self.entries.iter().find(|entry| entry.key == key).map_or(Origin::Default, |entry| entry.origin.clone());
         self.errors.push(ConfigError::Value { key, origin, reason: reason.into() });
@@ -142,8 +142,8 @@ impl<'a> Reader<'a> {
     /// The value of a key and where it came from; `None` where there is none, or a wrong one.
     fn given<T: Setting>(&mut self, key: &str) -> Option<(T, Origin)> {
         let keys = match self.scope {
-            Scope::Root => &mut self.asked.root,
-            Scope::Stream { .. } => &mut self.asked.stream,
+            KeyScope::Root => &mut self.known_keys.root,
+            KeyScope::Stream { .. } => &mut self.known_keys.stream,
         };
         keys.insert(key.to_owned());
         let (given, origin) = self.find(key)?;
@@ -153,25 +153,25 @@ impl<'a> Reader<'a> {
         };
         let read = given.and_then(|given| T::parse(&given, &folder));
         read.map_err(|reason| {
-            self.errors.push(ConfigError::Value { key: self.full(key), origin: origin.clone(), reason })
+            self.errors.push(ConfigError::Value { key: self.full_key(key), origin: origin.clone(), reason })
         })
         .ok()
         .map(|value| (value, origin))
     }
 
-    fn find(&self, key: &str) -> Option<(Result<Given, String>, Origin)> {
-        let full = self.full(key);
-        let short = matches!(self.scope, Scope::Stream { only: true, .. }).then(|| format!("stream.{key}"));
-        let flag = self.flags.iter().rev().find(|flag| flag.key == full || Some(&flag.key) == short.as_ref());
+    fn find(&self, key: &str) -> Option<(Result<RawValue, String>, Origin)> {
+        let full_key = self.full_key(key);
+        let short = matches!(self.scope, KeyScope::Stream { only: true, .. }).then(|| format!("stream.{key}"));
+        let flag = self.flags.iter().rev().find(|flag| flag.key == full_key || Some(&flag.key) == short.as_ref());
         if let Some(flag) = flag {
-            return Some((Ok(Given::Word(flag.value.clone())), Origin::Flag(flag.flag.clone())));
+            return Some((Ok(RawValue::Word(flag.value.clone())), Origin::Flag(flag.flag.clone())));
         }
-        let root = matches!(self.scope, Scope::Root).then_some(key);
-        let old = OLD_NAMES.iter().filter(|(_, old)| Some(*old) == short.as_deref() || Some(*old) == root);
-        for name in std::iter::once(variable_of(&full)).chain(old.map(|(name, _)| (*name).to_owned())) {
+        let root = matches!(self.scope, KeyScope::Root).then_some(key);
+        let old = FINK_2019_VARIABLES.iter().filter(|(_, old)| Some(*old) == short.as_deref() || Some(*old) == root);
+        for name in std::iter::once(variable_of(&full_key)).chain(old.map(|(name, _)| (*name).to_owned())) {
             if let Some(text) = self.environment.get(&name) {
                 let given =
-                    text.map(|text| Given::Word(text.to_owned())).map_err(|_| "it is not UTF-8 text".to_owned());
+                    text.map(|text| RawValue::Word(text.to_owned())).map_err(|_| "it is not UTF-8 text".to_owned());
                 return Some((given, Origin::Variable(name)));
             }
         }
@@ -181,8 +181,8 @@ impl<'a> Reader<'a> {
 
     fn file_values(&self) -> &'a [FileValue] {
         match (self.file, &self.scope) {
-            (Some(file), Scope::Root) => &file.values,
-            (Some(file), Scope::Stream { index: Some(index), .. }) => {
+            (Some(file), KeyScope::Root) => &file.values,
+            (Some(file), KeyScope::Stream { index: Some(index), .. }) => {
                 file.streams.get(*index).map_or(&[], |stream| stream.values.as_slice())
             }
             _ => &[],
@@ -190,9 +190,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses the old variables of streams: with several streams none of them is meant.
-    pub fn refuse_old_stream_variables(&mut self) {
-        for (name, key) in
-            OLD_NAMES.iter().filter(|(name, key)| key.starts_with("stream.") && self.environment.get(name).is_some())
+    pub fn reject_ambiguous_variables(&mut self) {
+        for (name, key) in FINK_2019_VARIABLES
+            .iter()
+            .filter(|(name, key)| key.starts_with("stream.") && self.environment.get(name).is_some())
         {
             let reason = "it cannot be known which of the streams is meant: unset the variable".to_owned();
             self.errors.push(ConfigError::Value {

@@ -299,7 +299,7 @@ pub fn schema_topic_of(topic: &str) -> String {
 }
 
 /// The most partitions of a topic without transactions: all their offsets stand in one record of the checkpoint.
-pub const LARGEST_PLAIN_TOPIC: i32 = 10_000;
+pub const MAX_PARTITIONS_WITHOUT_TRANSACTIONS: i32 = 10_000;
 
 /// What happens to a batch whose filter failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

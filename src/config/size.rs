@@ -33,7 +33,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// Writes an amount of bytes so that [`parse_size`] reads it back, in the largest unit that divides it.
-pub fn show_size(bytes: u64) -> String {
+pub fn format_size(bytes: u64) -> String {
     let fitting = UNITS.iter().filter(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
     match fitting.max_by_key(|(_, size)| *size) {
         Some((unit, size)) => format!("{}{unit}", bytes / size),
@@ -63,15 +63,15 @@ mod tests {
 
     #[test]
     fn amounts_are_shown_in_their_own_unit() {
-        assert_eq!(show_size(256_000_000), "256MB");
-        assert_eq!(show_size(65_536), "64KiB");
-        assert_eq!(show_size(0), "0B");
+        assert_eq!(format_size(256_000_000), "256MB");
+        assert_eq!(format_size(65_536), "64KiB");
+        assert_eq!(format_size(0), "0B");
     }
 
     proptest! {
         #[test]
         fn what_is_shown_is_read_back(bytes: u64) {
-            prop_assert_eq!(parse_size(&show_size(bytes)), Ok(bytes));
+            prop_assert_eq!(parse_size(&format_size(bytes)), Ok(bytes));
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::DistributionError;
 use super::request::Request;
-use crate::config::{CLOCK_DIFFERENCE, Settings, Start, StreamSettings, instant_fault, seconds_for_milliseconds};
+use crate::config::{
+    MAX_CLOCK_SKEW_MS, Settings, Start, StreamSettings, future_timestamp_error, timestamp_meant_in_seconds,
+};
 
 impl Request {
     /// Judges the request at `now` (ms since 1970), and gives the streams asked for. Nothing is opened, read or started.
@@ -10,7 +12,7 @@ impl Request {
     /// # Errors
     /// There is no stream of a name; a start lies in the future; the end of a job lies in the future, or not after its start.
     pub fn check(&self, settings: &Settings, now: i64) -> Result<Vec<StreamSettings>, DistributionError> {
-        let streams = self.pick(&settings.streams)?;
+        let streams = self.select_streams(&settings.streams)?;
         let (start, place) = match self.from {
             Some(start) => (start, "--from"),
             None if self.is_job() => (Start::Earliest, "--from"),
@@ -25,16 +27,16 @@ impl Request {
                 Start::Latest => None,
             };
             if let Some(from) = from.filter(|from| *from >= until) {
-                return Err(DistributionError::EmptyJob { from, until });
+                return Err(DistributionError::EmptyWindow { from, until });
             }
-            if let Some(fault) = instant_fault(until, now, 0) {
-                return Err(DistributionError::FutureJob { until, fault });
+            if let Some(fault) = future_timestamp_error(until, now, 0) {
+                return Err(DistributionError::FutureUntil { until, fault });
             }
             tell_seconds("--until", until, now);
         }
         if let Start::At(from) = start {
-            if let Some(fault) = instant_fault(from, now, CLOCK_DIFFERENCE) {
-                return Err(DistributionError::FutureStart { place, from, fault });
+            if let Some(fault) = future_timestamp_error(from, now, MAX_CLOCK_SKEW_MS) {
+                return Err(DistributionError::FutureFrom { place, from, fault });
             }
             tell_seconds(place, from, now);
         }
@@ -43,7 +45,7 @@ impl Request {
 }
 
 fn tell_seconds(place: &str, ms: i64, now: i64) {
-    if let Some(meant) = seconds_for_milliseconds(ms, now) {
+    if let Some(meant) = timestamp_meant_in_seconds(ms, now) {
         log::warn!("{place} {ms} is read as milliseconds since 1970, but looks like seconds: those would be {meant}");
     }
 }
@@ -51,14 +53,14 @@ fn tell_seconds(place: &str, ms: i64, now: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Configuration, Environment, Logins};
+    use crate::config::{Configuration, Environment, RequiredLogin};
 
     /// 2019-11-28T12:00:00Z
     const NOW: i64 = 1_574_942_400_000;
 
     fn settings() -> Settings {
         let configuration = Configuration::load(None, &[], &Environment::default()).expect("defaults");
-        configuration.settings(Logins::None).expect("defaults")
+        configuration.settings(RequiredLogin::None).expect("defaults")
     }
 
     fn check(from: Option<Start>, until: Option<i64>) -> Result<(), String> {

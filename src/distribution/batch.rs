@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::ledger::Entry;
+use crate::ledger::LedgerEntry;
 use crate::notify::Notice;
 
 /// One alert of a batch.
 #[derive(Clone, Debug)]
-pub struct Alert {
+pub struct BatchAlert {
     /// which alert, for the ledger
-    pub entry: Entry,
+    pub entry: LedgerEntry,
     /// the row's key, in the batch's buffer
     pub key: Range<usize>,
     /// the object's identifier, in the batch's buffer; partitions are chosen by it
@@ -64,24 +64,24 @@ impl Refusal {
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     buffer: Vec<u8>,
-    alerts: Vec<Alert>,
+    alerts: Vec<BatchAlert>,
     messages: Vec<Message>,
     refusals: Vec<Refusal>,
 }
 
 impl Batch {
     /// The alerts, in the order in which they are to be sent.
-    pub fn alerts(&self) -> &[Alert] {
+    pub fn alerts(&self) -> &[BatchAlert] {
         &self.alerts
     }
 
     /// The messages of one alert.
-    pub fn messages(&self, alert: &Alert) -> &[Message] {
+    pub fn messages(&self, alert: &BatchAlert) -> &[Message] {
         &self.messages[alert.messages.clone()]
     }
 
     /// The streams that refuse one alert.
-    pub fn refusals(&self, alert: &Alert) -> &[Refusal] {
+    pub fn refusals(&self, alert: &BatchAlert) -> &[Refusal] {
         &self.refusals[alert.refusals.clone()]
     }
 
@@ -101,19 +101,19 @@ impl Batch {
     }
 
     /// Begins an alert; its messages follow.
-    pub fn alert(&mut self, entry: Entry, key: &[u8], object: &[u8]) {
+    pub fn begin_alert(&mut self, entry: LedgerEntry, key: &[u8], object: &[u8]) {
         let key = self.copy(key);
         let object = self.copy(object);
         let messages = self.messages.len()..self.messages.len();
         let refusals = self.refusals.len()..self.refusals.len();
-        self.alerts.push(Alert { entry, key, object, notice: None, messages, refusals });
+        self.alerts.push(BatchAlert { entry, key, object, notice: None, messages, refusals });
     }
 
     /// Appends a value to the buffer, to be sent on one stream or several. Where `write` fails the buffer is as it was.
     ///
     /// # Errors
     /// What `write` failed with.
-    pub fn value<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Range<usize>, E> {
+    pub fn write_value<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Range<usize>, E> {
         let start = self.buffer.len();
         match write(&mut self.buffer) {
             Ok(()) => Ok(start..self.buffer.len()),
@@ -143,14 +143,14 @@ impl Batch {
     }
 
     /// Notes what is to be announced of the alert begun last.
-    pub fn announce(&mut self, notice: Arc<Notice>) {
+    pub fn set_notice(&mut self, notice: Arc<Notice>) {
         if let Some(last) = self.alerts.last_mut() {
             last.notice = Some(notice);
         }
     }
 
     /// Whether a stream sends the alert begun last.
-    pub fn is_kept(&self) -> bool {
+    pub fn is_sent(&self) -> bool {
         let messages = self.alerts.last().map_or(&[][..], |last| &self.messages[last.messages.clone()]);
         messages.iter().any(|message| matches!(message.verdict, Verdict::Send(_)))
     }
@@ -182,7 +182,7 @@ impl Batch {
         let run = self.alerts.iter().rev().take_while(|alert| self.bytes(&alert.object) == object).count();
         let moved = self.alerts.split_off(self.alerts.len() - run);
         for alert in moved {
-            tail.alert(alert.entry, self.bytes(&alert.key), self.bytes(&alert.object));
+            tail.begin_alert(alert.entry, self.bytes(&alert.key), self.bytes(&alert.object));
             let mut shared: Option<(Range<usize>, Range<usize>)> = None;
             for message in &self.messages[alert.messages.clone()] {
                 let key = message.key.as_ref().map(|key| self.bytes(key));
@@ -201,7 +201,7 @@ impl Batch {
             for refusal in &self.refusals[alert.refusals.clone()] {
                 tail.refuse(refusal.stream(), refusal.condition());
             }
-            alert.notice.into_iter().for_each(|notice| tail.announce(notice));
+            alert.notice.into_iter().for_each(|notice| tail.set_notice(notice));
         }
         tail
     }
@@ -222,15 +222,15 @@ mod tests {
         let mut batch = Batch::default();
         for (object, timestamp) in alerts {
             let key = format!("{object}_{timestamp}");
-            let entry = Entry { id: AlertId::new(key.as_bytes(), *timestamp), timestamp: *timestamp };
-            batch.alert(entry, key.as_bytes(), object.as_bytes());
-            let value = batch.value(|out| {
+            let entry = LedgerEntry { id: AlertId::new(key.as_bytes(), *timestamp), timestamp: *timestamp };
+            batch.begin_alert(entry, key.as_bytes(), object.as_bytes());
+            let value = batch.write_value(|out| {
                 out.extend_from_slice(format!("value of {key}").as_bytes());
                 Ok::<(), String>(())
             });
             let value = value.expect("a value");
             batch.send(0, None, value.clone());
-            let half = batch.value(|out| {
+            let half = batch.write_value(|out| {
                 out.extend_from_slice(b"half");
                 Err("no width")
             });

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::progress::is_job_finished;
+use super::checkpoint_state::is_job_finished;
 use crate::kafka::checkpoint::{Records, SERVICE_PARTITION};
 
 /// The prefix of the service of all streams.
@@ -14,7 +14,7 @@ pub const SERVICE: &str = "live";
 
 /// Where a writer's records are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct WriterPartition {
     /// its partition
     pub partition: i32,
     /// what stands there, and belongs to this writer or another
@@ -24,7 +24,7 @@ pub struct Place {
 }
 
 /// The place of the writer whose records begin with `prefix`, given what each partition holds.
-pub fn choose(prefix: &str, mut partitions: BTreeMap<i32, Records>) -> Place {
+pub fn choose_partition(prefix: &str, mut partitions: BTreeMap<i32, Records>) -> WriterPartition {
     let others = || partitions.iter().filter(|(number, _)| **number != SERVICE_PARTITION);
     let state = format!("{prefix}/state").into_bytes();
     let own = others().find(|(_, records)| records.contains_key(&state)).map(|(number, _)| *number);
@@ -44,7 +44,7 @@ pub fn choose(prefix: &str, mut partitions: BTreeMap<i32, Records>) -> Place {
     };
     let mut records = partitions.remove(&partition).unwrap_or_default();
     records.extend(to_copy.clone());
-    Place { partition, records, to_copy }
+    WriterPartition { partition, records, to_copy }
 }
 
 /// How many writers have begun here and have not finished.
@@ -55,16 +55,16 @@ fn writers(records: &Records) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distribution::progress::Progress;
+    use crate::distribution::checkpoint_state::CheckpointState;
     use crate::window::Window;
 
-    fn state(progress: &Progress) -> (Vec<u8>, Vec<u8>) {
+    fn state(progress: &CheckpointState) -> (Vec<u8>, Vec<u8>) {
         let (key, value) = progress.state_record().expect("a record");
         (key, value.expect("a value"))
     }
 
     fn job(prefix: &str) -> (Vec<u8>, Vec<u8>) {
-        state(&Progress::job(prefix, Window::new(1, 9).expect("a window")))
+        state(&CheckpointState::job(prefix, Window::new(1, 9).expect("a window")))
     }
 
     fn finished(prefix: &str) -> (Vec<u8>, Vec<u8>) {
@@ -79,25 +79,30 @@ mod tests {
 
     #[test]
     fn the_service_has_its_own_partition_and_a_job_stays_where_it_began() {
-        let all =
-            || partitions([vec![state(&Progress::service("live", "now", 1))], vec![job("job-1")], vec![job("job-2")]]);
-        assert_eq!(choose("live", all()).partition, 0);
-        assert_eq!(choose("job-2", all()).partition, 2);
-        assert!(choose("job-2", all()).to_copy.is_empty());
+        let all = || {
+            partitions([
+                vec![state(&CheckpointState::service("live", "now", 1))],
+                vec![job("job-1")],
+                vec![job("job-2")],
+            ])
+        };
+        assert_eq!(choose_partition("live", all()).partition, 0);
+        assert_eq!(choose_partition("job-2", all()).partition, 2);
+        assert!(choose_partition("job-2", all()).to_copy.is_empty());
     }
 
     #[test]
     fn a_new_job_takes_the_partition_with_the_fewest_writers_at_work() {
         let all =
             partitions([vec![], vec![job("job-1")], vec![finished("job-2"), finished("job-3")], vec![job("live:a")]]);
-        assert_eq!(choose("job-9", all).partition, 2);
+        assert_eq!(choose_partition("job-9", all).partition, 2);
     }
 
     #[test]
     fn the_records_of_an_earlier_versions_job_move_out_of_the_services_partition() {
-        let service = state(&Progress::service("live", "now", 1));
+        let service = state(&CheckpointState::service("live", "now", 1));
         let all = partitions([vec![service, job("job-1"), (b"job-1/ledger/0".to_vec(), vec![])], vec![], vec![]]);
-        let place = choose("job-1", all);
+        let place = choose_partition("job-1", all);
         assert_eq!(place.partition, 1);
         assert_eq!(place.to_copy.len(), 2);
         assert_eq!(place.records, place.to_copy);
@@ -105,8 +110,8 @@ mod tests {
 
     #[test]
     fn with_a_single_partition_all_share_it() {
-        let all = partitions([vec![state(&Progress::service("live", "now", 1))]]);
-        let place = choose("job-1", all);
+        let all = partitions([vec![state(&CheckpointState::service("live", "now", 1))]]);
+        let place = choose_partition("job-1", all);
         assert_eq!((place.partition, place.records.len(), place.to_copy.len()), (0, 1, 0));
     }
 }

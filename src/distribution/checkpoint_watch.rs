@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::patience;
+use super::retry;
 use crate::config::KafkaSettings;
-use crate::kafka::client::As;
+use crate::kafka::client::Identity;
 use crate::kafka::{Admin, Error};
 
 /// Time between two looks.
-const EVERY: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long one look may take. Brokers that are away are the producer's concern.
-const WITHIN: Duration = Duration::from_secs(5);
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the checkpoint is lost; set once.
 pub type Lost = Arc<OnceLock<String>>;
@@ -32,11 +32,11 @@ impl CheckpointWatch {
         let stopped = Arc::clone(&stop);
         // Not waited for at the end: a look at brokers that are away takes seconds, and changes nothing.
         std::thread::spawn(move || {
-            let Ok(admin) = Admin::open(&settings, As::User, WITHIN) else { return };
+            let Ok(admin) = Admin::open(&settings, Identity::User, KAFKA_TIMEOUT) else { return };
             let mut highest = 0;
             while !stopped.load(Ordering::Relaxed) {
                 match judge(&admin.high_watermarks(std::slice::from_ref(&place)), &mut highest) {
-                    None => patience::rest(EVERY, &|| stopped.load(Ordering::Relaxed)),
+                    None => retry::sleep(CHECK_INTERVAL, &|| stopped.load(Ordering::Relaxed)),
                     Some(reason) => {
                         let _first = lost.set(format!("topic `{}` partition {} {reason}", place.0, place.1));
                         return;

@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// One reading, ms since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
+pub struct ClockReading {
     /// the system clock
     pub wall: i64,
     /// the system clock at the start, advanced by the monotonic clock; never later than `wall`
@@ -18,9 +18,9 @@ pub struct Now {
 }
 
 /// How far the wall clock may step before it is told, ms. NTP corrects smaller differences all the time.
-const STEP: i64 = 1_000;
+const MIN_REPORTED_STEP_MS: i64 = 1_000;
 
-/// Turns readings of both clocks into [`Now`].
+/// Turns readings of both clocks into [`ClockReading`].
 #[derive(Clone, Debug)]
 pub struct Clock {
     wall: i64,
@@ -40,15 +40,15 @@ impl Clock {
     }
 
     /// The time now.
-    pub fn now(&mut self) -> Now {
+    pub fn now(&mut self) -> ClockReading {
         self.read(wall(), monotonic())
     }
 
     /// The time of these readings, ms.
-    pub(super) fn read(&mut self, wall: i64, monotonic: i64) -> Now {
+    pub(super) fn read(&mut self, wall: i64, monotonic: i64) -> ClockReading {
         let expected = self.wall + (monotonic - self.monotonic);
         if wall < expected {
-            if expected - wall > STEP {
+            if expected - wall > MIN_REPORTED_STEP_MS {
                 log::warn!(
                     "the system clock is {} ms behind where it was: it was set back, or is set right again",
                     expected - wall
@@ -57,7 +57,7 @@ impl Clock {
             // What was said to be steady was ahead: from here on it advances from the earlier reading.
             (self.wall, self.monotonic) = (wall, monotonic);
         }
-        let is_ahead = wall - expected > STEP;
+        let is_ahead = wall - expected > MIN_REPORTED_STEP_MS;
         if is_ahead && !self.is_ahead {
             log::warn!(
                 "the system clock has jumped {} ms ahead: the watermark follows the monotonic clock until the next start",
@@ -65,7 +65,7 @@ impl Clock {
             );
         }
         self.is_ahead = is_ahead;
-        Now { wall, steady: wall.min(expected) }
+        ClockReading { wall, steady: wall.min(expected) }
     }
 }
 
@@ -86,17 +86,17 @@ mod tests {
     #[test]
     fn a_clock_that_is_ahead_for_a_while_moves_nothing() {
         let mut clock = Clock::new(1_000_000, 50);
-        assert_eq!(clock.read(1_000_100, 150), Now { wall: 1_000_100, steady: 1_000_100 });
-        assert_eq!(clock.read(1_120_200, 250), Now { wall: 1_120_200, steady: 1_000_200 });
-        assert_eq!(clock.read(1_140_200, 20_250), Now { wall: 1_140_200, steady: 1_020_200 });
-        assert_eq!(clock.read(1_020_300, 20_350), Now { wall: 1_020_300, steady: 1_020_300 });
+        assert_eq!(clock.read(1_000_100, 150), ClockReading { wall: 1_000_100, steady: 1_000_100 });
+        assert_eq!(clock.read(1_120_200, 250), ClockReading { wall: 1_120_200, steady: 1_000_200 });
+        assert_eq!(clock.read(1_140_200, 20_250), ClockReading { wall: 1_140_200, steady: 1_020_200 });
+        assert_eq!(clock.read(1_020_300, 20_350), ClockReading { wall: 1_020_300, steady: 1_020_300 });
     }
 
     #[test]
     fn a_clock_that_is_set_back_is_followed_at_once() {
         let mut clock = Clock::new(1_000_000, 0);
-        assert_eq!(clock.read(880_100, 100), Now { wall: 880_100, steady: 880_100 });
-        assert_eq!(clock.read(880_200, 200), Now { wall: 880_200, steady: 880_200 });
+        assert_eq!(clock.read(880_100, 100), ClockReading { wall: 880_100, steady: 880_100 });
+        assert_eq!(clock.read(880_200, 200), ClockReading { wall: 880_200, steady: 880_200 });
         assert_eq!(clock.read(1_000_300, 300).steady, 880_300);
     }
 

@@ -1,12 +1,12 @@
 //! What ends a distribution before its time.
 
-use super::notices::NoticesError;
+use super::checkpoint_state::CheckpointStateError;
+use super::kafka_sink::SinkError;
+use super::notice_builder::NoticeError;
 use super::offset_file::OffsetFileError;
-use super::outlet::SendError;
-use super::progress::ProgressError;
+use super::pipeline::PipelineError;
 use super::readers::ReadError;
-use super::selection::SelectionError;
-use super::status::StatusError;
+use super::status_column::StatusError;
 use crate::catalog::CatalogError;
 use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
@@ -21,10 +21,10 @@ pub enum DistributionError {
     Catalog(#[from] CatalogError),
     /// the streams do not fit the catalog
     #[error(transparent)]
-    Selection(#[from] SelectionError),
+    Pipeline(#[from] PipelineError),
     /// alerts cannot be announced
     #[error(transparent)]
-    Notices(#[from] NoticesError),
+    Notice(#[from] NoticeError),
     /// Python filters cannot be run, or one failed that is to end everything
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -40,7 +40,7 @@ pub enum DistributionError {
     },
     /// a job over nothing
     #[error("--from {from} is not before --until {until} (ms since 1970): there is nothing between them")]
-    EmptyJob {
+    EmptyWindow {
         /// ms since 1970
         from: i64,
         /// ms since 1970
@@ -48,7 +48,7 @@ pub enum DistributionError {
     },
     /// a job over what is not written yet
     #[error("--until {until} {fault}; a job reads what is there: leave it out, or use --exit-after")]
-    FutureJob {
+    FutureUntil {
         /// ms since 1970
         until: i64,
         /// when that is, and which unit was probably meant
@@ -58,7 +58,7 @@ pub enum DistributionError {
     #[error(
         "{place} {from} {fault}; what is written until then would be skipped (a number is milliseconds since 1970)"
     )]
-    FutureStart {
+    FutureFrom {
         /// who says so: a flag or a key
         place: &'static str,
         /// ms since 1970
@@ -74,10 +74,10 @@ pub enum DistributionError {
     Kafka(#[from] KafkaError),
     /// a transaction failed
     #[error(transparent)]
-    Send(#[from] SendError),
+    Send(#[from] SinkError),
     /// the checkpoint is damaged
     #[error(transparent)]
-    Progress(#[from] ProgressError),
+    CheckpointState(#[from] CheckpointStateError),
     /// a thread of the distribution panicked
     #[error(transparent)]
     Reader(ReadError),
@@ -112,7 +112,7 @@ pub enum DistributionError {
     },
     /// transactions are aborted for the same reason again and again
     #[error("the transaction is aborted again and again, and waiting does not help: {reason}")]
-    KeepsAborting {
+    RepeatedAborts {
         /// why
         reason: String,
     },
@@ -140,15 +140,15 @@ impl DistributionError {
         matches!(
             self,
             Self::Catalog(_)
-                | Self::Selection(_)
-                | Self::Notices(
-                    NoticesError::Column { .. }
-                        | NoticesError::Notify(NotifyError::Channels { .. } | NotifyError::NoToken)
+                | Self::Pipeline(_)
+                | Self::Notice(
+                    NoticeError::Column { .. }
+                        | NoticeError::Notify(NotifyError::Channels { .. } | NotifyError::NoToken)
                 )
                 | Self::NoStream { .. }
-                | Self::EmptyJob { .. }
-                | Self::FutureJob { .. }
-                | Self::FutureStart { .. }
+                | Self::EmptyWindow { .. }
+                | Self::FutureUntil { .. }
+                | Self::FutureFrom { .. }
                 | Self::OffsetFile(_)
         )
     }

@@ -6,122 +6,123 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::background_scan::ScanOutput;
 use super::batch::Batch;
-use super::budget::Lease;
-use super::progress::Slice;
-use super::publisher::Limits;
-use super::readers::{Answer, Found, Task};
-use super::search::Turn;
-use super::{Distribution, DistributionError, READERS};
-use crate::ledger::Entry;
+use super::checkpoint_state::CatchUpSlice;
+use super::memory_budget::MemoryLease;
+use super::publisher::TransactionLimits;
+use super::readers::{ReadOutput, RowVersion, Task};
+use super::{Distribution, DistributionError, READER_THREADS};
+use crate::ledger::LedgerEntry;
 use crate::science_db::KeyRange;
 use crate::window::Window;
 
 /// Rows fetched whole by one task.
-const FETCH: usize = 100;
+const ROWS_PER_FETCH: usize = 100;
 /// Fetches under way at once, for each reader: one at work and one waiting.
-const FETCHES_A_READER: usize = 2;
+const FETCHES_PER_READER: usize = 2;
 
 /// A burst's first alerts are not to wait for its last ones.
-const LIMITS: Limits = Limits { bytes: 128 << 20, alerts: 20_000, age: Duration::from_secs(1) };
+const TRANSACTION_LIMITS: TransactionLimits =
+    TransactionLimits { bytes: 128 << 20, alerts: 20_000, age: Duration::from_secs(1) };
 
 /// What is done when all rows of a look are published; times are of the steady clock.
 #[derive(Clone, Copy, Debug)]
-enum Look {
+enum Completion {
     /// a live look that began at this time
     Live(i64),
     /// a slice of the catch-up, and when its look began
-    Slice(Slice, i64),
+    Slice(CatchUpSlice, i64),
     /// a turn of a search
-    Turn,
+    BackgroundScan,
 }
 
 /// A part of a fetch that has come before its turn.
-type Part = (Batch, Vec<Entry>, bool, Option<Lease>);
+type FetchedPart = (Batch, Vec<LedgerEntry>, bool, Option<MemoryLease>);
 
 impl Distribution<'_> {
     /// The live lane: what is new in `window` is fetched whole and published. `false`: given up on the way.
     pub(super) fn live(&mut self, window: Window) -> Result<bool, DistributionError> {
         let began = self.now.steady;
         match self.look(window)? {
-            Some(fresh) => self.publish(fresh, false, Look::Live(began)),
+            Some(fresh) => self.publish(fresh, false, Completion::Live(began)),
             None => Ok(false),
         }
     }
 
     /// The catch-up: what is new in one slice of the gap is fetched whole and published, oldest first. `false`: given up on the way.
-    pub(super) fn catch_up(&mut self, slice: Slice) -> Result<bool, DistributionError> {
+    pub(super) fn catch_up(&mut self, slice: CatchUpSlice) -> Result<bool, DistributionError> {
         let began = self.now.steady;
         match self.look(slice.window)? {
-            Some(fresh) => self.publish(fresh, false, Look::Slice(slice, began)),
+            Some(fresh) => self.publish(fresh, false, Completion::Slice(slice, began)),
             None => Ok(false),
         }
     }
 
     /// The rows of `window` that are yet to be published; `None`: given up on the way.
-    fn look(&mut self, window: Window) -> Result<Option<Vec<Found>>, DistributionError> {
-        self.readers.ask(Task::Look { keys: KeyRange::default(), window });
+    fn look(&mut self, window: Window) -> Result<Option<Vec<RowVersion>>, DistributionError> {
+        self.readers.submit(Task::ScanTriggers { keys: KeyRange::default(), window });
         let mut fresh = Vec::new();
         loop {
             if (self.give_up)() {
                 return Ok(None);
             }
-            match self.readers.answer(Duration::from_millis(100)) {
-                Some((Answer::Found { rows, done }, _)) => {
+            match self.readers.receive(Duration::from_millis(100)) {
+                Some((ReadOutput::Triggers { rows, done }, _)) => {
                     self.publisher.saw(rows.len() as u64);
                     fresh.extend(rows.into_iter().filter(|(key, at)| self.progress.is_new(key, *at)));
                     if done {
                         return Ok(Some(fresh));
                     }
                 }
-                Some((Answer::Failed(error), _)) => return Err(error.into()),
+                Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
                 Some(_) | None => {}
             }
         }
     }
 
     /// Takes up what sweep and repair have found, and publishes some of it.
-    pub(super) fn search_turns(&mut self) -> Result<(), DistributionError> {
-        let is_new = |(key, at): &Found| self.progress.is_new(key, *at);
-        self.sweep.hear(is_new)?;
-        self.repair.hear(is_new)?;
-        if let Some(Turn { rows, late, is_last, .. }) = self.sweep.turn()
-            && self.take_turn(rows, late)?
+    pub(super) fn publish_background_rows(&mut self) -> Result<(), DistributionError> {
+        let is_new = |(key, at): &RowVersion| self.progress.is_new(key, *at);
+        self.sweep.poll(is_new)?;
+        self.repair.poll(is_new)?;
+        if let Some(ScanOutput { rows, late, is_last, .. }) = self.sweep.next()
+            && self.publish_step(rows, late)?
             && is_last
         {
             self.progress.sweep_ended();
         }
-        if let Some(Turn { rows, late, began, is_last }) = self.repair.turn()
-            && self.take_turn(rows, late)?
+        if let Some(ScanOutput { rows, late, began, is_last }) = self.repair.next()
+            && self.publish_step(rows, late)?
             && is_last
         {
-            let records = self.progress.repair_ended(began, &self.pace)?;
-            self.counts.watermark = self.progress.watermark();
-            self.publisher.commit(records, &mut self.counts)?;
+            let records = self.progress.repair_ended(began, &self.intervals)?;
+            self.stats.watermark = self.progress.watermark();
+            self.publisher.commit(records, &mut self.stats)?;
         }
         Ok(())
     }
 
-    fn take_turn(&mut self, mut rows: Vec<Found>, late: bool) -> Result<bool, DistributionError> {
+    fn publish_step(&mut self, mut rows: Vec<RowVersion>, late: bool) -> Result<bool, DistributionError> {
         rows.retain(|(key, at)| self.progress.is_new(key, *at));
-        self.publish(rows, late, Look::Turn)
+        self.publish(rows, late, Completion::BackgroundScan)
     }
 
     /// Fetches rows whole and publishes them in the order of their timestamps. `false`: given up on the way.
     ///
     /// A row that was written again since it was found goes out in its new place: it is new to the look that finds it there.
-    fn publish(&mut self, mut rows: Vec<Found>, late: bool, look: Look) -> Result<bool, DistributionError> {
+    fn publish(&mut self, mut rows: Vec<RowVersion>, late: bool, look: Completion) -> Result<bool, DistributionError> {
         rows.sort_by(|(a, a_at), (b, b_at)| a_at.cmp(b_at).then_with(|| a.cmp(b)));
         let turn = Arc::new(AtomicUsize::new(0));
-        let mut chunks = rows.chunks(FETCH).enumerate();
+        let mut chunks = rows.chunks(ROWS_PER_FETCH).enumerate();
         let count = chunks.len();
         let mut ask = || {
             chunks.next().map(|(sequence, rows)| Task::Fetch { sequence, rows: rows.to_vec(), turn: Arc::clone(&turn) })
         };
-        for task in std::iter::repeat_with(&mut ask).take(READERS * FETCHES_A_READER).flatten() {
-            self.readers.ask(task);
+        for task in std::iter::repeat_with(&mut ask).take(READER_THREADS * FETCHES_PER_READER).flatten() {
+            self.readers.submit(task);
         }
-        let mut early: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
+        let mut early: BTreeMap<usize, Vec<FetchedPart>> = BTreeMap::new();
         let mut next = 0;
         while next < count {
             if (self.give_up)() {
@@ -129,11 +130,11 @@ impl Distribution<'_> {
                 self.commit_published(None)?;
                 return Ok(false);
             }
-            match self.readers.answer(Duration::from_millis(100)) {
-                Some((Answer::Fetched { sequence, batch, asked, done }, lease)) => {
+            match self.readers.receive(Duration::from_millis(100)) {
+                Some((ReadOutput::Fetched { sequence, batch, asked, done }, lease)) => {
                     early.entry(sequence).or_default().push((batch, asked, done, lease));
                 }
-                Some((Answer::Failed(error), _)) => return Err(error.into()),
+                Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
                 Some(_) | None => {}
             }
             while let Some(parts) = early.remove(&next) {
@@ -141,7 +142,7 @@ impl Distribution<'_> {
                 if is_done {
                     next += 1;
                     turn.store(next, Ordering::Relaxed);
-                    ask().into_iter().for_each(|task| self.readers.ask(task));
+                    ask().into_iter().for_each(|task| self.readers.submit(task));
                 }
                 for part in parts {
                     self.publish_part(part, late)?;
@@ -151,7 +152,7 @@ impl Distribution<'_> {
                 }
             }
             // Also while nothing comes: a transaction that waits for an absent HBase would time out.
-            if self.publisher.is_due(LIMITS) {
+            if self.publisher.is_due(TRANSACTION_LIMITS) {
                 self.commit_published(None)?;
             }
         }
@@ -159,7 +160,7 @@ impl Distribution<'_> {
         Ok(true)
     }
 
-    fn publish_part(&mut self, (batch, asked, _, lease): Part, late: bool) -> Result<(), DistributionError> {
+    fn publish_part(&mut self, (batch, asked, _, lease): FetchedPart, late: bool) -> Result<(), DistributionError> {
         for alert in batch.alerts() {
             if self.progress.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
                 self.publisher.send(&batch, alert, late)?;
@@ -172,17 +173,17 @@ impl Distribution<'_> {
     }
 
     /// Commits what was sent; `look`: what ends with it.
-    fn commit_published(&mut self, look: Option<Look>) -> Result<(), DistributionError> {
+    fn commit_published(&mut self, look: Option<Completion>) -> Result<(), DistributionError> {
         match look {
-            Some(Look::Live(began)) => self.progress.looked(began),
-            Some(Look::Slice(slice, began)) => self.progress.caught_up_to(slice, began),
-            Some(Look::Turn) | None => {}
+            Some(Completion::Live(began)) => self.progress.looked(began),
+            Some(Completion::Slice(slice, began)) => self.progress.caught_up_to(slice, began),
+            Some(Completion::BackgroundScan) | None => {}
         }
         let entries = self.publisher.take_entries();
         let records = self.progress.published(&entries)?;
-        self.publisher.commit(records, &mut self.counts)?;
+        self.publisher.commit(records, &mut self.stats)?;
         self.watch_ledger();
-        (self.report)(&self.counts);
+        (self.report)(&self.stats);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::{CLOCK_DIFFERENCE, instant_fault};
+use crate::config::{MAX_CLOCK_SKEW_MS, future_timestamp_error};
 
 /// An offset file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ pub fn read(path: &Path, now: i64) -> Result<Option<i64>, OffsetFileError> {
     let Some(time) = time else {
         return Err(OffsetFileError::Unreadable { path: path.into(), text: text.chars().take(60).collect() });
     };
-    match instant_fault(time, now, CLOCK_DIFFERENCE) {
+    match future_timestamp_error(time, now, MAX_CLOCK_SKEW_MS) {
         Some(fault) => Err(OffsetFileError::Future { path: path.into(), time, fault }),
         None => Ok(Some(time)),
     }

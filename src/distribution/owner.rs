@@ -7,20 +7,20 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use super::progress::Record;
+use super::checkpoint_state::Record;
 use crate::kafka::checkpoint::Records;
 
 /// The process that writes a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     key: Vec<u8>,
-    process: Process,
+    process: OwnerProcess,
     /// who wrote the checkpoint when this process came
-    former: Option<Process>,
+    former: Option<OwnerProcess>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct Process {
+struct OwnerProcess {
     host: String,
     pid: u32,
     /// when it began, ns since 1970: with host and process id, no two processes have the same
@@ -34,12 +34,12 @@ impl Owner {
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         let key = format!("{prefix}/owner").into_bytes();
         let former = process_in(records, &key);
-        Self { key, process: Process { host, pid: std::process::id(), began }, former }
+        Self { key, process: OwnerProcess { host, pid: std::process::id(), began }, former }
     }
 
     /// The record that says that this process writes the checkpoint from now on.
     pub fn record(&self) -> Record {
-        let Process { host, pid, began } = &self.process;
+        let OwnerProcess { host, pid, began } = &self.process;
         let value = serde_json::json!({ "host": host, "pid": pid, "began": began });
         (self.key.clone(), Some(value.to_string().into_bytes()))
     }
@@ -51,7 +51,7 @@ impl Owner {
     }
 }
 
-fn process_in(records: &Records, key: &[u8]) -> Option<Process> {
+fn process_in(records: &Records, key: &[u8]) -> Option<OwnerProcess> {
     records.get(key).and_then(|value| serde_json::from_slice(value).ok())
 }
 

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::DistributionError;
-use super::batch::{Alert, Batch, Verdict};
-use super::counts::{Counts, StreamCounts};
+use super::batch::{Batch, BatchAlert, Verdict};
+use super::checkpoint_state::Record;
+use super::kafka_sink::AbortReport;
+use super::kafka_sink::{KafkaSink, Rejection, SinkError};
 use super::offset_file;
-use super::outlet::AbortReport;
-use super::outlet::{Outlet, Refusal, SendError};
-use super::progress::Record;
-use super::readers::Found;
-use super::status::StatusWriter;
+use super::readers::RowVersion;
+use super::stats::{Stats, StreamStats};
+use super::status_column::StatusWriter;
 use crate::kafka::checkpoint::Records;
-use crate::ledger::{AlertId, Entry};
+use crate::ledger::{AlertId, LedgerEntry};
 use crate::notify::{Notice, Notifier};
 
 /// How much one transaction holds. A commit waits for the brokers, the longer the more partitions it touches, and nothing is sent meanwhile.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct TransactionLimits {
     /// it is committed when it holds so many bytes of values,
     pub bytes: u64,
     /// or so many alerts,
@@ -30,23 +30,23 @@ pub struct Limits {
 }
 
 /// How long notices that wait may hold up the end.
-const NOTICES_GRACE: Duration = Duration::from_secs(5);
+const NOTICES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the open transaction holds.
 #[derive(Debug)]
-struct Chunk {
+struct OpenTransaction {
     opened: Instant,
     bytes: u64,
     rows: u64,
     alerts: u64,
     late: u64,
-    streams: Vec<StreamCounts>,
-    entries: Vec<Entry>,
-    distributed: Vec<Found>,
+    streams: Vec<StreamStats>,
+    entries: Vec<LedgerEntry>,
+    distributed: Vec<RowVersion>,
     notices: Vec<Arc<Notice>>,
 }
 
-impl Chunk {
+impl OpenTransaction {
     fn new(streams: usize) -> Self {
         Self {
             opened: Instant::now(),
@@ -54,7 +54,7 @@ impl Chunk {
             rows: 0,
             alerts: 0,
             late: 0,
-            streams: vec![StreamCounts::default(); streams],
+            streams: vec![StreamStats::default(); streams],
             entries: Vec::new(),
             distributed: Vec::new(),
             notices: Vec::new(),
@@ -65,12 +65,12 @@ impl Chunk {
 /// Sends alerts and commits them.
 pub struct Publisher {
     /// `None`: a dry run, which sends and remembers nothing
-    outlet: Option<Outlet>,
+    sink: Option<KafkaSink>,
     status: Option<StatusWriter>,
     notifier: Option<Notifier>,
     offset_file: Option<PathBuf>,
     offset: i64,
-    chunk: Chunk,
+    chunk: OpenTransaction,
     too_large: HashSet<(AlertId, usize)>,
     /// rejected alerts whose copy the rejected topic does not take
     rejected_too_large: HashSet<(AlertId, usize)>,
@@ -88,19 +88,19 @@ const MIN_BYTES: u64 = 64 << 10;
 impl Publisher {
     /// A publisher for `streams` streams.
     pub fn new(
-        outlet: Option<Outlet>,
+        sink: Option<KafkaSink>,
         status: Option<StatusWriter>,
         notifier: Option<Notifier>,
         offset_file: Option<PathBuf>,
         streams: usize,
     ) -> Self {
         Self {
-            outlet,
+            sink,
             status,
             notifier,
             offset_file,
             offset: i64::MIN,
-            chunk: Chunk::new(streams),
+            chunk: OpenTransaction::new(streams),
             too_large: HashSet::new(),
             rejected_too_large: HashSet::new(),
             shrink: 0,
@@ -112,21 +112,21 @@ impl Publisher {
     ///
     /// # Errors
     /// Kafka refused for good.
-    pub fn checkpoint(&self) -> Result<Records, SendError> {
-        self.outlet.as_ref().map_or_else(|| Ok(Records::new()), Outlet::checkpoint)
+    pub fn checkpoint(&self) -> Result<Records, SinkError> {
+        self.sink.as_ref().map_or_else(|| Ok(Records::new()), KafkaSink::checkpoint)
     }
 
     /// The way to Kafka; `None` in a dry run.
-    pub fn outlet(&self) -> Option<&Outlet> {
-        self.outlet.as_ref()
+    pub fn sink(&self) -> Option<&KafkaSink> {
+        self.sink.as_ref()
     }
 
-    /// Takes up the topics without transactions: see [`Outlet::take_up_plain`].
+    /// Takes up the topics without transactions: see [`KafkaSink::restore_idempotent`].
     ///
     /// # Errors
     /// Such a topic may not be read, was made again, or has another writer.
-    pub fn take_up_plain(&mut self, records: &Records, watermark: i64) -> Result<(), SendError> {
-        self.outlet.as_mut().map_or(Ok(()), |outlet| outlet.take_up_plain(records, watermark))
+    pub fn restore_idempotent(&mut self, records: &Records, watermark: i64) -> Result<(), SinkError> {
+        self.sink.as_mut().map_or(Ok(()), |sink| sink.restore_idempotent(records, watermark))
     }
 
     /// Takes up the rows whose status a former process left unwritten.
@@ -148,7 +148,7 @@ impl Publisher {
     }
 
     /// Lists `entries` as done with this chunk, although they need no message.
-    pub fn note(&mut self, entries: impl IntoIterator<Item = Entry>) {
+    pub fn note(&mut self, entries: impl IntoIterator<Item = LedgerEntry>) {
         self.chunk.entries.extend(entries);
     }
 
@@ -156,9 +156,9 @@ impl Publisher {
     ///
     /// # Errors
     /// The transaction failed, and everything sent since the last commit is to be read again; or Kafka refused for good.
-    pub fn send(&mut self, batch: &Batch, alert: &Alert, late: bool) -> Result<(), SendError> {
+    pub fn send(&mut self, batch: &Batch, alert: &BatchAlert, late: bool) -> Result<(), SinkError> {
         if self.chunk.alerts == 0 {
-            self.outlet.as_mut().map_or(Ok(()), Outlet::prepare)?;
+            self.sink.as_mut().map_or(Ok(()), KafkaSink::prepare)?;
             self.chunk.opened = Instant::now();
         }
         for refusal in batch.refusals(alert) {
@@ -169,25 +169,25 @@ impl Publisher {
             let too_large = self.too_large.contains(&(alert.entry.id, message.stream));
             let refusal = match (&message.verdict, too_large) {
                 (Verdict::Send(value), false) => {
-                    let counts = &mut self.chunk.streams[message.stream];
+                    let stats = &mut self.chunk.streams[message.stream];
                     let size = value.len() as u64;
                     self.chunk.bytes += size;
-                    let sent = match &mut self.outlet {
-                        Some(outlet) => outlet.send(batch, alert, message, batch.bytes(value))?,
+                    let sent = match &mut self.sink {
+                        Some(sink) => sink.send(batch, alert, message, batch.bytes(value))?,
                         None => Ok(()),
                     };
                     match sent {
                         Ok(()) => {
                             is_sent = true;
-                            counts.sent += 1;
-                            counts.bytes += size;
+                            stats.sent += 1;
+                            stats.bytes += size;
                             continue;
                         }
                         Err(refusal) => refusal,
                     }
                 }
-                (Verdict::Send(value), true) => Refusal::too_large(value.len()),
-                (Verdict::Reject(reason), _) => Refusal { reason: reason.clone() },
+                (Verdict::Send(value), true) => Rejection::too_large(value.len()),
+                (Verdict::Reject(reason), _) => Rejection { reason: reason.clone() },
             };
             self.chunk.streams[message.stream].rejected += 1;
             if self.rejected_too_large.contains(&(alert.entry.id, message.stream)) {
@@ -197,8 +197,8 @@ impl Publisher {
                     message.stream,
                     refusal.reason
                 );
-            } else if let Some(outlet) = &mut self.outlet {
-                outlet.reject(batch, alert, message, &refusal)?;
+            } else if let Some(sink) = &mut self.sink {
+                sink.reject(batch, alert, message, &refusal)?;
             }
         }
         self.chunk.notices.extend(alert.notice.iter().filter(|_| is_sent).cloned());
@@ -212,14 +212,14 @@ impl Publisher {
     }
 
     /// Whether the open transaction is large or old enough to be committed.
-    pub fn is_due(&self, limits: Limits) -> bool {
+    pub fn is_due(&self, limits: TransactionLimits) -> bool {
         let bytes = (limits.bytes >> self.shrink).max(MIN_BYTES);
-        let Chunk { alerts, bytes: sent, opened, .. } = &self.chunk;
+        let OpenTransaction { alerts, bytes: sent, opened, .. } = &self.chunk;
         *alerts > 0 && (*sent >= bytes || *alerts >= limits.alerts || opened.elapsed() >= limits.age)
     }
 
     /// The alerts sent since the last commit, for the ledger.
-    pub fn take_entries(&mut self) -> Vec<Entry> {
+    pub fn take_entries(&mut self) -> Vec<LedgerEntry> {
         let mut entries = std::mem::take(&mut self.chunk.entries);
         entries.sort_unstable_by_key(|entry| entry.id);
         entries.dedup_by_key(|entry| entry.id);
@@ -230,18 +230,18 @@ impl Publisher {
     ///
     /// # Errors
     /// As [`send`](Self::send); and the science database may refuse the status.
-    pub fn commit(&mut self, mut records: Vec<Record>, counts: &mut Counts) -> Result<(), DistributionError> {
+    pub fn commit(&mut self, mut records: Vec<Record>, stats: &mut Stats) -> Result<(), DistributionError> {
         let streams = self.chunk.streams.len();
         if let Some(status) = &mut self.status {
             records.extend(status.add(std::mem::take(&mut self.chunk.distributed))?);
         }
-        if let Some(outlet) = &mut self.outlet
+        if let Some(sink) = &mut self.sink
             && (self.chunk.alerts > 0 || !records.is_empty())
         {
             let began = Instant::now();
-            outlet.expire(counts.watermark);
-            outlet.commit(&records)?;
-            let Chunk { alerts, bytes, .. } = self.chunk;
+            sink.expire(stats.watermark);
+            sink.commit(&records)?;
+            let OpenTransaction { alerts, bytes, .. } = self.chunk;
             log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", began.elapsed().as_millis());
             self.commits += u64::from(alerts > 0);
             if self.commits.is_multiple_of(COMMITS_TO_GROW) {
@@ -251,17 +251,17 @@ impl Publisher {
         if let Some(status) = &mut self.status {
             status.hand_over();
         }
-        let chunk = std::mem::replace(&mut self.chunk, Chunk::new(streams));
-        counts.rows += chunk.rows;
-        counts.alerts += chunk.alerts;
-        counts.late += chunk.late;
-        for (all, new) in counts.streams.iter_mut().zip(&chunk.streams) {
+        let chunk = std::mem::replace(&mut self.chunk, OpenTransaction::new(streams));
+        stats.rows += chunk.rows;
+        stats.alerts += chunk.alerts;
+        stats.late += chunk.late;
+        for (all, new) in stats.streams.iter_mut().zip(&chunk.streams) {
             all.add(new);
         }
         if let Some(notifier) = &self.notifier {
-            notifier.tell(chunk.notices);
+            notifier.enqueue(chunk.notices);
         }
-        self.keep_offset(counts.watermark);
+        self.keep_offset(stats.watermark);
         Ok(())
     }
 
@@ -270,12 +270,12 @@ impl Publisher {
     ///
     /// # Errors
     /// Kafka refused for good.
-    pub fn abort(&mut self) -> Result<AbortReport, SendError> {
-        self.chunk = Chunk::new(self.chunk.streams.len());
-        let Some(outlet) = &mut self.outlet else { return Ok(AbortReport::default()) };
-        let report = outlet.abort()?;
-        self.too_large.extend(outlet.take_too_large());
-        self.rejected_too_large.extend(outlet.take_rejected_too_large());
+    pub fn abort(&mut self) -> Result<AbortReport, SinkError> {
+        self.chunk = OpenTransaction::new(self.chunk.streams.len());
+        let Some(sink) = &mut self.sink else { return Ok(AbortReport::default()) };
+        let report = sink.abort()?;
+        self.too_large.extend(sink.take_too_large());
+        self.rejected_too_large.extend(sink.take_rejected_too_large());
         if report.is_outage {
             self.shrink = (self.shrink + 2).min(MAX_SHRINK);
         }
@@ -288,7 +288,7 @@ impl Publisher {
     /// The science database refused.
     pub fn end(&mut self, give_up: &dyn Fn() -> bool) -> Result<(), DistributionError> {
         if let Some(notifier) = self.notifier.take() {
-            let tally = notifier.end(NOTICES_GRACE);
+            let tally = notifier.shut_down(NOTICES_TIMEOUT);
             log::info!(
                 "slack: {} alerts announced in {} messages, {} dropped",
                 tally.announced,
@@ -296,8 +296,8 @@ impl Publisher {
                 tally.dropped
             );
         }
-        if let Some(outlet) = &mut self.outlet
-            && let Err(error) = outlet.close()
+        if let Some(sink) = &mut self.sink
+            && let Err(error) = sink.close()
         {
             log::warn!("{error}; the next start reads the topics without transactions back");
         }
@@ -307,7 +307,7 @@ impl Publisher {
     // The file is for people and old scripts; the checkpoint is what counts, so a full disk must not stop the alerts.
     fn keep_offset(&mut self, watermark: i64) {
         if let Some(path) = &self.offset_file
-            && self.outlet.is_some()
+            && self.sink.is_some()
             && watermark > self.offset
         {
             self.offset = watermark;

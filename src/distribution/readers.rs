@@ -15,21 +15,21 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::Batch;
-use super::budget::{Budget, Lease};
-use super::patience::{Halt, Open, Session};
-use super::selection::{Encoders, Selection};
-use crate::ledger::Entry;
+use super::memory_budget::{MemoryBudget, MemoryLease};
+use super::pipeline::{Encoders, Pipeline};
+use super::retry::{Connector, RetryError, RetryingSession};
+use crate::ledger::LedgerEntry;
 use crate::science_db::{Cancel, KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
 use row_size::RowSize;
-use task::Unfinished;
+use task::TaskError;
 pub(super) use task::panic_message;
-pub use task::{Answer, Found, ReadError, Task};
+pub use task::{ReadError, ReadOutput, RowVersion, Task};
 
 /// Some reader threads, and the way to them.
 pub struct Readers {
     tasks: Option<Sender<(u64, Task)>>,
-    answers: Receiver<(u64, Answer, Option<Lease>)>,
+    answers: Receiver<(u64, ReadOutput, Option<MemoryLease>)>,
     generation: Arc<AtomicU64>,
     panic: Arc<OnceLock<String>>,
     threads: Vec<JoinHandle<()>>,
@@ -37,7 +37,13 @@ pub struct Readers {
 
 impl Readers {
     /// Starts `count` readers. They open their sessions when the first task comes.
-    pub fn start(count: usize, open: &Arc<Open>, selection: &Arc<Selection>, budget: &Arc<Budget>, page: Page) -> Self {
+    pub fn start(
+        count: usize,
+        open: &Arc<Connector>,
+        pipeline: &Arc<Pipeline>,
+        budget: &Arc<MemoryBudget>,
+        page: PageLimits,
+    ) -> Self {
         let (tasks, todo) = crossbeam_channel::unbounded();
         let (done, answers) = crossbeam_channel::unbounded();
         let generation = Arc::new(AtomicU64::new(0));
@@ -50,9 +56,9 @@ impl Readers {
                     move || current.load(Ordering::Relaxed) != task.load(Ordering::Relaxed)
                 });
                 let reader = Reader {
-                    session: Session::new(open, Arc::clone(&is_cancelled)),
-                    selection: Arc::clone(selection),
-                    encoders: selection.encoders(),
+                    session: RetryingSession::new(open, Arc::clone(&is_cancelled)),
+                    pipeline: Arc::clone(pipeline),
+                    encoders: pipeline.encoders(),
                     answers: done.clone(),
                     budget: Arc::clone(budget),
                     is_cancelled,
@@ -65,14 +71,14 @@ impl Readers {
                 };
                 let todo: Receiver<(u64, Task)> = todo.clone();
                 let panic = Arc::clone(&panic);
-                std::thread::spawn(move || note_panic(&panic, || reader.run(&todo)))
+                std::thread::spawn(move || record_panic(&panic, || reader.run(&todo)))
             })
             .collect();
         Self { tasks: Some(tasks), answers, generation, panic, threads }
     }
 
     /// Adds a task to the queue.
-    pub fn ask(&self, task: Task) {
+    pub fn submit(&self, task: Task) {
         if let Some(tasks) = &self.tasks {
             // The queue is closed only when this value is dropped.
             let _open = tasks.send((self.generation.load(Ordering::Relaxed), task));
@@ -80,12 +86,12 @@ impl Readers {
     }
 
     /// The next answer, with the lease of its bytes, if one comes within `patience`.
-    pub fn answer(&self, patience: Duration) -> Option<(Answer, Option<Lease>)> {
+    pub fn receive(&self, patience: Duration) -> Option<(ReadOutput, Option<MemoryLease>)> {
         let deadline = Instant::now() + patience;
         loop {
             // Whatever task it was at, also one that was cancelled: its thread is gone.
             if let Some(words) = self.panic.get() {
-                return Some((Answer::Failed(ReadError::Panicked(words.clone())), None));
+                return Some((ReadOutput::Failed(ReadError::Panicked(words.clone())), None));
             }
             let (generation, answer, lease) = self.answers.recv_deadline(deadline).ok()?;
             if generation == self.generation.load(Ordering::Relaxed) {
@@ -102,7 +108,7 @@ impl Readers {
 }
 
 /// Does `work` and keeps the message of its panic. Only the first panic of all threads is kept.
-fn note_panic(panic: &OnceLock<String>, work: impl FnOnce()) {
+fn record_panic(panic: &OnceLock<String>, work: impl FnOnce()) {
     if let Err(words) = catch_unwind(AssertUnwindSafe(work)) {
         let _later = panic.set(panic_message(&*words));
     }
@@ -120,11 +126,11 @@ impl Drop for Readers {
 }
 
 struct Reader {
-    session: Session,
-    selection: Arc<Selection>,
+    session: RetryingSession,
+    pipeline: Arc<Pipeline>,
     encoders: Encoders,
-    answers: Sender<(u64, Answer, Option<Lease>)>,
-    budget: Arc<Budget>,
+    answers: Sender<(u64, ReadOutput, Option<MemoryLease>)>,
+    budget: Arc<MemoryBudget>,
     is_cancelled: Cancel,
     /// of the task at work
     generation: Arc<AtomicU64>,
@@ -133,29 +139,29 @@ struct Reader {
     whole: Rows,
     /// which rows of the page were partial, ascending
     partial: Vec<usize>,
-    page: Page,
+    page: PageLimits,
     row_size: RowSize,
 }
 
 /// What a page aims at: large enough to make a request's own cost small, small enough to keep memory bounded.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
+pub struct PageLimits {
     /// most rows
     pub rows: usize,
     /// bytes of rows
     pub bytes: usize,
 }
 
-impl Default for Page {
+impl Default for PageLimits {
     fn default() -> Self {
         Self { rows: 500, bytes: 4 << 20 }
     }
 }
 
-const FIRST_PAGE: usize = 50;
-const LOOK_PAGE: usize = 5_000;
+const FIRST_PAGE_ROWS: usize = 50;
+const TRIGGER_PAGE_ROWS: usize = 5_000;
 /// The most rows that are fetched at once.
-const MAX_FETCH: usize = 100;
+const MAX_FETCH_ROWS: usize = 100;
 
 impl Reader {
     fn run(mut self, todo: &Receiver<(u64, Task)>) {
@@ -163,16 +169,16 @@ impl Reader {
             self.generation.store(generation, Ordering::Relaxed);
             let outcome = match task {
                 Task::Scan { range, keys, after, window, cells } => self.scan(range, keys, after, window, cells),
-                Task::Look { keys, window } => self.look(keys, window),
+                Task::ScanTriggers { keys, window } => self.scan_triggers(keys, window),
                 Task::Fetch { sequence, rows, turn } => self.fetch(sequence, &rows, &turn),
             };
-            if let Err(Unfinished::Failed(error)) = outcome {
-                self.send(Answer::Failed(error), None);
+            if let Err(TaskError::Failed(error)) = outcome {
+                self.send(ReadOutput::Failed(error), None);
             }
         }
     }
 
-    fn send(&self, answer: Answer, lease: Option<Lease>) {
+    fn send(&self, answer: ReadOutput, lease: Option<MemoryLease>) {
         // A coordinator that no longer listens needs no answer.
         let _gone = self.answers.send((self.generation.load(Ordering::Relaxed), answer, lease));
     }
@@ -184,13 +190,13 @@ impl Reader {
         mut after: Option<Vec<u8>>,
         window: Window,
         cells: Window,
-    ) -> Result<(), Unfinished> {
-        let selection = Arc::clone(&self.selection);
+    ) -> Result<(), TaskError> {
+        let pipeline = Arc::clone(&self.pipeline);
         let mut scan = Scan {
             keys,
             window: cells,
-            columns: selection.columns(),
-            page: self.row_size.rows_in(self.page.bytes, FIRST_PAGE),
+            columns: pipeline.columns(),
+            page: self.row_size.rows_in(self.page.bytes, FIRST_PAGE_ROWS),
         };
         let mut done_to = after.clone();
         let mut held = Batch::default();
@@ -213,56 +219,56 @@ impl Reader {
             done_to = last_done.map(|index| self.rows.row(index).key.to_vec()).or(done_to);
             after = self.rows.last().map(|row| row.key.to_vec()).or(after);
             let rows = self.rows.len();
-            self.row_size.learn(rows, self.rows.bytes());
+            self.row_size.update(rows, self.rows.bytes());
             scan.page = self.row_size.rows_in(self.page.bytes, self.page.rows);
             let lease =
-                self.budget.lease(batch.size(), || (self.is_cancelled)(), || false).ok_or(Unfinished::Cancelled)?;
-            self.send(Answer::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
+                self.budget.acquire(batch.size(), || (self.is_cancelled)(), || false).ok_or(TaskError::Cancelled)?;
+            self.send(ReadOutput::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
                 return Ok(());
             }
         }
     }
 
-    fn look(&mut self, keys: KeyRange, window: Window) -> Result<(), Unfinished> {
-        let selection = Arc::clone(&self.selection);
-        let scan = Scan { keys, window, columns: selection.trigger(), page: LOOK_PAGE };
+    fn scan_triggers(&mut self, keys: KeyRange, window: Window) -> Result<(), TaskError> {
+        let pipeline = Arc::clone(&self.pipeline);
+        let scan = Scan { keys, window, columns: pipeline.trigger(), page: TRIGGER_PAGE_ROWS };
         let mut after: Option<Vec<u8>> = None;
         loop {
             let more = self.read(|db, rows| db.scan(&scan, after.as_deref(), rows))?;
-            let found: Vec<Found> =
+            let found: Vec<RowVersion> =
                 self.rows.iter().filter_map(|row| Some((row.key.to_vec(), row.cell(0)?.timestamp))).collect();
             after = found.last().map(|(key, _)| key.clone()).or(after);
-            self.send(Answer::Found { rows: found, done: !more }, None);
+            self.send(ReadOutput::Triggers { rows: found, done: !more }, None);
             if !more {
                 return Ok(());
             }
         }
     }
 
-    fn fetch(&mut self, sequence: usize, found: &[Found], turn: &AtomicUsize) -> Result<(), Unfinished> {
-        let selection = Arc::clone(&self.selection);
+    fn fetch(&mut self, sequence: usize, found: &[RowVersion], turn: &AtomicUsize) -> Result<(), TaskError> {
+        let pipeline = Arc::clone(&self.pipeline);
         let mut rest = found;
         while !rest.is_empty() {
-            let count = self.row_size.rows_in(self.page.bytes, MAX_FETCH);
+            let count = self.row_size.rows_in(self.page.bytes, MAX_FETCH_ROWS);
             let (part, later) = rest.split_at(count.min(rest.len()));
             rest = later;
             let keys: Vec<&[u8]> = part.iter().map(|(key, _)| &key[..]).collect();
-            self.read(|db, rows| db.get(&keys, selection.columns(), rows))?;
-            self.row_size.learn(self.rows.len(), self.rows.bytes());
+            self.read(|db, rows| db.get(&keys, pipeline.columns(), rows))?;
+            self.row_size.update(self.rows.len(), self.rows.bytes());
             let mut asked = part.iter();
             let unchanged = |row: &Row<'_>| {
                 let at = asked.find(|(key, _)| key == row.key).map(|(_, at)| *at);
-                at.is_some() && selection.trigger_time(row) == at
+                at.is_some() && pipeline.trigger_time(row) == at
             };
             let rows: Vec<Row<'_>> = self.rows.iter().filter(unchanged).collect();
             let mut batch = Batch::default();
-            encode(&selection, &rows, Window::since(0), &mut self.encoders, &*self.is_cancelled, &mut batch)?;
+            encode(&pipeline, &rows, Window::since(0), &mut self.encoders, &*self.is_cancelled, &mut batch)?;
             let is_next = || turn.load(Ordering::Relaxed) == sequence;
             let is_cancelled = || (self.is_cancelled)();
-            let lease = self.budget.lease(batch.size(), is_cancelled, is_next).ok_or(Unfinished::Cancelled)?;
-            let asked = part.iter().map(|(key, at)| Entry::new(key, *at)).collect();
-            self.send(Answer::Fetched { sequence, batch, asked, done: rest.is_empty() }, Some(lease));
+            let lease = self.budget.acquire(batch.size(), is_cancelled, is_next).ok_or(TaskError::Cancelled)?;
+            let asked = part.iter().map(|(key, at)| LedgerEntry::new(key, *at)).collect();
+            self.send(ReadOutput::Fetched { sequence, batch, asked, done: rest.is_empty() }, Some(lease));
         }
         Ok(())
     }
@@ -271,27 +277,27 @@ impl Reader {
     fn read<T>(
         &mut self,
         mut question: impl FnMut(&mut dyn ScienceDb, &mut Rows) -> Result<T, ScienceDbError>,
-    ) -> Result<T, Halt> {
+    ) -> Result<T, RetryError> {
         let rows = &mut self.rows;
         self.session.ask(|db| question(db, rows))
     }
 
     /// Fetches whole those rows of the page that may be partial.
-    fn complete(&mut self, sees_all: bool) -> Result<(), Halt> {
-        let selection = Arc::clone(&self.selection);
+    fn complete(&mut self, sees_all: bool) -> Result<(), RetryError> {
+        let pipeline = Arc::clone(&self.pipeline);
         self.partial.clear();
         let rows = self.rows.iter().enumerate();
-        self.partial.extend(rows.filter(|(_, row)| selection.may_be_partial(row, sees_all)).map(|(index, _)| index));
+        self.partial.extend(rows.filter(|(_, row)| pipeline.may_be_partial(row, sees_all)).map(|(index, _)| index));
         if self.partial.is_empty() {
             return Ok(());
         }
         let keys: Vec<&[u8]> = self.partial.iter().map(|index| self.rows.row(*index).key).collect();
         let whole = &mut self.whole;
-        self.session.ask(|db| db.get(&keys, selection.columns(), whole))
+        self.session.ask(|db| db.get(&keys, pipeline.columns(), whole))
     }
 
     /// Encodes the page's rows: in place of a partial one the whole one, or nothing where it has been deleted since.
-    fn encode(&mut self, window: Window, batch: &mut Batch) -> Result<(), Unfinished> {
+    fn encode(&mut self, window: Window, batch: &mut Batch) -> Result<(), TaskError> {
         let mut partial = self.partial.iter().peekable();
         let mut whole = self.whole.iter().peekable();
         let mut rows: Vec<Row<'_>> = Vec::with_capacity(self.rows.len());
@@ -301,23 +307,23 @@ impl Reader {
                 Some(_) => whole.next_if(|whole| whole.key == row.key),
             });
         }
-        encode(&self.selection, &rows, window, &mut self.encoders, &*self.is_cancelled, batch)
+        encode(&self.pipeline, &rows, window, &mut self.encoders, &*self.is_cancelled, batch)
     }
 }
 
 /// Judges rows, and encodes those that are alerts of `window`.
 fn encode(
-    selection: &Selection,
+    pipeline: &Pipeline,
     rows: &[Row<'_>],
     window: Window,
     encoders: &mut Encoders,
     is_cancelled: &(dyn Fn() -> bool + Sync),
     batch: &mut Batch,
-) -> Result<(), Unfinished> {
-    let sifted = selection.sift(rows, window, is_cancelled)?;
+) -> Result<(), TaskError> {
+    let verdicts = pipeline.filter(rows, window, is_cancelled)?;
     for (index, row) in rows.iter().enumerate() {
-        let sifted = sifted.get(index).map_or(&[][..], Vec::as_slice);
-        selection.encode(row, window, sifted, encoders, batch);
+        let verdicts = verdicts.get(index).map_or(&[][..], Vec::as_slice);
+        pipeline.encode(row, window, verdicts, encoders, batch);
     }
     Ok(())
 }
@@ -331,14 +337,14 @@ mod tests {
         let (panic, generation) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
         let (_done, answers) = crossbeam_channel::unbounded();
         let told = Arc::clone(&panic);
-        let thread = std::thread::spawn(move || note_panic(&told, || panic!("row {} is broken", 7)));
+        let thread = std::thread::spawn(move || record_panic(&told, || panic!("row {} is broken", 7)));
         while !thread.is_finished() {
             std::thread::yield_now();
         }
         let readers = Readers { tasks: None, answers, generation, panic, threads: vec![thread] };
         readers.cancel();
-        let answer = readers.answer(Duration::ZERO).map(|(answer, _)| answer);
-        let Some(Answer::Failed(error)) = answer else { panic!("{answer:?}") };
+        let answer = readers.receive(Duration::ZERO).map(|(answer, _)| answer);
+        let Some(ReadOutput::Failed(error)) = answer else { panic!("{answer:?}") };
         assert!(error.to_string().contains("row 7 is broken"), "{error}");
     }
 }

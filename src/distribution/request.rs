@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::DistributionError;
+use super::checkpoint_state::{CheckpointState, Record};
 use super::offset_file;
-use super::progress::{Progress, Record};
 use crate::config::{DistributionSettings, Start, StreamSettings};
 use crate::window::Window;
 
 /// The most names that are suggested for a wrong one.
-const NEAREST: usize = 3;
+const MAX_SUGGESTIONS: usize = 3;
 
 /// The command line's part of a distribution.
 #[derive(Clone, Debug, Default)]
@@ -28,11 +28,11 @@ pub struct Request {
 
 /// How a distribution came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum EndReason {
     /// the job has done all it was asked to, or a dry run has caught up
     Finished,
     /// `exit_after` is over
-    TimeUp,
+    TimeLimit,
     /// it was told to stop
     Stopped,
 }
@@ -44,11 +44,11 @@ impl Request {
     }
 
     /// How a distribution that was not finished ended.
-    pub(super) fn ended(&self, stopped: bool) -> Ended {
+    pub(super) fn ended(&self, stopped: bool) -> EndReason {
         match stopped {
-            true => Ended::Stopped,
-            false if self.dry_run => Ended::Finished,
-            false => Ended::TimeUp,
+            true => EndReason::Stopped,
+            false if self.dry_run => EndReason::Finished,
+            false => EndReason::TimeLimit,
         }
     }
 
@@ -56,7 +56,7 @@ impl Request {
     ///
     /// # Errors
     /// There is no stream of a name.
-    pub fn pick(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
+    pub fn select_streams(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
         let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
         match unknown {
             Some(name) => {
@@ -111,11 +111,11 @@ impl Request {
     /// The offset file cannot be read; the job's window holds no instant.
     pub(super) fn begin(
         &self,
-        found: Option<Progress>,
+        found: Option<CheckpointState>,
         prefix: &str,
         settings: &DistributionSettings,
         now: i64,
-    ) -> Result<(Progress, Vec<Record>), DistributionError> {
+    ) -> Result<(CheckpointState, Vec<Record>), DistributionError> {
         let start = self.from.unwrap_or(if self.is_job() { Start::Earliest } else { settings.start });
         let from = || -> Result<i64, DistributionError> {
             match start {
@@ -134,8 +134,8 @@ impl Request {
                 Some(progress) => Ok((progress, Vec::new())),
                 None => {
                     let from = from()?;
-                    let window = Window::new(from, until).ok_or(DistributionError::EmptyJob { from, until })?;
-                    Ok((Progress::job(prefix, window), Vec::new()))
+                    let window = Window::new(from, until).ok_or(DistributionError::EmptyWindow { from, until })?;
+                    Ok((CheckpointState::job(prefix, window), Vec::new()))
                 }
             };
         }
@@ -156,7 +156,7 @@ impl Request {
                 );
                 Ok(progress.moved_to(&origin, from))
             }
-            None => Ok((Progress::service(prefix, &origin, from()?), Vec::new())),
+            None => Ok((CheckpointState::service(prefix, &origin, from()?), Vec::new())),
         }
     }
 }
@@ -165,7 +165,7 @@ impl Request {
 fn nearest(name: &str, all: &[StreamSettings]) -> String {
     let mut known: Vec<&str> = all.iter().map(|stream| stream.name.as_str()).collect();
     known.sort_by_key(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()));
-    known.truncate(NEAREST);
+    known.truncate(MAX_SUGGESTIONS);
     format!("`{}`", known.join("`, `"))
 }
 
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    fn begin(request: &Request, found: Option<Progress>) -> i64 {
+    fn begin(request: &Request, found: Option<CheckpointState>) -> i64 {
         request.begin(found, "live", &settings(), 5000).expect("a place to begin").0.watermark()
     }
 
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_restart_with_the_same_words_goes_on_where_it_stood() {
-        let stood = || Some(Progress::service("live", "now", 77));
+        let stood = || Some(CheckpointState::service("live", "now", 77));
         assert_eq!(begin(&from(Start::Now), stood()), 77);
         assert_eq!(begin(&Request::default(), stood()), 77);
         assert_eq!(begin(&from(Start::At(9)), stood()), 9);
@@ -255,7 +255,7 @@ mod tests {
         };
         let prefix = |job: &Request, all: &[&str]| {
             let all = streams(all);
-            job.checkpoint_prefix(&job.pick(&all).expect("streams"), all.len())
+            job.checkpoint_prefix(&job.select_streams(&all).expect("streams"), all.len())
         };
         assert_eq!(prefix(&job(&["a"]), &["a"]), "job-earliest-9:a");
         assert_eq!(prefix(&job(&["a"]), &["a", "b"]), "job-earliest-9:a");
@@ -268,7 +268,7 @@ mod tests {
     fn a_wrong_name_is_told_with_the_most_similar_ones() {
         let all = streams(&["supernovae", "kilonovae", "microlensing", "solar"]);
         let request = Request { streams: vec!["Kilonova".to_owned()], ..Request::default() };
-        let error = request.pick(&all).expect_err("no such stream").to_string();
+        let error = request.select_streams(&all).expect_err("no such stream").to_string();
         assert!(error.contains("`Kilonova`; the configuration has 4 streams, the nearest: `kilonovae`"), "{error}");
     }
 }

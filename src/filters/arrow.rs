@@ -14,17 +14,17 @@ use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, OffsetBuffer, Sca
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, Schema, TimeUnit};
 
-use super::column::{Column, Values};
+use super::column_builder::{ColumnBuilder, Values};
 use super::error::FilterError;
-use super::shape::{Shape, entry_fields};
+use super::value_type::{ValueType, entry_fields};
 
 /// Columns of the same length as one Arrow IPC stream with one batch.
-pub(super) fn stream(columns: Vec<(String, Column)>, rows: usize) -> Result<Vec<u8>, FilterError> {
+pub(super) fn stream(columns: Vec<(String, ColumnBuilder)>, rows: usize) -> Result<Vec<u8>, FilterError> {
     let write = || {
         let mut fields = Vec::with_capacity(columns.len());
         let mut arrays = Vec::with_capacity(columns.len());
         for (name, column) in columns {
-            fields.push(column.shape().field(&name));
+            fields.push(column.value_type().field(&name));
             arrays.push(array(column)?);
         }
         let schema = Arc::new(Schema::new(fields));
@@ -40,43 +40,43 @@ pub(super) fn stream(columns: Vec<(String, Column)>, rows: usize) -> Result<Vec<
     write().map_err(|error| FilterError::Arrow(error.to_string()))
 }
 
-fn array(column: Column) -> Result<ArrayRef, ArrowError> {
-    let shape = column.shape().clone();
-    let Column { present, values, .. } = column;
+fn array(column: ColumnBuilder) -> Result<ArrayRef, ArrowError> {
+    let value_type = column.value_type().clone();
+    let ColumnBuilder { present, values, .. } = column;
     let nulls = present.contains(&false).then(|| NullBuffer::from(present));
     let misfit = || ArrowError::SchemaError("values of another type than their column".to_owned());
-    Ok(match (values, &shape) {
+    Ok(match (values, &value_type) {
         (Values::Boolean(values), _) => Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)),
         (Values::Byte(values), _) => Arc::new(PrimitiveArray::<Int8Type>::try_new(values.into(), nulls)?),
         (Values::Short(values), _) => Arc::new(PrimitiveArray::<Int16Type>::try_new(values.into(), nulls)?),
         (Values::Int(values), _) => Arc::new(PrimitiveArray::<Int32Type>::try_new(values.into(), nulls)?),
-        (Values::Long(values), Shape::Moment(TimeUnit::Millisecond)) => {
+        (Values::Long(values), ValueType::Timestamp(TimeUnit::Millisecond)) => {
             let moments = PrimitiveArray::<TimestampMillisecondType>::try_new(values.into(), nulls)?;
             Arc::new(moments.with_timezone("UTC"))
         }
-        (Values::Long(values), Shape::Moment(_)) => {
+        (Values::Long(values), ValueType::Timestamp(_)) => {
             let moments = PrimitiveArray::<TimestampMicrosecondType>::try_new(values.into(), nulls)?;
             Arc::new(moments.with_timezone("UTC"))
         }
         (Values::Long(values), _) => Arc::new(PrimitiveArray::<Int64Type>::try_new(values.into(), nulls)?),
         (Values::Float(values), _) => Arc::new(PrimitiveArray::<Float32Type>::try_new(values.into(), nulls)?),
         (Values::Double(values), _) => Arc::new(PrimitiveArray::<Float64Type>::try_new(values.into(), nulls)?),
-        (Values::Bytes(ends, bytes), Shape::Text) => {
+        (Values::Bytes(ends, bytes), ValueType::Text) => {
             Arc::new(LargeStringArray::try_new(offsets(&ends)?, bytes.into(), nulls)?)
         }
         (Values::Bytes(ends, bytes), _) => Arc::new(LargeBinaryArray::try_new(offsets(&ends)?, bytes.into(), nulls)?),
-        (Values::List(ends, item), Shape::List(inner)) => {
+        (Values::List(ends, item), ValueType::List(inner)) => {
             Arc::new(LargeListArray::try_new(inner.field("item"), offsets(&ends)?, array(*item)?, nulls)?)
         }
-        (Values::Map(ends, keys, values), Shape::Map(value)) => {
+        (Values::Map(ends, keys, values), ValueType::Map(value)) => {
             let fields = entry_fields(value);
             let entries = StructArray::try_new(fields.clone(), vec![array(*keys)?, array(*values)?], None)?;
             let field = arrow_schema::Field::new("entries", arrow_schema::DataType::Struct(fields), false);
             Arc::new(MapArray::try_new(Arc::new(field), offsets(&ends)?, entries, nulls, false)?)
         }
-        (Values::Struct(columns), Shape::Struct(shapes)) => {
-            let len = columns.first().map_or_else(|| nulls.as_ref().map_or(0, NullBuffer::len), Column::len);
-            let fields = shapes.iter().map(|(name, shape)| shape.field(name)).collect();
+        (Values::Struct(columns), ValueType::Struct(value_types)) => {
+            let len = columns.first().map_or_else(|| nulls.as_ref().map_or(0, NullBuffer::len), ColumnBuilder::len);
+            let fields = value_types.iter().map(|(name, value_type)| value_type.field(name)).collect();
             let arrays = columns.into_iter().map(array).collect::<Result<_, _>>()?;
             Arc::new(StructArray::try_new_with_length(fields, arrays, nulls, len)?)
         }

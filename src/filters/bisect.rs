@@ -7,27 +7,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pool::{Cause, Failure, Outcome};
+use super::pool::{CallResult, Cause, Failure};
 
 /// Alerts that are tried alone before the batch is divided. Where each of them fails, the filter is taken to fail for all.
-const SAMPLE: usize = 32;
+const SAMPLE_SIZE: usize = 32;
 /// The same where a failing call is slow: it times out or ends the worker process.
-const SLOW_SAMPLE: usize = 4;
+const SLOW_SAMPLE_SIZE: usize = 4;
 /// The same where it is slow, and the filter failed for all alerts of an earlier batch and has not succeeded since. The batch as a whole is
 /// then not tried a second time.
-const HOPELESS_SAMPLE: usize = 1;
+const ALL_FAILED_SAMPLE_SIZE: usize = 1;
 /// Parts that a failing part is divided into,
 const PARTS: usize = 2;
 /// and where failing calls are slow: then more calls, of which fewer fail, take less time.
 const SLOW_PARTS: usize = 16;
 /// After a call timed out, each further call about its batch gets this part of `filters.timeout`,
-const SHARE: u32 = 16;
+const TIMEOUT_DIVISOR: u32 = 16;
 /// but not less than this.
-const SHORTEST_SHARE: Duration = Duration::from_millis(500);
+const MIN_CALL_TIMEOUT: Duration = Duration::from_millis(500);
 /// The calls about a batch that failed may take so many times `filters.timeout` together,
-const TIMEOUTS: u32 = 2;
+const TOTAL_TIMEOUTS: u32 = 2;
 /// but not less than this: a new worker process alone may take seconds.
-const SHORTEST_TOTAL: Duration = Duration::from_secs(60);
+const MIN_TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The result for one alert: whether it is kept, or why the filter failed for it.
 pub(super) type AlertResult = Result<bool, Arc<str>>;
@@ -44,7 +44,7 @@ pub(super) struct Bisection {
 }
 
 /// Finds the alerts of `rows` that a filter fails for, after a call about all of them failed with `first`. `call` calls the filter with some
-/// of the rows and a timeout; `elapsed` is the time since the search began. `is_hopeless`: the filter failed for all alerts of an earlier
+/// of the rows and a timeout; `elapsed` is the time since the search began. `all_failed_before`: the filter failed for all alerts of an earlier
 /// batch, and has not succeeded since.
 ///
 /// # Errors
@@ -53,14 +53,14 @@ pub(super) fn bisect<E>(
     rows: &[usize],
     first: Failure,
     timeout: Duration,
-    is_hopeless: bool,
+    all_failed_before: bool,
     elapsed: impl Fn() -> Duration,
-    call: impl FnMut(&[usize], Duration) -> Result<Outcome, E>,
+    call: impl FnMut(&[usize], Duration) -> Result<CallResult, E>,
 ) -> Result<Bisection, E> {
-    let share = (timeout / SHARE).max(SHORTEST_SHARE).min(timeout.max(SHORTEST_SHARE));
-    let mut search = Search {
+    let share = (timeout / TIMEOUT_DIVISOR).max(MIN_CALL_TIMEOUT).min(timeout.max(MIN_CALL_TIMEOUT));
+    let mut search = Bisector {
         rows,
-        is_hopeless: is_hopeless && first.cause != Cause::Raised,
+        all_failed_before: all_failed_before && first.cause != Cause::Raised,
         has_timed_out: first.cause == Cause::TimedOut,
         was_lost: first.cause != Cause::Raised,
         first,
@@ -72,19 +72,19 @@ pub(super) fn bisect<E>(
         call,
     };
     let untried = search.run()?;
-    let Search { first, results, has_succeeded, .. } = search;
+    let Bisector { first, results, has_succeeded, .. } = search;
     let rest: Arc<str> = untried.map(|why| format!("{}; {why}", first.reason)).unwrap_or_default().into();
     let untried = results.iter().filter(|result| result.is_none()).count();
     let results = results.into_iter().map(|result| result.unwrap_or_else(|| Err(Arc::clone(&rest)))).collect();
     Ok(Bisection { results, untried, has_succeeded })
 }
 
-struct Search<'a, Elapsed, Call> {
+struct Bisector<'a, Elapsed, Call> {
     rows: &'a [usize],
     first: Failure,
     timeout: Duration,
     share: Duration,
-    is_hopeless: bool,
+    all_failed_before: bool,
     has_timed_out: bool,
     results: Vec<Option<AlertResult>>,
     /// whether a worker process was lost
@@ -94,23 +94,23 @@ struct Search<'a, Elapsed, Call> {
     call: Call,
 }
 
-impl<E, Elapsed, Call> Search<'_, Elapsed, Call>
+impl<E, Elapsed, Call> Bisector<'_, Elapsed, Call>
 where
     Elapsed: Fn() -> Duration,
-    Call: FnMut(&[usize], Duration) -> Result<Outcome, E>,
+    Call: FnMut(&[usize], Duration) -> Result<CallResult, E>,
 {
     /// Fills in the results. Returns why those that are missing were not tried.
     fn run(&mut self) -> Result<Option<String>, E> {
         let all: Vec<usize> = (0..self.rows.len()).collect();
-        if !self.is_hopeless && self.resolve(&all)? {
+        if !self.all_failed_before && self.resolve(&all)? {
             return Ok(None);
         }
         let sample = spread(
             all.len(),
-            match (self.is_hopeless, self.was_lost) {
-                (true, _) => HOPELESS_SAMPLE,
-                (false, true) => SLOW_SAMPLE,
-                (false, false) => SAMPLE,
+            match (self.all_failed_before, self.was_lost) {
+                (true, _) => ALL_FAILED_SAMPLE_SIZE,
+                (false, true) => SLOW_SAMPLE_SIZE,
+                (false, false) => SAMPLE_SIZE,
             },
         );
         for place in &sample {
@@ -145,7 +145,7 @@ where
         let rows: Vec<usize> = places.iter().map(|place| self.rows[*place]).collect();
         let limit = match self.has_timed_out {
             true => self.share,
-            false => self.timeout.min(self.left()).max(SHORTEST_SHARE),
+            false => self.timeout.min(self.left()).max(MIN_CALL_TIMEOUT),
         };
         let failure = match (self.call)(&rows, limit)? {
             Ok(kept) => {
@@ -169,7 +169,7 @@ where
     }
 
     fn left(&self) -> Duration {
-        (self.timeout * TIMEOUTS).max(SHORTEST_TOTAL).saturating_sub((self.elapsed)())
+        (self.timeout * TOTAL_TIMEOUTS).max(MIN_TOTAL_TIMEOUT).saturating_sub((self.elapsed)())
     }
 
     fn is_out_of_time(&self) -> bool {
@@ -242,7 +242,7 @@ mod tests {
                 prop_assert_eq!(result, &Ok(row % 2 == 0));
             }
             let levels = count.ilog2() as usize + 2;
-            prop_assert!(calls <= 2 + SAMPLE + 2 * bad.len() * levels, "{calls} calls for {} of {count}", bad.len());
+            prop_assert!(calls <= 2 + SAMPLE_SIZE + 2 * bad.len() * levels, "{calls} calls for {} of {count}", bad.len());
         }
     }
 
@@ -268,7 +268,9 @@ mod tests {
 
     #[test]
     fn a_filter_that_fails_for_every_alert_takes_few_calls() {
-        for (cause, most) in [(Cause::Raised, SAMPLE), (Cause::Ended, SLOW_SAMPLE), (Cause::TimedOut, SLOW_SAMPLE)] {
+        for (cause, most) in
+            [(Cause::Raised, SAMPLE_SIZE), (Cause::Ended, SLOW_SAMPLE_SIZE), (Cause::TimedOut, SLOW_SAMPLE_SIZE)]
+        {
             let (found, calls, time) = search(2000, cause, |_| true);
             assert_eq!((failed(&found).len(), calls), (2000, 1 + most), "{cause:?}");
             assert!(time <= TIMEOUT, "{cause:?}: {time:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::name::{BadName, FilterName};
+use super::name::{FilterName, FilterNameError};
 
 /// Why an argument cannot be given its column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ fn near(nearest: &[String]) -> String {
 pub enum FilterError {
     /// no name of a filter
     #[error(transparent)]
-    Name(#[from] BadName),
+    Name(#[from] FilterNameError),
     /// the interpreter does not start
     #[error(
         "cannot start `{python}`: {reason}: set filters.python to an interpreter that has pandas, pyarrow and the filters"
@@ -93,7 +93,7 @@ pub enum FilterError {
     /// workers end one after the other
     #[error(
         "filter workers were restarted {restarts} times within {}: mend or remove the filter; the last time {last}",
-        crate::config::show_duration(*.within)
+        crate::config::format_duration(*.within)
     )]
     TooManyRestarts {
         /// how often

@@ -6,22 +6,22 @@
 //! error, silence or the end of its process, is an answer about its own alerts and no others; it never means "true". Which of a batch's
 //! alerts it fails for is found by calling it again with parts of the batch (`bisect`).
 
+mod argument;
 mod arrow;
 mod bisect;
-mod column;
-mod columns;
+mod column_builder;
 mod error;
-mod history;
+mod field_history;
 mod name;
 mod pool;
 mod protocol;
-mod shape;
-mod sifter;
-mod structure;
+mod record;
+mod runner;
+mod value_type;
 mod worker;
 
-pub use column::Column;
+pub use column_builder::ColumnBuilder;
 pub use error::{FilterError, ResolveError};
-pub use name::{BadName, FilterName};
+pub use name::{FilterName, FilterNameError};
 pub use pool::{Function, Parameter, Pool};
-pub use sifter::{Call, Cells, Judgement, Sifter};
+pub use runner::{FilterCall, FilterRow, FilterRunner, Judgement};

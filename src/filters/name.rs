@@ -13,7 +13,7 @@ pub struct FilterName {
 /// A name that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a filter: write `package.module:function`")]
-pub struct BadName(String);
+pub struct FilterNameError(String);
 
 impl FilterName {
     /// The module, dotted.
@@ -34,14 +34,14 @@ impl fmt::Display for FilterName {
 }
 
 impl FromStr for FilterName {
-    type Err = BadName;
+    type Err = FilterNameError;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
+    fn from_str(text: &str) -> Result<Self, FilterNameError> {
         match text.split_once(':') {
             Some((module, function)) if module.split('.').all(is_identifier) && is_identifier(function) => {
                 Ok(Self { module: module.to_owned(), function: function.to_owned() })
             }
-            _ => Err(BadName(text.to_owned())),
+            _ => Err(FilterNameError(text.to_owned())),
         }
     }
 }

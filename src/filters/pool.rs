@@ -12,17 +12,17 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::error::FilterError;
 use super::name::FilterName;
-use super::protocol::{Answer, Asked, Loaded, Request, Sent};
-use super::worker::{Lost, Worker};
-use crate::config::{FilterSettings, show_duration};
+use super::protocol::{CallRequest, ColumnSpec, LoadResult, Request, Response};
+use super::worker::{Worker, WorkerError};
+use crate::config::{FilterSettings, format_duration};
 
 /// How long the start of a worker, with all that its filters import, may take.
-const START: Duration = Duration::from_secs(180);
-/// So many restarts within [`RESTARTS_WITHIN`] are too many.
-const RESTARTS: usize = 20;
-const RESTARTS_WITHIN: Duration = Duration::from_secs(600);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
+/// So many restarts within [`RESTART_WINDOW`] are too many.
+const MAX_RESTARTS: usize = 20;
+const RESTART_WINDOW: Duration = Duration::from_secs(600);
 /// How often a wait for an idle worker looks whether to give up.
-const TURN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// An argument of a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct Function {
 
 /// A call to be made: a function with columns of the request's body.
 #[derive(Clone, Debug)]
-pub(super) struct PoolCall {
+pub(super) struct WorkerCall {
     /// the index of the function
     pub function: usize,
     /// for each parameter that is given a column, its name and the column's index
@@ -56,7 +56,7 @@ pub(super) struct PoolCall {
 }
 
 /// The result of a call: what is kept of its rows, or how it failed.
-pub(super) type Outcome = Result<Vec<bool>, Failure>;
+pub(super) type CallResult = Result<Vec<bool>, Failure>;
 
 /// How a call failed.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Pool {
         pool.functions = functions;
         let further = (1..settings.workers).map(|_| None);
         for worker in std::iter::once(Some(first)).chain(further) {
-            pool.give_back(worker);
+            pool.release(worker);
         }
         Ok(pool)
     }
@@ -131,7 +131,7 @@ impl Pool {
         &self.settings
     }
 
-    fn give_back(&self, worker: Option<Worker>) {
+    fn release(&self, worker: Option<Worker>) {
         // The channel is closed only with the pool.
         let _open = self.idle.0.send(worker);
     }
@@ -146,35 +146,37 @@ impl Pool {
             timeout: self.settings.timeout.as_secs_f64(),
             functions: self.names.iter().map(|name| (name.module(), name.function())).collect(),
         };
-        worker.ask((header(&request)?, Arc::default()));
+        worker.send((header(&request)?, Arc::default()));
         let unfit = |reason: String| FilterError::NoWorker { python: python(), reason };
-        let loaded = match worker.answer(Instant::now() + START, give_up) {
-            Ok((Answer::Loaded(loaded), _)) => loaded,
-            Ok((Answer::Unfit(reason), _)) => return Err(unfit(reason)),
+        let loaded = match worker.receive(Instant::now() + START_TIMEOUT, give_up) {
+            Ok((Response::Loaded(loaded), _)) => loaded,
+            Ok((Response::Unfit(reason), _)) => return Err(unfit(reason)),
             Ok((answer, _)) => return Err(unfit(format!("it answered {answer:?}"))),
-            Err(Lost::TimedOut) => {
-                return Err(unfit(format!("the filters were not imported within {}", show_duration(START))));
+            Err(WorkerError::TimedOut) => {
+                return Err(unfit(format!("the filters were not imported within {}", format_duration(START_TIMEOUT))));
             }
-            Err(Lost::Ended(how)) => return Err(unfit(format!("it ended while it imported the filters: {how}"))),
-            Err(Lost::GivenUp) => return Err(FilterError::Stopped),
+            Err(WorkerError::Ended(how)) => {
+                return Err(unfit(format!("it ended while it imported the filters: {how}")));
+            }
+            Err(WorkerError::Cancelled) => return Err(FilterError::Stopped),
         };
         let mut functions = Vec::with_capacity(self.names.len());
         for (name, loaded) in self.names.iter().zip(loaded) {
             match loaded {
-                Loaded::Parameters(parameters) => {
+                LoadResult::Parameters(parameters) => {
                     let parameter = |(name, is_optional)| Parameter { name, is_optional };
                     let parameters = parameters.into_iter().map(parameter).collect();
                     functions.push(Function { name: name.clone(), parameters });
                 }
-                Loaded::Error(reason) => return Err(FilterError::NoFilter { filter: name.clone(), reason }),
+                LoadResult::Error(reason) => return Err(FilterError::NoFilter { filter: name.clone(), reason }),
             }
         }
         log::debug!("filter worker {} is ready", worker.id());
         Ok((worker, functions))
     }
 
-    /// How many workers have nothing to do at this moment.
-    pub(super) fn idle(&self) -> usize {
+    /// How many workers have nothing to do at this timestamp.
+    pub(super) fn idle_workers(&self) -> usize {
         self.idle.1.len()
     }
 
@@ -182,54 +184,58 @@ impl Pool {
     ///
     /// # Errors
     /// No worker can be had, workers end again and again, or the caller gave up.
-    pub(super) fn judge(
+    pub(super) fn run(
         &self,
         body: Vec<u8>,
-        columns: &[Sent],
-        calls: &[PoolCall],
+        columns: &[ColumnSpec],
+        calls: &[WorkerCall],
         attempt: Attempt,
         give_up: &dyn Fn() -> bool,
-    ) -> Result<Vec<Outcome>, FilterError> {
+    ) -> Result<Vec<CallResult>, FilterError> {
         let mut worker = loop {
-            match self.idle.1.recv_timeout(TURN) {
+            match self.idle.1.recv_timeout(POLL_INTERVAL) {
                 Ok(worker) => break worker,
                 Err(RecvTimeoutError::Timeout) if give_up() => return Err(FilterError::Stopped),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(FilterError::Stopped),
             }
         };
-        let judged = self.judge_in(&mut worker, &Arc::new(body), columns, calls, attempt, give_up);
-        self.give_back(worker);
+        let judged = self.run_in(&mut worker, &Arc::new(body), columns, calls, attempt, give_up);
+        self.release(worker);
         judged
     }
 
-    fn judge_in(
+    fn run_in(
         &self,
         slot: &mut Option<Worker>,
         body: &Arc<Vec<u8>>,
-        columns: &[Sent],
-        calls: &[PoolCall],
+        columns: &[ColumnSpec],
+        calls: &[WorkerCall],
         attempt: Attempt,
         give_up: &dyn Fn() -> bool,
-    ) -> Result<Vec<Outcome>, FilterError> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; calls.len()];
+    ) -> Result<Vec<CallResult>, FilterError> {
+        let mut outcomes: Vec<Option<CallResult>> = vec![None; calls.len()];
         while outcomes.iter().any(Option::is_none) {
             let mut worker = match slot.take() {
                 Some(worker) => worker,
                 None => self.new_worker(give_up)?.0,
             };
             let asked = calls.iter().enumerate().filter(|(call, _)| outcomes[*call].is_none());
-            let asked =
-                asked.map(|(call, of)| Asked { call, function: of.function, arguments: &of.arguments, rows: of.rows });
+            let asked = asked.map(|(call, of)| CallRequest {
+                call,
+                function: of.function,
+                arguments: &of.arguments,
+                rows: of.rows,
+            });
             let request = Request::Judge { columns, calls: asked.collect() };
-            worker.ask((header(&request)?, Arc::clone(body)));
-            match self.hear(&mut worker, calls, &mut outcomes, attempt.timeout, give_up) {
+            worker.send((header(&request)?, Arc::clone(body)));
+            match self.read_responses(&mut worker, calls, &mut outcomes, attempt.timeout, give_up) {
                 Ok(()) => *slot = Some(worker),
-                Err((Lost::GivenUp, _)) => return Err(FilterError::Stopped),
+                Err((WorkerError::Cancelled, _)) => return Err(FilterError::Stopped),
                 Err((lost, begun)) => {
                     drop(worker);
                     let (cause, reason) = match lost {
-                        Lost::Ended(how) => (Cause::Ended, format!("the worker process ended: {how}")),
+                        WorkerError::Ended(how) => (Cause::Ended, format!("the worker process ended: {how}")),
                         _ => (Cause::TimedOut, self.no_answer(attempt.timeout)),
                     };
                     let blamed = begun.and_then(|call| Some((self.name_of(calls.get(call)?), call)));
@@ -256,22 +262,22 @@ impl Pool {
     }
 
     /// Hears the answers of one request. An error comes with the call that was under way.
-    fn hear(
+    fn read_responses(
         &self,
         worker: &mut Worker,
-        calls: &[PoolCall],
-        outcomes: &mut [Option<Outcome>],
+        calls: &[WorkerCall],
+        outcomes: &mut [Option<CallResult>],
         timeout: Duration,
         give_up: &dyn Fn() -> bool,
-    ) -> Result<(), (Lost, Option<usize>)> {
+    ) -> Result<(), (WorkerError, Option<usize>)> {
         let mut begun = None;
-        let strange = |what: &str| (Lost::Ended(format!("it answered {what}")), None);
+        let strange = |what: &str| (WorkerError::Ended(format!("it answered {what}")), None);
         loop {
             let deadline = Instant::now() + timeout;
-            let (answer, body) = worker.answer(deadline, give_up).map_err(|lost| (lost, begun))?;
+            let (answer, body) = worker.receive(deadline, give_up).map_err(|lost| (lost, begun))?;
             match answer {
-                Answer::Begin(call) => begun = Some(call),
-                Answer::Kept(call) => {
+                Response::Begin(call) => begun = Some(call),
+                Response::Kept(call) => {
                     let wanted = calls.get(call).map_or(usize::MAX, |call| call.count);
                     if body.len() != wanted {
                         return Err(strange("about another number of alerts"));
@@ -279,23 +285,23 @@ impl Pool {
                     outcomes[call] = Some(Ok(body.iter().map(|byte| *byte != 0).collect()));
                     begun = None;
                 }
-                Answer::Failed { call, reason } => {
+                Response::Failed { call, reason } => {
                     let outcome = outcomes.get_mut(call).ok_or_else(|| strange("a call that was not asked"))?;
                     *outcome = Some(Err(Failure { cause: Cause::Raised, reason }));
                     begun = None;
                 }
-                Answer::Done => return Ok(()),
-                Answer::Loaded(_) | Answer::Unfit(_) => return Err(strange("out of turn")),
+                Response::Done => return Ok(()),
+                Response::Loaded(_) | Response::Unfit(_) => return Err(strange("out of turn")),
             }
         }
     }
 
     fn no_answer(&self, timeout: Duration) -> String {
         let setting = if timeout == self.settings.timeout { " (filters.timeout)" } else { "" };
-        format!("no answer within {}{setting}", show_duration(timeout))
+        format!("no answer within {}{setting}", format_duration(timeout))
     }
 
-    fn name_of(&self, call: &PoolCall) -> String {
+    fn name_of(&self, call: &WorkerCall) -> String {
         self.names.get(call.function).map_or_else(String::new, FilterName::to_string)
     }
 
@@ -303,13 +309,13 @@ impl Pool {
         let now = Instant::now();
         let mut restarts = self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
         restarts.push_back(now);
-        while restarts.front().is_some_and(|at| now.duration_since(*at) > RESTARTS_WITHIN) {
+        while restarts.front().is_some_and(|at| now.duration_since(*at) > RESTART_WINDOW) {
             restarts.pop_front();
         }
-        match restarts.len() > RESTARTS {
+        match restarts.len() > MAX_RESTARTS {
             true => Err(FilterError::TooManyRestarts {
                 restarts: restarts.len(),
-                within: RESTARTS_WITHIN,
+                within: RESTART_WINDOW,
                 last: last.to_owned(),
             }),
             false => Ok(()),

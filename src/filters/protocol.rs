@@ -10,9 +10,9 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 
 /// Longest header that is believed, bytes.
-const LONGEST_HEADER: u32 = 64 << 20;
+const MAX_HEADER_BYTES: u32 = 64 << 20;
 /// Longest body of an answer that is believed, bytes: one for each row.
-const LONGEST_BODY: u64 = 64 << 20;
+const MAX_BODY_BYTES: u64 = 64 << 20;
 
 /// What a worker is asked.
 #[derive(Clone, Debug, Serialize)]
@@ -28,12 +28,12 @@ pub(super) enum Request<'a> {
         functions: Vec<(&'a str, &'a str)>,
     },
     /// call some of them
-    Judge { columns: &'a [Sent], calls: Vec<Asked<'a>> },
+    Judge { columns: &'a [ColumnSpec], calls: Vec<CallRequest<'a>> },
 }
 
 /// A column of the body.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Sent {
+pub(super) struct ColumnSpec {
     /// the argument
     pub name: String,
     /// whether Python gets a DataFrame of its fields
@@ -44,7 +44,7 @@ pub(super) struct Sent {
 
 /// A call.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Asked<'a> {
+pub(super) struct CallRequest<'a> {
     /// the caller's number of the call
     pub call: usize,
     /// the index of the function among those loaded
@@ -58,9 +58,9 @@ pub(super) struct Asked<'a> {
 /// What a worker answers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Answer {
+pub(super) enum Response {
     /// the filters are loaded, each or not
-    Loaded(Vec<Loaded>),
+    Loaded(Vec<LoadResult>),
     /// no filter can be run at all
     Unfit(String),
     /// the call has begun
@@ -78,7 +78,7 @@ pub(super) enum Answer {
     Done,
 }
 
-impl Answer {
+impl Response {
     /// Whether nothing further follows it.
     pub fn is_last(&self) -> bool {
         matches!(self, Self::Loaded(_) | Self::Unfit(_) | Self::Done)
@@ -88,7 +88,7 @@ impl Answer {
 /// What became of one filter.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Loaded {
+pub(super) enum LoadResult {
     /// its parameters: name, and whether it may be left out
     Parameters(Vec<(String, bool)>),
     /// it cannot be used
@@ -106,13 +106,13 @@ pub(super) fn write(out: &mut impl Write, header: &[u8], body: &[u8]) -> io::Res
 }
 
 /// Reads an answer.
-pub(super) fn read(from: &mut impl Read) -> io::Result<(Answer, Vec<u8>)> {
+pub(super) fn read(from: &mut impl Read) -> io::Result<(Response, Vec<u8>)> {
     let strange = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut lengths = [0; 12];
     from.read_exact(&mut lengths)?;
     let [a, b, c, d, rest @ ..] = lengths;
     let (header_len, body_len) = (u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes(rest));
-    if header_len > LONGEST_HEADER || body_len > LONGEST_BODY {
+    if header_len > MAX_HEADER_BYTES || body_len > MAX_BODY_BYTES {
         return Err(strange(format!("an answer of {header_len} and {body_len} bytes")));
     }
     let mut header = vec![0; header_len as usize];

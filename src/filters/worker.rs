@@ -14,30 +14,30 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::protocol::{self, Answer};
+use super::protocol::{self, Response};
 
 /// The program that a worker runs, sent to it on stdin.
 const PROGRAM: &str = include_str!("worker.py");
 /// Reads so many bytes of stdin and runs them.
 const BOOTSTRAP: &str = "import os,sys\nleft=int(sys.argv[1])\ncode=b''\nwhile len(code)<left:\n part=os.read(0,left-len(code))\n if not part: sys.exit(1)\n code+=part\nsys.path[:1]=[]\n__file__='<fink filter worker>'\nexec(compile(code,__file__,'exec'))";
 /// Bytes of stderr that are kept.
-const KEPT: usize = 2048;
+const MAX_STDERR_BYTES: usize = 2048;
 /// How often a wait looks whether to give up.
-const TURN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// What a call under way is given when the caller has given up: starting a worker anew takes longer.
-const GRACE: Duration = Duration::from_secs(2);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a worker may take to end by itself.
-const FAREWELL: Duration = Duration::from_millis(300);
+const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Why no answer came.
 #[derive(Debug)]
-pub(super) enum Lost {
+pub(super) enum WorkerError {
     /// the deadline passed
     TimedOut,
     /// the process ended: how, and its last words
     Ended(String),
     /// the caller gave up
-    GivenUp,
+    Cancelled,
 }
 
 /// What is written to a worker: a header and a body.
@@ -48,7 +48,7 @@ pub(super) type Outgoing = (Vec<u8>, Arc<Vec<u8>>);
 pub(super) struct Worker {
     child: Child,
     requests: Option<Sender<Outgoing>>,
-    answers: Receiver<std::io::Result<(Answer, Vec<u8>)>>,
+    answers: Receiver<std::io::Result<(Response, Vec<u8>)>>,
     words: Arc<Mutex<VecDeque<u8>>>,
     threads: Vec<JoinHandle<()>>,
     /// whether an answer is owed
@@ -78,17 +78,17 @@ impl Worker {
         let words = Arc::new(Mutex::new(VecDeque::new()));
         let mut threads = Vec::new();
         if let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) {
-            threads.push(std::thread::spawn(move || converse(stdin, stdout, &todo, &done)));
+            threads.push(std::thread::spawn(move || exchange(stdin, stdout, &todo, &done)));
         }
         if let Some(stderr) = child.stderr.take() {
             let words = Arc::clone(&words);
-            threads.push(std::thread::spawn(move || listen(stderr, &words)));
+            threads.push(std::thread::spawn(move || read_stderr(stderr, &words)));
         }
         Ok(Self { child, requests: Some(requests), answers, words, threads, is_busy: false })
     }
 
-    /// Asks something; [`answer`](Self::answer) gives the answers, up to one that is [last](Answer::is_last).
-    pub fn ask(&mut self, request: Outgoing) {
+    /// Asks something; [`receive`](Self::receive) gives the answers, up to one that is [last](Response::is_last).
+    pub fn send(&mut self, request: Outgoing) {
         self.is_busy = true;
         if let Some(requests) = &self.requests {
             // Where the process is gone, the answer says so.
@@ -100,28 +100,32 @@ impl Worker {
     ///
     /// # Errors
     /// None came by the deadline, the process ended, or the caller gave up.
-    pub fn answer(&mut self, deadline: Instant, give_up: &dyn Fn() -> bool) -> Result<(Answer, Vec<u8>), Lost> {
+    pub fn receive(
+        &mut self,
+        deadline: Instant,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<(Response, Vec<u8>), WorkerError> {
         let mut given_up: Option<Instant> = None;
         loop {
             let now = Instant::now();
             if given_up.is_none() && give_up() {
-                given_up = Some(now + GRACE);
+                given_up = Some(now + CANCEL_TIMEOUT);
             }
             if given_up.is_some_and(|until| until <= now) {
-                return Err(Lost::GivenUp);
+                return Err(WorkerError::Cancelled);
             }
             if deadline <= now {
-                return Err(Lost::TimedOut);
+                return Err(WorkerError::TimedOut);
             }
-            match self.answers.recv_timeout(TURN.min(deadline - now)) {
+            match self.answers.recv_timeout(POLL_INTERVAL.min(deadline - now)) {
                 Ok(Ok(answer)) => {
                     self.is_busy &= !answer.0.is_last();
                     return Ok(answer);
                 }
-                Ok(Err(error)) => return Err(Lost::Ended(self.how_it_ended(&error))),
+                Ok(Err(error)) => return Err(WorkerError::Ended(self.exit_reason(&error))),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Lost::Ended(self.how_it_ended("its pipe was closed")));
+                    return Err(WorkerError::Ended(self.exit_reason("its pipe was closed")));
                 }
             }
         }
@@ -132,8 +136,8 @@ impl Worker {
         self.child.id()
     }
 
-    fn how_it_ended(&mut self, otherwise: impl std::fmt::Display) -> String {
-        let until = Instant::now() + FAREWELL;
+    fn exit_reason(&mut self, otherwise: impl std::fmt::Display) -> String {
+        let until = Instant::now() + EXIT_TIMEOUT;
         let status = loop {
             match self.child.try_wait() {
                 Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
@@ -154,7 +158,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // Its stdin is closed with the thread that writes to it: an idle worker then ends by itself.
         self.requests = None;
-        let until = Instant::now() + FAREWELL;
+        let until = Instant::now() + EXIT_TIMEOUT;
         while !self.is_busy && Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -174,11 +178,11 @@ impl Drop for Worker {
 }
 
 /// Writes requests and passes on the answers, until either pipe breaks or nobody asks any more.
-fn converse(
+fn exchange(
     mut stdin: ChildStdin,
     stdout: ChildStdout,
     todo: &Receiver<Outgoing>,
-    done: &Sender<std::io::Result<(Answer, Vec<u8>)>>,
+    done: &Sender<std::io::Result<(Response, Vec<u8>)>>,
 ) {
     let mut stdout = BufReader::new(stdout);
     let mut program = Some(PROGRAM);
@@ -203,14 +207,14 @@ fn converse(
 }
 
 /// Keeps the last of what the worker says on stderr, and shows all of it to who wants every detail.
-fn listen(mut stderr: ChildStderr, words: &Mutex<VecDeque<u8>>) {
+fn read_stderr(mut stderr: ChildStderr, words: &Mutex<VecDeque<u8>>) {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = stderr.read(&mut buffer) {
         let new = &buffer[..count];
         log::debug!("a filter says: {}", String::from_utf8_lossy(new).trim_end());
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
         words.extend(new);
-        let surplus = words.len().saturating_sub(KEPT);
+        let surplus = words.len().saturating_sub(MAX_STDERR_BYTES);
         words.drain(..surplus);
     }
 }

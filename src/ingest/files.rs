@@ -4,21 +4,21 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::table::{Loader, Sample};
-use super::worker::{Prepared, Worker};
+use super::loader::{Loader, Sample};
+use super::writer::{AlertWriter, RowMapper};
 use super::{IngestError, IngestOptions};
 use crate::avro::container::Container;
 use crate::config::ScienceDbSettings;
 use crate::signals::Stop;
 
 /// How many files, and how many alerts in all, are looked into before anything is loaded.
-const SAMPLES: usize = 256;
+const MAX_SAMPLES: usize = 256;
 
 /// The files to load, in order of their names.
 #[derive(Clone, Debug)]
-pub struct Files(Vec<PathBuf>);
+pub struct AlertFiles(Vec<PathBuf>);
 
-impl Files {
+impl AlertFiles {
     /// The files among `paths`, and those called `*.avro` in the folders among them, however deep.
     ///
     /// # Errors
@@ -53,8 +53,8 @@ impl Files {
     fn samples(&self) -> Result<Vec<Sample>, IngestError> {
         let mut samples: Vec<Sample> = Vec::new();
         let mut first_fault = None;
-        let step = self.0.len().div_ceil(SAMPLES);
-        let each = SAMPLES.div_ceil(self.0.len());
+        let step = self.0.len().div_ceil(MAX_SAMPLES);
+        let each = MAX_SAMPLES.div_ceil(self.0.len());
         for (number, file) in self.0.iter().enumerate() {
             // Where all those in their turn are broken, the others have theirs.
             if number % step != 0 && !samples.is_empty() {
@@ -106,7 +106,7 @@ fn read(file: &Path) -> Result<Container, String> {
 
 /// What was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Loaded {
+pub struct IngestSummary {
     /// the table, `namespace:name`
     pub table: String,
     /// alerts written
@@ -127,21 +127,21 @@ pub struct Loaded {
 pub fn load_files(
     settings: &ScienceDbSettings,
     options: &IngestOptions,
-    files: &Files,
+    files: &AlertFiles,
     stop: &Stop,
     progress: &(impl Fn() + Sync),
     fault: &(impl Fn(&Path, &str) + Sync),
-) -> Result<Loaded, IngestError> {
+) -> Result<IngestSummary, IngestError> {
     let loader = Loader::open(settings, options, &files.samples()?, stop.clone())?;
     let (next, broken) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let totals = Totals::default();
-    loader.in_sessions(|worker| {
-        let mut prepared = HashMap::new();
+    let counters = Counters::default();
+    loader.run_writers(|writer| {
+        let mut mapper = HashMap::new();
         while let Some(file) = files.0.get(next.fetch_add(1, Ordering::Relaxed)) {
             if loader.stopped() {
                 break;
             }
-            if let Some(reason) = load_file(&loader, worker, &mut prepared, file, &totals)? {
+            if let Some(reason) = load_file(&loader, writer, &mut mapper, file, &counters)? {
                 broken.fetch_add(1, Ordering::Relaxed);
                 fault(file, &reason);
             }
@@ -149,17 +149,17 @@ pub fn load_files(
         }
         Ok(())
     })?;
-    Ok(Loaded {
+    Ok(IngestSummary {
         table: loader.table().to_owned(),
-        alerts: totals.alerts.into_inner(),
-        bytes: totals.bytes.into_inner(),
+        alerts: counters.alerts.into_inner(),
+        bytes: counters.bytes.into_inner(),
         broken: broken.into_inner(),
         stopped: stop.requested(),
     })
 }
 
 #[derive(Default)]
-struct Totals {
+struct Counters {
     alerts: AtomicU64,
     bytes: AtomicU64,
 }
@@ -167,29 +167,29 @@ struct Totals {
 /// Loads one file; gives what is wrong with it or with one of its alerts.
 fn load_file(
     loader: &Loader<'_>,
-    worker: &mut Worker<'_>,
-    known: &mut HashMap<String, Prepared>,
+    writer: &mut AlertWriter<'_>,
+    known: &mut HashMap<String, RowMapper>,
     file: &Path,
-    totals: &Totals,
+    counters: &Counters,
 ) -> Result<Option<String>, IngestError> {
     let container = match read(file) {
         Ok(container) => container,
         Err(reason) => return Ok(Some(reason)),
     };
-    let prepared = match known.get_mut(&container.schema_json) {
-        Some(prepared) => prepared,
-        None => match loader.prepare(&container.schema_json, &container.schema) {
-            Ok(prepared) => known.entry(container.schema_json.clone()).or_insert(prepared),
+    let mapper = match known.get_mut(&container.schema_json) {
+        Some(mapper) => mapper,
+        None => match loader.row_mapper(&container.schema_json, &container.schema) {
+            Ok(mapper) => known.entry(container.schema_json.clone()).or_insert(mapper),
             Err(error @ (IngestError::Layout(_) | IngestError::Mismatch { .. })) => return Ok(Some(error.to_string())),
             Err(error) => return Err(error),
         },
     };
     let mut refused = (0, None);
     for (number, datum) in container.data().enumerate() {
-        match worker.add(prepared, datum)? {
+        match writer.add(mapper, datum)? {
             Ok(()) => {
-                totals.alerts.fetch_add(1, Ordering::Relaxed);
-                totals.bytes.fetch_add(datum.len() as u64, Ordering::Relaxed);
+                counters.alerts.fetch_add(1, Ordering::Relaxed);
+                counters.bytes.fetch_add(datum.len() as u64, Ordering::Relaxed);
             }
             Err(reason) => {
                 refused.0 += 1;

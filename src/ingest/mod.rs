@@ -1,27 +1,27 @@
 //! Loading alerts into the science database.
 //!
 //! A [`Loader`] is made from a few alerts: they tell the columns, the row key and where the table is to be split. It makes the table,
-//! writes the catalog and, beside it, the alerts' schema. Then each thread takes a [`Worker`] and loads alerts, of that schema or of
+//! writes the catalog and, beside it, the alerts' schema. Then each thread takes a [`AlertWriter`] and loads alerts, of that schema or of
 //! others: where an alert has columns that the catalog has not, the catalog grows before the alert is written. Columns that the alert
 //! lacks get no cell. Where a column has another type than in the catalog, an Avro cell's schema included, the alert is refused: rows of
 //! both kinds could not be read with one catalog.
 
 mod files;
-mod pace;
+mod loader;
+mod rate_limiter;
 mod row_key;
-mod table;
-mod worker;
+mod writer;
 
 use std::path::PathBuf;
 
-use crate::alert::{History, LayoutError};
+use crate::alert::{LayoutError, ListEncoding};
 use crate::catalog::CatalogError;
 use crate::science_db::ScienceDbError;
 
-pub use files::{Files, Loaded, load_files};
-pub use pace::Pace;
-pub use table::{Loader, Sample};
-pub use worker::{Prepared, Worker};
+pub use files::{AlertFiles, IngestSummary, load_files};
+pub use loader::{Loader, Sample};
+pub use rate_limiter::RateLimiter;
+pub use writer::{AlertWriter, RowMapper};
 
 /// How alerts are loaded.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ pub struct IngestOptions {
     /// no record before it. `None`: the catalog's; for a new one `objectId,candid` (ZTF) or `diaObjectId,diaSourceId` (Rubin)
     pub row_key: Option<Vec<String>>,
     /// how arrays and maps are kept. `None`: as in the catalog; for a new one without loss
-    pub history: Option<History>,
+    pub history: Option<ListEncoding>,
     /// into how many regions a new table is split
     pub regions: usize,
     /// ms since 1970 to write all cells with; `None`: the store's clock, at the time of each write

@@ -4,14 +4,14 @@ use crate::avro::{Kind, NodeId, Schema};
 use crate::catalog::Catalog;
 
 /// Names that are tried as the row key of alerts of unknown origin: ZTF's, Rubin's.
-const KNOWN: [[&str; 2]; 2] = [["objectId", "candid"], ["diaObjectId", "diaSourceId"]];
+const KNOWN_ROW_KEYS: [[&str; 2]; 2] = [["objectId", "candid"], ["diaObjectId", "diaSourceId"]];
 /// The records where Rubin's identifiers are looked for first.
-const FAVOURED: [&str; 2] = ["diaSource", "diaObject"];
+const PREFERRED_RECORDS: [&str; 2] = ["diaSource", "diaObject"];
 
 /// The columns of the scalars in a schema, also of those in records.
 fn scalars(schema: &Schema) -> Vec<String> {
     fn walk(schema: &Schema, id: NodeId, path: &str, open: &mut Vec<NodeId>, found: &mut Vec<String>) {
-        let id = schema.choice(id).map_or(id, |choice| choice.node);
+        let id = schema.optional(id).map_or(id, |choice| choice.node);
         match schema.kind(id) {
             Kind::Record { fields, .. } if !open.contains(&id) => {
                 open.push(id);
@@ -34,8 +34,8 @@ fn scalars(schema: &Schema) -> Vec<String> {
 fn column<'a>(columns: &'a [String], name: &str) -> Result<&'a str, String> {
     let wanted = name.replace('.', "_");
     let is = |exact: &str| columns.iter().find(|column| *column == exact);
-    let favoured = || FAVOURED.iter().find_map(|record| is(&format!("{record}_{wanted}")));
-    if let Some(column) = is(&wanted).or_else(favoured) {
+    let preferred = || PREFERRED_RECORDS.iter().find_map(|record| is(&format!("{record}_{wanted}")));
+    if let Some(column) = is(&wanted).or_else(preferred) {
         return Ok(column);
     }
     let nested: Vec<&String> = columns.iter().filter(|column| column.ends_with(&format!("_{wanted}"))).collect();
@@ -55,7 +55,7 @@ pub(super) fn choose(schema: &Schema, asked: Option<&[String]>) -> Result<Vec<St
     let all = |names: &[&str]| names.iter().map(|name| column(&columns, name).map(str::to_owned)).collect();
     match asked {
         Some(names) => all(&names.iter().map(String::as_str).collect::<Vec<_>>()),
-        None => KNOWN.iter().map(|names| all(names)).find(Result::is_ok).unwrap_or_else(|| {
+        None => KNOWN_ROW_KEYS.iter().map(|names| all(names)).find(Result::is_ok).unwrap_or_else(|| {
             Err("the alerts are neither ZTF's nor Rubin's: name the columns of the row key with --row-key COL,COL"
                 .into())
         }),
@@ -64,12 +64,12 @@ pub(super) fn choose(schema: &Schema, asked: Option<&[String]>) -> Result<Vec<St
 
 /// Rubin's alerts of solar-system objects have no diaObject: the ssObject stands in its place in the key.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct StandIn {
+pub(super) struct SsObjectKey {
     /// index of the column whose number is taken
     column: usize,
 }
 
-impl StandIn {
+impl SsObjectKey {
     /// The stand-in for the first part of a catalog's row key, where that is a diaObjectId.
     pub(super) fn of(catalog: &Catalog) -> Option<Self> {
         let [first, _, ..] = catalog.row_key.as_slice() else { return None };
@@ -129,13 +129,13 @@ mod tests {
 
     #[test]
     fn the_solar_system_object_stands_in() {
-        let stand_in = StandIn { column: 7 };
+        let ss_object_key = SsObjectKey { column: 7 };
         let cell = 42i64.to_be_bytes();
-        let replaced = |key: &[u8], column| stand_in.replace(key, [(column, cell.as_slice())].into_iter());
+        let replaced = |key: &[u8], column| ss_object_key.replace(key, [(column, cell.as_slice())].into_iter());
         assert_eq!(replaced(b"_9", 7), Some(b"42_9".to_vec()));
         assert_eq!(replaced(b"0_9", 7), Some(b"42_9".to_vec()));
         assert_eq!(replaced(b"5_9", 7), None);
         assert_eq!(replaced(b"_9", 6), None);
-        assert_eq!(stand_in.replace(b"_9", [(7, [0; 8].as_slice())].into_iter()), None);
+        assert_eq!(ss_object_key.replace(b"_9", [(7, [0; 8].as_slice())].into_iter()), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Access rules: who may do what with which topic, group, transactional id or the cluster.
+//! ACLs: who may do what with which topic, group, transactional id or the cluster.
 //!
 //! A filter says of each part what it wants, and "any" has to be said: what is forgotten does not match everything.
 
@@ -16,7 +16,7 @@ pub const CLUSTER: &str = "kafka-cluster";
 
 /// What a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ResourceKind {
+pub enum ResourceType {
     /// a topic
     Topic,
     /// a consumer group
@@ -76,15 +76,15 @@ pub enum Permission {
     Deny,
 }
 
-/// An access rule.
+/// An ACL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rule {
+pub struct AclBinding {
     /// whom it is for: `User:NAME`, or `User:*` for everybody
     pub principal: String,
     /// from which address, or `*`
     pub host: String,
     /// about what
-    pub kind: ResourceKind,
+    pub kind: ResourceType,
     /// of which name
     pub pattern: Pattern,
     /// doing what
@@ -93,16 +93,16 @@ pub struct Rule {
     pub permission: Permission,
 }
 
-/// What a filter wants of one part of a rule.
+/// What a filter wants of one part of an ACL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted<T> {
+pub enum Match<T> {
     /// whatever it is
     Any,
     /// exactly this
     Is(T),
 }
 
-impl<T> Wanted<T> {
+impl<T> Match<T> {
     pub(super) fn is(&self) -> Option<&T> {
         match self {
             Self::Any => None,
@@ -126,50 +126,50 @@ pub enum PatternFilter {
 
 /// Which rules are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter {
+pub struct AclFilter {
     /// `User:NAME`
-    pub principal: Wanted<String>,
+    pub principal: Match<String>,
     /// address; `Is("*")` means the rules for all addresses
-    pub host: Wanted<String>,
+    pub host: Match<String>,
     /// about what
-    pub kind: Wanted<ResourceKind>,
+    pub kind: Match<ResourceType>,
     /// of which names
     pub pattern: PatternFilter,
     /// doing what
-    pub operation: Wanted<Operation>,
+    pub operation: Match<Operation>,
     /// allowed or denied
-    pub permission: Wanted<Permission>,
+    pub permission: Match<Permission>,
 }
 
-impl Filter {
+impl AclFilter {
     /// Every rule there is.
     pub fn any() -> Self {
         Self {
-            principal: Wanted::Any,
-            host: Wanted::Any,
-            kind: Wanted::Any,
+            principal: Match::Any,
+            host: Match::Any,
+            kind: Match::Any,
             pattern: PatternFilter::Any,
-            operation: Wanted::Any,
-            permission: Wanted::Any,
+            operation: Match::Any,
+            permission: Match::Any,
         }
     }
 
     /// Every rule for this user.
     pub fn of_user(user: &str) -> Self {
-        Self { principal: Wanted::Is(principal(user)), ..Self::any() }
+        Self { principal: Match::Is(principal(user)), ..Self::any() }
     }
 }
 
-impl From<&Rule> for Filter {
-    /// Exactly this rule.
-    fn from(rule: &Rule) -> Self {
+impl From<&AclBinding> for AclFilter {
+    /// Exactly this ACL.
+    fn from(acl: &AclBinding) -> Self {
         Self {
-            principal: Wanted::Is(rule.principal.clone()),
-            host: Wanted::Is(rule.host.clone()),
-            kind: Wanted::Is(rule.kind),
-            pattern: PatternFilter::Is(rule.pattern.clone()),
-            operation: Wanted::Is(rule.operation),
-            permission: Wanted::Is(rule.permission),
+            principal: Match::Is(acl.principal.clone()),
+            host: Match::Is(acl.host.clone()),
+            kind: Match::Is(acl.kind),
+            pattern: PatternFilter::Is(acl.pattern.clone()),
+            operation: Match::Is(acl.operation),
+            permission: Match::Is(acl.permission),
         }
     }
 }
@@ -180,38 +180,38 @@ pub fn principal(user: &str) -> String {
 }
 
 impl Admin {
-    /// Adds rules; for each, in order, what became of it. A rule that exists already is a success.
+    /// Adds ACLs; for each, in order, what became of it. A rule that exists already is a success.
     ///
     /// # Errors
     /// The request as a whole failed: no answer, no right to alter the cluster, or a rule that cannot be made.
-    pub fn add_rules(&self, rules: &[Rule]) -> Result<Vec<Result<()>>> {
+    pub fn create_acls(&self, acls: &[AclBinding]) -> Result<Vec<Result<()>>> {
         let action = "change the access rules of";
-        let results = self.order(action, |desk| native::add_rules(desk, rules))?;
-        Ok(results.into_iter().map(|done| done.map_err(|r| self.rule_error(&r, action))).collect())
+        let results = self.submit(action, |call| native::create_acls(call, acls))?;
+        Ok(results.into_iter().map(|done| done.map_err(|r| self.acl_error(&r, action))).collect())
     }
 
     /// The rules that a filter matches, in order.
     ///
     /// # Errors
     /// No answer, or no right to describe the cluster.
-    pub fn rules(&self, filter: &Filter) -> Result<Vec<Rule>> {
+    pub fn describe_acls(&self, filter: &AclFilter) -> Result<Vec<AclBinding>> {
         let action = "see the access rules of";
-        let mut rules = self.order(action, |desk| native::rules(desk, filter))?;
-        if rules.is_empty() {
+        let mut acls = self.submit(action, |call| native::describe_acls(call, filter))?;
+        if acls.is_empty() {
             // librdkafka does not tell "none" from "not for you". Looking at users asks for the same right, and tells.
-            self.order(action, |desk| native::users(desk, &["nobody"]))?;
+            self.submit(action, |call| native::describe_users(call, &["nobody"]))?;
         }
-        rules.sort();
-        Ok(rules)
+        acls.sort();
+        Ok(acls)
     }
 
     /// What this client's own user may do with each topic, in their order. It takes no administrator.
     ///
     /// # Errors
     /// No answer. For one topic: it does not exist, or the user may not even see it.
-    pub fn own_rights(&self, topics: &[&str]) -> Result<Vec<Result<Vec<Operation>>>> {
+    pub fn authorized_operations(&self, topics: &[&str]) -> Result<Vec<Result<Vec<Operation>>>> {
         let action = "see";
-        let answered = self.order(action, |desk| topic_operations(desk, topics))?;
+        let answered = self.submit(action, |call| topic_operations(call, topics))?;
         let of = |topic: &&str| match answered.iter().find(|(name, _)| name == topic) {
             Some((_, Ok(operations))) => Ok(operations.clone()),
             Some((_, Err((code, reason)))) => Err(self.refusal(*code, reason, action, Resource::Topic(topic))),
@@ -224,13 +224,13 @@ impl Admin {
     ///
     /// # Errors
     /// The request as a whole failed: no answer, or no right to alter the cluster.
-    pub fn remove_rules(&self, filters: &[Filter]) -> Result<Vec<Result<Vec<Rule>>>> {
+    pub fn delete_acls(&self, filters: &[AclFilter]) -> Result<Vec<Result<Vec<AclBinding>>>> {
         let action = "change the access rules of";
-        let results = self.order(action, |desk| native::remove_rules(desk, filters))?;
-        Ok(results.into_iter().map(|done| done.map_err(|r| self.rule_error(&r, action))).collect())
+        let results = self.submit(action, |call| native::delete_acls(call, filters))?;
+        Ok(results.into_iter().map(|done| done.map_err(|r| self.acl_error(&r, action))).collect())
     }
 
-    fn rule_error(&self, (code, reason): &native::Refused, action: &str) -> crate::kafka::Error {
+    fn acl_error(&self, (code, reason): &native::ResponseError, action: &str) -> crate::kafka::Error {
         self.refusal(*code, reason, action, Resource::Cluster)
     }
 }
@@ -253,7 +253,7 @@ macro_rules! names {
     };
 }
 
-names!(ResourceKind { Topic = "topic", Group = "group", TransactionalId = "transactional-id", Cluster = "cluster" });
+names!(ResourceType { Topic = "topic", Group = "group", TransactionalId = "transactional-id", Cluster = "cluster" });
 names!(Operation {
     All = "all",
     Read = "read",
@@ -268,7 +268,7 @@ names!(Operation {
     IdempotentWrite = "idempotent-write",
 });
 
-impl fmt::Display for Rule {
+impl fmt::Display for AclBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let permission = match self.permission {
             Permission::Allow => "may",
@@ -292,7 +292,7 @@ mod tests {
             let operation = Operation::from_name(name).unwrap();
             assert_eq!(operation.to_string(), name.to_lowercase());
         }
-        assert_eq!(ResourceKind::from_name("transactional-id"), Some(ResourceKind::TransactionalId));
+        assert_eq!(ResourceType::from_name("transactional-id"), Some(ResourceType::TransactionalId));
         assert_eq!(Operation::from_name("any"), None);
     }
 }

@@ -12,30 +12,31 @@ use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::config::KafkaSettings;
-use crate::kafka::client::{self, As, Context};
+use crate::kafka::client::{self, Context, Identity};
 use crate::kafka::error::{Error, Resource, Result};
 use crate::kafka::ffi;
-use crate::kafka::ffi::administration::{Answer, Desk};
+use crate::kafka::ffi::administration::{AdminCall, Response};
 
 /// How long a request may wait before the connection's state is looked at again.
-const TURN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A client for questions and orders. Connects at its first request.
 pub struct Admin {
     inner: AdminClient<Context>,
     settings: KafkaSettings,
-    within: Duration,
+    timeout: Duration,
 }
 
 impl Admin {
-    /// A client that logs in as `who`, each of whose requests may take as long as `within`.
+    /// A client that logs in as `who`, each of whose requests may take as long as `timeout`.
     ///
     /// # Errors
     /// The settings are refused by librdkafka.
-    pub fn open(settings: &KafkaSettings, who: As, within: Duration) -> Result<Self> {
-        let config = client::config(settings, who, &[], &[])?;
-        let inner = config.create_with_context(Context::new(settings, who)).map_err(|e| client::settings_error(&e))?;
-        Ok(Self { inner, settings: settings.clone(), within })
+    pub fn open(settings: &KafkaSettings, identity: Identity, timeout: Duration) -> Result<Self> {
+        let config = client::config(settings, identity, &[], &[])?;
+        let inner =
+            config.create_with_context(Context::new(settings, identity)).map_err(|e| client::settings_error(&e))?;
+        Ok(Self { inner, settings: settings.clone(), timeout })
     }
 
     /// The connection: its status and whose it is.
@@ -55,12 +56,12 @@ impl Admin {
         self.inner.inner()
     }
 
-    pub(super) fn within(&self) -> Duration {
-        self.within
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     pub(super) fn options(&self) -> AdminOptions {
-        AdminOptions::new().request_timeout(Some(self.within)).operation_timeout(Some(self.within))
+        AdminOptions::new().request_timeout(Some(self.timeout)).operation_timeout(Some(self.timeout))
     }
 
     /// Waits for the answer to a request. librdkafka itself would wait for the whole time where the login is refused.
@@ -73,23 +74,27 @@ impl Admin {
         let mut request = pin!(request);
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut task = TaskContext::from_waker(&waker);
-        let deadline = Instant::now() + self.within;
+        let deadline = Instant::now() + self.timeout;
         loop {
             if let Poll::Ready(answer) = request.as_mut().poll(&mut task) {
                 ffi::serve_events(self.client());
                 return answer.map_err(|error| self.error(&error, action, resource));
             }
             self.check(action, deadline)?;
-            std::thread::park_timeout(TURN);
+            std::thread::park_timeout(POLL_INTERVAL);
         }
     }
 
     /// Issues an order that rdkafka does not offer, and waits for its answer.
-    pub(super) fn order<T>(&self, action: &str, order: impl FnOnce(&Desk<'_>) -> Result<Answer<T>>) -> Result<T> {
-        let deadline = Instant::now() + self.within;
-        let may_wait = || self.check(action, deadline);
-        let desk = Desk { client: self.client(), within: self.within, may_wait: &may_wait };
-        let answer = order(&desk)?;
+    pub(super) fn submit<T>(
+        &self,
+        action: &str,
+        order: impl FnOnce(&AdminCall<'_>) -> Result<Response<T>>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + self.timeout;
+        let check = || self.check(action, deadline);
+        let call = AdminCall { client: self.client(), timeout: self.timeout, check: &check };
+        let answer = order(&call)?;
         ffi::serve_events(self.client());
         answer.map_err(|(code, reason)| self.refusal(code, &reason, action, Resource::Cluster))
     }
@@ -101,7 +106,7 @@ impl Admin {
             return Err(error);
         }
         if Instant::now() >= deadline {
-            return Err(self.context().timed_out(self.within, &format!("trying to {action}")));
+            return Err(self.context().timed_out(self.timeout, &format!("trying to {action}")));
         }
         Ok(())
     }
@@ -123,7 +128,7 @@ impl Admin {
     pub(super) fn refusal(&self, code: Code, reason: &str, action: &str, resource: Resource<'_>) -> Error {
         match code {
             Code::OperationTimedOut | Code::TimedOutQueue | Code::BrokerTransportFailure => {
-                self.context().timed_out(self.within, &format!("trying to {action}"))
+                self.context().timed_out(self.timeout, &format!("trying to {action}"))
             }
             _ => self.context().refusal(code, reason, action, resource),
         }

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::kafka::admin::Admin;
-use crate::kafka::client::As;
+use crate::kafka::client::Identity;
 use crate::kafka::consumer::{Consumer, Event, Message, StartAt};
 use crate::kafka::error::{Error, Result};
-use crate::kafka::topics::{self, TopicShape};
+use crate::kafka::topics::{self, TopicSpec};
 
 /// The partition of the service of all streams.
 pub const SERVICE_PARTITION: i32 = 0;
@@ -28,7 +28,7 @@ pub const PARTITIONS: i32 = 16;
 const PREFIX: &str = "fink_checkpoint_";
 
 /// How often a restore that waits says so.
-const REMINDER: Duration = Duration::from_secs(10);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a restore waits for a record before it asks whether to stop.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -48,7 +48,7 @@ pub fn is_checkpoint(topic: &str) -> bool {
 
 /// What a checkpoint topic is made with. Small segments and an eager cleaner keep it small, since all of it is read at each start; how many
 /// replicas must have a record (min.insync.replicas) is the cluster's to say.
-pub fn shape() -> TopicShape {
+pub fn topic_spec() -> TopicSpec {
     let config = [
         ("cleanup.policy", "compact"),
         ("min.cleanable.dirty.ratio", "0.1"),
@@ -56,7 +56,7 @@ pub fn shape() -> TopicShape {
         ("segment.ms", "600000"),
         ("delete.retention.ms", "3600000"),
     ];
-    TopicShape {
+    TopicSpec {
         partitions: PARTITIONS,
         replication: None,
         config: config.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
@@ -67,9 +67,9 @@ pub fn shape() -> TopicShape {
 /// partitions to one that was made by an earlier version, which had a single one.
 ///
 /// # Errors
-/// It may not be created ([`Error::UnknownTopic`]), or it is not compacted ([`Error::TopicShape`]).
+/// It may not be created ([`Error::UnknownTopic`]), or it is not compacted ([`Error::TopicMismatch`]).
 pub fn ensure(user: &Admin, topic: &str) -> Result<i32> {
-    let partitions = topics::ensure(user, topic, &shape()).map_err(|error| match error {
+    let partitions = topics::ensure(user, topic, &topic_spec()).map_err(|error| match error {
         Error::UnknownTopic { topic, hint } => Error::UnknownTopic {
             topic,
             hint: format!("{hint}; a checkpoint has {PARTITIONS} partitions and cleanup.policy=compact"),
@@ -86,7 +86,7 @@ pub fn ensure(user: &Admin, topic: &str) -> Result<i32> {
 fn add_partitions(user: &Admin, topic: &str, partitions: i32) -> Result<i32> {
     let added = match user.add_partitions(topic, PARTITIONS) {
         Err(Error::NotAuthorized { .. }) if user.settings().admin.is_some() => {
-            Admin::open(user.settings(), As::Admin, user.within())?.add_partitions(topic, PARTITIONS)
+            Admin::open(user.settings(), Identity::Admin, user.timeout())?.add_partitions(topic, PARTITIONS)
         }
         other => other,
     };
@@ -109,8 +109,8 @@ fn add_partitions(user: &Admin, topic: &str, partitions: i32) -> Result<i32> {
 }
 
 fn check_compaction(user: &Admin, topic: &str) -> Result<()> {
-    let wrong = |difference: String| Error::TopicShape { topic: topic.to_owned(), difference };
-    let options = match user.ask_topic_options(topic)? {
+    let wrong = |difference: String| Error::TopicMismatch { topic: topic.to_owned(), difference };
+    let options = match user.try_topic_config(topic)? {
         Ok(options) => options,
         // Some servers that speak Kafka's protocol keep records without letting anybody see how.
         Err(Code::UnsupportedFeature) => {
@@ -170,7 +170,7 @@ fn read_until(
 ) -> Result<BTreeMap<i32, Records>> {
     let mut restore = Restore::new(ends);
     let places = restore.partitions().map(|partition| (topic.to_owned(), partition)).collect();
-    let mut consumer = Consumer::of_partitions(user.settings(), places, StartAt::Earliest, user.within())?;
+    let mut consumer = Consumer::open_partitions(user.settings(), places, StartAt::Earliest, user.timeout())?;
     let mut told = Instant::now();
     while !restore.is_complete() {
         if give_up() {
@@ -181,7 +181,7 @@ fn read_until(
             Some(Event::EndOfPartition { partition, offset, .. }) => restore.reached(partition, offset),
             Some(Event::Assigned(_) | Event::Revoked(_)) | None => {}
         }
-        if told.elapsed() >= REMINDER {
+        if told.elapsed() >= PROGRESS_INTERVAL {
             told = Instant::now();
             restore.tell(topic);
         }
@@ -233,7 +233,7 @@ impl Restore {
             (None, _) => {
                 let difference =
                     format!("the record at offset {offset} of partition {partition} has no key: no checkpoint");
-                return Err(Error::TopicShape { topic, difference });
+                return Err(Error::TopicMismatch { topic, difference });
             }
         };
         Ok(())

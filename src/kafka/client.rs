@@ -11,10 +11,10 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use crate::config::{KafkaSettings, Login, Secret, SecurityProtocol, reserved_by};
-use crate::kafka::diagnosis::{self, Address, Finding};
+use crate::config::{KafkaSettings, Login, Secret, SecurityProtocol, key_that_sets};
+use crate::kafka::connection_status::{ConnectionFault, ConnectionStatus, FaultKind};
+use crate::kafka::diagnosis::{self, BrokerAddress, Diagnosis};
 use crate::kafka::error::{Error, Refusal, Resource, Result, lower};
-use crate::kafka::status::{Status, Trouble, TroubleKind};
 use crate::kafka::tls;
 
 /// Checks one raw option: that it may be set, that librdkafka knows it and takes the value.
@@ -22,7 +22,7 @@ use crate::kafka::tls;
 /// # Errors
 /// [`Error::Settings`] with the option's name and the reason, without the value, which may be a secret.
 pub fn check_option(name: &str, value: &str) -> Result<()> {
-    if let Some(key) = reserved_by(name) {
+    if let Some(key) = key_that_sets(name) {
         return Err(Error::Settings(format!("the librdkafka option `{name}` is already set by {key}")));
     }
     let mut config = ClientConfig::new();
@@ -42,7 +42,7 @@ const COMMON: &[(&str, &str)] = &[
 
 /// Whose login a client uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum As {
+pub enum Identity {
     /// `[kafka]`: the user who produces or consumes
     User,
     /// `[kafka.admin]`, or the user where no administrator is configured
@@ -56,7 +56,7 @@ pub enum As {
 /// A login is needed but not configured, a file of TLS is not what it should be, or a path is not UTF-8.
 pub(crate) fn config(
     settings: &KafkaSettings,
-    who: As,
+    identity: Identity,
     own: &[(&str, &str)],
     fixed: &[(&str, &str)],
 ) -> Result<ClientConfig> {
@@ -79,7 +79,7 @@ pub(crate) fn config(
         },
     );
     if uses_login(settings) {
-        let login = login(settings, who).ok_or_else(|| {
+        let login = login(settings, identity).ok_or_else(|| {
             Error::Settings("security_protocol asks for a login: set username and password_file".to_owned())
         })?;
         config.set("sasl.mechanism", &settings.sasl_mechanism);
@@ -115,10 +115,10 @@ fn uses_login(settings: &KafkaSettings) -> bool {
     matches!(settings.security_protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl)
 }
 
-fn login(settings: &KafkaSettings, who: As) -> Option<&Login> {
-    match who {
-        As::User => settings.login.as_ref(),
-        As::Admin => settings.admin.as_ref().or(settings.login.as_ref()),
+fn login(settings: &KafkaSettings, identity: Identity) -> Option<&Login> {
+    match identity {
+        Identity::User => settings.login.as_ref(),
+        Identity::Admin => settings.admin.as_ref().or(settings.login.as_ref()),
     }
 }
 
@@ -134,10 +134,10 @@ pub(crate) fn settings_error(error: &KafkaError) -> Error {
     })
 }
 
-/// What librdkafka calls back: its log and its errors. One for each client, shared with whoever asks for the [`Status`].
+/// What librdkafka calls back: its log and its errors. One for each client, shared with whoever asks for the [`ConnectionStatus`].
 #[derive(Clone, Debug)]
 pub struct Context {
-    status: Arc<Status>,
+    status: Arc<ConnectionStatus>,
     settings: Arc<KafkaSettings>,
     opened: Instant,
     user: String,
@@ -146,8 +146,8 @@ pub struct Context {
 
 impl Context {
     /// For a client of this login.
-    pub(crate) fn new(settings: &KafkaSettings, who: As) -> Self {
-        let login = login(settings, who).filter(|_| uses_login(settings));
+    pub(crate) fn new(settings: &KafkaSettings, identity: Identity) -> Self {
+        let login = login(settings, identity).filter(|_| uses_login(settings));
         Self {
             status: Arc::default(),
             settings: Arc::new(settings.clone()),
@@ -164,7 +164,7 @@ impl Context {
     }
 
     /// The connection's state.
-    pub fn status(&self) -> &Arc<Status> {
+    pub fn status(&self) -> &Arc<ConnectionStatus> {
         &self.status
     }
 
@@ -174,40 +174,40 @@ impl Context {
     }
 
     /// The error that says a trouble. May take some seconds: the broker is asked once more.
-    pub(crate) fn error_of(&self, trouble: &Trouble) -> Error {
-        let (servers, reason) = (self.settings.bootstrap_servers.clone(), trouble.reason.clone());
-        match (diagnosis::explain(&self.settings, trouble), trouble.kind) {
-            (Some(Finding::Lasting(reason)), _) => Error::Misfit { servers, reason },
-            (_, TroubleKind::AuthenticationRefused) => {
+    pub(crate) fn error_of(&self, fault: &ConnectionFault) -> Error {
+        let (servers, reason) = (self.settings.bootstrap_servers.clone(), fault.reason.clone());
+        match (diagnosis::diagnose(&self.settings, fault), fault.kind) {
+            (Some(Diagnosis::Permanent(reason)), _) => Error::ConfigurationMismatch { servers, reason },
+            (_, FaultKind::AuthenticationRefused) => {
                 Error::AuthenticationRefused { servers, user: self.user.clone(), reason }
             }
-            (Some(Finding::Passing(reason)), _) => Error::Unreachable { servers, reason },
-            (None, TroubleKind::Tls) => Error::Misfit { servers, reason },
-            (None, TroubleKind::Unresolved | TroubleKind::Down) => Error::Unreachable { servers, reason },
+            (Some(Diagnosis::Transient(reason)), _) => Error::Unreachable { servers, reason },
+            (None, FaultKind::Tls) => Error::ConfigurationMismatch { servers, reason },
+            (None, FaultKind::Unresolved | FaultKind::Down) => Error::Unreachable { servers, reason },
         }
     }
 
     /// What stands against using a broker at this address.
-    pub(crate) fn examine(&self, address: &Address) -> Option<Finding> {
-        diagnosis::examine(&self.settings, address)
+    pub(crate) fn probe(&self, address: &BrokerAddress) -> Option<Diagnosis> {
+        diagnosis::probe(&self.settings, address)
     }
 
     /// The error of a client that has not worked yet and that waiting does not help.
     pub(crate) fn refused(&self) -> Option<Error> {
-        if let Some(trouble) = self.status.refused() {
-            return Some(self.error_of(&trouble));
+        if let Some(fault) = self.status.permanent_fault() {
+            return Some(self.error_of(&fault));
         }
-        let error = self.error_of(&self.status.worth_a_look(self.opened)?);
+        let error = self.error_of(&self.status.unexplained_fault(self.opened)?);
         (!error.is_transient()).then_some(error)
     }
 
     /// The error of something that got no answer in time: the connection's trouble, if there is any.
-    pub(crate) fn timed_out(&self, within: Duration, doing: &str) -> Error {
-        let silence = Trouble::silence(self.opened);
-        match self.status.trouble() {
-            Some(trouble) => self.error_of(&trouble),
-            None if diagnosis::explain(&self.settings, &silence).is_some() => self.error_of(&silence),
-            None => Error::TimedOut { within, doing: doing.to_owned() },
+    pub(crate) fn timed_out(&self, timeout: Duration, doing: &str) -> Error {
+        let silence = ConnectionFault::silence(self.opened);
+        match self.status.fault() {
+            Some(fault) => self.error_of(&fault),
+            None if diagnosis::diagnose(&self.settings, &silence).is_some() => self.error_of(&silence),
+            None => Error::TimedOut { timeout, doing: doing.to_owned() },
         }
     }
 
@@ -233,7 +233,7 @@ impl ClientContext for Context {
             && let Some((_, rest)) = message.split_once("Failed to add partition \"")
             && let Some((topic, _)) = rest.split_once('"')
         {
-            self.status.deny_topic(topic);
+            self.status.set_denied_topic(topic);
         }
         let level = match level {
             // A broker that is away for a moment is no error yet: whoever waits for it says so.
@@ -254,7 +254,7 @@ impl ClientContext for Context {
         let Some(code) = error.rdkafka_error_code() else { return };
         let reason = lower(&self.clean(reason));
         log::debug!(target: "librdkafka", "{code:?}: {reason}");
-        self.status.note(code, &reason);
+        self.status.record(code, &reason);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn raw_options_change_defaults_but_not_what_is_fixed() {
         let own = [("linger.ms", "50"), ("batch.size", "10")];
-        let config = config(&settings(), As::User, &own, &[("acks", "all")]).unwrap();
+        let config = config(&settings(), Identity::User, &own, &[("acks", "all")]).unwrap();
         assert_eq!(config.get("linger.ms"), Some("7"));
         assert_eq!(config.get("batch.size"), Some("10"));
         assert_eq!(config.get("acks"), Some("all"));
@@ -298,7 +298,7 @@ mod tests {
     fn without_an_administrator_the_user_administers() {
         let mut settings = settings();
         let names = |s: &KafkaSettings| {
-            config(s, As::Admin, &[], &[]).map(|c| c.get("sasl.username").unwrap_or_default().to_owned())
+            config(s, Identity::Admin, &[], &[]).map(|c| c.get("sasl.username").unwrap_or_default().to_owned())
         };
         assert_eq!(names(&settings), Ok("bob".to_owned()));
         settings.admin = Some(Login { username: "admin".to_owned(), password: Secret::new("p".to_owned()) });
@@ -323,10 +323,10 @@ mod tests {
 
     #[test]
     fn the_password_is_cut_out_of_what_librdkafka_says() {
-        let context = Context::new(&settings(), As::User);
+        let context = Context::new(&settings(), Identity::User);
         assert_eq!(context.clean("x hush-hush y"), "x *** y");
         assert!(!format!("{context:?}").contains("hush-hush"));
         context.error(KafkaError::Global(Code::Authentication), "b: SASL said hush-hush");
-        assert_eq!(context.status().refused().map(|t| t.reason), Some("b: SASL said ***".to_owned()));
+        assert_eq!(context.status().permanent_fault().map(|t| t.reason), Some("b: SASL said ***".to_owned()));
     }
 }

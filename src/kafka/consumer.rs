@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
 
 use crate::config::KafkaSettings;
-use crate::kafka::client::{self, As, Context};
+use crate::kafka::client::{self, Context, Identity};
 use crate::kafka::error::{Error, Resource, Result, is_transient};
 use crate::kafka::ffi::consuming::{ConsumerEvent, next_event};
 use crate::kafka::topics;
@@ -48,7 +48,7 @@ pub struct ConsumerOptions {
     /// where to begin; with a group: where the group has not been yet
     pub start: StartAt,
     /// how long to wait for the brokers at the start, and for their answers later
-    pub within: Duration,
+    pub timeout: Duration,
 }
 
 /// A message.
@@ -110,7 +110,7 @@ pub struct Consumer {
     inner: BaseConsumer<Context>,
     group: Option<String>,
     start: StartAt,
-    within: Duration,
+    timeout: Duration,
     positions: BTreeMap<(String, i32), Option<i64>>,
     events: VecDeque<Event>,
 }
@@ -122,7 +122,7 @@ impl Consumer {
     /// # Errors
     /// Refused settings or login, a topic that does not exist or may not be seen, no answer within the time.
     pub fn open(settings: &KafkaSettings, options: &ConsumerOptions) -> Result<Self> {
-        let mut consumer = Self::create(settings, options.group.as_deref(), options.start, options.within)?;
+        let mut consumer = Self::create(settings, options.group.as_deref(), options.start, options.timeout)?;
         let mut all = Vec::new();
         for topic in &options.topics {
             let Some(partitions) = consumer.partitions(topic)? else {
@@ -143,18 +143,18 @@ impl Consumer {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub(crate) fn of_partitions(
+    pub(crate) fn open_partitions(
         settings: &KafkaSettings,
         partitions: Vec<(String, i32)>,
         start: StartAt,
-        within: Duration,
+        timeout: Duration,
     ) -> Result<Self> {
-        let mut consumer = Self::create(settings, None, start, within)?;
+        let mut consumer = Self::create(settings, None, start, timeout)?;
         consumer.assign(partitions)?;
         Ok(consumer)
     }
 
-    fn create(settings: &KafkaSettings, group: Option<&str>, start: StartAt, within: Duration) -> Result<Self> {
+    fn create(settings: &KafkaSettings, group: Option<&str>, start: StartAt, timeout: Duration) -> Result<Self> {
         let fixed = [
             ("group.id", group.unwrap_or(NO_GROUP)),
             ("isolation.level", "read_committed"),
@@ -164,20 +164,20 @@ impl Consumer {
             // Where the offset to begin with is gone meanwhile: the nearest that is left.
             ("auto.offset.reset", "earliest"),
         ];
-        let config = client::config(settings, As::User, DEFAULTS, &fixed)?;
-        let context = Context::new(settings, As::User);
+        let config = client::config(settings, Identity::User, DEFAULTS, &fixed)?;
+        let context = Context::new(settings, Identity::User);
         let inner: BaseConsumer<Context> =
             config.create_with_context(context).map_err(|e| client::settings_error(&e))?;
         let (positions, events) = (BTreeMap::new(), VecDeque::new());
-        Ok(Self { inner, group: group.map(str::to_owned), start, within, positions, events })
+        Ok(Self { inner, group: group.map(str::to_owned), start, timeout, positions, events })
     }
 
-    /// The next event within `within`; `None`: nothing came. While brokers are away nothing comes; [`context`](Self::context) tells.
+    /// The next event within `timeout`; `None`: nothing came. While brokers are away nothing comes; [`context`](Self::context) tells.
     ///
     /// # Errors
     /// No right to read a topic or to use the group, a topic that was deleted, a refused login.
-    pub fn next(&mut self, within: Duration) -> Result<Option<Event>> {
-        let deadline = Instant::now() + within;
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<Event>> {
+        let deadline = Instant::now() + timeout;
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
@@ -185,14 +185,14 @@ impl Consumer {
             let left = deadline.saturating_duration_since(Instant::now());
             match next_event(&self.inner, left) {
                 Some(ConsumerEvent::Message(message)) => {
-                    self.context().status().works();
+                    self.context().status().mark_connected();
                     if let Some(position) = self.positions.get_mut(&(message.topic.clone(), message.partition)) {
                         *position = Some(message.offset + 1);
                         return Ok(Some(Event::Message(message)));
                     }
                 }
                 Some(ConsumerEvent::EndOfPartition { topic, partition, offset }) => {
-                    self.context().status().works();
+                    self.context().status().mark_connected();
                     if let Some(position) = self.positions.get_mut(&(topic.clone(), partition)) {
                         *position = Some(offset);
                         return Ok(Some(Event::EndOfPartition { topic, partition, offset }));
@@ -200,7 +200,9 @@ impl Consumer {
                 }
                 Some(ConsumerEvent::Assign(partitions)) => self.assign(partitions)?,
                 Some(ConsumerEvent::Revoke(partitions)) => self.revoke(partitions)?,
-                Some(ConsumerEvent::Error { code, reason, topic }) => self.judge(code, &reason, topic.as_deref())?,
+                Some(ConsumerEvent::Error { code, reason, topic }) => {
+                    self.check_error(code, &reason, topic.as_deref())?
+                }
                 Some(ConsumerEvent::Reported) => {}
                 None if Instant::now() >= deadline => return Ok(None),
                 None => {}
@@ -212,7 +214,7 @@ impl Consumer {
     ///
     /// # Errors
     /// The partition went to another consumer of the group.
-    pub fn done(&self, message: &Message) -> Result<()> {
+    pub fn store_offset(&self, message: &Message) -> Result<()> {
         if self.group.is_none() {
             return Ok(());
         }
@@ -263,7 +265,7 @@ impl Consumer {
                 next_event(&self.inner, Duration::ZERO)
             {}
         };
-        topics::partitions_of(self.client(), self.context(), topic, self.within, serve)
+        topics::partitions_of(self.client(), self.context(), topic, self.timeout, serve)
     }
 
     /// Where the group has come to, by topic and partition; nothing without a group.
@@ -271,7 +273,7 @@ impl Consumer {
         if self.group.is_none() {
             return Ok(HashMap::new());
         }
-        let found = self.inner.committed_offsets(partitions, self.within);
+        let found = self.inner.committed_offsets(partitions, self.timeout);
         Ok(found.map_err(|e| self.error(&e, "see the offsets of", None))?.to_topic_map())
     }
 
@@ -282,7 +284,7 @@ impl Consumer {
         if let StartAt::Timestamp(time) = self.start {
             let mut times = list.clone();
             times.set_all_offsets(Offset::Offset(time)).map_err(|e| self.error(&e, "read", None))?;
-            let found = self.inner.offsets_for_times(times, self.within);
+            let found = self.inner.offsets_for_times(times, self.timeout);
             by_time = found.map_err(|e| self.error(&e, "look for a time in", None))?.to_topic_map();
         }
         for (topic, partition) in &partitions {
@@ -322,9 +324,9 @@ impl Consumer {
 
     /// The oldest offset of a partition and the one after its last committed message.
     fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64)> {
-        let deadline = Instant::now() + self.within;
+        let deadline = Instant::now() + self.timeout;
         loop {
-            let error = match self.inner.fetch_watermarks(topic, partition, self.within) {
+            let error = match self.inner.fetch_watermarks(topic, partition, self.timeout) {
                 Ok(ends) => return Ok(ends),
                 Err(error) => error,
             };
@@ -335,11 +337,12 @@ impl Consumer {
         }
     }
 
-    fn judge(&self, code: Code, reason: &str, topic: Option<&str>) -> Result<()> {
+    fn check_error(&self, code: Code, reason: &str, topic: Option<&str>) -> Result<()> {
         let status = self.context().status();
-        if let Some(trouble) = status.refused().filter(|_| self.positions.is_empty()).or(status.persistently_refused())
+        if let Some(fault) =
+            status.permanent_fault().filter(|_| self.positions.is_empty()).or(status.persistent_fault())
         {
-            return Err(self.context().error_of(&trouble));
+            return Err(self.context().error_of(&fault));
         }
         match code {
             Code::GroupAuthorizationFailed if self.group.is_none() => Ok(()),
@@ -359,7 +362,7 @@ impl Consumer {
         let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
         match code {
             Code::OperationTimedOut | Code::BrokerTransportFailure => {
-                self.context().timed_out(self.within, &format!("trying to {action} {}", topic.unwrap_or("the topics")))
+                self.context().timed_out(self.timeout, &format!("trying to {action} {}", topic.unwrap_or("the topics")))
             }
             _ => self.refusal(code, "", action, topic),
         }

@@ -12,7 +12,7 @@ use rdkafka::producer::ProducerContext;
 
 use crate::kafka::client::Context;
 use crate::kafka::error::lower;
-use crate::kafka::positions::Positions;
+use crate::kafka::expected_offsets::ExpectedOffsets;
 
 /// Why a message was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct DeliveryFailure {
 
 impl DeliveryFailure {
     /// Whether the message itself is at fault, so that sending it again would fail again.
-    pub fn is_its_own_fault(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         matches!(self.cause, Cause::TooLarge | Cause::Invalid)
     }
 }
@@ -68,46 +68,46 @@ impl std::fmt::Display for DeliveryFailure {
 const MESSAGE_OVERHEAD: u64 = 512;
 
 /// The room that a message takes while it waits for its delivery.
-pub(crate) fn room_for(key: usize, value: usize) -> u64 {
+pub(crate) fn queued_bytes(key: usize, value: usize) -> u64 {
     key as u64 + value as u64 + MESSAGE_OVERHEAD
 }
 
 /// Counts what is under way and keeps the failures of the running transaction.
 #[derive(Debug)]
-pub(crate) struct Deliveries {
+pub(crate) struct DeliveryTracker {
     pub context: Context,
-    under_way: AtomicU64,
+    in_flight: AtomicU64,
     failures: Mutex<Vec<DeliveryFailure>>,
     /// where it is known which offsets the messages must get
-    positions: Option<Positions>,
+    positions: Option<ExpectedOffsets>,
 }
 
-impl Deliveries {
+impl DeliveryTracker {
     pub fn new(context: Context) -> Self {
-        Self { context, under_way: AtomicU64::new(0), failures: Mutex::default(), positions: None }
+        Self { context, in_flight: AtomicU64::new(0), failures: Mutex::default(), positions: None }
     }
 
-    /// Deliveries whose offsets are compared with `positions`.
-    pub fn with_positions(context: Context, positions: Positions) -> Self {
+    /// A tracker whose offsets are compared with `positions`.
+    pub fn with_positions(context: Context, positions: ExpectedOffsets) -> Self {
         Self { positions: Some(positions), ..Self::new(context) }
     }
 
     /// The positions, where they are kept.
-    pub fn positions(&self) -> Option<&Positions> {
+    pub fn positions(&self) -> Option<&ExpectedOffsets> {
         self.positions.as_ref()
     }
 
     /// Bytes of messages that were sent and not yet reported.
-    pub fn under_way(&self) -> u64 {
-        self.under_way.load(Ordering::Relaxed)
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     pub fn add(&self, bytes: u64) {
-        self.under_way.fetch_add(bytes, Ordering::Relaxed);
+        self.in_flight.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub fn remove(&self, bytes: u64) {
-        self.under_way.fetch_sub(bytes, Ordering::Relaxed);
+        self.in_flight.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Whether a message failed since the last call of [`take`](Self::take).
@@ -122,7 +122,7 @@ impl Deliveries {
     }
 }
 
-impl ClientContext for Deliveries {
+impl ClientContext for DeliveryTracker {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.context.log(level, facility, message);
     }
@@ -136,13 +136,13 @@ impl ClientContext for Deliveries {
     }
 }
 
-impl ProducerContext for Deliveries {
+impl ProducerContext for DeliveryTracker {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, id: usize) {
         let message = match result {
             Ok(message) => {
-                self.context.status().works();
+                self.context.status().mark_connected();
                 if let Some(positions) = &self.positions {
                     positions.acknowledge(message.topic(), message.partition(), message.offset());
                 }
@@ -172,7 +172,7 @@ impl ProducerContext for Deliveries {
                 message
             }
         };
-        self.remove(room_for(message.key_len(), message.payload_len()));
+        self.remove(queued_bytes(message.key_len(), message.payload_len()));
     }
 }
 
@@ -182,15 +182,15 @@ impl ProducerContext for Deliveries {
 /// which every topic takes unless its max.message.bytes was lowered; a larger message then goes alone, and its refusal is its own. Where a
 /// topic refuses a batch nonetheless, its messages are sent one by one from then on.
 #[derive(Debug, Default)]
-pub(crate) struct CarefulTopics {
+pub(crate) struct UnbatchedTopics {
     any: AtomicBool,
     /// for each topic the smallest message that it is known to refuse, bytes
     topics: RwLock<BTreeMap<String, Option<usize>>>,
     /// held while a message to such a topic is under way
-    pub one_by_one: Mutex<()>,
+    pub lock: Mutex<()>,
 }
 
-impl CarefulTopics {
+impl UnbatchedTopics {
     /// The smallest size known to be refused, if this topic needs care.
     pub fn get(&self, topic: &str) -> Option<Option<usize>> {
         if !self.any.load(Ordering::Relaxed) {

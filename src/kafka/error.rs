@@ -32,7 +32,7 @@ pub enum Error {
     },
     /// The brokers and the settings do not fit together: TLS, certificates, whether there is a login. Waiting does not help.
     #[error("no connection with kafka at {servers}: {reason}")]
-    Misfit {
+    ConfigurationMismatch {
         /// the configured `bootstrap_servers`
         servers: String,
         /// which broker, why, and what to do
@@ -58,7 +58,7 @@ pub enum Error {
     },
     /// The topic exists, but not as it is needed.
     #[error("topic `{topic}` is not as it should be: {difference}")]
-    TopicShape {
+    TopicMismatch {
         /// its name
         topic: String,
         /// what it is, and what it should be
@@ -82,7 +82,7 @@ pub enum Error {
     },
     /// The producer is of no use any more, though nobody has taken over. It must be opened again, and the checkpoint read again.
     #[error("the producer `{transactional_id}` has failed: {reason}; open it again and read again")]
-    Broken {
+    ProducerFailed {
         /// the producer's id
         transactional_id: String,
         /// librdkafka's words
@@ -109,10 +109,10 @@ pub enum Error {
     #[error("stopped while {0}")]
     Stopped(String),
     /// Nothing came in time, though the brokers can be reached.
-    #[error("kafka did not answer within {within:?} while {doing}")]
+    #[error("kafka did not answer within {timeout:?} while {doing}")]
     TimedOut {
         /// the bound
-        within: Duration,
+        timeout: Duration,
         /// what was being done
         doing: String,
     },
@@ -139,8 +139,8 @@ impl Error {
     }
 
     /// Whether opening the producer again, and reading the checkpoint again, is the way on.
-    pub fn wants_reopening(&self) -> bool {
-        matches!(self, Self::TransactionExpired { .. } | Self::Broken { .. }) || self.is_transient()
+    pub fn requires_reopening(&self) -> bool {
+        matches!(self, Self::TransactionExpired { .. } | Self::ProducerFailed { .. }) || self.is_transient()
     }
 }
 
@@ -213,7 +213,7 @@ fn words_of(code: Code) -> String {
 }
 
 /// Whether a user without this right would get this code.
-pub(crate) fn is_denial(code: Code) -> bool {
+pub(crate) fn is_authorization_failure(code: Code) -> bool {
     matches!(
         code,
         Code::TopicAuthorizationFailed

@@ -22,7 +22,7 @@ use crate::kafka::error::lower;
 
 /// What librdkafka says when a step of a transaction fails.
 #[derive(Clone, Debug)]
-pub(super) struct StepError {
+pub(super) struct TransactionError {
     pub code: Code,
     pub reason: String,
     /// the producer is of no use any more
@@ -33,19 +33,22 @@ pub(super) struct StepError {
     pub requires_abort: bool,
 }
 
-/// Commits the running transaction after everything sent was delivered, waiting at most `turn`; a retriable time-out is resumed by calling
+/// Commits the running transaction after everything sent was delivered, waiting at most `timeout`; a retriable time-out is resumed by calling
 /// again. Delivery reports must be served by another thread meanwhile.
 ///
 /// rdkafka's own commit polls the reports itself, in turns of 100 ms that do not end early, and so takes 100 ms where 2 suffice.
-pub(super) fn commit_transaction<C: ClientContext>(client: &Client<C>, turn: Duration) -> Result<(), StepError> {
+pub(super) fn commit_transaction<C: ClientContext>(
+    client: &Client<C>,
+    timeout: Duration,
+) -> Result<(), TransactionError> {
     // SAFETY: the client outlives the call, and librdkafka's handles may be used from any thread.
-    let error = unsafe { sys::rd_kafka_commit_transaction(client.native_ptr(), millis(turn)) };
+    let error = unsafe { sys::rd_kafka_commit_transaction(client.native_ptr(), millis(timeout)) };
     if error.is_null() {
         return Ok(());
     }
     // SAFETY: `error` is a valid error object, which is ours to free, and is freed once.
     unsafe {
-        let step = StepError {
+        let step = TransactionError {
             code: sys::rd_kafka_error_code(error).into(),
             reason: lower(&text(sys::rd_kafka_error_string(error))),
             fatal: sys::rd_kafka_error_is_fatal(error) != 0,
@@ -57,11 +60,11 @@ pub(super) fn commit_transaction<C: ClientContext>(client: &Client<C>, turn: Dur
     }
 }
 
-/// Sends at once what waits for company, and waits at most `turn` until nothing is under way; says whether that is so. Delivery reports must
+/// Sends at once what waits for company, and waits at most `timeout` until nothing is under way; says whether that is so. Delivery reports must
 /// be served by another thread meanwhile.
-pub(super) fn flush<C: ClientContext>(client: &Client<C>, turn: Duration) -> bool {
+pub(super) fn flush<C: ClientContext>(client: &Client<C>, timeout: Duration) -> bool {
     // SAFETY: as above.
-    let code = unsafe { sys::rd_kafka_flush(client.native_ptr(), millis(turn)) };
+    let code = unsafe { sys::rd_kafka_flush(client.native_ptr(), millis(timeout)) };
     Code::from(code) == Code::NoError
 }
 
@@ -94,9 +97,9 @@ pub(super) fn serve_events(client: &Client<Context>) {
 struct Queue(*mut sys::rd_kafka_queue_t);
 
 impl Queue {
-    fn poll(&self, turn: Duration) -> Option<Event> {
+    fn poll(&self, timeout: Duration) -> Option<Event> {
         // SAFETY: the queue is valid until the guard is dropped; the event is freed by its own guard.
-        let event = unsafe { sys::rd_kafka_queue_poll(self.0, millis(turn)) };
+        let event = unsafe { sys::rd_kafka_queue_poll(self.0, millis(timeout)) };
         (!event.is_null()).then_some(Event(event))
     }
 }

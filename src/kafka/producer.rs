@@ -13,25 +13,25 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 use crate::config::KafkaSettings;
-use crate::kafka::client::{self, As, Context};
-use crate::kafka::delivery::{CarefulTopics, Deliveries, room_for};
-use crate::kafka::error::{Error, Resource, Result, is_denial, lower};
-use crate::kafka::ffi::{self, StepError};
+use crate::kafka::client::{self, Context, Identity};
+use crate::kafka::delivery::{DeliveryTracker, UnbatchedTopics, queued_bytes};
+use crate::kafka::error::{Error, Resource, Result, is_authorization_failure, lower};
+use crate::kafka::ffi::{self, TransactionError};
 use crate::kafka::topics;
-use crate::kafka::transaction::step_error;
+use crate::kafka::transaction::transaction_error;
 
 /// How long one call into librdkafka waits before `give_up` is asked.
-pub(super) const TURN: Duration = Duration::from_millis(200);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a full queue is left alone before it is looked at again.
-const NAP: Duration = Duration::from_millis(1);
+const QUEUE_FULL_BACKOFF: Duration = Duration::from_millis(1);
 /// The largest message librdkafka lets pass. Whether a topic takes it is the broker's to say (max.message.bytes, after compression); beyond a
 /// request of 100 MiB a broker closes the connection without a word (its socket.request.max.bytes), so this stays below.
-const LARGEST_MESSAGE: u64 = 104_000_000;
+const MAX_MESSAGE_BYTES: u64 = 104_000_000;
 
 /// Defaults for alerts of 50–230 kB. Raw options may change them.
 const DEFAULTS: &[(&str, &str)] = &[
     ("linger.ms", "50"),
-    // Below the 1 048 588 bytes that a topic takes by default: see `CarefulTopics`.
+    // Below the 1 048 588 bytes that a topic takes by default: see `UnbatchedTopics`.
     ("batch.size", "1000000"),
     ("message.max.bytes", "104000000"),
     // A transaction that its producer leaves undecided, as when the process is killed, stops all readers of its topics until the brokers
@@ -50,12 +50,12 @@ pub struct ProducerOptions {
     /// Bound of the memory for messages under way, bytes. A message larger than this goes alone.
     pub memory: u64,
     /// How long to wait for the brokers at the start.
-    pub within: Duration,
+    pub timeout: Duration,
 }
 
 /// A message to be sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
+pub struct ProducerRecord<'a> {
     /// where to
     pub topic: &'a str,
     /// where in the topic; see [`crate::kafka::partition`]
@@ -75,13 +75,13 @@ pub(super) type Stamp<'a> = &'a dyn Fn() -> Option<i64>;
 
 /// A transactional producer. `send` may be called from several threads; `begin`, `commit` and `abort` only while none of them sends.
 pub struct Producer {
-    pub(super) inner: ThreadedProducer<Deliveries>,
+    pub(super) inner: ThreadedProducer<DeliveryTracker>,
     pub(super) transactional_id: String,
     pub(super) transaction_timeout: Duration,
     memory: u64,
     pub(super) batch_size: usize,
     pub(super) compresses: bool,
-    pub(super) careful: CarefulTopics,
+    pub(super) unbatched: UnbatchedTopics,
     give_up: Box<dyn Fn() -> bool + Send + Sync>,
     pub(super) opened: Instant,
     /// ms from `opened` to the first message of the running transaction, plus one; zero: none sent
@@ -95,16 +95,16 @@ impl Producer {
     /// `give_up` is asked while waiting for Kafka, here and later; when it says yes, the wait ends with [`Error::Stopped`].
     ///
     /// # Errors
-    /// Refused settings or login, no right to the transactional id, no broker within `options.within`.
+    /// Refused settings or login, no right to the transactional id, no broker within `options.timeout`.
     pub fn open(
         settings: &KafkaSettings,
         options: &ProducerOptions,
         give_up: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
         let fixed = [("transactional.id", options.transactional_id.as_str())];
-        let deliveries = Deliveries::new(Context::new(settings, As::User));
+        let deliveries = DeliveryTracker::new(Context::new(settings, Identity::User));
         let producer = Self::create(settings, options, &fixed, deliveries, give_up)?;
-        producer.init(options.within)?;
+        producer.init(options.timeout)?;
         Ok(producer)
     }
 
@@ -113,18 +113,18 @@ impl Producer {
         settings: &KafkaSettings,
         options: &ProducerOptions,
         fixed: &[(&str, &str)],
-        deliveries: Deliveries,
+        deliveries: DeliveryTracker,
         give_up: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
-        // The key and librdkafka's own structures count too, so the real bound is `room_for`'s; this one only has to let a large message pass.
-        let kbytes = (options.memory.max(LARGEST_MESSAGE) / 1024 + 1).min(2_147_483_647).to_string();
+        // The key and librdkafka's own structures count too, so the real bound is `queued_bytes`'s; this one only has to let a large message pass.
+        let kbytes = (options.memory.max(MAX_MESSAGE_BYTES) / 1024 + 1).min(2_147_483_647).to_string();
         let common = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
             ("queue.buffering.max.kbytes", &kbytes),
             ("queue.buffering.max.messages", "0"),
         ];
-        let config = client::config(settings, As::User, DEFAULTS, &[&common, fixed].concat())?;
+        let config = client::config(settings, Identity::User, DEFAULTS, &[&common, fixed].concat())?;
         let number = |name: &str| config.get(name).and_then(|v| v.parse::<u64>().ok());
         let codec = config.get("compression.codec").or_else(|| config.get("compression.type"));
         Ok(Self {
@@ -133,7 +133,7 @@ impl Producer {
             memory: options.memory,
             batch_size: number("batch.size").and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
             compresses: codec.is_some_and(|codec| codec != "none"),
-            careful: CarefulTopics::default(),
+            unbatched: UnbatchedTopics::default(),
             give_up: Box::new(give_up),
             opened: Instant::now(),
             first_sent: AtomicU64::new(0),
@@ -141,22 +141,22 @@ impl Producer {
         })
     }
 
-    fn init(&self, within: Duration) -> Result<()> {
+    fn init(&self, timeout: Duration) -> Result<()> {
         let doing = "opening the producer";
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + timeout;
         loop {
-            let Err(error) = self.inner.init_transactions(TURN) else {
-                self.context().status().works();
+            let Err(error) = self.inner.init_transactions(POLL_INTERVAL) else {
+                self.context().status().mark_connected();
                 return Ok(());
             };
-            let error = step_error(error);
+            let error = transaction_error(error);
             if error.fatal {
                 return Err(self.fatal(&error));
             }
             if let Some(error) = self.context().refused() {
                 return Err(error);
             }
-            if is_denial(error.code) {
+            if is_authorization_failure(error.code) {
                 return Err(self.refusal(&error));
             }
             if !error.retriable {
@@ -164,11 +164,11 @@ impl Producer {
             }
             if Instant::now() >= deadline {
                 return Err(match error.code {
-                    Code::OperationTimedOut => self.context().timed_out(within, doing),
+                    Code::OperationTimedOut => self.context().timed_out(timeout, doing),
                     _ => self.refusal(&error),
                 });
             }
-            self.pause(&error, doing)?;
+            self.back_off(&error, doing)?;
         }
     }
 
@@ -178,18 +178,18 @@ impl Producer {
     /// - [`Error::TooLarge`]: the message was not sent; the transaction goes on.
     /// - [`Error::MustAbort`]: the transaction failed meanwhile; [`abort`](Self::abort) says why.
     /// - Fenced, stopped, or without the right: the producer is of no use any more.
-    pub fn send(&self, message: &Outgoing<'_>) -> Result<()> {
+    pub fn send(&self, message: &ProducerRecord<'_>) -> Result<()> {
         self.send_stamped(message, None)
     }
 
     /// As [`send`](Self::send), with the timestamp that `stamp` gives, which is asked last of all; where it gives none, nothing is sent.
-    pub(super) fn send_stamped(&self, message: &Outgoing<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
-        let Some(refused) = self.careful.get(message.topic) else { return self.enqueue(message, stamp) };
+    pub(super) fn send_stamped(&self, message: &ProducerRecord<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
+        let Some(refused) = self.unbatched.get(message.topic) else { return self.enqueue(message, stamp) };
         let bytes = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
         if refused.is_some_and(|least| bytes >= least) {
             return Err(Error::TooLarge { topic: message.topic.to_owned(), bytes });
         }
-        let _alone = self.careful.one_by_one.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.unbatched.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.enqueue(message, stamp)?;
         self.flush("sending messages one by one")
     }
@@ -199,28 +199,28 @@ impl Producer {
     /// # Errors
     /// The caller gave up, or the connection is refused.
     pub(super) fn flush(&self, doing: &str) -> Result<()> {
-        while !ffi::flush(self.client(), TURN) {
-            self.may_go_on(doing)?;
+        while !ffi::flush(self.client(), POLL_INTERVAL) {
+            self.check_running(doing)?;
         }
         Ok(())
     }
 
-    fn enqueue(&self, message: &Outgoing<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
+    fn enqueue(&self, message: &ProducerRecord<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
         let (key, value) = (message.key.map_or(0, <[u8]>::len), message.value.map_or(0, <[u8]>::len));
-        let room = room_for(key, value);
+        let room = queued_bytes(key, value);
         let deliveries = self.deliveries();
         let doing = "waiting for room among the messages under way";
-        let mut naps = 0_u32;
-        let mut nap = || {
-            naps += 1;
-            if naps.is_multiple_of(100) {
-                self.may_go_on(doing)?;
+        let mut attempts = 0_u32;
+        let mut back_off = || {
+            attempts += 1;
+            if attempts.is_multiple_of(100) {
+                self.check_running(doing)?;
             }
-            std::thread::sleep(NAP);
+            std::thread::sleep(QUEUE_FULL_BACKOFF);
             Ok(())
         };
-        while deliveries.under_way().saturating_add(room) > self.memory && deliveries.under_way() > 0 {
-            nap()?;
+        while deliveries.in_flight().saturating_add(room) > self.memory && deliveries.in_flight() > 0 {
+            back_off()?;
         }
         if self.first_sent.load(Ordering::Relaxed) == 0 {
             self.first_sent.store(self.opened.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
@@ -248,7 +248,7 @@ impl Producer {
             let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
             if code == Code::QueueFull {
                 record = back;
-                if let Err(error) = nap() {
+                if let Err(error) = back_off() {
                     deliveries.remove(room);
                     return Err(error);
                 }
@@ -258,7 +258,7 @@ impl Producer {
             return Err(match code {
                 Code::MessageSizeTooLarge => Error::TooLarge { topic: message.topic.to_owned(), bytes: key + value },
                 Code::State => Error::MustAbort { reason: "a message before this one could not be sent".to_owned() },
-                Code::Fatal => self.fatal(&StepError {
+                Code::Fatal => self.fatal(&TransactionError {
                     code,
                     reason: lower(&error.to_string()),
                     fatal: true,
@@ -274,13 +274,13 @@ impl Producer {
     ///
     /// # Errors
     /// No right to see the topic, or no answer within the time.
-    pub fn partitions(&self, topic: &str, within: Duration) -> Result<Option<i32>> {
-        topics::partitions_of(self.client(), self.context(), topic, within, || {})
+    pub fn partitions(&self, topic: &str, timeout: Duration) -> Result<Option<i32>> {
+        topics::partitions_of(self.client(), self.context(), topic, timeout, || {})
     }
 
     /// Bytes of messages that were sent and not yet confirmed.
-    pub fn under_way(&self) -> u64 {
-        self.deliveries().under_way()
+    pub fn in_flight(&self) -> u64 {
+        self.deliveries().in_flight()
     }
 
     /// The connection: its status and whose it is.
@@ -288,29 +288,29 @@ impl Producer {
         &self.deliveries().context
     }
 
-    pub(super) fn client(&self) -> &Client<Deliveries> {
+    pub(super) fn client(&self) -> &Client<DeliveryTracker> {
         self.inner.client()
     }
 
-    pub(super) fn deliveries(&self) -> &Deliveries {
+    pub(super) fn deliveries(&self) -> &DeliveryTracker {
         self.inner.client().context()
     }
 
-    pub(super) fn may_go_on(&self, doing: &str) -> Result<()> {
+    pub(super) fn check_running(&self, doing: &str) -> Result<()> {
         if (self.give_up)() {
             return Err(Error::Stopped(doing.to_owned()));
         }
-        match self.context().status().persistently_refused() {
-            Some(trouble) => Err(self.context().error_of(&trouble)),
+        match self.context().status().persistent_fault() {
+            Some(fault) => Err(self.context().error_of(&fault)),
             None => Ok(()),
         }
     }
 
-    pub(super) fn pause(&self, error: &StepError, doing: &str) -> Result<()> {
-        self.may_go_on(doing)?;
+    pub(super) fn back_off(&self, error: &TransactionError, doing: &str) -> Result<()> {
+        self.check_running(doing)?;
         if error.code != Code::OperationTimedOut {
             log::debug!("{doing}: {}; again", error.reason);
-            std::thread::sleep(TURN / 4);
+            std::thread::sleep(POLL_INTERVAL / 4);
         }
         Ok(())
     }

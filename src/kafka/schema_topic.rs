@@ -4,28 +4,28 @@ use std::time::SystemTime;
 
 use crate::kafka::consumer::Message;
 use crate::kafka::error::{Error, Result};
-use crate::kafka::plain_producer::{FlushOutcome, PlainProducer};
-use crate::kafka::producer::Outgoing;
+use crate::kafka::idempotent_producer::{FlushOutcome, IdempotentProducer};
+use crate::kafka::producer::ProducerRecord;
 use crate::kafka::tail::TailReader;
-use crate::kafka::topics::TopicShape;
+use crate::kafka::topics::TopicSpec;
 
 /// How many of the last offsets are searched for the last message: transaction markers take offsets too.
 const LAST: i64 = 10;
 
 /// What a schema topic is made with: one partition, since one message is enough.
-pub fn shape() -> TopicShape {
-    TopicShape::stream(1)
+pub fn topic_spec() -> TopicSpec {
+    TopicSpec::stream(1)
 }
 
 /// Whether a schema had to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum SchemaWrite {
     /// the last message has it already
-    Before,
+    Unchanged,
     /// the topic was empty
-    Now,
+    First,
     /// the last message has another schema
-    After,
+    Replaced,
 }
 
 /// Writes `schema` as the key of a message to the topic, unless the last message there has this key. The value is `described`, the topic of
@@ -35,18 +35,18 @@ pub enum Written {
 /// The topic may not be read or written, or Kafka does not answer.
 pub fn write(
     reader: &TailReader,
-    producer: &PlainProducer,
+    producer: &IdempotentProducer,
     topic: &str,
     partitions: i32,
     schema: &[u8],
     described: &str,
-) -> Result<Written> {
+) -> Result<SchemaWrite> {
     let last = last_message(reader, topic, partitions)?;
     if last.as_ref().is_some_and(|message| message.key.as_deref() == Some(schema)) {
-        return Ok(Written::Before);
+        return Ok(SchemaWrite::Unchanged);
     }
     let value = Some(described.as_bytes());
-    let message = Outgoing { topic, partition: 0, key: Some(schema), value, headers: &[], id: 0 };
+    let message = ProducerRecord { topic, partition: 0, key: Some(schema), value, headers: &[], id: 0 };
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok().map(|now| now.as_millis() as i64);
     producer.send(&message, &now)?;
     let failed = |reason: String| Error::Other {
@@ -56,12 +56,12 @@ pub fn write(
         transient: true,
     };
     match producer.flush()? {
-        FlushOutcome::Failed(aborted) => match aborted.failures.iter().find(|failure| failure.is_its_own_fault()) {
+        FlushOutcome::Failed(aborted) => match aborted.failures.iter().find(|failure| failure.is_permanent()) {
             Some(failure) => Err(Error::TooLarge { topic: topic.to_owned(), bytes: failure.bytes }),
             None => Err(failed(aborted.reason)),
         },
-        FlushOutcome::Delivered | FlushOutcome::Interleaved(_) if last.is_some() => Ok(Written::After),
-        FlushOutcome::Delivered | FlushOutcome::Interleaved(_) => Ok(Written::Now),
+        FlushOutcome::Delivered | FlushOutcome::UnexpectedOffset(_) if last.is_some() => Ok(SchemaWrite::Replaced),
+        FlushOutcome::Delivered | FlushOutcome::UnexpectedOffset(_) => Ok(SchemaWrite::First),
     }
 }
 

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
 
 use crate::config::KafkaSettings;
-use crate::kafka::client::{self, As, Context};
+use crate::kafka::client::{self, Context, Identity};
 use crate::kafka::consumer::Message;
 use crate::kafka::error::{Error, Resource, Result, is_transient};
 use crate::kafka::ffi::consuming::{ConsumerEvent, next_event};
@@ -17,18 +17,18 @@ use crate::kafka::ffi::consuming::{ConsumerEvent, next_event};
 const DEFAULTS: &[(&str, &str)] = &[("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")];
 
 /// How long one question to the brokers may take before `give_up` is asked.
-const TURN: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reads single topics, also what is not committed. Needs the right to read them.
 pub struct TailReader {
     inner: BaseConsumer<Context>,
-    within: Duration,
+    timeout: Duration,
     give_up: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// The offsets of a partition: of the oldest record that is left, and after the newest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct OffsetRange {
     /// of the oldest record
     pub begin: i64,
     /// after the newest record
@@ -36,13 +36,13 @@ pub struct Ends {
 }
 
 impl TailReader {
-    /// A reader that gives up a question, or a topic of which nothing more comes, after `within`. Does not wait for Kafka.
+    /// A reader that gives up a question, or a topic of which nothing more comes, after `timeout`. Does not wait for Kafka.
     ///
     /// # Errors
     /// Refused settings.
     pub fn open(
         settings: &KafkaSettings,
-        within: Duration,
+        timeout: Duration,
         give_up: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
         let fixed = [
@@ -54,28 +54,28 @@ impl TailReader {
             // Retention may remove records while they are read.
             ("auto.offset.reset", "earliest"),
         ];
-        let config = client::config(settings, As::User, DEFAULTS, &fixed)?;
-        let inner = config.create_with_context(Context::new(settings, As::User));
+        let config = client::config(settings, Identity::User, DEFAULTS, &fixed)?;
+        let inner = config.create_with_context(Context::new(settings, Identity::User));
         let inner = inner.map_err(|e| client::settings_error(&e))?;
-        Ok(Self { inner, within, give_up: Box::new(give_up) })
+        Ok(Self { inner, timeout, give_up: Box::new(give_up) })
     }
 
     /// Where the partitions of a topic begin and end.
     ///
     /// # Errors
     /// No right to see the topic, or no answer.
-    pub fn ends(&self, topic: &str, partitions: i32) -> Result<Vec<Ends>> {
+    pub fn ends(&self, topic: &str, partitions: i32) -> Result<Vec<OffsetRange>> {
         (0..partitions).map(|partition| self.ends_of(topic, partition)).collect()
     }
 
-    fn ends_of(&self, topic: &str, partition: i32) -> Result<Ends> {
-        let deadline = Instant::now() + self.within;
+    fn ends_of(&self, topic: &str, partition: i32) -> Result<OffsetRange> {
+        let deadline = Instant::now() + self.timeout;
         loop {
-            let error = match self.inner.fetch_watermarks(topic, partition, TURN) {
-                Ok((begin, end)) => return Ok(Ends { begin, end }),
+            let error = match self.inner.fetch_watermarks(topic, partition, POLL_INTERVAL) {
+                Ok((begin, end)) => return Ok(OffsetRange { begin, end }),
                 Err(error) => error,
             };
-            self.judge(code_of(&error), "", topic)?;
+            self.check_error(code_of(&error), "", topic)?;
             self.check(topic, deadline)?;
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -98,9 +98,9 @@ impl TailReader {
             return Ok(());
         }
         self.inner.assign(&list).map_err(|e| self.error(code_of(&e), "", topic))?;
-        let mut deadline = Instant::now() + self.within;
+        let mut deadline = Instant::now() + self.timeout;
         while !open.is_empty() {
-            let (partition, next) = match next_event(&self.inner, TURN) {
+            let (partition, next) = match next_event(&self.inner, POLL_INTERVAL) {
                 Some(ConsumerEvent::Message(message)) if message.topic == topic => {
                     let (partition, offset) = (message.partition, message.offset);
                     if open.get(&partition).is_some_and(|until| offset < *until) {
@@ -112,7 +112,7 @@ impl TailReader {
                     (partition, offset)
                 }
                 Some(ConsumerEvent::Error { code, reason, .. }) => {
-                    self.judge(code, &reason, topic)?;
+                    self.check_error(code, &reason, topic)?;
                     self.check(topic, deadline)?;
                     continue;
                 }
@@ -121,7 +121,7 @@ impl TailReader {
                     continue;
                 }
             };
-            deadline = Instant::now() + self.within;
+            deadline = Instant::now() + self.timeout;
             if open.get(&partition).is_some_and(|until| next >= *until) {
                 open.remove(&partition);
             }
@@ -135,14 +135,14 @@ impl TailReader {
             return Err(Error::Stopped(doing()));
         }
         match Instant::now() >= deadline {
-            true => Err(self.context().timed_out(self.within, &doing())),
+            true => Err(self.context().timed_out(self.timeout, &doing())),
             false => Ok(()),
         }
     }
 
-    fn judge(&self, code: Code, reason: &str, topic: &str) -> Result<()> {
-        if let Some(trouble) = self.context().status().refused() {
-            return Err(self.context().error_of(&trouble));
+    fn check_error(&self, code: Code, reason: &str, topic: &str) -> Result<()> {
+        if let Some(fault) = self.context().status().permanent_fault() {
+            return Err(self.context().error_of(&fault));
         }
         match code {
             // The group is never used; of several brokers one may refuse a connection.

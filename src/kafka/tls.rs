@@ -96,15 +96,15 @@ pub(super) enum CertificateFault {
     /// nobody whom we trust has issued it, but this authority
     UnknownAuthority(String),
     /// it is for these names and addresses
-    OtherName(Vec<String>),
+    NameMismatch(Vec<String>),
     /// it is valid from the one time to the other only
-    OutOfTime(String, String),
+    NotValidNow(String, String),
     /// OpenSSL's words
     Other(String),
 }
 
 /// An encrypted connection, and what is wrong with the server's certificate. Only questions that hold no secret may be asked on it.
-pub(super) struct Greeting {
+pub(super) struct Handshake {
     pub stream: SslStream<TcpStream>,
     pub fault: Option<CertificateFault>,
 }
@@ -113,7 +113,7 @@ pub(super) struct Greeting {
 ///
 /// # Errors
 /// The settings' files cannot be used.
-pub(super) fn greet(settings: &KafkaSettings, host: &str, stream: TcpStream) -> Result<Option<Greeting>> {
+pub(super) fn handshake(settings: &KafkaSettings, host: &str, stream: TcpStream) -> Result<Option<Handshake>> {
     let refused = |errors: openssl::error::ErrorStack| Error::Settings(format!("TLS: {errors}"));
     let mut context = SslContext::builder(SslMethod::tls_client()).map_err(refused)?;
     // Judged by us, afterwards, to know what it is.
@@ -144,7 +144,7 @@ pub(super) fn greet(settings: &KafkaSettings, host: &str, stream: TcpStream) -> 
         Ok(stream) => {
             let is_judged = !has_option(settings, "enable.ssl.certificate.verification", "false");
             let fault = if is_judged { fault_of(&stream) } else { None };
-            Ok(Some(Greeting { stream, fault }))
+            Ok(Some(Handshake { stream, fault }))
         }
         Err(HandshakeError::SetupFailure(errors)) => Err(refused(errors)),
         Err(HandshakeError::Failure(_) | HandshakeError::WouldBlock(_)) => Ok(None),
@@ -173,9 +173,9 @@ fn fault_of(stream: &SslStream<TcpStream>) -> Option<CertificateFault> {
         SELF_SIGNED | SELF_SIGNED_IN_CHAIN | NO_ISSUER | NO_ISSUER_OF_LEAF => {
             CertificateFault::UnknownAuthority(issuer)
         }
-        HOST | ADDRESS => CertificateFault::OtherName(certificate.as_deref().map_or_else(Vec::new, names)),
+        HOST | ADDRESS => CertificateFault::NameMismatch(certificate.as_deref().map_or_else(Vec::new, names)),
         NOT_YET_VALID | EXPIRED => match certificate {
-            Some(one) => CertificateFault::OutOfTime(one.not_before().to_string(), one.not_after().to_string()),
+            Some(one) => CertificateFault::NotValidNow(one.not_before().to_string(), one.not_after().to_string()),
             None => CertificateFault::Other(found.error_string().to_owned()),
         },
         _ => CertificateFault::Other(found.error_string().to_owned()),

@@ -10,9 +10,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer as _;
 
 use crate::kafka::delivery::{Cause, DeliveryFailure};
-use crate::kafka::error::{Error, Resource, Result, is_denial, is_transient, lower};
-use crate::kafka::ffi::{self, StepError};
-use crate::kafka::producer::{Producer, TURN};
+use crate::kafka::error::{Error, Resource, Result, is_authorization_failure, is_transient, lower};
+use crate::kafka::ffi::{self, TransactionError};
+use crate::kafka::producer::{POLL_INTERVAL, Producer};
 
 /// A transaction that did not come about: nothing of it will be seen. Read again and send again.
 ///
@@ -24,7 +24,7 @@ pub struct Aborted {
     pub reason: String,
     /// whether brokers that are away, or too slow, were the reason: the same may work later
     pub is_outage: bool,
-    /// the messages that are known to have caused it; those of whom it is [their own fault](DeliveryFailure::is_its_own_fault) fail again
+    /// the messages that are known to have caused it; those of whom it is [their own fault](DeliveryFailure::is_permanent) fail again
     pub failures: Vec<DeliveryFailure>,
 }
 
@@ -45,10 +45,10 @@ impl Producer {
     /// The producer was fenced or is of no use any more.
     pub fn begin(&self) -> Result<()> {
         self.deliveries().take();
-        self.context().status().allow_topics();
+        self.context().status().clear_denied_topic();
         self.first_sent.store(0, Ordering::Relaxed);
         self.inner.begin_transaction().map_err(|error| {
-            let error = step_error(error);
+            let error = transaction_error(error);
             if error.fatal { self.fatal(&error) } else { self.broken(&error) }
         })
     }
@@ -57,12 +57,12 @@ impl Producer {
     ///
     /// # Errors
     /// - [`Error::Stopped`]: whether it was committed is unknown; a checkpoint that is part of the transaction knows.
-    /// - [`Error::TransactionExpired`], [`Error::Broken`]: open the producer again, read the checkpoint and go on from there.
+    /// - [`Error::TransactionExpired`], [`Error::ProducerFailed`]: open the producer again, read the checkpoint and go on from there.
     /// - Others are final: fenced, a right is missing, a topic is missing.
     pub fn commit(&self) -> Result<CommitOutcome> {
         loop {
-            let Err(error) = ffi::commit_transaction(self.client(), TURN) else {
-                self.context().status().works();
+            let Err(error) = ffi::commit_transaction(self.client(), POLL_INTERVAL) else {
+                self.context().status().mark_connected();
                 return Ok(CommitOutcome::Committed);
             };
             if error.fatal {
@@ -70,12 +70,12 @@ impl Producer {
             }
             if error.requires_abort {
                 self.abort_transaction()?;
-                return self.why_aborted(&error).map(CommitOutcome::Aborted);
+                return self.classify_abort(&error).map(CommitOutcome::Aborted);
             }
             if !error.retriable {
                 return Err(self.broken(&error));
             }
-            self.pause(&error, "committing")?;
+            self.back_off(&error, "committing")?;
         }
     }
 
@@ -85,7 +85,7 @@ impl Producer {
     /// As for [`commit`](Self::commit).
     pub fn abort(&self) -> Result<Aborted> {
         self.abort_transaction()?;
-        self.why_aborted(&StepError {
+        self.classify_abort(&TransactionError {
             code: if self.context().status().denied_topic().is_some() {
                 Code::TopicAuthorizationFailed
             } else {
@@ -100,25 +100,25 @@ impl Producer {
 
     fn abort_transaction(&self) -> Result<()> {
         loop {
-            let Err(error) = self.inner.abort_transaction(TURN) else { return Ok(()) };
-            let error = step_error(error);
+            let Err(error) = self.inner.abort_transaction(POLL_INTERVAL) else { return Ok(()) };
+            let error = transaction_error(error);
             if error.fatal {
                 return Err(self.fatal(&error));
             }
             if !error.retriable && !error.requires_abort {
                 return Err(self.broken(&error));
             }
-            self.pause(&error, "aborting")?;
+            self.back_off(&error, "aborting")?;
         }
     }
 
     /// Sorts the reasons of an abort: a final error, or what to do better in the next try.
-    pub(super) fn why_aborted(&self, error: &StepError) -> Result<Aborted> {
+    pub(super) fn classify_abort(&self, error: &TransactionError) -> Result<Aborted> {
         let mut failures = self.deliveries().take();
         for failure in &failures {
             let missing =
                 matches!(failure.code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition);
-            if missing || is_denial(failure.code) {
+            if missing || is_authorization_failure(failure.code) {
                 let topic = Resource::Topic(&failure.topic);
                 return Err(self.context().refusal(failure.code, "", "write to", topic));
             }
@@ -133,19 +133,19 @@ impl Producer {
             false => failures.iter().all(|failure| failure.cause == Cause::TimedOut || is_transient(failure.code)),
         };
         let reason = failures.first().map_or_else(|| error.reason.clone(), ToString::to_string);
-        let careful_before = self.careful.topics();
+        let unbatched_before = self.unbatched.topics();
         failures.retain(|failure| {
             if failure.cause != Cause::TooLarge || failure.bytes > self.batch_size {
                 return true;
             }
-            if careful_before.contains(&failure.topic) {
+            if unbatched_before.contains(&failure.topic) {
                 if !self.compresses {
-                    self.careful.refuses(&failure.topic, failure.bytes);
+                    self.unbatched.refuses(&failure.topic, failure.bytes);
                 }
                 return true;
             }
             // Not known to have been alone in its batch: the topic's messages go one by one from now on.
-            if self.careful.add(&failure.topic) {
+            if self.unbatched.add(&failure.topic) {
                 log::warn!(
                     "topic `{}` refuses batches of {} bytes: its messages are sent one by one from now on; \
                      set `batch.size` under [kafka.librdkafka] below its max.message.bytes",
@@ -158,20 +158,20 @@ impl Producer {
         Ok(Aborted { reason, is_outage, failures })
     }
 
-    pub(super) fn refusal(&self, error: &StepError) -> Error {
+    pub(super) fn refusal(&self, error: &TransactionError) -> Error {
         let resource = Resource::TransactionalId(&self.transactional_id);
         self.context().refusal(error.code, &error.reason, "use", resource)
     }
 
-    pub(super) fn broken(&self, error: &StepError) -> Error {
-        Error::Broken { transactional_id: self.transactional_id.clone(), reason: error.reason.clone() }
+    pub(super) fn broken(&self, error: &TransactionError) -> Error {
+        Error::ProducerFailed { transactional_id: self.transactional_id.clone(), reason: error.reason.clone() }
     }
 
     /// What a fatal error means. The first one that the producer met tells; later ones only repeat that there was one.
-    pub(super) fn fatal(&self, error: &StepError) -> Error {
+    pub(super) fn fatal(&self, error: &TransactionError) -> Error {
         let (code, reason) = self.client().fatal_error().unwrap_or((error.code, error.reason.clone()));
-        let error = StepError { code, reason: lower(&reason), ..error.clone() };
-        if is_denial(code) {
+        let error = TransactionError { code, reason: lower(&reason), ..error.clone() };
+        if is_authorization_failure(code) {
             return self.refusal(&error);
         }
         if !matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) {
@@ -192,16 +192,16 @@ impl Producer {
     }
 }
 
-pub(super) fn step_error(error: KafkaError) -> StepError {
+pub(super) fn transaction_error(error: KafkaError) -> TransactionError {
     match error {
-        KafkaError::Transaction(error) => StepError {
+        KafkaError::Transaction(error) => TransactionError {
             code: error.code(),
             reason: lower(&error.string()),
             fatal: error.is_fatal(),
             retriable: error.is_retriable(),
             requires_abort: error.txn_requires_abort(),
         },
-        other => StepError {
+        other => TransactionError {
             code: other.rdkafka_error_code().unwrap_or(Code::Fail),
             reason: lower(&other.to_string()),
             fatal: false,

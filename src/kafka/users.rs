@@ -9,21 +9,21 @@ use crate::kafka::error::{Error, Resource, Result};
 use crate::kafka::ffi::administration as native;
 
 /// How often a new password is hashed: twice Kafka's own least and default (KIP-554), so that a stolen hash costs more to try passwords on.
-pub const ITERATIONS: i32 = 8192;
+pub const DEFAULT_ITERATIONS: i32 = 8192;
 
 /// The most that Kafka takes (KIP-554).
-pub const MOST_ITERATIONS: i32 = 16384;
+pub const MAX_ITERATIONS: i32 = 16384;
 
 /// How a user proves to know the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mechanism {
+pub enum ScramMechanism {
     /// `SCRAM-SHA-256`
     ScramSha256,
     /// `SCRAM-SHA-512`
     ScramSha512,
 }
 
-impl Mechanism {
+impl ScramMechanism {
     /// Both.
     pub const ALL: [Self; 2] = [Self::ScramSha256, Self::ScramSha512];
 
@@ -33,7 +33,7 @@ impl Mechanism {
     }
 }
 
-impl fmt::Display for Mechanism {
+impl fmt::Display for ScramMechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ScramSha256 => "SCRAM-SHA-256",
@@ -44,9 +44,9 @@ impl fmt::Display for Mechanism {
 
 /// What Kafka keeps of a user's password, but the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Credential {
+pub struct ScramCredential {
     /// for which mechanism
-    pub mechanism: Mechanism,
+    pub mechanism: ScramMechanism,
     /// how often it was hashed
     pub iterations: i32,
 }
@@ -57,62 +57,62 @@ pub struct User {
     /// its name
     pub name: String,
     /// one for each mechanism that it can log in with
-    pub credentials: Vec<Credential>,
+    pub credentials: Vec<ScramCredential>,
 }
 
 /// A change of one user for one mechanism.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub enum CredentialChange {
     /// add the user, or give it another password
-    Set {
+    Upsert {
         /// its name
         user: String,
         /// for which mechanism
-        mechanism: Mechanism,
-        /// how often the password is hashed; see [`ITERATIONS`]
+        mechanism: ScramMechanism,
+        /// how often the password is hashed; see [`DEFAULT_ITERATIONS`]
         iterations: i32,
         /// the password
         password: Secret,
     },
     /// take the password away; a user without any is gone
-    Remove {
+    Delete {
         /// its name
         user: String,
         /// for which mechanism
-        mechanism: Mechanism,
+        mechanism: ScramMechanism,
     },
 }
 
-impl Change {
+impl CredentialChange {
     /// The user's name.
     pub fn user(&self) -> &str {
         match self {
-            Self::Set { user, .. } | Self::Remove { user, .. } => user,
+            Self::Upsert { user, .. } | Self::Delete { user, .. } => user,
         }
     }
 }
 
 /// Most users in one request: librdkafka hashes each password thousands of times, a tenth of a second each, within the request's time.
-const ROUND: usize = 25;
+const MAX_USERS_PER_REQUEST: usize = 25;
 
 impl Admin {
     /// Carries changes out; for each, in order, what became of it. Kafka takes one and refuses another.
     ///
     /// # Errors
     /// Nothing was done: no answer, or no right to alter the cluster.
-    pub fn change_users(&self, changes: &[Change]) -> Result<Vec<Result<()>>> {
+    pub fn alter_users(&self, changes: &[CredentialChange]) -> Result<Vec<Result<()>>> {
         let action = "change the user";
         let mut results: Vec<Option<Result<()>>> = changes.iter().map(|_| None).collect();
         // Brokers refuse a request that changes a user twice, if only for two mechanisms: each round takes one change of each user.
         while results.iter().any(Option::is_none) {
             let mut round = BTreeMap::new();
             for (place, change) in changes.iter().enumerate() {
-                if round.len() < ROUND && results.get(place).is_some_and(Option::is_none) {
+                if round.len() < MAX_USERS_PER_REQUEST && results.get(place).is_some_and(Option::is_none) {
                     round.entry(change.user()).or_insert((place, change));
                 }
             }
-            let orders: Vec<Change> = round.values().map(|(_, change)| (*change).clone()).collect();
-            let mut answers: BTreeMap<_, _> = match self.order(action, |desk| native::change_users(desk, &orders)) {
+            let orders: Vec<CredentialChange> = round.values().map(|(_, change)| (*change).clone()).collect();
+            let mut answers: BTreeMap<_, _> = match self.submit(action, |call| native::alter_users(call, &orders)) {
                 Ok(answers) => answers.into_iter().collect(),
                 Err(error) if results.iter().all(Option::is_none) => return Err(error),
                 // What the rounds before have done is not to be lost.
@@ -144,8 +144,8 @@ impl Admin {
     ///
     /// # Errors
     /// No answer, or no right to describe the cluster.
-    pub fn users(&self) -> Result<Vec<User>> {
-        let found = self.order("list the users of", |desk| native::users(desk, &[]))?;
+    pub fn describe_users(&self) -> Result<Vec<User>> {
+        let found = self.submit("list the users of", |call| native::describe_users(call, &[]))?;
         let mut users = found
             .into_iter()
             .map(|(name, user)| user.map_err(|refused| self.user_error(&refused, "look at the user", &name)))
@@ -154,7 +154,7 @@ impl Admin {
         Ok(users)
     }
 
-    fn user_error(&self, (code, reason): &native::Refused, action: &str, name: &str) -> Error {
+    fn user_error(&self, (code, reason): &native::ResponseError, action: &str, name: &str) -> Error {
         match self.refusal(*code, reason, action, Resource::Cluster) {
             Error::Other { reason, transient, .. } => {
                 Error::Other { doing: format!("{action} `{name}`"), reason, transient }

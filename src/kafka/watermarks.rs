@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::kafka::admin::Admin;
 use crate::kafka::error::{Error, Resource, Result, is_transient};
-use crate::kafka::ffi::offsets::{Bound, list_offsets};
+use crate::kafka::ffi::offsets::{OffsetSpec, list_offsets};
 
 /// The pause before partitions without a leader are asked again.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Where the records of one partition lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +50,9 @@ impl Admin {
             .filter_map(|topic| known.iter().find(|known| known.name == *topic))
             .flat_map(|topic| (0..).take(topic.partitions).map(|partition| (topic.name.clone(), partition)))
             .collect();
-        let low = self.offsets_of(&partitions, Bound::Low)?;
-        let high = self.offsets_of(&partitions, Bound::High)?;
-        let last_stable = self.offsets_of(&partitions, Bound::LastStable)?;
+        let low = self.offsets_of(&partitions, OffsetSpec::Low)?;
+        let high = self.offsets_of(&partitions, OffsetSpec::High)?;
+        let last_stable = self.offsets_of(&partitions, OffsetSpec::LastStable)?;
         let offsets = low.into_iter().zip(high).zip(last_stable);
         let watermarks = partitions.into_iter().zip(offsets).map(|((topic, partition), ((low, high), last_stable))| {
             // Asked later, the last stable offset may have passed the high watermark.
@@ -66,7 +66,7 @@ impl Admin {
     /// # Errors
     /// A partition does not exist, no right to describe its topic, or no leader within the client's time.
     pub fn high_watermarks(&self, partitions: &[(String, i32)]) -> Result<Vec<i64>> {
-        self.offsets_of(partitions, Bound::High)
+        self.offsets_of(partitions, OffsetSpec::High)
     }
 
     /// The last stable offset of each partition, in their order: the records below are decided.
@@ -74,7 +74,7 @@ impl Admin {
     /// # Errors
     /// As [`high_watermarks`](Self::high_watermarks).
     pub fn last_stable_offsets(&self, partitions: &[(String, i32)]) -> Result<Vec<i64>> {
-        self.offsets_of(partitions, Bound::LastStable)
+        self.offsets_of(partitions, OffsetSpec::LastStable)
     }
 
     /// For each partition, in their order, the offset of its first record stamped at `time` (ms since 1970) or later, committed or not; `None`:
@@ -82,18 +82,18 @@ impl Admin {
     ///
     /// # Errors
     /// As [`high_watermarks`](Self::high_watermarks).
-    pub fn offsets_since(&self, partitions: &[(String, i32)], time: i64) -> Result<Vec<Option<i64>>> {
-        let offsets = self.offsets_of(partitions, Bound::Since(time))?;
+    pub fn offsets_for_time(&self, partitions: &[(String, i32)], time: i64) -> Result<Vec<Option<i64>>> {
+        let offsets = self.offsets_of(partitions, OffsetSpec::Since(time))?;
         Ok(offsets.into_iter().map(|offset| (offset >= 0).then_some(offset)).collect())
     }
 
-    fn offsets_of(&self, partitions: &[(String, i32)], bound: Bound) -> Result<Vec<i64>> {
+    fn offsets_of(&self, partitions: &[(String, i32)], bound: OffsetSpec) -> Result<Vec<i64>> {
         const ACTION: &str = "list the offsets of";
-        let deadline = Instant::now() + self.within();
+        let deadline = Instant::now() + self.timeout();
         let mut known: HashMap<(String, i32), i64> = HashMap::with_capacity(partitions.len());
         let mut missing = partitions.to_vec();
         while !missing.is_empty() {
-            match self.order(ACTION, |desk| list_offsets(desk, &missing, bound)) {
+            match self.submit(ACTION, |call| list_offsets(call, &missing, bound)) {
                 Ok(answers) => {
                     for (topic, partition, offset) in answers {
                         match offset {
@@ -115,7 +115,7 @@ impl Admin {
             missing.retain(|place| !known.contains_key(place));
             if !missing.is_empty() {
                 self.check(ACTION, deadline)?;
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(RETRY_BACKOFF);
             }
         }
         let offset = |place: &(String, i32)| {

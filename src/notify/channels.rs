@@ -40,7 +40,7 @@ impl Channels {
     }
 
     /// The channel of a class: its letters, in lower case; `None` where that is no channel of the file, or the class is `Unknown`.
-    pub fn of_class(&self, class: &str) -> Option<&Arc<str>> {
+    pub fn for_class(&self, class: &str) -> Option<&Arc<str>> {
         self.0.get(channel_name(class).as_str()).filter(|_| class != UNKNOWN)
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_class_has_the_channel_of_its_letters() {
         let channels = Channels::parse("rrlyr\nebcandidate\nunknown\nγdor\n");
-        let of = |class: &str| channels.of_class(class).map(|channel| channel.to_string());
+        let of = |class: &str| channels.for_class(class).map(|channel| channel.to_string());
         assert_eq!(of("RRLyr"), Some("rrlyr".to_owned()));
         assert_eq!(of("EB*_Candidate"), Some("ebcandidate".to_owned()));
         assert_eq!(of("ΓDor"), Some("γdor".to_owned()));

@@ -6,28 +6,28 @@ use std::sync::Arc;
 use super::Notice;
 
 /// The most alerts in one message.
-pub(super) const MOST_ROWS: usize = 20;
+pub(super) const MAX_ROWS: usize = 20;
 /// The longest text of a message. Slack splits longer ones, in the middle of the code block, or answers `msg_too_long` from some 4,000
 /// characters on. It counts escapes (`&amp;`) as they are written, and does not say how it counts characters beyond ASCII: bytes are the most
 /// that can be meant.
-const LONGEST: usize = 4_000;
-/// Letters of a cell; a longer text is cut. One row of the widest cells is far shorter than [`LONGEST`].
-const WIDEST: usize = 40;
+const MAX_MESSAGE_BYTES: usize = 4_000;
+/// Letters of a cell; a longer text is cut. One row of the widest cells is far shorter than [`MAX_MESSAGE_BYTES`].
+const MAX_CELL_CHARS: usize = 40;
 const HEADER: [&str; 4] = ["objectId", "candidate_ra", "candidate_dec", "type"];
 
 /// How many of the first notices one message can hold: at least one, where there is one.
 pub(super) fn fitting(notices: &[Arc<Notice>]) -> usize {
-    let most = notices.len().min(MOST_ROWS);
-    (2..=most).rev().find(|count| text(&notices[..*count]).len() <= LONGEST).unwrap_or(most.min(1))
+    let most = notices.len().min(MAX_ROWS);
+    (2..=most).rev().find(|count| text(&notices[..*count]).len() <= MAX_MESSAGE_BYTES).unwrap_or(most.min(1))
 }
 
-/// A table of the first [`MOST_ROWS`] notices, in a code block, escaped as Slack wants it.
+/// A table of the first [`MAX_ROWS`] notices, in a code block, escaped as Slack wants it.
 pub(super) fn text(notices: &[Arc<Notice>]) -> String {
     let rows: Vec<[String; 4]> = std::iter::once(HEADER.map(str::to_owned))
         .chain(
             notices
                 .iter()
-                .take(MOST_ROWS)
+                .take(MAX_ROWS)
                 .map(|notice| [plain(&notice.object), degrees(notice.ra), degrees(notice.dec), plain(&notice.class)]),
         )
         .collect();
@@ -54,7 +54,7 @@ pub(super) fn text(notices: &[Arc<Notice>]) -> String {
 fn degrees(value: Option<f64>) -> String {
     let Some(value) = value else { return "null".to_owned() };
     match value.to_string() {
-        plain if plain.len() <= WIDEST => plain,
+        plain if plain.len() <= MAX_CELL_CHARS => plain,
         _ => format!("{value:e}"),
     }
 }
@@ -66,8 +66,8 @@ fn plain(text: &str) -> String {
         c if c.is_control() => ' ',
         c => c,
     });
-    let mut cell: String = letters.take(WIDEST).collect();
-    if text.chars().nth(WIDEST).is_some() {
+    let mut cell: String = letters.take(MAX_CELL_CHARS).collect();
+    if text.chars().nth(MAX_CELL_CHARS).is_some() {
         cell.push('…');
     }
     cell
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn twenty_rows_are_the_most() {
         let notices = vec![notice("ZTF", "QSO"); 33];
-        assert_eq!(text(&notices).matches("QSO").count(), MOST_ROWS);
+        assert_eq!(text(&notices).matches("QSO").count(), MAX_ROWS);
     }
 
     #[test]
@@ -112,13 +112,13 @@ mod tests {
             Arc::new(Notice { ra, dec, ..Notice::clone(&notice(&text, &text)) })
         };
         for letter in ["&", "\u{1f52d}", "x", "`"] {
-            let notices = vec![longest(letter); MOST_ROWS];
+            let notices = vec![longest(letter); MAX_ROWS];
             let count = fitting(&notices);
-            assert!(text(&notices[..count]).len() <= LONGEST, "{letter}");
-            assert!(count == MOST_ROWS || text(&notices[..=count]).len() > LONGEST, "{letter}");
+            assert!(text(&notices[..count]).len() <= MAX_MESSAGE_BYTES, "{letter}");
+            assert!(count == MAX_ROWS || text(&notices[..=count]).len() > MAX_MESSAGE_BYTES, "{letter}");
             assert_eq!(fitting(&notices[..1]), 1);
         }
-        assert_eq!(fitting(&vec![notice("ZTF18aceatkx", "RRLyr"); 33]), MOST_ROWS);
+        assert_eq!(fitting(&vec![notice("ZTF18aceatkx", "RRLyr"); 33]), MAX_ROWS);
         assert_eq!(fitting(&[]), 0);
     }
 
@@ -127,6 +127,6 @@ mod tests {
         let text = text(&[notice("a```b\nc", "<!channel> & co")]);
         assert_eq!(text.matches("```").count(), 2);
         assert!(text.contains("a'''b c") && text.contains("&lt;!channel&gt; &amp; co"), "{text}");
-        assert!(super::text(&[notice(&"x".repeat(500), "")]).contains(&format!(" {}… ", "x".repeat(WIDEST))));
+        assert!(super::text(&[notice(&"x".repeat(500), "")]).contains(&format!(" {}… ", "x".repeat(MAX_CELL_CHARS))));
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use channels::Channels;
 pub use notifier::Notifier;
-pub use queue::Tally;
+pub use queue::Totals;
 
 /// The variable that holds Slack's token.
 pub const TOKEN_VARIABLE: &str = "SLACK_API_TOKEN";

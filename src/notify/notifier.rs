@@ -3,21 +3,21 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::queue::{Queue, Tally};
-use super::slack::{Fault, Slack};
+use super::queue::{Queue, Totals};
+use super::slack::{PostError, SlackClient};
 use super::{Notice, NotifyError, message};
 use crate::config::{Endpoint, Secret};
 
 /// The pause after a server that is away, doubled each time
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
 /// up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
 struct Shared(Arc<(Mutex<Queue>, Condvar)>);
 
 impl Shared {
-    // A thread that panicked while it held the lock leaves counts that may be off by one parcel, and nothing worse.
+    // A thread that panicked while it held the lock leaves counts that may be off by one batch, and nothing worse.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,7 +45,7 @@ impl Notifier {
     /// # Errors
     /// There is no token, or the system gives no thread.
     pub fn start(endpoint: &Endpoint, token: Option<&Secret>) -> Result<Self, NotifyError> {
-        let slack = Slack::new(endpoint.clone(), token.cloned().ok_or(NotifyError::NoToken)?);
+        let slack = SlackClient::new(endpoint.clone(), token.cloned().ok_or(NotifyError::NoToken)?);
         let shared = Shared(Arc::new((Mutex::new(Queue::new()), Condvar::new())));
         let own = shared.clone();
         std::thread::Builder::new()
@@ -56,7 +56,7 @@ impl Notifier {
     }
 
     /// Hands over notices of alerts that are committed. Never waits: where the queue is full they are dropped and counted.
-    pub fn tell(&self, notices: Vec<Arc<Notice>>) {
+    pub fn enqueue(&self, notices: Vec<Arc<Notice>>) {
         if !notices.is_empty() {
             self.shared.lock().add(notices, Instant::now());
             self.shared.wake();
@@ -64,12 +64,12 @@ impl Notifier {
     }
 
     /// What became of the notices so far.
-    pub fn tally(&self) -> Tally {
-        self.shared.lock().tally
+    pub fn totals(&self) -> Totals {
+        self.shared.lock().totals
     }
 
     /// Ends within `grace`: what is not sent by then is dropped and counted.
-    pub fn end(self, grace: Duration) -> Tally {
+    pub fn shut_down(self, grace: Duration) -> Totals {
         let deadline = Instant::now() + grace;
         let mut queue = self.shared.lock();
         queue.deadline = Some(deadline);
@@ -82,7 +82,7 @@ impl Notifier {
         // The thread may still wait for an answer: it is not waited for, and changes nothing any more.
         queue.deadline = Some(Instant::now());
         queue.drop_rest();
-        queue.tally
+        queue.totals
     }
 }
 
@@ -97,8 +97,8 @@ impl Drop for Notifier {
     }
 }
 
-fn send(shared: &Shared, slack: &Slack) {
-    let mut pause = FIRST_PAUSE;
+fn send(shared: &Shared, slack: &SlackClient) {
+    let mut pause = MIN_BACKOFF;
     let mut queue = shared.lock();
     loop {
         let now = Instant::now();
@@ -106,8 +106,8 @@ fn send(shared: &Shared, slack: &Slack) {
         if is_over(&queue, now) {
             return;
         }
-        let parcel = match queue.take(now) {
-            Ok(parcel) => parcel,
+        let batch = match queue.next_batch(now) {
+            Ok(batch) => batch,
             Err(time) => {
                 // At the end nobody adds anything, so the thread must not wait for it.
                 let left = queue.deadline.map(|deadline| deadline.saturating_duration_since(now));
@@ -116,7 +116,7 @@ fn send(shared: &Shared, slack: &Slack) {
             }
         };
         drop(queue);
-        let outcome = slack.post(&parcel.channel, &message::text(&parcel.notices));
+        let outcome = slack.post(&batch.channel, &message::text(&batch.notices));
         queue = shared.lock();
         let now = Instant::now();
         if queue.deadline.is_some_and(|deadline| deadline <= now) {
@@ -124,15 +124,15 @@ fn send(shared: &Shared, slack: &Slack) {
         }
         match outcome {
             Ok(()) => {
-                pause = FIRST_PAUSE;
-                queue.posted(&parcel, now);
+                pause = MIN_BACKOFF;
+                queue.mark_posted(&batch, now);
             }
-            Err(Fault::Refused(reason)) => queue.refused(&parcel, &reason, now),
-            Err(Fault::TooLong(reason)) => queue.divide(parcel, &reason, now),
-            Err(Fault::Busy(time)) => queue.put_back(parcel, time, "slack asks for a pause", now),
-            Err(Fault::Away(reason)) => {
-                queue.put_back(parcel, pause, &reason, now);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+            Err(PostError::Rejected(reason)) => queue.mark_rejected(&batch, &reason, now),
+            Err(PostError::TooLong(reason)) => queue.split(batch, &reason, now),
+            Err(PostError::RateLimited(time)) => queue.requeue(batch, time, "slack asks for a pause", now),
+            Err(PostError::Unavailable(reason)) => {
+                queue.requeue(batch, pause, &reason, now);
+                pause = (pause * 2).min(MAX_BACKOFF);
             }
         }
         shared.wake();

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Notice;
-use super::message::{MOST_ROWS, fitting};
+use super::message::{MAX_ROWS, fitting};
 
 /// The most notices that wait.
-pub(super) const ROOM: usize = 2_000;
+pub(super) const MAX_QUEUED: usize = 2_000;
 /// Slack takes one message a second in each channel.
-const PACE: Duration = Duration::from_secs(1);
+const CHANNEL_INTERVAL: Duration = Duration::from_secs(1);
 /// A notice that has waited for so long is no news any more.
-const STALE: Duration = Duration::from_secs(600);
+const MAX_NOTICE_AGE: Duration = Duration::from_secs(600);
 /// The same complaint is made once in this time.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What became of the notices so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Totals {
     /// alerts announced
     pub announced: u64,
     /// messages that took them
@@ -34,7 +34,7 @@ struct Waiting {
 
 /// Notices of one channel that are to be sent together.
 #[derive(Debug)]
-pub(super) struct Parcel {
+pub(super) struct Batch {
     pub channel: Arc<str>,
     pub notices: Vec<Arc<Notice>>,
     since: Instant,
@@ -44,15 +44,15 @@ pub(super) struct Parcel {
 pub(super) struct Queue {
     channels: BTreeMap<Arc<str>, VecDeque<Waiting>>,
     waiting: usize,
-    under_way: usize,
+    in_flight: usize,
     next: HashMap<Arc<str>, Instant>,
     paused_until: Option<Instant>,
-    complained: HashMap<String, Instant>,
-    /// the most alerts in the next message; fewer than [`MOST_ROWS`] after one that was too long
+    last_warned: HashMap<String, Instant>,
+    /// the most alerts in the next message; fewer than [`MAX_ROWS`] after one that was too long
     rows: usize,
     /// set at the end: nothing is sent after it
     pub deadline: Option<Instant>,
-    pub tally: Tally,
+    pub totals: Totals,
 }
 
 impl Queue {
@@ -60,20 +60,20 @@ impl Queue {
         Self {
             channels: BTreeMap::new(),
             waiting: 0,
-            under_way: 0,
+            in_flight: 0,
             next: HashMap::new(),
             paused_until: None,
-            complained: HashMap::new(),
-            rows: MOST_ROWS,
+            last_warned: HashMap::new(),
+            rows: MAX_ROWS,
             deadline: None,
-            tally: Tally::default(),
+            totals: Totals::default(),
         }
     }
 
     /// Adds notices; those for which there is no room are dropped.
     pub fn add(&mut self, notices: Vec<Arc<Notice>>, now: Instant) {
         for notice in notices {
-            if self.waiting >= ROOM {
+            if self.waiting >= MAX_QUEUED {
                 self.dropped(1, "they come faster than slack takes them", now);
                 continue;
             }
@@ -83,7 +83,7 @@ impl Queue {
     }
 
     /// The notices to be sent next; or how long there are none, at most; `None`: nothing waits.
-    pub fn take(&mut self, now: Instant) -> Result<Parcel, Option<Duration>> {
+    pub fn next_batch(&mut self, now: Instant) -> Result<Batch, Option<Duration>> {
         self.drop_stale(now);
         let may_have = |channel: &Arc<str>| {
             let next = self.next.get(channel).copied();
@@ -108,60 +108,60 @@ impl Queue {
         notices.truncate(fitting(&notices));
         queue.drain(..notices.len());
         self.waiting -= notices.len();
-        self.under_way = notices.len();
-        Ok(Parcel { channel, notices, since })
+        self.in_flight = notices.len();
+        Ok(Batch { channel, notices, since })
     }
 
-    /// Notes that a parcel was posted.
-    pub fn posted(&mut self, parcel: &Parcel, now: Instant) {
-        self.tally.announced += parcel.notices.len() as u64;
-        self.tally.messages += 1;
-        self.rows = (self.rows * 2).min(MOST_ROWS);
-        self.settled(parcel, now);
+    /// Notes that a batch was posted.
+    pub fn mark_posted(&mut self, batch: &Batch, now: Instant) {
+        self.totals.announced += batch.notices.len() as u64;
+        self.totals.messages += 1;
+        self.rows = (self.rows * 2).min(MAX_ROWS);
+        self.settled(batch, now);
     }
 
-    /// Notes that a parcel will never be posted.
-    pub fn refused(&mut self, parcel: &Parcel, reason: &str, now: Instant) {
-        self.dropped(parcel.notices.len(), &format!("channel {}: {reason}", parcel.channel), now);
-        self.settled(parcel, now);
+    /// Notes that a batch will never be posted.
+    pub fn mark_rejected(&mut self, batch: &Batch, reason: &str, now: Instant) {
+        self.dropped(batch.notices.len(), &format!("channel {}: {reason}", batch.channel), now);
+        self.settled(batch, now);
     }
 
-    /// Puts a parcel back that Slack finds too long, to be sent as two; one with a single alert is dropped.
-    pub fn divide(&mut self, parcel: Parcel, reason: &str, now: Instant) {
-        if parcel.notices.len() <= 1 {
-            return self.refused(&parcel, reason, now);
+    /// Puts a batch back that Slack finds too long, to be sent as two; one with a single alert is dropped.
+    pub fn split(&mut self, batch: Batch, reason: &str, now: Instant) {
+        if batch.notices.len() <= 1 {
+            return self.mark_rejected(&batch, reason, now);
         }
-        if self.may_complain(reason, now) {
-            log::warn!("{reason}; the table of {} alerts is sent in parts", parcel.notices.len());
+        if self.may_warn(reason, now) {
+            log::warn!("{reason}; the table of {} alerts is sent in parts", batch.notices.len());
         }
-        self.rows = parcel.notices.len().div_ceil(2);
-        self.settled(&parcel, now);
-        self.return_to_front(parcel);
+        self.rows = batch.notices.len().div_ceil(2);
+        self.settled(&batch, now);
+        self.return_to_front(batch);
     }
 
-    /// Puts a parcel back, to be sent after a pause in which nothing is.
-    pub fn put_back(&mut self, parcel: Parcel, pause: Duration, reason: &str, now: Instant) {
+    /// Puts a batch back, to be sent after a pause in which nothing is.
+    pub fn requeue(&mut self, batch: Batch, pause: Duration, reason: &str, now: Instant) {
         self.paused_until = now.checked_add(pause);
-        if self.may_complain(reason, now) {
+        if self.may_warn(reason, now) {
             log::warn!("{reason}; slack notices wait for {:.0} s", pause.as_secs_f64());
         }
-        self.return_to_front(parcel);
+        self.return_to_front(batch);
     }
 
-    fn return_to_front(&mut self, parcel: Parcel) {
-        self.under_way = 0;
-        self.waiting += parcel.notices.len();
-        let queue = self.channels.entry(parcel.channel).or_default();
-        for notice in parcel.notices.into_iter().rev() {
-            queue.push_front(Waiting { since: parcel.since, notice });
+    fn return_to_front(&mut self, batch: Batch) {
+        self.in_flight = 0;
+        self.waiting += batch.notices.len();
+        let queue = self.channels.entry(batch.channel).or_default();
+        for notice in batch.notices.into_iter().rev() {
+            queue.push_front(Waiting { since: batch.since, notice });
         }
     }
 
     /// Drops whatever is left at the end.
     pub fn drop_rest(&mut self) {
-        let left = std::mem::take(&mut self.waiting) + std::mem::take(&mut self.under_way);
+        let left = std::mem::take(&mut self.waiting) + std::mem::take(&mut self.in_flight);
         self.channels.clear();
-        self.tally.dropped += left as u64;
+        self.totals.dropped += left as u64;
         if left > 0 {
             log::warn!("{left} alerts are not announced on slack: the end came before their turn");
         }
@@ -169,18 +169,18 @@ impl Queue {
 
     /// Whether all is sent.
     pub fn is_empty(&self) -> bool {
-        self.waiting == 0 && self.under_way == 0
+        self.waiting == 0 && self.in_flight == 0
     }
 
-    fn settled(&mut self, parcel: &Parcel, now: Instant) {
-        self.under_way = 0;
-        self.next.insert(Arc::clone(&parcel.channel), now + PACE);
+    fn settled(&mut self, batch: &Batch, now: Instant) {
+        self.in_flight = 0;
+        self.next.insert(Arc::clone(&batch.channel), now + CHANNEL_INTERVAL);
     }
 
     fn drop_stale(&mut self, now: Instant) {
         let mut stale = 0;
         for queue in self.channels.values_mut() {
-            while queue.front().is_some_and(|waiting| now.saturating_duration_since(waiting.since) > STALE) {
+            while queue.front().is_some_and(|waiting| now.saturating_duration_since(waiting.since) > MAX_NOTICE_AGE) {
                 queue.pop_front();
                 stale += 1;
             }
@@ -192,17 +192,17 @@ impl Queue {
     }
 
     fn dropped(&mut self, count: usize, reason: &str, now: Instant) {
-        self.tally.dropped += count as u64;
-        if self.may_complain(reason, now) {
-            log::warn!("alerts are not announced on slack, {} so far: {reason}", self.tally.dropped);
+        self.totals.dropped += count as u64;
+        if self.may_warn(reason, now) {
+            log::warn!("alerts are not announced on slack, {} so far: {reason}", self.totals.dropped);
         }
     }
 
-    fn may_complain(&mut self, reason: &str, now: Instant) -> bool {
-        self.complained.retain(|_, said| now.saturating_duration_since(*said) < COMPLAIN_EVERY);
-        let is_new = !self.complained.contains_key(reason);
+    fn may_warn(&mut self, reason: &str, now: Instant) -> bool {
+        self.last_warned.retain(|_, said| now.saturating_duration_since(*said) < WARNING_INTERVAL);
+        let is_new = !self.last_warned.contains_key(reason);
         if is_new {
-            self.complained.insert(reason.to_owned(), now);
+            self.last_warned.insert(reason.to_owned(), now);
         }
         is_new
     }
@@ -225,42 +225,42 @@ mod tests {
         let (mut queue, now) = (Queue::new(), Instant::now());
         queue.add(notices("a", 25), now);
         queue.add(notices("b", 1), now);
-        let first = queue.take(now).expect("a parcel");
+        let first = queue.next_batch(now).expect("a batch");
         assert_eq!((&*first.channel, first.notices.len()), ("a", 20));
-        queue.posted(&first, now);
-        let second = queue.take(now).expect("a parcel");
+        queue.mark_posted(&first, now);
+        let second = queue.next_batch(now).expect("a batch");
         assert_eq!((&*second.channel, second.notices.len()), ("b", 1));
-        queue.posted(&second, now);
-        assert_eq!(queue.take(now).err(), Some(Some(PACE)));
-        let third = queue.take(now + PACE).expect("a parcel");
+        queue.mark_posted(&second, now);
+        assert_eq!(queue.next_batch(now).err(), Some(Some(CHANNEL_INTERVAL)));
+        let third = queue.next_batch(now + CHANNEL_INTERVAL).expect("a batch");
         assert_eq!((&*third.channel, third.notices[0].object.as_str()), ("a", "20"));
-        queue.posted(&third, now + PACE);
-        assert_eq!(queue.take(now + PACE).err(), Some(None));
-        assert_eq!(queue.tally, Tally { announced: 26, messages: 3, dropped: 0 });
+        queue.mark_posted(&third, now + CHANNEL_INTERVAL);
+        assert_eq!(queue.next_batch(now + CHANNEL_INTERVAL).err(), Some(None));
+        assert_eq!(queue.totals, Totals { announced: 26, messages: 3, dropped: 0 });
     }
 
     #[test]
     fn a_pause_is_one_for_all_channels_and_keeps_the_order() {
         let (mut queue, now) = (Queue::new(), Instant::now());
         queue.add(notices("a", 3), now);
-        let parcel = queue.take(now).expect("a parcel");
-        queue.put_back(parcel, Duration::from_secs(7), "busy", now);
+        let batch = queue.next_batch(now).expect("a batch");
+        queue.requeue(batch, Duration::from_secs(7), "busy", now);
         queue.add(notices("b", 1), now);
-        assert_eq!(queue.take(now).err(), Some(Some(Duration::from_secs(7))));
-        let parcel = queue.take(now + Duration::from_secs(7)).expect("a parcel");
-        let order: Vec<&str> = parcel.notices.iter().map(|notice| notice.object.as_str()).collect();
+        assert_eq!(queue.next_batch(now).err(), Some(Some(Duration::from_secs(7))));
+        let batch = queue.next_batch(now + Duration::from_secs(7)).expect("a batch");
+        let order: Vec<&str> = batch.notices.iter().map(|notice| notice.object.as_str()).collect();
         assert_eq!(order, ["0", "1", "2"]);
     }
 
     #[test]
     fn what_does_not_fit_or_is_no_news_any_more_is_counted() {
         let (mut queue, now) = (Queue::new(), Instant::now());
-        queue.add(notices("a", ROOM + 5), now);
-        assert_eq!((queue.waiting, queue.tally.dropped), (ROOM, 5));
-        let later = now + STALE + Duration::from_millis(1);
+        queue.add(notices("a", MAX_QUEUED + 5), now);
+        assert_eq!((queue.waiting, queue.totals.dropped), (MAX_QUEUED, 5));
+        let later = now + MAX_NOTICE_AGE + Duration::from_millis(1);
         queue.add(notices("b", 1), later);
-        assert!(queue.take(later).is_err(), "the queue was full");
-        assert_eq!((queue.waiting, queue.tally.dropped), (0, ROOM as u64 + 6));
+        assert!(queue.next_batch(later).is_err(), "the queue was full");
+        assert_eq!((queue.waiting, queue.totals.dropped), (0, MAX_QUEUED as u64 + 6));
         assert!(queue.is_empty());
     }
 }

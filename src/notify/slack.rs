@@ -10,43 +10,43 @@ use crate::config::{Endpoint, Secret};
 /// Who the messages are from.
 const SENDER: &str = "fink-alert";
 /// How long one message may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer that is read, bytes.
-const LONGEST_ANSWER: u64 = 64 * 1024;
+const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 /// The pause where Slack asks for one and does not say how long.
-const USUAL_PAUSE: Duration = Duration::from_secs(30);
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The longest pause that is taken for meant, instead of a damaged header.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// Errors that are Slack's own and pass.
-const PASSING: [&str; 4] = ["internal_error", "fatal_error", "service_unavailable", "request_timeout"];
+const TRANSIENT_ERRORS: [&str; 4] = ["internal_error", "fatal_error", "service_unavailable", "request_timeout"];
 
 /// Why a message was not posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum PostError {
     /// too many messages: post nothing for so long
-    Busy(Duration),
+    RateLimited(Duration),
     /// the server is away or at fault, in words: it may come back
-    Away(String),
+    Unavailable(String),
     /// the message is too long, in words
     TooLong(String),
     /// this message will never be taken, in words
-    Refused(String),
+    Rejected(String),
 }
 
 /// The way to Slack. Without `Debug`: it holds the token.
-pub(super) struct Slack {
+pub(super) struct SlackClient {
     agent: ureq::Agent,
     endpoint: Endpoint,
     token: Secret,
 }
 
-impl Slack {
+impl SlackClient {
     pub fn new(endpoint: Endpoint, token: Secret) -> Self {
         let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
         // A redirection would take the token to somebody else.
         let config = ureq::Agent::config_builder()
             .tls_config(tls)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(REQUEST_TIMEOUT))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
@@ -56,7 +56,7 @@ impl Slack {
     }
 
     /// Posts a message to the channel of this name.
-    pub fn post(&self, channel: &str, text: &str) -> Result<(), Fault> {
+    pub fn post(&self, channel: &str, text: &str) -> Result<(), PostError> {
         let message = json!({ "channel": format!("#{channel}"), "text": text, "username": SENDER }).to_string();
         let answer = self
             .agent
@@ -64,23 +64,28 @@ impl Slack {
             .header("authorization", format!("Bearer {}", self.token.reveal()))
             .content_type("application/json; charset=utf-8")
             .send(message.as_bytes());
-        let mut answer = answer.map_err(|error| Fault::Away(self.away(&error)))?;
+        let mut answer = answer.map_err(|error| PostError::Unavailable(self.away(&error)))?;
         let status = answer.status().as_u16();
         let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok()?.trim().parse().ok());
-        let pause = after.map_or(USUAL_PAUSE, Duration::from_secs).min(LONGEST_PAUSE);
+        let pause = after.map_or(DEFAULT_RETRY_AFTER, Duration::from_secs).min(MAX_RETRY_AFTER);
         match status {
-            429 => return Err(Fault::Busy(pause)),
-            500.. => return Err(Fault::Away(format!("{} answers with http status {status}", self.endpoint.as_str()))),
+            429 => return Err(PostError::RateLimited(pause)),
+            500.. => {
+                return Err(PostError::Unavailable(format!(
+                    "{} answers with http status {status}",
+                    self.endpoint.as_str()
+                )));
+            }
             200 => {}
             _ => {
                 let reason =
                     format!("{} answers with http status {status}; see slack.endpoint", self.endpoint.as_str());
-                return Err(Fault::Refused(reason));
+                return Err(PostError::Rejected(reason));
             }
         }
-        let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string();
-        let body = body.map_err(|error| Fault::Away(self.away(&error)))?;
-        self.judge(&body, pause)
+        let body = answer.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_string();
+        let body = body.map_err(|error| PostError::Unavailable(self.away(&error)))?;
+        self.parse_response(&body, pause)
     }
 
     fn away(&self, error: &ureq::Error) -> String {
@@ -88,21 +93,23 @@ impl Slack {
     }
 
     /// What the text of an answer says.
-    fn judge(&self, body: &str, pause: Duration) -> Result<(), Fault> {
+    fn parse_response(&self, body: &str, pause: Duration) -> Result<(), PostError> {
         let answer: Value = serde_json::from_str(body).unwrap_or_default();
         match (answer["ok"].as_bool(), answer["error"].as_str()) {
             (Some(true), _) => Ok(()),
-            (Some(false), Some("ratelimited" | "rate_limited")) => Err(Fault::Busy(pause)),
-            (Some(false), Some(error @ "msg_too_long")) => Err(Fault::TooLong(format!("slack says `{error}`"))),
-            (Some(false), Some(error)) if PASSING.contains(&error) => Err(Fault::Away(format!("slack says `{error}`"))),
+            (Some(false), Some("ratelimited" | "rate_limited")) => Err(PostError::RateLimited(pause)),
+            (Some(false), Some(error @ "msg_too_long")) => Err(PostError::TooLong(format!("slack says `{error}`"))),
+            (Some(false), Some(error)) if TRANSIENT_ERRORS.contains(&error) => {
+                Err(PostError::Unavailable(format!("slack says `{error}`")))
+            }
             (Some(false), Some(error)) => {
                 // What a stranger wrote goes into the log in a bounded, printable form.
                 let error: String = error.chars().filter(|c| !c.is_control()).take(80).collect();
-                Err(Fault::Refused(format!("slack says `{error}`: {}", remedy(&error))))
+                Err(PostError::Rejected(format!("slack says `{error}`: {}", remedy(&error))))
             }
             _ => {
                 let reason = format!("{} does not answer as slack does; see slack.endpoint", self.endpoint.as_str());
-                Err(Fault::Refused(reason))
+                Err(PostError::Rejected(reason))
             }
         }
     }

@@ -1,31 +1,31 @@
 //! Rules against the catalog: every name is looked up and every value read in its column's type, before anything is read.
 
-use super::comparison::Test;
-use super::fault::{Flaw, Lines, MOST_FAULTS, clipped, quoted};
+use super::comparison::CellTest;
+use super::diagnostic::{Lines, MAX_DIAGNOSTICS, OffsetDiagnostic, quoted, truncated};
 use super::literal;
 use super::nearest::nearest;
 use super::operator::Operator;
-use super::parse::{Condition, Document, Group, Reference};
+use super::parse::{ColumnReference, Condition, GroupKind, RulesDocument};
 use crate::catalog::{Catalog, Column};
 
 /// The longest name that is compared with others, and the longest text of a condition.
-const LONGEST_NAME: usize = 100;
-const LONGEST_TEXT: usize = 200;
+const MAX_COMPARED_NAME_BYTES: usize = 100;
+const MAX_CONDITION_CHARS: usize = 200;
 
 /// A condition checked against the catalog.
 #[derive(Clone, Debug)]
-pub(super) enum Checked {
-    Column(Box<Leaf>),
-    Group(Group, Vec<Checked>),
+pub(super) enum CheckedCondition {
+    Column(Box<ColumnTest>),
+    Group(GroupKind, Vec<CheckedCondition>),
 }
 
 /// A test of one column.
 #[derive(Clone, Debug)]
-pub(super) struct Leaf {
+pub(super) struct ColumnTest {
     /// place in the catalog's list
     pub(super) index: usize,
     pub(super) column: Column,
-    pub(super) test: Test,
+    pub(super) test: CellTest,
     pub(super) operator: Operator,
     /// as written
     pub(super) value: String,
@@ -41,15 +41,20 @@ enum Target {
 
 /// Which columns remain, and what is asked of them.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct CheckedRules {
     pub(super) columns: Vec<usize>,
     pub(super) dropped: Vec<usize>,
     /// each with the offset where it stands
-    pub(super) conditions: Vec<(usize, Checked)>,
+    pub(super) conditions: Vec<(usize, CheckedCondition)>,
 }
 
 /// Checks the whole document; where anything is added to `flaws` the outcome is of no use.
-pub(super) fn check(document: &Document<'_>, catalog: &Catalog, lines: &Lines<'_>, flaws: &mut Vec<Flaw>) -> Outcome {
+pub(super) fn check(
+    document: &RulesDocument<'_>,
+    catalog: &Catalog,
+    lines: &Lines<'_>,
+    flaws: &mut Vec<OffsetDiagnostic>,
+) -> CheckedRules {
     let mut checker =
         Checker { catalog, lines, flaws, selected: Vec::new(), dropped: Vec::new(), uncertain: document.uncertain };
     checker.selected = vec![None; catalog.columns.len()];
@@ -62,13 +67,13 @@ pub(super) fn check(document: &Document<'_>, catalog: &Catalog, lines: &Lines<'_
         conditions.extend(checker.condition(condition).map(|checked| (condition.at(), checked)));
     }
     let dropped = (0..catalog.columns.len()).filter(|index| checker.is_dropped(*index)).collect();
-    Outcome { columns, dropped, conditions }
+    CheckedRules { columns, dropped, conditions }
 }
 
 struct Checker<'a> {
     catalog: &'a Catalog,
     lines: &'a Lines<'a>,
-    flaws: &'a mut Vec<Flaw>,
+    flaws: &'a mut Vec<OffsetDiagnostic>,
     /// by column: the offset of what selected it
     selected: Vec<Option<usize>>,
     /// by column: the offset of what dropped it
@@ -78,8 +83,8 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn flaw(&mut self, at: usize, what: String) {
-        if self.flaws.len() < MOST_FAULTS {
-            self.flaws.push(Flaw::new(at, what));
+        if self.flaws.len() < MAX_DIAGNOSTICS {
+            self.flaws.push(OffsetDiagnostic::new(at, what));
         }
     }
 
@@ -91,7 +96,7 @@ impl Checker<'_> {
         matches!((self.selected.get(index), self.dropped.get(index)), (Some(Some(_)), Some(None)))
     }
 
-    fn select(&mut self, references: &[Reference<'_>]) {
+    fn select(&mut self, references: &[ColumnReference<'_>]) {
         for reference in references {
             let Some(columns) = self.columns_of(reference) else { continue };
             let mut first = None;
@@ -113,7 +118,7 @@ impl Checker<'_> {
         }
     }
 
-    fn drop(&mut self, references: &[Reference<'_>]) {
+    fn drop(&mut self, references: &[ColumnReference<'_>]) {
         for reference in references {
             let Some(columns) = self.columns_of(reference) else { continue };
             let mut before = None;
@@ -146,7 +151,7 @@ impl Checker<'_> {
 
     /// What remains, in the catalog's order. A record's marker goes with its fields, since without it a record of nulls and no record
     /// at all could not be told apart.
-    fn remaining(&mut self, document: &Document<'_>) -> Vec<usize> {
+    fn remaining(&mut self, document: &RulesDocument<'_>) -> Vec<usize> {
         for record in &self.catalog.records {
             let below = format!("{}.", record.path);
             let marker = self.catalog.columns.iter().position(|column| column.field == record.path);
@@ -170,7 +175,7 @@ impl Checker<'_> {
     }
 
     /// The columns that a name in `select` or `drop` stands for; after a flaw, `None`.
-    fn columns_of(&mut self, reference: &Reference<'_>) -> Option<Vec<usize>> {
+    fn columns_of(&mut self, reference: &ColumnReference<'_>) -> Option<Vec<usize>> {
         match self.target(reference)? {
             Target::Everything => Some((0..self.catalog.columns.len()).collect()),
             Target::Record(columns) => Some(columns),
@@ -178,8 +183,8 @@ impl Checker<'_> {
         }
     }
 
-    fn target(&mut self, reference: &Reference<'_>) -> Option<Target> {
-        if self.flaws.len() >= MOST_FAULTS {
+    fn target(&mut self, reference: &ColumnReference<'_>) -> Option<Target> {
+        if self.flaws.len() >= MAX_DIAGNOSTICS {
             return None;
         }
         let name = reference.name.value.as_ref();
@@ -207,7 +212,7 @@ impl Checker<'_> {
         None
     }
 
-    fn unknown(&mut self, reference: &Reference<'_>, flat: &str) {
+    fn unknown(&mut self, reference: &ColumnReference<'_>, flat: &str) {
         self.uncertain = true;
         let prefix = format!("{}_", reference.name.value);
         let at = match &reference.subcol {
@@ -220,7 +225,7 @@ impl Checker<'_> {
             last if last.value.is_empty() => {
                 format!("the attribute {} is empty: write a name or leave it out", last.name)
             }
-            _ if flat.len() > LONGEST_NAME || flat.contains(char::is_control) => {
+            _ if flat.len() > MAX_COMPARED_NAME_BYTES || flat.contains(char::is_control) => {
                 format!("there is no column {}", quoted(flat))
             }
             _ => {
@@ -236,11 +241,11 @@ impl Checker<'_> {
         self.flaw(at, what);
     }
 
-    fn condition(&mut self, condition: &Condition<'_>) -> Option<Checked> {
+    fn condition(&mut self, condition: &Condition<'_>) -> Option<CheckedCondition> {
         match condition {
             Condition::Group { kind, members, .. } => {
                 let members = members.iter().filter_map(|member| self.condition(member)).collect();
-                Some(Checked::Group(*kind, members))
+                Some(CheckedCondition::Group(*kind, members))
             }
             Condition::Column { reference, operator, operator_at, value } => {
                 let index = self.filtered(reference)?;
@@ -249,7 +254,13 @@ impl Checker<'_> {
                 match literal::test(column, *operator, written) {
                     Ok(test) => {
                         let (column, value) = (column.clone(), written.unwrap_or_default().to_owned());
-                        Some(Checked::Column(Box::new(Leaf { index, column, test, operator: *operator, value })))
+                        Some(CheckedCondition::Column(Box::new(ColumnTest {
+                            index,
+                            column,
+                            test,
+                            operator: *operator,
+                            value,
+                        })))
                     }
                     Err(what) => {
                         self.flaw(value.as_ref().map_or(*operator_at, |value| value.value_at), what);
@@ -261,7 +272,7 @@ impl Checker<'_> {
     }
 
     /// The one column that a condition asks; it must be among those that remain.
-    fn filtered(&mut self, reference: &Reference<'_>) -> Option<usize> {
+    fn filtered(&mut self, reference: &ColumnReference<'_>) -> Option<usize> {
         let index = match self.target(reference)? {
             Target::Column(index) => index,
             Target::Everything => {
@@ -288,7 +299,7 @@ impl Checker<'_> {
     }
 }
 
-impl Reference<'_> {
+impl ColumnReference<'_> {
     /// The name for a message.
     fn words(&self) -> String {
         match &self.subcol {
@@ -308,7 +319,7 @@ impl Condition<'_> {
     }
 }
 
-impl Checked {
+impl CheckedCondition {
     /// As a line of text: `candidate_magpsf > 16`.
     pub(super) fn text(&self) -> String {
         let text = match self {
@@ -317,14 +328,14 @@ impl Checked {
             Self::Group(kind, members) => {
                 let members: Vec<String> = members.iter().map(Self::text).collect();
                 let word = match kind {
-                    Group::All => "all",
-                    Group::Any => "any",
-                    Group::Not => "not",
+                    GroupKind::All => "all",
+                    GroupKind::Any => "any",
+                    GroupKind::Not => "not",
                 };
                 format!("{word}({})", members.join("; "))
             }
         };
-        clipped(&text, LONGEST_TEXT)
+        truncated(&text, MAX_CONDITION_CHARS)
     }
 
     /// Adds the columns that it asks.

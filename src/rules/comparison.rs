@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 /// A condition on a column, its values in the column's type. A cell that is not there satisfies only `Null`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Test {
+pub(super) enum CellTest {
     /// whether there is no cell
     Null {
         wanted: bool,

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::Rules;
-use super::check::{Checked, Leaf};
-use super::fault::clipped;
+use super::check::{CheckedCondition, ColumnTest};
+use super::diagnostic::truncated;
 use super::operator::{Operator, Relation};
-use super::parse::Group;
+use super::parse::GroupKind;
 use crate::catalog::{Catalog, Column};
 
 /// Rules in words, for a person to read: `Display` is a short text of several lines.
@@ -35,7 +35,7 @@ impl fmt::Display for Explanation<'_> {
         }
         writeln!(f, "An alert is sent with {} of the {all} columns:", self.rules.columns().len())?;
         for column in self.columns(self.rules.columns()) {
-            writeln!(f, "  {} ({})", column.name, column.kind.word())?;
+            writeln!(f, "  {} ({})", column.name, column.kind.name())?;
         }
         if !self.rules.dropped().is_empty() {
             let names: Vec<&str> = self.columns(self.rules.dropped()).map(|column| column.name.as_str()).collect();
@@ -67,14 +67,14 @@ impl<'a> Explanation<'a> {
 }
 
 /// One condition; the members of a group stand below it, further to the right.
-fn words(condition: &Checked, indent: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn words(condition: &CheckedCondition, indent: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match condition {
-        Checked::Column(leaf) => writeln!(f, "{}", sentence(leaf)),
-        Checked::Group(kind, members) => {
+        CheckedCondition::Column(leaf) => writeln!(f, "{}", sentence(leaf)),
+        CheckedCondition::Group(kind, members) => {
             let head = match kind {
-                Group::All => "all of these hold:",
-                Group::Any => "at least one of these holds:",
-                Group::Not => "this does not hold:",
+                GroupKind::All => "all of these hold:",
+                GroupKind::Any => "at least one of these holds:",
+                GroupKind::Not => "this does not hold:",
             };
             writeln!(f, "{head}")?;
             for member in members {
@@ -86,7 +86,7 @@ fn words(condition: &Checked, indent: usize, f: &mut fmt::Formatter<'_>) -> fmt:
     }
 }
 
-fn sentence(leaf: &Leaf) -> String {
+fn sentence(leaf: &ColumnTest) -> String {
     let verb = match leaf.operator {
         Operator::Compare(Relation::Less) => "is below",
         Operator::Compare(Relation::LessOrEqual) => "is at most",
@@ -101,6 +101,6 @@ fn sentence(leaf: &Leaf) -> String {
         Operator::Nan { wanted: true } => "is NaN",
         Operator::Nan { wanted: false } => "has a value other than NaN",
     };
-    let value = clipped(&leaf.value, usize::MAX);
+    let value = truncated(&leaf.value, usize::MAX);
     format!("{} {verb} {value}", leaf.column.name).trim_end().to_owned()
 }

@@ -5,18 +5,18 @@
 
 use std::str::FromStr;
 
-use super::comparison::{Comparison, Test};
-use super::fault::quoted;
+use super::comparison::{CellTest, Comparison};
+use super::diagnostic::quoted;
 use super::operator::{Operator, Relation};
 use crate::catalog::{Column, ColumnType};
 
 /// The test that `operator` and `value` ask for. The error says what is wrong, and lacks only the place.
-pub(super) fn test(column: &Column, operator: Operator, value: Option<&str>) -> Result<Test, String> {
+pub(super) fn test(column: &Column, operator: Operator, value: Option<&str>) -> Result<CellTest, String> {
     let value = match (operator, value) {
-        (Operator::Null { wanted }, _) => return Ok(Test::Null { wanted }),
+        (Operator::Null { wanted }, _) => return Ok(CellTest::Null { wanted }),
         (Operator::Nan { wanted }, _) => {
             return match column.kind {
-                ColumnType::Float | ColumnType::Double => Ok(Test::Nan { wanted }),
+                ColumnType::Float | ColumnType::Double => Ok(CellTest::Nan { wanted }),
                 _ => Err(format!(
                     "`{}` is for float and double, and {} is {}",
                     operator.spelling(),
@@ -36,13 +36,13 @@ pub(super) fn test(column: &Column, operator: Operator, value: Option<&str>) -> 
         ColumnType::Long => integer(column, operator, value, i64::MIN..=i64::MAX),
         ColumnType::Float => {
             comparison(column, operator, value, |item| float(column, item, f32::is_finite, |v| v == 0.0))
-                .map(Test::Float)
+                .map(CellTest::Float)
         }
         ColumnType::Double => {
             comparison(column, operator, value, |item| float(column, item, f64::is_finite, |v| v == 0.0))
-                .map(Test::Double)
+                .map(CellTest::Double)
         }
-        ColumnType::String => comparison(column, operator, value, |item| text(column, item)).map(Test::Text),
+        ColumnType::String => comparison(column, operator, value, |item| text(column, item)).map(CellTest::Text),
         ColumnType::Binary | ColumnType::Avro(_) => {
             Err(format!("{} is {}, which can only be asked with `is null` or `is not null`", column.name, kind(column)))
         }
@@ -73,7 +73,7 @@ enum Item<'a> {
     Bare(&'a str),
 }
 
-fn boolean(column: &Column, operator: Operator, value: &str) -> Result<Test, String> {
+fn boolean(column: &Column, operator: Operator, value: &str) -> Result<CellTest, String> {
     let value = match value.trim() {
         "true" => true,
         "false" => false,
@@ -82,8 +82,8 @@ fn boolean(column: &Column, operator: Operator, value: &str) -> Result<Test, Str
         }
     };
     match operator {
-        Operator::Compare(Relation::Equal) => Ok(Test::Boolean { wanted: value }),
-        Operator::Compare(Relation::NotEqual) => Ok(Test::Boolean { wanted: !value }),
+        Operator::Compare(Relation::Equal) => Ok(CellTest::Boolean { wanted: value }),
+        Operator::Compare(Relation::NotEqual) => Ok(CellTest::Boolean { wanted: !value }),
         _ => Err(format!("{} is a boolean: the operators are = and !=, not `{}`", column.name, operator.spelling())),
     }
 }
@@ -93,7 +93,7 @@ fn integer(
     operator: Operator,
     value: &str,
     range: std::ops::RangeInclusive<i64>,
-) -> Result<Test, String> {
+) -> Result<CellTest, String> {
     let read = |item: Item<'_>| {
         let written = bare(column, item)?;
         let (whole, fraction) = written.split_once('.').unwrap_or((written, "0"));
@@ -110,7 +110,7 @@ fn integer(
             format!("{} is {}, from {low} to {high}: {} lies outside", column.name, kind(column), quoted(written))
         })
     };
-    comparison(column, operator, value, read).map(Test::Integer)
+    comparison(column, operator, value, read).map(CellTest::Integer)
 }
 
 fn is_digits(text: &str) -> bool {

@@ -11,11 +11,11 @@
 //! this catalog?). All that is wrong is reported at once, with its place; nothing of a faulty file takes effect, and in particular it
 //! never means "everything". Only an empty file, or an empty `<distribution-rules/>`, does.
 
+mod bound;
 mod check;
 mod comparison;
-mod evaluate;
+mod diagnostic;
 mod explain;
-mod fault;
 mod literal;
 mod nearest;
 mod operator;
@@ -24,27 +24,27 @@ mod parse;
 mod xml;
 
 #[cfg(test)]
-mod damage;
+mod fuzz_tests;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 #[cfg(test)]
 mod tests;
 
 use std::io::Read;
 use std::path::Path;
 
-pub use evaluate::{BadCell, Judge, NotRead, Verdict};
+pub use bound::{BoundRules, InvalidCell, NotRead, RuleOutcome};
+pub use diagnostic::{Diagnostic, RulesError, TextPosition};
 pub use explain::Explanation;
-pub use fault::{Fault, Position, RulesError};
 
 use crate::catalog::Catalog;
 use crate::science_db::Columns;
-use check::Checked;
-use fault::{Flaw, Lines, MOST_FAULTS};
-use parse::Document;
+use check::CheckedCondition;
+use diagnostic::{Lines, MAX_DIAGNOSTICS, OffsetDiagnostic};
+use parse::RulesDocument;
 
 /// The largest rules file, bytes.
-pub const LARGEST_FILE: u64 = 1 << 20;
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A rules file that fits the catalog.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub struct Rules {
     dropped: Vec<usize>,
     filter_columns: Vec<usize>,
     conditions: Vec<Condition>,
-    checked: Vec<Checked>,
+    checked: Vec<CheckedCondition>,
     key_parts: usize,
     everything: bool,
 }
@@ -71,29 +71,29 @@ impl Rules {
     /// Reads and checks a rules file.
     ///
     /// # Errors
-    /// The file cannot be read, is larger than [`LARGEST_FILE`], or has faults, all of which are listed.
+    /// The file cannot be read, is larger than [`MAX_FILE_BYTES`], or has diagnostics, all of which are listed.
     pub fn load(path: &Path, catalog: &Catalog) -> Result<Self, RulesError> {
         let unreadable = |reason| RulesError::Unreadable { path: path.to_owned(), reason };
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let mut bytes = Vec::new();
-        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            return Err(RulesError::TooLarge { path: path.to_owned(), most: LARGEST_FILE });
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(RulesError::TooLarge { path: path.to_owned(), most: MAX_FILE_BYTES });
         }
-        Self::read(&bytes, catalog).map_err(|faults| RulesError::Broken { path: path.to_owned(), faults })
+        Self::read(&bytes, catalog).map_err(|diagnostics| RulesError::Broken { path: path.to_owned(), diagnostics })
     }
 
     /// As [`load`](Self::load), from a file's content.
     ///
     /// # Errors
-    /// All faults, in the order of the file.
-    pub fn read(content: &[u8], catalog: &Catalog) -> Result<Self, Vec<Fault>> {
+    /// All diagnostics, in the order of the file.
+    pub fn read(content: &[u8], catalog: &Catalog) -> Result<Self, Vec<Diagnostic>> {
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
         let text = match std::str::from_utf8(content) {
             Ok(text) => text,
             Err(error) => {
                 let valid = content.get(..error.valid_up_to()).unwrap_or_default();
-                let flaw = Flaw::new(valid.len(), "not UTF-8: save the file as UTF-8");
+                let flaw = OffsetDiagnostic::new(valid.len(), "not UTF-8: save the file as UTF-8");
                 return Err(vec![Lines::new(&String::from_utf8_lossy(valid)).fault(flaw)]);
             }
         };
@@ -103,11 +103,11 @@ impl Rules {
             None => return Ok(Self::everything(catalog)),
         };
         let mut flaws = Vec::new();
-        let document = Document::read(&root, &mut flaws);
+        let document = RulesDocument::read(&root, &mut flaws);
         let outcome = document.as_ref().map(|document| check::check(document, catalog, &lines, &mut flaws));
         if !flaws.is_empty() {
             flaws.sort_by_key(|flaw| flaw.at);
-            flaws.truncate(MOST_FAULTS);
+            flaws.truncate(MAX_DIAGNOSTICS);
             return Err(flaws.into_iter().map(|flaw| lines.fault(flaw)).collect());
         }
         let Some(outcome) = outcome else { return Ok(Self::everything(catalog)) };
@@ -151,7 +151,7 @@ impl Rules {
         &self.filter_columns
     }
 
-    /// The conditions at the top of `filter`, in the order of the file; [`Verdict::Refused`] counts in this list.
+    /// The conditions at the top of `filter`, in the order of the file; [`RuleOutcome::Refused`] counts in this list.
     pub fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
@@ -160,7 +160,7 @@ impl Rules {
     ///
     /// # Errors
     /// A column that a condition asks is not among `columns`.
-    pub fn judge(&self, columns: &Columns) -> Result<Judge, NotRead> {
-        Judge::new(&self.checked, columns, self.key_parts)
+    pub fn bind(&self, columns: &Columns) -> Result<BoundRules, NotRead> {
+        BoundRules::new(&self.checked, columns, self.key_parts)
     }
 }

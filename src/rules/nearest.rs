@@ -1,11 +1,11 @@
 //! The name that somebody probably meant.
 
 /// Names longer than this are not compared: the time grows with the product of the lengths.
-const LONGEST: usize = 100;
+const MAX_NAME_BYTES: usize = 100;
 
 /// The known name nearest to `wrong`, if one is near at all.
 pub(super) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
-    if wrong.is_empty() || wrong.len() > LONGEST {
+    if wrong.is_empty() || wrong.len() > MAX_NAME_BYTES {
         return None;
     }
     let mut same = known.clone().filter(|name| name.eq_ignore_ascii_case(wrong));

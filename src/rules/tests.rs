@@ -1,7 +1,7 @@
 //! What rules mean, on rows made for the purpose.
 
-use super::{BadCell, Judge, Rules, Verdict};
-use crate::catalog::{Catalog, Column, ColumnType, Place, RecordShape};
+use super::{BoundRules, InvalidCell, RuleOutcome, Rules};
+use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
 use crate::science_db::{Columns, Rows};
 
 const EXAMPLE: &str = include_str!("../../tests/rules/01-worked-example.xml");
@@ -34,17 +34,17 @@ fn file(filter: &str) -> String {
     format!("<distribution-rules><select><column name='*'/></select><filter>{filter}</filter></distribution-rules>")
 }
 
-fn faults(text: &str) -> Vec<String> {
-    let faults = Rules::read(text.as_bytes(), &example_catalog()).expect_err("the file is wrong");
-    faults.into_iter().map(|fault| format!("{}: {}", fault.position, fault.what)).collect()
+fn diagnostics(text: &str) -> Vec<String> {
+    let diagnostics = Rules::read(text.as_bytes(), &example_catalog()).expect_err("the file is wrong");
+    diagnostics.into_iter().map(|fault| format!("{}: {}", fault.position, fault.what)).collect()
 }
 
-fn judge_one(filter: &str, key: &str, cells: &[NamedCell<'_>]) -> Result<bool, BadCell> {
+fn evaluate_one(filter: &str, key: &str, cells: &[NamedCell<'_>]) -> Result<bool, InvalidCell> {
     let catalog = example_catalog();
     let (columns, page) = page(&catalog, &[(key, cells)]);
     let rules = Rules::read(file(filter).as_bytes(), &catalog).unwrap();
-    let judge: Judge = rules.judge(&columns).unwrap();
-    judge.keeps(&page.row(0))
+    let bound: BoundRules = rules.bind(&columns).unwrap();
+    bound.matches(&page.row(0))
 }
 
 fn names(catalog: &Catalog, indexes: &[usize]) -> Vec<String> {
@@ -79,9 +79,9 @@ fn the_worked_example_keeps_the_first_row_of_three() {
     let rows: Vec<(&str, &[NamedCell<'_>])> =
         alerts.iter().zip(&cells).map(|((key, ..), cells)| (*key, &cells[..])).collect();
     let (columns, page) = page(&catalog, &rows);
-    let judge = rules.judge(&columns).unwrap();
-    let verdicts: Vec<Verdict> = page.iter().map(|row| judge.verdict(&row).unwrap()).collect();
-    assert_eq!(verdicts, [Verdict::Kept, Verdict::Refused(2), Verdict::Refused(2)]);
+    let bound = rules.bind(&columns).unwrap();
+    let verdicts: Vec<RuleOutcome> = page.iter().map(|row| bound.evaluate(&row).unwrap()).collect();
+    assert_eq!(verdicts, [RuleOutcome::Kept, RuleOutcome::Refused(2), RuleOutcome::Refused(2)]);
     assert_eq!(rules.conditions()[2].text, "cross_match_alerts_per_batch = 'Star'");
     assert_eq!(rules.conditions()[2].line, 27);
 }
@@ -114,17 +114,17 @@ fn neighbouring_long_integers_are_told_apart() {
         [("=", id, true), ("=", id - 1, false), ("&gt;", id - 1, true), ("&lt;", id + 1, true)]
     {
         let filter = format!("<column name='candid' operator='{operator}' value='{other}'/>");
-        assert_eq!(judge_one(&filter, "x", &[("candid", &id.to_be_bytes())]), Ok(kept), "{operator} {other}");
+        assert_eq!(evaluate_one(&filter, "x", &[("candid", &id.to_be_bytes())]), Ok(kept), "{operator} {other}");
     }
     let filter = format!("<column name='candid' operator='in' value='{}, {}, {}.0'/>", id - 1, id + 1, i64::MIN);
-    assert_eq!(judge_one(&filter, "x", &[("candid", &id.to_be_bytes())]), Ok(false));
-    assert_eq!(judge_one(&filter, "x", &[("candid", &i64::MIN.to_be_bytes())]), Ok(true));
+    assert_eq!(evaluate_one(&filter, "x", &[("candid", &id.to_be_bytes())]), Ok(false));
+    assert_eq!(evaluate_one(&filter, "x", &[("candid", &i64::MIN.to_be_bytes())]), Ok(true));
 }
 
 #[test]
 fn a_float_cell_equals_the_number_it_was_written_from() {
     let filter = "<column name='candidate_magpsf' operator='=' value='16.1'/>";
-    assert_eq!(judge_one(filter, "x", &[("candidate_magpsf", &16.1_f32.to_be_bytes())]), Ok(true));
+    assert_eq!(evaluate_one(filter, "x", &[("candidate_magpsf", &16.1_f32.to_be_bytes())]), Ok(true));
 }
 
 #[test]
@@ -132,11 +132,11 @@ fn no_comparison_holds_with_null() {
     for operator in ["&lt;", "&lt;=", "=", "!=", "&gt;=", "&gt;", "in", "between"] {
         let value = if operator == "between" { "0 and 9" } else { "1" };
         let filter = format!("<column name='roid' operator='{operator}' value='{value}'/>");
-        assert_eq!(judge_one(&filter, "x", &[]), Ok(false), "{operator}");
-        assert_eq!(judge_one(&format!("<not>{filter}</not>"), "x", &[]), Ok(true), "{operator}");
+        assert_eq!(evaluate_one(&filter, "x", &[]), Ok(false), "{operator}");
+        assert_eq!(evaluate_one(&format!("<not>{filter}</not>"), "x", &[]), Ok(true), "{operator}");
     }
-    assert_eq!(judge_one("<column name='roid' operator='is null'/>", "x", &[]), Ok(true));
-    assert_eq!(judge_one("<column name='roid' operator='Is  Not Null'/>", "x", &[]), Ok(false));
+    assert_eq!(evaluate_one("<column name='roid' operator='is null'/>", "x", &[]), Ok(true));
+    assert_eq!(evaluate_one("<column name='roid' operator='Is  Not Null'/>", "x", &[]), Ok(false));
 }
 
 #[test]
@@ -151,21 +151,24 @@ fn of_all_comparisons_only_unequal_holds_with_nan() {
         ("between", "-inf and inf", false),
     ] {
         let filter = format!("<column name='candidate_ra' operator='{operator}' value='{value}'/>");
-        assert_eq!(judge_one(&filter, "x", &[("candidate_ra", &nan)]), Ok(kept), "{operator}");
+        assert_eq!(evaluate_one(&filter, "x", &[("candidate_ra", &nan)]), Ok(kept), "{operator}");
     }
-    assert_eq!(judge_one("<column name='candidate_ra' operator='is nan'/>", "x", &[("candidate_ra", &nan)]), Ok(true));
+    assert_eq!(
+        evaluate_one("<column name='candidate_ra' operator='is nan'/>", "x", &[("candidate_ra", &nan)]),
+        Ok(true)
+    );
 }
 
 #[test]
 fn the_row_key_can_be_asked() {
     let filter = "<column name='objectId' operator='between' value=\"'ZTF18' and 'ZTF19'\"/>";
-    assert_eq!(judge_one(filter, "ZTF18aceatkx", &[]), Ok(true));
-    assert_eq!(judge_one(filter, "ZTF19aceatkx", &[]), Ok(false));
+    assert_eq!(evaluate_one(filter, "ZTF18aceatkx", &[]), Ok(true));
+    assert_eq!(evaluate_one(filter, "ZTF19aceatkx", &[]), Ok(false));
 }
 
 #[test]
 fn parts_of_a_row_key_are_read_as_text() {
-    let part = |name: &str, part, kind| Column::new(name, Place::RowKey { part }, kind);
+    let part = |name: &str, part, kind| Column::new(name, ColumnLocation::RowKey { part }, kind);
     let columns =
         vec![part("salt", 0, ColumnType::Short), part("ra", 1, ColumnType::Float), part("id", 2, ColumnType::Long)];
     let catalog = Catalog::new("default", "t", &["salt", "ra", "id"], columns, Vec::new());
@@ -174,15 +177,15 @@ fn parts_of_a_row_key_are_read_as_text() {
         &catalog,
     )
     .unwrap();
-    let judge = rules.judge(&Columns::new(Vec::new())).unwrap();
+    let bound = rules.bind(&Columns::new(Vec::new())).unwrap();
     let verdict = |key: &str| {
         let mut page = Rows::default();
         page.refill(0).row(key.as_bytes());
-        judge.verdict(&page.row(0)).map_err(|error| error.to_string())
+        bound.evaluate(&page.row(0)).map_err(|error| error.to_string())
     };
-    assert_eq!(verdict("007_1.5_5"), Ok(Verdict::Kept));
-    assert_eq!(verdict("7_16.1_5"), Ok(Verdict::Refused(1)));
-    assert_eq!(verdict("7_1_4"), Ok(Verdict::Refused(2)));
+    assert_eq!(verdict("007_1.5_5"), Ok(RuleOutcome::Kept));
+    assert_eq!(verdict("7_16.1_5"), Ok(RuleOutcome::Refused(1)));
+    assert_eq!(verdict("7_1_4"), Ok(RuleOutcome::Refused(2)));
     assert_eq!(
         verdict("7_1_4_4"),
         Err("row `7_1_4_4`: column `id` is long in the catalog, but its part of the key is `4_4`".into())
@@ -195,15 +198,15 @@ fn parts_of_a_row_key_are_read_as_text() {
 
 #[test]
 fn a_cell_of_another_width_is_an_error_that_names_row_and_column() {
-    let error =
-        judge_one("<column name='candid' operator='!=' value='1'/>", "ZTF\u{1}", &[("candid", &[0; 7])]).unwrap_err();
+    let error = evaluate_one("<column name='candid' operator='!=' value='1'/>", "ZTF\u{1}", &[("candid", &[0; 7])])
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "row `ZTF\\x01`: column `candid` is long in the catalog, but its cell has 7 bytes instead of 8"
     );
-    assert!(judge_one("<column name='known' operator='=' value='true'/>", "x", &[("known", &[])]).is_err());
+    assert!(evaluate_one("<column name='known' operator='=' value='true'/>", "x", &[("known", &[])]).is_err());
     assert!(
-        judge_one("<column name='candidate_magpsf' operator='is nan'/>", "x", &[("candidate_magpsf", &[0; 8])])
+        evaluate_one("<column name='candidate_magpsf' operator='is nan'/>", "x", &[("candidate_magpsf", &[0; 8])])
             .is_err()
     );
 }
@@ -211,8 +214,8 @@ fn a_cell_of_another_width_is_an_error_that_names_row_and_column() {
 #[test]
 fn any_non_zero_byte_is_true() {
     let filter = "<column name='known' operator='!=' value='false'/>";
-    assert_eq!(judge_one(filter, "x", &[("known", &[1])]), Ok(true));
-    assert_eq!(judge_one(filter, "x", &[("known", &[0])]), Ok(false));
+    assert_eq!(evaluate_one(filter, "x", &[("known", &[1])]), Ok(true));
+    assert_eq!(evaluate_one(filter, "x", &[("known", &[0])]), Ok(false));
 }
 
 #[test]
@@ -220,7 +223,7 @@ fn a_column_that_is_not_read_is_named() {
     let catalog = example_catalog();
     let rules = Rules::read(EXAMPLE.as_bytes(), &catalog).unwrap();
     let columns = Columns::new(vec![("i".into(), "candidate_magpsf".into())]);
-    let error = rules.judge(&columns).expect_err("two columns are missing");
+    let error = rules.bind(&columns).expect_err("two columns are missing");
     assert_eq!(error.column, "candidate_ra");
 }
 
@@ -229,7 +232,7 @@ fn a_records_marker_stays_as_long_as_one_of_its_fields() {
     let marker = Column::cell("i", "diaObject", ColumnType::Boolean);
     let fields = ["diaObject_ra", "diaObject_dec"].map(|name| Column::cell("i", name, ColumnType::Double));
     let columns = [Column::cell("i", "id", ColumnType::Long), marker].into_iter().chain(fields).collect();
-    let records = vec![RecordShape { path: "diaObject".into(), nullable: true }];
+    let records = vec![NestedRecord { path: "diaObject".into(), nullable: true }];
     let catalog = Catalog::new("default", "t", &["id"], columns, records);
     let left = |parts: &str| {
         let text = format!("<distribution-rules>{parts}</distribution-rules>");
@@ -265,12 +268,15 @@ fn faults_in_xml_are_placed_where_they_stand() {
         ("<distribution-rules><!-- ---></distribution-rules>", "1:26"),
         ("<distribution-rules>\u{1}</distribution-rules>", "1:21"),
     ] {
-        let faults = faults(text);
-        assert!(faults.len() == 1 && faults[0].starts_with(&format!("{expected}: ")), "{text}\n{faults:?}");
+        let diagnostics = diagnostics(text);
+        assert!(
+            diagnostics.len() == 1 && diagnostics[0].starts_with(&format!("{expected}: ")),
+            "{text}\n{diagnostics:?}"
+        );
     }
     let latin = b"<distribution-rules>\n <!-- \xe9 --></distribution-rules>";
-    let faults = Rules::read(latin, &example_catalog()).unwrap_err();
-    assert_eq!((faults[0].position.line, faults[0].position.column), (2, 7));
+    let diagnostics = Rules::read(latin, &example_catalog()).unwrap_err();
+    assert_eq!((diagnostics[0].position.line, diagnostics[0].position.column), (2, 7));
 }
 
 #[test]
@@ -280,7 +286,7 @@ fn an_encoding_other_than_utf_8_is_refused_where_it_matters() {
     };
     assert!(Rules::read(text("e").as_bytes(), &example_catalog()).is_ok());
     assert_eq!(
-        faults(&text("é")),
+        diagnostics(&text("é")),
         [
             "1:1: the encoding is declared as `ISO-8859-1`, but rules files are read as UTF-8: save it as UTF-8 and say so"
         ]
@@ -294,5 +300,5 @@ fn elements_lie_at_most_thirty_two_deep() {
         file(&format!("{open}<column name='roid' operator='is null'/>{close}"))
     };
     assert!(Rules::read(nested(32).as_bytes(), &example_catalog()).is_ok());
-    assert_eq!(faults(&nested(33)).len(), 1);
+    assert_eq!(diagnostics(&nested(33)).len(), 1);
 }

@@ -89,11 +89,11 @@ pub struct PageBuffer {
 }
 
 /// Read from the network at least this much at a time, bytes.
-const READ: usize = 256 << 10;
+const READ_BYTES: usize = 256 << 10;
 
 impl PageBuffer {
     /// Most bytes that a page can hold: its spans count in 32 bits.
-    pub const MOST: usize = u32::MAX as usize - 1;
+    pub const MAX_BYTES: usize = u32::MAX as usize - 1;
 
     /// What has been filled in.
     pub fn filled(&self) -> &[u8] {
@@ -127,8 +127,8 @@ impl PageBuffer {
     /// # Errors
     /// Those of `read`.
     pub fn read_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
-        if self.bytes.len() - self.used < READ {
-            let grown = (self.used + READ).max(self.bytes.len() + self.bytes.len() / 2);
+        if self.bytes.len() - self.used < READ_BYTES {
+            let grown = (self.used + READ_BYTES).max(self.bytes.len() + self.bytes.len() / 2);
             self.bytes.resize(grown, 0);
         }
         let count = source.read(&mut self.bytes[self.used..])?;
@@ -157,20 +157,20 @@ impl RowIndex {
     }
 
     /// Begins a row whose key is `len` bytes of the buffer from `start`.
-    pub fn row_at(&mut self, start: usize, len: usize) {
+    pub fn push_row(&mut self, start: usize, len: usize) {
         self.keys.push((start as u32, len as u32));
         self.spans.resize(self.keys.len() * self.width, NO_SPAN);
     }
 
     /// Says again where the key of the row begun last is.
-    pub fn key_at(&mut self, start: usize, len: usize) {
+    pub fn set_key(&mut self, start: usize, len: usize) {
         if let Some(key) = self.keys.last_mut() {
             *key = (start as u32, len as u32);
         }
     }
 
     /// Adds a cell to the row begun last: `len` bytes of the buffer from `start`. The newest wins where a slot is given twice.
-    pub fn cell_at(&mut self, slot: usize, start: usize, len: usize, timestamp: i64) {
+    pub fn push_cell(&mut self, slot: usize, start: usize, len: usize, timestamp: i64) {
         let at = self.spans.len() - self.width + slot;
         let span = &mut self.spans[at];
         if span.start == ABSENT || span.timestamp < timestamp {
@@ -196,7 +196,7 @@ impl RowIndex {
     }
 }
 
-/// A place in a page of rows.
+/// A length of a page, to which it can be truncated.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     bytes: usize,
@@ -286,14 +286,14 @@ impl RowsBuilder<'_> {
     pub fn row(&mut self, key: &[u8]) {
         let start = self.buffer.used;
         self.buffer.extend(key);
-        self.index.row_at(start, key.len());
+        self.index.push_row(start, key.len());
     }
 
     /// Adds a cell, copied, to the row begun last. The page must have [room](Self::has_room) for it.
     pub fn cell(&mut self, slot: usize, value: &[u8], timestamp: i64) {
         let start = self.buffer.used;
         self.buffer.extend(value);
-        self.index.cell_at(slot, start, value.len(), timestamp);
+        self.index.push_cell(slot, start, value.len(), timestamp);
     }
 
     /// Takes back the row begun last.
@@ -303,7 +303,7 @@ impl RowsBuilder<'_> {
 
     /// Whether `len` more bytes fit into what the index can count.
     pub fn has_room(&self, len: usize) -> bool {
-        self.buffer.used + len <= PageBuffer::MOST
+        self.buffer.used + len <= PageBuffer::MAX_BYTES
     }
 }
 
@@ -381,9 +381,9 @@ mod tests {
         buffer.extend(b"ab");
         assert_eq!(buffer.read_from(&mut b"cd".as_slice()).unwrap(), 2);
         buffer.extend(b"ef");
-        buffer.extend(&vec![b'x'; 2 * READ]);
+        buffer.extend(&vec![b'x'; 2 * READ_BYTES]);
         assert_eq!(&buffer.filled()[..7], b"abcdefx");
-        assert_eq!(buffer.filled().len(), 6 + 2 * READ);
+        assert_eq!(buffer.filled().len(), 6 + 2 * READ_BYTES);
         buffer.clear();
         buffer.extend(b"z");
         assert_eq!(buffer.filled(), b"z");

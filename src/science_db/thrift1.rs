@@ -11,7 +11,9 @@ use hbase_thrift::hbase::{
     THbaseSyncClient, TRowResult, TScan, TThriftServerType,
 };
 
-use super::gateway::{Answer, Call, Connection, Failure, Gateways, Health, Interface, Sender, Stream, Timeouts};
+use super::gateway::{
+    Call, CallError, Connection, Gateways, Health, Interface, ReplyReader, RequestWriter, Stream, Timeouts,
+};
 use super::open::never;
 use super::{
     Cancel, Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, RowsBuilder, Scan, ScienceDb, ScienceDbError,
@@ -19,11 +21,11 @@ use super::{
 };
 use crate::window::Window;
 
-const INTERFACE: Interface = Interface { kind: "thrift1", other: 2, greet };
+const INTERFACE: Interface = Interface { kind: "thrift1", other: 2, handshake };
 /// Rows in one call of `getRowsWithColumns`.
-const GETS: usize = 100;
+const GET_BATCH_ROWS: usize = 100;
 /// Bytes of cells in one call of `mutateRows`; Thrift's Java servers refuse messages of more than 100 MB.
-const PUT_BYTES: usize = 4 << 20;
+const PUT_BATCH_BYTES: usize = 4 << 20;
 /// `HConstants.LATEST_TIMESTAMP`: the server's clock.
 const LATEST: i64 = i64::MAX;
 /// `HConstants.FOREVER`: cells do not expire.
@@ -68,7 +70,7 @@ impl Thrift1 {
     fn client<T>(
         &mut self,
         call: Call,
-        mut ask: impl FnMut(&mut Client<'_>) -> Result<T, Failure>,
+        mut ask: impl FnMut(&mut Client<'_>) -> Result<T, CallError>,
     ) -> Result<T, ScienceDbError> {
         self.gateways.call(call, |connection| ask(&mut client(connection)))
     }
@@ -87,7 +89,7 @@ impl Thrift1 {
 
     fn exists(&mut self) -> Result<bool, ScienceDbError> {
         let name = self.table.strip_prefix("default:").unwrap_or(&self.table).to_owned();
-        let names = self.client(Call::Small, |client| client.get_table_names().map_err(failure))?;
+        let names = self.client(Call::Metadata, |client| client.get_table_names().map_err(failure))?;
         Ok(names.iter().any(|known| known == name.as_bytes()))
     }
 
@@ -109,7 +111,7 @@ impl Thrift1 {
     fn get_rows(&mut self, keys: &[&[u8]], columns: &Columns, rows: &mut Rows) -> Result<(), ScienceDbError> {
         let table = self.name();
         let names = column_names(columns);
-        for keys in keys.chunks(GETS) {
+        for keys in keys.chunks(GET_BATCH_ROWS) {
             let keys: Vec<Vec<u8>> = keys.iter().map(|key| key.to_vec()).collect();
             let found = self.client(Call::Get, |client| {
                 let none = BTreeMap::new();
@@ -129,7 +131,7 @@ impl Thrift1 {
         super::check_puts(puts).map_err(|reason| ScienceDbError::Refused { address, reason })?;
         let table = self.name();
         for puts in puts.chunk_by(|one, other| one.timestamp == other.timestamp) {
-            for puts in super::put_batches(puts, PUT_BYTES) {
+            for puts in super::put_batches(puts, PUT_BATCH_BYTES) {
                 let timestamp = puts.first().and_then(|put| put.timestamp);
                 let call = if timestamp.is_some() { Call::Write } else { Call::WriteOnce };
                 let batch: Vec<BatchMutation> = puts.iter().map(mutations).collect();
@@ -146,8 +148,8 @@ impl Thrift1 {
 impl ScienceDb for Thrift1 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
         let table = self.name();
-        let regions = self.client(Call::Small, |client| {
-            client.get_table_regions(table.clone()).map_err(|error| Failure::of_region_list(error, failure))
+        let regions = self.client(Call::Metadata, |client| {
+            client.get_table_regions(table.clone()).map_err(|error| CallError::from_region_list(error, failure))
         })?;
         if regions.is_empty() {
             return Err(self.no_table());
@@ -218,36 +220,36 @@ impl ScienceDb for Thrift1 {
         let families: Vec<ColumnDescriptor> = table.families.iter().map(family).collect();
         self.client(Call::Create, |client| match client.create_table(name.clone(), families.clone()).map_err(failure) {
             Ok(()) => Ok(true),
-            Err(Failure::TableExists) => Ok(false),
+            Err(CallError::TableExists) => Ok(false),
             Err(failure) => Err(failure),
         })
     }
 }
 
-type Client<'a> = HbaseSyncClient<Answer<'a, &'a Stream>, Sender<'a>>;
+type Client<'a> = HbaseSyncClient<ReplyReader<'a, &'a Stream>, RequestWriter<'a>>;
 
 fn client(connection: &mut Connection) -> Client<'_> {
     let (answer, sender) = connection.protocols();
     HbaseSyncClient::new(answer, sender)
 }
 
-fn greet(connection: &mut Connection) -> Result<(), Failure> {
+fn handshake(connection: &mut Connection) -> Result<(), CallError> {
     match client(connection).get_thrift_server_type().map_err(failure)? {
-        TThriftServerType::TWO => Err(Failure::OtherVersion(2)),
+        TThriftServerType::TWO => Err(CallError::WrongVersion(2)),
         _ => Ok(()),
     }
 }
 
-fn failure(error: thrift::Error) -> Failure {
-    Failure::of(error, |declared| {
+fn failure(error: thrift::Error) -> CallError {
+    CallError::from_thrift(error, |declared| {
         if let Some(error) = declared.downcast_ref::<IOError>() {
-            return Some(Failure::of_io_error(error.message.as_deref(), error.can_retry));
+            return Some(CallError::from_hbase_io_error(error.message.as_deref(), error.can_retry));
         }
         if declared.is::<AlreadyExists>() {
-            return Some(Failure::TableExists);
+            return Some(CallError::TableExists);
         }
         let error = declared.downcast_ref::<IllegalArgument>()?;
-        Some(Failure::Refused(error.message.clone().unwrap_or_default()))
+        Some(CallError::Refused(error.message.clone().unwrap_or_default()))
     })
 }
 
@@ -272,7 +274,7 @@ fn read_page(
     count: i32,
     scan: &Scan<'_>,
     page: &mut RowsBuilder<'_>,
-) -> Result<bool, Failure> {
+) -> Result<bool, CallError> {
     loop {
         let left = count - i32::try_from(page.index.len()).unwrap_or(count);
         let found = client.scanner_get_list(scanner, left).map_err(failure)?;

@@ -4,13 +4,13 @@
 //! split or resumed. The stream is in the order of time, about 100 alerts a night; half of its alerts are of objects that were seen in
 //! nights before, and then the earlier detections stand in the later alert's history.
 
-mod dice;
+mod avro_record;
 mod files;
 mod fits;
 mod lsst;
 mod noise;
 mod object;
-mod packet;
+mod rng;
 mod schedule;
 mod sky;
 mod visits;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 pub use files::write_files;
 
 use lsst::Lsst;
-use schedule::Slot;
+use schedule::Pointing;
 use ztf::Ztf;
 
 use crate::avro::{Schema, SchemaError};
@@ -32,7 +32,7 @@ use crate::avro::{Schema, SchemaError};
 /// ZTF's alert schema 3.3, and Rubin's 10.0.
 const SCHEMAS: [&str; 2] = [include_str!("../../conf/schemas/ztf.avsc"), include_str!("../../conf/schemas/lsst.avsc")];
 /// How often a history is lengthened or shortened on the way to a size.
-const SIZE_ROUNDS: usize = 4;
+const MAX_SIZE_ATTEMPTS: usize = 4;
 
 /// Whose alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl FromStr for Survey {
 
 /// What to add to the telescope's own alerts.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct SimulatorOptions {
     /// Size of a datum in bytes, reached within 5 % by a longer history; alerts that can have none (LSST's solar-system objects and artefacts) stay
     /// short, and none is cut below the size of its images. `None`: as real alerts are (ZTF 42–58 kB, LSST 106.5–150 kB).
     pub target_bytes: Option<usize>,
@@ -67,7 +67,7 @@ pub struct Options {
 
 /// What an alert is known by.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Identity {
+pub struct AlertIdentity {
     /// the object; for LSST the number of the diaObject, or else of the ssObject, in digits. `None`: LSST alerts that have neither
     pub object: Option<String>,
     /// ZTF's `candid`, LSST's `diaSourceId`; unique for the first 88 million alerts
@@ -101,28 +101,28 @@ pub enum SimulateError {
     },
 }
 
-enum Maker {
+enum SurveyGenerator {
     Ztf(Box<Ztf>),
     Lsst(Box<Lsst>),
 }
 
 /// Makes alerts.
 pub struct Simulator {
-    maker: Maker,
+    generator: SurveyGenerator,
     schema: Schema,
     schema_text: String,
     target_bytes: Option<usize>,
 }
 
 impl Simulator {
-    /// A maker of one survey's alerts.
+    /// A generator of one survey's alerts.
     ///
     /// # Errors
     /// None that depends on the arguments: only where the built-in schema or the compressor failed.
-    pub fn new(survey: Survey, seed: u64, options: Options) -> Result<Self, SimulateError> {
-        let (text, maker) = match survey {
-            Survey::Ztf => (SCHEMAS[0], Maker::Ztf(Box::new(Ztf::new(seed, options)?))),
-            Survey::Lsst => (SCHEMAS[1], Maker::Lsst(Box::new(Lsst::new(seed, options)))),
+    pub fn new(survey: Survey, seed: u64, options: SimulatorOptions) -> Result<Self, SimulateError> {
+        let (text, generator) = match survey {
+            Survey::Ztf => (SCHEMAS[0], SurveyGenerator::Ztf(Box::new(Ztf::new(seed, options)?))),
+            Survey::Lsst => (SCHEMAS[1], SurveyGenerator::Lsst(Box::new(Lsst::new(seed, options)))),
         };
         let mut json: Value = serde_json::from_str(text)?;
         if let Some(fields) = json["fields"].as_array_mut().filter(|_| options.fink) {
@@ -134,7 +134,7 @@ impl Simulator {
             fields.insert(at, json!({"name": "cross_match_alerts_per_batch", "type": union, "default": null}));
         }
         let schema_text = json.to_string();
-        Ok(Self { maker, schema: Schema::parse(&schema_text)?, schema_text, target_bytes: options.target_bytes })
+        Ok(Self { generator, schema: Schema::parse(&schema_text)?, schema_text, target_bytes: options.target_bytes })
     }
 
     /// The schema of the alerts.
@@ -151,20 +151,20 @@ impl Simulator {
     ///
     /// # Errors
     /// Only where the compressor failed.
-    pub fn alert(&mut self, index: u64, datum: &mut Vec<u8>) -> Result<Identity, SimulateError> {
-        let slot = Slot::of(index);
-        let (mut identity, mut nights) = self.make(slot, None, datum)?;
+    pub fn alert(&mut self, index: u64, datum: &mut Vec<u8>) -> Result<AlertIdentity, SimulateError> {
+        let pointing = Pointing::of(index);
+        let (mut identity, mut nights) = self.make(pointing, None, datum)?;
         let Some(target) = self.target_bytes else { return Ok(identity) };
         // A night of history takes about this many bytes; better known once two lengths were tried.
         let mut night_bytes = 250.0;
-        for _ in 0..SIZE_ROUNDS {
+        for _ in 0..MAX_SIZE_ATTEMPTS {
             let missing = target as f64 - datum.len() as f64;
             let wanted = (nights as f64 + missing / night_bytes).round().max(0.0) as u64;
             if wanted == nights {
                 break;
             }
             let (length, from) = (datum.len() as f64, nights);
-            (identity, nights) = self.make(slot, Some(wanted), datum)?;
+            (identity, nights) = self.make(pointing, Some(wanted), datum)?;
             let gained = (datum.len() as f64 - length) / (nights as f64 - from as f64);
             if gained <= 1.0 {
                 break;
@@ -175,11 +175,16 @@ impl Simulator {
     }
 
     /// Makes an alert with so many nights of history, or as many as are usual; also tells how many.
-    fn make(&mut self, slot: Slot, nights: Option<u64>, datum: &mut Vec<u8>) -> Result<(Identity, u64), SimulateError> {
+    fn make(
+        &mut self,
+        pointing: Pointing,
+        nights: Option<u64>,
+        datum: &mut Vec<u8>,
+    ) -> Result<(AlertIdentity, u64), SimulateError> {
         datum.clear();
-        match &mut self.maker {
-            Maker::Ztf(ztf) => ztf.alert(slot, nights, datum),
-            Maker::Lsst(lsst) => Ok(lsst.alert(slot, nights, datum)),
+        match &mut self.generator {
+            SurveyGenerator::Ztf(ztf) => ztf.alert(pointing, nights, datum),
+            SurveyGenerator::Lsst(lsst) => Ok(lsst.alert(pointing, nights, datum)),
         }
     }
 }

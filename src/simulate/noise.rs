@@ -1,6 +1,6 @@
 //! Image noise, drawn once for a seed and used again from another place for each image.
 
-use super::dice::{Dice, Purpose};
+use super::rng::{AlertRng, Purpose};
 
 /// A pool of normal deviates; a power of two, far more than an image has pixels.
 const POOL: usize = 1 << 16;
@@ -11,13 +11,13 @@ pub(super) struct Noise(Vec<f32>);
 impl Noise {
     /// The pool of a seed.
     pub(super) fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed, Purpose::Noise, u64::MAX, 0);
-        Self((0..POOL).map(|_| dice.normal() as f32).collect())
+        let mut rng = AlertRng::new(seed, Purpose::Noise, u64::MAX, 0);
+        Self((0..POOL).map(|_| rng.normal() as f32).collect())
     }
 
     /// `count` deviates (at most half a pool) from a random place.
-    pub(super) fn take(&self, count: usize, dice: &mut Dice) -> &[f32] {
-        let start = dice.below((POOL - count) as u64) as usize;
+    pub(super) fn take(&self, count: usize, rng: &mut AlertRng) -> &[f32] {
+        let start = rng.below((POOL - count) as u64) as usize;
         &self.0[start..start + count]
     }
 }

@@ -3,13 +3,13 @@
 use std::f64::consts::TAU;
 
 use super::Survey;
-use super::dice::{Dice, Purpose};
-use super::schedule::Slot;
+use super::rng::{AlertRng, Purpose};
+use super::schedule::Pointing;
 use super::sky::Position;
 
 /// How an object's light changes. Magnitudes are AB, times are days of the schedule.
 #[derive(Clone, Debug)]
-pub(super) enum Nature {
+pub(super) enum LightCurve {
     /// a supernova: quadratic rise, exponential decline
     Supernova {
         /// day of the maximum
@@ -33,14 +33,14 @@ pub(super) enum Nature {
         phase: f64,
     },
     /// an active galactic nucleus: a random walk as a sum of slow waves, each slower one higher
-    Nucleus {
+    Agn {
         /// mean magnitude
         magnitude: f64,
         /// amplitude, period in days, phase
         waves: [(f64, f64, f64); 5],
     },
     /// a minor planet
-    Moving {
+    MinorPlanet {
         /// mean magnitude
         magnitude: f64,
         /// half of peak to peak, by rotation
@@ -59,23 +59,23 @@ pub(super) enum Nature {
     },
 }
 
-/// Kinds of [`Nature`], with how often each is drawn.
+/// Kinds of [`LightCurve`], with how often each is drawn.
 #[derive(Clone, Copy)]
-enum Class {
+enum ObjectClass {
     Supernova,
-    Moving,
+    MinorPlanet,
     Variable,
-    Nucleus,
+    Agn,
     Artefact,
 }
 
-impl Class {
-    fn draw(dice: &mut Dice) -> Self {
-        match dice.unit() {
+impl ObjectClass {
+    fn draw(rng: &mut AlertRng) -> Self {
+        match rng.unit() {
             ..0.10 => Self::Supernova,
-            ..0.25 => Self::Moving,
+            ..0.25 => Self::MinorPlanet,
             ..0.65 => Self::Variable,
-            ..0.85 => Self::Nucleus,
+            ..0.85 => Self::Agn,
             _ => Self::Artefact,
         }
     }
@@ -84,26 +84,26 @@ impl Class {
 /// An object.
 #[derive(Clone, Debug)]
 pub(super) struct Object {
-    /// the slot of its first alert
-    pub(super) birth: Slot,
+    /// the pointing of its first alert
+    pub(super) discovery: Pointing,
     /// where it is on the day of its first alert
     position: Position,
     /// how its light changes
-    pub(super) nature: Nature,
+    pub(super) light_curve: LightCurve,
     /// added to the magnitude in each band
     colours: [f64; 6],
 }
 
 /// What one visit measured on the difference image. Fluxes are in nJy.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Measure {
+pub(super) struct Measurement {
     /// difference flux; negative where the object is fainter than in the template
     pub(super) flux: f64,
     /// its standard deviation
     pub(super) error: f64,
 }
 
-impl Measure {
+impl Measurement {
     /// Signal to noise ratio, positive.
     pub(super) fn snr(&self) -> f64 {
         (self.flux / self.error).abs()
@@ -136,64 +136,66 @@ pub(super) fn flux(magnitude: f64) -> f64 {
 }
 
 impl Object {
-    /// The object seen in `slot`.
-    pub(super) fn seen_in(slot: Slot, seed: u64, survey: Survey) -> Self {
-        let born = Self::draw(slot.birth(seed), seed, survey, None);
+    /// The object seen in `pointing`.
+    pub(super) fn seen_in(pointing: Pointing, seed: u64, survey: Survey) -> Self {
+        let discovered = Self::draw(pointing.discovery(seed), seed, survey, None);
         // ZTF knows an object by its place, so what has moved on, and what is no object, is new every time.
-        match born.nature {
-            Nature::Moving { .. } if survey == Survey::Ztf => Self::draw(slot, seed, survey, Some(Class::Moving)),
-            Nature::Artefact { .. } => Self::draw(slot, seed, survey, Some(Class::Artefact)),
-            _ => born,
+        match discovered.light_curve {
+            LightCurve::MinorPlanet { .. } if survey == Survey::Ztf => {
+                Self::draw(pointing, seed, survey, Some(ObjectClass::MinorPlanet))
+            }
+            LightCurve::Artefact { .. } => Self::draw(pointing, seed, survey, Some(ObjectClass::Artefact)),
+            _ => discovered,
         }
     }
 
-    fn draw(birth: Slot, seed: u64, survey: Survey, class: Option<Class>) -> Self {
-        let dice = &mut Dice::new(seed, Purpose::Object, birth.index, 0);
-        let (deeper, south, north) = match survey {
+    fn draw(discovery: Pointing, seed: u64, survey: Survey, class: Option<ObjectClass>) -> Self {
+        let rng = &mut AlertRng::new(seed, Purpose::Object, discovery.index, 0);
+        let (magnitude_offset, south, north) = match survey {
             Survey::Ztf => (0.0, -30.0, 88.0),
             Survey::Lsst => (3.0, -72.0, 12.0),
         };
-        let position = Position::draw(dice, south, north);
-        let drawn = Class::draw(dice);
-        let nature = match class.unwrap_or(drawn) {
-            Class::Supernova => Nature::Supernova {
-                peak: birth.day() + dice.between(-35.0, 12.0),
-                magnitude: dice.between(16.5, 19.3) + deeper,
-                rise: dice.between(14.0, 20.0),
-                decline: dice.between(18.0, 45.0),
+        let position = Position::draw(rng, south, north);
+        let drawn = ObjectClass::draw(rng);
+        let light_curve = match class.unwrap_or(drawn) {
+            ObjectClass::Supernova => LightCurve::Supernova {
+                peak: discovery.day() + rng.between(-35.0, 12.0),
+                magnitude: rng.between(16.5, 19.3) + magnitude_offset,
+                rise: rng.between(14.0, 20.0),
+                decline: rng.between(18.0, 45.0),
             },
-            Class::Moving => Nature::Moving {
-                magnitude: dice.between(16.5, 20.0) + deeper,
-                amplitude: dice.between(0.02, 0.4),
-                period: dice.between(0.1, 1.2),
-                east: dice.between(-1300.0, 1300.0),
-                north: dice.between(-400.0, 400.0),
+            ObjectClass::MinorPlanet => LightCurve::MinorPlanet {
+                magnitude: rng.between(16.5, 20.0) + magnitude_offset,
+                amplitude: rng.between(0.02, 0.4),
+                period: rng.between(0.1, 1.2),
+                east: rng.between(-1300.0, 1300.0),
+                north: rng.between(-400.0, 400.0),
             },
-            Class::Variable => Nature::Variable {
-                magnitude: dice.between(13.5, 19.0) + deeper,
-                amplitude: dice.between(0.1, 0.9),
-                period: 10f64.powf(dice.between(-0.8, 2.3)),
-                phase: dice.unit(),
+            ObjectClass::Variable => LightCurve::Variable {
+                magnitude: rng.between(13.5, 19.0) + magnitude_offset,
+                amplitude: rng.between(0.1, 0.9),
+                period: 10f64.powf(rng.between(-0.8, 2.3)),
+                phase: rng.unit(),
             },
-            Class::Nucleus => Nature::Nucleus {
-                magnitude: dice.between(16.5, 19.5) + deeper,
+            ObjectClass::Agn => LightCurve::Agn {
+                magnitude: rng.between(16.5, 19.5) + magnitude_offset,
                 waves: std::array::from_fn(|wave| {
-                    let period = 6.0 * 3f64.powi(wave as i32) * dice.between(0.8, 1.25);
-                    (0.02 * period.sqrt() * dice.between(0.5, 1.0), period, dice.unit())
+                    let period = 6.0 * 3f64.powi(wave as i32) * rng.between(0.8, 1.25);
+                    (0.02 * period.sqrt() * rng.between(0.5, 1.0), period, rng.unit())
                 }),
             },
-            Class::Artefact => Nature::Artefact { magnitude: dice.between(17.0, 20.0) + deeper },
+            ObjectClass::Artefact => LightCurve::Artefact { magnitude: rng.between(17.0, 20.0) + magnitude_offset },
         };
-        let red = dice.between(-0.1, 0.35);
+        let red = rng.between(-0.1, 0.35);
         let colours = std::array::from_fn(|band| -red * (band as f64 - 1.0));
-        Self { birth, position, nature, colours }
+        Self { discovery, position, light_curve, colours }
     }
 
     /// Where it is on a day.
     pub(super) fn position(&self, day: f64) -> Position {
-        match self.nature {
-            Nature::Moving { east, north, .. } => {
-                let days = day - self.birth.day();
+        match self.light_curve {
+            LightCurve::MinorPlanet { east, north, .. } => {
+                let days = day - self.discovery.day();
                 self.position.offset(east * days, north * days)
             }
             _ => self.position,
@@ -201,39 +203,39 @@ impl Object {
     }
 
     /// Whether it moves among the stars.
-    pub(super) fn is_moving(&self) -> bool {
-        matches!(self.nature, Nature::Moving { .. })
+    pub(super) fn is_minor_planet(&self) -> bool {
+        matches!(self.light_curve, LightCurve::MinorPlanet { .. })
     }
 
     /// The mean magnitude of what has one.
     pub(super) fn mean_magnitude(&self) -> Option<f64> {
-        match self.nature {
-            Nature::Variable { magnitude, .. }
-            | Nature::Nucleus { magnitude, .. }
-            | Nature::Moving { magnitude, .. } => Some(magnitude),
-            Nature::Supernova { .. } | Nature::Artefact { .. } => None,
+        match self.light_curve {
+            LightCurve::Variable { magnitude, .. }
+            | LightCurve::Agn { magnitude, .. }
+            | LightCurve::MinorPlanet { magnitude, .. } => Some(magnitude),
+            LightCurve::Supernova { .. } | LightCurve::Artefact { .. } => None,
         }
     }
 
     /// The type that a catalogue of known objects gives it, as SIMBAD's short names.
     pub(super) fn catalogued(&self) -> &'static str {
-        match self.nature {
-            Nature::Variable { period, .. } => match period {
+        match self.light_curve {
+            LightCurve::Variable { period, .. } => match period {
                 ..1.0 => "RRLyr",
                 ..30.0 => "EB*",
                 ..100.0 => "LPV*",
                 _ => "Star",
             },
-            Nature::Nucleus { magnitude, .. } if magnitude < 18.5 => "QSO",
-            Nature::Nucleus { .. } => "AGN",
+            LightCurve::Agn { magnitude, .. } if magnitude < 18.5 => "QSO",
+            LightCurve::Agn { .. } => "AGN",
             _ => "Unknown",
         }
     }
 
     /// The magnitude of the steady light in the template, in a band (0 = u … 5 = y); `None` where nothing is there.
     pub(super) fn template(&self, band: usize) -> Option<f64> {
-        match self.nature {
-            Nature::Variable { magnitude, .. } | Nature::Nucleus { magnitude, .. } => {
+        match self.light_curve {
+            LightCurve::Variable { magnitude, .. } | LightCurve::Agn { magnitude, .. } => {
                 Some(magnitude + self.colours[band])
             }
             _ => None,
@@ -243,8 +245,8 @@ impl Object {
     /// Difference flux on a day, in nJy.
     pub(super) fn flux(&self, day: f64, band: usize) -> f64 {
         let colour = self.colours[band];
-        match &self.nature {
-            Nature::Supernova { peak, magnitude, rise, decline } => {
+        match &self.light_curve {
+            LightCurve::Supernova { peak, magnitude, rise, decline } => {
                 let since = day - peak;
                 let shape = match since {
                     ..0.0 => (1.0 + since / rise).max(0.0).powi(2),
@@ -252,28 +254,28 @@ impl Object {
                 };
                 flux(magnitude + colour) * shape
             }
-            Nature::Variable { magnitude, amplitude, period, phase } => {
+            LightCurve::Variable { magnitude, amplitude, period, phase } => {
                 let now = amplitude * (TAU * (day / period + phase)).sin();
                 flux(magnitude + colour + now) - flux(magnitude + colour)
             }
-            Nature::Nucleus { magnitude, waves } => {
+            LightCurve::Agn { magnitude, waves } => {
                 let now: f64 = waves.iter().map(|(a, period, phase)| a * (TAU * (day / period + phase)).sin()).sum();
                 flux(magnitude + colour + now) - flux(magnitude + colour)
             }
             // Before its first alert a mover was elsewhere, and an artefact was not.
-            Nature::Moving { .. } | Nature::Artefact { .. } if day < self.birth.day() => 0.0,
-            Nature::Moving { magnitude, amplitude, period, .. } => {
+            LightCurve::MinorPlanet { .. } | LightCurve::Artefact { .. } if day < self.discovery.day() => 0.0,
+            LightCurve::MinorPlanet { magnitude, amplitude, period, .. } => {
                 flux(magnitude + colour + amplitude * (TAU * day / period).sin())
             }
-            Nature::Artefact { magnitude } => flux(*magnitude),
+            LightCurve::Artefact { magnitude } => flux(*magnitude),
         }
     }
 
     /// What a visit measures with noise of `error` nJy; `alert`: the visit made an alert, so it is a detection whatever the noise.
-    pub(super) fn measure(&self, day: f64, band: usize, error: f64, alert: bool, dice: &mut Dice) -> Measure {
-        let flux = self.flux(day, band) + error * dice.normal();
-        let floor = error * dice.between(5.1, 7.0);
+    pub(super) fn measure(&self, day: f64, band: usize, error: f64, alert: bool, rng: &mut AlertRng) -> Measurement {
+        let flux = self.flux(day, band) + error * rng.normal();
+        let floor = error * rng.between(5.1, 7.0);
         let flux = if alert && flux.abs() < floor { floor.copysign(flux) } else { flux };
-        Measure { flux, error }
+        Measurement { flux, error }
     }
 }

@@ -1,6 +1,6 @@
 //! Positions on the sky, in degrees.
 
-use super::dice::Dice;
+use super::rng::AlertRng;
 
 /// Obliquity of the ecliptic at J2000.
 const OBLIQUITY: f64 = 23.439_291;
@@ -19,9 +19,9 @@ pub(super) struct Position {
 
 impl Position {
     /// Uniform on the sphere between two declinations.
-    pub(super) fn draw(dice: &mut Dice, dec_min: f64, dec_max: f64) -> Self {
-        let ra = dice.between(0.0, 360.0);
-        let sine = dice.between(dec_min.to_radians().sin(), dec_max.to_radians().sin());
+    pub(super) fn draw(rng: &mut AlertRng, dec_min: f64, dec_max: f64) -> Self {
+        let ra = rng.between(0.0, 360.0);
+        let sine = rng.between(dec_min.to_radians().sin(), dec_max.to_radians().sin());
         Self { ra, dec: sine.asin().to_degrees() }
     }
 

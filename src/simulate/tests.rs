@@ -6,13 +6,13 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use proptest::prelude::*;
 
-use super::{Identity, Options, Simulator, Survey, lsst, write_files, ztf};
+use super::{AlertIdentity, Simulator, SimulatorOptions, Survey, lsst, write_files, ztf};
 
 /// A decoded alert, looked into by path.
 struct Alert(Value);
 
 impl Alert {
-    fn of(simulator: &mut Simulator, index: u64) -> (Self, Identity, usize) {
+    fn of(simulator: &mut Simulator, index: u64) -> (Self, AlertIdentity, usize) {
         let mut datum = Vec::new();
         let identity = simulator.alert(index, &mut datum).unwrap();
         let mut rest = datum.as_slice();
@@ -69,7 +69,7 @@ fn schema(simulator: &Simulator) -> Schema {
 }
 
 fn simulator(survey: Survey, seed: u64) -> Simulator {
-    Simulator::new(survey, seed, Options::default()).unwrap()
+    Simulator::new(survey, seed, SimulatorOptions::default()).unwrap()
 }
 
 /// Reads the units of a FITS file: `BITPIX`, the sizes, and the data.
@@ -166,7 +166,7 @@ fn lsst_alerts_are_as_large_as_real_ones() {
 
 #[test]
 fn a_size_asked_for_is_reached_by_history() {
-    let options = Options { target_bytes: Some(231_000), fink: false };
+    let options = SimulatorOptions { target_bytes: Some(231_000), fink: false };
     let mut simulator = Simulator::new(Survey::Lsst, 3, options).unwrap();
     let mut near = 0;
     for index in 0..40 {
@@ -282,7 +282,7 @@ fn a_schema_has_the_records_fields_in_their_order() {
 #[test]
 fn the_added_column_is_in_schema_and_alert() {
     for survey in [Survey::Ztf, Survey::Lsst] {
-        let mut simulator = Simulator::new(survey, 4, Options { fink: true, target_bytes: None }).unwrap();
+        let mut simulator = Simulator::new(survey, 4, SimulatorOptions { fink: true, target_bytes: None }).unwrap();
         let mut types = BTreeSet::new();
         for index in 0..60 {
             let (alert, _, _) = Alert::of(&mut simulator, index);

@@ -1,9 +1,9 @@
 //! When an object was looked at, and what was measured then.
 
 use super::Survey;
-use super::dice::{Dice, Purpose};
-use super::object::{self, Measure, Nature, Object};
-use super::schedule::Slot;
+use super::object::{self, LightCurve, Measurement, Object};
+use super::rng::{AlertRng, Purpose};
+use super::schedule::Pointing;
 use super::sky::Position;
 
 /// One look at an object.
@@ -13,13 +13,13 @@ pub(super) struct Visit {
     /// 0 = u, 1 = g … 5 = y
     pub(super) band: usize,
     /// the alert that this look made; `None` where the stream has none of it
-    pub(super) alert: Option<Slot>,
+    pub(super) alert: Option<Pointing>,
     /// what was measured
-    pub(super) measure: Measure,
+    pub(super) measure: Measurement,
     /// where the object was
     pub(super) position: Position,
     /// for whatever else is to be known about this look
-    pub(super) dice: Dice,
+    pub(super) rng: AlertRng,
 }
 
 impl Visit {
@@ -29,27 +29,27 @@ impl Visit {
     }
 }
 
-/// The look that made the alert in `slot`.
-pub(super) fn now(object: &Object, slot: Slot, seed: u64, survey: Survey) -> Visit {
-    look(object, slot.night as i64, slot.day(), Some(slot), seed, survey)
+/// The look that made the alert in `pointing`.
+pub(super) fn now(object: &Object, pointing: Pointing, seed: u64, survey: Survey) -> Visit {
+    visit_on(object, pointing.night as i64, pointing.day(), Some(pointing), seed, survey)
 }
 
-/// The looks at the object in the `nights` before `slot`, in the order of time. Every alert of the object is among them.
-pub(super) fn before(object: &Object, slot: Slot, nights: u64, seed: u64, survey: Survey) -> Vec<Visit> {
+/// The looks at the object in the `nights` before `pointing`, in the order of time. Every alert of the object is among them.
+pub(super) fn before(object: &Object, pointing: Pointing, nights: u64, seed: u64, survey: Survey) -> Vec<Visit> {
     let clear = match survey {
         Survey::Ztf => 0.45,
         Survey::Lsst => 0.6,
     };
     let mut visits = Vec::new();
     for back in (1..=nights).rev() {
-        match slot.earlier(back).filter(|earlier| earlier.night >= object.birth.night) {
+        match pointing.earlier(back).filter(|earlier| earlier.night >= object.discovery.night) {
             Some(earlier) => visits.push(now(object, earlier, seed, survey)),
             None => {
-                let night = slot.night as i64 - back as i64;
-                let mut weather = Dice::new(seed, Purpose::Weather, object.birth.index, night);
+                let night = pointing.night as i64 - back as i64;
+                let mut weather = AlertRng::new(seed, Purpose::Weather, object.discovery.index, night);
                 if weather.chance(clear) {
-                    let day = night as f64 + (slot.tick() as f64 + 220.0) / 1e5;
-                    visits.push(look(object, night, day, None, seed, survey));
+                    let day = night as f64 + (pointing.tick() as f64 + 220.0) / 1e5;
+                    visits.push(visit_on(object, night, day, None, seed, survey));
                 }
             }
         }
@@ -58,29 +58,29 @@ pub(super) fn before(object: &Object, slot: Slot, nights: u64, seed: u64, survey
 }
 
 /// How many nights of history an alert has, unless its size is asked for.
-pub(super) fn usual_nights(object: &Object, slot: Slot, seed: u64, survey: Survey) -> u64 {
-    let mut dice = Dice::new(seed, Purpose::Weather, object.birth.index, i64::MIN);
-    let before_birth = match (survey, &object.nature) {
+pub(super) fn usual_nights(object: &Object, pointing: Pointing, seed: u64, survey: Survey) -> u64 {
+    let mut rng = AlertRng::new(seed, Purpose::Weather, object.discovery.index, i64::MIN);
+    let before_discovery = match (survey, &object.light_curve) {
         (Survey::Ztf, _) => return 30,
-        (Survey::Lsst, Nature::Moving { .. }) => return 0,
-        (Survey::Lsst, Nature::Artefact { .. }) => 0,
-        (Survey::Lsst, Nature::Supernova { .. }) => 10 + dice.below(30),
-        (Survey::Lsst, Nature::Variable { .. } | Nature::Nucleus { .. }) => dice.below(60),
+        (Survey::Lsst, LightCurve::MinorPlanet { .. }) => return 0,
+        (Survey::Lsst, LightCurve::Artefact { .. }) => 0,
+        (Survey::Lsst, LightCurve::Supernova { .. }) => 10 + rng.below(30),
+        (Survey::Lsst, LightCurve::Variable { .. } | LightCurve::Agn { .. }) => rng.below(60),
     };
-    before_birth + (slot.night - object.birth.night)
+    before_discovery + (pointing.night - object.discovery.night)
 }
 
-fn look(object: &Object, night: i64, day: f64, alert: Option<Slot>, seed: u64, survey: Survey) -> Visit {
-    let mut dice = Dice::new(seed, Purpose::Visit, object.birth.index, night);
+fn visit_on(object: &Object, night: i64, day: f64, alert: Option<Pointing>, seed: u64, survey: Survey) -> Visit {
+    let mut rng = AlertRng::new(seed, Purpose::Visit, object.discovery.index, night);
     let (band, limit) = match survey {
         Survey::Ztf => {
-            (if dice.chance(0.03) { 3 } else { 1 + night.rem_euclid(2) as usize }, dice.normal() * 0.35 + 20.3)
+            (if rng.chance(0.03) { 3 } else { 1 + night.rem_euclid(2) as usize }, rng.normal() * 0.35 + 20.3)
         }
-        Survey::Lsst => (dice.below(6) as usize, dice.normal() * 0.25 + 23.6),
+        Survey::Lsst => (rng.below(6) as usize, rng.normal() * 0.25 + 23.6),
     };
     let error = object::flux(limit) / 5.0;
-    let measure = object.measure(day, band, error, alert.is_some(), &mut dice);
+    let measure = object.measure(day, band, error, alert.is_some(), &mut rng);
     let centroid = 0.3 / measure.snr().max(5.0);
-    let position = object.position(day).offset(centroid * dice.normal(), centroid * dice.normal());
-    Visit { day, band, alert, measure, position, dice }
+    let position = object.position(day).offset(centroid * rng.normal(), centroid * rng.normal());
+    Visit { day, band, alert, measure, position, rng }
 }

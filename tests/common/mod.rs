@@ -1,4 +1,4 @@
-//! What the integration tests share: the servers, a scene of one's own on them, and the built program driven as a user would.
+//! What the integration tests share: the servers, a fixture of one's own on them, and the built program driven as a user would.
 //!
 //! Each test file uses its own part of this.
 #![allow(dead_code, reason = "each test file is a program of its own, and uses some of this")]
@@ -48,10 +48,10 @@ impl Cluster {
     }
 }
 
-static SCENES: AtomicU32 = AtomicU32::new(0);
+static FIXTURES: AtomicU32 = AtomicU32::new(0);
 
 /// A table, topics, a checkpoint and a folder that no other test touches.
-pub struct Scene {
+pub struct Fixture {
     /// the cluster, where there is one
     pub cluster: Option<Cluster>,
     /// files
@@ -62,17 +62,17 @@ pub struct Scene {
     pub config: String,
 }
 
-impl Scene {
-    /// A scene on the real servers; the science database through Thrift 2.
-    pub fn real(what: &str) -> Self {
+impl Fixture {
+    /// A fixture on the real servers; the science database through Thrift 2.
+    pub fn with_servers(what: &str) -> Self {
         let cluster = Cluster::get();
-        let mut scene = Self::new(what);
+        let mut fixture = Self::new(what);
         let mut config = String::new();
         let line = |config: &mut String, text: std::fmt::Arguments<'_>| {
             config.write_fmt(text).expect("memory");
             config.push('\n');
         };
-        let (name, folder) = (&scene.name, scene.folder.path().display());
+        let (name, folder) = (&fixture.name, fixture.folder.path().display());
         line(&mut config, format_args!("[science_db]\nkind = \"thrift2\""));
         line(&mut config, format_args!("address = \"{}\"", cluster.value("FINK_TEST_THRIFT2")));
         line(&mut config, format_args!("catalog = \"{folder}/catalog.json\""));
@@ -83,29 +83,29 @@ impl Scene {
         line(&mut config, format_args!("[distribution]\nname = \"{name}\"\noffset_file = \"{folder}/offset\""));
         line(&mut config, format_args!("rejected_topic = \"{name}_rejected\""));
         line(&mut config, format_args!("[[stream]]\nname = \"full\"\ntopic = \"{name}\"\npartitions = 4"));
-        scene.config = config;
-        scene.cluster = Some(cluster);
-        scene
+        fixture.config = config;
+        fixture.cluster = Some(cluster);
+        fixture
     }
 
-    /// A scene without servers: the embedded science database.
+    /// A fixture without servers: the embedded science database.
     pub fn embedded(what: &str) -> Self {
-        let mut scene = Self::new(what);
-        let folder = scene.folder.path().display();
-        scene.config = format!(
+        let mut fixture = Self::new(what);
+        let folder = fixture.folder.path().display();
+        fixture.config = format!(
             "[science_db]\nkind = \"embedded\"\npath = \"{folder}/science.db\"\ncatalog = \"{folder}/catalog.json\"\n"
         );
-        scene
+        fixture
     }
 
     fn new(what: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let number = SCENES.fetch_add(1, Ordering::Relaxed);
+        let number = FIXTURES.fetch_add(1, Ordering::Relaxed);
         let name = format!("fink_{what}_{}_{number}", std::process::id());
         Self { cluster: None, folder, name, config: String::new() }
     }
 
-    /// A file of the scene.
+    /// A file of the fixture.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -121,10 +121,10 @@ impl Scene {
         self.replace(&format!("{table}\n"), &format!("{table}\n{lines}\n"));
     }
 
-    /// The program with these arguments, on the scene's configuration.
+    /// The program with these arguments, on the fixture's configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let config = self.path("fink.toml");
-        std::fs::write(&config, &self.config).expect("the scene's folder");
+        std::fs::write(&config, &self.config).expect("the fixture's folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_fink"));
         command.args(["--config".as_ref(), config.as_os_str()]).args(arguments);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
@@ -134,22 +134,22 @@ impl Scene {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ended {
+    pub fn run(&self, arguments: &[&str]) -> Finished {
         let output = self.command(arguments).output().expect("the built program");
-        Ended::new(arguments, output)
+        Finished::new(arguments, output)
     }
 
     /// Runs the program, which must succeed.
-    pub fn ok(&self, arguments: &[&str]) -> Ended {
-        let ended = self.run(arguments);
-        assert_eq!(ended.code, 0, "{ended:?}");
-        ended
+    pub fn ok(&self, arguments: &[&str]) -> Finished {
+        let finished = self.run(arguments);
+        assert_eq!(finished.code, 0, "{finished:?}");
+        finished
     }
 
     /// Starts the program in the background; what it says on stderr goes to the file `log`.
     pub fn start(&self, arguments: &[&str], log: &str) -> Running {
         let log = self.path(log);
-        let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("the scene's folder");
+        let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("the fixture's folder");
         let child = self.command(arguments).stderr(stderr).stdout(Stdio::null()).spawn().expect("the built program");
         Running { child, log }
     }
@@ -179,7 +179,7 @@ impl Scene {
 
 /// The program in `folder`, with nothing in its environment but `PATH` and these variables. It sees only the services whose run files stand
 /// in `folder`/run, so that no test ends a service of this machine.
-pub fn bare_command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+pub fn command_without_env(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fink"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).env_clear();
     command
@@ -189,14 +189,14 @@ pub fn bare_command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)
     command
 }
 
-/// Runs [`bare_command`] to its end.
-pub fn bare(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
-    Ended::new(arguments, bare_command(folder, arguments, variables).output().expect("the built program"))
+/// Runs [`command_without_env`] to its end.
+pub fn run_without_env(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+    Finished::new(arguments, command_without_env(folder, arguments, variables).output().expect("the built program"))
 }
 
 /// A run that is over.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Finished {
     /// what was run
     pub arguments: String,
     /// its exit code; -1: a signal
@@ -207,7 +207,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-impl Ended {
+impl Finished {
     fn new(arguments: &[&str], output: Output) -> Self {
         Self {
             arguments: arguments.join(" "),
@@ -218,7 +218,7 @@ impl Ended {
     }
 
     /// That it ended with `code` and said each of `words` on stderr.
-    pub fn says(&self, code: i32, words: &[&str]) {
+    pub fn assert_stderr(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
         for word in words {
             assert!(self.stderr.contains(word), "nothing about `{word}`: {self:?}");
@@ -234,7 +234,7 @@ pub struct Running {
 
 impl Running {
     /// A program that was started in another way, whose stderr goes to `log`.
-    pub fn of(child: Child, log: PathBuf) -> Self {
+    pub fn from_child(child: Child, log: PathBuf) -> Self {
         Self { child, log }
     }
 

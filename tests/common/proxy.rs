@@ -118,7 +118,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, state: Arc<State>, is_answer: bo
 }
 
 /// A server that sends `answer` to everybody, says nothing more, and hangs up if told so.
-pub fn server_that_says(answer: &'static [u8], hangs_up: bool) -> String {
+pub fn server_answering(answer: &'static [u8], hangs_up: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address").to_string();
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What stands in a scene's table, read with the library.
+//! What stands in a fixture's table, read with the library.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
 use fink::science_db::{Columns, KeyRange, Rows, Scan, ScienceDb, open};
 use fink::window::Window;
 
-use super::Scene;
+use super::Fixture;
 
 /// A table that was loaded.
 pub struct Table {
@@ -31,9 +31,9 @@ pub struct Row {
 }
 
 impl Table {
-    /// The table that the scene's catalog describes.
-    pub fn of(scene: &Scene) -> Self {
-        let (kind, addresses) = match &scene.cluster {
+    /// The table that the fixture's catalog describes.
+    pub fn of(fixture: &Fixture) -> Self {
+        let (kind, addresses) = match &fixture.cluster {
             Some(cluster) => {
                 (StoreKind::Thrift2, cluster.value("FINK_TEST_THRIFT2").split(',').map(str::to_owned).collect())
             }
@@ -42,8 +42,8 @@ impl Table {
         let settings = ScienceDbSettings {
             kind,
             addresses,
-            path: scene.path("science.db"),
-            catalog: scene.path("catalog.json"),
+            path: fixture.path("science.db"),
+            catalog: fixture.path("catalog.json"),
             table: None,
             trigger: None,
             object_id: None,

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::Scene;
+use crate::common::Fixture;
 use crate::table::{Table, now};
 
 /// Nothing listens at any address, and there is not even a catalog.
-fn closed() -> Scene {
-    let mut scene = Scene::embedded("arguments");
-    scene.config = "[science_db]\naddress = \"127.0.0.1:1\"\n[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\nsecurity_protocol = \"plaintext\"\n[distribution]\n".to_owned();
-    scene
+fn closed() -> Fixture {
+    let mut fixture = Fixture::embedded("arguments");
+    fixture.config = "[science_db]\naddress = \"127.0.0.1:1\"\n[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\nsecurity_protocol = \"plaintext\"\n[distribution]\n".to_owned();
+    fixture
 }
 
 #[test]
 fn wrong_times_and_names_are_told_at_once() {
-    let scene = closed();
+    let fixture = closed();
     let hour_ahead = (now() + 3_600_000).to_string();
     let (micros, nanos) = ((now() * 1_000).to_string(), (now() * 1_000_000).to_string());
     let cases: [(&[&str], &[&str]); 9] = [
@@ -30,34 +30,36 @@ fn wrong_times_and_names_are_told_at_once() {
     ];
     for (arguments, words) in cases {
         let start = Instant::now();
-        scene.run(&[&["start", "distribution"], arguments].concat()).says(2, words);
+        fixture.run(&[&["start", "distribution"], arguments].concat()).assert_stderr(2, words);
         assert!(start.elapsed() < Duration::from_secs(2), "{arguments:?} took {:?}", start.elapsed());
     }
-    let ended = scene.run(&["--set", &format!("distribution.start={micros}"), "start", "distribution"]);
-    ended.says(2, &["distribution.start", "looks like microseconds"]);
-    scene.run(&["ingest", "x", "--timestamp", &micros]).says(2, &["--timestamp", "looks like microseconds"]);
-    scene.run(&["start", "distribution_test", "--limit", "3", "--expect", "4"]).says(2, &["--limit 3", "--expect 4"]);
+    let finished = fixture.run(&["--set", &format!("distribution.start={micros}"), "start", "distribution"]);
+    finished.assert_stderr(2, &["distribution.start", "looks like microseconds"]);
+    fixture.run(&["ingest", "x", "--timestamp", &micros]).assert_stderr(2, &["--timestamp", "looks like microseconds"]);
+    fixture
+        .run(&["start", "distribution_test", "--limit", "3", "--expect", "4"])
+        .assert_stderr(2, &["--limit 3", "--expect 4"]);
 }
 
 #[test]
 fn seconds_are_taken_for_milliseconds_with_a_warning() {
-    let mut scene = closed();
-    scene.replace("address = \"127.0.0.1:1\"\n", "catalog = \"none.json\"\n");
-    let ended = scene.run(&["start", "distribution", "--from", "1572566400", "--dry-run"]);
-    ended.says(2, &["--from 1572566400 is read as milliseconds", "looks like seconds", "1572566400000"]);
+    let mut fixture = closed();
+    fixture.replace("address = \"127.0.0.1:1\"\n", "catalog = \"none.json\"\n");
+    let finished = fixture.run(&["start", "distribution", "--from", "1572566400", "--dry-run"]);
+    finished.assert_stderr(2, &["--from 1572566400 is read as milliseconds", "looks like seconds", "1572566400000"]);
 }
 
 #[test]
 fn an_offset_file_in_microseconds_is_refused_by_its_name() {
     let table = Table::new("micros");
-    let file = table.scene.path("offset");
+    let file = table.fixture.path("offset");
     std::fs::write(&file, format!("distributed till, {}", now() * 1_000)).expect("a file");
     let name = file.display().to_string();
     let words = ["the offset file", &name, "looks like microseconds: write 1", "mend or remove the file"];
-    table.scene.run(&["start", "distribution", "--exit-after", "5s"]).says(2, &words);
-    table.scene.run(&["start", "distribution", "--dry-run"]).says(2, &words);
-    let ended = table.scene.run(&["doctor"]);
-    assert!(ended.stdout.contains(&format!("✖ offset file: the offset file {name}")), "{ended:?}");
+    table.fixture.run(&["start", "distribution", "--exit-after", "5s"]).assert_stderr(2, &words);
+    table.fixture.run(&["start", "distribution", "--dry-run"]).assert_stderr(2, &words);
+    let finished = table.fixture.run(&["doctor"]);
+    assert!(finished.stdout.contains(&format!("✖ offset file: the offset file {name}")), "{finished:?}");
     std::fs::write(&file, format!("distributed till, {}", now() - 1_000)).expect("a file");
-    table.scene.ok(&["start", "distribution", "--exit-after", "1s"]);
+    table.fixture.ok(&["start", "distribution", "--exit-after", "1s"]);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fink::science_db::{Put, PutCell, ScienceDb};
 
-use crate::audit::{Copy, producer, table};
+use crate::audit::{MessageCopy, producer, table};
 use crate::table::{key, now};
 
 /// Most memory that an audit may take, however many alerts there are.
@@ -21,13 +21,13 @@ fn one_missing_doubled_and_altered_alert_of_many_are_found_in_bounded_memory() {
     }
     let until = start + i64::from(count / 1_000) + 1;
     let (from, until) = (start.to_string(), until.to_string());
-    table.scene.ok(&["start", "distribution", "--until", &until]);
-    let messages = table.messages(&table.scene.name);
+    table.fixture.ok(&["start", "distribution", "--until", &until]);
+    let messages = table.messages(&table.fixture.name);
     assert_eq!(messages.len(), count as usize);
-    let doubled = Copy::of(&messages[count as usize / 2]);
+    let doubled = MessageCopy::of(&messages[count as usize / 2]);
     let by_hand = producer(&table);
     by_hand.begin().expect("a transaction");
-    doubled.send(&by_hand, &table.scene.name);
+    doubled.send(&by_hand, &table.fixture.name);
     let _committed = by_hand.commit().expect("a commit");
     drop(messages);
     table.put(count..count + 1, Some(start));
@@ -38,7 +38,7 @@ fn one_missing_doubled_and_altered_alert_of_many_are_found_in_bounded_memory() {
     let began = Instant::now();
     let arguments = ["audit", "--as-admin", "--from", &from, "--until", &until];
     let mut audit =
-        table.scene.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        table.fixture.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
     let status = format!("/proc/{}/status", audit.id());
     let mut peak = 0;
     while audit.try_wait().expect("a child").is_none() {
@@ -61,8 +61,11 @@ fn one_missing_doubled_and_altered_alert_of_many_are_found_in_bounded_memory() {
     }
     assert!(peak > 0 && peak < MOST_MEMORY, "{peak} bytes");
 
-    table.scene.run(&[&arguments[..], &["--repair", "--yes"]].concat()).says(1, &["1 missing alerts were published"]);
-    table.scene.run(&arguments).says(1, &["differ: 1 duplicated, 1 altered"]);
+    table
+        .fixture
+        .run(&[&arguments[..], &["--repair", "--yes"]].concat())
+        .assert_stderr(1, &["1 missing alerts were published"]);
+    table.fixture.run(&arguments).assert_stderr(1, &["differ: 1 duplicated, 1 altered"]);
 }
 
 /// The most memory that a process has had, bytes, of its /proc/PID/status.

@@ -3,18 +3,18 @@
 use std::time::{Duration, Instant};
 
 use fink::config::KafkaSettings;
-use fink::distribution::progress::Progress;
-use fink::kafka::client::As;
-use fink::kafka::{Admin, CommitOutcome, Outgoing, Producer, ProducerOptions, checkpoint};
+use fink::distribution::checkpoint_state::CheckpointState;
+use fink::kafka::client::Identity;
+use fink::kafka::{Admin, CommitOutcome, Producer, ProducerOptions, ProducerRecord, checkpoint};
 
 use crate::common::Running;
 use crate::common::proxy::Proxy;
 use crate::table::{Table, now, row};
 
-const WITHIN: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waiting times that fit a test.
-const QUICK: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30s\"\nrepair_every = \"1s\"";
+const SHORT_INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30s\"\nrepair_every = \"1s\"";
 
 /// Waits until so many different alerts are published.
 fn wait_for_published(table: &Table, count: usize, running: &Running) {
@@ -34,28 +34,28 @@ fn administrator(table: &Table) -> KafkaSettings {
 }
 
 fn topic(table: &Table) -> String {
-    checkpoint::topic_of(&table.scene.name)
+    checkpoint::topic_of(&table.fixture.name)
 }
 
 /// A producer of the service's user with a transactional id of its own.
 fn producer(table: &Table, id: &str) -> Producer {
     let options =
-        ProducerOptions { transactional_id: format!("{}-{id}", table.scene.name), memory: 1 << 20, within: WITHIN };
+        ProducerOptions { transactional_id: format!("{}-{id}", table.fixture.name), memory: 1 << 20, timeout: TIMEOUT };
     Producer::open(&table.settings_of("PRODUCER"), &options, || false).expect("a producer")
 }
 
 fn write(producer: &Producer, topic: &str, key: &[u8], value: &[u8]) {
     let partition = checkpoint::SERVICE_PARTITION;
-    let message = Outgoing { topic, partition, key: Some(key), value: Some(value), headers: &[], id: 0 };
+    let message = ProducerRecord { topic, partition, key: Some(key), value: Some(value), headers: &[], id: 0 };
     producer.send(&message).expect("a record");
 }
 
 #[test]
 fn a_restart_sees_its_own_commits_behind_another_producers_open_transaction() {
     let mut table = Table::new("foreign");
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     table.put(0..200, Some(now() - 5_000));
-    let running = table.scene.start(&["start", "distribution", "--from", "earliest"], "log");
+    let running = table.fixture.start(&["start", "distribution", "--from", "earliest"], "log");
     wait_for_published(&table, 200, &running);
     let other = producer(&table, "job-x");
     other.begin().expect("a transaction");
@@ -64,7 +64,7 @@ fn a_restart_sees_its_own_commits_behind_another_producers_open_transaction() {
     table.put(200..500, None);
     wait_for_published(&table, 500, &running);
     assert_eq!(running.terminate(), 0);
-    let again = table.scene.start(&["start", "distribution", "--from", "earliest"], "again");
+    let again = table.fixture.start(&["start", "distribution", "--from", "earliest"], "again");
     again.wait_for("another producer's transaction is open", Duration::from_secs(40));
     drop(other);
     again.wait_for("distributing what is written", Duration::from_secs(60));
@@ -77,19 +77,19 @@ fn a_restart_sees_its_own_commits_behind_another_producers_open_transaction() {
 #[test]
 fn a_checkpoint_that_is_deleted_ends_the_service_and_the_next_start_asks() {
     let mut table = Table::new("deleted");
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     table.put(0..50, None);
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     wait_for_published(&table, 50, &running);
-    let admin = Admin::open(&administrator(&table), As::Admin, WITHIN).expect("an administrator");
+    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
     admin.delete_topic(&topic(&table)).expect("a checkpoint");
-    let ended = running.end(Duration::from_secs(40));
-    let log = std::fs::read_to_string(table.scene.path("log")).expect("a log");
-    assert_eq!(ended, 1, "{log}");
+    let finished = running.end(Duration::from_secs(40));
+    let log = std::fs::read_to_string(table.fixture.path("log")).expect("a log");
+    assert_eq!(finished, 1, "{log}");
     assert!(log.contains(&topic(&table)), "{log}");
     table.put(50..60, None);
-    let refused = table.scene.run(&["start", "distribution", "--exit-after", "20s"]);
-    refused.says(1, &["has no checkpoint", &table.scene.name, "--from"]);
+    let refused = table.fixture.run(&["start", "distribution", "--exit-after", "20s"]);
+    refused.assert_stderr(1, &["has no checkpoint", &table.fixture.name, "--from"]);
     table.assert_published(0..50);
 }
 
@@ -99,60 +99,60 @@ fn many_small_rows_with_a_status_are_distributed_in_bounded_records() {
     // More row keys than fit into one record of a megabyte.
     table.put(0..60_000, Some(now() - 3_600_000));
     let until = (now() - 1_800_000).to_string();
-    let ended = table.scene.ok(&["start", "distribution", "--until", &until]);
-    assert!(ended.stderr.contains("finished: 60000 alerts"), "{ended:?}");
+    let finished = table.fixture.ok(&["start", "distribution", "--until", &until]);
+    assert!(finished.stderr.contains("finished: 60000 alerts"), "{finished:?}");
     table.assert_published(0..60_000);
 }
 
 #[test]
 fn a_rejected_alert_that_fits_no_topic_stops_nothing() {
     let mut table = Table::new("tight");
-    let admin = Admin::open(&administrator(&table), As::Admin, WITHIN).expect("an administrator");
-    let shape = fink::kafka::topics::TopicShape {
+    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
+    let spec = fink::kafka::topics::TopicSpec {
         config: vec![("max.message.bytes".to_owned(), "150".to_owned())],
-        ..fink::kafka::topics::TopicShape::stream(1)
+        ..fink::kafka::topics::TopicSpec::stream(1)
     };
-    admin.create_topic(&format!("{}_rejected", table.scene.name), &shape).expect("a topic");
+    admin.create_topic(&format!("{}_rejected", table.fixture.name), &spec).expect("a topic");
     table.put(0..20, None);
     let mut bad = row(7, None);
     bad.cells[2].value = vec![1, 2, 3];
     fink::science_db::ScienceDb::put(&mut table.db, &[bad]).expect("a row is written");
-    let ended = table.scene.ok(&["start", "distribution", "--exit-after", "20s"]);
-    assert!(ended.stderr.contains("the rejected topic does not take its copy"), "{ended:?}");
-    assert!(ended.stderr.contains("row00007") && ended.stderr.contains("1 rejected"), "{ended:?}");
+    let finished = table.fixture.ok(&["start", "distribution", "--exit-after", "20s"]);
+    assert!(finished.stderr.contains("the rejected topic does not take its copy"), "{finished:?}");
+    assert!(finished.stderr.contains("row00007") && finished.stderr.contains("1 rejected"), "{finished:?}");
     assert_eq!(table.published().into_keys().collect::<Vec<i64>>(), (0..7).chain(8..20).collect::<Vec<i64>>());
 }
 
 #[test]
 fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
     let table = Table::new("ahead");
-    let admin = Admin::open(&administrator(&table), As::Admin, WITHIN).expect("an administrator");
+    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
     checkpoint::ensure(&admin, &topic(&table)).expect("a checkpoint");
     let service = producer(&table, "0");
     let ahead = now() + 3_600_000;
-    let (key, value) = Progress::service("live", "latest", ahead).state_record().expect("a record");
+    let (key, value) = CheckpointState::service("live", "latest", ahead).state_record().expect("a record");
     service.begin().expect("a transaction");
     write(&service, &topic(&table), &key, &value.expect("a value"));
     assert_eq!(service.commit(), Ok(CommitOutcome::Committed));
     drop(service);
-    let ended = table.scene.run(&["start", "distribution", "--exit-after", "20s"]);
-    ended.says(1, &["ahead of the system clock", &ahead.to_string(), "--from", "--until"]);
+    let finished = table.fixture.run(&["start", "distribution", "--exit-after", "20s"]);
+    finished.assert_stderr(1, &["ahead of the system clock", &ahead.to_string(), "--from", "--until"]);
 }
 
 #[test]
 fn now_is_the_moment_of_the_command_however_long_kafka_takes_to_answer() {
     let mut table = Table::new("moment");
-    table.scene.add("[distribution]", QUICK);
-    let servers = table.scene.cluster.as_ref().expect("a cluster").value("FINK_TEST_BOOTSTRAP").to_owned();
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
+    let servers = table.fixture.cluster.as_ref().expect("a cluster").value("FINK_TEST_BOOTSTRAP").to_owned();
     let proxy = Proxy::new(&servers);
     proxy.refuse(true);
-    table.scene.replace(&servers, &proxy.address());
+    table.fixture.replace(&servers, &proxy.address());
     table.put(0..10, None);
     let before = now();
     while now() <= before {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let running = table.scene.start(&["start", "distribution", "--from", "now"], "log");
+    let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
     // It has read the catalog and asked the science database by then.
     running.wait_for("trying again", Duration::from_secs(60));
     table.put(10..30, None);
@@ -165,11 +165,11 @@ fn now_is_the_moment_of_the_command_however_long_kafka_takes_to_answer() {
 #[test]
 fn rows_stamped_ahead_are_told() {
     let mut table = Table::new("future");
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     table.put(0..3, None);
     // In microseconds.
     table.put(3..5, Some(now() * 1000));
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     wait_for_published(&table, 3, &running);
     running.wait_for("2 rows are stamped ahead of now", Duration::from_secs(20));
     assert!(running.log().contains("row0000"), "{}", running.log());
@@ -180,9 +180,9 @@ fn rows_stamped_ahead_are_told() {
 #[test]
 fn a_gap_is_closed_in_the_order_of_timestamps() {
     let mut table = Table::new("order");
-    table.scene.add("[distribution]", "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"60s\"\nrepair_every = \"1s\"");
+    table.fixture.add("[distribution]", "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"60s\"\nrepair_every = \"1s\"");
     table.put(0..3, None);
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     wait_for_published(&table, 3, &running);
     assert_eq!(running.terminate(), 0);
     // While it is stopped: rows whose keys ascend while their timestamps descend, three of each object.
@@ -193,13 +193,13 @@ fn a_gap_is_closed_in_the_order_of_timestamps() {
     for number in 3..603 {
         table.put(number..number + 1, Some(last - 2 * i64::from(number)));
     }
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     table.put(603..620, None);
     wait_for_published(&table, 620, &running);
     assert_eq!(running.terminate(), 0);
     table.assert_published(0..620);
     let mut newest = std::collections::HashMap::new();
-    for message in table.messages(&table.scene.name) {
+    for message in table.messages(&table.fixture.name) {
         let stamp =
             message.headers.iter().find(|(name, _)| name == "fink-timestamp").and_then(|(_, value)| value.clone());
         let stamp: i64 = String::from_utf8(stamp.expect("a header")).expect("digits").parse().expect("a number");
@@ -211,9 +211,9 @@ fn a_gap_is_closed_in_the_order_of_timestamps() {
 #[test]
 fn large_rows_keep_within_the_memory_that_is_given() {
     let mut table = Table::with_columns("memory", r#", "stamp": {"cf": "i", "col": "stamp", "type": "binary"}"#);
-    table.scene.add("[distribution]", &format!("{QUICK}\nmemory = \"32MB\""));
+    table.fixture.add("[distribution]", &format!("{SHORT_INTERVALS}\nmemory = \"32MB\""));
     table.put(0..1, None);
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     wait_for_published(&table, 1, &running);
     for number in 1..200 {
         let mut large = row(number, None);

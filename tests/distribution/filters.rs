@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use fink::alert::decoder::{BytesAs, SchemaCache};
+use fink::alert::decoder::{BytesFormat, SchemaCache};
 
-use crate::common::Ended;
+use crate::common::Finished;
 use crate::table::{Table, now};
 
 /// The filters of these tests.
@@ -76,26 +76,26 @@ def strange(magpsff):
 fn table(what: &str, rows: u32, filters: &[&str], settings: &str) -> Table {
     let mut table = Table::new(what);
     table.put(0..rows, Some(now() - 3_600_000));
-    std::fs::write(table.scene.path("judges.py"), FILTERS).expect("the scene's folder");
+    std::fs::write(table.fixture.path("judges.py"), FILTERS).expect("the fixture's folder");
     let python =
         std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
-    let name = table.scene.name.clone();
+    let name = table.fixture.name.clone();
     for filter in filters {
         let filters: Vec<String> = filter.split('+').map(|filter| format!("\"judges:{filter}\"")).collect();
         let (stream, filters) = (filter.replace('+', "_"), filters.join(", "));
         writeln!(
-            table.scene.config,
+            table.fixture.config,
             "[[stream]]\nname = \"{stream}\"\ntopic = \"{name}_{stream}\"\nfilters = [{filters}]"
         )
         .expect("memory");
     }
-    writeln!(table.scene.config, "[filters]\npython = \"{python}\"\npath = [\".\"]\n{settings}").expect("memory");
+    writeln!(table.fixture.config, "[filters]\npython = \"{python}\"\npath = [\".\"]\n{settings}").expect("memory");
     table
 }
 
-fn job(table: &Table, more: &[&str]) -> Ended {
+fn job(table: &Table, more: &[&str]) -> Finished {
     let until = (now() - 1_800_000).to_string();
-    table.scene.run(&[&["start", "distribution", "--until", &until], more].concat())
+    table.fixture.run(&[&["start", "distribution", "--until", &until], more].concat())
 }
 
 /// Which alerts stand on a topic; none of them twice.
@@ -106,7 +106,8 @@ fn on(table: &Table, topic: &str) -> BTreeSet<i64> {
         .iter()
         .map(|message| {
             let decoder = schemas.get(message.key.as_deref().expect("a key")).expect("the key is a schema");
-            let alert = decoder.value(message.value.as_deref().expect("a value"), BytesAs::Base64).expect("a datum");
+            let alert =
+                decoder.value(message.value.as_deref().expect("a value"), BytesFormat::Base64).expect("a datum");
             alert["candid"].as_i64().expect("candid")
         })
         .collect();
@@ -115,7 +116,7 @@ fn on(table: &Table, topic: &str) -> BTreeSet<i64> {
 }
 
 fn of_stream(table: &Table, stream: &str) -> BTreeSet<i64> {
-    on(table, &format!("{}_{stream}", table.scene.name))
+    on(table, &format!("{}_{stream}", table.fixture.name))
 }
 
 fn header(message: &fink::kafka::consumer::Message, name: &str) -> String {
@@ -126,7 +127,7 @@ fn header(message: &fink::kafka::consumer::Message, name: &str) -> String {
 /// What a stream lacks of the rows of `0..rows`, with the rejected alerts of that stream as (row key, reason).
 fn lacking(table: &Table, stream: &str, rows: i64) -> (Vec<i64>, Vec<(String, String)>) {
     let sent = of_stream(table, stream);
-    let rejected = table.messages(&format!("{}_rejected", table.scene.name));
+    let rejected = table.messages(&format!("{}_rejected", table.fixture.name));
     let of_stream = rejected.iter().filter(|message| header(message, "fink-stream") == stream);
     let rejected = of_stream.map(|message| (header(message, "fink-row-key"), header(message, "fink-reason")));
     ((0..rows).filter(|candid| !sent.contains(candid)).collect(), rejected.collect())
@@ -135,8 +136,8 @@ fn lacking(table: &Table, stream: &str, rows: i64) -> (Vec<i64>, Vec<(String, St
 #[test]
 fn a_filter_that_raises_for_one_alert_in_a_thousand_rejects_exactly_those() {
     let table = table("thousandth", 3000, &["thousandth"], "");
-    let ended = job(&table, &[]);
-    ended.says(0, &["3 rejected", "stream `thousandth`: 1500 alerts were refused"]);
+    let finished = job(&table, &[]);
+    finished.assert_stderr(0, &["3 rejected", "stream `thousandth`: 1500 alerts were refused"]);
     table.assert_published(0..3000);
     let (lacking, mut rejected) = lacking(&table, "thousandth", 3000);
     assert!(lacking.iter().all(|candid| candid % 2 == 1 || candid % 1000 == 500), "{lacking:?}");
@@ -155,7 +156,7 @@ fn a_filter_that_raises_for_one_alert_in_a_thousand_rejects_exactly_those() {
 #[test]
 fn a_filter_that_hangs_or_ends_its_process_for_one_alert_rejects_that_one() {
     let table = table("hangs", 1000, &["hangs", "dies"], "timeout = \"8s\"");
-    job(&table, &[]).says(0, &["3 rejected"]);
+    job(&table, &[]).assert_stderr(0, &["3 rejected"]);
     table.assert_published(0..1000);
     let (hanging, reasons) = lacking(&table, "hangs", 1000);
     assert_eq!((hanging, reasons.len()), (vec![333], 1));
@@ -170,7 +171,7 @@ fn a_filter_that_hangs_or_ends_its_process_for_one_alert_rejects_that_one() {
 fn a_failure_that_passes_rejects_nothing_and_stops_nothing() {
     for (what, on_error) in [("hiccup", "reject"), ("hiccupstop", "stop")] {
         let table = table(what, 500, &["hiccups"], &format!("workers = 1\non_error = \"{on_error}\""));
-        job(&table, &[]).says(0, &["0 rejected"]);
+        job(&table, &[]).assert_stderr(0, &["0 rejected"]);
         assert_eq!(of_stream(&table, "hiccups").len(), 500);
     }
 }
@@ -188,8 +189,8 @@ fn what_all_filters_of_a_stream_keep_is_sent_and_the_rest_counted_by_name() {
         counts[2]["refused_by"][0],
         serde_json::json!({"filter": "judges:bright", "refused": refused_by_bright})
     );
-    let ended = job(&table, &[]);
-    ended.says(0, &["stream `even`: 500 alerts were refused by filter judges:even"]);
+    let finished = job(&table, &[]);
+    finished.assert_stderr(0, &["stream `even`: 500 alerts were refused by filter judges:even"]);
     table.assert_published(0..1000);
     assert_eq!(of_stream(&table, "even"), (0..1000).filter(|candid| candid % 2 == 0).collect());
     assert_eq!(of_stream(&table, "bright_even"), (0..1000).filter(bright).filter(|candid| candid % 2 == 0).collect());
@@ -200,11 +201,11 @@ fn a_wrong_filter_costs_its_own_stream_the_alerts_that_it_fails_for_and_no_other
     let wrong = ["raises", "sleeps", "exits", "ints", "short", "none", "eats"];
     let filters = [&["even"], &wrong[..]].concat();
     let table = table("wrong", 1000, &filters, "timeout = \"2s\"");
-    let ended = job(&table, &[]);
-    assert_eq!(ended.code, 0, "{ended:?}");
+    let finished = job(&table, &[]);
+    assert_eq!(finished.code, 0, "{finished:?}");
     table.assert_published(0..1000);
     assert_eq!(of_stream(&table, "even").len(), 500);
-    let rejected = table.messages(&format!("{}_rejected", table.scene.name));
+    let rejected = table.messages(&format!("{}_rejected", table.fixture.name));
     for (filter, words) in wrong.into_iter().zip([
         "ValueError: no filter for 777",
         "no answer within 2s (filters.timeout)",
@@ -233,10 +234,13 @@ fn with_stop_a_failure_ends_the_service_and_what_was_left_is_sent_once_it_is_men
     let table = table("stop", 1000, &["raises"], "on_error = \"stop\"");
     let until = (now() - 1_800_000).to_string();
     let arguments = ["start", "distribution", "--until", &until];
-    table.scene.run(&arguments).says(1, &["filter `judges:raises`", "Traceback", "ValueError: no filter for 777"]);
+    table
+        .fixture
+        .run(&arguments)
+        .assert_stderr(1, &["filter `judges:raises`", "Traceback", "ValueError: no filter for 777"]);
     let mended = FILTERS.replace("candid == 777", "candid == -1");
-    std::fs::write(table.scene.path("judges.py"), mended).expect("the scene's folder");
-    table.scene.ok(&arguments);
+    std::fs::write(table.fixture.path("judges.py"), mended).expect("the fixture's folder");
+    table.fixture.ok(&arguments);
     assert_eq!(of_stream(&table, "raises").len(), 1000);
     table.assert_published(0..1000);
 }
@@ -244,18 +248,19 @@ fn with_stop_a_failure_ends_the_service_and_what_was_left_is_sent_once_it_is_men
 #[test]
 fn workers_that_end_again_and_again_end_the_service() {
     let table = table("again", 600, &["exits"], "batch = 10");
-    job(&table, &[]).says(1, &["filter workers were restarted 21 times within 10m", "judges:exits", "exit status: 3"]);
+    job(&table, &[])
+        .assert_stderr(1, &["filter workers were restarted 21 times within 10m", "judges:exits", "exit status: 3"]);
     assert_eq!(of_stream(&table, "exits").len(), 0);
 }
 
 #[test]
 fn a_filter_that_is_not_there_or_asks_for_no_column_refuses_to_start() {
     let table = table("refused", 1, &["strange"], "");
-    job(&table, &[]).says(2, &["filter `judges:strange`", "no column `magpsff`", "candidate.magpsf"]);
+    job(&table, &[]).assert_stderr(2, &["filter `judges:strange`", "no column `magpsff`", "candidate.magpsf"]);
     let mut table = table;
-    table.scene.replace("judges:strange", "judges:nobody");
-    job(&table, &[]).says(2, &["filter `judges:nobody`", "no attribute 'nobody'"]);
-    table.scene.replace("judges:nobody", "no.where:nobody");
-    job(&table, &[]).says(2, &["filter `no.where:nobody`", "No module named 'no'"]);
-    assert!(table.messages(&table.scene.name).is_empty());
+    table.fixture.replace("judges:strange", "judges:nobody");
+    job(&table, &[]).assert_stderr(2, &["filter `judges:nobody`", "no attribute 'nobody'"]);
+    table.fixture.replace("judges:nobody", "no.where:nobody");
+    job(&table, &[]).assert_stderr(2, &["filter `no.where:nobody`", "No module named 'no'"]);
+    assert!(table.messages(&table.fixture.name).is_empty());
 }

@@ -4,24 +4,24 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::Scene;
+use crate::common::Fixture;
 
 /// Sends the alerts of `folder` through everything and compares what fink-client reads with them.
 fn come_back_as_they_were(what: &str, survey: &str, folder: &Path, history: &str) {
-    let mut scene = Scene::real(what);
-    let schema = scene.path("catalog.avsc").display().to_string();
-    let (name, catalog) = (scene.name.clone(), scene.path("catalog.json").display().to_string());
-    scene.replace(&format!("catalog = \"{catalog}\""), &format!("catalog = \"{catalog}\"\ntable = \"{name}\""));
-    scene.config += &format!("schema = \"{schema}\"\n");
-    scene.ok(&["ingest", &folder.display().to_string(), "--history", history]);
-    scene.ok(&["start", "distribution", "--until", "now"]);
-    let cluster = scene.cluster.as_ref().expect("a real scene");
+    let mut fixture = Fixture::with_servers(what);
+    let schema = fixture.path("catalog.avsc").display().to_string();
+    let (name, catalog) = (fixture.name.clone(), fixture.path("catalog.json").display().to_string());
+    fixture.replace(&format!("catalog = \"{catalog}\""), &format!("catalog = \"{catalog}\"\ntable = \"{name}\""));
+    fixture.config += &format!("schema = \"{schema}\"\n");
+    fixture.ok(&["ingest", &folder.display().to_string(), "--history", history]);
+    fixture.ok(&["start", "distribution", "--until", "now"]);
+    let cluster = fixture.cluster.as_ref().expect("a fixture with servers");
     let python = std::env::var("FINK_TEST_PYTHON")
         .expect("FINK_TEST_PYTHON names a Python that has fink-client: run scripts/test");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/compare.py");
     let mut command = Command::new(python);
     command.arg(script).arg(cluster.value("FINK_TEST_BOOTSTRAP")).arg(cluster.value("FINK_TEST_CONSUMER_USER"));
-    command.arg(cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")).args([survey, &scene.name]).arg(folder);
+    command.arg(cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")).args([survey, &fixture.name]).arg(folder);
     if history == "text" {
         command.arg("--text");
     }
@@ -32,26 +32,26 @@ fn come_back_as_they_were(what: &str, survey: &str, folder: &Path, history: &str
 }
 
 /// Simulated alerts as files.
-fn simulated(scene: &Scene, survey: &str, count: &str, more: &[&str]) -> PathBuf {
-    let folder = scene.path("alerts");
+fn simulated(fixture: &Fixture, survey: &str, count: &str, more: &[&str]) -> PathBuf {
+    let folder = fixture.path("alerts");
     let place = folder.display().to_string();
     let arguments = ["simulate", "--survey", survey, "--seed", "3", "--alerts", count, "--out", &place];
-    scene.ok(&[&arguments[..], more].concat());
+    fixture.ok(&[&arguments[..], more].concat());
     folder
 }
 
 #[test]
 fn ztf_alerts_come_back_as_they_were() {
-    let scene = Scene::embedded("ztf");
-    let folder = simulated(&scene, "ztf", "40", &[]);
+    let fixture = Fixture::embedded("ztf");
+    let folder = simulated(&fixture, "ztf", "40", &[]);
     come_back_as_they_were("ztf_avro", "ztf", &folder, "avro");
     come_back_as_they_were("ztf_text", "ztf", &folder, "text");
 }
 
 #[test]
 fn rubin_alerts_of_230_kb_come_back_as_they_were() {
-    let scene = Scene::embedded("lsst");
-    let folder = simulated(&scene, "lsst", "40", &["--bytes", "235000"]);
+    let fixture = Fixture::embedded("lsst");
+    let folder = simulated(&fixture, "lsst", "40", &["--bytes", "235000"]);
     come_back_as_they_were("lsst_avro", "lsst", &folder, "avro");
 }
 

@@ -6,17 +6,17 @@ use crate::common::Running;
 use crate::common::proxy::Proxy;
 use crate::table::Table;
 
-const QUICK: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30s\"\nrepair_every = \"1s\"";
+const SHORT_INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30s\"\nrepair_every = \"1s\"";
 
 /// A table, and two proxies that the service takes for two gateways.
 fn behind_proxies(what: &str) -> (Table, [Proxy; 2]) {
     let mut table = Table::new(what);
-    let addresses = table.scene.cluster.as_ref().expect("a cluster").value("FINK_TEST_THRIFT2").to_owned();
+    let addresses = table.fixture.cluster.as_ref().expect("a cluster").value("FINK_TEST_THRIFT2").to_owned();
     // Both before the last gateway: another test restarts the first one.
     let target = addresses.split(',').next_back().expect("a gateway");
     let proxies = [Proxy::new(target), Proxy::new(target)];
-    table.scene.replace(&addresses, &format!("{},{}", proxies[0].address(), proxies[1].address()));
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.replace(&addresses, &format!("{},{}", proxies[0].address(), proxies[1].address()));
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     (table, proxies)
 }
 
@@ -43,7 +43,7 @@ fn terminate(running: Running) {
 #[test]
 fn alerts_go_on_and_a_stop_is_quick_while_one_of_two_gateways_is_frozen() {
     let (mut table, [frozen, _good]) = behind_proxies("frozen");
-    let running = table.scene.start(&["start", "distribution", "--from", "now"], "log");
+    let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
     running.wait_for("distributing what is written", Duration::from_secs(30));
     table.put(0..20, None);
     wait_for(&table, &running, 20, Duration::from_secs(30));
@@ -75,7 +75,7 @@ fn alerts_go_on_and_a_stop_is_quick_while_one_of_two_gateways_is_frozen() {
 #[test]
 fn a_stop_is_quick_while_all_gateways_are_frozen() {
     let (mut table, proxies) = behind_proxies("allfrozen");
-    let running = table.scene.start(&["start", "distribution", "--from", "now"], "log");
+    let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
     running.wait_for("distributing what is written", Duration::from_secs(30));
     table.put(0..20, None);
     wait_for(&table, &running, 20, Duration::from_secs(30));
@@ -89,7 +89,7 @@ fn a_stop_is_quick_while_all_gateways_are_frozen() {
 fn a_stop_is_quick_before_any_gateway_has_answered() {
     let (table, proxies) = behind_proxies("neveranswered");
     proxies.iter().for_each(|proxy| proxy.freeze(true));
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     running.wait_for("no other gateway is available", Duration::from_secs(20));
     terminate(running);
 }

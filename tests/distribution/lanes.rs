@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::table::{Table, now};
 
 /// Waiting times that fit a test.
-const QUICK: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30s\"\nrepair_every = \"1s\"";
+const SHORT_INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30s\"\nrepair_every = \"1s\"";
 
 fn wait_for(table: &Table, running: &crate::common::Running, count: usize) {
     let began = std::time::Instant::now();
@@ -18,9 +18,9 @@ fn wait_for(table: &Table, running: &crate::common::Running, count: usize) {
 #[test]
 fn the_past_is_published_once_and_then_the_present() {
     let mut table = Table::new("past");
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     table.put(0..900, Some(now() - 3_600_000));
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     running.wait_for("reading the past", Duration::from_secs(30));
     wait_for(&table, &running, 900);
     table.put(900..950, None);
@@ -32,9 +32,9 @@ fn the_past_is_published_once_and_then_the_present() {
 #[test]
 fn late_row_is_published_once() {
     let mut table = Table::new("late");
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     table.put(0..5, None);
-    let running = table.scene.start(&["start", "distribution", "--from", "now"], "log");
+    let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
     running.wait_for("distributing what is written", Duration::from_secs(30));
     let start = now();
     // The live lane is at work, and has passed the time that the late rows are stamped with.
@@ -50,7 +50,7 @@ fn late_row_is_published_once() {
     table.put(8..9, None);
     wait_for(&table, &running, 6);
     std::thread::sleep(Duration::from_secs(2));
-    let log = table.scene.path("log");
+    let log = table.fixture.path("log");
     assert_eq!(running.terminate(), 0);
     let published = table.published();
     assert_eq!(published.keys().copied().collect::<Vec<i64>>(), [4, 5, 6, 7, 8, 9]);
@@ -62,16 +62,16 @@ fn late_row_is_published_once() {
 #[test]
 fn a_service_started_again_goes_on_where_it_stood() {
     let mut table = Table::new("again");
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     table.put(0..40, None);
     for round in 1..4_u32 {
-        let running = table.scene.start(&["start", "distribution", "--from", "earliest"], "log");
+        let running = table.fixture.start(&["start", "distribution", "--from", "earliest"], "log");
         wait_for(&table, &running, 40 * round as usize);
         assert_eq!(running.terminate(), 0);
         table.assert_published(0..40 * round);
         table.put(40 * round..40 * (round + 1), None);
     }
-    let offset = std::fs::read_to_string(table.scene.path("offset")).expect("the offset file is kept");
+    let offset = std::fs::read_to_string(table.fixture.path("offset")).expect("the offset file is kept");
     let time = offset.strip_prefix("distributed till, ").and_then(|time| time.parse::<i64>().ok());
     assert!(time.is_some_and(|time| time <= now()), "{offset}");
 }
@@ -79,9 +79,9 @@ fn a_service_started_again_goes_on_where_it_stood() {
 #[test]
 fn a_new_version_of_a_row_is_a_new_alert_and_another_column_is_not() {
     let mut table = Table::new("version");
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     table.put(0..2, None);
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     wait_for(&table, &running, 2);
     let mut other = crate::table::row(0, None);
     other.cells.retain(|cell| cell.qualifier == "candidate_ra");
@@ -99,10 +99,10 @@ fn a_new_version_of_a_row_is_a_new_alert_and_another_column_is_not() {
 #[test]
 fn a_dry_run_counts_and_sends_nothing() {
     let mut table = Table::new("dry");
-    table.scene.add("[distribution]", QUICK);
+    table.fixture.add("[distribution]", SHORT_INTERVALS);
     table.put(0..30, None);
-    let ended = table.scene.ok(&["start", "distribution", "--dry-run", "--format", "json"]);
-    let counts: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
-    assert_eq!(counts[0]["kept"], 30, "{ended:?}");
+    let finished = table.fixture.ok(&["start", "distribution", "--dry-run", "--format", "json"]);
+    let counts: serde_json::Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    assert_eq!(counts[0]["kept"], 30, "{finished:?}");
     assert!(table.published().is_empty());
 }

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use fink::config::{KafkaSettings, Login, Secret, SecurityProtocol};
-use fink::kafka::client::As;
-use fink::kafka::topics::TopicShape;
-use fink::kafka::{Admin, CommitOutcome, Outgoing, Producer, ProducerOptions};
+use fink::kafka::client::Identity;
+use fink::kafka::topics::TopicSpec;
+use fink::kafka::{Admin, CommitOutcome, Producer, ProducerOptions, ProducerRecord};
 
-use crate::common::{Ended, Scene};
+use crate::common::{Finished, Fixture};
 
-const WITHIN: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const SCHEMA: &str = r#"{"type": "record", "name": "alert", "fields": [{"name": "objectId", "type": "string"},
     {"name": "candid", "type": "long"}, {"name": "note", "type": "string"}, {"name": "stamp", "type": "bytes"},
     {"name": "history", "type": {"type": "array", "items": "double"}}]}"#;
 
-/// A scene whose topic has these messages, as (key, value), in one partition.
-fn scene(what: &str, messages: &[(&[u8], Option<&[u8]>)]) -> Scene {
-    let mut scene = Scene::real(what);
-    let cluster = scene.cluster.as_ref().expect("a real scene");
+/// A fixture whose topic has these messages, as (key, value), in one partition.
+fn fixture(what: &str, messages: &[(&[u8], Option<&[u8]>)]) -> Fixture {
+    let mut fixture = Fixture::with_servers(what);
+    let cluster = fixture.cluster.as_ref().expect("a fixture with servers");
     let login = |who: &str| {
         let password = std::fs::read_to_string(cluster.value(&format!("FINK_TEST_{who}_PASSWORD_FILE")));
         Login {
@@ -37,15 +37,15 @@ fn scene(what: &str, messages: &[(&[u8], Option<&[u8]>)]) -> Scene {
         ssl_key_password: None,
         librdkafka: Vec::new(),
     };
-    let shape = TopicShape { partitions: 1, replication: None, config: Vec::new() };
-    let admin = Admin::open(&settings, As::Admin, WITHIN).expect("administrator");
-    admin.create_topic(&scene.name, &shape).expect("a topic");
-    let options = ProducerOptions { transactional_id: scene.name.clone(), memory: 64 << 20, within: WITHIN };
+    let spec = TopicSpec { partitions: 1, replication: None, config: Vec::new() };
+    let admin = Admin::open(&settings, Identity::Admin, TIMEOUT).expect("administrator");
+    admin.create_topic(&fixture.name, &spec).expect("a topic");
+    let options = ProducerOptions { transactional_id: fixture.name.clone(), memory: 64 << 20, timeout: TIMEOUT };
     let producer = Producer::open(&settings, &options, || false).expect("a producer");
     producer.begin().expect("a transaction");
     for (id, (key, value)) in messages.iter().enumerate() {
-        let (topic, key) = (scene.name.as_str(), Some(*key));
-        let message = Outgoing { topic, partition: 0, key, value: *value, headers: &[], id };
+        let (topic, key) = (fixture.name.as_str(), Some(*key));
+        let message = ProducerRecord { topic, partition: 0, key, value: *value, headers: &[], id };
         producer.send(&message).expect("it is sent");
     }
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
@@ -56,15 +56,15 @@ fn scene(what: &str, messages: &[(&[u8], Option<&[u8]>)]) -> Scene {
         })
         .into();
     for (producer, consumer) in values {
-        scene.replace(&producer, &consumer);
+        fixture.replace(&producer, &consumer);
     }
-    scene
+    fixture
 }
 
-fn read(scene: &Scene, format: &str, expect: usize) -> Ended {
+fn read(fixture: &Fixture, format: &str, expect: usize) -> Finished {
     let expect = expect.to_string();
     let arguments = ["start", "distribution_test", "--from", "earliest", "--exit-after", "20s", "--format", format];
-    scene.run(&[&arguments[..], &["--expect", &expect]].concat())
+    fixture.run(&[&arguments[..], &["--expect", &expect]].concat())
 }
 
 /// An alert whose note holds each character that acts on a terminal.
@@ -72,10 +72,10 @@ fn alert() -> Vec<u8> {
     let note = "\u{1b}[2J\u{7f}\u{80}\u{9b}\u{9f}\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}end";
     let object = "ZTF\u{202e}\u{9b}";
     let mut datum = Vec::new();
-    fink::avro::put_bytes(object.as_bytes(), &mut datum);
-    fink::avro::put_long(7, &mut datum);
-    fink::avro::put_bytes(note.as_bytes(), &mut datum);
-    fink::avro::put_bytes(&[1, 2, 3], &mut datum);
+    fink::avro::write_bytes(object.as_bytes(), &mut datum);
+    fink::avro::write_long(7, &mut datum);
+    fink::avro::write_bytes(note.as_bytes(), &mut datum);
+    fink::avro::write_bytes(&[1, 2, 3], &mut datum);
     datum.extend([2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     datum
 }
@@ -89,23 +89,23 @@ fn each_damaged_value_is_found_in_each_format_and_named() {
     let mut messages: Vec<(&[u8], Option<&[u8]>)> = vec![(key, Some(&good))];
     messages.extend(damaged.iter().map(|value| (key, Some(value.as_slice()))));
     messages.extend([(key, None), (b"no schema".as_slice(), Some(good.as_slice())), (key, Some(good.as_slice()))]);
-    let scene = scene("damaged", &messages);
+    let fixture = fixture("damaged", &messages);
     let bad = messages.len() - 2;
     for format in ["table", "ndjson"] {
-        let ended = read(&scene, format, 2);
-        ended.says(1, &["2 alerts read", &format!("{bad} messages could not be decoded")]);
+        let finished = read(&fixture, format, 2);
+        finished.assert_stderr(1, &["2 alerts read", &format!("{bad} messages could not be decoded")]);
         for offset in 1..=bad {
-            let place = format!("{}[0] at {offset}: ", scene.name);
-            assert!(ended.stderr.contains(&place), "{format}: nothing about {place}: {ended:?}");
+            let place = format!("{}[0] at {offset}: ", fixture.name);
+            assert!(finished.stderr.contains(&place), "{format}: nothing about {place}: {finished:?}");
         }
-        let alerts = ended.stdout.lines().filter(|line| line.contains("ZTF")).count();
-        assert_eq!(alerts, 2, "{format}: {}", ended.stdout);
-        let is_active = |c: char| {
+        let alerts = finished.stdout.lines().filter(|line| line.contains("ZTF")).count();
+        assert_eq!(alerts, 2, "{format}: {}", finished.stdout);
+        let is_control_or_bidi = |c: char| {
             c.is_control() && c != '\n' || "\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}".contains(c)
         };
-        assert!(!ended.stdout.contains(is_active), "{format}: {:?}", ended.stdout);
+        assert!(!finished.stdout.contains(is_control_or_bidi), "{format}: {:?}", finished.stdout);
     }
-    let line = read(&scene, "ndjson", 2).stdout;
+    let line = read(&fixture, "ndjson", 2).stdout;
     let alert: serde_json::Value = serde_json::from_str(line.lines().next().expect("an alert")).expect("JSON");
     assert_eq!(alert["alert"]["objectId"], "ZTF\u{202e}\u{9b}", "escapes change nothing: {line}");
 }
@@ -121,9 +121,12 @@ fn keys_that_explode_are_refused_one_by_one() {
     }));
     let key = format!(r#"{{"type":"record","name":"root","fields":[{}]}}"#, fields.join(","));
     let good = alert();
-    let scene = scene("explode", &[(key.as_bytes(), Some(b"")), (SCHEMA.as_bytes(), Some(&good))]);
+    let fixture = fixture("explode", &[(key.as_bytes(), Some(b"")), (SCHEMA.as_bytes(), Some(&good))]);
     for format in ["table", "ndjson"] {
-        let ended = read(&scene, format, 1);
-        ended.says(1, &["[0] at 0: ", "more than 50000 nodes", "1 alerts read", "1 messages could not be decoded"]);
+        let finished = read(&fixture, format, 1);
+        finished.assert_stderr(
+            1,
+            &["[0] at 0: ", "more than 50000 nodes", "1 alerts read", "1 messages could not be decoded"],
+        );
     }
 }

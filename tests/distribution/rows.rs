@@ -16,13 +16,13 @@ fn a_partial_row_is_completed() {
     let trigger = Put { key: key(1), timestamp: Some(again), cells: vec![cell("candid", &1_i64.to_be_bytes())] };
     table.db.put(&[trigger]).expect("a cell is written");
     let (from, until) = ((again - 1_000).to_string(), (again + 1_000).to_string());
-    table.scene.ok(&["start", "distribution", "--from", &from, "--until", &until]);
-    let messages = table.messages(&table.scene.name);
+    table.fixture.ok(&["start", "distribution", "--from", &from, "--until", &until]);
+    let messages = table.messages(&table.fixture.name);
     assert_eq!(messages.len(), 1);
     let decoder = fink::alert::decoder::SchemaCache::default().get(messages[0].key.as_deref().expect("a key"));
     let alert = decoder
         .expect("a schema")
-        .value(messages[0].value.as_deref().expect("a value"), fink::alert::decoder::BytesAs::Base64);
+        .value(messages[0].value.as_deref().expect("a value"), fink::alert::decoder::BytesFormat::Base64);
     let alert = alert.expect("a datum");
     assert_eq!((&alert["objectId"], &alert["candidate"]["magpsf"]), (&"ZTF0".into(), &16.001.into()));
 }
@@ -39,7 +39,7 @@ fn status_is_heeded_and_written_at_the_triggers_own_timestamp() {
     };
     // Row 0 was distributed by another program; row 1 was too, but has been written again since.
     table.db.put(&[sent(0, written + 5), sent(1, written - 5)]).expect("cells are written");
-    table.scene.ok(&["start", "distribution", "--exit-after", "15s"]);
+    table.fixture.ok(&["start", "distribution", "--exit-after", "15s"]);
     assert_eq!(table.published().into_keys().collect::<Vec<i64>>(), [1, 2, 3]);
     let columns = Columns::new(vec![("i".into(), "status".into())]);
     let mut rows = Rows::default();
@@ -55,10 +55,10 @@ fn a_cell_of_wrong_width_goes_to_the_rejected_topic_and_the_rest_arrives() {
     let mut bad = row(7, None);
     bad.cells[2].value = vec![1, 2, 3];
     table.db.put(&[bad]).expect("a row is written");
-    let ended = table.scene.ok(&["start", "distribution", "--exit-after", "15s"]);
-    assert!(ended.stderr.contains("1 rejected"), "{ended:?}");
+    let finished = table.fixture.ok(&["start", "distribution", "--exit-after", "15s"]);
+    assert!(finished.stderr.contains("1 rejected"), "{finished:?}");
     assert_eq!(table.published().into_keys().collect::<Vec<i64>>(), (0..7).chain(8..20).collect::<Vec<i64>>());
-    let rejected = table.messages(&format!("{}_rejected", table.scene.name));
+    let rejected = table.messages(&format!("{}_rejected", table.fixture.name));
     assert_eq!(rejected.len(), 1);
     let header = |name: &str| {
         let found = rejected[0].headers.iter().find(|(known, _)| known == name);
@@ -79,10 +79,10 @@ fn an_alert_above_the_brokers_limit_is_rejected_and_the_rest_arrives() {
     let mut large = row(7, None);
     large.cells.push(cell("stamp", &vec![7; 6_000_000]));
     table.db.put(&[large]).expect("a row is written");
-    let ended = table.scene.ok(&["start", "distribution", "--exit-after", "20s"]);
-    assert!(ended.stderr.contains("1 rejected"), "{ended:?}");
+    let finished = table.fixture.ok(&["start", "distribution", "--exit-after", "20s"]);
+    assert!(finished.stderr.contains("1 rejected"), "{finished:?}");
     assert_eq!(table.published().into_keys().collect::<Vec<i64>>(), (0..7).chain(8..20).collect::<Vec<i64>>());
-    let rejected = table.messages(&format!("{}_rejected", table.scene.name));
+    let rejected = table.messages(&format!("{}_rejected", table.fixture.name));
     assert_eq!(rejected.len(), 1);
     let value = String::from_utf8(rejected[0].value.clone().expect("a value")).expect("UTF-8");
     assert!(value.contains("max.message.bytes") && value.contains("row00007"), "{value}");

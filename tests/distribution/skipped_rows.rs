@@ -21,20 +21,21 @@ fn schema_row(version: &str, timestamp: Option<i64>) -> Put {
 /// A table with a stream of all columns, and one of text alone, to which a row of type names looks like an alert.
 fn table(what: &str) -> Table {
     let mut table = Table::new(what);
-    table.scene.add("[distribution]", "poll = \"100ms\"\noverlap = \"5s\"\nrepair = \"10s\"\nrepair_every = \"1s\"");
+    table.fixture.add("[distribution]", "poll = \"100ms\"\noverlap = \"5s\"\nrepair = \"10s\"\nrepair_every = \"1s\"");
     let rules = "<distribution-rules><select><column name=\"objectId\"/></select></distribution-rules>";
-    std::fs::write(table.scene.path("rules.xml"), rules).expect("a file");
-    let block = format!("[[stream]]\nname = \"text\"\ntopic = \"{}_text\"\nrules = \"rules.xml\"\n", table.scene.name);
-    table.scene.config.push_str(&block);
+    std::fs::write(table.fixture.path("rules.xml"), rules).expect("a file");
+    let block =
+        format!("[[stream]]\nname = \"text\"\ntopic = \"{}_text\"\nrules = \"rules.xml\"\n", table.fixture.name);
+    table.fixture.config.push_str(&block);
     table
 }
 
 fn rejected(table: &Table) -> usize {
-    table.messages(&format!("{}_rejected", table.scene.name)).len()
+    table.messages(&format!("{}_rejected", table.fixture.name)).len()
 }
 
 fn texts(table: &Table) -> usize {
-    table.messages(&format!("{}_text", table.scene.name)).len()
+    table.messages(&format!("{}_text", table.fixture.name)).len()
 }
 
 #[test]
@@ -43,7 +44,7 @@ fn the_writers_schema_rows_are_skipped_counted_and_told_once() {
     let past = now() - 3_600_000;
     table.put(0..10, Some(past));
     table.db.put(&[schema_row("0.7_0.3", Some(past)), schema_row("0.8_0.3", Some(past))]).expect("rows are written");
-    let running = table.scene.start(&["start", "distribution"], "log");
+    let running = table.fixture.start(&["start", "distribution"], "log");
     running.wait_for("is no alert and is skipped", Duration::from_secs(30));
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     // The writer starts again: the row gets a new timestamp.
@@ -63,11 +64,11 @@ fn the_writers_schema_rows_are_skipped_counted_and_told_once() {
         log.contains("row `schema_0.7_0.3` is no alert") || log.contains("row `schema_0.8_0.3` is no alert"),
         "{log}"
     );
-    let log = std::fs::read_to_string(table.scene.path("log")).expect("a log");
+    let log = std::fs::read_to_string(table.fixture.path("log")).expect("a log");
     assert!(log.contains("stopped: 15 alerts, 30 messages sent, 0 late, 0 rejected, 3 rows skipped"), "{log}");
 
-    let ended = table.scene.ok(&["start", "distribution", "--dry-run", "--from", "earliest", "--format", "json"]);
-    let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let finished = table.fixture.ok(&["start", "distribution", "--dry-run", "--from", "earliest", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).expect("JSON");
     assert_eq!((&report[1]["seen"], &report[1]["skipped"], &report[1]["kept"]), (&15.into(), &2.into(), &15.into()));
 }
 
@@ -79,12 +80,15 @@ fn jobs_skip_them_as_well_and_an_empty_list_skips_nothing() {
     table.db.put(&[schema_row("0.7_0.3", Some(past))]).expect("a row is written");
     let until = (past + 1).to_string();
     let job = ["start", "distribution", "--until", &until];
-    table.scene.ok(&job).says(0, &["finished: 10 alerts, 20 messages sent, 0 late, 0 rejected, 1 rows skipped"]);
+    table
+        .fixture
+        .ok(&job)
+        .assert_stderr(0, &["finished: 10 alerts, 20 messages sent, 0 late, 0 rejected, 1 rows skipped"]);
     table.assert_published(0..10);
     assert_eq!((texts(&table), rejected(&table)), (10, 0));
 
-    table.scene.add("[science_db]", "skip_rows = []");
+    table.fixture.add("[science_db]", "skip_rows = []");
     let (from, until) = (past.to_string(), (past + 2).to_string());
     let everything = ["start", "distribution", "--from", &from, "--until", &until];
-    table.scene.ok(&everything).says(0, &["finished: 11 alerts, 21 messages sent, 0 late, 1 rejected"]);
+    table.fixture.ok(&everything).assert_stderr(0, &["finished: 11 alerts, 21 messages sent, 0 late, 1 rejected"]);
 }

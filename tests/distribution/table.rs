@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use fink::alert::decoder::{BytesAs, SchemaCache};
+use fink::alert::decoder::{BytesFormat, SchemaCache};
 use fink::config::{KafkaSettings, Login, Secret, SecurityProtocol};
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
 use fink::science_db::{NewTable, Put, PutCell, ScienceDb, Thrift2, Timeouts};
 
-use crate::common::Scene;
+use crate::common::Fixture;
 
 /// Now, ms since 1970.
 pub fn now() -> i64 {
@@ -22,10 +22,10 @@ const COLUMNS: &str = r#"
     "candidate_magpsf": {"cf": "i", "col": "candidate_magpsf", "type": "double"},
     "candidate_ra": {"cf": "i", "col": "candidate_ra", "type": "double"}"#;
 
-/// A scene with a table of its own.
+/// A fixture with a table of its own.
 pub struct Table {
-    /// the scene
-    pub scene: Scene,
+    /// the fixture
+    pub fixture: Fixture,
     /// a session with the table
     pub db: Thrift2,
 }
@@ -38,19 +38,19 @@ impl Table {
 
     /// A table with further columns in its catalog, as JSON that begins with a comma.
     pub fn with_columns(what: &str, more: &str) -> Self {
-        let scene = Scene::real(what);
+        let fixture = Fixture::with_servers(what);
         let catalog = format!(
             r#"{{"table": {{"namespace": "default", "name": "{}"}}, "rowkey": "key", "columns": {{
             "key": {{"cf": "rowkey", "col": "key", "type": "string"}},{COLUMNS}{more}}}}}"#,
-            scene.name
+            fixture.name
         );
-        std::fs::write(scene.path("catalog.json"), catalog).expect("the scene's folder");
-        let cluster = scene.cluster.as_ref().expect("a real scene");
+        std::fs::write(fixture.path("catalog.json"), catalog).expect("the fixture's folder");
+        let cluster = fixture.cluster.as_ref().expect("a fixture with servers");
         let addresses: Vec<String> = cluster.value("FINK_TEST_THRIFT2").split(',').map(str::to_owned).collect();
         let splits = vec![b"row00300".to_vec(), b"row00600".to_vec()];
         let new = NewTable { families: vec!["i".into()], splits };
         let create = || {
-            let mut db = Thrift2::open(&addresses, &format!("default:{}", scene.name), 0, Timeouts::default())?;
+            let mut db = Thrift2::open(&addresses, &format!("default:{}", fixture.name), 0, Timeouts::default())?;
             db.create_table(&new).map(|_| db)
         };
         // Another test may be restarting the gateways.
@@ -63,7 +63,7 @@ impl Table {
                 created => break created.expect("a new table"),
             }
         };
-        Self { scene, db }
+        Self { fixture, db }
     }
 
     /// Writes the rows `numbers` at `timestamp` (`None`: the server's clock).
@@ -80,7 +80,7 @@ impl Table {
             topics: vec![topic.to_owned()],
             group: None,
             start: StartAt::Earliest,
-            within: Duration::from_secs(20),
+            timeout: Duration::from_secs(20),
         };
         let mut consumer = match Consumer::open(&self.reader(), &options) {
             Err(fink::kafka::Error::UnknownTopic { .. }) => return Vec::new(),
@@ -98,13 +98,14 @@ impl Table {
         messages
     }
 
-    /// How often each alert stands on the scene's topic, by `candid`.
+    /// How often each alert stands on the fixture's topic, by `candid`.
     pub fn published(&self) -> BTreeMap<i64, u32> {
         let mut schemas = SchemaCache::default();
         let mut published = BTreeMap::new();
-        for message in self.messages(&self.scene.name) {
+        for message in self.messages(&self.fixture.name) {
             let decoder = schemas.get(message.key.as_deref().expect("a key")).expect("the key is a schema");
-            let alert = decoder.value(message.value.as_deref().expect("a value"), BytesAs::Base64).expect("a datum");
+            let alert =
+                decoder.value(message.value.as_deref().expect("a value"), BytesFormat::Base64).expect("a datum");
             *published.entry(alert["candid"].as_i64().expect("candid")).or_default() += 1;
         }
         published
@@ -126,7 +127,7 @@ impl Table {
 
     /// The login of `PRODUCER`, `CONSUMER` or `ADMIN`.
     pub fn login(&self, who: &str) -> Login {
-        let cluster = self.scene.cluster.as_ref().expect("a real scene");
+        let cluster = self.fixture.cluster.as_ref().expect("a fixture with servers");
         let password = cluster.value(&format!("FINK_TEST_{who}_PASSWORD_FILE"));
         let password = std::fs::read_to_string(password).expect("a password");
         let username = cluster.value(&format!("FINK_TEST_{who}_USER")).to_owned();
@@ -135,7 +136,7 @@ impl Table {
 
     /// Settings with one of these logins.
     pub fn settings_of(&self, who: &str) -> KafkaSettings {
-        let cluster = self.scene.cluster.as_ref().expect("a real scene");
+        let cluster = self.fixture.cluster.as_ref().expect("a fixture with servers");
         KafkaSettings {
             bootstrap_servers: cluster.value("FINK_TEST_BOOTSTRAP").to_owned(),
             security_protocol: SecurityProtocol::SaslPlaintext,

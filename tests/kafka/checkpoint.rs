@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fink::kafka::client::As;
-use fink::kafka::{Admin, CommitOutcome, Error, Outgoing, Producer, checkpoint};
+use fink::kafka::client::Identity;
+use fink::kafka::{Admin, CommitOutcome, Error, Producer, ProducerRecord, checkpoint};
 
 use crate::cluster::*;
 
@@ -10,7 +10,7 @@ fn write(producer: &Producer, topic: &str, records: &[(&str, Option<&str>)], com
     producer.begin().unwrap();
     for (key, value) in records {
         producer
-            .send(&Outgoing {
+            .send(&ProducerRecord {
                 topic,
                 partition: checkpoint::SERVICE_PARTITION,
                 key: Some(key.as_bytes()),
@@ -30,13 +30,13 @@ fn write(producer: &Producer, topic: &str, records: &[(&str, Option<&str>)], com
 /// A checkpoint topic with a single partition.
 fn of_earlier_version(name: &str) -> Topic {
     let topic = Topic::named(unique(name).replace("fink_", "fink_checkpoint_"));
-    let shape = fink::kafka::topics::TopicShape { partitions: 1, ..checkpoint::shape() };
-    admin().create_topic(&topic.0, &shape).unwrap();
+    let spec = fink::kafka::topics::TopicSpec { partitions: 1, ..checkpoint::topic_spec() };
+    admin().create_topic(&topic.0, &spec).unwrap();
     topic
 }
 
 fn user() -> Admin {
-    Admin::open(&settings(), As::User, WITHIN).unwrap()
+    Admin::open(&settings(), Identity::User, TIMEOUT).unwrap()
 }
 
 fn read_all(topic: &str) -> BTreeMap<String, String> {
@@ -83,7 +83,8 @@ fn producer(id: &str) -> Producer {
 #[test]
 fn a_checkpoint_that_cannot_be_made_says_how() {
     let topic = unique("nomake").replace("fink_", "fink_checkpoint_");
-    let error = checkpoint::ensure(&Admin::open(&consumer_settings(), As::User, WITHIN).unwrap(), &topic).unwrap_err();
+    let error =
+        checkpoint::ensure(&Admin::open(&consumer_settings(), Identity::User, TIMEOUT).unwrap(), &topic).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, Error::UnknownTopic { .. }), "{text}");
     assert!(text.contains("`finkConsumer` has no right to create it"), "{text}");
@@ -96,7 +97,7 @@ fn a_checkpoint_that_cannot_be_made_says_how() {
 #[test]
 fn a_topic_that_forgets_is_no_checkpoint() {
     let topic = Topic::named(unique("forgets").replace("fink_", "fink_checkpoint_"));
-    admin().create_topic(&topic.0, &fink::kafka::topics::TopicShape::stream(1)).unwrap();
+    admin().create_topic(&topic.0, &fink::kafka::topics::TopicSpec::stream(1)).unwrap();
     let error = checkpoint::ensure(&user(), &topic.0).unwrap_err().to_string();
     assert!(error.contains("cleanup.policy is delete"), "{error}");
 }
@@ -114,7 +115,8 @@ fn a_topic_of_an_earlier_version_gets_the_partitions_it_lacks() {
 #[test]
 fn a_topic_that_may_not_be_widened_is_used_as_it_is() {
     let topic = of_earlier_version("fixed");
-    let user = Admin::open(&fink::config::KafkaSettings { admin: None, ..settings() }, As::User, WITHIN).unwrap();
+    let user =
+        Admin::open(&fink::config::KafkaSettings { admin: None, ..settings() }, Identity::User, TIMEOUT).unwrap();
     assert_eq!(checkpoint::ensure(&user, &topic.0), Ok(1));
 }
 

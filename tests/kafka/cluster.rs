@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fink::config::{KafkaSettings, Login, Secret, SecurityProtocol};
-use fink::kafka::client::As;
+use fink::kafka::client::Identity;
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
-use fink::kafka::topics::TopicShape;
-use fink::kafka::{Admin, Outgoing, Producer, ProducerOptions};
+use fink::kafka::topics::TopicSpec;
+use fink::kafka::{Admin, Producer, ProducerOptions, ProducerRecord};
 
-pub const WITHIN: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The variables of the cluster's `cluster.env`.
 fn environment() -> BTreeMap<String, String> {
@@ -72,7 +72,7 @@ pub fn unique(name: &str) -> String {
 }
 
 pub fn admin() -> Admin {
-    Admin::open(&settings(), As::Admin, WITHIN).expect("administrator")
+    Admin::open(&settings(), Identity::Admin, TIMEOUT).expect("administrator")
 }
 
 /// A topic that is deleted when the test ends.
@@ -86,7 +86,7 @@ impl Topic {
     pub fn with(name: &str, partitions: i32, config: &[(&str, &str)]) -> Self {
         let config = config.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let topic = Self(unique(name));
-        admin().create_topic(&topic.0, &TopicShape { partitions, replication: None, config }).expect("topic");
+        admin().create_topic(&topic.0, &TopicSpec { partitions, replication: None, config }).expect("topic");
         topic
     }
 
@@ -103,25 +103,25 @@ impl Drop for Topic {
 }
 
 pub fn options(id: &str) -> ProducerOptions {
-    ProducerOptions { transactional_id: id.to_owned(), memory: 64 << 20, within: WITHIN }
+    ProducerOptions { transactional_id: id.to_owned(), memory: 64 << 20, timeout: TIMEOUT }
 }
 
 pub fn producer(id: &str) -> Producer {
     Producer::open(&settings(), &options(id), || false).expect("producer")
 }
 
-pub fn message<'a>(topic: &'a str, key: &'a [u8], value: &'a [u8]) -> Outgoing<'a> {
-    Outgoing { topic, partition: 0, key: Some(key), value: Some(value), headers: &[], id: 0 }
+pub fn message<'a>(topic: &'a str, key: &'a [u8], value: &'a [u8]) -> ProducerRecord<'a> {
+    ProducerRecord { topic, partition: 0, key: Some(key), value: Some(value), headers: &[], id: 0 }
 }
 
 /// Everything committed in these topics.
 pub fn read(topics: &[&str]) -> Vec<Message> {
     let topics: Vec<String> = topics.iter().map(|t| (*t).to_owned()).collect();
-    let options = ConsumerOptions { topics, group: None, start: StartAt::Earliest, within: WITHIN };
+    let options = ConsumerOptions { topics, group: None, start: StartAt::Earliest, timeout: TIMEOUT };
     let mut consumer = Consumer::open(&consumer_settings(), &options).expect("consumer");
     let mut messages = Vec::new();
     let mut open = consumer.assigned();
-    let deadline = Instant::now() + WITHIN;
+    let deadline = Instant::now() + TIMEOUT;
     while !open.is_empty() {
         assert!(Instant::now() < deadline, "the end of {open:?} was not reached");
         match consumer.next(Duration::from_secs(1)).expect("event") {

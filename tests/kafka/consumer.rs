@@ -2,7 +2,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fink::config::{Login, Secret};
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
-use fink::kafka::{CommitOutcome, Error, Outgoing, Producer};
+use fink::kafka::{CommitOutcome, Error, Producer, ProducerRecord};
 
 use crate::cluster::*;
 
@@ -14,27 +14,27 @@ fn put(producer: &Producer, topic: &str, value: &str) {
 
 fn open(topics: &[&str], group: Option<&str>, start: StartAt) -> Result<Consumer, Error> {
     let topics = topics.iter().map(|t| (*t).to_owned()).collect();
-    let options = ConsumerOptions { topics, group: group.map(str::to_owned), start, within: WITHIN };
+    let options = ConsumerOptions { topics, group: group.map(str::to_owned), start, timeout: TIMEOUT };
     Consumer::open(&consumer_settings(), &options)
 }
 
 /// The values that come until nothing comes for a second after the first end of a partition.
 fn drain(consumer: &mut Consumer, done: bool) -> Vec<String> {
     let mut values = Vec::new();
-    let deadline = Instant::now() + WITHIN;
-    let mut ended = false;
+    let deadline = Instant::now() + TIMEOUT;
+    let mut finished = false;
     loop {
         assert!(Instant::now() < deadline, "no end; {values:?}");
         match consumer.next(Duration::from_secs(1)).unwrap() {
             Some(Event::Message(message)) => {
                 if done {
-                    consumer.done(&message).unwrap();
+                    consumer.store_offset(&message).unwrap();
                 }
                 values.push(String::from_utf8(message.value.unwrap()).unwrap());
             }
-            Some(Event::EndOfPartition { .. }) => ended = true,
+            Some(Event::EndOfPartition { .. }) => finished = true,
             Some(_) => {}
-            None if ended => return values,
+            None if finished => return values,
             None => {}
         }
     }
@@ -49,7 +49,7 @@ fn a_consumer_starts_where_it_is_told() {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     put(&producer, &topic.0, "two");
     let mut latest = open(&[&topic.0], None, StartAt::Latest).unwrap();
-    assert_eq!(latest.next(WITHIN).unwrap(), Some(Event::Assigned(vec![(topic.0.clone(), 0)])));
+    assert_eq!(latest.next(TIMEOUT).unwrap(), Some(Event::Assigned(vec![(topic.0.clone(), 0)])));
     put(&producer, &topic.0, "three");
     assert_eq!(drain(&mut latest, false), ["three"]);
     let mut timed = open(&[&topic.0], None, StartAt::Timestamp(now)).unwrap();
@@ -85,7 +85,7 @@ fn the_end_of_each_partition_of_each_topic_is_told() {
     producer.begin().unwrap();
     for topic in [&a.0, &b.0] {
         for partition in 0..2 {
-            producer.send(&Outgoing { partition, ..message(topic, b"k", b"v") }).unwrap();
+            producer.send(&ProducerRecord { partition, ..message(topic, b"k", b"v") }).unwrap();
         }
     }
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
@@ -100,10 +100,10 @@ fn refusals_are_errors_not_silence() {
     let topic = Topic::new("unreadable", 1);
     put(&producer(&unique("unreadable")), &topic.0, "v");
     let options =
-        ConsumerOptions { topics: vec![topic.0.clone()], group: None, start: StartAt::Earliest, within: WITHIN };
+        ConsumerOptions { topics: vec![topic.0.clone()], group: None, start: StartAt::Earliest, timeout: TIMEOUT };
     let error = Consumer::open(&settings(), &options).and_then(|mut c| {
         loop {
-            match c.next(WITHIN)? {
+            match c.next(TIMEOUT)? {
                 Some(Event::Assigned(_)) => {}
                 other => panic!("{other:?}"),
             }
@@ -113,7 +113,7 @@ fn refusals_are_errors_not_silence() {
     assert!(text.contains("has no right to read topic") && text.contains(&topic.0), "{text}");
     // Groups of the consumer begin with fink.
     let mut other = open(&[&topic.0], Some("other-group"), StartAt::Earliest).unwrap();
-    let text = other.next(WITHIN).unwrap_err().to_string();
+    let text = other.next(TIMEOUT).unwrap_err().to_string();
     assert!(text.contains("consumer group `other-group`"), "{text}");
     // A wrong password.
     let mut settings = consumer_settings();

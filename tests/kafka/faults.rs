@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fink::config::{KafkaSettings, SecurityProtocol};
-use fink::kafka::{CommitOutcome, Error, Outgoing, Producer};
+use fink::kafka::{CommitOutcome, Error, Producer, ProducerRecord};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use rdkafka_sys::{RDKafkaApiKey as Request, RDKafkaRespErr as Fault};
+use rdkafka_sys::{RDKafkaApiKey as Request, RDKafkaRespErr as ErrorCode};
 
-use crate::cluster::{WITHIN, message, options};
+use crate::cluster::{TIMEOUT, message, options};
 
 const TOPIC: &str = "fink_faults";
 
@@ -36,7 +36,7 @@ fn open(give_up: impl Fn() -> bool + Send + Sync + 'static) -> (Mock, Producer) 
 }
 
 fn send(producer: &Producer, count: usize) -> Result<(), Error> {
-    (0..count).try_for_each(|id| producer.send(&Outgoing { id, ..message(TOPIC, b"k", b"value") }))
+    (0..count).try_for_each(|id| producer.send(&ProducerRecord { id, ..message(TOPIC, b"k", b"value") }))
 }
 
 /// Sends until it is committed. After a failed message the next transaction may be aborted as well, since the numbers that the broker expects
@@ -57,11 +57,11 @@ fn commit_again(producer: &Producer, count: usize) {
 #[test]
 fn passing_faults_are_waited_out() {
     let (mock, producer) = open(|| false);
-    let coordinator = Fault::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
-    let busy = Fault::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
-    let replicas = Fault::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
+    let coordinator = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+    let busy = ErrorCode::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
+    let replicas = ErrorCode::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
     mock.request_errors(Request::AddPartitionsToTxn, &[busy, coordinator]);
-    mock.request_errors(Request::Produce, &[replicas, replicas, Fault::RD_KAFKA_RESP_ERR__TRANSPORT]);
+    mock.request_errors(Request::Produce, &[replicas, replicas, ErrorCode::RD_KAFKA_RESP_ERR__TRANSPORT]);
     mock.request_errors(Request::EndTxn, &[coordinator, busy, coordinator]);
     producer.begin().unwrap();
     send(&producer, 10).unwrap();
@@ -71,11 +71,11 @@ fn passing_faults_are_waited_out() {
 #[test]
 fn a_transaction_that_fails_is_aborted_and_the_next_one_works() {
     let (mock, producer) = open(|| false);
-    mock.request_errors(Request::Produce, &[Fault::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+    mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
     producer.begin().unwrap();
     send(&producer, 3).unwrap();
     let Ok(CommitOutcome::Aborted(aborted)) = producer.commit() else { panic!("not aborted") };
-    assert!(aborted.failures.iter().all(|f| f.topic == TOPIC && f.is_its_own_fault()), "{aborted:?}");
+    assert!(aborted.failures.iter().all(|f| f.topic == TOPIC && f.is_permanent()), "{aborted:?}");
     assert!(aborted.reason.contains(TOPIC), "{aborted:?}");
     commit_again(&producer, 3);
 }
@@ -83,9 +83,9 @@ fn a_transaction_that_fails_is_aborted_and_the_next_one_works() {
 #[test]
 fn sending_into_a_failed_transaction_asks_for_an_abort() {
     let (mock, producer) = open(|| false);
-    mock.request_errors(Request::Produce, &[Fault::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+    mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
     producer.begin().unwrap();
-    let deadline = Instant::now() + WITHIN;
+    let deadline = Instant::now() + TIMEOUT;
     let error = loop {
         assert!(Instant::now() < deadline);
         if let Err(error) = send(&producer, 1) {
@@ -102,13 +102,13 @@ fn sending_into_a_failed_transaction_asks_for_an_abort() {
 #[test]
 fn a_refused_batch_is_sent_again_one_by_one() {
     let (mock, producer) = open(|| false);
-    mock.request_errors(Request::Produce, &[Fault::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     producer.begin().unwrap();
     send(&producer, 20).unwrap();
     let Ok(CommitOutcome::Aborted(aborted)) = producer.commit() else { panic!("not aborted") };
     assert!(aborted.failures.is_empty(), "no message is known to be too large: {aborted:?}");
     commit_again(&producer, 20);
-    mock.request_errors(Request::Produce, &[Fault::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     producer.begin().unwrap();
     assert!(matches!(send(&producer, 20), Err(Error::MustAbort { .. })));
     let aborted = producer.abort().unwrap();
@@ -118,7 +118,7 @@ fn a_refused_batch_is_sent_again_one_by_one() {
 #[test]
 fn a_fenced_producer_says_so_at_every_call() {
     let (mock, producer) = open(|| false);
-    mock.request_errors(Request::EndTxn, &[Fault::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
+    mock.request_errors(Request::EndTxn, &[ErrorCode::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
     producer.begin().unwrap();
     send(&producer, 1).unwrap();
     assert!(matches!(producer.commit(), Err(Error::Fenced { .. })));
@@ -163,7 +163,7 @@ fn a_commit_without_brokers_ends_when_asked() {
         assert!(matches!(producer.commit(), Err(Error::Stopped(_))));
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     });
-    assert!(producer.context().status().trouble().is_some());
+    assert!(producer.context().status().fault().is_some());
     let start = Instant::now();
     drop(producer);
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use fink::config::KafkaSettings;
-use fink::kafka::schema_topic::{self, Written};
-use fink::kafka::tail::Ends;
+use fink::kafka::schema_topic::{self, SchemaWrite};
+use fink::kafka::tail::OffsetRange;
 use fink::kafka::{
-    Cause, CommitOutcome, Error, FlushOutcome, Interleaved, Outgoing, PlainProducer, ProducerOptions, TailReader,
+    Cause, CommitOutcome, Error, FlushOutcome, IdempotentProducer, ProducerOptions, ProducerRecord, TailReader,
+    UnexpectedOffset,
 };
 
 use crate::cluster::*;
@@ -19,9 +20,9 @@ fn both() -> KafkaSettings {
     KafkaSettings { login: settings.admin.clone(), ..settings }
 }
 
-fn plain(topics: &[(&Topic, i32)]) -> PlainProducer {
+fn plain(topics: &[(&Topic, i32)]) -> IdempotentProducer {
     let topics: Vec<_> = topics.iter().map(|(topic, partitions)| (topic.0.clone(), *partitions)).collect();
-    PlainProducer::open(&both(), &options("plain"), &topics, || false).expect("a producer")
+    IdempotentProducer::open(&both(), &options("plain"), &topics, || false).expect("a producer")
 }
 
 fn stamp() -> Option<i64> {
@@ -30,7 +31,7 @@ fn stamp() -> Option<i64> {
 }
 
 fn reader() -> TailReader {
-    TailReader::open(&both(), WITHIN, || false).expect("a reader")
+    TailReader::open(&both(), TIMEOUT, || false).expect("a reader")
 }
 
 fn tail(topic: &Topic, from: &[i64]) -> Vec<String> {
@@ -50,12 +51,15 @@ fn messages_take_consecutive_offsets_and_nothing_else_does() {
     for round in 0..3 {
         for partition in [0, 0, 1] {
             let value = format!("{round}");
-            producer.send(&Outgoing { partition, ..message(&topic.0, b"k", value.as_bytes()) }, &stamp).unwrap();
+            producer.send(&ProducerRecord { partition, ..message(&topic.0, b"k", value.as_bytes()) }, &stamp).unwrap();
         }
         assert_eq!(producer.flush(), Ok(FlushOutcome::Delivered));
     }
-    assert_eq!((producer.offsets(&topic.0), producer.under_way()), (vec![6, 3], 0));
-    assert_eq!(reader().ends(&topic.0, 2), Ok(vec![Ends { begin: 0, end: 6 }, Ends { begin: 0, end: 3 }]));
+    assert_eq!((producer.offsets(&topic.0), producer.in_flight()), (vec![6, 3], 0));
+    assert_eq!(
+        reader().ends(&topic.0, 2),
+        Ok(vec![OffsetRange { begin: 0, end: 6 }, OffsetRange { begin: 0, end: 3 }])
+    );
     assert_eq!(values(&topic.0).len(), 9);
 }
 
@@ -85,10 +89,10 @@ fn a_second_writer_is_noticed() {
     first.send(&message(&topic.0, b"k", b"a"), &stamp).unwrap();
     assert_eq!(first.flush(), Ok(FlushOutcome::Delivered));
     second.send(&message(&topic.0, b"k", b"b"), &stamp).unwrap();
-    let seen = |expected, found| Interleaved { topic: topic.0.clone(), partition: 0, expected, found };
-    assert_eq!(second.flush(), Ok(FlushOutcome::Interleaved(seen(0, 1))));
+    let seen = |expected, found| UnexpectedOffset { topic: topic.0.clone(), partition: 0, expected, found };
+    assert_eq!(second.flush(), Ok(FlushOutcome::UnexpectedOffset(seen(0, 1))));
     first.send(&message(&topic.0, b"k", b"c"), &stamp).unwrap();
-    assert_eq!(first.flush(), Ok(FlushOutcome::Interleaved(seen(1, 2))));
+    assert_eq!(first.flush(), Ok(FlushOutcome::UnexpectedOffset(seen(1, 2))));
     assert_eq!(first.flush(), Ok(FlushOutcome::Delivered), "told once");
 }
 
@@ -100,7 +104,7 @@ fn a_message_that_is_too_large_fails_alone_and_the_producer_goes_on() {
     let (small, large) = (vec![1_u8; 50_000], vec![2_u8; 1_500_000]);
     for id in 0..30 {
         let value = if id == 17 { &large } else { &small };
-        producer.send(&Outgoing { id, ..message(&topic.0, b"k", value) }, &stamp).unwrap();
+        producer.send(&ProducerRecord { id, ..message(&topic.0, b"k", value) }, &stamp).unwrap();
     }
     let Ok(FlushOutcome::Failed(aborted)) = producer.flush() else { panic!("nothing failed") };
     assert!(aborted.failures.iter().any(|f| (f.id, &f.cause) == (17, &Cause::TooLarge)), "{aborted:?}");
@@ -120,7 +124,8 @@ fn a_flush_waits_for_brokers_no_longer_than_a_message_may() {
         let stopped = Arc::clone(&stopped);
         move || stopped.load(Ordering::Relaxed)
     };
-    let producer = PlainProducer::open(&nobody, &ProducerOptions { within: WITHIN, ..options("x") }, &topics, give_up);
+    let producer =
+        IdempotentProducer::open(&nobody, &ProducerOptions { timeout: TIMEOUT, ..options("x") }, &topics, give_up);
     let producer = producer.unwrap();
     stopped.store(true, Ordering::Relaxed);
     assert!(matches!(producer.send(&message("t", b"k", b"v"), &stamp), Err(Error::Stopped(_))));
@@ -133,7 +138,7 @@ fn the_tail_is_read_from_the_given_offsets_committed_or_not() {
     let transactional = crate::cluster::producer(&id);
     transactional.begin().unwrap();
     for (partition, value) in [(0, "a"), (0, "b"), (1, "c")] {
-        transactional.send(&Outgoing { partition, ..message(&topic.0, b"k", value.as_bytes()) }).unwrap();
+        transactional.send(&ProducerRecord { partition, ..message(&topic.0, b"k", value.as_bytes()) }).unwrap();
     }
     assert_eq!(transactional.commit(), Ok(CommitOutcome::Committed));
     assert_eq!(tail(&topic, &[1, 1]), ["b"]);
@@ -155,7 +160,7 @@ fn a_reader_without_the_right_names_user_and_topic() {
     producer.send(&message(&topic.0, b"k", b"v"), &stamp).unwrap();
     assert_eq!(producer.flush(), Ok(FlushOutcome::Delivered));
     // The producer's user may write to the topic, and so see it, but not read it.
-    let reader = TailReader::open(&settings(), WITHIN, || false).unwrap();
+    let reader = TailReader::open(&settings(), TIMEOUT, || false).unwrap();
     let error = reader.read(&topic.0, &[0], &[1], |_| panic!("it was read")).unwrap_err();
     let expected = Error::NotAuthorized {
         user: "finkProducer".to_owned(),
@@ -172,10 +177,10 @@ fn a_schema_is_written_once() {
     let write = |schema: &str| {
         schema_topic::write(&reader, &producer, &topic.0, 1, schema.as_bytes(), "alerts").expect("a schema topic")
     };
-    assert_eq!(write("{}"), Written::Now);
-    assert_eq!(write("{}"), Written::Before);
-    assert_eq!(write("[]"), Written::After);
-    assert_eq!(write("[]"), Written::Before);
+    assert_eq!(write("{}"), SchemaWrite::First);
+    assert_eq!(write("{}"), SchemaWrite::Unchanged);
+    assert_eq!(write("[]"), SchemaWrite::Replaced);
+    assert_eq!(write("[]"), SchemaWrite::Unchanged);
     let keys: Vec<_> = read(&[&topic.0]).into_iter().map(|m| String::from_utf8(m.key.unwrap()).unwrap()).collect();
     assert_eq!(keys, ["{}", "[]"]);
 }

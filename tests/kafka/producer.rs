@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fink::config::{Login, Secret, SecurityProtocol};
-use fink::kafka::{Cause, CommitOutcome, Error, Outgoing, Producer, ProducerOptions, partition};
+use fink::kafka::{Cause, CommitOutcome, Error, Producer, ProducerOptions, ProducerRecord, partition};
 
 use crate::cluster::*;
 
@@ -23,7 +23,7 @@ fn only_committed_transactions_are_seen() {
     }
     producer.begin().unwrap();
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed), "an empty transaction");
-    assert_eq!(producer.under_way(), 0);
+    assert_eq!(producer.in_flight(), 0);
     assert_eq!(values(&topic.0), ["a", "c"]);
 }
 
@@ -34,12 +34,12 @@ fn an_abort_with_many_messages_under_way_returns_soon() {
     let value = vec![7_u8; 50_000];
     producer.begin().unwrap();
     for i in 0..500 {
-        producer.send(&Outgoing { partition: i % 4, ..message(&topic.0, b"k", &value) }).unwrap();
+        producer.send(&ProducerRecord { partition: i % 4, ..message(&topic.0, b"k", &value) }).unwrap();
     }
     let start = Instant::now();
     producer.abort().unwrap();
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    assert_eq!(producer.under_way(), 0);
+    assert_eq!(producer.in_flight(), 0);
     producer.begin().unwrap();
     producer.send(&message(&topic.0, b"k", b"after")).unwrap();
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
@@ -53,9 +53,18 @@ fn keys_headers_partitions_and_nulls_arrive_as_sent() {
     producer.begin().unwrap();
     let headers: [(&str, &[u8]); 2] = [("schema", b"12"), ("empty", b"")];
     producer
-        .send(&Outgoing { topic: &topic.0, partition: 2, key: Some(b"k"), value: Some(b""), headers: &headers, id: 1 })
+        .send(&ProducerRecord {
+            topic: &topic.0,
+            partition: 2,
+            key: Some(b"k"),
+            value: Some(b""),
+            headers: &headers,
+            id: 1,
+        })
         .unwrap();
-    producer.send(&Outgoing { topic: &topic.0, partition: 2, key: None, value: None, headers: &[], id: 2 }).unwrap();
+    producer
+        .send(&ProducerRecord { topic: &topic.0, partition: 2, key: None, value: None, headers: &[], id: 2 })
+        .unwrap();
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
     let read = read(&[&topic.0]);
     assert_eq!(read.len(), 2);
@@ -73,13 +82,13 @@ fn keys_headers_partitions_and_nulls_arrive_as_sent() {
 fn an_objects_messages_stay_in_one_partition() {
     let topic = Topic::new("partition", 4);
     let producer = producer(&unique("partition"));
-    assert_eq!(producer.partitions(&topic.0, WITHIN), Ok(Some(4)));
-    assert_eq!(producer.partitions(&unique("nowhere"), WITHIN), Ok(None));
+    assert_eq!(producer.partitions(&topic.0, TIMEOUT), Ok(Some(4)));
+    assert_eq!(producer.partitions(&unique("nowhere"), TIMEOUT), Ok(None));
     producer.begin().unwrap();
     for i in 0..40_u8 {
         let object = format!("ZTF18object{}", i % 10);
         let partition = partition::of_object(object.as_bytes(), 4);
-        producer.send(&Outgoing { partition, ..message(&topic.0, b"the same", object.as_bytes()) }).unwrap();
+        producer.send(&ProducerRecord { partition, ..message(&topic.0, b"the same", object.as_bytes()) }).unwrap();
     }
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
     let mut seen = std::collections::BTreeMap::new();
@@ -101,7 +110,7 @@ fn a_second_producer_fences_the_first_and_hides_what_it_left() {
     let new = producer(&id);
     let error = old.commit().unwrap_err();
     assert_eq!(error, Error::Fenced { transactional_id: id.clone() });
-    assert!(!error.is_transient() && !error.wants_reopening());
+    assert!(!error.is_transient() && !error.requires_reopening());
     assert!(matches!(old.begin(), Err(Error::Fenced { .. })));
     new.begin().unwrap();
     new.send(&message(&topic.0, b"k", b"new")).unwrap();
@@ -120,7 +129,7 @@ fn a_transaction_open_for_too_long_asks_for_a_new_producer() {
     // Brokers look for expired transactions every 10 s by default.
     std::thread::sleep(Duration::from_secs(14));
     match producer.commit() {
-        Err(error) => assert!(error.wants_reopening(), "{error}"),
+        Err(error) => assert!(error.requires_reopening(), "{error}"),
         Ok(outcome) => assert!(matches!(outcome, CommitOutcome::Aborted(_)), "{outcome:?}"),
     }
     drop(producer);
@@ -148,7 +157,7 @@ fn a_wrong_password_is_final_and_soon_known() {
 fn brokers_that_are_away_are_named_and_waiting_ends_when_asked() {
     let mut settings = settings();
     settings.bootstrap_servers = "127.0.0.1:1".to_owned();
-    let short = ProducerOptions { within: Duration::from_secs(1), ..options("fink-x") };
+    let short = ProducerOptions { timeout: Duration::from_secs(1), ..options("fink-x") };
     let error = Producer::open(&settings, &short, || false).err().unwrap();
     assert!(matches!(error, Error::Unreachable { .. }) && error.is_transient(), "{error}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
@@ -168,19 +177,25 @@ fn brokers_that_are_away_are_named_and_waiting_ends_when_asked() {
 #[test]
 fn a_wrong_protocol_or_certificate_is_told() {
     let open = |settings: &fink::config::KafkaSettings| {
-        let short = ProducerOptions { within: Duration::from_secs(2), ..options("fink-x") };
+        let short = ProducerOptions { timeout: Duration::from_secs(2), ..options("fink-x") };
         Producer::open(settings, &short, || false).err().unwrap()
     };
     let mut settings = settings();
     settings.security_protocol = SecurityProtocol::SaslSsl;
     let error = open(&settings);
-    assert!(matches!(error, Error::Misfit { .. }) && error.to_string().contains("speaks no TLS"), "{error}");
+    assert!(
+        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("speaks no TLS"),
+        "{error}"
+    );
     settings.ssl_ca = Some("/nowhere/ca.pem".into());
     let error = open(&settings);
     assert!(matches!(error, Error::Settings(_)) && error.to_string().contains("kafka.ssl_ca: cannot read"), "{error}");
     settings.security_protocol = SecurityProtocol::Plaintext;
     let error = open(&settings);
-    assert!(matches!(error, Error::Misfit { .. }) && error.to_string().contains("asks for a login"), "{error}");
+    assert!(
+        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("asks for a login"),
+        "{error}"
+    );
     settings.security_protocol = SecurityProtocol::SaslPlaintext;
     settings.sasl_mechanism = "PLAIN".to_owned();
     let error = open(&settings);
@@ -197,7 +212,7 @@ fn missing_rights_name_user_and_thing() {
     assert!(text.contains("`finkConsumer`") && text.contains("transactional id `fink_kafkatest_rights"), "{text}");
     // The producer may write to topics whose names begin with fink_ only.
     let forbidden = Topic::named(unique("rights").replacen("fink_", "other_", 1));
-    admin().create_topic(&forbidden.0, &fink::kafka::topics::TopicShape::stream(1)).unwrap();
+    admin().create_topic(&forbidden.0, &fink::kafka::topics::TopicSpec::stream(1)).unwrap();
     let producer = producer(&unique("rights"));
     producer.begin().unwrap();
     producer.send(&message(&topic.0, b"k", b"v")).unwrap();
@@ -228,13 +243,13 @@ fn a_message_above_the_brokers_limit_is_told_apart_from_its_neighbours() {
     producer.begin().unwrap();
     for id in 0..30 {
         let value = if id == 17 { &large } else { &small };
-        producer.send(&Outgoing { id, ..message(&topic.0, b"k", value) }).unwrap();
+        producer.send(&ProducerRecord { id, ..message(&topic.0, b"k", value) }).unwrap();
     }
     let Ok(CommitOutcome::Aborted(aborted)) = producer.commit() else { panic!("not aborted") };
     assert_eq!(aborted.failures.len(), 1, "{aborted:?}");
     let failure = &aborted.failures[0];
     assert_eq!((failure.id, failure.topic.as_str(), &failure.cause), (17, topic.0.as_str(), &Cause::TooLarge));
-    assert!(failure.is_its_own_fault());
+    assert!(failure.is_permanent());
     assert!(values(&topic.0).is_empty());
     producer.begin().unwrap();
     producer.send(&message(&topic.0, b"k", &small)).unwrap();
@@ -253,7 +268,7 @@ fn where_a_topic_takes_little_its_neighbours_pass_one_by_one() {
         let mut rejected = std::collections::BTreeSet::new();
         for (id, size) in sizes.iter().enumerate() {
             let value = vec![0_u8; *size];
-            match producer.send(&Outgoing { id, ..message(&topic.0, b"k", &value) }) {
+            match producer.send(&ProducerRecord { id, ..message(&topic.0, b"k", &value) }) {
                 Ok(()) => sent.push(*size),
                 Err(Error::TooLarge { bytes, .. }) => {
                     assert_eq!(bytes, size + 1);
@@ -290,8 +305,8 @@ fn the_memory_is_bounded_while_many_threads_send() {
             let (producer, topic, value, most) = (&producer, &topic.0, &value, &most);
             scope.spawn(move || {
                 for _ in 0..50 {
-                    producer.send(&Outgoing { partition, ..message(topic, b"k", value) }).unwrap();
-                    most.fetch_max(producer.under_way(), Ordering::Relaxed);
+                    producer.send(&ProducerRecord { partition, ..message(topic, b"k", value) }).unwrap();
+                    most.fetch_max(producer.in_flight(), Ordering::Relaxed);
                 }
             });
         }

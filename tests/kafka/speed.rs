@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use fink::kafka::{CommitOutcome, Outgoing};
+use fink::kafka::{CommitOutcome, ProducerRecord};
 
 use crate::cluster::*;
 
@@ -15,7 +15,7 @@ fn a_commit_does_not_wait_for_turns_of_100_ms() {
     for _ in 0..60 {
         producer.begin().unwrap();
         for i in 0..50 {
-            producer.send(&Outgoing { partition: i % 4, ..message(&topic.0, b"k", &value) }).unwrap();
+            producer.send(&ProducerRecord { partition: i % 4, ..message(&topic.0, b"k", &value) }).unwrap();
         }
         let before = Instant::now();
         assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
@@ -25,7 +25,7 @@ fn a_commit_does_not_wait_for_turns_of_100_ms() {
     for _ in 0..30 {
         producer.begin().unwrap();
         producer.send(&message(&topic.0, b"k", b"small")).unwrap();
-        while producer.under_way() > 0 {
+        while producer.in_flight() > 0 {
             std::thread::sleep(Duration::from_micros(200));
         }
         let before = Instant::now();

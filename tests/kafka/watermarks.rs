@@ -1,18 +1,18 @@
 use std::time::{Duration, Instant};
 
-use fink::kafka::client::As;
+use fink::kafka::client::Identity;
 use fink::kafka::watermarks::Watermarks;
-use fink::kafka::{Admin, CommitOutcome, Error, Outgoing};
+use fink::kafka::{Admin, CommitOutcome, Error, ProducerRecord};
 
 use crate::cluster::*;
 
 fn user() -> Admin {
-    Admin::open(&settings(), As::User, WITHIN).expect("user")
+    Admin::open(&settings(), Identity::User, TIMEOUT).expect("user")
 }
 
 /// Waits until the watermarks are as expected: the markers of a commit are written, and records replicated, a moment later.
 fn await_watermarks(admin: &Admin, topics: &[&str], expected: &[Watermarks]) {
-    let deadline = Instant::now() + WITHIN;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let found = admin.watermarks(topics).expect("watermarks");
         if found == expected {
@@ -45,7 +45,7 @@ fn an_open_transaction_holds_the_last_stable_offset_back() {
     await_watermarks(&user, &names, &settled);
 
     producer.begin().unwrap();
-    producer.send(&Outgoing { partition: 1, ..message(&first.0, b"k", b"b") }).unwrap();
+    producer.send(&ProducerRecord { partition: 1, ..message(&first.0, b"k", b"b") }).unwrap();
     let open = [of(&first, 0, 0, 2, 2), of(&first, 1, 0, 0, 1), of(&second, 0, 0, 2, 2)];
     await_watermarks(&user, &names, &open);
     assert!(producer.abort().unwrap().failures.is_empty());

@@ -4,9 +4,9 @@
 mod common;
 
 mod bootstrap;
+mod kafka_cli;
 mod rights;
 mod scripts;
-mod stage;
 mod terminal;
 mod topics;
 mod users;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::stage::Stage;
+use crate::kafka_cli::KafkaCli;
 
 /// The program on a terminal of its own.
 struct Terminal {
@@ -14,9 +14,9 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(stage: &Stage, line: &str) -> Self {
-        stage.ok(&["list-topics", "--quiet", "nothing-begins-so"]);
-        let config = stage.scene.path("fink.toml");
+    fn start(cli: &KafkaCli, line: &str) -> Self {
+        cli.ok(&["list-topics", "--quiet", "nothing-begins-so"]);
+        let config = cli.fixture.path("fink.toml");
         let line = format!("{} --config '{}' kafka {line}", env!("CARGO_BIN_EXE_fink"), config.display());
         let mut child = Command::new("script")
             .args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"])
@@ -53,10 +53,10 @@ impl Terminal {
 
 #[test]
 fn a_password_is_asked_for_twice_and_never_shown() {
-    let stage = Stage::new("prompt");
-    let name = stage.name("_a");
+    let cli = KafkaCli::new("prompt");
+    let name = cli.name("_a");
     let ask = |second: &str| {
-        let mut terminal = Terminal::start(&stage, &format!("add-user {name}"));
+        let mut terminal = Terminal::start(&cli, &format!("add-user {name}"));
         terminal.answer("New password of", "typed-by-hand-1\r");
         terminal.answer("The same again", second);
         terminal.end()
@@ -67,24 +67,24 @@ fn a_password_is_asked_for_twice_and_never_shown() {
     assert!(code == Some(130) && shown.contains("interrupted"), "{code:?} {shown}");
     let (code, shown) = ask("typed-by-hand-1\r");
     assert!(code == Some(0) && !shown.contains("typed-by-hand"), "{shown}");
-    assert!(stage.logs_in(&name, "typed-by-hand-1"));
+    assert!(cli.logs_in(&name, "typed-by-hand-1"));
 }
 
 #[test]
 fn nothing_is_done_unless_the_answer_is_yes() {
-    let stage = Stage::new("consent");
-    let user = stage.name("_u");
-    let line = format!("grant {user} --consume --topic {} --any-host", stage.name("_t"));
+    let cli = KafkaCli::new("consent");
+    let user = cli.name("_u");
+    let line = format!("grant {user} --consume --topic {} --any-host", cli.name("_t"));
     for no in ["\r", "n\r", "yep\r"] {
-        let mut terminal = Terminal::start(&stage, &line);
+        let mut terminal = Terminal::start(&cli, &line);
         terminal.answer("[y/N]", no);
         let (code, shown) = terminal.end();
         assert!(code == Some(1) && shown.contains("nothing was changed"), "{code:?} {shown}");
         assert!(shown.find("may read") < shown.find("[y/N]"), "what is asked for is shown first: {shown}");
-        assert!(stage.rules(&user).is_empty());
+        assert!(cli.acls(&user).is_empty());
     }
-    let mut terminal = Terminal::start(&stage, &line);
+    let mut terminal = Terminal::start(&cli, &line);
     terminal.answer("[y/N]", "y\r");
     assert_eq!(terminal.end().0, Some(0));
-    assert_eq!(stage.rules(&user).len(), 1);
+    assert_eq!(cli.acls(&user).len(), 1);
 }

@@ -9,7 +9,7 @@ use fink::science_db::{
 };
 use fink::window::Window;
 
-use crate::common::proxy::{Proxy, server_that_says};
+use crate::common::proxy::{Proxy, server_answering};
 use crate::stores::{self, Store, addresses};
 
 pub const TABLE: &str = "default:db_test_2";
@@ -30,7 +30,7 @@ pub fn never() -> Cancel {
 
 fn impatient(settings: &ScienceDbSettings) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
     let short = Duration::from_millis(300);
-    let timeouts = Timeouts { greeting: short, greeting_alone: short, ..Timeouts::default() };
+    let timeouts = Timeouts { handshake: short, handshake_alone: short, ..Timeouts::default() };
     Sessions::new(settings, TABLE, timeouts).open(&never())
 }
 
@@ -171,7 +171,7 @@ fn what_is_no_thrift_server_is_refused() {
     ];
     for garbage in garbage {
         for kind in [StoreKind::Thrift2, StoreKind::Thrift1] {
-            let address = server_that_says(garbage, false);
+            let address = server_answering(garbage, false);
             let Err(error) = impatient(&settings(kind, std::slice::from_ref(&address))) else {
                 panic!("garbage was taken")
             };
@@ -184,7 +184,7 @@ fn what_is_no_thrift_server_is_refused() {
 #[test]
 fn length_without_content_is_waited_for_and_not_allocated() {
     // The name of the method is said to be 2 GB long.
-    let address = server_that_says(b"\x80\x01\x00\x02\x7f\xff\xff\xff", false);
+    let address = server_answering(b"\x80\x01\x00\x02\x7f\xff\xff\xff", false);
     let Err(error) = impatient(&settings(StoreKind::Thrift2, &[address])) else { panic!("an empty promise was taken") };
     let text = error.to_string();
     assert!(matches!(error, ScienceDbError::Refused { .. } | ScienceDbError::Unreachable { .. }), "{text}");
@@ -192,7 +192,7 @@ fn length_without_content_is_waited_for_and_not_allocated() {
 
 #[test]
 fn silent_server_is_given_up() {
-    let silent = server_that_says(b"", false);
+    let silent = server_answering(b"", false);
     let begin = Instant::now();
     let Err(error) = impatient(&settings(StoreKind::Thrift2, &[silent])) else { panic!("silence was taken") };
     assert!(begin.elapsed() < Duration::from_secs(5));
@@ -202,7 +202,7 @@ fn silent_server_is_given_up() {
 #[test]
 fn server_that_hangs_up_is_passed_over() {
     let store = stores::thrift2();
-    let dead = server_that_says(b"", true);
+    let dead = server_answering(b"", true);
     let mut list = vec![dead, String::from("127.0.0.1:1"), String::from("no-such-host.invalid:9090")];
     let Err(error) = impatient(&settings(StoreKind::Thrift2, &list)) else { panic!("dead gateways were taken") };
     assert!(error.is_transient() && list.iter().all(|address| error.to_string().contains(address)), "{error}");

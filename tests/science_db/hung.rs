@@ -42,9 +42,9 @@ fn cancelled<T>(flag: &AtomicBool, work: impl FnOnce() -> Result<T, ScienceDbErr
             Instant::now()
         });
         let outcome = work();
-        let ended = Instant::now();
+        let finished = Instant::now();
         assert!(matches!(outcome, Err(ScienceDbError::Cancelled { .. })), "{:?}", outcome.err());
-        ended - given_up.join().expect("a thread")
+        finished - given_up.join().expect("a thread")
     })
 }
 
@@ -135,7 +135,7 @@ fn slow_answer_of_a_gateway_that_takes_new_connections_is_waited_for() {
 fn call_that_times_out_is_done_by_the_other_gateway() {
     let store = stores::thrift2();
     let [one, other] = proxies();
-    let timeouts = Timeouts { small: Duration::from_millis(500), ..Timeouts::default() };
+    let timeouts = Timeouts { read: Duration::from_millis(500), ..Timeouts::default() };
     let mut db = sessions(&[&one, &other], timeouts).open(&never()).expect("a session");
     one.delay(Duration::from_secs(60));
     assert!(scan(&mut *db, &store, 5).is_empty());

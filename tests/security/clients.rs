@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use crate::stage::Stage;
+use crate::kafka_cli::KafkaCli;
 
 const PASSWORD: &str = "password of ümläuts, 'quotes' and \"more\"";
 
@@ -20,7 +20,7 @@ fn done(mut command: Command, stdin: &str) -> String {
 }
 
 struct Reader {
-    stage: Stage,
+    cli: KafkaCli,
     user: String,
     topic: String,
 }
@@ -28,23 +28,23 @@ struct Reader {
 impl Reader {
     /// A user of `fink kafka add-user` and `grant`, and a topic with one message.
     fn new(what: &str) -> Self {
-        let stage = Stage::new(what);
-        let (user, topic) = (stage.name("_u"), stage.name("_t"));
-        stage.add_user(&user, PASSWORD);
-        stage.ok(&["create-topic", &topic, "--partitions", "1"]);
-        stage.ok(&["grant", &user, "--produce", "--topic", &topic, "--any-host", "--yes"]);
-        stage.ok(&["grant", &user, "--consume", "--topic", &topic, "--group", &user, "--any-host", "--yes"]);
-        Self { stage, user, topic }
+        let cli = KafkaCli::new(what);
+        let (user, topic) = (cli.name("_u"), cli.name("_t"));
+        cli.add_user(&user, PASSWORD);
+        cli.ok(&["create-topic", &topic, "--partitions", "1"]);
+        cli.ok(&["grant", &user, "--produce", "--topic", &topic, "--any-host", "--yes"]);
+        cli.ok(&["grant", &user, "--consume", "--topic", &topic, "--group", &user, "--any-host", "--yes"]);
+        Self { cli, user, topic }
     }
 
     fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.stage.scene.path(name);
-        std::fs::write(&path, text).expect("the scene's folder");
+        let path = self.cli.fixture.path(name);
+        std::fs::write(&path, text).expect("the fixture's folder");
         path
     }
 
     fn value(&self, name: &str) -> String {
-        self.stage.scene.cluster.as_ref().expect("a cluster").value(name).to_owned()
+        self.cli.fixture.cluster.as_ref().expect("a cluster").value(name).to_owned()
     }
 
     /// One of Kafka's own tools.
@@ -95,7 +95,7 @@ fn a_user_of_fink_writes_and_reads_with_kcat() {
     let read = done(kcat(&["-C", "-t", &reader.topic, "-o", "beginning", "-e"]), "");
     assert!(read.contains("sent by kcat"), "{read}");
     let config = config.replace("kcat.config", "kcat.wrong");
-    let text = std::fs::read_to_string(reader.stage.scene.path("kcat.config")).unwrap();
+    let text = std::fs::read_to_string(reader.cli.fixture.path("kcat.config")).unwrap();
     std::fs::write(&config, text.replace("ümläuts", "umlauts")).unwrap();
     let refused = Command::new("kcat").args(["-F", &config, "-L", "-m", "3"]).output().unwrap();
     assert!(!refused.status.success(), "a wrong password got in");
@@ -129,11 +129,11 @@ fn users_of_fink_and_of_kafkas_own_tools_are_the_same() {
 
     let password = std::fs::read_to_string(reader.value("FINK_TEST_ADMIN_PASSWORD_FILE")).expect("a password");
     let admin = reader.properties("admin.properties", &reader.value("FINK_TEST_ADMIN_USER"), password.trim());
-    let theirs = reader.stage.name("_java");
+    let theirs = reader.cli.name("_java");
     let mut adds = reader.java("kafka.admin.ConfigCommand");
     adds.args(["--command-config", &admin, "--alter", "--entity-type", "users", "--entity-name", &theirs]);
     adds.args(["--add-config", "SCRAM-SHA-256=[iterations=10000,password=made-by-java]"]);
     done(adds, "");
-    let rows = reader.stage.rows(0, &["list-users", &theirs]);
+    let rows = reader.cli.rows(0, &["list-users", &theirs]);
     assert_eq!((&rows[0]["mechanism"], &rows[0]["iterations"]), (&"SCRAM-SHA-256".into(), &10_000.into()), "{rows:?}");
 }

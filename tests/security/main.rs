@@ -2,10 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../kafka_admin/kafka_cli.rs"]
+mod kafka_cli;
 #[path = "../small_table/mod.rs"]
 mod small_table;
-#[path = "../kafka_admin/stage.rs"]
-mod stage;
 #[path = "../distribution/table.rs"]
 mod table;
 

@@ -3,16 +3,16 @@
 use std::time::{Duration, Instant};
 
 use fink::config::{KafkaSettings, SecurityProtocol};
-use fink::kafka::acls::Filter;
-use fink::kafka::client::As;
+use fink::kafka::acls::AclFilter;
+use fink::kafka::client::Identity;
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
-use fink::kafka::topics::TopicShape;
+use fink::kafka::topics::TopicSpec;
 use fink::kafka::{Admin, Error, Producer, ProducerOptions};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 
+use crate::kafka_cli::{KafkaCli, TIMEOUT};
 use crate::page;
-use crate::stage::{Stage, WITHIN};
 
 const PASSWORD: &str = "password-of-the-matrix";
 
@@ -22,7 +22,7 @@ fn word<T>(result: Result<T, Error>) -> &'static str {
         Ok(_) => "yes",
         // What one may not see does not exist.
         Err(Error::NotAuthorized { .. } | Error::UnknownTopic { .. }) => "no",
-        Err(Error::AuthenticationRefused { .. } | Error::Misfit { .. }) => "no login",
+        Err(Error::AuthenticationRefused { .. } | Error::ConfigurationMismatch { .. }) => "no login",
         Err(error) => panic!("{error}"),
     }
 }
@@ -44,15 +44,17 @@ impl ProducerContext for Outcome {
 fn write(settings: &KafkaSettings, topic: &str) -> Result<(), Error> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.bootstrap_servers).set("message.timeout.ms", "10000");
-    let Some(login) = &settings.login else { return Admin::open(settings, As::User, WITHIN)?.list_topics().map(drop) };
+    let Some(login) = &settings.login else {
+        return Admin::open(settings, Identity::User, TIMEOUT)?.list_topics().map(drop);
+    };
     config.set("security.protocol", "sasl_plaintext").set("sasl.mechanism", &settings.sasl_mechanism);
     config.set("sasl.username", &login.username).set("sasl.password", login.password.reveal());
     // The login first, so that a refused one is told from a message that does not arrive.
-    Admin::open(settings, As::User, WITHIN)?.list_topics()?;
+    Admin::open(settings, Identity::User, TIMEOUT)?.list_topics()?;
     let producer: ThreadedProducer<Outcome> =
         config.create_with_context(Outcome(std::sync::Mutex::new(None))).expect("a producer");
     producer.send(BaseRecord::<(), [u8]>::to(topic).payload(b"v")).map_err(|(error, _)| error).expect("room for one");
-    producer.flush(WITHIN).expect("an answer");
+    producer.flush(TIMEOUT).expect("an answer");
     let outcome = producer.context().0.lock().unwrap().take().expect("a report");
     outcome.map_err(|error| match error.rdkafka_error_code() {
         Some(rdkafka::error::RDKafkaErrorCode::TopicAuthorizationFailed) => Error::NotAuthorized {
@@ -70,10 +72,10 @@ fn read(settings: &KafkaSettings, topic: &str, group: Option<&str>) -> Result<()
         topics: vec![topic.to_owned()],
         group: group.map(str::to_owned),
         start: StartAt::Earliest,
-        within: WITHIN,
+        timeout: TIMEOUT,
     };
     let mut consumer = Consumer::open(settings, &options)?;
-    let deadline = Instant::now() + WITHIN;
+    let deadline = Instant::now() + TIMEOUT;
     while Instant::now() < deadline {
         if let Some(Event::Message(_)) = consumer.next(Duration::from_millis(200))? {
             return Ok(());
@@ -84,47 +86,47 @@ fn read(settings: &KafkaSettings, topic: &str, group: Option<&str>) -> Result<()
 
 #[test]
 fn everybody_may_do_what_the_page_says_and_nothing_else() {
-    let stage = Stage::new("matrix");
-    let (t, u) = (stage.name("_t"), stage.name("_u"));
-    let checkpoint = format!("fink_checkpoint_{}", stage.name("_d"));
-    let admin = stage.admin();
+    let cli = KafkaCli::new("matrix");
+    let (t, u) = (cli.name("_t"), cli.name("_u"));
+    let checkpoint = format!("fink_checkpoint_{}", cli.name("_d"));
+    let admin = cli.admin();
     for topic in [&t, &u, &checkpoint] {
-        admin.create_topic(topic, &TopicShape::stream(1)).unwrap();
+        admin.create_topic(topic, &TopicSpec::stream(1)).unwrap();
     }
-    let group = stage.name("_g");
-    let named = |who: &str| stage.name(&format!("_{who}"));
+    let group = cli.name("_g");
+    let named = |who: &str| cli.name(&format!("_{who}"));
     let users = ["producer", "consumer", "elsewhere", "host", "removed", "stranger"].map(named);
     let [producer, consumer, elsewhere, host, removed, stranger] = &users;
     for user in &users {
-        stage.add_user(user, PASSWORD);
+        cli.add_user(user, PASSWORD);
     }
-    let distribution = stage.name("_d");
+    let distribution = cli.name("_d");
     let consume = ["--consume", "--topic", &t, "--group", &group, "--yes"];
-    stage.ok(&[
+    cli.ok(&[
         &["grant", producer, "--produce", "--topic", &t, "--transactional-id", &distribution][..],
         &["--host", "127.0.0.1", "--yes"],
     ]
     .concat());
-    stage.ok(&[&["grant", consumer, "--any-host"], &consume[..]].concat());
-    stage.ok(&["grant", elsewhere, "--any-host", "--consume", "--topic", &t, "--group", elsewhere, "--yes"]);
-    stage.ok(&[&["grant", host, "--host", "192.0.2.7"], &consume[..]].concat());
-    stage.ok(&[&["grant", removed, "--any-host"], &consume[..]].concat());
-    stage.ok(&["remove-user", removed, "--yes"]);
-    assert!(stage.rules(removed).is_empty(), "its rights went with it");
+    cli.ok(&[&["grant", consumer, "--any-host"], &consume[..]].concat());
+    cli.ok(&["grant", elsewhere, "--any-host", "--consume", "--topic", &t, "--group", elsewhere, "--yes"]);
+    cli.ok(&[&["grant", host, "--host", "192.0.2.7"], &consume[..]].concat());
+    cli.ok(&[&["grant", removed, "--any-host"], &consume[..]].concat());
+    cli.ok(&["remove-user", removed, "--yes"]);
+    assert!(cli.acls(removed).is_empty(), "its rights went with it");
 
-    let cluster = stage.scene.cluster.as_ref().unwrap();
+    let cluster = cli.fixture.cluster.as_ref().unwrap();
     let password = std::fs::read_to_string(cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE")).unwrap();
-    let administrator = stage.as_user(cluster.value("FINK_TEST_ADMIN_USER"), password.trim());
-    let nobody = KafkaSettings { security_protocol: SecurityProtocol::Plaintext, ..stage.as_user("", "") };
+    let administrator = cli.as_user(cluster.value("FINK_TEST_ADMIN_USER"), password.trim());
+    let nobody = KafkaSettings { security_protocol: SecurityProtocol::Plaintext, ..cli.as_user("", "") };
     let nobody = KafkaSettings { login: None, ..nobody };
     let rows = [
         ("the administrator", administrator),
-        ("a producer of T", stage.as_user(producer, PASSWORD)),
-        ("a consumer of T in the group G", stage.as_user(consumer, PASSWORD)),
-        ("a consumer of T in another group", stage.as_user(elsewhere, PASSWORD)),
-        ("a consumer of T from another host", stage.as_user(host, PASSWORD)),
-        ("a user who was removed", stage.as_user(removed, PASSWORD)),
-        ("a user without rights", stage.as_user(stranger, PASSWORD)),
+        ("a producer of T", cli.as_user(producer, PASSWORD)),
+        ("a consumer of T in the group G", cli.as_user(consumer, PASSWORD)),
+        ("a consumer of T in another group", cli.as_user(elsewhere, PASSWORD)),
+        ("a consumer of T from another host", cli.as_user(host, PASSWORD)),
+        ("a user who was removed", cli.as_user(removed, PASSWORD)),
+        ("a user without rights", cli.as_user(stranger, PASSWORD)),
         ("somebody without a password", nobody),
     ];
     // Something to be read.
@@ -133,9 +135,9 @@ fn everybody_may_do_what_the_page_says_and_nothing_else() {
     }
     let mut found = Vec::new();
     for (number, (who, settings)) in rows.iter().enumerate() {
-        let id = format!("{}-0", stage.name("_another"));
-        let options = ProducerOptions { transactional_id: id, memory: 1 << 24, within: WITHIN };
-        let as_user = Admin::open(settings, As::User, WITHIN).unwrap();
+        let id = format!("{}-0", cli.name("_another"));
+        let options = ProducerOptions { transactional_id: id, memory: 1 << 24, timeout: TIMEOUT };
+        let as_user = Admin::open(settings, Identity::User, TIMEOUT).unwrap();
         let cells = [
             word(write(settings, &t)),
             word(read(settings, &t, None)),
@@ -143,8 +145,8 @@ fn everybody_may_do_what_the_page_says_and_nothing_else() {
             word(read(settings, &t, Some(&group))),
             word(read(settings, &checkpoint, None)),
             word(Producer::open(settings, &options, || false)),
-            word(as_user.create_topic(&stage.name(&format!("_new_{number}")), &TopicShape::stream(1))),
-            word(as_user.rules(&Filter::any())),
+            word(as_user.create_topic(&cli.name(&format!("_new_{number}")), &TopicSpec::stream(1))),
+            word(as_user.describe_acls(&AclFilter::any())),
         ];
         println!("| {who} | {} |", cells.join(" | "));
         let row: Vec<String> = std::iter::once(*who).chain(cells).map(str::to_owned).collect();

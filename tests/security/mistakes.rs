@@ -10,11 +10,11 @@ use fink::config::StoreKind;
 use fink::science_db::{NewTable, Put, PutCell, ScienceDb};
 use serde_json::Value;
 
-use crate::common::{Cluster, Scene};
+use crate::common::{Cluster, Fixture};
 use crate::forwarder::Forwarder;
+use crate::kafka_cli::KafkaCli;
 use crate::page;
 use crate::small_table::{science_db, write_catalog};
-use crate::stage::Stage;
 use crate::strangers;
 
 /// A free port: nobody listens there.
@@ -34,39 +34,39 @@ fn other_authority(folder: &Path) {
     fs::set_permissions(folder.join("other.key"), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn table_of(scene: &Scene) -> Box<dyn ScienceDb> {
-    science_db(scene, StoreKind::Embedded, "")
+fn table_of(fixture: &Fixture) -> Box<dyn ScienceDb> {
+    science_db(fixture, StoreKind::Embedded, "")
 }
 
-/// A scene with an embedded table, so that nothing but Kafka can be wrong.
+/// A fixture with an embedded table, so that nothing but Kafka can be wrong.
 struct Connection {
-    scene: Scene,
+    fixture: Fixture,
     cluster: Cluster,
 }
 
 impl Connection {
     fn new() -> Self {
-        let mut scene = Scene::embedded("mistakes");
-        write_catalog(&scene);
-        table_of(&scene).create_table(&NewTable { families: vec!["i".to_owned()], splits: Vec::new() }).unwrap();
-        other_authority(scene.folder.path());
-        fs::write(scene.path("wrong.password"), "not-the-password").unwrap();
-        fs::set_permissions(scene.path("wrong.password"), fs::Permissions::from_mode(0o600)).unwrap();
+        let mut fixture = Fixture::embedded("mistakes");
+        write_catalog(&fixture);
+        table_of(&fixture).create_table(&NewTable { families: vec!["i".to_owned()], splits: Vec::new() }).unwrap();
+        other_authority(fixture.folder.path());
+        fs::write(fixture.path("wrong.password"), "not-the-password").unwrap();
+        fs::set_permissions(fixture.path("wrong.password"), fs::Permissions::from_mode(0o600)).unwrap();
         let cluster = Cluster::get();
-        let name = scene.name.clone();
-        scene.config += &format!(
+        let name = fixture.name.clone();
+        fixture.config += &format!(
             "[kafka]\nusername = \"{}\"\npassword_file = \"{}\"\n[distribution]\nname = \"{name}\"\nrejected_topic = \"{name}_r\"\n\
              [[stream]]\nname = \"full\"\ntopic = \"{name}\"\npartitions = 1\n",
             cluster.value("FINK_TEST_PRODUCER_USER"),
             cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE"),
         );
-        Self { scene, cluster }
+        Self { fixture, cluster }
     }
 
     /// Something to be sent.
     fn put_alert(&self) {
         let cell = PutCell { family: "i".to_owned(), qualifier: "candid".to_owned(), value: vec![0; 8] };
-        table_of(&self.scene).put(&[Put { key: b"a".to_vec(), timestamp: None, cells: vec![cell] }]).unwrap();
+        table_of(&self.fixture).put(&[Put { key: b"a".to_vec(), timestamp: None, cells: vec![cell] }]).unwrap();
     }
 
     fn set<'a>(arguments: &[&'a str], settings: &'a [String]) -> Vec<&'a str> {
@@ -76,10 +76,10 @@ impl Connection {
 
     /// What `fink doctor` finds wrong with Kafka.
     fn doctor(&self, settings: &[String]) -> Vec<String> {
-        let ended = self.scene.run(&Self::set(&["doctor", "--format", "json", "--timeout", "4s"], settings));
-        assert_eq!(ended.code, 1, "{ended:?}");
+        let finished = self.fixture.run(&Self::set(&["doctor", "--format", "json", "--timeout", "4s"], settings));
+        assert_eq!(finished.code, 1, "{finished:?}");
         let checks: Vec<Value> =
-            serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+            serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:?}"));
         let bad = |check: &&Value| check["state"] == "bad";
         checks.iter().filter(bad).map(|check| check["text"].as_str().unwrap().to_owned()).collect()
     }
@@ -87,8 +87,8 @@ impl Connection {
     /// Waits until the service says this, at its end or, where it goes on trying, soon after its start; its log.
     fn service(&self, settings: &[String], said: &str) -> String {
         let log = "service.log";
-        let _none_yet = fs::remove_file(self.scene.path(log));
-        let running = self.scene.start(&Self::set(&["start", "distribution"], settings), log);
+        let _none_yet = fs::remove_file(self.fixture.path(log));
+        let running = self.fixture.start(&Self::set(&["start", "distribution"], settings), log);
         let deadline = Instant::now() + Duration::from_secs(60);
         while !running.log().lines().any(|line| is_as_said(line, said)) {
             assert!(Instant::now() < deadline, "nothing like `{said}`: {}", running.log());
@@ -107,7 +107,7 @@ fn mistakes(connection: &Connection) -> Vec<(&'static str, Vec<(&'static str, St
     let file = |name: &str| tls.join(name).display().to_string();
     let elsewhere = Forwarder::new("127.0.0.2", &first("FINK_TEST_TLS_BOOTSTRAP"), None).address;
     let misled = Forwarder::with_other_port(&first("FINK_TEST_BOOTSTRAP"), closed_port()).address;
-    let old_ca = connection.scene.path("old.pem");
+    let old_ca = connection.fixture.path("old.pem");
     let old = strangers::with_old_certificate(&old_ca);
     let plain = ("bootstrap_servers", first("FINK_TEST_BOOTSTRAP"));
     let servers = ("bootstrap_servers", value("FINK_TEST_TLS_BOOTSTRAP"));
@@ -194,19 +194,19 @@ fn each_mistake_is_told_apart_in_the_words_of_the_page() {
 
 #[test]
 fn a_missing_right_is_said_by_doctor_and_service_in_the_same_words() {
-    let stage = Stage::new("missing_right");
+    let cli = KafkaCli::new("missing_right");
     let mut connection = Connection::new();
-    let (user, topic) = (stage.name("_u"), connection.scene.name.clone());
-    stage.add_user(&user, "password-without-rights");
-    stage.ok(&["create-topic", &topic, "--partitions", "1"]);
+    let (user, topic) = (cli.name("_u"), connection.fixture.name.clone());
+    cli.add_user(&user, "password-without-rights");
+    cli.ok(&["create-topic", &topic, "--partitions", "1"]);
     // Everything but the right to write the stream's topic, which may be read.
     let rest = ["--topic", &format!("{topic}_r"), "--transactional-id", &topic, "--create", "--any-host", "--yes"];
-    stage.ok(&[&["grant", &user, "--produce"], &rest[..]].concat());
-    stage.ok(&["grant", &user, "--consume", "--topic", &topic, "--any-host", "--yes"]);
-    fs::write(connection.scene.path("password"), "password-without-rights").unwrap();
-    fs::set_permissions(connection.scene.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
+    cli.ok(&[&["grant", &user, "--produce"], &rest[..]].concat());
+    cli.ok(&["grant", &user, "--consume", "--topic", &topic, "--any-host", "--yes"]);
+    fs::write(connection.fixture.path("password"), "password-without-rights").unwrap();
+    fs::set_permissions(connection.fixture.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
     let password_file = connection.cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned();
-    connection.scene.replace(&format!("\"{password_file}\""), "\"password\"");
+    connection.fixture.replace(&format!("\"{password_file}\""), "\"password\"");
     let settings = [
         format!("kafka.username={user}"),
         format!("kafka.bootstrap_servers={}", connection.cluster.value("FINK_TEST_BOOTSTRAP")),
@@ -217,5 +217,5 @@ fn a_missing_right_is_said_by_doctor_and_service_in_the_same_words() {
     assert!(bad.iter().any(|text| is_as_said(text, &said)), "{bad:?}");
     connection.put_alert();
     connection.service(&settings, &said);
-    stage.ok(&["delete-topic", &topic, "--yes"]);
+    cli.ok(&["delete-topic", &topic, "--yes"]);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::stage::Stage;
+use crate::kafka_cli::KafkaCli;
 use crate::table::{Table, now};
 
 /// Alerts in a second.
@@ -33,33 +33,33 @@ fn a_password_is_changed_while_alerts_are_sent_and_none_is_lost_or_doubled() {
     let seconds: u64 =
         std::env::var("FINK_ROTATION_SECONDS").map_or(4, |text| text.parse().expect("a number of seconds"));
     let phase = Duration::from_secs(seconds);
-    let stage = Stage::new("rotation");
+    let cli = KafkaCli::new("rotation");
     let mut table = Table::new("rotation");
-    let (user, topic) = (stage.name("_u"), table.scene.name.clone());
+    let (user, topic) = (cli.name("_u"), table.fixture.name.clone());
     let rejected = format!("{topic}_rejected");
     let secret = |name: &str, text: &str| {
-        let path = stage.scene.path(name);
+        let path = cli.fixture.path(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         path.display().to_string()
     };
     let (old, new) = (secret("old", "the-old-password"), secret("new", "the-new-password"));
-    stage.ok(&["add-user", &user, "--password-file", &old]);
+    cli.ok(&["add-user", &user, "--password-file", &old]);
     let role = ["--produce", "--topic", &topic, "--topic", &rejected, "--transactional-id", &topic, "--create"];
-    stage.ok(&[&["grant", &user], &role[..], &["--any-host", "--yes"]].concat());
-    let cluster = table.scene.cluster.as_ref().unwrap();
+    cli.ok(&[&["grant", &user], &role[..], &["--any-host", "--yes"]].concat());
+    let cluster = table.fixture.cluster.as_ref().unwrap();
     let (own_user, own_file) = (
         cluster.value("FINK_TEST_PRODUCER_USER").to_owned(),
         cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned(),
     );
-    table.scene.replace(&format!("\"{own_user}\""), &format!("\"{user}\""));
-    table.scene.replace(&format!("\"{own_file}\""), &format!("\"{old}\""));
-    table.scene.add("[distribution]", "poll = \"100ms\"\noverlap = \"5s\"\nrepair = \"1m\"\nrepair_every = \"2s\"");
+    table.fixture.replace(&format!("\"{own_user}\""), &format!("\"{user}\""));
+    table.fixture.replace(&format!("\"{own_file}\""), &format!("\"{old}\""));
+    table.fixture.add("[distribution]", "poll = \"100ms\"\noverlap = \"5s\"\nrepair = \"1m\"\nrepair_every = \"2s\"");
 
-    let first = table.scene.start(&["start", "distribution", "--from", "earliest"], "first");
+    let first = table.fixture.start(&["start", "distribution", "--from", "earliest"], "first");
     let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     // The configuration of the second service; the first has read its own.
-    let mut scene = std::mem::replace(&mut table.scene, crate::common::Scene::embedded("none"));
+    let mut fixture = std::mem::replace(&mut table.fixture, crate::common::Fixture::embedded("none"));
     let writer = std::thread::spawn({
         let (stop, written) = (Arc::clone(&stop), Arc::clone(&written));
         move || write(table, stop, written)
@@ -68,26 +68,29 @@ fn a_password_is_changed_while_alerts_are_sent_and_none_is_lost_or_doubled() {
     std::thread::sleep(phase);
 
     // The new password beside the old one, by the other mechanism.
-    stage.ok(&["add-user", &user, "--mechanism", "SCRAM-SHA-256", "--password-file", &new, "--replace"]);
-    scene.replace("\"SCRAM-SHA-512\"", "\"SCRAM-SHA-256\"");
-    scene.replace(&format!("\"{old}\""), &format!("\"{new}\""));
+    cli.ok(&["add-user", &user, "--mechanism", "SCRAM-SHA-256", "--password-file", &new, "--replace"]);
+    fixture.replace("\"SCRAM-SHA-512\"", "\"SCRAM-SHA-256\"");
+    fixture.replace(&format!("\"{old}\""), &format!("\"{new}\""));
     // As from another machine: the second takes over, the first ends by itself.
     let before = written.load(Ordering::Relaxed);
-    let mut command = scene.command(&["start", "distribution"]);
-    let log = scene.path("second");
+    let mut command = fixture.command(&["start", "distribution"]);
+    let log = fixture.path("second");
     let file = std::fs::File::create(&log).unwrap();
-    command.env("FINK_RUN_DIR", scene.path("run-of-another-machine")).stderr(file).stdout(std::process::Stdio::null());
-    let second = crate::common::Running::of(command.spawn().unwrap(), log);
+    command
+        .env("FINK_RUN_DIR", fixture.path("run-of-another-machine"))
+        .stderr(file)
+        .stdout(std::process::Stdio::null());
+    let second = crate::common::Running::from_child(command.spawn().unwrap(), log);
     first.wait_for("has taken over", Duration::from_secs(60));
     assert_eq!(first.end(Duration::from_secs(30)), 1);
     // The end of the old password.
-    stage.ok(&["add-user", &user, "--replace", "--mechanism", "SCRAM-SHA-512", "--password-file", &new]);
-    assert!(!stage.logs_in(&user, "the-old-password") && stage.logs_in(&user, "the-new-password"));
+    cli.ok(&["add-user", &user, "--replace", "--mechanism", "SCRAM-SHA-512", "--password-file", &new]);
+    assert!(!cli.logs_in(&user, "the-old-password") && cli.logs_in(&user, "the-new-password"));
     std::thread::sleep(phase);
 
     stop.store(true, Ordering::Relaxed);
     let mut table = writer.join().unwrap();
-    table.scene = scene;
+    table.fixture = fixture;
     let all = written.load(Ordering::Relaxed);
     let deadline = Instant::now() + Duration::from_secs(60);
     while (table.published().len() as u32) < all && Instant::now() < deadline {

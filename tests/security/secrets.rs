@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::Ended;
-use crate::stage::Stage;
+use crate::common::Finished;
+use crate::kafka_cli::KafkaCli;
 
 const PASSWORD: &str = "never-in-a-list-71625";
 const FROM_FILE: &str = "never-in-a-list-90411";
@@ -51,14 +51,14 @@ impl Watch {
 
 #[test]
 fn no_command_shows_a_password_to_other_users_or_in_its_log() {
-    let mut stage = Stage::new("secrets");
-    stage.scene.replace("[distribution]", "[kafka.librdkafka]\ndebug = \"all\"\n[distribution]");
-    let file = stage.scene.path("password");
+    let mut cli = KafkaCli::new("secrets");
+    cli.fixture.replace("[distribution]", "[kafka.librdkafka]\ndebug = \"all\"\n[distribution]");
+    let file = cli.fixture.path("password");
     std::fs::write(&file, FROM_FILE).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let file = file.display().to_string();
-    let (a, b, c, topic) = (stage.name("_a"), stage.name("_b"), stage.name("_c"), stage.name("_t"));
-    let cluster = stage.scene.cluster.as_ref().unwrap();
+    let (a, b, c, topic) = (cli.name("_a"), cli.name("_b"), cli.name("_c"), cli.name("_t"));
+    let cluster = cli.fixture.cluster.as_ref().unwrap();
     let mut secrets = vec![PASSWORD.to_owned(), FROM_FILE.to_owned()];
     for who in ["ADMIN", "PRODUCER", "CONSUMER"] {
         let file = cluster.value(&format!("FINK_TEST_{who}_PASSWORD_FILE"));
@@ -66,12 +66,12 @@ fn no_command_shows_a_password_to_other_users_or_in_its_log() {
     }
 
     let watch = Watch::start();
-    let mut said: Vec<Ended> = Vec::new();
-    let stdin = |arguments: &[&str]| stage.with_stdin(&[&["-vv", "kafka"], arguments].concat(), PASSWORD);
+    let mut said: Vec<Finished> = Vec::new();
+    let stdin = |arguments: &[&str]| cli.with_stdin(&[&["-vv", "kafka"], arguments].concat(), PASSWORD);
     said.push(stdin(&["add-user", &a, "--password-stdin"]));
     said.push(stdin(&["add-user", &a, "--password-stdin", "--replace"]));
-    said.push(stage.run(&["add-user", &b, "--password-file", &file]));
-    let generated = stage.rows(0, &["add-user", &c, "--generate"]);
+    said.push(cli.run(&["add-user", &b, "--password-file", &file]));
+    let generated = cli.rows(0, &["add-user", &c, "--generate"]);
     secrets.push(generated[0]["password"].as_str().unwrap().to_owned());
     let wrong = format!("kafka.admin.password_file={file}");
     let misfit = format!("kafka.bootstrap_servers={}", cluster.value("FINK_TEST_TLS_BOOTSTRAP"));
@@ -90,26 +90,30 @@ fn no_command_shows_a_password_to_other_users_or_in_its_log() {
         &["remove-user", &a, &b, &c, "--yes"],
     ];
     for arguments in kafka {
-        let mut command = stage.scene.command(&[&["-vv", "kafka"], *arguments].concat());
+        let mut command = cli.fixture.command(&[&["-vv", "kafka"], *arguments].concat());
         let output = command.env("FINK_LOG", "trace").output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        said.push(Ended {
+        said.push(Finished {
             arguments: arguments.join(" "),
             code: output.status.code().unwrap_or(-1),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
         });
     }
-    said.push(stage.scene.run(&["-vv", "doctor"]));
-    said.push(stage.scene.run(&["-vv", "doctor", "--set", &wrong]));
-    said.push(stage.scene.run(&["-vv", "config", "show"]));
+    said.push(cli.fixture.run(&["-vv", "doctor"]));
+    said.push(cli.fixture.run(&["-vv", "doctor", "--set", &wrong]));
+    said.push(cli.fixture.run(&["-vv", "config", "show"]));
     let (seen, looks) = watch.end();
 
     for secret in &secrets {
         let shown: Vec<&String> = seen.iter().filter(|line| line.contains(secret)).collect();
         assert!(shown.is_empty(), "{shown:?}");
-        for ended in &said {
-            assert!(!ended.stdout.contains(secret) && !ended.stderr.contains(secret), "fink {}", ended.arguments);
+        for finished in &said {
+            assert!(
+                !finished.stdout.contains(secret) && !finished.stderr.contains(secret),
+                "fink {}",
+                finished.arguments
+            );
         }
     }
     // That there was something to see.
@@ -119,6 +123,6 @@ fn no_command_shows_a_password_to_other_users_or_in_its_log() {
             "{verb} was not seen in {looks} looks"
         );
     }
-    let loud = |words: &str| said.iter().any(|ended| ended.stderr.contains(words));
+    let loud = |words: &str| said.iter().any(|finished| finished.stderr.contains(words));
     assert!(loud("SASLMECHS") && loud("refused the login") && loud("speaks TLS"), "the logs are not at their loudest");
 }

@@ -1,6 +1,6 @@
 //! A row's page with the cells of one alert.
 
-use fink::alert::Cells;
+use fink::alert::FlatAlert;
 use fink::catalog::{Catalog, Column};
 use fink::science_db::{Columns, Rows};
 
@@ -11,7 +11,7 @@ pub fn columns(catalog: &Catalog, wanted: &[usize]) -> Columns {
 }
 
 /// Puts an alert's cells into `rows` as its only row.
-pub fn fill(catalog: &Catalog, columns: &Columns, cells: Cells<'_>, rows: &mut Rows) {
+pub fn fill(catalog: &Catalog, columns: &Columns, cells: FlatAlert<'_>, rows: &mut Rows) {
     let mut page = rows.refill(columns.len());
     page.row(cells.key());
     for (column, bytes) in cells.iter() {

@@ -7,9 +7,9 @@ use super::Decoder;
 use crate::avro::{Schema, SchemaError};
 
 /// Most schemas that are remembered; a topic has a handful, and one that has more must not fill the memory.
-const MOST: usize = 64;
+const MAX_SCHEMAS: usize = 64;
 /// Most bytes of their keys together, for the same reason.
-const MOST_BYTES: usize = 8 << 20;
+const MAX_KEY_BYTES: usize = 8 << 20;
 
 /// Decoders by key.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +39,7 @@ impl SchemaCache {
                     reason: "the key is not text, so it is no schema".into(),
                 })?;
                 let decoder = Arc::new(Decoder::new(Schema::parse(text)?));
-                if self.known.len() >= MOST || self.bytes + key.len() > MOST_BYTES {
+                if self.known.len() >= MAX_SCHEMAS || self.bytes + key.len() > MAX_KEY_BYTES {
                     self.known.clear();
                     self.bytes = 0;
                 }

@@ -7,7 +7,7 @@ use crate::escape::json_string;
 
 /// How bytes are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BytesAs {
+pub enum BytesFormat {
     /// whole, in base64
     #[default]
     Base64,
@@ -15,36 +15,36 @@ pub enum BytesAs {
     Length,
 }
 
-const DEEPEST: usize = 200;
+const MAX_DEPTH: usize = 200;
 /// Longest text of one datum, bytes. A few bytes of a datum can stand for any number of fields' names.
-const LONGEST: usize = 256 << 20;
+const MAX_JSON_BYTES: usize = 256 << 20;
 
 /// Appends one value of the node.
 pub(super) fn write(
     schema: &Schema,
     id: NodeId,
-    bytes: BytesAs,
+    bytes: BytesFormat,
     reader: &mut Reader<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
-    let end = out.len().saturating_add(LONGEST);
+    let end = out.len().saturating_add(MAX_JSON_BYTES);
     Writer { schema, bytes, end }.value(id, reader, out, 0)
 }
 
 struct Writer<'a> {
     schema: &'a Schema,
-    bytes: BytesAs,
+    bytes: BytesFormat,
     /// where the text must end
     end: usize,
 }
 
 impl Writer<'_> {
     fn value(&self, id: NodeId, reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
-        if depth > DEEPEST {
-            return reader.fault("values nested too deep");
+        if depth > MAX_DEPTH {
+            return reader.error("values nested too deep");
         }
         if out.len() > self.end {
-            return reader.fault("a datum whose JSON has more than 256 MiB");
+            return reader.error("a datum whose JSON has more than 256 MiB");
         }
         match self.schema.kind(id) {
             Kind::Null => out.extend_from_slice(b"null"),
@@ -84,7 +84,7 @@ impl Writer<'_> {
             }
             Kind::Array(item) => {
                 out.push(b'[');
-                self.items(self.schema.takes_no_byte(*item), reader, out, |reader, out| {
+                self.items(self.schema.is_zero_sized(*item), reader, out, |reader, out| {
                     self.value(*item, reader, out, depth + 1)
                 })?;
                 out.push(b']');
@@ -127,8 +127,8 @@ impl Writer<'_> {
 
     fn bytes(&self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.bytes {
-            BytesAs::Length => put(out, format_args!("\"<{} bytes>\"", bytes.len())),
-            BytesAs::Base64 => {
+            BytesFormat::Length => put(out, format_args!("\"<{} bytes>\"", bytes.len())),
+            BytesFormat::Base64 => {
                 out.push(b'"');
                 base64(bytes, out);
                 out.push(b'"');

@@ -7,7 +7,7 @@ mod json;
 mod project;
 
 pub use cache::SchemaCache;
-pub use json::BytesAs;
+pub use json::BytesFormat;
 pub use project::{Projection, ProjectionError, Scalar};
 
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The datum is damaged; `out` is left as it was.
-    pub fn json(&self, datum: &[u8], bytes: BytesAs, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub fn json(&self, datum: &[u8], bytes: BytesFormat, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let start = out.len();
         let mut reader = Reader::new(datum);
         let written =
@@ -66,7 +66,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The datum is damaged.
-    pub fn value(&self, datum: &[u8], bytes: BytesAs) -> Result<serde_json::Value, Malformed> {
+    pub fn value(&self, datum: &[u8], bytes: BytesFormat) -> Result<serde_json::Value, Malformed> {
         let mut text = Vec::new();
         self.json(datum, bytes, &mut text)?;
         serde_json::from_slice(&text).or(Err(Malformed { what: "values nested too deep for JSON", at: 0 }))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::json::{self, BytesAs};
+use super::json::{self, BytesFormat};
 use crate::avro::{Kind, Malformed, NodeId, Reader, Schema, Skipper};
 
 /// A field's value, borrowed from the datum where it can be.
@@ -45,23 +45,23 @@ fn near(nearest: &[String]) -> String {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum ReadStep {
     Skip(NodeId),
     /// a value; `inside` reads fields of it that are asked for too
     Take {
         node: NodeId,
         slots: Vec<usize>,
-        inside: Option<Box<Step>>,
+        inside: Option<Box<ReadStep>>,
     },
     Record {
-        steps: Vec<Step>,
+        steps: Vec<ReadStep>,
     },
     /// a union whose branch `value` is a record
     Nullable {
         union: NodeId,
         branches: usize,
         value: usize,
-        steps: Vec<Step>,
+        steps: Vec<ReadStep>,
     },
 }
 
@@ -70,7 +70,7 @@ enum Step {
 pub struct Projection {
     schema: Arc<Schema>,
     skipper: Arc<Skipper>,
-    steps: Vec<Step>,
+    steps: Vec<ReadStep>,
     width: usize,
 }
 
@@ -80,7 +80,7 @@ impl Projection {
             fields.iter().enumerate().map(|(slot, field)| (field.split('.').collect(), slot)).collect();
         let mut found = Vec::new();
         let mut steps = record(&schema, schema.root(), &wanted, &mut found);
-        while matches!(steps.last(), Some(Step::Skip(_))) {
+        while matches!(steps.last(), Some(ReadStep::Skip(_))) {
             steps.pop();
         }
         if let Some((_, missing)) = fields.iter().enumerate().find(|(slot, _)| !found.contains(slot)) {
@@ -101,15 +101,15 @@ impl Projection {
 
     fn steps<'a>(
         &'a self,
-        steps: &[Step],
+        steps: &[ReadStep],
         reader: &mut Reader<'a>,
         values: &mut [Scalar<'a>],
     ) -> Result<(), Malformed> {
         for step in steps {
             match step {
-                Step::Skip(node) => self.skipper.skip(*node, reader)?,
-                Step::Record { steps } => self.steps(steps, reader, values)?,
-                Step::Nullable { union, branches, value, steps } => {
+                ReadStep::Skip(node) => self.skipper.skip(*node, reader)?,
+                ReadStep::Record { steps } => self.steps(steps, reader, values)?,
+                ReadStep::Nullable { union, branches, value, steps } => {
                     let mut ahead = *reader;
                     match ahead.index(*branches, "a union index without a branch")? == *value {
                         true => {
@@ -119,7 +119,7 @@ impl Projection {
                         false => self.skipper.skip(*union, reader)?,
                     }
                 }
-                Step::Take { node, slots, inside } => {
+                ReadStep::Take { node, slots, inside } => {
                     let mut again = *reader;
                     let value = self.scalar(*node, reader)?;
                     if let Some(inside) = inside {
@@ -160,7 +160,7 @@ impl Projection {
             }
             Kind::Array(_) | Kind::Map(_) | Kind::Record { .. } => {
                 let mut text = Vec::new();
-                json::write(&self.schema, id, BytesAs::Length, reader, &mut text)?;
+                json::write(&self.schema, id, BytesFormat::Length, reader, &mut text)?;
                 Scalar::Json(String::from_utf8_lossy(&text).into_owned())
             }
         })
@@ -171,7 +171,7 @@ impl Projection {
 pub(super) fn has_field(schema: &Schema, field: &str) -> bool {
     let mut id = schema.root();
     field.split('.').all(|name| {
-        let record = schema.choice(id).map_or(id, |choice| choice.node);
+        let record = schema.optional(id).map_or(id, |optional| optional.node);
         let Kind::Record { fields, .. } = schema.kind(record) else { return false };
         let field = fields.iter().find(|field| field.name == name);
         id = field.map_or(id, |field| field.node);
@@ -179,8 +179,8 @@ pub(super) fn has_field(schema: &Schema, field: &str) -> bool {
     })
 }
 
-fn record(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mut Vec<usize>) -> Vec<Step> {
-    let Kind::Record { fields, .. } = schema.kind(id) else { return vec![Step::Skip(id)] };
+fn record(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mut Vec<usize>) -> Vec<ReadStep> {
+    let Kind::Record { fields, .. } = schema.kind(id) else { return vec![ReadStep::Skip(id)] };
     let step = |field: &crate::avro::Field, found: &mut Vec<usize>| {
         let here: Vec<(Vec<&str>, usize)> = wanted
             .iter()
@@ -189,30 +189,30 @@ fn record(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mu
             .collect();
         let slots: Vec<usize> = here.iter().filter(|(path, _)| path.is_empty()).map(|(_, slot)| *slot).collect();
         if here.is_empty() {
-            return Step::Skip(field.node);
+            return ReadStep::Skip(field.node);
         }
         found.extend(&slots);
         let deeper: Vec<_> = here.into_iter().filter(|(path, _)| !path.is_empty()).collect();
         let inside = (!deeper.is_empty()).then(|| fields_of(schema, field.node, &deeper, found));
         match (slots.is_empty(), inside) {
-            (true, inside) => inside.unwrap_or(Step::Skip(field.node)),
-            (false, inside) => Step::Take { node: field.node, slots, inside: inside.map(Box::new) },
+            (true, inside) => inside.unwrap_or(ReadStep::Skip(field.node)),
+            (false, inside) => ReadStep::Take { node: field.node, slots, inside: inside.map(Box::new) },
         }
     };
     fields.iter().map(|field| step(field, found)).collect()
 }
 
 /// The way to some fields of a value that is a record, perhaps null.
-fn fields_of(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mut Vec<usize>) -> Step {
-    match (schema.kind(id), schema.choice(id)) {
-        (Kind::Record { .. }, _) => Step::Record { steps: record(schema, id, wanted, found) },
-        (Kind::Union(branches), Some(choice)) => Step::Nullable {
+fn fields_of(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mut Vec<usize>) -> ReadStep {
+    match (schema.kind(id), schema.optional(id)) {
+        (Kind::Record { .. }, _) => ReadStep::Record { steps: record(schema, id, wanted, found) },
+        (Kind::Union(branches), Some(optional)) => ReadStep::Nullable {
             union: id,
             branches: branches.len(),
-            value: choice.value,
-            steps: record(schema, choice.node, wanted, found),
+            value: optional.value,
+            steps: record(schema, optional.node, wanted, found),
         },
-        _ => Step::Skip(id),
+        _ => ReadStep::Skip(id),
     }
 }
 
@@ -232,7 +232,7 @@ fn nearest(schema: &Schema, wanted: &str) -> Vec<String> {
 }
 
 fn collect(schema: &Schema, id: NodeId, path: &str, open: &mut Vec<NodeId>, paths: &mut Vec<String>) {
-    let id = schema.choice(id).map_or(id, |choice| choice.node);
+    let id = schema.optional(id).map_or(id, |optional| optional.node);
     let Kind::Record { fields, .. } = schema.kind(id) else { return };
     if open.contains(&id) {
         return;

@@ -1,7 +1,7 @@
 use serde_json::json;
 
-use super::{BytesAs, Decoder, Scalar, SchemaCache};
-use crate::avro::{Schema, put_long};
+use super::{BytesFormat, Decoder, Scalar, SchemaCache};
+use crate::avro::{Schema, write_long};
 
 fn decoder() -> Decoder {
     Decoder::new(
@@ -18,7 +18,7 @@ fn decoder() -> Decoder {
 
 fn datum(candidate: bool) -> Vec<u8> {
     let mut out = b"\x06\"Z\n".to_vec();
-    put_long((1 << 53) + 1, &mut out);
+    write_long((1 << 53) + 1, &mut out);
     match candidate {
         true => {
             out.push(2);
@@ -42,10 +42,10 @@ fn line_of_json_is_exact() {
         String::from_utf8(out).unwrap()
     };
     assert_eq!(
-        line(BytesAs::Base64),
+        line(BytesFormat::Base64),
         r#"{"objectId":"\"Z\n","candid":9007199254740993,"candidate":{"ra":"NaN","mag":0.1},"stamp":"YWJjZA==","history":[null,"-Infinity"]}"#
     );
-    assert!(line(BytesAs::Length).contains(r#""stamp":"<4 bytes>""#));
+    assert!(line(BytesFormat::Length).contains(r#""stamp":"<4 bytes>""#));
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::resolve::Resolver;
-use crate::avro::{Kind, NodeId, Schema, Skipper, put_bytes, put_long, same_data};
+use crate::avro::{Kind, NodeId, Schema, Skipper, same_encoding, write_bytes, write_long};
 use crate::catalog::ColumnType;
 
 /// How a cell's bytes become a value's. Numbers may only widen, as Avro lets a reader's schema widen a writer's.
 #[derive(Clone, Debug)]
-pub(super) enum Write {
+pub(super) enum Conversion {
     Boolean,
     Integer,
     IntegerAsFloat,
@@ -29,7 +29,7 @@ pub(super) enum Write {
 
 /// How a column of type `kind` fills the node, and in which branch where the node is a union. Of several branches the first that is the
 /// same type wins, else the first that can hold it.
-pub(super) fn fit(kind: &ColumnType, schema: &Schema, node: NodeId) -> Result<(Option<usize>, Write), String> {
+pub(super) fn fit(kind: &ColumnType, schema: &Schema, node: NodeId) -> Result<(Option<usize>, Conversion), String> {
     if let ColumnType::Avro(cell) = kind {
         return fit_avro(cell, schema, node);
     }
@@ -45,53 +45,53 @@ pub(super) fn fit(kind: &ColumnType, schema: &Schema, node: NodeId) -> Result<(O
 }
 
 fn describe(schema: &Schema, node: NodeId) -> String {
-    let mut json = schema.sub(node).to_string();
+    let mut json = schema.subschema(node).to_string();
     if json.len() > 100 {
         json = format!("{}…", json.chars().take(100).collect::<String>());
     }
     format!("it is {json}")
 }
 
-fn fit_avro(cell: &Schema, schema: &Schema, node: NodeId) -> Result<(Option<usize>, Write), String> {
-    let splice = || Write::Splice(Arc::new(Skipper::new(cell)), cell.root());
+fn fit_avro(cell: &Schema, schema: &Schema, node: NodeId) -> Result<(Option<usize>, Conversion), String> {
+    let splice = || Conversion::Splice(Arc::new(Skipper::new(cell)), cell.root());
     let whole = (cell, cell.root());
-    if same_data(whole, (schema, node)) {
+    if same_encoding(whole, (schema, node)) {
         return Ok((None, splice()));
     }
     if let Kind::Union(branches) = schema.kind(node)
-        && let Some(branch) = branches.iter().position(|branch| same_data(whole, (schema, *branch)))
+        && let Some(branch) = branches.iter().position(|branch| same_encoding(whole, (schema, *branch)))
     {
         return Ok((Some(branch), splice()));
     }
-    Ok((None, Write::Resolve(Arc::new(Resolver::new(cell, &schema.sub(node))?))))
+    Ok((None, Conversion::Resolve(Arc::new(Resolver::new(cell, &schema.subschema(node))?))))
 }
 
 /// How a scalar column fills a node that is no union, and whether the node is the very same type.
-fn scalar(kind: &ColumnType, schema: &Schema, node: NodeId) -> Option<(Write, bool)> {
+fn scalar(kind: &ColumnType, schema: &Schema, node: NodeId) -> Option<(Conversion, bool)> {
     use ColumnType as C;
     Some(match (kind, schema.kind(node)) {
-        (C::Boolean, Kind::Boolean) => (Write::Boolean, true),
-        (C::Byte | C::Short | C::Int, Kind::Int) | (C::Long, Kind::Long) => (Write::Integer, true),
-        (C::Byte | C::Short | C::Int, Kind::Long) => (Write::Integer, false),
-        (C::Byte | C::Short | C::Int | C::Long, Kind::Float) => (Write::IntegerAsFloat, false),
-        (C::Byte | C::Short | C::Int | C::Long, Kind::Double) => (Write::IntegerAsDouble, false),
-        (C::Float, Kind::Float) => (Write::Float, true),
-        (C::Float, Kind::Double) => (Write::FloatAsDouble, false),
-        (C::Double, Kind::Double) => (Write::Double, true),
-        (C::String, Kind::String) => (Write::Text, true),
-        (C::String, Kind::Bytes) => (Write::Binary, false),
+        (C::Boolean, Kind::Boolean) => (Conversion::Boolean, true),
+        (C::Byte | C::Short | C::Int, Kind::Int) | (C::Long, Kind::Long) => (Conversion::Integer, true),
+        (C::Byte | C::Short | C::Int, Kind::Long) => (Conversion::Integer, false),
+        (C::Byte | C::Short | C::Int | C::Long, Kind::Float) => (Conversion::IntegerAsFloat, false),
+        (C::Byte | C::Short | C::Int | C::Long, Kind::Double) => (Conversion::IntegerAsDouble, false),
+        (C::Float, Kind::Float) => (Conversion::Float, true),
+        (C::Float, Kind::Double) => (Conversion::FloatAsDouble, false),
+        (C::Double, Kind::Double) => (Conversion::Double, true),
+        (C::String, Kind::String) => (Conversion::Text, true),
+        (C::String, Kind::Bytes) => (Conversion::Binary, false),
         (C::String, Kind::Enum { symbols, .. }) => {
             let indexes = symbols.iter().zip(0..).map(|(symbol, at)| (symbol.clone(), at)).collect();
-            (Write::Symbol(Arc::new(indexes)), false)
+            (Conversion::Symbol(Arc::new(indexes)), false)
         }
-        (C::Binary, Kind::Bytes) => (Write::Binary, true),
-        (C::Binary, Kind::Fixed { size, .. }) => (Write::Fixed(*size), false),
-        (C::Binary, Kind::String) => (Write::Text, false),
+        (C::Binary, Kind::Bytes) => (Conversion::Binary, true),
+        (C::Binary, Kind::Fixed { size, .. }) => (Conversion::Fixed(*size), false),
+        (C::Binary, Kind::String) => (Conversion::Text, false),
         _ => return None,
     })
 }
 
-impl Write {
+impl Conversion {
     /// Appends the value; on an error `out` may hold a part of it.
     pub fn put(&self, cell: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         match self {
@@ -99,7 +99,7 @@ impl Write {
                 [byte] => out.push(u8::from(*byte != 0)),
                 _ => return Err(width(cell, "1")),
             },
-            Self::Integer => put_long(integer(cell)?, out),
+            Self::Integer => write_long(integer(cell)?, out),
             Self::IntegerAsFloat => out.extend_from_slice(&(integer(cell)? as f32).to_le_bytes()),
             Self::IntegerAsDouble => out.extend_from_slice(&(integer(cell)? as f64).to_le_bytes()),
             Self::Float => {
@@ -117,15 +117,15 @@ impl Write {
             Self::Text => {
                 std::str::from_utf8(cell)
                     .map_err(|e| format!("the text is not UTF-8 after byte {}", e.valid_up_to()))?;
-                put_bytes(cell, out);
+                write_bytes(cell, out);
             }
-            Self::Binary => put_bytes(cell, out),
+            Self::Binary => write_bytes(cell, out),
             Self::Fixed(size) if cell.len() == *size => out.extend_from_slice(cell),
             Self::Fixed(size) => return Err(width(cell, &size.to_string())),
             Self::Symbol(indexes) => {
                 let symbol = std::str::from_utf8(cell).ok().and_then(|word| indexes.get(word));
                 let unknown = || format!("`{}` is no symbol of the schema's enum", String::from_utf8_lossy(cell));
-                put_long(*symbol.ok_or_else(unknown)?, out);
+                write_long(*symbol.ok_or_else(unknown)?, out);
             }
             Self::Splice(skipper, node) => {
                 skipper.check(*node, cell).map_err(|e| format!("the Avro datum in the cell is damaged: {e}"))?;

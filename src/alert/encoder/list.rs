@@ -5,15 +5,15 @@
 //! be null, else empty; how many items there are is what the columns that are not strings say; a comma without a space after it belongs
 //! to the string; a list of strings that still has another number of items than its neighbours is an error.
 
-use super::bind::{Fault, NO_CELL};
-use super::plan::{Absent, Op, PlanError, Planner, branch_bytes, null_bytes};
-use crate::avro::{Kind, NodeId, Schema, put_bytes, put_long};
+use super::encode::{CellFault, NO_CELL};
+use super::plan::{OnMissing, Op, PlanError, Planner, branch_bytes, null_bytes};
+use crate::avro::{Kind, NodeId, Schema, write_bytes, write_long};
 use crate::catalog::ColumnType;
 use crate::list_text::Items;
 
 /// How an item's text is read.
 #[derive(Clone, Debug)]
-enum Parse {
+enum ItemType {
     Boolean,
     Int,
     Long,
@@ -28,11 +28,11 @@ enum Parse {
 struct Item {
     before: Box<[u8]>,
     null: Option<Box<[u8]>>,
-    parse: Parse,
+    parse: ItemType,
 }
 
 #[derive(Clone, Debug)]
-enum Part {
+enum ListField {
     Constant(Box<[u8]>),
     Column(usize, Item),
 }
@@ -41,9 +41,9 @@ enum Part {
 #[derive(Clone, Debug)]
 pub(super) struct ListPlan {
     before: Box<[u8]>,
-    absent: Absent,
+    absent: OnMissing,
     item_before: Box<[u8]>,
-    parts: Vec<Part>,
+    parts: Vec<ListField>,
     map: bool,
 }
 
@@ -54,14 +54,14 @@ pub(super) fn is_list(schema: &Schema, node: NodeId) -> bool {
 
 /// The branch and the type of a node that is one type, perhaps null.
 fn value_of(schema: &Schema, node: NodeId) -> (Box<[u8]>, NodeId) {
-    match schema.choice(node) {
-        Some(choice) => (branch_bytes(choice.value), choice.node),
+    match schema.optional(node) {
+        Some(optional) => (branch_bytes(optional.value), optional.node),
         None => (Box::default(), node),
     }
 }
 
-fn absent(schema: &Schema, node: NodeId, default: Option<Box<[u8]>>) -> Absent {
-    null_bytes(schema, node).or(default).map_or(Absent::Fault, Absent::Write)
+fn absent(schema: &Schema, node: NodeId, default: Option<Box<[u8]>>) -> OnMissing {
+    null_bytes(schema, node).or(default).map_or(OnMissing::Fail, OnMissing::Write)
 }
 
 fn item(schema: &Schema, node: NodeId) -> Option<Item> {
@@ -72,13 +72,13 @@ fn item(schema: &Schema, node: NodeId) -> Option<Item> {
         return None;
     }
     let parse = match &described.kind {
-        Kind::Boolean => Parse::Boolean,
-        Kind::Int => Parse::Int,
-        Kind::Long => Parse::Long,
-        Kind::Float => Parse::Float,
-        Kind::Double => Parse::Double,
-        Kind::String => Parse::Text,
-        Kind::Enum { symbols, .. } => Parse::Symbol(symbols.clone()),
+        Kind::Boolean => ItemType::Boolean,
+        Kind::Int => ItemType::Int,
+        Kind::Long => ItemType::Long,
+        Kind::Float => ItemType::Float,
+        Kind::Double => ItemType::Double,
+        Kind::String => ItemType::Text,
+        Kind::Enum { symbols, .. } => ItemType::Symbol(symbols.clone()),
         _ => return None,
     };
     Some(Item { before, null: null_bytes(schema, node), parse })
@@ -100,7 +100,7 @@ pub(super) fn values(
     };
     let item = item(schema, inner).ok_or("only lists of numbers, booleans and strings can be read back from text")?;
     let absent = absent(schema, node, default);
-    let parts = vec![Part::Column(planner.source(column), item)];
+    let parts = vec![ListField::Column(planner.source(column), item)];
     Ok(Op::List(ListPlan { before, absent, item_before: Box::default(), parts, map }))
 }
 
@@ -127,7 +127,7 @@ pub(super) fn records(
     let mut parts = Vec::with_capacity(fields.len());
     for (field, column) in fields.iter().zip(columns) {
         if let (Some(column), Some(item)) = (column, item(schema, field.node)) {
-            parts.push(Part::Column(planner.source(column), item));
+            parts.push(ListField::Column(planner.source(column), item));
             continue;
         }
         let name = format!("{}.{}", planner.field_name(), field.name);
@@ -139,10 +139,10 @@ pub(super) fn records(
             (Some(stand_in), _) => {
                 planner
                     .warn(format!("`{name}` cannot be read back from text: it is null or its default in every alert"));
-                parts.push(Part::Constant(stand_in));
+                parts.push(ListField::Constant(stand_in));
             }
             (None, Some(column)) => {
-                return Err(PlanError::Misfit {
+                return Err(PlanError::TypeMismatch {
                     column: planner.catalog.columns[column].name.clone(),
                     kind: "string",
                     field: name,
@@ -163,23 +163,23 @@ impl ListPlan {
     /// The columns read.
     pub fn sources(&self) -> impl Iterator<Item = usize> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Column(source, _) => Some(*source),
-            Part::Constant(_) => None,
+            ListField::Column(source, _) => Some(*source),
+            ListField::Constant(_) => None,
         })
     }
 
     /// Appends the list; `text` gives a column's text.
     pub fn put<'a>(
         &self,
-        text: impl Fn(usize) -> Result<Option<&'a str>, Fault>,
+        text: impl Fn(usize) -> Result<Option<&'a str>, CellFault>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CellFault> {
         let mut lists: Vec<Option<Items<'a>>> = Vec::with_capacity(self.parts.len());
         let (mut any, mut by_number, mut by_text) = (None, 0, 0);
         for part in &self.parts {
             let list = match part {
-                Part::Constant(_) => None,
-                Part::Column(source, item) => match text(*source)? {
+                ListField::Constant(_) => None,
+                ListField::Column(source, item) => match text(*source)? {
                     None => None,
                     Some(text) => {
                         let items = Items::new(text).ok_or_else(|| (*source, "the text is no list".to_owned()))?;
@@ -194,16 +194,16 @@ impl ListPlan {
         }
         if any.is_none() {
             return match &self.absent {
-                Absent::Write(bytes) => {
+                OnMissing::Write(bytes) => {
                     out.extend_from_slice(bytes);
                     Ok(())
                 }
-                Absent::Fault => Err((self.sources().next().unwrap_or(usize::MAX), NO_CELL.into())),
+                OnMissing::Fail => Err((self.sources().next().unwrap_or(usize::MAX), NO_CELL.into())),
             };
         }
         let count = if by_number > 0 { by_number } else { by_text };
         for (part, list) in self.parts.iter().zip(&lists) {
-            if let (Part::Column(source, _), Some(list)) = (part, list)
+            if let (ListField::Column(source, _), Some(list)) = (part, list)
                 && list.items() != count
                 && (list.items(), count) != (0, 1)
             {
@@ -215,14 +215,14 @@ impl ListPlan {
         }
         out.extend_from_slice(&self.before);
         if count > 0 {
-            put_long(count as i64, out);
+            write_long(count as i64, out);
         }
         for _ in 0..count {
             out.extend_from_slice(&self.item_before);
             for (part, list) in self.parts.iter().zip(&mut lists) {
                 match part {
-                    Part::Constant(bytes) => out.extend_from_slice(bytes),
-                    Part::Column(source, item) => {
+                    ListField::Constant(bytes) => out.extend_from_slice(bytes),
+                    ListField::Column(source, item) => {
                         let entry = list.as_mut().and_then(Iterator::next).flatten();
                         self.entry(item, entry, out).map_err(|reason| (*source, reason))?;
                     }
@@ -242,12 +242,12 @@ impl ListPlan {
             Some((key, value)) => (key, Some(value)),
             None => (entry.strip_suffix(" ->").ok_or_else(|| format!("`{entry}` is no entry of a map"))?, None),
         };
-        put_bytes(key.as_bytes(), out);
+        write_bytes(key.as_bytes(), out);
         item.put(value, out)
     }
 }
 
-impl Parse {
+impl ItemType {
     fn is_string(&self) -> bool {
         matches!(self, Self::Text | Self::Symbol(_))
     }
@@ -261,21 +261,23 @@ impl Item {
                 out.extend_from_slice(null);
                 return Ok(());
             }
-            (None, None, Parse::Text) => "",
+            (None, None, ItemType::Text) => "",
             (None, None, _) => return Err("the list has a null where the schema wants a value".into()),
         };
         out.extend_from_slice(&self.before);
-        let misfit = || format!("`{entry}` in the list is not of the schema's type");
+        let type_mismatch = || format!("`{entry}` in the list is not of the schema's type");
         match &self.parse {
-            Parse::Boolean => out.push(u8::from(entry.parse::<bool>().map_err(|_| misfit())?)),
-            Parse::Int => put_long(entry.parse::<i32>().map_err(|_| misfit())?.into(), out),
-            Parse::Long => put_long(entry.parse().map_err(|_| misfit())?, out),
-            Parse::Float => out.extend_from_slice(&entry.parse::<f32>().map_err(|_| misfit())?.to_le_bytes()),
-            Parse::Double => out.extend_from_slice(&entry.parse::<f64>().map_err(|_| misfit())?.to_le_bytes()),
-            Parse::Text => put_bytes(entry.as_bytes(), out),
-            Parse::Symbol(symbols) => {
-                let at = symbols.iter().position(|symbol| symbol == entry).ok_or_else(misfit)?;
-                put_long(at as i64, out);
+            ItemType::Boolean => out.push(u8::from(entry.parse::<bool>().map_err(|_| type_mismatch())?)),
+            ItemType::Int => write_long(entry.parse::<i32>().map_err(|_| type_mismatch())?.into(), out),
+            ItemType::Long => write_long(entry.parse().map_err(|_| type_mismatch())?, out),
+            ItemType::Float => out.extend_from_slice(&entry.parse::<f32>().map_err(|_| type_mismatch())?.to_le_bytes()),
+            ItemType::Double => {
+                out.extend_from_slice(&entry.parse::<f64>().map_err(|_| type_mismatch())?.to_le_bytes())
+            }
+            ItemType::Text => write_bytes(entry.as_bytes(), out),
+            ItemType::Symbol(symbols) => {
+                let at = symbols.iter().position(|symbol| symbol == entry).ok_or_else(type_mismatch)?;
+                write_long(at as i64, out);
             }
         }
         Ok(())

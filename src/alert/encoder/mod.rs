@@ -3,13 +3,13 @@
 //! A [`Plan`] is made once from the schema to send and the catalog; bound to the columns that a scan reads it is an [`Encoder`], which
 //! copies cells straight into the datum.
 
-mod bind;
 mod cell;
+mod encode;
 mod list;
 mod plan;
 mod resolve;
 
-pub use bind::{EncodeError, Encoder};
+pub use encode::{EncodeError, Encoder};
 pub use plan::{Plan, PlanError};
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::cell::{Write, fit};
+use super::cell::{Conversion, fit};
 use super::list::{self, ListPlan};
-use crate::avro::{Kind, NodeId, Schema, put_long};
-use crate::catalog::{Catalog, ColumnType, Place};
+use crate::avro::{Kind, NodeId, Schema, write_long};
+use crate::catalog::{Catalog, ColumnLocation, ColumnType};
 
 /// Why a schema cannot be filled from a table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum PlanError {
     },
     /// the column cannot be what the field is
     #[error("column `{column}` ({kind}) cannot fill the schema's field `{field}`: {reason}")]
-    Misfit {
+    TypeMismatch {
         /// the column
         column: String,
         /// its type
@@ -44,18 +44,18 @@ pub enum PlanError {
 
 /// A column that the plan reads.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(super) struct PlanColumn {
     /// index in the catalog's columns
     pub column: usize,
     pub name: String,
-    pub place: Place,
+    pub location: ColumnLocation,
     pub kind: ColumnType,
 }
 
 /// What to write where there is no cell.
 #[derive(Clone, Debug)]
-pub(super) enum Absent {
-    Fault,
+pub(super) enum OnMissing {
+    Fail,
     Write(Box<[u8]>),
 }
 
@@ -64,7 +64,7 @@ pub(super) enum Op {
     /// the same bytes for every alert
     Constant(Box<[u8]>),
     /// a cell; `before` is the index of the union's branch that holds it
-    Cell { source: usize, before: Box<[u8]>, write: Write, absent: Absent },
+    Cell { source: usize, before: Box<[u8]>, write: Conversion, absent: OnMissing },
     /// a record; where it may be `null` it is there when one of `sources` has a cell
     Record { sources: Box<[usize]>, before: Box<[u8]>, null: Option<Box<[u8]>>, ops: Vec<Op> },
     /// an array of records or values from columns of text
@@ -76,7 +76,7 @@ pub(super) enum Op {
 pub struct Plan {
     pub(super) schema: Arc<Schema>,
     pub(super) ops: Arc<[Op]>,
-    pub(super) sources: Arc<[Source]>,
+    pub(super) sources: Arc<[PlanColumn]>,
     pub(super) parts: usize,
     warnings: Vec<String>,
 }
@@ -124,7 +124,7 @@ impl Plan {
 pub(super) struct Planner<'a> {
     pub schema: &'a Schema,
     pub catalog: &'a Catalog,
-    sources: Vec<Source>,
+    sources: Vec<PlanColumn>,
     warnings: Vec<String>,
     path: Vec<String>,
     open: Vec<NodeId>,
@@ -156,17 +156,17 @@ impl Planner<'_> {
     }
 
     fn misfit_default(&self, reason: String) -> PlanError {
-        PlanError::Misfit { column: self.path.join("_"), kind: "default", field: self.field_name(), reason }
+        PlanError::TypeMismatch { column: self.path.join("_"), kind: "default", field: self.field_name(), reason }
     }
 
     fn field(&mut self, node: NodeId, default: Option<Box<[u8]>>) -> Result<Op, PlanError> {
         let schema = self.schema;
         let column = self.column();
         let null = null_bytes(schema, node);
-        let record = match (schema.kind(node), schema.choice(node)) {
+        let record = match (schema.kind(node), schema.optional(node)) {
             (Kind::Record { .. }, _) => Some((node, None)),
-            (_, Some(choice)) if matches!(schema.kind(choice.node), Kind::Record { .. }) => {
-                Some((choice.node, Some(branch_bytes(choice.value))))
+            (_, Some(optional)) if matches!(schema.kind(optional.node), Kind::Record { .. }) => {
+                Some((optional.node, Some(branch_bytes(optional.value))))
             }
             _ => None,
         };
@@ -177,22 +177,22 @@ impl Planner<'_> {
         }
         if let Some(column) = column {
             let (name, kind) = (&self.catalog.columns[column].name, &self.catalog.columns[column].kind);
-            let misfit = |reason| PlanError::Misfit {
+            let type_mismatch = |reason| PlanError::TypeMismatch {
                 column: name.clone(),
-                kind: kind.word(),
+                kind: kind.name(),
                 field: self.field_name(),
                 reason,
             };
             match fit(kind, schema, node) {
                 Ok((branch, write)) => {
                     let before = branch.map(branch_bytes).unwrap_or_default();
-                    let absent = null.or(default).map_or(Absent::Fault, Absent::Write);
+                    let absent = null.or(default).map_or(OnMissing::Fail, OnMissing::Write);
                     return Ok(Op::Cell { source: self.source(column), before, write, absent });
                 }
                 Err(_) if *kind == ColumnType::String && list::is_list(schema, node) => {
                     return list::values(self, node, column, default).map_err(misfit_of(name, self));
                 }
-                Err(reason) => return Err(misfit(reason)),
+                Err(reason) => return Err(type_mismatch(reason)),
             }
         }
         if let Some(list) = list::records(self, node, default.clone())? {
@@ -291,10 +291,10 @@ impl Planner<'_> {
             return known;
         }
         let found = &self.catalog.columns[column];
-        self.sources.push(Source {
+        self.sources.push(PlanColumn {
             column,
             name: found.name.clone(),
-            place: found.place.clone(),
+            location: found.location.clone(),
             kind: found.kind.clone(),
         });
         self.sources.len() - 1
@@ -303,13 +303,13 @@ impl Planner<'_> {
 
 fn misfit_of(name: &str, planner: &Planner<'_>) -> impl Fn(String) -> PlanError {
     let (column, field) = (name.to_owned(), planner.field_name());
-    move |reason| PlanError::Misfit { column: column.clone(), kind: "string", field: field.clone(), reason }
+    move |reason| PlanError::TypeMismatch { column: column.clone(), kind: "string", field: field.clone(), reason }
 }
 
 /// The index of a union's branch as it stands before its value.
 pub(super) fn branch_bytes(branch: usize) -> Box<[u8]> {
     let mut bytes = Vec::new();
-    put_long(branch as i64, &mut bytes);
+    write_long(branch as i64, &mut bytes);
     bytes.into()
 }
 

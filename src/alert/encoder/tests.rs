@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Encoder, Plan, PlanError};
 use crate::avro::Schema;
-use crate::catalog::{Catalog, Column, ColumnType, Place, RecordShape};
+use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
 use crate::science_db::{Columns, Rows};
 
 fn schema(fields: &Value) -> Arc<Schema> {
@@ -17,10 +17,12 @@ fn avro(json: &Value) -> ColumnType {
 
 /// A table with one family, whose key is the column `key`, and these columns.
 fn catalog(columns: Vec<(&str, ColumnType)>) -> Catalog {
-    let mut all = vec![Column::new("key", Place::RowKey { part: 0 }, ColumnType::String)];
+    let mut all = vec![Column::new("key", ColumnLocation::RowKey { part: 0 }, ColumnType::String)];
     all.extend(columns.into_iter().map(|(name, kind)| Column::cell("i", name, kind)));
-    let records =
-        vec![RecordShape { path: "rec".into(), nullable: true }, RecordShape { path: "list".into(), nullable: false }];
+    let records = vec![
+        NestedRecord { path: "rec".into(), nullable: true },
+        NestedRecord { path: "list".into(), nullable: false },
+    ];
     Catalog::new("default", "t", &["key"], all, records)
 }
 
@@ -103,7 +105,7 @@ fn numbers_widen_and_never_narrow() {
     let expected = [&(-2.0f64).to_le_bytes()[..], &[2], &1.5f64.to_le_bytes(), &[2, 18]].concat();
     assert_eq!(encode(wide, &catalog, &cells).unwrap(), expected);
     let narrow = Plan::new(schema(&json!([{"name": "c", "type": "int"}])), &catalog).unwrap_err();
-    assert!(matches!(narrow, PlanError::Misfit { column, .. } if column == "c"));
+    assert!(matches!(narrow, PlanError::TypeMismatch { column, .. } if column == "c"));
 }
 
 #[test]
@@ -150,9 +152,9 @@ fn nullable_record_is_there_when_something_says_so() {
 fn key_parts_are_read_from_the_key() {
     let mut catalog = catalog(vec![]);
     catalog.columns = vec![
-        Column::new("objectId", Place::RowKey { part: 0 }, ColumnType::String),
-        Column::new("candid", Place::RowKey { part: 1 }, ColumnType::Long),
-        Column::new("tail", Place::RowKey { part: 2 }, ColumnType::String),
+        Column::new("objectId", ColumnLocation::RowKey { part: 0 }, ColumnType::String),
+        Column::new("candid", ColumnLocation::RowKey { part: 1 }, ColumnType::Long),
+        Column::new("tail", ColumnLocation::RowKey { part: 2 }, ColumnType::String),
     ];
     catalog.row_key = vec!["objectId".into(), "candid".into(), "tail".into()];
     let fields = schema(&json!([
@@ -176,7 +178,7 @@ fn another_avro_schema_is_resolved() {
     let damaged = encode(schema(&fields), &catalog_of(avro(&written)), &[("l", &[2, 10])]).unwrap_err();
     assert!(damaged.reason.contains("damaged"));
     let other = Plan::new(schema(&fields), &catalog_of(avro(&json!({"type": "map", "values": "int"}))));
-    assert!(matches!(other.unwrap_err(), PlanError::Misfit { column, .. } if column == "l"));
+    assert!(matches!(other.unwrap_err(), PlanError::TypeMismatch { column, .. } if column == "l"));
 }
 
 fn lists(cells: &[(&str, &str)]) -> Result<Vec<u8>, super::EncodeError> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::row_key::RowKey;
-use super::steps::{Nullable, OnNull, Scalar, Step};
-use super::text::TextWriter;
-use super::{Layout, NEW};
+use super::spark_text::TextWriter;
+use super::steps::{FlattenStep, Nullable, OnNull, ScalarKind};
+use super::{Layout, NEW_STATUS};
 use crate::avro::{Malformed, NodeId, Reader, Schema, Skipper};
 
 /// Why an alert cannot be laid out.
@@ -31,7 +31,7 @@ struct Span {
 #[derive(Clone, Debug)]
 pub struct Flattener {
     schema: Arc<Schema>,
-    steps: Arc<[Step]>,
+    steps: Arc<[FlattenStep]>,
     skipper: Skipper,
     row_key: RowKey,
     status: Option<usize>,
@@ -41,7 +41,7 @@ pub struct Flattener {
 
 /// An alert's cells: slices of the alert or of the flattener's buffer.
 #[derive(Clone, Copy, Debug)]
-pub struct Cells<'a> {
+pub struct FlatAlert<'a> {
     key: &'a [u8],
     in_key: Option<usize>,
     datum: &'a [u8],
@@ -49,7 +49,7 @@ pub struct Cells<'a> {
     spans: &'a [Span],
 }
 
-impl<'a> Cells<'a> {
+impl<'a> FlatAlert<'a> {
     /// The row key.
     pub fn key(&self) -> &'a [u8] {
         self.key
@@ -87,7 +87,7 @@ impl Flattener {
     ///
     /// # Errors
     /// The datum is damaged, or its row key is null.
-    pub fn flatten<'a>(&'a mut self, datum: &'a [u8]) -> Result<Cells<'a>, FlattenError> {
+    pub fn flatten<'a>(&'a mut self, datum: &'a [u8]) -> Result<FlatAlert<'a>, FlattenError> {
         self.out.spans.clear();
         self.out.buffer.clear();
         self.key.clear();
@@ -96,10 +96,15 @@ impl Flattener {
         walk.steps(&self.steps, &mut reader, &mut self.out)?;
         reader.end()?;
         if let Some(column) = self.status {
-            self.out.copy(column, NEW);
+            self.out.copy(column, NEW_STATUS);
         }
-        let cells =
-            |key| Cells { key, in_key: self.row_key.only(), datum, buffer: &self.out.buffer, spans: &self.out.spans };
+        let cells = |key| FlatAlert {
+            key,
+            in_key: self.row_key.only(),
+            datum,
+            buffer: &self.out.buffer,
+            spans: &self.out.spans,
+        };
         let look = cells(&[]);
         let cell = |column| look.spans.iter().find(|span| span.column == column).map(|span| look.bytes(span));
         self.row_key.write(cell, &mut self.key).map_err(FlattenError::RowKey)?;
@@ -134,14 +139,14 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn steps(&self, steps: &[Step], reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
+    fn steps(&self, steps: &[FlattenStep], reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
         steps.iter().try_for_each(|step| self.step(step, reader, out))
     }
 
-    fn step(&self, step: &Step, reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
+    fn step(&self, step: &FlattenStep, reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
         match step {
-            Step::Nothing(node) => self.skipper.skip(*node, reader),
-            Step::Scalar { column, union, scalar, on_null } => match (present(*union, reader)?, on_null) {
+            FlattenStep::Nothing(node) => self.skipper.skip(*node, reader),
+            FlattenStep::Scalar { column, union, scalar, on_null } => match (present(*union, reader)?, on_null) {
                 (true, _) => put_scalar(scalar, *column, reader, out),
                 (false, OnNull::NoCell) => Ok(()),
                 (false, OnNull::Fill) => {
@@ -149,11 +154,11 @@ impl Walk<'_> {
                     Ok(())
                 }
             },
-            Step::Avro { column, union, node } => match present(*union, reader)? {
+            FlattenStep::Avro { column, union, node } => match present(*union, reader)? {
                 true => self.avro(*column, *node, reader, out),
                 false => Ok(()),
             },
-            Step::AvroUnion { column, null, node, branches } => {
+            FlattenStep::AvroUnion { column, null, node, branches } => {
                 let mut ahead = *reader;
                 let branch = ahead.index(*branches, "a union index without a branch")?;
                 match Some(branch) == *null {
@@ -161,7 +166,7 @@ impl Walk<'_> {
                     false => self.avro(*column, *node, reader, out),
                 }
             }
-            Step::Record { union, steps, marker } => {
+            FlattenStep::Record { union, steps, marker } => {
                 if !present(*union, reader)? {
                     return Ok(());
                 }
@@ -174,7 +179,7 @@ impl Walk<'_> {
                 }
                 Ok(())
             }
-            Step::Text { column, union, node } => {
+            FlattenStep::Text { column, union, node } => {
                 if present(*union, reader)? {
                     let start = out.buffer.len();
                     out.text.value(self.schema, *node, reader, &mut out.buffer)?;
@@ -182,7 +187,7 @@ impl Walk<'_> {
                 }
                 Ok(())
             }
-            Step::List { union, item, fields } => match present(*union, reader)? {
+            FlattenStep::List { union, item, fields } => match present(*union, reader)? {
                 true => self.list(*item, fields, reader, out),
                 false => Ok(()),
             },
@@ -205,7 +210,7 @@ impl Walk<'_> {
         out: &mut Output,
     ) -> Result<(), Malformed> {
         out.text.begin(fields.len());
-        let empty = item.is_none() && fields.iter().all(|(_, node)| self.schema.takes_no_byte(*node));
+        let empty = item.is_none() && fields.iter().all(|(_, node)| self.schema.is_zero_sized(*node));
         loop {
             let count = reader.block(empty)?;
             if count == 0 {
@@ -238,26 +243,26 @@ pub(super) fn present(union: Option<Nullable>, reader: &mut Reader<'_>) -> Resul
     }
 }
 
-fn put_scalar(scalar: &Scalar, column: usize, reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
+fn put_scalar(scalar: &ScalarKind, column: usize, reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
     match scalar {
-        Scalar::Boolean => out.copy(column, &[if reader.boolean()? { 0xff } else { 0 }]),
-        Scalar::Int => out.copy(column, &reader.int()?.to_be_bytes()),
-        Scalar::Long => out.copy(column, &reader.long()?.to_be_bytes()),
-        Scalar::Float => out.copy(column, &u32::from_le_bytes(reader.array()?).to_be_bytes()),
-        Scalar::Double => out.copy(column, &u64::from_le_bytes(reader.array()?).to_be_bytes()),
-        Scalar::Bytes => {
+        ScalarKind::Boolean => out.copy(column, &[if reader.boolean()? { 0xff } else { 0 }]),
+        ScalarKind::Int => out.copy(column, &reader.int()?.to_be_bytes()),
+        ScalarKind::Long => out.copy(column, &reader.long()?.to_be_bytes()),
+        ScalarKind::Float => out.copy(column, &u32::from_le_bytes(reader.array()?).to_be_bytes()),
+        ScalarKind::Double => out.copy(column, &u64::from_le_bytes(reader.array()?).to_be_bytes()),
+        ScalarKind::Bytes => {
             let len = reader.bytes()?.len();
             out.borrow(column, reader, len);
         }
-        Scalar::Text => {
+        ScalarKind::Text => {
             let len = reader.text()?.len();
             out.borrow(column, reader, len);
         }
-        Scalar::Fixed(size) => {
+        ScalarKind::Fixed(size) => {
             reader.take(*size)?;
             out.borrow(column, reader, *size);
         }
-        Scalar::Enum(symbols) => {
+        ScalarKind::Enum(symbols) => {
             let at = reader.index(symbols.len(), "an enum index without a symbol")?;
             out.copy(column, symbols.get(at).map_or(&[], |symbol| symbol.as_bytes()));
         }
@@ -266,11 +271,11 @@ fn put_scalar(scalar: &Scalar, column: usize, reader: &mut Reader<'_>, out: &mut
 }
 
 /// What 2019's writer put in place of a null within a record.
-fn filling(scalar: &Scalar) -> &'static [u8] {
+fn filling(scalar: &ScalarKind) -> &'static [u8] {
     match scalar {
-        Scalar::Boolean => &[0xff],
-        Scalar::Int | Scalar::Float => &[0; 4],
-        Scalar::Long | Scalar::Double => &[0; 8],
-        Scalar::Bytes | Scalar::Text | Scalar::Fixed(_) | Scalar::Enum(_) => &[],
+        ScalarKind::Boolean => &[0xff],
+        ScalarKind::Int | ScalarKind::Float => &[0; 4],
+        ScalarKind::Long | ScalarKind::Double => &[0; 8],
+        ScalarKind::Bytes | ScalarKind::Text | ScalarKind::Fixed(_) | ScalarKind::Enum(_) => &[],
     }
 }

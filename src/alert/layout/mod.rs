@@ -2,29 +2,29 @@
 //!
 //! Records are flattened at every depth, their fields joined by `_`: `candidate.ra` becomes the column `candidate_ra`. A null has no cell.
 //! What is neither a scalar nor a record is kept in one of two ways:
-//! - [`History::Avro`] loses nothing. An array, a map, a union of several types, a record within itself is a cell that holds an Avro datum
+//! - [`ListEncoding::Avro`] loses nothing. An array, a map, a union of several types, a record within itself is a cell that holds an Avro datum
 //!   (without the union with null around it). A record that may be null, is there, and has no cell of its own gets a presence marker, a
 //!   boolean column with the record's name. So a null record, a record of nulls, a null array and an empty array stay four things.
-//! - [`History::Text`] is what the broker of 2019 wrote: an array of records is one text column for each field, in the words of Spark's
+//! - [`ListEncoding::Text`] is what the broker of 2019 wrote: an array of records is one text column for each field, in the words of Spark's
 //!   cast; a null within a record is filled (`""`, 0, true, nothing).
 
 mod flatten;
 mod row_key;
+mod spark_text;
 mod steps;
-mod text;
 
-pub use flatten::{Cells, FlattenError, Flattener};
+pub use flatten::{FlatAlert, FlattenError, Flattener};
 
 use std::sync::Arc;
 
 use crate::avro::Schema;
-use crate::catalog::{Catalog, Column, ColumnType, MOST_COLUMNS, Place};
+use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType, MAX_COLUMNS};
 use row_key::RowKey;
-use steps::{Builder, Step};
+use steps::{FlattenStep, LayoutBuilder};
 
 /// How arrays and maps are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum History {
+pub enum ListEncoding {
     /// as text, the way of 2019
     Text,
     /// as Avro data, without loss
@@ -44,7 +44,7 @@ pub struct LayoutOptions<'a> {
     /// tell null from empty
     pub row_key: &'a [&'a str],
     /// how arrays and maps are kept
-    pub history: History,
+    pub history: ListEncoding,
     /// whether each row gets the column `status` = `dbUpdate`
     pub status: bool,
 }
@@ -59,7 +59,7 @@ pub enum LayoutError {
     #[error(
         "the fields `{one}` and `{other}` would both be the column `{column}`: such alerts cannot be laid out as columns"
     )]
-    Clash {
+    NameConflict {
         /// the column
         column: String,
         /// the first field
@@ -68,7 +68,7 @@ pub enum LayoutError {
         other: String,
     },
     /// more columns than a catalog can have
-    #[error("the alerts' schema has more than {MOST_COLUMNS} fields: they cannot be laid out as columns")]
+    #[error("the alerts' schema has more than {MAX_COLUMNS} fields: they cannot be laid out as columns")]
     TooManyColumns,
     /// no such column
     #[error("row key: {0}")]
@@ -80,7 +80,7 @@ pub enum LayoutError {
 pub struct Layout {
     catalog: Catalog,
     schema: Arc<Schema>,
-    steps: Arc<[Step]>,
+    steps: Arc<[FlattenStep]>,
     row_key: RowKey,
     status: Option<usize>,
 }
@@ -100,7 +100,8 @@ impl Layout {
     /// The schema is no record, or two fields would be one column.
     pub fn keyless(schema: &Schema) -> Result<Self, LayoutError> {
         let (namespace, table, family) = ("", "", "");
-        let options = LayoutOptions { namespace, table, family, row_key: &[], history: History::Avro, status: false };
+        let options =
+            LayoutOptions { namespace, table, family, row_key: &[], history: ListEncoding::Avro, status: false };
         Self::build(schema, &options, |_| Ok(RowKey::none()))
     }
 
@@ -109,11 +110,11 @@ impl Layout {
         options: &LayoutOptions<'_>,
         row_key: impl FnOnce(&Catalog) -> Result<RowKey, LayoutError>,
     ) -> Result<Self, LayoutError> {
-        let mut builder = Builder::new(schema, options);
+        let mut builder = LayoutBuilder::new(schema, options);
         let mut steps = builder.root()?;
         let (mut columns, records) = builder.finish();
-        if options.history == History::Text {
-            let order = text::order_of_2019(&columns);
+        if options.history == ListEncoding::Text {
+            let order = spark_text::fink_2019_order(&columns);
             let place = |old: usize| order.iter().position(|at| *at == old).unwrap_or(old);
             steps::renumber(&mut steps, &place);
             columns = order.iter().filter_map(|at| columns.get(*at).cloned()).collect();
@@ -123,7 +124,7 @@ impl Layout {
         if let [only] = options.row_key
             && let Some(column) = columns.iter_mut().find(|column| column.name == *only)
         {
-            column.place = Place::RowKey { part: 0 };
+            column.location = ColumnLocation::RowKey { part: 0 };
         }
         catalog.columns = columns;
         let row_key = row_key(&catalog)?;
@@ -138,7 +139,7 @@ impl Layout {
     /// Puts the cells of a column into another family; a column that is kept in the row key alone, or is not there, stays as it is.
     pub fn place_in(&mut self, column: &str, family: &str) {
         let column = self.catalog.columns.iter_mut().find(|known| known.name == column);
-        if let Some(Place::Cell { family: place, .. }) = column.map(|column| &mut column.place) {
+        if let Some(ColumnLocation::Cell { family: place, .. }) = column.map(|column| &mut column.location) {
             family.clone_into(place);
         }
     }
@@ -153,7 +154,7 @@ impl Layout {
 const STATUS: &str = "status";
 
 /// What it holds in a new row.
-const NEW: &[u8] = b"dbUpdate";
+const NEW_STATUS: &[u8] = b"dbUpdate";
 
 fn status_column(family: &str) -> Column {
     Column::cell(family, STATUS, ColumnType::String)

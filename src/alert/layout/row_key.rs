@@ -19,7 +19,7 @@ impl RowKey {
             let kind = catalog.columns[index].kind.clone();
             let text = !matches!(kind, ColumnType::Boolean | ColumnType::Binary | ColumnType::Avro(_));
             if !text && catalog.row_key.len() > 1 {
-                return Err(format!("`{name}` is {}, which cannot be a part of a key of several columns", kind.word()));
+                return Err(format!("`{name}` is {}, which cannot be a part of a key of several columns", kind.name()));
             }
             parts.push((index, name.clone(), kind));
         }

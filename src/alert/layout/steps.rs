@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{History, LayoutError, LayoutOptions, STATUS, status_column};
-use crate::avro::{Choice, Kind, NodeId, Schema};
-use crate::catalog::{Column, ColumnType, MOST_COLUMNS, Place, RecordShape};
+use super::{LayoutError, LayoutOptions, ListEncoding, STATUS, status_column};
+use crate::avro::{Kind, NodeId, OptionalUnion, Schema};
+use crate::catalog::{Column, ColumnLocation, ColumnType, MAX_COLUMNS, NestedRecord};
 
 /// Whether a value stands in a union with null.
 #[derive(Clone, Copy, Debug)]
@@ -16,15 +16,15 @@ pub(super) struct Nullable {
     pub value: usize,
 }
 
-impl From<Choice> for Nullable {
-    fn from(choice: Choice) -> Self {
-        Self { branches: if choice.null.is_some() { 2 } else { 1 }, value: choice.value }
+impl From<OptionalUnion> for Nullable {
+    fn from(optional: OptionalUnion) -> Self {
+        Self { branches: if optional.null.is_some() { 2 } else { 1 }, value: optional.value }
     }
 }
 
 /// How a scalar's bytes become a cell's.
 #[derive(Clone, Debug)]
-pub(super) enum Scalar {
+pub(super) enum ScalarKind {
     Boolean,
     Int,
     Long,
@@ -44,13 +44,13 @@ pub(super) enum OnNull {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(super) enum FlattenStep {
     /// a value that has no column
     Nothing(NodeId),
     Scalar {
         column: usize,
         union: Option<Nullable>,
-        scalar: Scalar,
+        scalar: ScalarKind,
         on_null: OnNull,
     },
     /// a datum of `node`; `union` is around it
@@ -68,7 +68,7 @@ pub(super) enum Step {
     },
     Record {
         union: Option<Nullable>,
-        steps: Vec<Step>,
+        steps: Vec<FlattenStep>,
         marker: Option<usize>,
     },
     /// one column of text
@@ -85,7 +85,7 @@ pub(super) enum Step {
     },
 }
 
-impl Step {
+impl FlattenStep {
     /// Whether it writes a cell whatever the datum, so that a record around it needs no marker.
     fn always(&self) -> bool {
         match self {
@@ -102,16 +102,16 @@ impl Step {
 }
 
 /// Gives the steps' columns other numbers.
-pub(super) fn renumber(steps: &mut [Step], place: &impl Fn(usize) -> usize) {
+pub(super) fn renumber(steps: &mut [FlattenStep], place: &impl Fn(usize) -> usize) {
     for step in steps {
         match step {
-            Step::Nothing(_) => {}
-            Step::Scalar { column, .. }
-            | Step::Avro { column, .. }
-            | Step::AvroUnion { column, .. }
-            | Step::Text { column, .. } => *column = place(*column),
-            Step::List { fields, .. } => fields.iter_mut().for_each(|(column, _)| *column = place(*column)),
-            Step::Record { steps, marker, .. } => {
+            FlattenStep::Nothing(_) => {}
+            FlattenStep::Scalar { column, .. }
+            | FlattenStep::Avro { column, .. }
+            | FlattenStep::AvroUnion { column, .. }
+            | FlattenStep::Text { column, .. } => *column = place(*column),
+            FlattenStep::List { fields, .. } => fields.iter_mut().for_each(|(column, _)| *column = place(*column)),
+            FlattenStep::Record { steps, marker, .. } => {
                 *marker = marker.map(place);
                 renumber(steps, place);
             }
@@ -119,18 +119,18 @@ pub(super) fn renumber(steps: &mut [Step], place: &impl Fn(usize) -> usize) {
     }
 }
 
-pub(super) struct Builder<'a> {
+pub(super) struct LayoutBuilder<'a> {
     schema: &'a Schema,
     options: &'a LayoutOptions<'a>,
     columns: Vec<Column>,
     /// the columns by name
     names: HashMap<String, usize>,
-    records: Vec<RecordShape>,
+    records: Vec<NestedRecord>,
     path: Vec<String>,
     open: Vec<NodeId>,
 }
 
-impl<'a> Builder<'a> {
+impl<'a> LayoutBuilder<'a> {
     pub fn new(schema: &'a Schema, options: &'a LayoutOptions<'a>) -> Self {
         Self {
             schema,
@@ -144,7 +144,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The steps for the whole alert.
-    pub fn root(&mut self) -> Result<Vec<Step>, LayoutError> {
+    pub fn root(&mut self) -> Result<Vec<FlattenStep>, LayoutError> {
         let steps = match self.schema.kind(self.schema.root()) {
             Kind::Record { .. } => self.record(self.schema.root())?,
             _ => return Err(LayoutError::NoRecord),
@@ -157,11 +157,11 @@ impl<'a> Builder<'a> {
     }
 
     /// The columns and records found.
-    pub fn finish(self) -> (Vec<Column>, Vec<RecordShape>) {
+    pub fn finish(self) -> (Vec<Column>, Vec<NestedRecord>) {
         (self.columns, self.records)
     }
 
-    fn record(&mut self, id: NodeId) -> Result<Vec<Step>, LayoutError> {
+    fn record(&mut self, id: NodeId) -> Result<Vec<FlattenStep>, LayoutError> {
         let schema = self.schema;
         let Kind::Record { fields, .. } = schema.kind(id) else { return Ok(Vec::new()) };
         self.open.push(id);
@@ -175,113 +175,120 @@ impl<'a> Builder<'a> {
         Ok(steps)
     }
 
-    fn value(&mut self, id: NodeId) -> Result<Step, LayoutError> {
+    fn value(&mut self, id: NodeId) -> Result<FlattenStep, LayoutError> {
         let schema = self.schema;
         if let Kind::Union(branches) = schema.kind(id) {
-            return match schema.choice(id) {
-                Some(choice) => self.one_type(choice.node, Some(choice.into())),
-                None if branches.len() == 1 => Ok(Step::Nothing(id)),
+            return match schema.optional(id) {
+                Some(optional) => self.one_type(optional.node, Some(optional.into())),
+                None if branches.len() == 1 => Ok(FlattenStep::Nothing(id)),
                 None => {
                     let column = self.avro_column(id)?;
-                    Ok(Step::AvroUnion { column, null: schema.null_branch(id), node: id, branches: branches.len() })
+                    Ok(FlattenStep::AvroUnion {
+                        column,
+                        null: schema.null_branch(id),
+                        node: id,
+                        branches: branches.len(),
+                    })
                 }
             };
         }
         self.one_type(id, None)
     }
 
-    fn one_type(&mut self, id: NodeId, union: Option<Nullable>) -> Result<Step, LayoutError> {
+    fn one_type(&mut self, id: NodeId, union: Option<Nullable>) -> Result<FlattenStep, LayoutError> {
         let schema = self.schema;
-        let text = self.options.history == History::Text;
+        let text = self.options.history == ListEncoding::Text;
         let (kind, scalar) = match schema.kind(id) {
-            Kind::Null => return Ok(Step::Nothing(id)),
-            Kind::Boolean => (ColumnType::Boolean, Scalar::Boolean),
-            Kind::Int => (ColumnType::Int, Scalar::Int),
-            Kind::Long => (ColumnType::Long, Scalar::Long),
-            Kind::Float => (ColumnType::Float, Scalar::Float),
-            Kind::Double => (ColumnType::Double, Scalar::Double),
-            Kind::Bytes => (ColumnType::Binary, Scalar::Bytes),
-            Kind::String => (ColumnType::String, Scalar::Text),
-            Kind::Fixed { size, .. } => (ColumnType::Binary, Scalar::Fixed(*size)),
-            Kind::Enum { symbols, .. } => (ColumnType::String, Scalar::Enum(symbols.clone())),
+            Kind::Null => return Ok(FlattenStep::Nothing(id)),
+            Kind::Boolean => (ColumnType::Boolean, ScalarKind::Boolean),
+            Kind::Int => (ColumnType::Int, ScalarKind::Int),
+            Kind::Long => (ColumnType::Long, ScalarKind::Long),
+            Kind::Float => (ColumnType::Float, ScalarKind::Float),
+            Kind::Double => (ColumnType::Double, ScalarKind::Double),
+            Kind::Bytes => (ColumnType::Binary, ScalarKind::Bytes),
+            Kind::String => (ColumnType::String, ScalarKind::Text),
+            Kind::Fixed { size, .. } => (ColumnType::Binary, ScalarKind::Fixed(*size)),
+            Kind::Enum { symbols, .. } => (ColumnType::String, ScalarKind::Enum(symbols.clone())),
             Kind::Record { .. } if self.open.contains(&id) => {
-                return Ok(Step::Avro { column: self.avro_column(id)?, union, node: id });
+                return Ok(FlattenStep::Avro { column: self.avro_column(id)?, union, node: id });
             }
             Kind::Record { .. } => return self.nested(id, union),
             Kind::Array(item) if text => {
                 if let Some(list) = self.list(*item, union)? {
                     return Ok(list);
                 }
-                return Ok(Step::Text { column: self.column(ColumnType::String)?, union, node: id });
+                return Ok(FlattenStep::Text { column: self.column(ColumnType::String)?, union, node: id });
             }
             Kind::Map(_) if text => {
-                return Ok(Step::Text { column: self.column(ColumnType::String)?, union, node: id });
+                return Ok(FlattenStep::Text { column: self.column(ColumnType::String)?, union, node: id });
             }
             Kind::Array(_) | Kind::Map(_) => {
-                return Ok(Step::Avro { column: self.avro_column(id)?, union, node: id });
+                return Ok(FlattenStep::Avro { column: self.avro_column(id)?, union, node: id });
             }
-            Kind::Union(_) => return Ok(Step::Nothing(id)),
+            Kind::Union(_) => return Ok(FlattenStep::Nothing(id)),
         };
         let node = schema.node(id);
         let column = self.column(kind)?;
         if !node.extra.is_empty() || node.kind.name().is_some() {
-            self.columns[column].exact = Some(Arc::new(schema.sub(id)));
+            self.columns[column].exact = Some(Arc::new(schema.subschema(id)));
         }
-        let fillable = !matches!(scalar, Scalar::Fixed(_) | Scalar::Enum(_));
+        let fillable = !matches!(scalar, ScalarKind::Fixed(_) | ScalarKind::Enum(_));
         let on_null = if text && fillable && self.path.len() > 1 { OnNull::Fill } else { OnNull::NoCell };
-        Ok(Step::Scalar { column, union, scalar, on_null })
+        Ok(FlattenStep::Scalar { column, union, scalar, on_null })
     }
 
-    fn nested(&mut self, id: NodeId, union: Option<Nullable>) -> Result<Step, LayoutError> {
+    fn nested(&mut self, id: NodeId, union: Option<Nullable>) -> Result<FlattenStep, LayoutError> {
         let nullable = union.is_some_and(|union| union.branches == 2);
-        self.records.push(RecordShape { path: self.path.join("."), nullable });
+        self.records.push(NestedRecord { path: self.path.join("."), nullable });
         let steps = self.record(id)?;
-        let marker = match nullable && !steps.iter().any(Step::always) {
+        let marker = match nullable && !steps.iter().any(FlattenStep::always) {
             true => Some(self.column(ColumnType::Boolean)?),
             false => None,
         };
-        Ok(Step::Record { union, steps, marker })
+        Ok(FlattenStep::Record { union, steps, marker })
     }
 
     /// An array whose items are records, possibly null.
-    fn list(&mut self, item: NodeId, union: Option<Nullable>) -> Result<Option<Step>, LayoutError> {
+    fn list(&mut self, item: NodeId, union: Option<Nullable>) -> Result<Option<FlattenStep>, LayoutError> {
         let schema = self.schema;
-        let (record, item) = match schema.choice(item) {
-            Some(choice) => (choice.node, Some(choice.into())),
+        let (record, item) = match schema.optional(item) {
+            Some(optional) => (optional.node, Some(optional.into())),
             None => (item, None),
         };
         let Kind::Record { fields, .. } = schema.kind(record) else { return Ok(None) };
-        self.records.push(RecordShape { path: self.path.join("."), nullable: false });
+        self.records.push(NestedRecord { path: self.path.join("."), nullable: false });
         let mut columns = Vec::with_capacity(fields.len());
         for field in fields {
             self.path.push(field.name.clone());
             columns.push((self.column(ColumnType::String)?, field.node));
             self.path.pop();
         }
-        Ok(Some(Step::List { union, item, fields: columns }))
+        Ok(Some(FlattenStep::List { union, item, fields: columns }))
     }
 
     fn avro_column(&mut self, id: NodeId) -> Result<usize, LayoutError> {
-        self.column(ColumnType::Avro(Arc::new(self.schema.sub(id))))
+        self.column(ColumnType::Avro(Arc::new(self.schema.subschema(id))))
     }
 
     fn column(&mut self, kind: ColumnType) -> Result<usize, LayoutError> {
         let (name, field) = (self.path.join("_"), self.path.join("."));
         self.no_clash(&name, &field)?;
-        if self.columns.len() >= MOST_COLUMNS {
+        if self.columns.len() >= MAX_COLUMNS {
             return Err(LayoutError::TooManyColumns);
         }
         self.names.insert(name.clone(), self.columns.len());
-        let place = Place::Cell { family: self.options.family.to_owned(), qualifier: name.clone() };
-        self.columns.push(Column { name, place, kind, field, exact: None });
+        let location = ColumnLocation::Cell { family: self.options.family.to_owned(), qualifier: name.clone() };
+        self.columns.push(Column { name, location, kind, field, exact: None });
         Ok(self.columns.len() - 1)
     }
 
     fn no_clash(&self, name: &str, field: &str) -> Result<(), LayoutError> {
         match self.names.get(name).and_then(|at| self.columns.get(*at)) {
-            Some(other) => {
-                Err(LayoutError::Clash { column: name.to_owned(), one: other.field.clone(), other: field.to_owned() })
-            }
+            Some(other) => Err(LayoutError::NameConflict {
+                column: name.to_owned(),
+                one: other.field.clone(),
+                other: field.to_owned(),
+            }),
             None => Ok(()),
         }
     }

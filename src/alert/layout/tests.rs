@@ -4,12 +4,12 @@ use apache_avro::types::Value as V;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::{Value, json};
 
-use super::{FlattenError, History, Layout, LayoutError, LayoutOptions};
+use super::{FlattenError, Layout, LayoutError, LayoutOptions, ListEncoding};
 use crate::avro::Schema;
-use crate::catalog::{ColumnType, Place};
+use crate::catalog::{ColumnLocation, ColumnType};
 
-fn options<'a>(history: History, row_key: &'a [&'a str]) -> LayoutOptions<'a> {
-    let status = history == History::Text;
+fn options<'a>(history: ListEncoding, row_key: &'a [&'a str]) -> LayoutOptions<'a> {
+    let status = history == ListEncoding::Text;
     LayoutOptions { namespace: "default", table: "t", family: "i", row_key, history, status }
 }
 
@@ -85,14 +85,14 @@ fn cells(layout: &Layout, datum: &[u8]) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn text_of(history: V) -> BTreeMap<String, String> {
-    let layout = Layout::new(&Schema::from_json(&ztf()).unwrap(), &options(History::Text, &["objectId"])).unwrap();
+    let layout = Layout::new(&Schema::from_json(&ztf()).unwrap(), &options(ListEncoding::Text, &["objectId"])).unwrap();
     let cells = cells(&layout, &alert(history, none(0)));
     cells.into_iter().map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned())).collect()
 }
 
 #[test]
 fn text_layout_has_the_columns_of_2019_in_their_order() {
-    let layout = Layout::new(&Schema::from_json(&ztf()).unwrap(), &options(History::Text, &["objectId"])).unwrap();
+    let layout = Layout::new(&Schema::from_json(&ztf()).unwrap(), &options(ListEncoding::Text, &["objectId"])).unwrap();
     let names: Vec<&str> = layout.catalog().columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(
         names,
@@ -118,7 +118,7 @@ fn text_layout_has_the_columns_of_2019_in_their_order() {
         ]
     );
     assert_eq!(layout.catalog().column("prv_candidates_jd").unwrap().kind, ColumnType::String);
-    assert_eq!(layout.catalog().column("objectId").unwrap().place, Place::RowKey { part: 0 });
+    assert_eq!(layout.catalog().column("objectId").unwrap().location, ColumnLocation::RowKey { part: 0 });
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn text_is_what_spark_casts() {
 
 #[test]
 fn text_layout_fills_nulls_within_records_only() {
-    let layout = Layout::new(&Schema::from_json(&ztf()).unwrap(), &options(History::Text, &["objectId"])).unwrap();
+    let layout = Layout::new(&Schema::from_json(&ztf()).unwrap(), &options(ListEncoding::Text, &["objectId"])).unwrap();
     let cells = cells(&layout, &alert(none(1), none(0)));
     assert_eq!(cells["candidate_rb"], [0; 4]);
     assert_eq!(cells["candidate_nid"], [0; 4]);
@@ -152,7 +152,7 @@ fn text_layout_fills_nulls_within_records_only() {
 
 #[test]
 fn avro_layout_keeps_four_nothings_apart() {
-    let layout = Layout::new(&Schema::from_json(&ztf()).unwrap(), &options(History::Avro, &["objectId"])).unwrap();
+    let layout = Layout::new(&Schema::from_json(&ztf()).unwrap(), &options(ListEncoding::Avro, &["objectId"])).unwrap();
     let column = |name: &str| layout.catalog().column(name);
     assert!(matches!(column("prv_candidates").unwrap().kind, ColumnType::Avro(_)));
     assert_eq!(column("extra").unwrap().kind, ColumnType::Boolean);
@@ -171,17 +171,17 @@ fn avro_layout_keeps_four_nothings_apart() {
 fn keys_of_one_and_of_several_columns() {
     let schema = Schema::from_json(&ztf()).unwrap();
     let datum = alert(none(1), none(0));
-    let one = Layout::new(&schema, &options(History::Avro, &["objectId"])).unwrap();
+    let one = Layout::new(&schema, &options(ListEncoding::Avro, &["objectId"])).unwrap();
     assert_eq!(one.flattener().flatten(&datum).unwrap().key(), b"ZTF18aceatkx");
     assert!(!cells(&one, &datum).contains_key("objectId"));
-    let two = Layout::new(&schema, &options(History::Avro, &["objectId", "candid"])).unwrap();
+    let two = Layout::new(&schema, &options(ListEncoding::Avro, &["objectId", "candid"])).unwrap();
     assert_eq!(two.flattener().flatten(&datum).unwrap().key(), b"ZTF18aceatkx_-2");
     assert!(cells(&two, &datum).contains_key("objectId"));
-    let null = Layout::new(&schema, &options(History::Avro, &["note"])).unwrap();
+    let null = Layout::new(&schema, &options(ListEncoding::Avro, &["note"])).unwrap();
     assert!(matches!(null.flattener().flatten(&datum), Err(FlattenError::RowKey(reason)) if reason.contains("`note`")));
-    let unknown = Layout::new(&schema, &options(History::Avro, &["objectid"])).unwrap_err().to_string();
+    let unknown = Layout::new(&schema, &options(ListEncoding::Avro, &["objectid"])).unwrap_err().to_string();
     assert!(unknown.contains("`objectid`") && unknown.contains("`objectId`"), "{unknown}");
-    let list = Layout::new(&schema, &options(History::Avro, &["objectId", "prv_candidates"])).unwrap_err();
+    let list = Layout::new(&schema, &options(ListEncoding::Avro, &["objectId", "prv_candidates"])).unwrap_err();
     assert!(matches!(list, LayoutError::RowKey(_)));
 }
 
@@ -191,9 +191,9 @@ fn two_fields_with_one_column_are_refused() {
         {"name": "a", "type": {"type": "record", "name": "s", "fields": [{"name": "b", "type": "int"}]}},
         {"name": "a_b", "type": "int"}]}))
     .unwrap();
-    let error = Layout::new(&schema, &options(History::Avro, &["a_b"])).unwrap_err().to_string();
+    let error = Layout::new(&schema, &options(ListEncoding::Avro, &["a_b"])).unwrap_err().to_string();
     assert!(error.contains("`a.b`") && error.contains("`a_b`"), "{error}");
-    let scalar = Layout::new(&Schema::parse("\"int\"").unwrap(), &options(History::Avro, &["a"]));
+    let scalar = Layout::new(&Schema::parse("\"int\"").unwrap(), &options(ListEncoding::Avro, &["a"]));
     assert_eq!(scalar.unwrap_err(), LayoutError::NoRecord);
 }
 
@@ -205,10 +205,10 @@ fn dates_and_decimals_in_lists_are_spark_s() {
             {"name": "d", "type": {"type": "int", "logicalType": "date"}},
             {"name": "n", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
             {"name": "s", "type": {"type": "array", "items": "boolean"}}]}}}]});
-    let layout = Layout::new(&Schema::from_json(&schema).unwrap(), &options(History::Text, &["k"])).unwrap();
+    let layout = Layout::new(&Schema::from_json(&schema).unwrap(), &options(ListEncoding::Text, &["k"])).unwrap();
     let mut datum = vec![2, 2];
-    crate::avro::put_long(1_551_088_920_123_400, &mut datum);
-    crate::avro::put_long(17_952, &mut datum);
+    crate::avro::write_long(1_551_088_920_123_400, &mut datum);
+    crate::avro::write_long(17_952, &mut datum);
     datum.extend([4, 0xff, 0x38, 2, 1, 0, 0]);
     let cells = cells(&layout, &datum);
     let text = |name: &str| String::from_utf8(cells[name].clone()).unwrap();

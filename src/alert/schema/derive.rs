@@ -4,50 +4,50 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::OutgoingError;
+use super::StreamSchemaError;
 use crate::avro::{Field, Kind, Node, NodeId, Schema, is_name, namespace_of};
 use crate::catalog::{Catalog, Column, ColumnType};
 
 /// The root's name, and the namespace of what has none: Spark's.
 const ROOT: &str = "topLevelRecord";
 
-pub(super) fn derive(catalog: &Catalog, selected: Option<&[usize]>) -> Result<Schema, OutgoingError> {
+pub(super) fn derive(catalog: &Catalog, selected: Option<&[usize]>) -> Result<Schema, StreamSchemaError> {
     let status = catalog.status_column().map(|column| column.name.as_str());
     let is_marker = |column: &Column| catalog.records.iter().any(|record| record.path == column.field);
     let wanted = |at: usize, column: &Column| match selected {
         Some(selected) => selected.contains(&at),
         None => Some(column.name.as_str()) != status,
     };
-    let mut tree = Group::default();
+    let mut tree = FieldTree::default();
     for (at, column) in catalog.columns.iter().enumerate() {
         if wanted(at, column) && !is_marker(column) {
             let path: Vec<&str> = column.field.split('.').collect();
             if let Some(name) = path.iter().find(|name| !is_name(name)) {
-                return Err(OutgoingError::Name { column: column.name.clone(), name: (*name).to_owned() });
+                return Err(StreamSchemaError::Name { column: column.name.clone(), name: (*name).to_owned() });
             }
             tree.add(&path, column);
         }
     }
     if tree.entries.is_empty() {
-        return Err(OutgoingError::Empty);
+        return Err(StreamSchemaError::Empty);
     }
-    let mut nodes = Nodes { list: Vec::new(), names: HashMap::new() };
+    let mut nodes = NodeList { list: Vec::new(), names: HashMap::new() };
     let root = nodes.record(&tree, "", ROOT, catalog);
     Ok(Schema::from_nodes(nodes.list, root)?)
 }
 
 /// The columns as the tree of records that they lie in, each record where its first column is.
 #[derive(Default)]
-struct Group<'a> {
+struct FieldTree<'a> {
     entries: Vec<(&'a str, Entry<'a>)>,
 }
 
 enum Entry<'a> {
     Column(&'a Column),
-    Group(Group<'a>),
+    FieldTree(FieldTree<'a>),
 }
 
-impl<'a> Group<'a> {
+impl<'a> FieldTree<'a> {
     fn add(&mut self, path: &[&'a str], column: &'a Column) {
         let [first, rest @ ..] = path else { return };
         if rest.is_empty() {
@@ -55,23 +55,23 @@ impl<'a> Group<'a> {
             return;
         }
         for (name, entry) in &mut self.entries {
-            if let (true, Entry::Group(group)) = (*name == *first, entry) {
+            if let (true, Entry::FieldTree(group)) = (*name == *first, entry) {
                 return group.add(rest, column);
             }
         }
         let mut group = Self::default();
         group.add(rest, column);
-        self.entries.push((first, Entry::Group(group)));
+        self.entries.push((first, Entry::FieldTree(group)));
     }
 }
 
-struct Nodes {
+struct NodeList {
     list: Vec<Node>,
     /// types by name, with what they were written as
     names: HashMap<String, (NodeId, Value)>,
 }
 
-impl Nodes {
+impl NodeList {
     fn add(&mut self, kind: Kind) -> NodeId {
         self.list.push(Node { kind, extra: Map::new() });
         self.list.len() - 1
@@ -83,7 +83,7 @@ impl Nodes {
     }
 
     /// A record whose fields lie at `path`; `name` is its full name, and the namespace of the records in it.
-    fn record(&mut self, group: &Group<'_>, path: &str, name: &str, catalog: &Catalog) -> NodeId {
+    fn record(&mut self, group: &FieldTree<'_>, path: &str, name: &str, catalog: &Catalog) -> NodeId {
         let id = self.add(Kind::Null);
         let name = self.free_name(name.to_owned());
         self.names.insert(name.clone(), (id, Value::Null));
@@ -91,7 +91,7 @@ impl Nodes {
         for (field, entry) in &group.entries {
             let node = match entry {
                 Entry::Column(column) => self.column(column),
-                Entry::Group(group) => {
+                Entry::FieldTree(group) => {
                     let path = if path.is_empty() { (*field).to_owned() } else { format!("{path}.{field}") };
                     let nullable = catalog.records.iter().any(|record| record.path == path && record.nullable);
                     let record = self.record(group, &path, &format!("{name}.{field}"), catalog);
@@ -140,7 +140,7 @@ impl Nodes {
                 true => format!("{ROOT}.{name}"),
                 false => name.to_owned(),
             };
-            let written = from.sub(id).to_json();
+            let written = from.subschema(id).to_json();
             let full = match self.names.get(&full) {
                 Some((known, as_json)) if *as_json == written => {
                     moved[id] = Some(*known);

@@ -17,7 +17,7 @@ use crate::catalog::Catalog;
 
 /// Why there is no schema to send.
 #[derive(Debug, thiserror::Error)]
-pub enum OutgoingError {
+pub enum StreamSchemaError {
     /// the file
     #[error("schema {file}: {reason}")]
     File {
@@ -46,8 +46,8 @@ pub enum OutgoingError {
 ///
 /// # Errors
 /// The file cannot be read, or is no Avro schema: the file and the place in it are named.
-pub fn load(path: &Path) -> Result<Schema, OutgoingError> {
-    let fault = |reason| OutgoingError::File { file: path.display().to_string(), reason };
+pub fn load(path: &Path) -> Result<Schema, StreamSchemaError> {
+    let fault = |reason| StreamSchemaError::File { file: path.display().to_string(), reason };
     let text = std::fs::read_to_string(path).map_err(|e| fault(format!("cannot be read: {e}")))?;
     Schema::parse(&text).map_err(|e| fault(e.to_string()))
 }
@@ -58,11 +58,11 @@ pub fn load(path: &Path) -> Result<Schema, OutgoingError> {
 ///
 /// # Errors
 /// A column's name is no Avro name, or nothing is left.
-pub fn outgoing(
+pub fn stream_schema(
     catalog: &Catalog,
     telescope: Option<&Schema>,
     selected: Option<&[usize]>,
-) -> Result<Schema, OutgoingError> {
+) -> Result<Schema, StreamSchemaError> {
     match (telescope, selected) {
         (Some(schema), None) => Ok(schema.clone()),
         (Some(schema), Some(selected)) => prune::prune(schema, catalog, selected),

@@ -1,18 +1,18 @@
 //! A telescope's schema limited to what some columns fill.
 
-use super::OutgoingError;
-use crate::avro::{Field, Kind, Node, NodeId, Schema, SchemaError, same_data};
+use super::StreamSchemaError;
+use crate::avro::{Field, Kind, Node, NodeId, Schema, SchemaError, same_encoding};
 use crate::catalog::Catalog;
 
-pub(super) fn prune(schema: &Schema, catalog: &Catalog, selected: &[usize]) -> Result<Schema, OutgoingError> {
+pub(super) fn prune(schema: &Schema, catalog: &Catalog, selected: &[usize]) -> Result<Schema, StreamSchemaError> {
     let nodes = (0..schema.len()).map(|id| schema.node(id).clone()).collect();
     let mut pruner = Pruner { schema, catalog, selected, nodes, open: Vec::new() };
     match pruner.record(schema.root(), "") {
         Some(root) => {
             let pruned = Schema::from_nodes(pruner.nodes, root)?;
-            Ok(distinct_names(&pruned.sub(pruned.root()))?)
+            Ok(distinct_names(&pruned.subschema(pruned.root()))?)
         }
-        None => Err(OutgoingError::Empty),
+        None => Err(StreamSchemaError::Empty),
     }
 }
 
@@ -57,14 +57,14 @@ impl Pruner<'_> {
         if let (Some(own), false) = (own, marker) {
             return self.selected.contains(&own).then_some(node);
         }
-        let (choice, value) = match schema.choice(node) {
-            Some(choice) => (Some(choice), choice.node),
+        let (optional, value) = match schema.optional(node) {
+            Some(optional) => (Some(optional), optional.node),
             None => (None, node),
         };
         let pruned = match schema.kind(value) {
             Kind::Record { .. } => self.record(value, path)?,
             Kind::Array(item) => {
-                let (inner, record) = match schema.choice(*item) {
+                let (inner, record) = match schema.optional(*item) {
                     Some(inner) => (Some(inner), inner.node),
                     None => (None, *item),
                 };
@@ -77,8 +77,8 @@ impl Pruner<'_> {
             }
             _ => return None,
         };
-        Some(match choice {
-            Some(choice) => self.branch(node, choice.value, pruned),
+        Some(match optional {
+            Some(optional) => self.branch(node, optional.value, pruned),
             None => pruned,
         })
     }
@@ -107,7 +107,7 @@ fn distinct_names(schema: &Schema) -> Result<Schema, SchemaError> {
         let taken = |name: &str| {
             nodes.iter().enumerate().any(|(other, node)| {
                 let (one, two) = ((schema, id), (schema, other));
-                other < id && node.kind.name() == Some(name) && !(same_data(one, two) && same_data(two, one))
+                other < id && node.kind.name() == Some(name) && !(same_encoding(one, two) && same_encoding(two, one))
             })
         };
         while taken(&name) {

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{OutgoingError, outgoing};
+use super::{StreamSchemaError, stream_schema};
 use crate::alert::Plan;
 use crate::avro::Schema;
 use crate::catalog::Catalog;
@@ -39,7 +39,7 @@ fn derived_schema_has_the_shape_of_2019() {
         record("cutoutScience", json!([leaf("fileName", "string"), leaf("stampData", "bytes")])),
         record("prv_candidates", json!([leaf("jd", "string")])),
         leaf("ok", "boolean")]});
-    assert_eq!(outgoing(&catalog(), None, None).unwrap().to_json(), expected);
+    assert_eq!(stream_schema(&catalog(), None, None).unwrap().to_json(), expected);
 }
 
 #[test]
@@ -47,10 +47,10 @@ fn derived_schema_keeps_to_the_selection() {
     let catalog = catalog();
     let selected: Vec<usize> =
         ["objectId", "candidate_ra", "status"].iter().map(|name| catalog.index_of(name).unwrap()).collect();
-    let schema = outgoing(&catalog, None, Some(&selected)).unwrap();
+    let schema = stream_schema(&catalog, None, Some(&selected)).unwrap();
     let plan = Plan::new(schema.into(), &catalog).unwrap();
     assert_eq!(plan.needed_columns(), selected);
-    assert!(matches!(outgoing(&catalog, None, Some(&[])), Err(OutgoingError::Empty)));
+    assert!(matches!(stream_schema(&catalog, None, Some(&[])), Err(StreamSchemaError::Empty)));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn nullable_records_exact_types_and_cells_come_into_the_schema() {
         "u": {"cf": "i", "col": "u", "type": "avro", "avro": ["int", "string"]}},
         "records": {"r": {"nullable": true}}});
     let catalog = Catalog::parse(&json.to_string()).unwrap();
-    let schema = outgoing(&catalog, None, None).unwrap();
+    let schema = stream_schema(&catalog, None, None).unwrap();
     assert_eq!(
         schema.to_string(),
         r#"{"type":"record","name":"topLevelRecord","fields":[{"name":"k","type":["long","null"]},{"name":"t","type":[{"type":"long","logicalType":"timestamp-micros"},"null"]},{"name":"r","type":[{"type":"record","name":"topLevelRecord.r","fields":[{"name":"a","type":[{"type":"array","items":{"type":"record","name":"p","fields":[{"name":"x","type":"int"}]}},"null"]},{"name":"b","type":[{"type":"array","items":"p"},"null"]}]},"null"]},{"name":"u","type":["int","string","null"]}]}"#
@@ -80,7 +80,7 @@ fn nullable_records_exact_types_and_cells_come_into_the_schema() {
 fn name_that_is_no_avro_name_is_refused() {
     let json = json!({"table": {"name": "t"}, "rowkey": "k", "columns": {
         "k": {"cf": "rowkey", "col": "k", "type": "long"}, "d:x": {"cf": "d", "col": "x", "type": "int"}}});
-    let error = outgoing(&Catalog::parse(&json.to_string()).unwrap(), None, None).unwrap_err().to_string();
+    let error = stream_schema(&Catalog::parse(&json.to_string()).unwrap(), None, None).unwrap_err().to_string();
     assert!(error.contains("`d:x`"), "{error}");
 }
 
@@ -99,10 +99,10 @@ fn telescope_s_schema_is_limited_to_the_selection() {
         {"name": "unknown", "type": ["null", "int"], "default": null}]}))
     .unwrap();
     let catalog = catalog();
-    assert_eq!(outgoing(&catalog, Some(&telescope), None).unwrap(), telescope);
+    assert_eq!(stream_schema(&catalog, Some(&telescope), None).unwrap(), telescope);
     let select = |names: &[&str]| {
         let selected: Vec<usize> = names.iter().map(|name| catalog.index_of(name).unwrap()).collect();
-        outgoing(&catalog, Some(&telescope), Some(&selected))
+        stream_schema(&catalog, Some(&telescope), Some(&selected))
     };
     let limited = select(&["candidate_ra", "cutoutScience_fileName", "prv_candidates_jd"]).unwrap();
     assert_eq!(
@@ -111,7 +111,7 @@ fn telescope_s_schema_is_limited_to_the_selection() {
     );
     let plan = Plan::new(limited.into(), &catalog).unwrap();
     assert!(plan.warnings().is_empty());
-    assert!(matches!(select(&["status"]), Err(OutgoingError::Empty)));
+    assert!(matches!(select(&["status"]), Err(StreamSchemaError::Empty)));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn record_that_is_limited_in_one_place_only_gets_another_name() {
     let columns: serde_json::Map<_, _> = ["a_x", "a_y", "b_x", "b_y"].map(cell).into_iter().collect();
     let json = json!({"table": {"name": "t"}, "rowkey": "a_x", "columns": columns, "records": {"a": {}, "b": {}}});
     let catalog = Catalog::parse(&json.to_string()).unwrap();
-    let limited = outgoing(&catalog, Some(&telescope), Some(&[0, 2, 3])).unwrap();
+    let limited = stream_schema(&catalog, Some(&telescope), Some(&[0, 2, 3])).unwrap();
     assert_eq!(
         limited.to_string(),
         r#"{"type":"record","name":"alert","fields":[{"name":"a","type":{"type":"record","name":"c","fields":[{"name":"x","type":"int"}]}},{"name":"b","type":{"type":"record","name":"c_","fields":[{"name":"x","type":"int"},{"name":"y","type":"int"}]}}]}"#

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
-use crate::audit::{Audit, Count, Counts, Finding, Tally};
+use crate::audit::{Audit, AuditTotals, Category, Difference, StreamTotals};
 use crate::cli::context::Context;
 use crate::cli::outcome::stdout_error;
 use crate::cli::output::{self, Format, Table};
-use crate::config::show_instant;
+use crate::config::format_timestamp;
 use crate::window::Window;
 
 const STREAMS: &[&str] = &[
@@ -24,19 +24,19 @@ const STREAMS: &[&str] = &[
     "duplicated",
     "altered",
 ];
-const OTHERS: &[&str] = &["stream", "count", "what", "meaning"];
+const OTHER_COUNTS: &[&str] = &["stream", "count", "what", "meaning"];
 const NIGHTS: &[&str] =
     &["stream", "night", "in_database", "kept", "on_topic", "matched", "missing", "duplicated", "altered"];
 const DIFFERENCES: &[&str] = &["stream", "difference", "row_key", "time", "timestamp", "messages"];
 
 /// What is only shown where there is some, and what it means.
-const MEANINGS: [(Count, &str); 6] = [
-    (Count::Unwanted, "messages of alerts that rules or filters refuse now"),
-    (Count::Superseded, "messages of row versions that were written again or deleted since"),
-    (Count::Foreign, "messages without fink's headers, of any time"),
-    (Count::NotDue, "alerts not on the topic that the service may still send"),
-    (Count::Gone, "alerts not on the topic whose row was written again or deleted since"),
-    (Count::Expired, "alerts not on the topic, from which messages of that time were deleted (retention)"),
+const MEANINGS: [(Category, &str); 6] = [
+    (Category::Unwanted, "messages of alerts that rules or filters refuse now"),
+    (Category::Superseded, "messages of row versions that were written again or deleted since"),
+    (Category::Foreign, "messages without fink's headers, of any time"),
+    (Category::NotDue, "alerts not on the topic that the service may still send"),
+    (Category::Gone, "alerts not on the topic whose row was written again or deleted since"),
+    (Category::Expired, "alerts not on the topic, from which messages of that time were deleted (retention)"),
 ];
 
 /// Collects the differences, or prints them as they are found.
@@ -58,40 +58,40 @@ impl Report {
     ///
     /// # Errors
     /// Where stdout takes no more.
-    pub fn add(&mut self, finding: &Finding<'_>) -> anyhow::Result<()> {
+    pub fn add(&mut self, difference: &Difference<'_>) -> anyhow::Result<()> {
         self.count += 1;
         if self.count > self.limit {
             return Ok(());
         }
-        let row_key = finding.row_key.as_ref().map(|key| key.escape_ascii().to_string());
-        let time = show_instant(finding.timestamp);
+        let row_key = difference.row_key.as_ref().map(|key| key.escape_ascii().to_string());
+        let time = format_timestamp(difference.timestamp);
         match self.format {
             Format::Table => {
-                let what = match finding.is_unencodable {
-                    true => format!("{} (cannot be encoded, and is not on the rejected topic)", finding.kind.name()),
-                    false => finding.kind.name().to_owned(),
+                let what = match difference.is_unencodable {
+                    true => format!("{} (cannot be encoded, and is not on the rejected topic)", difference.kind.name()),
+                    false => difference.kind.name().to_owned(),
                 };
                 let place = |(partition, offset): &(i32, i64)| Value::from(format!("{partition}:{offset}"));
                 self.table.row([
-                    finding.stream.name.as_str().into(),
+                    difference.stream.name.as_str().into(),
                     what.into(),
                     row_key.into(),
                     time.into(),
-                    finding.timestamp.into(),
-                    finding.messages.iter().map(place).collect(),
+                    difference.timestamp.into(),
+                    difference.messages.iter().map(place).collect(),
                 ]);
             }
             Format::Json | Format::Ndjson => {
                 let place = |(partition, offset): &(i32, i64)| json!({"partition": partition, "offset": offset});
                 let document = json!({
-                    "stream": finding.stream.name,
-                    "topic": finding.stream.topic,
-                    "difference": finding.kind.name(),
+                    "stream": difference.stream.name,
+                    "topic": difference.stream.topic,
+                    "difference": difference.kind.name(),
                     "row_key": row_key,
                     "time": time,
-                    "timestamp": finding.timestamp,
-                    "messages": finding.messages.iter().map(place).collect::<Vec<_>>(),
-                    "unencodable": finding.is_unencodable,
+                    "timestamp": difference.timestamp,
+                    "messages": difference.messages.iter().map(place).collect::<Vec<_>>(),
+                    "unencodable": difference.is_unencodable,
                 });
                 match self.format {
                     Format::Ndjson => output::print(format!("{document}\n").as_bytes())?,
@@ -109,37 +109,43 @@ impl Report {
     pub fn print(
         self,
         audit: &Audit<'_>,
-        tally: &Tally,
+        totals: &AuditTotals,
         by_night: bool,
         window: Window,
         context: &Context,
     ) -> anyhow::Result<()> {
         match self.format {
-            Format::Table => self.print_tables(audit, tally, by_night, context),
-            Format::Json => self.print_document(audit, tally, window),
+            Format::Table => self.print_tables(audit, totals, by_night, context),
+            Format::Json => self.print_document(audit, totals, window),
             Format::Ndjson => Ok(()),
         }
     }
 
-    fn print_tables(&self, audit: &Audit<'_>, tally: &Tally, by_night: bool, context: &Context) -> anyhow::Result<()> {
+    fn print_tables(
+        &self,
+        audit: &Audit<'_>,
+        totals: &AuditTotals,
+        by_night: bool,
+        context: &Context,
+    ) -> anyhow::Result<()> {
         let mut streams = Table::new(STREAMS);
-        let mut others = Table::new(OTHERS);
-        for (stream, counts) in audit.streams().iter().zip(tally.streams()) {
+        let mut others = Table::new(OTHER_COUNTS);
+        for (stream, counts) in audit.streams().iter().zip(totals.streams()) {
             let n = |count| Value::from(counts.get(count));
             streams.row([
                 stream.name.as_str().into(),
                 stream.topic.as_str().into(),
-                n(Count::InDatabase),
-                n(Count::Refused),
-                n(Count::Kept),
-                n(Count::OnTopic),
-                n(Count::Matched),
-                n(Count::Rejected),
-                n(Count::Missing),
-                n(Count::Duplicated),
-                n(Count::Altered),
+                n(Category::InDatabase),
+                n(Category::Refused),
+                n(Category::Kept),
+                n(Category::OnTopic),
+                n(Category::Matched),
+                n(Category::Rejected),
+                n(Category::Missing),
+                n(Category::Duplicated),
+                n(Category::Altered),
             ]);
-            let found = |(count, _): &&(Count, &str)| counts.get(*count) > 0;
+            let found = |(count, _): &&(Category, &str)| counts.get(*count) > 0;
             for (count, meaning) in MEANINGS.iter().filter(found) {
                 others.row([stream.name.as_str().into(), n(*count), count.name().into(), (*meaning).into()]);
             }
@@ -151,18 +157,18 @@ impl Report {
         }
         if by_night {
             let mut nights = Table::new(NIGHTS);
-            for (stream, night, counts) in tally.nights() {
+            for (stream, night, counts) in totals.nights() {
                 let n = |count| Value::from(counts.get(count));
                 nights.row([
                     audit.streams()[stream].name.as_str().into(),
                     night.date().into(),
-                    n(Count::InDatabase),
-                    n(Count::Kept),
-                    n(Count::OnTopic),
-                    n(Count::Matched),
-                    n(Count::Missing),
-                    n(Count::Duplicated),
-                    n(Count::Altered),
+                    n(Category::InDatabase),
+                    n(Category::Kept),
+                    n(Category::OnTopic),
+                    n(Category::Matched),
+                    n(Category::Missing),
+                    n(Category::Duplicated),
+                    n(Category::Altered),
                 ]);
             }
             output::print(b"\n")?;
@@ -178,12 +184,12 @@ impl Report {
         Ok(())
     }
 
-    fn print_document(self, audit: &Audit<'_>, tally: &Tally, window: Window) -> anyhow::Result<()> {
-        let streams = audit.streams().iter().zip(tally.streams()).map(|(stream, counts)| {
+    fn print_document(self, audit: &Audit<'_>, totals: &AuditTotals, window: Window) -> anyhow::Result<()> {
+        let streams = audit.streams().iter().zip(totals.streams()).map(|(stream, counts)| {
             let names = [("stream", stream.name.as_str()), ("topic", stream.topic.as_str())];
             object(&names, counts)
         });
-        let nights = tally.nights().map(|(stream, night, counts)| {
+        let nights = totals.nights().map(|(stream, night, counts)| {
             object(&[("stream", &audit.streams()[stream].name), ("night", &night.date())], counts)
         });
         let document = json!({
@@ -200,8 +206,8 @@ impl Report {
     }
 }
 
-fn object(names: &[(&str, &str)], counts: &Counts) -> Value {
+fn object(names: &[(&str, &str)], counts: &StreamTotals) -> Value {
     let names = names.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
-    let counts = Count::ALL.iter().map(|count| (count.name().to_owned(), Value::from(counts.get(*count))));
+    let counts = Category::ALL.iter().map(|count| (count.name().to_owned(), Value::from(counts.get(*count))));
     Value::Object(names.chain(counts).collect::<Map<_, _>>())
 }

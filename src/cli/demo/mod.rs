@@ -1,7 +1,7 @@
 //! `fink demo`: the whole way of an alert in one process, on embedded servers.
 
-mod readback;
-mod stage;
+mod read_topics;
+mod servers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,25 +12,25 @@ use serde_json::Value;
 
 use super::alert_table::COLUMNS;
 use super::context::Context;
-use super::distribution::usage;
+use super::distribution::command_error;
 use super::distribution_status::StatusLine;
 use super::outcome::Interrupted;
 use super::output::{self, Format, OutputArgs, Table};
 use super::progress::Progress;
 use super::simulate;
 use crate::config::Settings;
-use crate::distribution::counts::Counts;
-use crate::distribution::{self, Ended, GiveUp, Request};
-use crate::ingest::{IngestOptions, Loaded};
+use crate::distribution::stats::Stats;
+use crate::distribution::{self, EndReason, GiveUp, Request};
+use crate::ingest::{IngestOptions, IngestSummary};
 use crate::signals::Stop;
-use crate::simulate::{Options, Simulator, Survey};
-use readback::Alert;
-use stage::{SELECTED, Stage};
+use crate::simulate::{Simulator, SimulatorOptions, Survey};
+use read_topics::ReadAlert;
+use servers::{DemoServers, SELECTED};
 
 /// How long ago the alerts were written: long enough for a job over that time to be sure that it has seen all.
-const AGE: Duration = Duration::from_secs(3600);
+const ALERT_AGE: Duration = Duration::from_secs(3600);
 /// Alerts that are shown in a table.
-const SHOWN: usize = 12;
+const MAX_SHOWN_ALERTS: usize = 12;
 
 /// `fink demo`
 #[derive(Debug, clap::Args)]
@@ -65,9 +65,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         Format::Table => output::print(text.as_bytes()),
         Format::Json | Format::Ndjson => Ok(()),
     };
-    let written = (SystemTime::now().duration_since(UNIX_EPOCH)?.saturating_sub(AGE)).as_millis() as i64;
-    let stage = Stage::set(args.survey, args.alerts, args.rules.as_deref())?;
-    let settings = stage.settings();
+    let written = (SystemTime::now().duration_since(UNIX_EPOCH)?.saturating_sub(ALERT_AGE)).as_millis() as i64;
+    let servers = DemoServers::start(args.survey, args.alerts, args.rules.as_deref())?;
+    let settings = servers.settings();
 
     let start = Instant::now();
     let loaded = load(args, written, settings, &stop, context)?;
@@ -81,36 +81,36 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     ))?;
 
     let start = Instant::now();
-    let counts = distribute(written, settings, &stop, context)?;
+    let stats = distribute(written, settings, &stop, context)?;
     say(format!(
         "2. Distributed them to Kafka (embedded), in transactions that also hold the checkpoint: {}.\n\n",
         seconds(start)
     ))?;
     if args.output.format == Format::Table {
-        sent(settings, &counts).print(Format::Table, context)?;
+        stream_table(settings, &stats).print(Format::Table, context)?;
     }
 
     let start = Instant::now();
-    let alerts = readback::read(settings, &counts, &stop)?;
+    let alerts = read_topics::read_topics(settings, &stats, &stop)?;
     interrupted(&stop)?;
     if args.output.format != Format::Table {
-        return all_of(&alerts).print(args.output.format, context);
+        return full_table(&alerts).print(args.output.format, context);
     }
     let topic = settings.streams.iter().find(|stream| stream.name == SELECTED).map_or("", |stream| &stream.topic);
-    let selected: Vec<&Alert> = alerts.iter().filter(|alert| alert.topic == topic).collect();
+    let selected: Vec<&ReadAlert> = alerts.iter().filter(|alert| alert.topic == topic).collect();
     say(format!(
         "\n3. Read both topics back, as an astronomer's client does, and found each alert once: {}.\n   In {topic} ({}):\n\n",
         seconds(start),
         units(args.survey)
     ))?;
-    some_of(selected.iter().copied().take(SHOWN)).print(Format::Table, context)?;
-    say(match selected.len().saturating_sub(SHOWN) {
-        0 => NEXT.to_owned(),
-        left => format!("and {left} more.\n{NEXT}"),
+    summary_table(selected.iter().copied().take(MAX_SHOWN_ALERTS)).print(Format::Table, context)?;
+    say(match selected.len().saturating_sub(MAX_SHOWN_ALERTS) {
+        0 => NEXT_STEPS.to_owned(),
+        left => format!("and {left} more.\n{NEXT_STEPS}"),
     })
 }
 
-const NEXT: &str = "
+const NEXT_STEPS: &str = "
 What to try next
   fink demo --survey lsst --alerts 300       Rubin's alerts
   fink demo --rules FILE                     rules of your own: docs/rules.md
@@ -118,28 +118,34 @@ What to try next
   fink config init                           a configuration for your own servers; fink doctor says what is missing
 ";
 
-fn load(args: &Args, written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Loaded> {
+fn load(
+    args: &Args,
+    written: i64,
+    settings: &Settings,
+    stop: &Stop,
+    context: &Context,
+) -> anyhow::Result<IngestSummary> {
     let progress = Progress::new(context, "alerts", Some(args.alerts));
     let options = IngestOptions { regions: 1, timestamp: Some(written), ..IngestOptions::default() };
-    let simulator = || Ok(Simulator::new(args.survey, args.seed, Options::default())?);
+    let simulator = || Ok(Simulator::new(args.survey, args.seed, SimulatorOptions::default())?);
     let loaded = simulate::load(&settings.science_db, &options, &simulator, 0..args.alerts, stop, &progress);
     progress.finish();
     loaded
 }
 
 /// A bounded job over everything that is there.
-fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Counts> {
+fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Stats> {
     let request = Request { until: Some(written + 1), ..Request::default() };
     let stopped: GiveUp = Arc::new({
         let stop = stop.clone();
         move || stop.requested()
     });
     let mut line = StatusLine::new(context, true);
-    let outcome = distribution::run(settings, &request, &stopped, &mut |counts| line.show(counts));
+    let outcome = distribution::run(settings, &request, &stopped, &mut |stats| line.show(stats));
     line.finish();
-    match outcome.map_err(usage)? {
-        (Ended::Finished, counts) => Ok(counts),
-        (Ended::Stopped | Ended::TimeUp, _) => Err(Interrupted.into()),
+    match outcome.map_err(command_error)? {
+        (EndReason::Finished, stats) => Ok(stats),
+        (EndReason::Stopped | EndReason::TimeLimit, _) => Err(Interrupted.into()),
     }
 }
 
@@ -147,9 +153,9 @@ fn interrupted(stop: &Stop) -> Result<(), Interrupted> {
     if stop.requested() { Err(Interrupted) } else { Ok(()) }
 }
 
-fn sent(settings: &Settings, counts: &Counts) -> Table {
+fn stream_table(settings: &Settings, stats: &Stats) -> Table {
     let mut table = Table::new(&["stream", "topic", "rules", "sent", "refused", "rejected", "size"]);
-    for (stream, of) in settings.streams.iter().zip(&counts.streams) {
+    for (stream, of) in settings.streams.iter().zip(&stats.streams) {
         let rules = stream.rules.as_ref().and_then(|rules| rules.file_name());
         table.row([
             Value::from(stream.name.as_str()),
@@ -165,7 +171,7 @@ fn sent(settings: &Settings, counts: &Counts) -> Table {
 }
 
 /// All there is to know, for programs.
-fn all_of(alerts: &[Alert]) -> Table {
+fn full_table(alerts: &[ReadAlert]) -> Table {
     let mut table = Table::new(&["topic", "partition", "offset", "object", "alert", "time", "ra", "dec", "brightness"]);
     for alert in alerts {
         let [object, id, time, ra, dec, brightness] = alert.cells.clone();
@@ -176,7 +182,7 @@ fn all_of(alerts: &[Alert]) -> Table {
 }
 
 /// What fits on a line, for people.
-fn some_of<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Table {
+fn summary_table<'a>(alerts: impl Iterator<Item = &'a ReadAlert>) -> Table {
     let mut table = Table::new(&COLUMNS);
     for alert in alerts {
         let [object, id, time, ra, dec, brightness] = alert.cells.clone();

@@ -9,9 +9,9 @@ use crate::cli::outcome::stdout_error;
 use crate::cli::output::Format;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Good,
-    Bad,
+enum CheckState {
+    Passed,
+    Failed,
     Unknown,
 }
 
@@ -29,27 +29,27 @@ impl Checklist {
     }
 
     /// All is well with `what`.
-    pub fn good(&mut self, what: &str, found: impl Display) -> anyhow::Result<()> {
-        self.add(State::Good, what, found)
+    pub fn pass(&mut self, what: &str, found: impl Display) -> anyhow::Result<()> {
+        self.add(CheckState::Passed, what, found)
     }
 
     /// Something is wrong with `what`; `problem` says what, and what to do.
-    pub fn bad(&mut self, what: &str, problem: impl Display) -> anyhow::Result<()> {
+    pub fn fail(&mut self, what: &str, problem: impl Display) -> anyhow::Result<()> {
         self.failed += 1;
-        self.add(State::Bad, what, problem)
+        self.add(CheckState::Failed, what, problem)
     }
 
     /// Nobody can know, or need not; `why` says the reason.
     pub fn unknown(&mut self, what: &str, why: impl Display) -> anyhow::Result<()> {
-        self.add(State::Unknown, what, why)
+        self.add(CheckState::Unknown, what, why)
     }
 
-    fn add(&mut self, state: State, what: &str, text: impl Display) -> anyhow::Result<()> {
+    fn add(&mut self, state: CheckState, what: &str, text: impl Display) -> anyhow::Result<()> {
         let text = text.to_string();
         let (word, mark, colour) = match state {
-            State::Good => ("good", "✔", "32"),
-            State::Bad => ("bad", "✖", "31"),
-            State::Unknown => ("unknown", "?", "33"),
+            CheckState::Passed => ("good", "✔", "32"),
+            CheckState::Failed => ("bad", "✖", "31"),
+            CheckState::Unknown => ("unknown", "?", "33"),
         };
         let check = json!({"check": what, "state": word, "text": text});
         let mut out = io::stdout().lock();

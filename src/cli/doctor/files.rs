@@ -5,21 +5,21 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use crate::config::{Configuration, Logins, show_instant};
+use crate::config::{Configuration, RequiredLogin, format_timestamp};
 use crate::distribution::{Request, offset_file};
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
-    let settings = configuration.settings(Logins::None)?;
+    let settings = configuration.settings(RequiredLogin::None)?;
     let now = Timestamp::now().as_millisecond();
     if let Err(error) = Request::default().check(&settings, now) {
-        list.bad("start", error)?;
+        list.fail("start", error)?;
     }
     if let Some(path) = &settings.distribution.offset_file {
         const OFFSET_FILE: &str = "offset file";
         match offset_file::read(path, now) {
-            Ok(Some(time)) => list.good(OFFSET_FILE, format!("{} says {}", path.display(), show_instant(time)))?,
-            Ok(None) => list.good(OFFSET_FILE, format!("{} holds nothing yet", path.display()))?,
-            Err(error) => list.bad(OFFSET_FILE, error)?,
+            Ok(Some(time)) => list.pass(OFFSET_FILE, format!("{} says {}", path.display(), format_timestamp(time)))?,
+            Ok(None) => list.pass(OFFSET_FILE, format!("{} holds nothing yet", path.display()))?,
+            Err(error) => list.fail(OFFSET_FILE, error)?,
         }
     }
     for stream in &settings.streams {
@@ -34,8 +34,8 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
         readable(list, "slack channels", channels)?;
         const TOKEN: &str = "slack token";
         match std::env::var_os("SLACK_API_TOKEN").is_some_and(|token| !token.is_empty()) {
-            true => list.good(TOKEN, "SLACK_API_TOKEN is set")?,
-            false => list.bad(
+            true => list.pass(TOKEN, "SLACK_API_TOKEN is set")?,
+            false => list.fail(
                 TOKEN,
                 "slack.channels is set, but not the variable SLACK_API_TOKEN: set it, or leave the key out",
             )?,
@@ -46,9 +46,9 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
 
 fn readable(list: &mut Checklist, what: &str, path: &Path) -> anyhow::Result<()> {
     match std::fs::read(path) {
-        Ok(bytes) => list.good(what, format!("{}, {} bytes", path.display(), bytes.len())),
+        Ok(bytes) => list.pass(what, format!("{}, {} bytes", path.display(), bytes.len())),
         Err(error) => {
-            list.bad(what, format!("cannot read {}: {error}; correct its name or its rights", path.display()))
+            list.fail(what, format!("cannot read {}: {error}; correct its name or its rights", path.display()))
         }
     }
 }

@@ -5,20 +5,21 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use super::{rights, transactions};
+use super::{acls, transactions};
 use crate::config::{
-    Configuration, KafkaSettings, Logins, SecurityProtocol, Settings, StreamSettings, show_duration, show_instant,
+    Configuration, KafkaSettings, RequiredLogin, SecurityProtocol, Settings, StreamSettings, format_duration,
+    format_timestamp,
 };
-use crate::distribution::progress::Progress;
-use crate::kafka::client::As;
-use crate::kafka::diagnosis::{Address, Finding};
-use crate::kafka::topics::{self, TopicPolicy};
+use crate::distribution::checkpoint_state::CheckpointState;
+use crate::kafka::client::Identity;
+use crate::kafka::diagnosis::{BrokerAddress, Diagnosis};
+use crate::kafka::topics::{self, Retention};
 use crate::kafka::{Admin, checkpoint};
 
-pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within: Duration) -> anyhow::Result<()> {
-    let user = login(list, configuration, "kafka", Logins::User, within)?;
+pub(super) fn check(list: &mut Checklist, configuration: &Configuration, timeout: Duration) -> anyhow::Result<()> {
+    let user = login(list, configuration, "kafka", RequiredLogin::User, timeout)?;
     let administrator = match configuration.has_admin() {
-        true => login(list, configuration, "kafka.admin", Logins::Admin, within)?.map(|(_, admin)| admin),
+        true => login(list, configuration, "kafka.admin", RequiredLogin::Admin, timeout)?.map(|(_, admin)| admin),
         false => {
             list.unknown("kafka.admin", "not configured; only `fink kafka` needs it")?;
             None
@@ -54,18 +55,18 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, within:
     policies(list, administrator.as_ref().unwrap_or(&admin), &there)?;
     written.extend([rejected, checkpoint.as_str()]);
     transactions::check(list, &admin, &written)?;
-    checkpoint_of(list, &admin, &checkpoint, within)?;
-    rights::check(list, &admin, administrator.as_ref(), &written, &read_back, &settings.distribution.name)
+    checkpoint_of(list, &admin, &checkpoint, timeout)?;
+    acls::check(list, &admin, administrator.as_ref(), &written, &read_back, &settings.distribution.name)
 }
 
 fn encryption(list: &mut Checklist, settings: &KafkaSettings) -> anyhow::Result<()> {
     const WHAT: &str = "encryption";
     match (settings.security_protocol, &settings.ssl_ca) {
         (SecurityProtocol::Ssl | SecurityProtocol::SaslSsl, Some(path)) => {
-            list.good(WHAT, format!("TLS, trusting {}", path.display()))
+            list.pass(WHAT, format!("TLS, trusting {}", path.display()))
         }
         (SecurityProtocol::Ssl | SecurityProtocol::SaslSsl, None) => {
-            list.good(WHAT, "TLS, trusting what this machine trusts")
+            list.pass(WHAT, "TLS, trusting what this machine trusts")
         }
         (_, Some(_)) => list.unknown(
             WHAT,
@@ -78,19 +79,19 @@ fn encryption(list: &mut Checklist, settings: &KafkaSettings) -> anyhow::Result<
 /// Tries each broker at the address that it gives to clients: those of the settings are only asked for these. Whether any can be used.
 fn brokers(list: &mut Checklist, admin: &Admin) -> anyhow::Result<bool> {
     const WHAT: &str = "kafka brokers";
-    let examined = match admin.examine_brokers() {
+    let examined = match admin.probe_brokers() {
         Ok(examined) => examined,
-        Err(error) => return list.bad(WHAT, error).map(|()| false),
+        Err(error) => return list.fail(WHAT, error).map(|()| false),
     };
     let (good, bad): (Vec<_>, Vec<_>) = examined.into_iter().partition(|(_, finding)| finding.is_none());
     for (_, finding) in &bad {
-        if let Some(Finding::Passing(reason) | Finding::Lasting(reason)) = finding {
-            list.bad(WHAT, reason)?;
+        if let Some(Diagnosis::Transient(reason) | Diagnosis::Permanent(reason)) = finding {
+            list.fail(WHAT, reason)?;
         }
     }
     if !good.is_empty() {
-        let named = |(address, _): &(Address, _)| format!("{}:{}", address.host, address.port);
-        list.good(WHAT, format!("usable: {}", good.iter().map(named).collect::<Vec<_>>().join(", ")))?;
+        let named = |(address, _): &(BrokerAddress, _)| format!("{}:{}", address.host, address.port);
+        list.pass(WHAT, format!("usable: {}", good.iter().map(named).collect::<Vec<_>>().join(", ")))?;
     }
     Ok(!good.is_empty())
 }
@@ -100,33 +101,33 @@ fn login(
     list: &mut Checklist,
     configuration: &Configuration,
     what: &str,
-    logins: Logins,
-    within: Duration,
+    logins: RequiredLogin,
+    timeout: Duration,
 ) -> anyhow::Result<Option<(Settings, Admin)>> {
     let settings = match configuration.settings(logins) {
         Ok(settings) => settings,
         Err(errors) => {
-            list.bad(what, errors)?;
+            list.fail(what, errors)?;
             return Ok(None);
         }
     };
     let who = match logins {
-        Logins::Admin => As::Admin,
-        Logins::User | Logins::None => As::User,
+        RequiredLogin::Admin => Identity::Admin,
+        RequiredLogin::User | RequiredLogin::None => Identity::User,
     };
     let asked =
-        Admin::open(&settings.kafka, who, within).and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));
+        Admin::open(&settings.kafka, who, timeout).and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));
     match asked {
         Ok((admin, topics)) => {
             let user = admin.context().user();
-            list.good(
+            list.pass(
                 what,
                 format!("{} as {user}, who may see {} topics", settings.kafka.bootstrap_servers, topics.len()),
             )?;
             Ok(Some((settings, admin)))
         }
         Err(error) => {
-            list.bad(what, error)?;
+            list.fail(what, error)?;
             Ok(None)
         }
     }
@@ -137,12 +138,12 @@ fn topic(list: &mut Checklist, admin: &Admin, what: &str, topic: &str, partition
     let found = admin.partitions(topic);
     let is_there = matches!(found, Ok(Some(_)));
     match found {
-        Ok(Some(found)) => list.good(what, format!("{topic}, partitions: {found}")),
+        Ok(Some(found)) => list.pass(what, format!("{topic}, partitions: {found}")),
         Ok(None) => list.unknown(
             what,
             format!("{topic} is not there, or {} may not see it; the service makes it where it may, else `fink kafka create-topic {topic} --partitions {partitions}`", admin.context().user()),
         ),
-        Err(error) => list.bad(what, error),
+        Err(error) => list.fail(what, error),
     }?;
     Ok(is_there)
 }
@@ -151,21 +152,21 @@ fn topic(list: &mut Checklist, admin: &Admin, what: &str, topic: &str, partition
 fn policies(list: &mut Checklist, admin: &Admin, topics: &[(String, &str)]) -> anyhow::Result<()> {
     const WHAT: &str = "retention";
     let names: Vec<&str> = topics.iter().map(|(_, topic)| *topic).collect();
-    let policies = match topics::policies(admin, &names) {
+    let policies = match topics::retentions(admin, &names) {
         Ok(policies) => policies,
-        Err(error) => return list.bad(WHAT, error),
+        Err(error) => return list.fail(WHAT, error),
     };
     let (mut good, mut hidden) = (0, Vec::new());
     for ((what, topic), policy) in topics.iter().zip(policies) {
         match policy {
-            TopicPolicy::Good => good += 1,
-            TopicPolicy::Short(reason) => list.unknown(what, format!("{topic}: {reason}"))?,
-            TopicPolicy::Bad(reason) => list.bad(what, format!("{topic}: {reason}"))?,
-            TopicPolicy::Hidden => hidden.push(*topic),
+            Retention::Sufficient => good += 1,
+            Retention::Short(reason) => list.unknown(what, format!("{topic}: {reason}"))?,
+            Retention::Lossy(reason) => list.fail(what, format!("{topic}: {reason}"))?,
+            Retention::Unknown => hidden.push(*topic),
         }
     }
     if good > 0 {
-        list.good(WHAT, format!("{good} topics keep alerts for a day or longer"))?;
+        list.pass(WHAT, format!("{good} topics keep alerts for a day or longer"))?;
     }
     match hidden.first() {
         None => Ok(()),
@@ -180,28 +181,28 @@ fn policies(list: &mut Checklist, admin: &Admin, topics: &[(String, &str)]) -> a
     }
 }
 
-fn checkpoint_of(list: &mut Checklist, admin: &Admin, topic: &str, within: Duration) -> anyhow::Result<()> {
+fn checkpoint_of(list: &mut Checklist, admin: &Admin, topic: &str, timeout: Duration) -> anyhow::Result<()> {
     const WHAT: &str = "checkpoint";
     match admin.partitions(topic) {
         Ok(None) => {
             return list.unknown(WHAT, format!("{topic} is not there yet: the service makes it at its first start"));
         }
         Ok(Some(_)) => {}
-        Err(error) => return list.bad(WHAT, error),
+        Err(error) => return list.fail(WHAT, error),
     }
-    let deadline = Instant::now() + within;
+    let deadline = Instant::now() + timeout;
     let is_late = || Instant::now() >= deadline;
     let records = match checkpoint::read_stable(admin, topic, checkpoint::SERVICE_PARTITION, &is_late) {
         Ok(records) => records,
-        Err(error) => return list.bad(WHAT, error),
+        Err(error) => return list.fail(WHAT, error),
     };
-    match Progress::load("live", &records) {
+    match CheckpointState::load("live", &records) {
         Ok(Some(progress)) => {
             let behind = Timestamp::now().as_millisecond().saturating_sub(progress.watermark()).max(0);
-            let behind = show_duration(Duration::from_secs(behind as u64 / 1000));
-            list.good(WHAT, format!("all is sent up to {}, {behind} ago", show_instant(progress.watermark())))
+            let behind = format_duration(Duration::from_secs(behind as u64 / 1000));
+            list.pass(WHAT, format!("all is sent up to {}, {behind} ago", format_timestamp(progress.watermark())))
         }
-        Ok(None) => list.good(WHAT, format!("{topic}, in which no service has written yet")),
-        Err(error) => list.bad(WHAT, error),
+        Ok(None) => list.pass(WHAT, format!("{topic}, in which no service has written yet")),
+        Err(error) => list.fail(WHAT, error),
     }
 }

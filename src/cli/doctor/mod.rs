@@ -1,9 +1,9 @@
 //! `fink doctor`: can everything be reached, and with what error not.
 
+mod acls;
 mod checklist;
 mod files;
 mod kafka;
-mod rights;
 mod science_db;
 mod streams;
 mod transactions;
@@ -55,13 +55,13 @@ fn configuration(list: &mut Checklist, context: &Context) -> anyhow::Result<Opti
                 Some(file) => file.display().to_string(),
                 None => "no file: environment and defaults; `fink config init` writes one".to_owned(),
             };
-            list.good(WHAT, found)?;
+            list.pass(WHAT, found)?;
             Ok(Some(configuration))
         }
         Err(error) => {
             match error.downcast_ref::<ConfigErrors>() {
-                Some(ConfigErrors(errors)) => errors.iter().try_for_each(|error| list.bad(WHAT, error))?,
-                None => list.bad(WHAT, format!("{error:#}"))?,
+                Some(ConfigErrors(errors)) => errors.iter().try_for_each(|error| list.fail(WHAT, error))?,
+                None => list.fail(WHAT, format!("{error:#}"))?,
             }
             Ok(None)
         }

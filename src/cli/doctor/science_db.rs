@@ -6,38 +6,38 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use crate::catalog::{Catalog, Place};
-use crate::config::{Configuration, Logins, ScienceDbSettings, StoreKind, show_duration};
+use crate::catalog::{Catalog, ColumnLocation};
+use crate::config::{Configuration, RequiredLogin, ScienceDbSettings, StoreKind, format_duration};
 use crate::science_db::{Cancel, Columns, KeyRange, Rows, Scan, ScienceDb, Sessions, Timeouts};
 use crate::window::Window;
 
 /// How long a gateway may take for its first answer.
-const GREETING: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
-    let settings = configuration.settings(Logins::None)?;
+    let settings = configuration.settings(RequiredLogin::None)?;
     let (distribution, settings) = (settings.distribution, settings.science_db);
     let catalog = match Catalog::load(&settings.catalog) {
         Ok(catalog) => catalog,
         Err(error) => {
-            list.bad("catalog", format!("{error}; `fink ingest` writes one, science_db.catalog names it"))?;
+            list.fail("catalog", format!("{error}; `fink ingest` writes one, science_db.catalog names it"))?;
             return list.unknown("science database", "not tried: the catalog names its table");
         }
     };
-    list.good("catalog", format!("{}, {} columns", settings.catalog.display(), catalog.columns.len()))?;
+    list.pass("catalog", format!("{}, {} columns", settings.catalog.display(), catalog.columns.len()))?;
     let columns = [
         ("trigger", catalog.trigger_column(settings.trigger.as_deref()).map(Some)),
         ("object identifier", catalog.object_id_column(settings.object_id.as_deref())),
     ];
     for (what, column) in columns {
         match column {
-            Ok(Some(column)) => list.good(what, format!("column {}", column.name))?,
-            Ok(None) => list.good(what, "the row key")?,
-            Err(error) => list.bad(what, error)?,
+            Ok(Some(column)) => list.pass(what, format!("column {}", column.name))?,
+            Ok(None) => list.pass(what, "the row key")?,
+            Err(error) => list.fail(what, error)?,
         }
     }
     let table = settings.table_of(&catalog);
-    let timeouts = Timeouts { greeting_alone: GREETING, ..Timeouts::default() };
+    let timeouts = Timeouts { handshake_alone: CONNECT_TIMEOUT, ..Timeouts::default() };
     let never: Cancel = Arc::new(|| false);
     let mut good = None;
     for one in each_gateway(&settings) {
@@ -47,17 +47,17 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
             .and_then(|mut db| db.key_ranges().map(|ranges| (db, ranges)));
         match opened {
             Ok((db, ranges)) => {
-                list.good(&what, format!("table {table}, regions: {}", ranges.len()))?;
+                list.pass(&what, format!("table {table}, regions: {}", ranges.len()))?;
                 good = good.or(Some(db));
             }
             Err(error) if error.is_transient() => {
-                list.bad(&what, format!("{error}; start it, or correct science_db.address and science_db.kind"))?;
+                list.fail(&what, format!("{error}; start it, or correct science_db.address and science_db.kind"))?;
             }
-            Err(error) => list.bad(&what, error)?,
+            Err(error) => list.fail(&what, error)?,
         }
     }
     match (good, catalog.trigger_column(settings.trigger.as_deref())) {
-        (Some(mut db), Ok(trigger)) => clock(list, db.as_mut(), &settings, &trigger.place, distribution.overlap),
+        (Some(mut db), Ok(trigger)) => clock(list, db.as_mut(), &settings, &trigger.location, distribution.overlap),
         _ => list.unknown("clock", "not tried: no table could be opened to compare it with"),
     }
 }
@@ -85,11 +85,11 @@ fn clock(
     list: &mut Checklist,
     db: &mut dyn ScienceDb,
     settings: &ScienceDbSettings,
-    trigger: &Place,
+    trigger: &ColumnLocation,
     overlap: Duration,
 ) -> anyhow::Result<()> {
     const WHAT: &str = "clock";
-    let Place::Cell { family, qualifier } = trigger else { return Ok(()) };
+    let ColumnLocation::Cell { family, qualifier } = trigger else { return Ok(()) };
     if settings.kind == StoreKind::Thrift1 {
         return list.unknown(WHAT, "a Thrift 1 gateway would read the whole table to compare clocks");
     }
@@ -99,7 +99,7 @@ fn clock(
     if let Err(error) =
         db.scan(&Scan { keys: KeyRange::default(), window, columns: &columns, page: 100 }, None, &mut rows)
     {
-        return list.bad(WHAT, format!("the table cannot be read to compare clocks: {error}"));
+        return list.fail(WHAT, format!("the table cannot be read to compare clocks: {error}"));
     }
     let now = Timestamp::now().as_millisecond();
     let newest = rows
@@ -110,13 +110,13 @@ fn clock(
         .max();
     let ahead = Duration::from_millis(newest.unwrap_or(now).saturating_sub(now).max(0) as u64);
     match ahead {
-        Duration::ZERO => list.good(WHAT, "no alert is stamped later than now"),
-        ahead if ahead <= overlap => list.good(WHAT, format!("alerts are stamped up to {} ahead", show_duration(ahead))),
-        ahead => list.bad(
+        Duration::ZERO => list.pass(WHAT, "no alert is stamped later than now"),
+        ahead if ahead <= overlap => list.pass(WHAT, format!("alerts are stamped up to {} ahead", format_duration(ahead))),
+        ahead => list.fail(
             WHAT,
             format!(
                 "alerts are stamped {} ahead of this machine, more than distribution.overlap: set the clocks of all machines by one time server",
-                show_duration(ahead)
+                format_duration(ahead)
             ),
         ),
     }

@@ -2,14 +2,14 @@
 
 use super::checklist::Checklist;
 use crate::catalog::Catalog;
-use crate::config::{Configuration, Logins};
-use crate::distribution::selection::Selection;
-use crate::distribution::sieve::Filters;
+use crate::config::{Configuration, RequiredLogin};
+use crate::distribution::pipeline::Pipeline;
+use crate::distribution::stream_filters::UnboundFilters;
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
     const STREAMS: &str = "streams";
     const FILTERS: &str = "filters";
-    let settings = configuration.settings(Logins::None)?;
+    let settings = configuration.settings(RequiredLogin::None)?;
     let streams = &settings.streams;
     if streams.is_empty() {
         return Ok(());
@@ -18,18 +18,18 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     let Ok(catalog) = Catalog::load(&settings.science_db.catalog) else {
         return list.unknown(STREAMS, "not tried: there is no catalog to compare them with");
     };
-    let found = Filters::start(&settings.filters, streams, &catalog, &|| false);
+    let found = UnboundFilters::start(&settings.filters, streams, &catalog, &|| false);
     if filters > 0 {
         let python = &settings.filters.python;
         match &found {
-            Ok(_) => list.good(FILTERS, format!("{filters} imported by {python}, their arguments are columns"))?,
-            Err(error) => list.bad(FILTERS, error)?,
+            Ok(_) => list.pass(FILTERS, format!("{filters} imported by {python}, their arguments are columns"))?,
+            Err(error) => list.fail(FILTERS, error)?,
         }
     }
     // Without its filters a stream can still have wrong rules.
     let filters = found.unwrap_or_default();
-    match Selection::new(&catalog, streams, &settings.science_db, settings.distribution.status, filters, None) {
-        Ok(_) => list.good(STREAMS, format!("rules and schemas of {} fit the catalog", streams.len())),
-        Err(error) => list.bad(STREAMS, error),
+    match Pipeline::new(&catalog, streams, &settings.science_db, settings.distribution.status, filters, None) {
+        Ok(_) => list.pass(STREAMS, format!("rules and schemas of {} fit the catalog", streams.len())),
+        Err(error) => list.fail(STREAMS, error),
     }
 }

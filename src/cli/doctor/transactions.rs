@@ -5,77 +5,79 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use crate::config::show_duration;
+use crate::config::format_duration;
 use crate::kafka::watermarks::Watermarks;
 use crate::kafka::{Admin, Result};
 
 const WHAT: &str = "open transactions";
 
 /// How long a transaction of a service that works may stay open: the history lane commits every 3 s.
-const USUAL: Duration = Duration::from_secs(4);
+const MAX_COMMIT_TIME: Duration = Duration::from_secs(4);
 /// Pause between two looks at a transaction that is open.
-const PAUSE: Duration = Duration::from_millis(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 /// The ages that are told apart, s. From the first on, a transaction is in the way of readers.
-const AGES: [u64; 8] = [30, 60, 120, 300, 900, 3_600, 21_600, 86_400];
+const AGES_SECS: [u64; 8] = [30, 60, 120, 300, 900, 3_600, 21_600, 86_400];
 
 /// The partitions of one topic that are named.
-const SHOWN: usize = 8;
+const MAX_SHOWN: usize = 8;
 
 /// A partition whose readers wait.
-struct Stuck {
+struct StalledPartition {
     partition: Watermarks,
-    /// the longest of [`AGES`] that the transaction is older than
+    /// the longest of [`AGES_SECS`] that the transaction is older than
     older_than: Option<Duration>,
 }
 
 /// Looks for open transactions on `topics`, and once more at those found: a service that works has one open for a moment.
 pub(super) fn check(list: &mut Checklist, admin: &Admin, topics: &[&str]) -> anyhow::Result<()> {
-    let (partitions, mut stuck) = match look(admin, topics) {
+    let (partitions, mut stalled) = match look(admin, topics) {
         Ok(found) => found,
         Err(error) => return list.unknown(WHAT, format!("cannot be looked for: {error}")),
     };
     if partitions == 0 {
         return list.unknown(WHAT, "not looked for: no topic is there yet");
     }
-    if stuck.is_empty() {
-        return list.good(WHAT, format!("none holds readers up, partitions: {partitions}"));
+    if stalled.is_empty() {
+        return list.pass(WHAT, format!("none holds readers up, partitions: {partitions}"));
     }
-    while let Some(topic) = stuck.first().map(|stuck| stuck.partition.topic.clone()) {
-        let (of_topic, others): (Vec<_>, Vec<_>) = stuck.into_iter().partition(|stuck| stuck.partition.topic == topic);
-        let older_than = of_topic.iter().filter_map(|stuck| stuck.older_than).max();
+    while let Some(topic) = stalled.first().map(|stalled| stalled.partition.topic.clone()) {
+        let (of_topic, others): (Vec<_>, Vec<_>) =
+            stalled.into_iter().partition(|stalled| stalled.partition.topic == topic);
+        let older_than = of_topic.iter().filter_map(|stalled| stalled.older_than).max();
         let text = describe(&topic, &of_topic, older_than);
         match older_than {
-            Some(_) => list.bad(WHAT, text)?,
+            Some(_) => list.fail(WHAT, text)?,
             None => list.unknown(WHAT, text)?,
         }
-        stuck = others;
+        stalled = others;
     }
     Ok(())
 }
 
 /// The number of partitions, and those on which a transaction is open that does not come to its end.
-fn look(admin: &Admin, topics: &[&str]) -> Result<(usize, Vec<Stuck>)> {
+fn look(admin: &Admin, topics: &[&str]) -> Result<(usize, Vec<StalledPartition>)> {
     let watermarks = admin.watermarks(topics)?;
     let partitions = watermarks.len();
     let mut open: Vec<Watermarks> = watermarks.into_iter().filter(Watermarks::has_open_transaction).collect();
-    let until = Instant::now() + USUAL;
+    let until = Instant::now() + MAX_COMMIT_TIME;
     while !open.is_empty() && Instant::now() < until {
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(POLL_INTERVAL);
         let now = admin.last_stable_offsets(&places(&open))?;
         let mut now = now.into_iter();
         open.retain(|partition| now.next() == Some(partition.last_stable));
     }
     let places = places(&open);
-    let mut stuck: Vec<Stuck> = open.into_iter().map(|partition| Stuck { partition, older_than: None }).collect();
-    for age in AGES.map(Duration::from_secs) {
-        if stuck.is_empty() {
+    let mut stalled: Vec<StalledPartition> =
+        open.into_iter().map(|partition| StalledPartition { partition, older_than: None }).collect();
+    for age in AGES_SECS.map(Duration::from_secs) {
+        if stalled.is_empty() {
             break;
         }
         let time = Timestamp::now().as_millisecond() - age.as_millis() as i64;
         let mut is_any_older = false;
-        for (stuck, first) in stuck.iter_mut().zip(admin.offsets_since(&places, time)?) {
-            if first.is_none_or(|first| first > stuck.partition.last_stable) {
-                stuck.older_than = Some(age);
+        for (stalled, first) in stalled.iter_mut().zip(admin.offsets_for_time(&places, time)?) {
+            if first.is_none_or(|first| first > stalled.partition.last_stable) {
+                stalled.older_than = Some(age);
                 is_any_older = true;
             }
         }
@@ -83,26 +85,28 @@ fn look(admin: &Admin, topics: &[&str]) -> Result<(usize, Vec<Stuck>)> {
             break;
         }
     }
-    Ok((partitions, stuck))
+    Ok((partitions, stalled))
 }
 
 fn places(partitions: &[Watermarks]) -> Vec<(String, i32)> {
     partitions.iter().map(|partition| (partition.topic.clone(), partition.partition)).collect()
 }
 
-fn describe(topic: &str, stuck: &[Stuck], older_than: Option<Duration>) -> String {
-    let partition = |Stuck { partition, .. }: &Stuck| {
+fn describe(topic: &str, stalled: &[StalledPartition], older_than: Option<Duration>) -> String {
+    let partition = |StalledPartition { partition, .. }: &StalledPartition| {
         let Watermarks { partition, last_stable, high, .. } = partition;
         format!("partition {partition} (offsets {last_stable} to {high}, {} held back)", high - last_stable)
     };
-    let mut partitions = stuck.iter().take(SHOWN).map(partition).collect::<Vec<_>>().join(", ");
-    if stuck.len() > SHOWN {
-        partitions.push_str(&format!(" and {} more partitions", stuck.len() - SHOWN));
+    let mut partitions = stalled.iter().take(MAX_SHOWN).map(partition).collect::<Vec<_>>().join(", ");
+    if stalled.len() > MAX_SHOWN {
+        partitions.push_str(&format!(" and {} more partitions", stalled.len() - MAX_SHOWN));
     }
-    let first = stuck.first().map_or(0, |stuck| stuck.partition.partition);
+    let first = stalled.first().map_or(0, |stalled| stalled.partition.partition);
     let age = match older_than {
-        Some(age) => format!("more than {}", show_duration(age)),
-        None => format!("{} to {}", show_duration(USUAL), show_duration(Duration::from_secs(AGES[0]))),
+        Some(age) => format!("more than {}", format_duration(age)),
+        None => {
+            format!("{} to {}", format_duration(MAX_COMMIT_TIME), format_duration(Duration::from_secs(AGES_SECS[0])))
+        }
     };
     format!(
         "topic {topic}, {partitions}: a transaction has been open for {age}, and readers of committed messages wait for its end. \

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
+use super::outcomes::Outcomes;
 use super::password::PasswordArgs;
-use super::tally::Tally;
-use super::{admin, names, settle};
+use super::{admin, names, wait_until_visible};
 use crate::cli::context::Context;
-use crate::cli::outcome::Usage;
+use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
 use crate::config::Secret;
-use crate::kafka::users::{Change, ITERATIONS, MOST_ITERATIONS, Mechanism, User};
+use crate::kafka::users::{CredentialChange, DEFAULT_ITERATIONS, MAX_ITERATIONS, ScramMechanism, User};
 
 /// `fink kafka add-user`
 #[derive(Debug, clap::Args)]
@@ -27,9 +27,9 @@ pub struct Args {
     password: PasswordArgs,
     /// How the user logs in: SCRAM-SHA-256 or SCRAM-SHA-512; may be repeated [default: SCRAM-SHA-512; with --replace, all that the user has]
     #[arg(long = "mechanism", value_name = "MECHANISM", value_parser = mechanism)]
-    mechanisms: Vec<Mechanism>,
+    mechanisms: Vec<ScramMechanism>,
     /// How often the password is hashed; more makes a stolen hash harder to use, and each login slower
-    #[arg(long, value_name = "N", default_value_t = ITERATIONS, value_parser = clap::value_parser!(i32).range(i64::from(ITERATIONS)..=i64::from(MOST_ITERATIONS)))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_ITERATIONS, value_parser = clap::value_parser!(i32).range(i64::from(DEFAULT_ITERATIONS)..=i64::from(MAX_ITERATIONS)))]
     iterations: i32,
     /// Leave a user alone who has a password
     #[arg(long, conflicts_with = "replace")]
@@ -41,14 +41,15 @@ pub struct Args {
     output: OutputArgs,
 }
 
-fn mechanism(text: &str) -> Result<Mechanism, String> {
-    Mechanism::from_name(text).ok_or_else(|| "Kafka keeps passwords for SCRAM-SHA-256 and SCRAM-SHA-512".to_owned())
+fn mechanism(text: &str) -> Result<ScramMechanism, String> {
+    ScramMechanism::from_name(text)
+        .ok_or_else(|| "Kafka keeps passwords for SCRAM-SHA-256 and SCRAM-SHA-512".to_owned())
 }
 
 /// What is to be done for one user.
-struct Order {
+struct NewPassword {
     user: String,
-    mechanisms: Vec<Mechanism>,
+    mechanisms: Vec<ScramMechanism>,
     password: Secret,
 }
 
@@ -57,78 +58,80 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     wanted.sort();
     wanted.dedup();
     if wanted.len() > 1 && args.password.is_one() {
-        return Err(Usage("each user has a password of its own: give one NAME, or --generate".to_owned()).into());
+        return Err(UsageError("each user has a password of its own: give one NAME, or --generate".to_owned()).into());
     }
     args.password.check()?;
     let admin = admin(context)?;
-    let users = admin.users()?;
-    let mut tally = Tally::default();
+    let users = admin.describe_users()?;
+    let mut outcomes = Outcomes::default();
     let mut rows: Vec<Row> = Vec::new();
-    let mut orders: Vec<Order> = Vec::new();
+    let mut new_passwords: Vec<NewPassword> = Vec::new();
     for name in wanted {
         let has = mechanisms_of(&users, &name);
         let mechanisms = args.mechanisms_for(&has);
-        let known: Vec<Mechanism> = mechanisms.iter().copied().filter(|mechanism| has.contains(mechanism)).collect();
+        let known: Vec<ScramMechanism> =
+            mechanisms.iter().copied().filter(|mechanism| has.contains(mechanism)).collect();
         if !known.is_empty() && !args.replace && !args.if_missing {
             let exists = Err(format!(
                 "user `{name}` has a password for {} already: --replace gives it another, --if-missing leaves it alone",
                 listed(&known)
             ));
-            let word = tally.note(&exists, "");
+            let word = outcomes.record(&exists, "");
             rows.extend(known.iter().map(|mechanism| Row::new(&name, *mechanism, word)));
             continue;
         }
-        let (left, to_set): (Vec<Mechanism>, Vec<Mechanism>) =
+        let (left, to_set): (Vec<ScramMechanism>, Vec<ScramMechanism>) =
             mechanisms.into_iter().partition(|mechanism| known.contains(mechanism) && !args.replace);
         for mechanism in left {
-            rows.push(Row::new(&name, mechanism, tally.note(&Ok::<(), String>(()), "was there")));
+            rows.push(Row::new(&name, mechanism, outcomes.record(&Ok::<(), String>(()), "was there")));
         }
-        let others: Vec<Mechanism> = has.iter().copied().filter(|mechanism| !to_set.contains(mechanism)).collect();
+        let others: Vec<ScramMechanism> = has.iter().copied().filter(|mechanism| !to_set.contains(mechanism)).collect();
         if !to_set.is_empty() && !others.is_empty() {
             log::warn!("the password of `{name}` for {} stays as it was", listed(&others));
         }
         if !to_set.is_empty() {
             let password = args.password.fetch(&name)?;
-            orders.push(Order { user: name, mechanisms: to_set, password });
+            new_passwords.push(NewPassword { user: name, mechanisms: to_set, password });
         }
     }
-    let changes: Vec<Change> = orders.iter().flat_map(|order| args.changes(order)).collect();
-    let mut results = admin.change_users(&changes)?.into_iter();
-    for order in &orders {
-        for (mechanism, result) in order.mechanisms.iter().zip(&mut results) {
-            let done = if mechanisms_of(&users, &order.user).contains(mechanism) { "replaced" } else { "added" };
-            let word = tally.note(&result, done);
-            let password = (args.password.generate && result.is_ok()).then(|| order.password.clone());
-            rows.push(Row { user: order.user.clone(), mechanism: *mechanism, result: word, password });
+    let changes: Vec<CredentialChange> =
+        new_passwords.iter().flat_map(|new_password| args.changes(new_password)).collect();
+    let mut results = admin.alter_users(&changes)?.into_iter();
+    for new_password in &new_passwords {
+        for (mechanism, result) in new_password.mechanisms.iter().zip(&mut results) {
+            let done = if mechanisms_of(&users, &new_password.user).contains(mechanism) { "replaced" } else { "added" };
+            let word = outcomes.record(&result, done);
+            let password = (args.password.generate && result.is_ok()).then(|| new_password.password.clone());
+            rows.push(Row { user: new_password.user.clone(), mechanism: *mechanism, result: word, password });
         }
     }
-    settle(|| {
-        let now = admin.users()?;
+    wait_until_visible(|| {
+        let now = admin.describe_users()?;
         let is_shown = |row: &Row| row.result == "failed" || mechanisms_of(&now, &row.user).contains(&row.mechanism);
         Ok(rows.iter().all(is_shown))
     })?;
     print(&rows, args, context)?;
-    tally.finish("passwords")
+    outcomes.finish("passwords")
 }
 
 impl Args {
-    fn mechanisms_for(&self, has: &[Mechanism]) -> Vec<Mechanism> {
+    fn mechanisms_for(&self, has: &[ScramMechanism]) -> Vec<ScramMechanism> {
         let mut mechanisms = match self.mechanisms.is_empty() {
             false => self.mechanisms.clone(),
             true if self.replace && !has.is_empty() => has.to_vec(),
-            true => vec![Mechanism::ScramSha512],
+            true => vec![ScramMechanism::ScramSha512],
         };
         mechanisms.sort();
         mechanisms.dedup();
         mechanisms
     }
 
-    fn changes(&self, order: &Order) -> impl Iterator<Item = Change> {
-        order.mechanisms.iter().map(|mechanism| Change::Set {
-            user: order.user.clone(),
+    fn changes(&self, new_password: &NewPassword) -> impl Iterator<Item = CredentialChange> {
+        new_password.mechanisms.iter().map(|mechanism| CredentialChange::Upsert {
+            user: new_password.user.clone(),
             mechanism: *mechanism,
             iterations: self.iterations,
-            password: order.password.clone(),
+            password: new_password.password.clone(),
         })
     }
 }
@@ -136,14 +139,14 @@ impl Args {
 /// What became of one password.
 struct Row {
     user: String,
-    mechanism: Mechanism,
+    mechanism: ScramMechanism,
     result: &'static str,
     /// where it was made up, and is to be shown this once
     password: Option<Secret>,
 }
 
 impl Row {
-    fn new(user: &str, mechanism: Mechanism, result: &'static str) -> Self {
+    fn new(user: &str, mechanism: ScramMechanism, result: &'static str) -> Self {
         Self { user: user.to_owned(), mechanism, result, password: None }
     }
 }
@@ -164,11 +167,11 @@ fn print(rows: &[Row], args: &Args, context: &Context) -> anyhow::Result<()> {
     table.print(args.output.format, context)
 }
 
-fn mechanisms_of(users: &[User], name: &str) -> Vec<Mechanism> {
+fn mechanisms_of(users: &[User], name: &str) -> Vec<ScramMechanism> {
     let user = users.iter().find(|user| user.name == name);
     user.map(|user| user.credentials.iter().map(|credential| credential.mechanism).collect()).unwrap_or_default()
 }
 
-fn listed(mechanisms: &[Mechanism]) -> String {
+fn listed(mechanisms: &[ScramMechanism]) -> String {
     mechanisms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }

@@ -7,20 +7,20 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use self::plan::{Item, Work};
+use self::plan::{PlanItem, PlannedChange};
 use self::users::Users;
-use super::ask::ConsentArgs;
+use super::confirm::ConfirmArgs;
+use super::outcomes::Outcomes;
 use super::role::HostArgs;
-use super::tally::Tally;
-use super::{WITHIN, names, settle, shell_star};
+use super::{KAFKA_TIMEOUT, names, shell_glob, wait_until_visible};
 use crate::cli::context::Context;
-use crate::cli::outcome::Usage;
+use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
-use crate::config::{Logins, Settings};
-use crate::kafka::acls::{Filter, Pattern, Rule};
-use crate::kafka::client::As;
-use crate::kafka::topics::{Standing, TopicShape};
-use crate::kafka::{Admin, checkpoint, plain_producer, roles, schema_topic};
+use crate::config::{RequiredLogin, Settings};
+use crate::kafka::acls::{AclBinding, AclFilter, Pattern};
+use crate::kafka::client::Identity;
+use crate::kafka::topics::{TopicDiff, TopicSpec};
+use crate::kafka::{Admin, checkpoint, idempotent_producer, roles, schema_topic};
 
 /// `fink kafka bootstrap`
 #[derive(Debug, clap::Args)]
@@ -48,33 +48,33 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["consumer", "consumer_group", "consumer_password_file"])]
     no_consumer: bool,
     #[command(flatten)]
-    consent: ConsentArgs,
+    confirm: ConfirmArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    shell_star::check(&args.hosts.values().collect::<Vec<_>>(), &args.rest)?;
+    shell_glob::check(&args.hosts.values().collect::<Vec<_>>(), &args.rest)?;
     let hosts = args.hosts.patterns()?;
     if let Some(group) = &args.consumer_group {
-        names::check_group_of_rule(group).map_err(|reason| Usage(format!("--consumer-group: {reason}")))?;
+        names::check_group_of_rule(group).map_err(|reason| UsageError(format!("--consumer-group: {reason}")))?;
     }
     let configuration = context.configuration()?;
-    let settings = configuration.settings(Logins::Admin)?;
-    let admin = Admin::open(&settings.kafka, As::Admin, WITHIN)?;
+    let settings = configuration.settings(RequiredLogin::Admin)?;
+    let admin = Admin::open(&settings.kafka, Identity::Admin, KAFKA_TIMEOUT)?;
     let mut items = topics(&admin, &settings)?;
     let users = Users::configured(args, &configuration, &settings)?;
     if let Some(users) = &users {
         items.extend(users.items(&admin)?);
-        items.extend(rights(&admin, &users.rules(args, &settings, &hosts))?);
+        items.extend(rights(&admin, &users.acls(args, &settings, &hosts))?);
     } else {
         log::warn!(
             "kafka.security_protocol and kafka.sasl_mechanism name no users whose passwords Kafka keeps: only topics are made"
         );
     }
-    let conflicts: Vec<&Item> = items.iter().filter(|item| item.conflict.is_some()).collect();
+    let conflicts: Vec<&PlanItem> = items.iter().filter(|item| item.conflict.is_some()).collect();
     let plan = table(items.iter().map(|item| (item, item.planned())));
-    if args.consent.dry_run || !conflicts.is_empty() {
+    if args.confirm.dry_run || !conflicts.is_empty() {
         plan.print(args.output.format, context)?;
         conflicts.iter().for_each(|item| {
             log::error!("{} {}: {}", item.kind, item.name, item.conflict.as_deref().unwrap_or_default());
@@ -87,18 +87,18 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
             ),
         }
     }
-    let missing = table(items.iter().filter(|item| !item.is_there).map(|item| (item, item.planned())));
+    let missing = table(items.iter().filter(|item| !item.exists).map(|item| (item, item.planned())));
     if missing.is_empty() {
         log::info!("everything is there");
     } else {
-        args.consent.obtain(&missing, "Make all this?")?;
+        args.confirm.ask(&missing, "Make all this?")?;
     }
-    let mut tally = Tally::default();
-    let results: Vec<&'static str> = items.iter().map(|item| item.carry_out(&admin, &mut tally)).collect();
+    let mut outcomes = Outcomes::default();
+    let results: Vec<&'static str> = items.iter().map(|item| item.apply(&admin, &mut outcomes)).collect();
     table(items.iter().zip(results)).print(args.output.format, context)?;
-    tally.finish("things")?;
+    outcomes.finish("things")?;
     if let Some(users) = users {
-        settle(|| users.all_log_in())?;
+        wait_until_visible(|| users.all_log_in())?;
         if !users.all_log_in()? {
             bail!("all is made, but the configured users cannot log in");
         }
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table<'a>(items: impl Iterator<Item = (&'a Item, &'static str)>) -> Table {
+fn table<'a>(items: impl Iterator<Item = (&'a PlanItem, &'static str)>) -> Table {
     let mut table = Table::new(&["kind", "name", "what", "result"]);
     for (item, result) in items {
         table.row([item.kind.into(), item.name.as_str().into(), item.what.as_str().into(), result.into()]);
@@ -115,62 +115,69 @@ fn table<'a>(items: impl Iterator<Item = (&'a Item, &'static str)>) -> Table {
 }
 
 /// The topics that the distribution writes.
-fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<Item>> {
+fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<PlanItem>> {
     let distribution = &settings.distribution;
     let checkpoint = checkpoint::topic_of(&distribution.name);
-    let mut wanted: Vec<(String, TopicShape, String)> = Vec::new();
+    let mut wanted: Vec<(String, TopicSpec, String)> = Vec::new();
     for stream in &settings.streams {
-        let shape = plain_producer::topic_shape(stream);
-        wanted.push((
-            stream.topic.clone(),
-            shape,
-            format!("stream {}, partitions: {}", stream.name, stream.partitions),
-        ));
+        let spec = idempotent_producer::topic_spec(stream);
+        wanted.push((stream.topic.clone(), spec, format!("stream {}, partitions: {}", stream.name, stream.partitions)));
         if let Some(topic) = stream.schema_topic() {
-            wanted.push((topic, schema_topic::shape(), format!("schema of stream {}, one partition", stream.name)));
+            wanted.push((
+                topic,
+                schema_topic::topic_spec(),
+                format!("schema of stream {}, one partition", stream.name),
+            ));
         }
     }
-    wanted.push((distribution.rejected_topic.clone(), TopicShape::stream(1), "rejected alerts".to_owned()));
+    wanted.push((distribution.rejected_topic.clone(), TopicSpec::stream(1), "rejected alerts".to_owned()));
     let partitions = checkpoint::PARTITIONS;
     let what = format!("checkpoint, partitions: {partitions}, compacted");
-    wanted.push((checkpoint.clone(), checkpoint::shape(), what));
-    let item = |(name, shape, what): (String, TopicShape, String)| {
-        let standing = admin.standing(&name, &comparable(&shape, &name))?;
-        let conflict = match &standing {
-            Standing::Other(difference) => Some(difference.clone()),
-            Standing::Same | Standing::Missing => None,
+    wanted.push((checkpoint.clone(), checkpoint::topic_spec(), what));
+    let item = |(name, spec, what): (String, TopicSpec, String)| {
+        let diff = admin.compare_topic(&name, &comparable(&spec, &name))?;
+        let conflict = match &diff {
+            TopicDiff::Different(difference) => Some(difference.clone()),
+            TopicDiff::Same | TopicDiff::Missing => None,
         };
-        let is_there = standing != Standing::Missing;
-        Ok(Item { kind: "topic", name: name.clone(), what, is_there, conflict, work: Work::Topic(name, shape) })
+        let exists = diff != TopicDiff::Missing;
+        Ok(PlanItem {
+            kind: "topic",
+            name: name.clone(),
+            what,
+            exists,
+            conflict,
+            change: PlannedChange::Topic(name, spec),
+        })
     };
-    let mut items = wanted.into_iter().map(item).collect::<anyhow::Result<Vec<Item>>>()?;
+    let mut items = wanted.into_iter().map(item).collect::<anyhow::Result<Vec<PlanItem>>>()?;
     // The topic of an earlier version has one partition.
     if let Some(found) = admin.partitions(&checkpoint)?.filter(|found| *found < partitions) {
         let what = format!("checkpoint, partitions: {partitions} instead of {found}");
-        let work = Work::Partitions(checkpoint.clone(), partitions);
-        items.push(Item { kind: "topic", name: checkpoint, what, is_there: false, conflict: None, work });
+        let change = PlannedChange::Partitions(checkpoint.clone(), partitions);
+        items.push(PlanItem { kind: "topic", name: checkpoint, what, exists: false, conflict: None, change });
     }
     Ok(items)
 }
 
 /// What a topic that is there has to have: of a checkpoint only that it is one, since its other options may be tuned.
-fn comparable(shape: &TopicShape, name: &str) -> TopicShape {
-    let mut shape = shape.clone();
+fn comparable(spec: &TopicSpec, name: &str) -> TopicSpec {
+    let mut spec = spec.clone();
     if checkpoint::is_checkpoint(name) {
-        shape.config.retain(|(option, _)| option == "cleanup.policy");
-        shape.partitions = -1;
+        spec.config.retain(|(option, _)| option == "cleanup.policy");
+        spec.partitions = -1;
     }
-    shape
+    spec
 }
 
-fn rights(admin: &Admin, rules: &[Rule]) -> anyhow::Result<Vec<Item>> {
-    let there = admin.rules(&Filter::any())?;
-    Ok(rules.iter().map(|rule| Item::right(rule, there.contains(rule))).collect())
+fn rights(admin: &Admin, acls: &[AclBinding]) -> anyhow::Result<Vec<PlanItem>> {
+    let there = admin.describe_acls(&AclFilter::any())?;
+    Ok(acls.iter().map(|acl| PlanItem::acl(acl, there.contains(acl))).collect())
 }
 
 impl Users {
     /// What each may do.
-    fn rules(&self, args: &Args, settings: &Settings, hosts: &[&str]) -> Vec<Rule> {
+    fn acls(&self, args: &Args, settings: &Settings, hosts: &[&str]) -> Vec<AclBinding> {
         let streams: Vec<Pattern> = settings
             .streams
             .iter()
@@ -180,16 +187,16 @@ impl Users {
         let read_back: Vec<Pattern> = settings.read_back_topics().into_iter().map(Pattern::Literal).collect();
         let rejected = Pattern::Literal(settings.distribution.rejected_topic.clone());
         let written: Vec<Pattern> = streams.iter().cloned().chain([rejected]).collect();
-        let mut rules = Vec::new();
+        let mut acls = Vec::new();
         for host in hosts {
             let name = Some(settings.distribution.name.as_str());
-            rules.extend(roles::producer(self.producer(), host, &written, name, false));
-            rules.extend(roles::consumer(self.producer(), host, &read_back, &[]));
+            acls.extend(roles::producer_acls(self.producer(), host, &written, name, false));
+            acls.extend(roles::consumer_acls(self.producer(), host, &read_back, &[]));
             if let Some(consumer) = self.consumer() {
                 let group = args.consumer_group.as_deref().unwrap_or(consumer);
-                rules.extend(roles::consumer(consumer, host, &streams, &[Pattern::Prefixed(group.to_owned())]));
+                acls.extend(roles::consumer_acls(consumer, host, &streams, &[Pattern::Prefixed(group.to_owned())]));
             }
         }
-        rules
+        acls
     }
 }

@@ -1,15 +1,15 @@
-//! `fink kafka create-topic`: a topic in a known shape.
+//! `fink kafka create-topic`: a topic in a known spec.
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use super::{WITHIN, names};
+use super::{KAFKA_TIMEOUT, names};
 use crate::cli::context::Context;
 use crate::cli::output::{OutputArgs, Table};
-use crate::config::{Logins, Settings};
-use crate::kafka::client::As;
-use crate::kafka::topics::{Created, Standing, TopicShape};
-use crate::kafka::{Admin, Error, checkpoint, plain_producer};
+use crate::config::{RequiredLogin, Settings};
+use crate::kafka::client::Identity;
+use crate::kafka::topics::{CreateOutcome, TopicDiff, TopicSpec};
+use crate::kafka::{Admin, Error, checkpoint, idempotent_producer};
 
 /// `fink kafka create-topic`
 #[derive(Debug, clap::Args)]
@@ -17,8 +17,8 @@ use crate::kafka::{Admin, Error, checkpoint, plain_producer};
 Examples: fink kafka create-topic fink_outstream
           fink kafka create-topic fink_bright --partitions 4 --replication 3 --topic-config retention.ms=345600000
 
-A topic of the configuration gets the shape that it needs there: a stream its partitions and cleanup.policy=delete, the checkpoint one
-partition and cleanup.policy=compact. A topic that is there already in the wanted shape is a success; what is not said is not compared.")]
+A topic of the configuration gets the spec that it needs there: a stream its partitions and cleanup.policy=delete, the checkpoint one
+partition and cleanup.policy=compact. A topic that is there already in the wanted spec is a success; what is not said is not compared.")]
 pub struct Args {
     /// The topic
     #[arg(value_name = "NAME", value_parser = names::topic)]
@@ -32,7 +32,7 @@ pub struct Args {
     /// An option of the topic, by Kafka's name; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     topic_config: Vec<(String, String)>,
-    /// Leave a topic that is there as it is, whatever its shape
+    /// Leave a topic that is there as it is, whatever its spec
     #[arg(long)]
     if_missing: bool,
     /// Show what would be done, and do nothing
@@ -48,28 +48,28 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let settings = context.settings(Logins::Admin)?;
-    let shape = args.shape(&settings);
-    let admin = Admin::open(&settings.kafka, As::Admin, WITHIN)?;
-    let standing = admin.standing(&args.name, &shape)?;
-    let word = match (standing, args.dry_run) {
-        (Standing::Other(_), _) if args.if_missing => "was there",
-        (Standing::Other(difference), _) => bail!(Error::TopicShape { topic: args.name.clone(), difference }),
-        (Standing::Same, _) => "was there",
-        (Standing::Missing, true) => "would be created",
-        (Standing::Missing, false) => match admin.create_topic(&args.name, &shape).with_context(|| args.asked())? {
-            Created::Now => "created",
-            Created::Before => "was there",
+    let settings = context.settings(RequiredLogin::Admin)?;
+    let spec = args.spec(&settings);
+    let admin = Admin::open(&settings.kafka, Identity::Admin, KAFKA_TIMEOUT)?;
+    let diff = admin.compare_topic(&args.name, &spec)?;
+    let word = match (diff, args.dry_run) {
+        (TopicDiff::Different(_), _) if args.if_missing => "was there",
+        (TopicDiff::Different(difference), _) => bail!(Error::TopicMismatch { topic: args.name.clone(), difference }),
+        (TopicDiff::Same, _) => "was there",
+        (TopicDiff::Missing, true) => "would be created",
+        (TopicDiff::Missing, false) => match admin.create_topic(&args.name, &spec).with_context(|| args.asked())? {
+            CreateOutcome::Created => "created",
+            CreateOutcome::AlreadyExists => "was there",
         },
     };
     let found = admin.describe_topic(&args.name)?;
     let partitions = match &found {
         Some(found) => Some(found.partitions.len()),
-        None => usize::try_from(shape.partitions).ok(),
+        None => usize::try_from(spec.partitions).ok(),
     };
     let replication = match &found {
         Some(found) => found.partitions.first().map(|partition| partition.replicas.len()),
-        None => shape.replication.and_then(|replication| usize::try_from(replication).ok()),
+        None => spec.replication.and_then(|replication| usize::try_from(replication).ok()),
     };
     let mut table = Table::new(&["topic", "partitions", "replication", "result"]);
     table.row([Value::from(args.name.as_str()), partitions.into(), replication.into(), word.into()]);
@@ -86,26 +86,26 @@ impl Args {
         asked.join(" ")
     }
 
-    /// The topic's shape: as it was asked for, else as the configuration needs it.
-    fn shape(&self, settings: &Settings) -> TopicShape {
-        let mut shape = if checkpoint::is_checkpoint(&self.name) {
-            checkpoint::shape()
+    /// The topic's spec: as it was asked for, else as the configuration needs it.
+    fn spec(&self, settings: &Settings) -> TopicSpec {
+        let mut spec = if checkpoint::is_checkpoint(&self.name) {
+            checkpoint::topic_spec()
         } else if self.name == settings.distribution.rejected_topic {
-            TopicShape::stream(1)
+            TopicSpec::stream(1)
         } else {
             match settings.streams.iter().find(|stream| stream.topic == self.name) {
-                Some(stream) => plain_producer::topic_shape(stream),
-                None => TopicShape { partitions: -1, replication: None, config: Vec::new() },
+                Some(stream) => idempotent_producer::topic_spec(stream),
+                None => TopicSpec { partitions: -1, replication: None, config: Vec::new() },
             }
         };
-        shape.partitions = self.partitions.unwrap_or(shape.partitions);
-        shape.replication = self.replication.or(shape.replication);
+        spec.partitions = self.partitions.unwrap_or(spec.partitions);
+        spec.replication = self.replication.or(spec.replication);
         for (key, value) in &self.topic_config {
-            match shape.config.iter_mut().find(|(name, _)| name == key) {
+            match spec.config.iter_mut().find(|(name, _)| name == key) {
                 Some(entry) => entry.1.clone_from(value),
-                None => shape.config.push((key.clone(), value.clone())),
+                None => spec.config.push((key.clone(), value.clone())),
             }
         }
-        shape
+        spec
     }
 }

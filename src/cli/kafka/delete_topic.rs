@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::ask::ConsentArgs;
-use super::tally::Tally;
-use super::{admin, names, settle};
+use super::confirm::ConfirmArgs;
+use super::outcomes::Outcomes;
+use super::{admin, names, wait_until_visible};
 use crate::cli::context::Context;
-use crate::cli::outcome::Usage;
+use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
 use crate::kafka::{Admin, Error, checkpoint};
 
@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(required = true, value_name = "NAME", value_parser = names::topic)]
     names: Vec<String>,
     #[command(flatten)]
-    consent: ConsentArgs,
+    confirm: ConfirmArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -28,12 +28,13 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let wanted = names::distinct(&args.names);
     if let Some(own) = wanted.iter().find(|name| name.starts_with("__")) {
-        return Err(
-            Usage(format!("`{own}` is Kafka's own: without it the cluster forgets positions or transactions")).into()
-        );
+        return Err(UsageError(format!(
+            "`{own}` is Kafka's own: without it the cluster forgets positions or transactions"
+        ))
+        .into());
     }
     let admin = admin(context)?;
-    let mut tally = Tally::default();
+    let mut outcomes = Outcomes::default();
     let mut found: Vec<(String, Option<i64>)> = Vec::new();
     for name in wanted {
         match admin.partitions(&name)? {
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
                 found.push((name, messages));
             }
             None => {
-                tally.note(
+                outcomes.record(
                     &Err(format!("topic `{name}` does not exist: `fink kafka list-topics` lists those that do")),
                     "",
                 );
@@ -57,19 +58,19 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         plan.row([Value::from(name.as_str()), (*messages).into(), "would be deleted".into()]);
     }
     let question = "Delete these topics and all messages in them?";
-    if !args.consent.obtain_or_print(&plan, question, args.output.format, context)? {
-        return tally.finish("topics");
+    if !args.confirm.ask_or_print(&plan, question, args.output.format, context)? {
+        return outcomes.finish("topics");
     }
     let mut table = Table::new(&["topic", "messages", "result"]);
     for (name, messages) in &found {
         let result = admin.delete_topic(name);
-        table.row([Value::from(name.as_str()), (*messages).into(), tally.note(&result, "deleted").into()]);
+        table.row([Value::from(name.as_str()), (*messages).into(), outcomes.record(&result, "deleted").into()]);
         if result.is_ok() {
-            settle(|| Ok(admin.partitions(name)?.is_none()))?;
+            wait_until_visible(|| Ok(admin.partitions(name)?.is_none()))?;
         }
     }
     table.print(args.output.format, context)?;
-    tally.finish("topics")
+    outcomes.finish("topics")
 }
 
 /// About how many messages a topic holds; `None`: not known.

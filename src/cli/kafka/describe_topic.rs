@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{admin, names};
 use crate::cli::context::Context;
 use crate::cli::output::{self, Format, OutputArgs, Table};
-use crate::kafka::topics::{PartitionDescription, TopicOption};
+use crate::kafka::topics::{PartitionDescription, TopicConfigEntry};
 use crate::kafka::{Admin, Error};
 
 /// `fink kafka describe-topic`
@@ -42,8 +42,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
             (partition, offsets)
         })
         .collect();
-    let options: Option<Vec<TopicOption>> =
-        found.options.map(|options| options.into_iter().filter(|option| option.is_own || args.all_config).collect());
+    let options: Option<Vec<TopicConfigEntry>> = found
+        .options
+        .map(|options| options.into_iter().filter(|option| option.is_override || args.all_config).collect());
     match args.output.format {
         Format::Table => show(&args.name, &partitions, options.as_deref(), context),
         Format::Json => {
@@ -63,7 +64,7 @@ fn offsets(admin: &Admin, topic: &str, partition: &PartitionDescription) -> Opti
 fn show(
     topic: &str,
     partitions: &[Partition],
-    options: Option<&[TopicOption]>,
+    options: Option<&[TopicConfigEntry]>,
     context: &Context,
 ) -> anyhow::Result<()> {
     let messages: Option<i64> = partitions.iter().map(|(_, offsets)| offsets.map(|(first, end)| end - first)).sum();
@@ -91,13 +92,13 @@ fn show(
     output::print(b"\n")?;
     let mut table = Table::new(&["option", "value", "set for this topic"]);
     for option in options {
-        let own = if option.is_own { "yes" } else { "no" };
+        let own = if option.is_override { "yes" } else { "no" };
         table.row([Value::from(option.name.as_str()), option.value.as_str().into(), own.into()]);
     }
     table.print(Format::Table, context)
 }
 
-fn document(topic: &str, partitions: &[Partition], options: Option<&[TopicOption]>) -> Value {
+fn document(topic: &str, partitions: &[Partition], options: Option<&[TopicConfigEntry]>) -> Value {
     let partitions = partitions.iter().map(|(partition, offsets)| {
         json!({
             "partition": partition.id,
@@ -109,7 +110,8 @@ fn document(topic: &str, partitions: &[Partition], options: Option<&[TopicOption
         })
     });
     let options = options.map(|options| {
-        let entry = |option: &TopicOption| json!({"name": option.name, "value": option.value, "own": option.is_own});
+        let entry =
+            |option: &TopicConfigEntry| json!({"name": option.name, "value": option.value, "own": option.is_override});
         options.iter().map(entry).collect::<Vec<_>>()
     });
     json!({"topic": topic, "partitions": partitions.collect::<Vec<_>>(), "config": options})

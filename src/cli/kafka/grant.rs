@@ -1,10 +1,10 @@
 //! `fink kafka grant`: the rights of a role.
 
-use super::rights_order::{RightsArgs, RightsOrder};
-use super::tally::Tally;
-use super::{rule_table, settle};
+use super::acl_change::{AclChange, AclChangeArgs};
+use super::outcomes::Outcomes;
+use super::{acl_table, wait_until_visible};
 use crate::cli::context::Context;
-use crate::kafka::acls::{Permission, Rule};
+use crate::kafka::acls::{AclBinding, Permission};
 
 /// `fink kafka grant`
 #[derive(Debug, clap::Args)]
@@ -17,38 +17,38 @@ A consumer that keeps no position (fink start distribution_test, for one) needs 
 it exists. The user need not exist yet.")]
 pub struct Args {
     #[command(flatten)]
-    rights: RightsArgs,
+    rights: AclChangeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let order = RightsOrder::new(&args.rights, context)?;
-    let (name, there) = (order.name, &order.there);
-    for denial in there.iter().filter(|rule| rule.permission == Permission::Deny) {
-        log::warn!("`{name}` {}: this outweighs what is granted", rule_table::sentence(denial));
+    let change = AclChange::new(&args.rights, context)?;
+    let (name, there) = (change.name, &change.there);
+    for denial in there.iter().filter(|acl| acl.permission == Permission::Deny) {
+        log::warn!("`{name}` {}: this outweighs what is granted", acl_table::sentence(denial));
     }
-    let missing: Vec<Rule> = order.rules.iter().filter(|rule| !there.contains(rule)).cloned().collect();
-    if args.rights.consent.dry_run {
-        return order.print(|rule| if there.contains(rule) { "was there" } else { "would be added" }, context);
+    let missing: Vec<AclBinding> = change.acls.iter().filter(|acl| !there.contains(acl)).cloned().collect();
+    if args.rights.confirm.dry_run {
+        return change.print(|acl| if there.contains(acl) { "was there" } else { "would be added" }, context);
     }
     if missing.is_empty() {
         log::info!("`{name}` has these rights already");
-        return order.print(|_| "was there", context);
+        return change.print(|_| "was there", context);
     }
-    order.obtain(&missing, &format!("Grant `{name}` these rights?"))?;
-    let admin = &order.admin;
-    if !admin.users()?.iter().any(|user| user.name == *name) {
+    change.ask(&missing, &format!("Grant `{name}` these rights?"))?;
+    let admin = &change.admin;
+    if !admin.describe_users()?.iter().any(|user| user.name == *name) {
         log::warn!("there is no user `{name}` with a password yet: `fink kafka add-user` adds it");
     }
-    let mut tally = Tally::default();
-    let results = admin.add_rules(&missing)?;
-    let words: Vec<&'static str> = results.iter().map(|result| tally.note(result, "added")).collect();
-    let added: Vec<&Rule> =
-        missing.iter().zip(&results).filter(|(_, done)| done.is_ok()).map(|(rule, _)| rule).collect();
-    settle(|| admin.rules(&order.of_user).map(|now| added.iter().all(|rule| now.contains(rule))))?;
-    let word = |rule: &Rule| {
-        let place = missing.iter().position(|other| other == rule);
+    let mut outcomes = Outcomes::default();
+    let results = admin.create_acls(&missing)?;
+    let words: Vec<&'static str> = results.iter().map(|result| outcomes.record(result, "added")).collect();
+    let added: Vec<&AclBinding> =
+        missing.iter().zip(&results).filter(|(_, done)| done.is_ok()).map(|(acl, _)| acl).collect();
+    wait_until_visible(|| admin.describe_acls(&change.of_user).map(|now| added.iter().all(|acl| now.contains(acl))))?;
+    let word = |acl: &AclBinding| {
+        let place = missing.iter().position(|other| other == acl);
         place.and_then(|place| words.get(place).copied()).unwrap_or("was there")
     };
-    order.print(word, context)?;
-    tally.finish("rights")
+    change.print(word, context)?;
+    outcomes.finish("rights")
 }

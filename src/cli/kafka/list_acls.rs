@@ -2,12 +2,12 @@
 
 use clap::{ArgGroup, Args as ClapArgs};
 
-use super::{admin, names, rule_table};
+use super::{acl_table, admin, names};
 use crate::cli::context::Context;
-use crate::cli::outcome::Usage;
+use crate::cli::outcome::UsageError;
 use crate::cli::output::OutputArgs;
 use crate::kafka::acls::{
-    CLUSTER, Filter, Operation, Pattern, PatternFilter, Permission, ResourceKind, Wanted, principal,
+    AclFilter, CLUSTER, Match, Operation, Pattern, PatternFilter, Permission, ResourceType, principal,
 };
 
 /// `fink kafka list-acls`
@@ -67,36 +67,36 @@ fn operation(text: &str) -> Result<Operation, String> {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let filter = filter(args)?;
-    let rules = admin(context)?.rules(&filter)?;
-    rule_table::plain(&rules, args.output.format).print(args.output.format, context)
+    let acls = admin(context)?.describe_acls(&filter)?;
+    acl_table::plain(&acls, args.output.format).print(args.output.format, context)
 }
 
-fn filter(args: &Args) -> Result<Filter, Usage> {
+fn filter(args: &Args) -> Result<AclFilter, UsageError> {
     if let Some(host) = &args.host {
-        names::check_host(host).map_err(|reason| Usage(format!("--host: {reason}")))?;
+        names::check_host(host).map_err(|reason| UsageError(format!("--host: {reason}")))?;
     }
     let host = if args.any_host { Some("*".to_owned()) } else { args.host.clone() };
     let user = if args.everybody { Some("*") } else { args.user.as_deref() };
-    let wanted = |name: Option<String>| name.map_or(Wanted::Any, Wanted::Is);
+    let wanted = |name: Option<String>| name.map_or(Match::Any, Match::Is);
     let named = [
-        (ResourceKind::Topic, args.topic.as_deref()),
-        (ResourceKind::Group, args.group.as_deref()),
-        (ResourceKind::TransactionalId, args.transactional_id.as_deref()),
-        (ResourceKind::Cluster, args.cluster.then_some(CLUSTER)),
+        (ResourceType::Topic, args.topic.as_deref()),
+        (ResourceType::Group, args.group.as_deref()),
+        (ResourceType::TransactionalId, args.transactional_id.as_deref()),
+        (ResourceType::Cluster, args.cluster.then_some(CLUSTER)),
     ];
     let named = named.into_iter().find_map(|(kind, name)| name.map(|name| (kind, name.to_owned())));
     let (kind, pattern) = match named {
-        None => (Wanted::Any, PatternFilter::Any),
-        Some((kind @ ResourceKind::Cluster, name)) => (Wanted::Is(kind), PatternFilter::Is(Pattern::Literal(name))),
-        Some((kind, name)) if args.exact => (Wanted::Is(kind), PatternFilter::Named(name)),
-        Some((kind, name)) => (Wanted::Is(kind), PatternFilter::Matching(name)),
+        None => (Match::Any, PatternFilter::Any),
+        Some((kind @ ResourceType::Cluster, name)) => (Match::Is(kind), PatternFilter::Is(Pattern::Literal(name))),
+        Some((kind, name)) if args.exact => (Match::Is(kind), PatternFilter::Named(name)),
+        Some((kind, name)) => (Match::Is(kind), PatternFilter::Matching(name)),
     };
-    Ok(Filter {
+    Ok(AclFilter {
         principal: wanted(user.map(principal)),
         host: wanted(host),
         kind,
         pattern,
-        operation: args.operation.map_or(Wanted::Any, Wanted::Is),
-        permission: if args.denied { Wanted::Is(Permission::Deny) } else { Wanted::Any },
+        operation: args.operation.map_or(Match::Any, Match::Is),
+        permission: if args.denied { Match::Is(Permission::Deny) } else { Match::Any },
     })
 }

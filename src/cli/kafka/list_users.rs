@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let users = admin(context)?.users()?;
+    let users = admin(context)?.describe_users()?;
     let mut table = Table::new(&["user", "mechanism", "iterations"]);
     for user in users.iter().filter(|user| args.names.is_empty() || args.names.contains(&user.name)) {
         for credential in &user.credentials {

@@ -1,8 +1,10 @@
 //! `fink kafka`: users, rights and topics, as an administrator.
 
+mod acl_change;
+mod acl_table;
 mod add_user;
-pub(super) mod ask;
 mod bootstrap;
+pub(super) mod confirm;
 mod create_topic;
 mod delete_topic;
 mod describe_topic;
@@ -11,22 +13,20 @@ mod list_acls;
 mod list_topics;
 mod list_users;
 mod names;
+mod outcomes;
 mod password;
 mod remove_user;
 mod revoke;
-mod rights_order;
 mod role;
-mod rule_table;
-mod shell_star;
-mod tally;
+mod shell_glob;
 
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 
 use super::context::Context;
-use crate::config::Logins;
-use crate::kafka::client::As;
+use crate::config::RequiredLogin;
+use crate::kafka::client::Identity;
 use crate::kafka::{self, Admin};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -36,10 +36,10 @@ Example: fink kafka add-user alice --generate
          fink kafka grant alice --consume --topic fink_outstream --group-prefix alice --any-host";
 
 /// How long Kafka may take to answer.
-const WITHIN: Duration = Duration::from_secs(20);
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long it may take until the brokers show what was ordered.
-const SETTLED: Duration = Duration::from_secs(5);
+const PROPAGATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `fink kafka …`
 #[derive(Debug, Subcommand)]
@@ -87,15 +87,15 @@ pub(super) fn run(action: &Action, context: &Context) -> anyhow::Result<()> {
 
 /// The administrator's client.
 fn admin(context: &Context) -> anyhow::Result<Admin> {
-    Ok(Admin::open(&context.settings(Logins::Admin)?.kafka, As::Admin, WITHIN)?)
+    Ok(Admin::open(&context.settings(RequiredLogin::Admin)?.kafka, Identity::Admin, KAFKA_TIMEOUT)?)
 }
 
 /// Waits until the brokers show what was ordered: they hear of it soon after the controller, but not at once.
-fn settle(mut is_shown: impl FnMut() -> kafka::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + SETTLED;
+fn wait_until_visible(mut is_shown: impl FnMut() -> kafka::Result<bool>) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PROPAGATION_TIMEOUT;
     while !is_shown()? {
         if Instant::now() >= deadline {
-            log::warn!("Kafka has taken the order, but after {SETTLED:?} its brokers do not show it yet");
+            log::warn!("Kafka has taken the order, but after {PROPAGATION_TIMEOUT:?} its brokers do not show it yet");
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));

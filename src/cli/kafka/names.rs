@@ -41,7 +41,7 @@ pub(super) fn topic(text: &str) -> Result<String, String> {
     check_topic(text).map(|()| text.to_owned())
 }
 
-/// Checks the name of a topic, or the beginning of such names, in a rule.
+/// Checks the name of a topic, or the beginning of such names, in an ACL.
 pub(super) fn check_topic_of_rule(text: &str) -> Result<(), String> {
     match (text, text.strip_suffix('*')) {
         ("*", _) => Err("for every topic say --all-topics".to_owned()),
@@ -50,7 +50,7 @@ pub(super) fn check_topic_of_rule(text: &str) -> Result<(), String> {
     }
 }
 
-/// Checks the name of a consumer group, or the beginning of such names, in a rule.
+/// Checks the name of a consumer group, or the beginning of such names, in an ACL.
 pub(super) fn check_group_of_rule(text: &str) -> Result<(), String> {
     match (text, text.strip_suffix('*')) {
         ("*", _) => Err("for every group say --all-groups".to_owned()),
@@ -61,7 +61,7 @@ pub(super) fn check_group_of_rule(text: &str) -> Result<(), String> {
     }
 }
 
-/// Checks the name of a distribution in a rule.
+/// Checks the name of a distribution in an ACL.
 pub(super) fn check_distribution(text: &str) -> Result<(), String> {
     match text.strip_suffix(['*', '-']) {
         Some(name) => Err(format!("write only the beginning of the ids, `{name}`: `{name}-…` is meant")),
@@ -69,7 +69,7 @@ pub(super) fn check_distribution(text: &str) -> Result<(), String> {
     }
 }
 
-/// Checks an address in a rule. Brokers compare it with the one that a connection comes from, letter by letter; names are not looked up.
+/// Checks an address in an ACL. Brokers compare it with the one that a connection comes from, letter by letter; names are not looked up.
 pub(super) fn check_host(text: &str) -> Result<(), String> {
     match text.parse::<IpAddr>() {
         _ if text == "*" => Err("for every address say --any-host".to_owned()),

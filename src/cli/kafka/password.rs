@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueHint};
 
-use crate::cli::outcome::{Interrupted, Usage};
+use crate::cli::outcome::{Interrupted, UsageError};
 use crate::config::{Secret, read_password_file};
 use crate::signals::Stop;
 
@@ -53,9 +53,9 @@ impl PasswordArgs {
     }
 
     /// Fails where the password was given as an argument, or would have to be asked for and nobody can be asked.
-    pub fn check(&self) -> Result<(), Usage> {
+    pub fn check(&self) -> Result<(), UsageError> {
         if self.password.is_some() {
-            return Err(Usage(
+            return Err(UsageError(
                 "a password given as an argument can be read by everybody on this machine, and stays in the shell's history: \
                  leave it out to be asked, or use --password-stdin, --password-file or --generate"
                     .to_owned(),
@@ -64,7 +64,7 @@ impl PasswordArgs {
         if self.is_one() || self.generate || io::stdin().is_terminal() {
             return Ok(());
         }
-        Err(Usage(
+        Err(UsageError(
             "there is no terminal to ask for the password: use --password-stdin, --password-file or --generate"
                 .to_owned(),
         ))
@@ -73,16 +73,18 @@ impl PasswordArgs {
     /// The password of a user.
     pub fn fetch(&self, user: &str) -> anyhow::Result<Secret> {
         let password = match &self.password_file {
-            Some(file) => read_password_file(file).map_err(Usage)?,
+            Some(file) => read_password_file(file).map_err(UsageError)?,
             None if self.generate => return generate(),
             None if self.password_stdin => Secret::new(from_stdin()?),
             None => Secret::new(ask(user)?),
         };
         if password.reveal().is_empty() {
-            return Err(Usage("the password is empty".to_owned()).into());
+            return Err(UsageError("the password is empty".to_owned()).into());
         }
         if password.reveal().chars().any(char::is_control) {
-            return Err(Usage("the password has a line break or another control character in it".to_owned()).into());
+            return Err(
+                UsageError("the password has a line break or another control character in it".to_owned()).into()
+            );
         }
         if password.reveal().chars().count() < SHORT {
             log::warn!("the password of `{user}` is shorter than {SHORT} characters: it could be guessed");
@@ -111,7 +113,7 @@ pub(super) fn save(password: &Secret, path: &Path) -> anyhow::Result<()> {
 
 fn from_stdin() -> anyhow::Result<String> {
     if io::stdin().is_terminal() {
-        return Err(Usage("stdin is the terminal: leave --password-stdin out to be asked".to_owned()).into());
+        return Err(UsageError("stdin is the terminal: leave --password-stdin out to be asked".to_owned()).into());
     }
     let mut bytes = Vec::new();
     io::stdin().lock().take(LONGEST + 1).read_to_end(&mut bytes).context("cannot read the password from stdin")?;

@@ -2,9 +2,9 @@
 
 use clap::{ArgGroup, Args};
 
-use super::{names, shell_star};
-use crate::cli::outcome::Usage;
-use crate::kafka::acls::{Pattern, Rule};
+use super::{names, shell_glob};
+use crate::cli::outcome::UsageError;
+use crate::kafka::acls::{AclBinding, Pattern};
 use crate::kafka::roles;
 
 /// A user's role, and where it holds.
@@ -73,7 +73,7 @@ impl HostArgs {
     }
 
     /// The addresses, as rules have them.
-    pub fn patterns(&self) -> Result<Vec<&str>, Usage> {
+    pub fn patterns(&self) -> Result<Vec<&str>, UsageError> {
         if self.any_host {
             return Ok(vec!["*"]);
         }
@@ -83,10 +83,10 @@ impl HostArgs {
 
 impl RoleArgs {
     /// The rules that make the role.
-    pub fn rules(&self) -> Result<Vec<Rule>, Usage> {
+    pub fn acls(&self) -> Result<Vec<AclBinding>, UsageError> {
         let values = [&self.topics, &self.groups, &self.group_prefixes].into_iter().flatten();
         let values: Vec<&str> = values.map(String::as_str).chain(self.hosts.values()).collect();
-        shell_star::check(&values, &self.rest)?;
+        shell_glob::check(&values, &self.rest)?;
         let hosts = self.hosts.patterns()?;
         let topics = self.topics()?;
         let groups = self.groups()?;
@@ -95,13 +95,13 @@ impl RoleArgs {
         }
         let distribution = self.transactional_id.as_deref();
         let of_host = |host: &&str| match self.produce {
-            true => roles::producer(&self.name, host, &topics, distribution, self.create),
-            false => roles::consumer(&self.name, host, &topics, &groups),
+            true => roles::producer_acls(&self.name, host, &topics, distribution, self.create),
+            false => roles::consumer_acls(&self.name, host, &topics, &groups),
         };
         Ok(hosts.iter().flat_map(of_host).collect())
     }
 
-    fn topics(&self) -> Result<Vec<Pattern>, Usage> {
+    fn topics(&self) -> Result<Vec<Pattern>, UsageError> {
         if self.all_topics {
             return Ok(vec![Pattern::Literal("*".to_owned())]);
         }
@@ -112,7 +112,7 @@ impl RoleArgs {
         self.topics.iter().map(pattern).collect()
     }
 
-    fn groups(&self) -> Result<Vec<Pattern>, Usage> {
+    fn groups(&self) -> Result<Vec<Pattern>, UsageError> {
         if self.all_groups {
             return Ok(vec![Pattern::Literal("*".to_owned())]);
         }
@@ -127,6 +127,6 @@ impl RoleArgs {
     }
 }
 
-fn checked<'a>(flag: &str, value: &'a str, check: fn(&str) -> Result<(), String>) -> Result<&'a str, Usage> {
-    check(value).map(|()| value).map_err(|reason| Usage(format!("{flag}: {reason}")))
+fn checked<'a>(flag: &str, value: &'a str, check: fn(&str) -> Result<(), String>) -> Result<&'a str, UsageError> {
+    check(value).map(|()| value).map_err(|reason| UsageError(format!("{flag}: {reason}")))
 }

@@ -1,7 +1,7 @@
 //! How many rows a reader asks for at once, so that what comes fits into its memory.
 
 /// What a row is taken to be before any was read, bytes: the largest alerts of a survey.
-const FIRST_GUESS: usize = 256 << 10;
+const INITIAL_ROW_BYTES: usize = 256 << 10;
 
 /// The size of the rows read of late.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,7 @@ pub(super) struct RowSize {
 
 impl Default for RowSize {
     fn default() -> Self {
-        Self { bytes: FIRST_GUESS }
+        Self { bytes: INITIAL_ROW_BYTES }
     }
 }
 
@@ -22,7 +22,7 @@ impl RowSize {
     }
 
     /// Notes that `rows` rows had `bytes` bytes. Larger rows count at once; smaller ones step by step, since others may follow.
-    pub fn learn(&mut self, rows: usize, bytes: usize) {
+    pub fn update(&mut self, rows: usize, bytes: usize) {
         if let Some(each) = bytes.checked_div(rows) {
             self.bytes = each.max(self.bytes / 2).max(1);
         }
@@ -37,13 +37,13 @@ mod tests {
     fn pages_shrink_at_once_and_grow_step_by_step() {
         let mut size = RowSize::default();
         assert_eq!(size.rows_in(512 << 10, 100), 2);
-        size.learn(2, 2 << 20);
+        size.update(2, 2 << 20);
         assert_eq!(size.rows_in(512 << 10, 100), 1);
-        size.learn(1, 100);
+        size.update(1, 100);
         assert_eq!(size.rows_in(4 << 20, 100), 8);
-        (0..20).for_each(|_| size.learn(10, 1000));
+        (0..20).for_each(|_| size.update(10, 1000));
         assert_eq!(size.rows_in(4 << 20, 100), 100);
-        size.learn(0, 0);
+        size.update(0, 0);
         assert_eq!(size.rows_in(0, 0), 1);
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::distribution::batch::Batch;
-use crate::distribution::patience::Halt;
+use crate::distribution::retry::RetryError;
 use crate::filters::FilterError;
-use crate::ledger::Entry;
+use crate::ledger::LedgerEntry;
 use crate::science_db::{KeyRange, ScienceDbError};
 use crate::window::Window;
 
 /// A row that a look found: its key, and when its trigger was written (ms since 1970).
-pub type Found = (Vec<u8>, i64);
+pub type RowVersion = (Vec<u8>, i64);
 
 /// What a reader is asked to do.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub enum Task {
         cells: Window,
     },
     /// Find the rows whose trigger lies in `window`.
-    Look {
+    ScanTriggers {
         /// the range
         keys: KeyRange,
         /// the alerts wanted
@@ -42,7 +42,7 @@ pub enum Task {
         /// the caller's number of this request
         sequence: usize,
         /// the rows
-        rows: Vec<Found>,
+        rows: Vec<RowVersion>,
         /// the number of the request whose answer the caller takes next: that one never waits for memory
         turn: Arc<AtomicUsize>,
     },
@@ -50,7 +50,7 @@ pub enum Task {
 
 /// What a reader found.
 #[derive(Debug)]
-pub enum Answer {
+pub enum ReadOutput {
     /// A page of a [`Task::Scan`].
     Page {
         /// the number of the range
@@ -64,10 +64,10 @@ pub enum Answer {
         /// rows looked at
         rows: usize,
     },
-    /// Rows of a [`Task::Look`].
-    Found {
+    /// Rows of a [`Task::ScanTriggers`].
+    Triggers {
         /// the rows
-        rows: Vec<Found>,
+        rows: Vec<RowVersion>,
         /// whether these were the last
         done: bool,
     },
@@ -78,7 +78,7 @@ pub enum Answer {
         /// the alerts, without those rows that have been written again since they were found: these are found again
         batch: Batch,
         /// what was asked for: done now, whatever became of it
-        asked: Vec<Entry>,
+        asked: Vec<LedgerEntry>,
         /// whether this was the last part
         done: bool,
     },
@@ -107,21 +107,21 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Why a task is not done.
-pub(super) enum Unfinished {
+pub(super) enum TaskError {
     Cancelled,
     Failed(ReadError),
 }
 
-impl From<Halt> for Unfinished {
-    fn from(halt: Halt) -> Self {
+impl From<RetryError> for TaskError {
+    fn from(halt: RetryError) -> Self {
         match halt {
-            Halt::Cancelled => Self::Cancelled,
-            Halt::Failed(error) => Self::Failed(error.into()),
+            RetryError::Cancelled => Self::Cancelled,
+            RetryError::Failed(error) => Self::Failed(error.into()),
         }
     }
 }
 
-impl From<FilterError> for Unfinished {
+impl From<FilterError> for TaskError {
     fn from(error: FilterError) -> Self {
         match error {
             FilterError::Stopped => Self::Cancelled,

@@ -1,4 +1,4 @@
-//! Users and access rules. Every answer is taken apart element by element, since some may fail among others that succeed.
+//! Users and ACLs. Every answer is taken apart element by element, since some may fail among others that succeed.
 
 use std::ffi::{CString, c_char};
 use std::time::Duration;
@@ -11,61 +11,61 @@ use rdkafka_sys::rd_kafka_AclPermissionType_t as NativePermission;
 use rdkafka_sys::rd_kafka_ResourcePatternType_t as NativePattern;
 use rdkafka_sys::rd_kafka_ResourceType_t as NativeKind;
 use rdkafka_sys::rd_kafka_ScramMechanism_t as NativeMechanism;
-use rdkafka_sys::rd_kafka_admin_op_t as Order;
+use rdkafka_sys::rd_kafka_admin_op_t as AdminOp;
 
 use super::{Event, Queue, millis, text};
-use crate::kafka::acls::{Filter, Operation, Pattern, PatternFilter, Permission, ResourceKind, Rule, Wanted};
+use crate::kafka::acls::{AclBinding, AclFilter, Match, Operation, Pattern, PatternFilter, Permission, ResourceType};
 use crate::kafka::client::Context;
 use crate::kafka::error::{Error, Result, lower};
-use crate::kafka::users::{Change, Credential, Mechanism, User};
+use crate::kafka::users::{CredentialChange, ScramCredential, ScramMechanism, User};
 
 /// A refusal in Kafka's words.
-pub(in crate::kafka) type Refused = (Code, String);
+pub(in crate::kafka) type ResponseError = (Code, String);
 
 /// What Kafka says to an order as a whole, or to one element of it.
-pub(in crate::kafka) type Answer<T> = std::result::Result<T, Refused>;
+pub(in crate::kafka) type Response<T> = std::result::Result<T, ResponseError>;
 
 /// A user's name with what Kafka says of it.
-pub(in crate::kafka) type Named<T> = (String, Answer<T>);
+pub(in crate::kafka) type NamedResponse<T> = (String, Response<T>);
 
 /// How an order is carried through: by which client, how long it may take, and what is asked between the looks at the queue.
-pub(in crate::kafka) struct Desk<'a> {
+pub(in crate::kafka) struct AdminCall<'a> {
     pub client: &'a Client<Context>,
-    pub within: Duration,
-    pub may_wait: &'a dyn Fn() -> Result<()>,
+    pub timeout: Duration,
+    pub check: &'a dyn Fn() -> Result<()>,
 }
 
 /// How long one look at the queue takes.
-const TURN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-impl Desk<'_> {
+impl AdminCall<'_> {
     /// Issues an order and waits for its answer. The outer error is that of waiting, the inner one that of the order as a whole.
-    pub(super) fn order(
+    pub(super) fn submit(
         &self,
-        order: Order,
+        operation: AdminOp,
         issue: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
-    ) -> Result<Answer<Event>> {
+    ) -> Result<Response<Event>> {
         let client = self.client.native_ptr();
         // SAFETY: options and queue are freed by their guards, before the client; the words are cut at the buffer's end.
         let (options, queue) = unsafe {
-            let options = Options(sys::rd_kafka_AdminOptions_new(client, order));
+            let options = Options(sys::rd_kafka_AdminOptions_new(client, operation));
             let mut words = [0; 256];
-            let time = millis(self.within);
+            let time = millis(self.timeout);
             sys::rd_kafka_AdminOptions_set_request_timeout(options.0, time, words.as_mut_ptr(), words.len());
-            if order == Order::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS {
+            if operation == AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS {
                 sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.0, 1);
             }
             (options, Queue(sys::rd_kafka_queue_new(client)))
         };
         issue(client, options.0, queue.0);
         loop {
-            if let Some(event) = queue.poll(TURN) {
+            if let Some(event) = queue.poll(POLL_INTERVAL) {
                 // SAFETY: the event is valid.
                 let code = Code::from(unsafe { sys::rd_kafka_event_error(event.0) });
                 if code == Code::NoError {
                     return Ok(Ok(event));
                 }
-                if order == Order::RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS {
+                if operation == AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS {
                     // librdkafka 2.12 puts a pointer to its stack where the words of this refusal belong, and would free it with the event.
                     std::mem::forget(event);
                     return Ok(Err((code, String::new())));
@@ -74,20 +74,23 @@ impl Desk<'_> {
                 let words = unsafe { text(sys::rd_kafka_event_error_string(event.0)) };
                 return Ok(Err((code, lower(&words))));
             }
-            (self.may_wait)()?;
+            (self.check)()?;
         }
     }
 }
 
 /// Adds, changes and removes passwords; for each user that is touched what became of it.
-pub(in crate::kafka) fn change_users(desk: &Desk<'_>, changes: &[Change]) -> Result<Answer<Vec<Named<()>>>> {
-    let mut natives = Alterations(Vec::with_capacity(changes.len()));
+pub(in crate::kafka) fn alter_users(
+    call: &AdminCall<'_>,
+    changes: &[CredentialChange],
+) -> Result<Response<Vec<NamedResponse<()>>>> {
+    let mut natives = NativeAlterations(Vec::with_capacity(changes.len()));
     for change in changes {
         let name = c_string(change.user())?;
         // SAFETY: name and password live through the call, which copies them; a null salt of length 0 asks for a random one.
         natives.0.push(unsafe {
             match change {
-                Change::Set { mechanism, iterations, password, .. } => {
+                CredentialChange::Upsert { mechanism, iterations, password, .. } => {
                     let password = password.reveal().as_bytes();
                     sys::rd_kafka_UserScramCredentialUpsertion_new(
                         name.as_ptr(),
@@ -99,13 +102,13 @@ pub(in crate::kafka) fn change_users(desk: &Desk<'_>, changes: &[Change]) -> Res
                         0,
                     )
                 }
-                Change::Remove { mechanism, .. } => {
+                CredentialChange::Delete { mechanism, .. } => {
                     sys::rd_kafka_UserScramCredentialDeletion_new(name.as_ptr(), native_mechanism(*mechanism))
                 }
             }
         });
     }
-    let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_ALTERUSERSCRAMCREDENTIALS, |client, options, queue| {
+    let answer = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_ALTERUSERSCRAMCREDENTIALS, |client, options, queue| {
         // SAFETY: everything lives through the call, which copies the alterations.
         unsafe {
             let (first, count) = (natives.0.as_mut_ptr(), natives.0.len());
@@ -121,17 +124,20 @@ pub(in crate::kafka) fn change_users(desk: &Desk<'_>, changes: &[Change]) -> Res
             .map(|response| {
                 let name = text(sys::rd_kafka_AlterUserScramCredentials_result_response_user(response));
                 let error = sys::rd_kafka_AlterUserScramCredentials_result_response_error(response);
-                (name, refused(error).map_or(Ok(()), Err))
+                (name, response_error(error).map_or(Ok(()), Err))
             })
             .collect()
     }))
 }
 
 /// The users of these names, or all; for each what it has, or why that is not said.
-pub(in crate::kafka) fn users(desk: &Desk<'_>, names: &[&str]) -> Result<Answer<Vec<Named<User>>>> {
+pub(in crate::kafka) fn describe_users(
+    call: &AdminCall<'_>,
+    names: &[&str],
+) -> Result<Response<Vec<NamedResponse<User>>>> {
     let names = names.iter().map(|name| c_string(name)).collect::<Result<Vec<_>>>()?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS, |client, options, queue| {
+    let answer = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS, |client, options, queue| {
         let first = if pointers.is_empty() { std::ptr::null_mut() } else { pointers.as_mut_ptr() };
         // SAFETY: the names live through the call, which copies them; a null array asks for all users.
         unsafe { sys::rd_kafka_DescribeUserScramCredentials(client, first, pointers.len(), options, queue) }
@@ -144,7 +150,8 @@ pub(in crate::kafka) fn users(desk: &Desk<'_>, names: &[&str]) -> Result<Answer<
         elements(descriptions, count)
             .map(|description| {
                 let name = text(sys::rd_kafka_UserScramCredentialsDescription_user(description));
-                if let Some(refused) = refused(sys::rd_kafka_UserScramCredentialsDescription_error(description)) {
+                if let Some(refused) = response_error(sys::rd_kafka_UserScramCredentialsDescription_error(description))
+                {
                     return (name, Err(refused));
                 }
                 let count = sys::rd_kafka_UserScramCredentialsDescription_scramcredentialinfo_count(description);
@@ -152,11 +159,14 @@ pub(in crate::kafka) fn users(desk: &Desk<'_>, names: &[&str]) -> Result<Answer<
                     .filter_map(|i| {
                         let info = sys::rd_kafka_UserScramCredentialsDescription_scramcredentialinfo(description, i);
                         let mechanism = match sys::rd_kafka_ScramCredentialInfo_mechanism(info) {
-                            NativeMechanism::RD_KAFKA_SCRAM_MECHANISM_SHA_256 => Mechanism::ScramSha256,
-                            NativeMechanism::RD_KAFKA_SCRAM_MECHANISM_SHA_512 => Mechanism::ScramSha512,
+                            NativeMechanism::RD_KAFKA_SCRAM_MECHANISM_SHA_256 => ScramMechanism::ScramSha256,
+                            NativeMechanism::RD_KAFKA_SCRAM_MECHANISM_SHA_512 => ScramMechanism::ScramSha512,
                             _ => return None,
                         };
-                        Some(Credential { mechanism, iterations: sys::rd_kafka_ScramCredentialInfo_iterations(info) })
+                        Some(ScramCredential {
+                            mechanism,
+                            iterations: sys::rd_kafka_ScramCredentialInfo_iterations(info),
+                        })
                     })
                     .collect();
                 (name.clone(), Ok(User { name, credentials }))
@@ -165,14 +175,14 @@ pub(in crate::kafka) fn users(desk: &Desk<'_>, names: &[&str]) -> Result<Answer<
     }))
 }
 
-/// Adds rules; for each, in order, what became of it.
-pub(in crate::kafka) fn add_rules(desk: &Desk<'_>, rules: &[Rule]) -> Result<Answer<Vec<Answer<()>>>> {
-    let mut natives = Bindings(Vec::with_capacity(rules.len()));
-    for rule in rules {
-        natives.add(&rule.into(), false)?;
+/// Adds ACLs; for each, in order, what became of it.
+pub(in crate::kafka) fn create_acls(call: &AdminCall<'_>, acls: &[AclBinding]) -> Result<Response<Vec<Response<()>>>> {
+    let mut natives = NativeAcls(Vec::with_capacity(acls.len()));
+    for acl in acls {
+        natives.add(&acl.into(), false)?;
     }
-    let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_CREATEACLS, |client, options, queue| {
-        // SAFETY: everything lives through the call, which copies the rules.
+    let answer = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_CREATEACLS, |client, options, queue| {
+        // SAFETY: everything lives through the call, which copies the ACLs.
         unsafe { sys::rd_kafka_CreateAcls(client, natives.0.as_mut_ptr(), natives.0.len(), options, queue) }
     })?;
     // SAFETY: the answer is of the ordered kind, and valid until the event is freed at the end.
@@ -180,15 +190,17 @@ pub(in crate::kafka) fn add_rules(desk: &Desk<'_>, rules: &[Rule]) -> Result<Ans
         let mut count = 0;
         let results =
             sys::rd_kafka_CreateAcls_result_acls(sys::rd_kafka_event_CreateAcls_result(event.0), &raw mut count);
-        elements(results, count).map(|r| refused(sys::rd_kafka_acl_result_error(r)).map_or(Ok(()), Err)).collect()
+        elements(results, count)
+            .map(|r| response_error(sys::rd_kafka_acl_result_error(r)).map_or(Ok(()), Err))
+            .collect()
     }))
 }
 
 /// The rules that a filter matches. None as well where the user may not see them: librdkafka 2.12 drops this refusal.
-pub(in crate::kafka) fn rules(desk: &Desk<'_>, filter: &Filter) -> Result<Answer<Vec<Rule>>> {
-    let mut natives = Bindings(Vec::with_capacity(1));
+pub(in crate::kafka) fn describe_acls(call: &AdminCall<'_>, filter: &AclFilter) -> Result<Response<Vec<AclBinding>>> {
+    let mut natives = NativeAcls(Vec::with_capacity(1));
     let native = natives.add(filter, true)?;
-    let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_DESCRIBEACLS, |client, options, queue| {
+    let answer = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBEACLS, |client, options, queue| {
         // SAFETY: everything lives through the call, which copies the filter.
         unsafe { sys::rd_kafka_DescribeAcls(client, native, options, queue) }
     })?;
@@ -197,17 +209,20 @@ pub(in crate::kafka) fn rules(desk: &Desk<'_>, filter: &Filter) -> Result<Answer
         let mut count = 0;
         let found =
             sys::rd_kafka_DescribeAcls_result_acls(sys::rd_kafka_event_DescribeAcls_result(event.0), &raw mut count);
-        elements(found, count).map(|rule| copy_rule(rule)).collect()
+        elements(found, count).map(|acl| copy_acl(acl)).collect()
     }))
 }
 
 /// Removes what filters match; for each filter, in order, the removed rules or why there are none.
-pub(in crate::kafka) fn remove_rules(desk: &Desk<'_>, filters: &[Filter]) -> Result<Answer<Vec<Answer<Vec<Rule>>>>> {
-    let mut natives = Bindings(Vec::with_capacity(filters.len()));
+pub(in crate::kafka) fn delete_acls(
+    call: &AdminCall<'_>,
+    filters: &[AclFilter],
+) -> Result<Response<Vec<Response<Vec<AclBinding>>>>> {
+    let mut natives = NativeAcls(Vec::with_capacity(filters.len()));
     for filter in filters {
         natives.add(filter, true)?;
     }
-    let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_DELETEACLS, |client, options, queue| {
+    let answer = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_DELETEACLS, |client, options, queue| {
         // SAFETY: everything lives through the call, which copies the filters.
         unsafe { sys::rd_kafka_DeleteAcls(client, natives.0.as_mut_ptr(), natives.0.len(), options, queue) }
     })?;
@@ -218,12 +233,12 @@ pub(in crate::kafka) fn remove_rules(desk: &Desk<'_>, filters: &[Filter]) -> Res
         let responses = sys::rd_kafka_DeleteAcls_result_responses(result, &raw mut count);
         elements(responses, count)
             .map(|response| {
-                if let Some(refused) = refused(sys::rd_kafka_DeleteAcls_result_response_error(response)) {
+                if let Some(refused) = response_error(sys::rd_kafka_DeleteAcls_result_response_error(response)) {
                     return Err(refused);
                 }
                 let mut count = 0;
                 let found = sys::rd_kafka_DeleteAcls_result_response_matching_acls(response, &raw mut count);
-                Ok(elements(found, count).map(|rule| copy_rule(rule)).collect())
+                Ok(elements(found, count).map(|acl| copy_acl(acl)).collect())
             })
             .collect()
     }))
@@ -240,7 +255,7 @@ pub(super) unsafe fn elements<T>(first: *mut *const T, count: usize) -> impl Ite
 
 /// # Safety
 /// `error` is null or belongs to an event that is not freed yet.
-pub(super) unsafe fn refused(error: *const sys::rd_kafka_error_t) -> Option<Refused> {
+pub(super) unsafe fn response_error(error: *const sys::rd_kafka_error_t) -> Option<ResponseError> {
     if error.is_null() {
         return None;
     }
@@ -252,20 +267,20 @@ pub(super) unsafe fn refused(error: *const sys::rd_kafka_error_t) -> Option<Refu
 
 /// # Safety
 /// `rule` belongs to an event that is not freed yet.
-unsafe fn copy_rule(rule: *const sys::rd_kafka_AclBinding_t) -> Rule {
+unsafe fn copy_acl(acl: *const sys::rd_kafka_AclBinding_t) -> AclBinding {
     // SAFETY: the caller's promise.
     unsafe {
-        let name = text(sys::rd_kafka_AclBinding_name(rule));
-        Rule {
-            principal: text(sys::rd_kafka_AclBinding_principal(rule)),
-            host: text(sys::rd_kafka_AclBinding_host(rule)),
-            kind: kind(sys::rd_kafka_AclBinding_restype(rule)),
-            pattern: match sys::rd_kafka_AclBinding_resource_pattern_type(rule) {
+        let name = text(sys::rd_kafka_AclBinding_name(acl));
+        AclBinding {
+            principal: text(sys::rd_kafka_AclBinding_principal(acl)),
+            host: text(sys::rd_kafka_AclBinding_host(acl)),
+            kind: kind(sys::rd_kafka_AclBinding_restype(acl)),
+            pattern: match sys::rd_kafka_AclBinding_resource_pattern_type(acl) {
                 NativePattern::RD_KAFKA_RESOURCE_PATTERN_PREFIXED => Pattern::Prefixed(name),
                 _ => Pattern::Literal(name),
             },
-            operation: operation(sys::rd_kafka_AclBinding_operation(rule)),
-            permission: match sys::rd_kafka_AclBinding_permission_type(rule) {
+            operation: operation(sys::rd_kafka_AclBinding_operation(acl)),
+            permission: match sys::rd_kafka_AclBinding_permission_type(acl) {
                 NativePermission::RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW => Permission::Allow,
                 _ => Permission::Deny,
             },
@@ -277,26 +292,26 @@ pub(super) fn c_string(words: &str) -> Result<CString> {
     CString::new(words).map_err(|_| Error::Settings(format!("`{}` contains a zero byte", words.escape_default())))
 }
 
-fn native_mechanism(mechanism: Mechanism) -> NativeMechanism {
+fn native_mechanism(mechanism: ScramMechanism) -> NativeMechanism {
     match mechanism {
-        Mechanism::ScramSha256 => NativeMechanism::RD_KAFKA_SCRAM_MECHANISM_SHA_256,
-        Mechanism::ScramSha512 => NativeMechanism::RD_KAFKA_SCRAM_MECHANISM_SHA_512,
+        ScramMechanism::ScramSha256 => NativeMechanism::RD_KAFKA_SCRAM_MECHANISM_SHA_256,
+        ScramMechanism::ScramSha512 => NativeMechanism::RD_KAFKA_SCRAM_MECHANISM_SHA_512,
     }
 }
 
 /// Kafka's resource `cluster` has the number that librdkafka calls a broker.
-const KINDS: [(ResourceKind, NativeKind); 4] = [
-    (ResourceKind::Topic, NativeKind::RD_KAFKA_RESOURCE_TOPIC),
-    (ResourceKind::Group, NativeKind::RD_KAFKA_RESOURCE_GROUP),
-    (ResourceKind::Cluster, NativeKind::RD_KAFKA_RESOURCE_BROKER),
-    (ResourceKind::TransactionalId, NativeKind::RD_KAFKA_RESOURCE_TRANSACTIONAL_ID),
+const KINDS: [(ResourceType, NativeKind); 4] = [
+    (ResourceType::Topic, NativeKind::RD_KAFKA_RESOURCE_TOPIC),
+    (ResourceType::Group, NativeKind::RD_KAFKA_RESOURCE_GROUP),
+    (ResourceType::Cluster, NativeKind::RD_KAFKA_RESOURCE_BROKER),
+    (ResourceType::TransactionalId, NativeKind::RD_KAFKA_RESOURCE_TRANSACTIONAL_ID),
 ];
 
-fn kind(native: NativeKind) -> ResourceKind {
-    KINDS.iter().find(|(_, n)| *n == native).map_or(ResourceKind::Unknown, |(kind, _)| *kind)
+fn kind(native: NativeKind) -> ResourceType {
+    KINDS.iter().find(|(_, n)| *n == native).map_or(ResourceType::Unknown, |(kind, _)| *kind)
 }
 
-fn native_kind(kind: ResourceKind) -> NativeKind {
+fn native_kind(kind: ResourceType) -> NativeKind {
     KINDS.iter().find(|(k, _)| *k == kind).map_or(NativeKind::RD_KAFKA_RESOURCE_UNKNOWN, |(_, native)| *native)
 }
 
@@ -324,10 +339,10 @@ fn native_operation(operation: Operation) -> NativeOperation {
 }
 
 /// Rules or filters, freed when dropped.
-struct Bindings(Vec<*mut sys::rd_kafka_AclBinding_t>);
+struct NativeAcls(Vec<*mut sys::rd_kafka_AclBinding_t>);
 
-impl Bindings {
-    fn add(&mut self, filter: &Filter, is_filter: bool) -> Result<*mut sys::rd_kafka_AclBinding_t> {
+impl NativeAcls {
+    fn add(&mut self, filter: &AclFilter, is_filter: bool) -> Result<*mut sys::rd_kafka_AclBinding_t> {
         let (pattern, name) = match &filter.pattern {
             PatternFilter::Any => (NativePattern::RD_KAFKA_RESOURCE_PATTERN_ANY, None),
             PatternFilter::Named(name) => (NativePattern::RD_KAFKA_RESOURCE_PATTERN_ANY, Some(name)),
@@ -344,9 +359,9 @@ impl Bindings {
         let operation = filter.operation.is();
         let operation = operation.map_or(NativeOperation::RD_KAFKA_ACL_OPERATION_ANY, |o| native_operation(*o));
         let permission = match filter.permission {
-            Wanted::Any => NativePermission::RD_KAFKA_ACL_PERMISSION_TYPE_ANY,
-            Wanted::Is(Permission::Allow) => NativePermission::RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW,
-            Wanted::Is(Permission::Deny) => NativePermission::RD_KAFKA_ACL_PERMISSION_TYPE_DENY,
+            Match::Any => NativePermission::RD_KAFKA_ACL_PERMISSION_TYPE_ANY,
+            Match::Is(Permission::Allow) => NativePermission::RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW,
+            Match::Is(Permission::Deny) => NativePermission::RD_KAFKA_ACL_PERMISSION_TYPE_DENY,
         };
         let pointer = |words: &Option<CString>| words.as_ref().map_or(std::ptr::null(), |words| words.as_ptr());
         let new = if is_filter { sys::rd_kafka_AclBindingFilter_new } else { sys::rd_kafka_AclBinding_new };
@@ -357,7 +372,7 @@ impl Bindings {
             let (buffer, size) = (words.as_mut_ptr(), words.len());
             let native = new(kind, name, pattern, principal, host, operation, permission, buffer, size);
             if native.is_null() {
-                return Err(Error::Settings(format!("access rule: {}", lower(&text(words.as_ptr())))));
+                return Err(Error::Settings(format!("access acl: {}", lower(&text(words.as_ptr())))));
             }
             self.0.push(native);
             Ok(native)
@@ -365,7 +380,7 @@ impl Bindings {
     }
 }
 
-impl Drop for Bindings {
+impl Drop for NativeAcls {
     fn drop(&mut self) {
         // SAFETY: ours, and freed once.
         unsafe { sys::rd_kafka_AclBinding_destroy_array(self.0.as_mut_ptr(), self.0.len()) }
@@ -373,9 +388,9 @@ impl Drop for Bindings {
 }
 
 /// Alterations of users, freed when dropped.
-struct Alterations(Vec<*mut sys::rd_kafka_UserScramCredentialAlteration_t>);
+struct NativeAlterations(Vec<*mut sys::rd_kafka_UserScramCredentialAlteration_t>);
 
-impl Drop for Alterations {
+impl Drop for NativeAlterations {
     fn drop(&mut self) {
         // SAFETY: ours, and freed once.
         unsafe { sys::rd_kafka_UserScramCredentialAlteration_destroy_array(self.0.as_mut_ptr(), self.0.len()) }

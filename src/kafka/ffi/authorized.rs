@@ -3,9 +3,9 @@
 use std::ffi::c_char;
 
 use rdkafka_sys as sys;
-use rdkafka_sys::rd_kafka_admin_op_t as Order;
+use rdkafka_sys::rd_kafka_admin_op_t as AdminOp;
 
-use super::administration::{Answer, Desk, Named, c_string, elements, operation, refused};
+use super::administration::{AdminCall, NamedResponse, Response, c_string, elements, operation, response_error};
 use super::text;
 use crate::kafka::acls::Operation;
 use crate::kafka::error::Result;
@@ -22,14 +22,14 @@ impl Drop for Topics {
 
 /// For each topic what the user may do with it, or why that is not said.
 pub(in crate::kafka) fn topic_operations(
-    desk: &Desk<'_>,
+    call: &AdminCall<'_>,
     topics: &[&str],
-) -> Result<Answer<Vec<Named<Vec<Operation>>>>> {
+) -> Result<Response<Vec<NamedResponse<Vec<Operation>>>>> {
     let names = topics.iter().map(|name| c_string(name)).collect::<Result<Vec<_>>>()?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     // SAFETY: the names live through the call, which copies them.
     let topics = Topics(unsafe { sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()) });
-    let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, |client, options, queue| {
+    let answer = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, |client, options, queue| {
         // SAFETY: everything lives through the call, which copies the topics.
         unsafe { sys::rd_kafka_DescribeTopics(client, topics.0, options, queue) }
     })?;
@@ -41,7 +41,7 @@ pub(in crate::kafka) fn topic_operations(
         elements(descriptions, count)
             .map(|description| {
                 let name = text(sys::rd_kafka_TopicDescription_name(description));
-                if let Some(refused) = refused(sys::rd_kafka_TopicDescription_error(description)) {
+                if let Some(refused) = response_error(sys::rd_kafka_TopicDescription_error(description)) {
                     return (name, Err(refused));
                 }
                 let mut count = 0;

@@ -33,15 +33,15 @@ pub(in crate::kafka) enum ConsumerEvent {
     Reported,
 }
 
-/// The next event of a consumer that has a group, within `turn`. rdkafka's own poll does not say which topic has come to its end.
-pub(in crate::kafka) fn next_event(consumer: &BaseConsumer<Context>, turn: Duration) -> Option<ConsumerEvent> {
+/// The next event of a consumer that has a group, within `timeout`. rdkafka's own poll does not say which topic has come to its end.
+pub(in crate::kafka) fn next_event(consumer: &BaseConsumer<Context>, timeout: Duration) -> Option<ConsumerEvent> {
     let client = consumer.client();
     // SAFETY: a consumer with a group has this queue; the reference is freed by its guard, before the client.
     let queue = Queue(unsafe { sys::rd_kafka_queue_get_consumer(client.native_ptr()) });
     if queue.0.is_null() {
         return None;
     }
-    let event = queue.poll(turn)?;
+    let event = queue.poll(timeout)?;
     // SAFETY: the event is valid until its guard is dropped, and everything taken from it is copied before.
     unsafe {
         Some(match sys::rd_kafka_event_type(event.0) {

@@ -3,15 +3,15 @@
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_IsolationLevel_t as NativeIsolation;
-use rdkafka_sys::rd_kafka_admin_op_t as Order;
+use rdkafka_sys::rd_kafka_admin_op_t as AdminOp;
 
-use super::administration::{Answer, Desk, c_string, elements};
+use super::administration::{AdminCall, Response, c_string, elements};
 use super::text;
 use crate::kafka::error::Result;
 
 /// Which offset of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::kafka) enum Bound {
+pub(in crate::kafka) enum OffsetSpec {
     /// the oldest record that is left
     Low,
     /// the first offset whose transaction is undecided; the high watermark where there is none
@@ -37,18 +37,20 @@ impl Drop for Partitions {
 
 /// One offset of each partition, in no particular order. librdkafka sends one request to each broker that leads some of them.
 pub(in crate::kafka) fn list_offsets(
-    desk: &Desk<'_>,
+    call: &AdminCall<'_>,
     partitions: &[(String, i32)],
-    bound: Bound,
-) -> Result<Answer<Vec<PartitionOffset>>> {
+    bound: OffsetSpec,
+) -> Result<Response<Vec<PartitionOffset>>> {
     let spec = match bound {
-        Bound::Low => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST as i64,
-        Bound::LastStable | Bound::High => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST as i64,
-        Bound::Since(time) => time.max(0),
+        OffsetSpec::Low => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST as i64,
+        OffsetSpec::LastStable | OffsetSpec::High => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST as i64,
+        OffsetSpec::Since(time) => time.max(0),
     };
     let isolation = match bound {
-        Bound::LastStable => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
-        Bound::Low | Bound::High | Bound::Since(_) => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+        OffsetSpec::LastStable => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+        OffsetSpec::Low | OffsetSpec::High | OffsetSpec::Since(_) => {
+            NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
+        }
     };
     let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
     // SAFETY: the size is only a hint; the list is freed by its guard.
@@ -61,7 +63,7 @@ pub(in crate::kafka) fn list_offsets(
             (*element).offset = spec;
         }
     }
-    let answer = desk.order(Order::RD_KAFKA_ADMIN_OP_LISTOFFSETS, |client, options, queue| {
+    let answer = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_LISTOFFSETS, |client, options, queue| {
         // SAFETY: everything lives through the calls, which copy the list; the error is null or ours to free.
         unsafe {
             let error = sys::rd_kafka_AdminOptions_set_isolation_level(options.cast_mut(), isolation);
@@ -81,7 +83,7 @@ pub(in crate::kafka) fn list_offsets(
             .map(|found| {
                 let offset = match Code::from(found.err) {
                     Code::NoError if found.offset >= 0 => Ok(found.offset),
-                    Code::NoError if matches!(bound, Bound::Since(_)) => Ok(-1),
+                    Code::NoError if matches!(bound, OffsetSpec::Since(_)) => Ok(-1),
                     Code::NoError => Err(Code::LeaderNotAvailable),
                     code => Err(code),
                 };

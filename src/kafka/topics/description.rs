@@ -5,7 +5,7 @@ use std::time::Instant;
 use rdkafka::admin::{ConfigResourceResult, ResourceSpecifier};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use super::TURN;
+use super::POLL_INTERVAL;
 use crate::kafka::admin::Admin;
 use crate::kafka::error::{Resource, Result};
 
@@ -35,13 +35,13 @@ pub struct PartitionDescription {
 
 /// An option of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicOption {
+pub struct TopicConfigEntry {
     /// Kafka's name
     pub name: String,
     /// its value
     pub value: String,
     /// whether it was set for this topic, and is not a default
-    pub is_own: bool,
+    pub is_override: bool,
 }
 
 /// All about one topic.
@@ -52,7 +52,7 @@ pub struct TopicDescription {
     /// partitions, by number
     pub partitions: Vec<PartitionDescription>,
     /// options by name; `None`: the user may not see them
-    pub options: Option<Vec<TopicOption>>,
+    pub options: Option<Vec<TopicConfigEntry>>,
 }
 
 impl Admin {
@@ -61,9 +61,9 @@ impl Admin {
     /// # Errors
     /// No answer.
     pub fn list_topics(&self) -> Result<Vec<TopicSummary>> {
-        let deadline = Instant::now() + self.within();
+        let deadline = Instant::now() + self.timeout();
         loop {
-            if let Ok(metadata) = self.client().fetch_metadata(None, TURN) {
+            if let Ok(metadata) = self.client().fetch_metadata(None, POLL_INTERVAL) {
                 let mut topics: Vec<_> = metadata
                     .topics()
                     .iter()
@@ -88,7 +88,7 @@ impl Admin {
         if self.partitions(topic)?.is_none() {
             return Ok(None);
         }
-        let metadata = self.client().fetch_metadata(Some(topic), self.within()).map_err(|error| {
+        let metadata = self.client().fetch_metadata(Some(topic), self.timeout()).map_err(|error| {
             let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
             self.refusal(code, "", "look at", Resource::Topic(topic))
         })?;
@@ -104,7 +104,7 @@ impl Admin {
             })
             .collect();
         partitions.sort_by_key(|p| p.id);
-        Ok(Some(TopicDescription { name: topic.to_owned(), partitions, options: self.topic_options(topic)? }))
+        Ok(Some(TopicDescription { name: topic.to_owned(), partitions, options: self.topic_config(topic)? }))
     }
 
     /// Where a partition begins and ends: the offset of its oldest message, and that of the next to come.
@@ -112,7 +112,7 @@ impl Admin {
     /// # Errors
     /// No right to see the topic, no leader, or no answer.
     pub fn offsets(&self, topic: &str, partition: i32) -> Result<(i64, i64)> {
-        self.client().fetch_watermarks(topic, partition, self.within()).map_err(|error| {
+        self.client().fetch_watermarks(topic, partition, self.timeout()).map_err(|error| {
             let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
             self.refusal(code, "", "look at", Resource::Topic(topic))
         })
@@ -122,21 +122,24 @@ impl Admin {
     ///
     /// # Errors
     /// It does not exist, or no answer.
-    pub fn topic_options(&self, topic: &str) -> Result<Option<Vec<TopicOption>>> {
-        Ok(self.ask_topic_options(topic)?.ok())
+    pub fn topic_config(&self, topic: &str) -> Result<Option<Vec<TopicConfigEntry>>> {
+        Ok(self.try_topic_config(topic)?.ok())
     }
 
     /// The options of a topic by name, or the code with which they are kept back: `TopicAuthorizationFailed`, or `UnsupportedFeature` where the
     /// brokers do not know the question.
-    pub(in crate::kafka) fn ask_topic_options(
+    pub(in crate::kafka) fn try_topic_config(
         &self,
         topic: &str,
-    ) -> Result<std::result::Result<Vec<TopicOption>, Code>> {
-        Ok(self.ask_options(&[topic])?.into_iter().next().unwrap_or(Err(Code::UnsupportedFeature)))
+    ) -> Result<std::result::Result<Vec<TopicConfigEntry>, Code>> {
+        Ok(self.describe_configs_of(&[topic])?.into_iter().next().unwrap_or(Err(Code::UnsupportedFeature)))
     }
 
-    /// As [`ask_topic_options`](Self::ask_topic_options) of many topics in one request, in their order.
-    pub(super) fn ask_options(&self, topics: &[&str]) -> Result<Vec<std::result::Result<Vec<TopicOption>, Code>>> {
+    /// As [`try_topic_config`](Self::try_topic_config) of many topics in one request, in their order.
+    pub(super) fn describe_configs_of(
+        &self,
+        topics: &[&str],
+    ) -> Result<Vec<std::result::Result<Vec<TopicConfigEntry>, Code>>> {
         let Some(first) = topics.first() else { return Ok(Vec::new()) };
         let action = "see the configuration of";
         let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
@@ -156,7 +159,7 @@ impl Admin {
         &self,
         topic: &str,
         answer: Option<ConfigResourceResult>,
-    ) -> Result<std::result::Result<Vec<TopicOption>, Code>> {
+    ) -> Result<std::result::Result<Vec<TopicConfigEntry>, Code>> {
         let resource = match answer {
             // Where the user may not see them, rdkafka gives none instead of the refusal; a topic is never without options.
             Some(Ok(resource)) if resource.entries.is_empty() => return Ok(Err(Code::TopicAuthorizationFailed)),
@@ -168,8 +171,8 @@ impl Admin {
         let mut found: Vec<_> = resource
             .entries
             .into_iter()
-            .map(|entry| TopicOption {
-                is_own: entry.source == rdkafka::admin::ConfigSource::DynamicTopic,
+            .map(|entry| TopicConfigEntry {
+                is_override: entry.source == rdkafka::admin::ConfigSource::DynamicTopic,
                 name: entry.name,
                 value: entry.value.unwrap_or_default(),
             })
@@ -180,7 +183,7 @@ impl Admin {
 
     /// The broker that serves a topic's first partition; `None`: nobody does at the moment, or the user may not see it.
     fn leader(&self, topic: &str) -> Option<i32> {
-        let metadata = self.client().fetch_metadata(Some(topic), TURN.min(self.within())).ok()?;
+        let metadata = self.client().fetch_metadata(Some(topic), POLL_INTERVAL.min(self.timeout())).ok()?;
         let found = metadata.topics().iter().find(|found| found.name() == topic)?;
         found
             .partitions()

@@ -22,13 +22,13 @@ pub struct Embedded {
 }
 
 /// Why an operation on the file failed.
-enum Failure {
+enum StoreError {
     Sql(rusqlite::Error),
     NoTable,
     Refused(String),
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
@@ -44,15 +44,15 @@ impl Embedded {
     fn transact<T>(
         &mut self,
         behavior: TransactionBehavior,
-        work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, Failure>,
+        work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, StoreError>,
     ) -> Result<T, ScienceDbError> {
         let done = || {
             if self.connection.is_none() {
                 self.connection = schema::open(&self.path, false)?;
             }
-            let connection = self.connection.as_mut().ok_or(Failure::NoTable)?;
+            let connection = self.connection.as_mut().ok_or(StoreError::NoTable)?;
             let transaction = connection.transaction_with_behavior(behavior)?;
-            let done = table_id(&transaction, &self.table)?.ok_or(Failure::NoTable);
+            let done = table_id(&transaction, &self.table)?.ok_or(StoreError::NoTable);
             let done = done.and_then(|table| work(&transaction, table))?;
             transaction.commit()?;
             Ok(done)
@@ -60,11 +60,11 @@ impl Embedded {
         done().map_err(|failure| self.error(failure))
     }
 
-    fn create(&mut self, table: &NewTable) -> Result<bool, Failure> {
+    fn create(&mut self, table: &NewTable) -> Result<bool, StoreError> {
         if self.connection.is_none() {
             self.connection = schema::open(&self.path, true)?;
         }
-        let connection = self.connection.as_mut().ok_or(Failure::NoTable)?;
+        let connection = self.connection.as_mut().ok_or(StoreError::NoTable)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if table_id(&transaction, &self.table)?.is_some() {
             return Ok(false);
@@ -81,12 +81,12 @@ impl Embedded {
         Ok(true)
     }
 
-    fn error(&self, failure: Failure) -> ScienceDbError {
+    fn error(&self, failure: StoreError) -> ScienceDbError {
         let address = self.path.display().to_string();
         match failure {
-            Failure::NoTable => ScienceDbError::NoTable { address, table: self.table.clone() },
-            Failure::Refused(reason) => ScienceDbError::Refused { address, reason },
-            Failure::Sql(error) => {
+            StoreError::NoTable => ScienceDbError::NoTable { address, table: self.table.clone() },
+            StoreError::Refused(reason) => ScienceDbError::Refused { address, reason },
+            StoreError::Sql(error) => {
                 let reason = error.to_string();
                 match error.sqlite_error_code() {
                     Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -124,7 +124,7 @@ impl ScienceDb for Embedded {
     }
 
     fn put(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
-        check_puts(puts).map_err(|reason| self.error(Failure::Refused(reason)))?;
+        check_puts(puts).map_err(|reason| self.error(StoreError::Refused(reason)))?;
         self.transact(TransactionBehavior::Immediate, |transaction, table| write::put(transaction, table, puts))
     }
 
@@ -147,12 +147,12 @@ fn check_families<'a>(
     transaction: &Transaction<'_>,
     table: i64,
     families: impl Iterator<Item = &'a str>,
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached("SELECT name FROM family WHERE table_id = ?1")?;
     let known = statement.query_map([table], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     for family in families {
         if !known.iter().any(|known| known == family) {
-            return Err(Failure::Refused(format!(
+            return Err(StoreError::Refused(format!(
                 "the table has no column family `{family}`; it has {}",
                 known.join(", ")
             )));

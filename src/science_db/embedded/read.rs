@@ -2,15 +2,15 @@
 
 use rusqlite::{CachedStatement, OptionalExtension, Params, Row, Transaction};
 
-use super::schema::{MOST_COLUMNS, first_cell};
-use super::{Failure, check_families};
+use super::schema::{MAX_COLUMNS, first_cell};
+use super::{StoreError, check_families};
 use crate::science_db::row::{Columns, RowsBuilder};
 use crate::science_db::{PAGE_BYTES, Scan};
 use crate::window::Window;
 
 /// Up to this many rows with cells since the window began are looked up by time and sorted anew for each page; with more, the rows are
 /// walked in the order of their keys.
-const FEW: i64 = 10_000;
+const MAX_SORTED_ROWS: i64 = 10_000;
 
 /// One page of `scan` from the key `start` on. Whether there may be more rows.
 pub fn scan(
@@ -19,13 +19,14 @@ pub fn scan(
     scan: &Scan<'_>,
     start: &[u8],
     mut page: RowsBuilder<'_>,
-) -> Result<bool, Failure> {
-    let mut cells = Cells::new(transaction, table, scan.columns, scan.window)?;
+) -> Result<bool, StoreError> {
+    let mut cells = RowReader::new(transaction, table, scan.columns, scan.window)?;
     let count = "SELECT count(*) FROM (SELECT 1 FROM science_row INDEXED BY row_newest
         WHERE table_id = ?1 AND newest >= ?2 LIMIT ?3)";
     let (from, until) = (scan.window.from(), scan.window.until());
-    let recent: i64 = transaction.prepare_cached(count)?.query_row((table, from, FEW + 1), |row| row.get(0))?;
-    let index = if recent <= FEW { "row_newest" } else { "row_key" };
+    let recent: i64 =
+        transaction.prepare_cached(count)?.query_row((table, from, MAX_SORTED_ROWS + 1), |row| row.get(0))?;
+    let index = if recent <= MAX_SORTED_ROWS { "row_newest" } else { "row_key" };
     let end = if scan.keys.end.is_empty() { "" } else { "AND key < ?5" };
     let rows = format!(
         "SELECT id, key FROM science_row INDEXED BY {index}
@@ -53,8 +54,8 @@ pub fn get(
     keys: &[&[u8]],
     columns: &Columns,
     mut page: RowsBuilder<'_>,
-) -> Result<(), Failure> {
-    let mut cells = Cells::new(transaction, table, columns, Window::since(0))?;
+) -> Result<(), StoreError> {
+    let mut cells = RowReader::new(transaction, table, columns, Window::since(0))?;
     let mut row = transaction.prepare_cached("SELECT id FROM science_row WHERE table_id = ?1 AND key = ?2")?;
     for key in keys {
         if let Some(id) = row.query_row((table, key), |row| row.get(0)).optional()? {
@@ -65,7 +66,7 @@ pub fn get(
 }
 
 /// Reads the cells of one row after the other.
-struct Cells<'a> {
+struct RowReader<'a> {
     window: Window,
     /// by the number of the column
     slots: Vec<Option<usize>>,
@@ -75,13 +76,18 @@ struct Cells<'a> {
 /// How the cells of a row are found.
 enum Lookup<'a> {
     /// one by one: few of the table's columns are asked for, by number
-    Each(CachedStatement<'a>, Vec<i64>),
+    ByColumn(CachedStatement<'a>, Vec<i64>),
     /// all of the row, passing over what is not asked for
-    Sweep(CachedStatement<'a>),
+    WholeRow(CachedStatement<'a>),
 }
 
-impl<'a> Cells<'a> {
-    fn new(transaction: &'a Transaction<'_>, table: i64, columns: &Columns, window: Window) -> Result<Self, Failure> {
+impl<'a> RowReader<'a> {
+    fn new(
+        transaction: &'a Transaction<'_>,
+        table: i64,
+        columns: &Columns,
+        window: Window,
+    ) -> Result<Self, StoreError> {
         check_families(transaction, table, columns.names().map(|(family, _)| family))?;
         let all = "SELECT family, qualifier, number FROM column_name WHERE table_id = ?1 ORDER BY family, qualifier";
         let mut all = transaction.prepare_cached(all)?;
@@ -102,25 +108,25 @@ impl<'a> Cells<'a> {
         let lookup = match numbers.len() * 4 < slots.len() {
             true => {
                 let sql = "SELECT id, timestamp, value FROM cell WHERE id = ?1";
-                Lookup::Each(transaction.prepare_cached(sql)?, numbers)
+                Lookup::ByColumn(transaction.prepare_cached(sql)?, numbers)
             }
             false => {
                 let sql = "SELECT id, timestamp, value FROM cell WHERE id >= ?1 AND id < ?2";
-                Lookup::Sweep(transaction.prepare_cached(sql)?)
+                Lookup::WholeRow(transaction.prepare_cached(sql)?)
             }
         };
         Ok(Self { window, slots, lookup })
     }
 
     /// Adds the row to the page, where it has any of the cells.
-    fn read(&mut self, row: i64, key: &[u8], page: &mut RowsBuilder<'_>) -> Result<(), Failure> {
-        let mut found = Found { key, begun: false, window: self.window, slots: &self.slots, page };
+    fn read(&mut self, row: i64, key: &[u8], page: &mut RowsBuilder<'_>) -> Result<(), StoreError> {
+        let mut found = RowAppender { key, begun: false, window: self.window, slots: &self.slots, page };
         let first = first_cell(row);
         match &mut self.lookup {
-            Lookup::Each(statement, numbers) => {
+            Lookup::ByColumn(statement, numbers) => {
                 numbers.iter().try_for_each(|number| found.add_all(statement, [first + number]))
             }
-            Lookup::Sweep(statement) => found.add_all(statement, [first, first + MOST_COLUMNS]),
+            Lookup::WholeRow(statement) => found.add_all(statement, [first, first + MAX_COLUMNS]),
         }
     }
 }
@@ -130,7 +136,7 @@ fn text<'r>(row: &'r Row<'_>, at: usize) -> Result<&'r [u8], rusqlite::Error> {
 }
 
 /// The row that is being added to a page: it begins with its first cell.
-struct Found<'a, 'p, 'b> {
+struct RowAppender<'a, 'p, 'b> {
     key: &'a [u8],
     begun: bool,
     window: Window,
@@ -138,17 +144,17 @@ struct Found<'a, 'p, 'b> {
     page: &'p mut RowsBuilder<'b>,
 }
 
-impl Found<'_, '_, '_> {
-    fn add_all(&mut self, statement: &mut CachedStatement<'_>, ids: impl Params) -> Result<(), Failure> {
+impl RowAppender<'_, '_, '_> {
+    fn add_all(&mut self, statement: &mut CachedStatement<'_>, ids: impl Params) -> Result<(), StoreError> {
         let mut cells = statement.query(ids)?;
         while let Some(cell) = cells.next()? {
             let (id, timestamp): (i64, i64) = (cell.get(0)?, cell.get(1)?);
             let slot =
-                usize::try_from(id % MOST_COLUMNS).ok().and_then(|number| self.slots.get(number).copied().flatten());
+                usize::try_from(id % MAX_COLUMNS).ok().and_then(|number| self.slots.get(number).copied().flatten());
             let (Some(slot), true) = (slot, self.window.contains(timestamp)) else { continue };
             let value = cell.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
             if !self.page.has_room(self.key.len() + value.len()) {
-                return Err(Failure::Refused(String::from("more than 4 GB in one read: ask for fewer rows")));
+                return Err(StoreError::Refused(String::from("more than 4 GB in one read: ask for fewer rows")));
             }
             if !self.begun {
                 self.page.row(self.key);

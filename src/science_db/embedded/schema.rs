@@ -9,9 +9,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x6669_6e6b;
 const VERSION: i32 = 1;
 /// How long to wait for another process that writes.
-const BUSY: Duration = Duration::from_secs(30);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A table has at most this many columns: their number is the low 16 bits of a cell's id.
-pub const MOST_COLUMNS: i64 = 1 << 16;
+pub const MAX_COLUMNS: i64 = 1 << 16;
 
 /// A cell's id puts the cells of a row side by side, in the order of the columns' numbers. A row with no visible cell has `newest` -1;
 /// `deleted` is the timestamp up to which its cells are hidden, -1 for none. `oldest` and `newest` are bounds, not always reached.
@@ -30,7 +30,7 @@ CREATE TABLE cell (id INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, value BLO
 
 /// The first cell id of a row.
 pub fn first_cell(row: i64) -> i64 {
-    row * MOST_COLUMNS
+    row * MAX_COLUMNS
 }
 
 /// Opens the file; `Ok(None)` where there is none and `create` is not asked for.
@@ -46,7 +46,7 @@ pub fn open(path: &Path, create: bool) -> Result<Option<Connection>, rusqlite::E
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
     if create && is_empty(&connection)? {
         connection.pragma_update(None, "page_size", 16384)?;

@@ -23,9 +23,9 @@ fn columns(names: impl IntoIterator<Item = u8>) -> Columns {
 }
 
 type Model = BTreeMap<Vec<u8>, BTreeMap<u8, (i64, u8)>>;
-type Found = Vec<(Vec<u8>, Vec<Option<(u8, i64)>>)>;
+type ScannedRows = Vec<(Vec<u8>, Vec<Option<(u8, i64)>>)>;
 
-fn scan(db: &mut Embedded, keys: &KeyRange, window: Window, columns: &Columns, page: usize) -> Found {
+fn scan(db: &mut Embedded, keys: &KeyRange, window: Window, columns: &Columns, page: usize) -> ScannedRows {
     let scan = Scan { keys: keys.clone(), window, columns, page };
     let (mut rows, mut found, mut after) = (Rows::default(), Vec::new(), None::<Vec<u8>>);
     loop {
@@ -67,7 +67,7 @@ proptest! {
             let cell = |cells: &BTreeMap<u8, (i64, u8)>, name: &u8| {
                 cells.get(name).filter(|(at, _)| window.contains(*at)).map(|(at, value)| (*value, *at))
             };
-            let expected: Found = model.range(vec![*first]..vec![5])
+            let expected: ScannedRows = model.range(vec![*first]..vec![5])
                 .map(|(key, cells)| (key.clone(), names.iter().map(|name| cell(cells, name)).collect::<Vec<_>>()))
                 .filter(|(_, cells)| cells.iter().any(Option::is_some))
                 .collect();

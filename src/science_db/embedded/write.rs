@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::schema::{MOST_COLUMNS, first_cell};
-use super::{Failure, check_families};
+use super::schema::{MAX_COLUMNS, first_cell};
+use super::{StoreError, check_families};
 use crate::science_db::Put;
 
 /// Writes rows.
-pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<(), Failure> {
+pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<(), StoreError> {
     let mut columns = ColumnNumbers { transaction, table, known: HashMap::new() };
     let mut find =
         transaction.prepare_cached("SELECT id, deleted FROM science_row WHERE table_id = ?1 AND key = ?2")?;
@@ -50,7 +50,7 @@ pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<()
 }
 
 /// Deletes whole rows: what they hold up to now, and what will be written with a timestamp up to now.
-pub fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Result<(), Failure> {
+pub fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Result<(), StoreError> {
     let mut hide = transaction.prepare_cached(
         "INSERT INTO science_row (table_id, key, oldest, newest, deleted) VALUES (?1, ?2, ?3, -1, ?3)
          ON CONFLICT (table_id, key) DO UPDATE SET deleted = max(deleted, excluded.deleted) RETURNING id",
@@ -64,7 +64,7 @@ pub fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Resu
     let now = now();
     for key in keys {
         let row: i64 = hide.query_row((table, key, now), |row| row.get(0))?;
-        let (first, end) = (first_cell(row), first_cell(row) + MOST_COLUMNS);
+        let (first, end) = (first_cell(row), first_cell(row) + MAX_COLUMNS);
         remove.execute((first, end, now))?;
         narrow.execute((row, first, end))?;
     }
@@ -84,7 +84,7 @@ struct ColumnNumbers<'a, 'p> {
 }
 
 impl<'p> ColumnNumbers<'_, 'p> {
-    fn number(&mut self, family: &'p str, qualifier: &'p str) -> Result<i64, Failure> {
+    fn number(&mut self, family: &'p str, qualifier: &'p str) -> Result<i64, StoreError> {
         if let Some(number) = self.known.get(&(family, qualifier)) {
             return Ok(*number);
         }
@@ -98,13 +98,13 @@ impl<'p> ColumnNumbers<'_, 'p> {
         Ok(number)
     }
 
-    fn add(&self, family: &str, qualifier: &str) -> Result<i64, Failure> {
+    fn add(&self, family: &str, qualifier: &str) -> Result<i64, StoreError> {
         check_families(self.transaction, self.table, [family].into_iter())?;
         let next = "SELECT coalesce(max(number) + 1, 0) FROM column_name WHERE table_id = ?1";
         let number: i64 = self.transaction.query_row(next, [self.table], |row| row.get(0))?;
-        if number >= MOST_COLUMNS {
-            return Err(Failure::Refused(format!(
-                "no room for `{family}:{qualifier}`: {MOST_COLUMNS} columns are the most"
+        if number >= MAX_COLUMNS {
+            return Err(StoreError::Refused(format!(
+                "no room for `{family}:{qualifier}`: {MAX_COLUMNS} columns are the most"
             )));
         }
         let add = "INSERT INTO column_name (table_id, family, qualifier, number) VALUES (?1, ?2, ?3, ?4)";

@@ -6,14 +6,14 @@ use std::time::Duration;
 use thrift::protocol::TBinaryOutputProtocol;
 
 use super::Call;
-use super::answer::Answer;
-use super::failure::Failure;
+use super::call_error::CallError;
+use super::reply::ReplyReader;
 use super::stream::Stream;
 use super::wait::Wait;
 use crate::science_db::row::PageBuffer;
 
 /// Most bytes in the answer to a call that generated code decodes.
-const MOST_BYTES: usize = 256 << 20;
+const MAX_REPLY_BYTES: usize = 256 << 20;
 
 /// A connection. After any failure it is of no more use.
 #[derive(Debug)]
@@ -24,19 +24,19 @@ pub struct Connection {
 
 impl Connection {
     /// Connects to the gateway that `wait` is for, and asks which interface it has.
-    pub fn greet(wait: Wait) -> Result<Self, Failure> {
-        let greet = wait.health().interface().greet;
+    pub fn open(wait: Wait) -> Result<Self, CallError> {
+        let handshake = wait.health().interface().handshake;
         let mut connection = Self { stream: Stream::connect(wait)?, scratch: PageBuffer::default() };
         let hint = |reason| {
             format!(
                 "connected, but {reason}: is it a Thrift gateway, unframed, with a worker thread left (hbase.thrift.minWorkerThreads)?"
             )
         };
-        match greet(&mut connection) {
+        match handshake(&mut connection) {
             // Gateways older than the question: the first call will tell.
-            Ok(()) | Err(Failure::UnknownMethod(_)) => Ok(connection),
-            Err(Failure::Lost(reason)) => Err(Failure::Lost(hint(reason))),
-            Err(Failure::TimedOut(reason)) => Err(Failure::TimedOut(hint(reason))),
+            Ok(()) | Err(CallError::UnknownMethod(_)) => Ok(connection),
+            Err(CallError::Disconnected(reason)) => Err(CallError::Disconnected(hint(reason))),
+            Err(CallError::TimedOut(reason)) => Err(CallError::TimedOut(hint(reason))),
             Err(failure) => Err(failure),
         }
     }
@@ -53,28 +53,30 @@ impl Connection {
     }
 
     /// Sends a request.
-    pub fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
-        (&self.stream).write_all(request).map_err(|error| Failure::of_io(&error).while_doing("while sending a request"))
+    pub fn send(&mut self, request: &[u8]) -> Result<(), CallError> {
+        (&self.stream)
+            .write_all(request)
+            .map_err(|error| CallError::from_io(&error).with_context("while sending a request"))
     }
 
     /// The answer to the request sent last, read into `buffer` behind what is there.
-    pub fn answer<'a>(&'a self, buffer: &'a mut PageBuffer) -> Answer<'a, &'a Stream> {
-        Answer::new(&self.stream, buffer, PageBuffer::MOST)
+    pub fn reply<'a>(&'a self, buffer: &'a mut PageBuffer) -> ReplyReader<'a, &'a Stream> {
+        ReplyReader::new(&self.stream, buffer, PageBuffer::MAX_BYTES)
     }
 
     /// The answer to the request sent last, where it is small.
-    pub fn small_answer(&mut self) -> Answer<'_, &Stream> {
+    pub fn small_reply(&mut self) -> ReplyReader<'_, &Stream> {
         self.scratch.clear();
-        Answer::new(&self.stream, &mut self.scratch, MOST_BYTES)
+        ReplyReader::new(&self.stream, &mut self.scratch, MAX_REPLY_BYTES)
     }
 
     /// The two directions for one call of a generated client.
-    pub fn protocols(&mut self) -> (Answer<'_, &Stream>, Sender<'_>) {
+    pub fn protocols(&mut self) -> (ReplyReader<'_, &Stream>, RequestWriter<'_>) {
         self.scratch.clear();
         let sender = TBinaryOutputProtocol::new(BufWriter::with_capacity(64 << 10, &self.stream), true);
-        (Answer::new(&self.stream, &mut self.scratch, MOST_BYTES), sender)
+        (ReplyReader::new(&self.stream, &mut self.scratch, MAX_REPLY_BYTES), sender)
     }
 }
 
 /// What a generated client writes its requests to.
-pub type Sender<'a> = TBinaryOutputProtocol<BufWriter<&'a Stream>>;
+pub type RequestWriter<'a> = TBinaryOutputProtocol<BufWriter<&'a Stream>>;

@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::wait::Wait;
-use super::{Connection, Failure, Interface, Timeouts};
+use super::{CallError, Connection, Interface, Timeouts};
 
 /// Time between two probes of a gateway that is silent in the middle of a call.
-const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Time from a gateway's failure to its next probe, which doubles up to the longest.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+const MIN_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// Time between two lines of log about one gateway's silence.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The state of each gateway, shared by the sessions that may use it.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ struct Gateway {
     failed: Option<Failed>,
     is_probed: bool,
     last_probe: Option<Instant>,
-    told: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Health {
     }
 
     /// The gateway has answered on a new connection.
-    pub fn answers(&self, gateway: usize) {
+    pub fn mark_healthy(&self, gateway: usize) {
         let failed = self.lock()[gateway].failed.take();
         if let Some(failed) = failed.filter(|_| self.addresses.len() > 1) {
             let seconds = failed.since.elapsed().as_secs_f64();
@@ -100,24 +100,24 @@ impl Health {
     }
 
     /// The gateway has answered a call. Where it is taken to have failed, a new connection is to show soon that it has not.
-    pub fn answered(&self, gateway: usize) {
+    pub fn mark_answered(&self, gateway: usize) {
         if let Some(failed) = &mut self.lock()[gateway].failed {
             failed.retry_at = Instant::now();
         }
     }
 
     /// The gateway has not taken a new connection, or has not answered on it.
-    pub fn failed(&self, gateway: usize, reason: &str) {
+    pub fn mark_failed(&self, gateway: usize, reason: &str) {
         let mut gateways = self.lock();
         let is_replaced = has_other(&gateways, gateway);
         let now = Instant::now();
         let state = &mut gateways[gateway].failed;
         if let Some(failed) = state {
             failed.retry_at = now + failed.next_retry;
-            failed.next_retry = (failed.next_retry * 2).min(LONGEST_RETRY);
+            failed.next_retry = (failed.next_retry * 2).min(MAX_RETRY_INTERVAL);
             return;
         }
-        *state = Some(Failed { since: now, retry_at: now + FIRST_RETRY, next_retry: 2 * FIRST_RETRY });
+        *state = Some(Failed { since: now, retry_at: now + MIN_RETRY_INTERVAL, next_retry: 2 * MIN_RETRY_INTERVAL });
         drop(gateways);
         let address = self.address(gateway);
         match is_replaced {
@@ -131,12 +131,12 @@ impl Health {
     }
 
     /// Whether the caller may say now that the gateway is silent; nobody else may then for a minute.
-    pub fn may_tell(&self, gateway: usize) -> bool {
+    pub fn should_log_silence(&self, gateway: usize) -> bool {
         let mut gateways = self.lock();
-        let told = &mut gateways[gateway].told;
-        let may = told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
+        let logged = &mut gateways[gateway].logged;
+        let may = logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL);
         if may {
-            *told = Some(Instant::now());
+            *logged = Some(Instant::now());
         }
         may
     }
@@ -145,7 +145,7 @@ impl Health {
     pub fn probe(self: &Arc<Self>, gateway: usize) {
         let mut gateways = self.lock();
         let state = &mut gateways[gateway];
-        if state.failed.is_none() && state.last_probe.is_none_or(|last| last.elapsed() >= PROBE_EVERY) {
+        if state.failed.is_none() && state.last_probe.is_none_or(|last| last.elapsed() >= PROBE_INTERVAL) {
             self.start_probe(state, gateway);
         }
     }
@@ -166,14 +166,16 @@ impl Health {
         }
         let health = Arc::clone(self);
         let probe = move || {
-            let outcome = Connection::greet(Wait::probe(&health, gateway));
+            let outcome = Connection::open(Wait::for_probe(&health, gateway));
             let reason = match outcome {
-                Err(Failure::Lost(reason) | Failure::TimedOut(reason) | Failure::Garbled(reason)) => Some(reason),
+                Err(CallError::Disconnected(reason) | CallError::TimedOut(reason) | CallError::Protocol(reason)) => {
+                    Some(reason)
+                }
                 Ok(_) | Err(_) => None,
             };
             match reason {
-                Some(reason) => health.failed(gateway, &reason),
-                None => health.answers(gateway),
+                Some(reason) => health.mark_failed(gateway, &reason),
+                None => health.mark_healthy(gateway),
             }
             health.lock()[gateway].is_probed = false;
         };
@@ -196,7 +198,7 @@ mod tests {
 
     fn health(count: usize) -> Arc<Health> {
         let addresses: Vec<String> = (0..count).map(|number| format!("gateway{number}:9090")).collect();
-        let interface = Interface { kind: "thrift2", other: 1, greet: |_| Ok(()) };
+        let interface = Interface { kind: "thrift2", other: 1, handshake: |_| Ok(()) };
         Arc::new(Health::new(&addresses, interface, Timeouts::default()))
     }
 
@@ -204,19 +206,19 @@ mod tests {
     fn failed_gateway_is_tried_last_until_it_answers() {
         let health = health(3);
         assert_eq!(health.order(1), [1, 2, 0]);
-        health.failed(1, "no answer");
-        health.failed(1, "no answer");
+        health.mark_failed(1, "no answer");
+        health.mark_failed(1, "no answer");
         assert_eq!(health.order(1), [2, 0, 1]);
         assert!(health.is_replaceable(1) && !health.is_replaceable(0));
-        health.answers(1);
+        health.mark_healthy(1);
         assert_eq!(health.order(1), [1, 2, 0]);
     }
 
     #[test]
     fn gateway_is_not_replaceable_where_all_others_have_failed() {
         let health = health(2);
-        health.failed(0, "no answer");
-        health.failed(1, "no answer");
+        health.mark_failed(0, "no answer");
+        health.mark_failed(1, "no answer");
         assert!(!health.is_replaceable(0) && !health.is_replaceable(1));
         assert_eq!(health.order(1), [1, 0]);
     }
@@ -224,6 +226,6 @@ mod tests {
     #[test]
     fn silence_is_told_by_one_session() {
         let health = health(1);
-        assert_eq!([health.may_tell(0), health.may_tell(0)], [true, false]);
+        assert_eq!([health.should_log_silence(0), health.should_log_silence(0)], [true, false]);
     }
 }

@@ -1,9 +1,9 @@
 //! Thrift gateways in front of HBase: several that share the load and stand in for each other.
 
-mod answer;
+mod call_error;
 mod connection;
-mod failure;
 mod health;
+mod reply;
 mod request;
 mod stream;
 mod timeouts;
@@ -12,13 +12,13 @@ mod wait;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use answer::{Answer, Bytes};
-pub use connection::{Connection, Sender};
-pub use failure::Failure;
+pub use call_error::CallError;
+pub use connection::{Connection, RequestWriter};
 pub use health::Health;
+pub use reply::{ByteSpan, ReplyReader};
 pub use request::Request;
 pub use stream::Stream;
-use timeouts::Growing;
+use timeouts::AdaptiveTimeouts;
 pub use timeouts::{Call, Timeouts};
 use wait::Wait;
 
@@ -32,7 +32,7 @@ pub struct Interface {
     /// the version of the other one
     pub other: u8,
     /// asks a new connection which of the two it is
-    pub greet: fn(&mut Connection) -> Result<(), Failure>,
+    pub handshake: fn(&mut Connection) -> Result<(), CallError>,
 }
 
 /// The gateways that one session may use, and its connection to one of them.
@@ -43,7 +43,7 @@ pub struct Gateways {
     /// the gateway of the last call
     at: usize,
     connection: Option<Connection>,
-    timeouts: Growing,
+    timeouts: AdaptiveTimeouts,
     cancel: Cancel,
 }
 
@@ -55,10 +55,10 @@ impl Gateways {
     /// Where none can be reached, or one is of the other version.
     pub fn open(health: &Arc<Health>, session: usize, cancel: &Cancel) -> Result<Self, ScienceDbError> {
         let home = session.checked_rem(health.addresses().len()).unwrap_or(0);
-        let timeouts = Growing::new(health.timeouts());
+        let timeouts = AdaptiveTimeouts::new(health.timeouts());
         let (health, cancel) = (Arc::clone(health), Arc::clone(cancel));
         let mut gateways = Self { health, home, at: home, connection: None, timeouts, cancel };
-        gateways.call(Call::Small, |_| Ok(()))?;
+        gateways.call(Call::Metadata, |_| Ok(()))?;
         Ok(gateways)
     }
 
@@ -81,7 +81,7 @@ impl Gateways {
     pub fn call<T>(
         &mut self,
         call: Call,
-        mut ask: impl FnMut(&mut Connection) -> Result<T, Failure>,
+        mut ask: impl FnMut(&mut Connection) -> Result<T, CallError>,
     ) -> Result<T, ScienceDbError> {
         self.health.probe_failed();
         let mut reasons = Vec::new();
@@ -97,14 +97,14 @@ impl Gateways {
                     Ok(answer) => return Ok(answer),
                     Err(failure) => failure,
                 };
-                is_transient |= matches!(failure, Failure::Lost(_) | Failure::TimedOut(_));
+                is_transient |= matches!(failure, CallError::Disconnected(_) | CallError::TimedOut(_));
                 match failure {
                     // An old connection may break when its gateway has been started again.
-                    Failure::Lost(reason) if was_kept => {
+                    CallError::Disconnected(reason) if was_kept => {
                         log::debug!("the connection to {} broke ({reason}); connecting again", self.address());
                     }
-                    Failure::Lost(reason) | Failure::TimedOut(reason) => break reason,
-                    Failure::Garbled(reason) => {
+                    CallError::Disconnected(reason) | CallError::TimedOut(reason) => break reason,
+                    CallError::Protocol(reason) => {
                         break format!("what answers does not speak HBase's Thrift, binary and unframed: {reason}");
                     }
                     answered => return Err(self.error(answered)),
@@ -126,35 +126,35 @@ impl Gateways {
         &mut self,
         connection: Option<Connection>,
         call: Call,
-        ask: &mut impl FnMut(&mut Connection) -> Result<T, Failure>,
-    ) -> Result<Result<T, Failure>, ScienceDbError> {
+        ask: &mut impl FnMut(&mut Connection) -> Result<T, CallError>,
+    ) -> Result<Result<T, CallError>, ScienceDbError> {
         let mut connection = match connection.map_or_else(|| self.connect(), Ok) {
             Ok(connection) => connection,
             Err(_) if (self.cancel)() => return Err(self.cancelled()),
             Err(failure) => return Ok(Err(failure)),
         };
         let began = Instant::now();
-        connection.begin(call, self.timeouts.of(call));
+        connection.begin(call, self.timeouts.get(call));
         match ask(&mut connection) {
-            Err(Failure::Lost(_) | Failure::TimedOut(_) | Failure::Garbled(_)) if (self.cancel)() => {
+            Err(CallError::Disconnected(_) | CallError::TimedOut(_) | CallError::Protocol(_)) if (self.cancel)() => {
                 Err(self.cancelled())
             }
-            Err(Failure::Lost(reason) | Failure::TimedOut(reason) | Failure::Garbled(reason))
-                if !call.is_repeatable() =>
+            Err(CallError::Disconnected(reason) | CallError::TimedOut(reason) | CallError::Protocol(reason))
+                if !call.is_idempotent() =>
             {
                 let reason = format!("{reason}; what was asked for may have been done or not");
                 Err(ScienceDbError::Unreachable { address: self.address(), reason })
             }
-            Err(Failure::TimedOut(reason)) => {
+            Err(CallError::TimedOut(reason)) => {
                 if !self.health.has_failed(self.at) {
                     self.timeouts.timed_out(call);
                 }
-                Ok(Err(Failure::TimedOut(reason)))
+                Ok(Err(CallError::TimedOut(reason)))
             }
-            Err(failure @ (Failure::Lost(_) | Failure::Garbled(_))) => Ok(Err(failure)),
+            Err(failure @ (CallError::Disconnected(_) | CallError::Protocol(_))) => Ok(Err(failure)),
             answered => {
                 self.timeouts.answered(call, began.elapsed());
-                self.health.answered(self.at);
+                self.health.mark_answered(self.at);
                 self.connection = Some(connection);
                 Ok(answered)
             }
@@ -162,39 +162,39 @@ impl Gateways {
     }
 
     /// Gives up the connection, which is in the middle of an answer.
-    pub fn hang_up(&mut self) {
+    pub fn disconnect(&mut self) {
         self.connection = None;
     }
 
-    fn connect(&self) -> Result<Connection, Failure> {
-        let timeout = self.timeouts.of(Call::Greeting);
-        let greeted = Connection::greet(Wait::greeting(&self.health, self.at, &self.cancel, timeout));
-        match &greeted {
+    fn connect(&self) -> Result<Connection, CallError> {
+        let timeout = self.timeouts.get(Call::Handshake);
+        let opened = Connection::open(Wait::for_handshake(&self.health, self.at, &self.cancel, timeout));
+        match &opened {
             Err(_) if (self.cancel)() => {}
-            Err(Failure::Lost(reason) | Failure::TimedOut(reason) | Failure::Garbled(reason)) => {
-                self.health.failed(self.at, reason);
+            Err(CallError::Disconnected(reason) | CallError::TimedOut(reason) | CallError::Protocol(reason)) => {
+                self.health.mark_failed(self.at, reason);
             }
-            Ok(_) | Err(_) => self.health.answers(self.at),
+            Ok(_) | Err(_) => self.health.mark_healthy(self.at),
         }
-        greeted
+        opened
     }
 
     fn cancelled(&self) -> ScienceDbError {
         ScienceDbError::Cancelled { address: self.address() }
     }
 
-    fn error(&self, failure: Failure) -> ScienceDbError {
+    fn error(&self, failure: CallError) -> ScienceDbError {
         let (address, interface) = (self.address(), self.health.interface());
         match failure {
-            Failure::OtherVersion(found) => ScienceDbError::WrongServer { address, wanted: interface.kind, found },
-            Failure::UnknownMethod(_) => {
+            CallError::WrongVersion(found) => ScienceDbError::WrongServer { address, wanted: interface.kind, found },
+            CallError::UnknownMethod(_) => {
                 ScienceDbError::WrongServer { address, wanted: interface.kind, found: interface.other }
             }
-            Failure::Lost(reason) | Failure::TimedOut(reason) | Failure::Unavailable(reason) => {
+            CallError::Disconnected(reason) | CallError::TimedOut(reason) | CallError::Unavailable(reason) => {
                 ScienceDbError::Unreachable { address, reason }
             }
-            Failure::Garbled(reason) | Failure::Refused(reason) => ScienceDbError::Refused { address, reason },
-            Failure::TableExists => {
+            CallError::Protocol(reason) | CallError::Refused(reason) => ScienceDbError::Refused { address, reason },
+            CallError::TableExists => {
                 ScienceDbError::Refused { address, reason: String::from("the table exists already") }
             }
         }

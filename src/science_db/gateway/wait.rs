@@ -9,9 +9,9 @@ use super::{Call, Health};
 use crate::science_db::Cancel;
 
 /// Longest time for which a thread is blocked without asking whether to give up.
-pub const SLICE: Duration = Duration::from_millis(100);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Silence after which the log says that a gateway is waited for.
-const TELL_AFTER: Duration = Duration::from_secs(10);
+const LOG_AFTER: Duration = Duration::from_secs(10);
 
 /// How one session waits for one gateway.
 pub struct Wait {
@@ -23,35 +23,35 @@ pub struct Wait {
     timeout: Duration,
     /// since the last byte, or the beginning of the call
     since: Instant,
-    told: bool,
+    logged: bool,
     is_probe: bool,
 }
 
 impl Wait {
     /// A wait for the first answer of `gateway`, for `timeout` where no other gateway is available.
-    pub fn greeting(health: &Arc<Health>, gateway: usize, cancel: &Cancel, timeout: Duration) -> Self {
+    pub fn for_handshake(health: &Arc<Health>, gateway: usize, cancel: &Cancel, timeout: Duration) -> Self {
         Self {
             health: Arc::clone(health),
             gateway,
             cancel: Arc::clone(cancel),
-            call: Call::Greeting,
+            call: Call::Handshake,
             timeout,
             since: Instant::now(),
-            told: false,
+            logged: false,
             is_probe: false,
         }
     }
 
     /// A wait for the first answer of `gateway` that is only to show whether it answers.
-    pub fn probe(health: &Arc<Health>, gateway: usize) -> Self {
+    pub fn for_probe(health: &Arc<Health>, gateway: usize) -> Self {
         let never: Cancel = Arc::new(|| false);
         let timeout = health.timeouts().probe;
-        Self { is_probe: true, ..Self::greeting(health, gateway, &never, timeout) }
+        Self { is_probe: true, ..Self::for_handshake(health, gateway, &never, timeout) }
     }
 
     /// Begins a call.
     pub fn begin(&mut self, call: Call, timeout: Duration) {
-        (self.call, self.timeout, self.since, self.told) = (call, timeout, Instant::now(), false);
+        (self.call, self.timeout, self.since, self.logged) = (call, timeout, Instant::now(), false);
     }
 
     /// The address of the gateway.
@@ -71,10 +71,10 @@ impl Wait {
 
     /// Bytes have come or gone.
     pub fn progress(&mut self) {
-        if self.told {
+        if self.logged {
             let seconds = self.since.elapsed().as_secs_f64();
             log::info!("the gateway at {} has answered after {seconds:.1} s", self.address());
-            self.told = false;
+            self.logged = false;
         }
         self.since = Instant::now();
     }
@@ -87,17 +87,17 @@ impl Wait {
         if (self.cancel)() { Err(Error::other("the caller has given up")) } else { Ok(()) }
     }
 
-    /// Whether to go on although nothing comes. To be asked every [`SLICE`].
+    /// Whether to go on although nothing comes. To be asked every [`POLL_INTERVAL`].
     ///
     /// # Errors
     /// The caller has given up, or [`ErrorKind::TimedOut`].
     pub fn check(&mut self) -> std::io::Result<()> {
         self.check_cancelled()?;
         let silent = self.since.elapsed();
-        let is_greeting = self.call == Call::Greeting;
+        let is_handshake = self.call == Call::Handshake;
         let timeouts = self.health.timeouts();
-        let timeout = match is_greeting && !self.is_probe && self.health.has_other(self.gateway) {
-            true => self.timeout.min(timeouts.greeting),
+        let timeout = match is_handshake && !self.is_probe && self.health.has_other(self.gateway) {
+            true => self.timeout.min(timeouts.handshake),
             false => self.timeout,
         };
         if silent >= timeout {
@@ -106,21 +106,21 @@ impl Wait {
         if self.is_probe {
             return Ok(());
         }
-        if is_greeting && silent >= timeouts.greeting && !self.health.has_failed(self.gateway) {
+        if is_handshake && silent >= timeouts.handshake && !self.health.has_failed(self.gateway) {
             // It is waited for as long as there is no better one, and the log is to say so.
             self.health
-                .failed(self.gateway, &format!("no answer on a new connection for {:.0} s", silent.as_secs_f64()));
+                .mark_failed(self.gateway, &format!("no answer on a new connection for {:.0} s", silent.as_secs_f64()));
         }
-        if !is_greeting && silent >= timeouts.probe_after {
+        if !is_handshake && silent >= timeouts.probe_after {
             self.health.probe(self.gateway);
         }
         self.health.probe_failed();
-        if self.call.is_repeatable() && self.health.is_replaceable(self.gateway) {
+        if self.call.is_idempotent() && self.health.is_replaceable(self.gateway) {
             let seconds = silent.as_secs_f64();
             return Err(timed_out(format!("no answer for {seconds:.0} s, nor on a new connection")));
         }
-        if silent >= TELL_AFTER && self.health.may_tell(self.gateway) {
-            self.told = true;
+        if silent >= LOG_AFTER && self.health.should_log_silence(self.gateway) {
+            self.logged = true;
             let (address, seconds) = (self.address(), silent.as_secs_f64());
             let also = if self.health.has_failed(self.gateway) { ", nor taken a new connection" } else { "" };
             log::warn!("the gateway at {address} has not answered for {seconds:.0} s{also}; still waiting");

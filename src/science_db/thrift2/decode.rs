@@ -9,18 +9,18 @@ use thrift::protocol::{TInputProtocol, TMessageType, TSerializable, TType};
 use thrift::{ApplicationErrorKind, ProtocolErrorKind};
 
 use super::idl;
-use crate::science_db::gateway::{Answer, Bytes};
+use crate::science_db::gateway::{ByteSpan, ReplyReader};
 use crate::science_db::row::{Columns, RowIndex};
 
-/// What was taken of an answer.
+/// What was read of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct ReadSummary {
     /// how many rows the answer announced
     pub announced: usize,
     /// how many of them were read, those without any of the columns included
     pub results: usize,
     /// where the key of the last of them is
-    pub last: Bytes,
+    pub last: ByteSpan,
     /// bytes in the values of cells that were asked for
     pub wanted: usize,
     /// bytes in the values of the others
@@ -30,15 +30,15 @@ pub struct Taken {
 /// Reads the answer to `method`, a list of `TResult`, into `index`, whose slots are those of `columns`. Stops after the row that takes
 /// the answer past `most` bytes: the connection is then in the middle of it.
 pub fn read_rows<S: Read>(
-    answer: &mut Answer<'_, S>,
+    answer: &mut ReplyReader<'_, S>,
     method: &str,
     columns: &Columns,
     index: &mut RowIndex,
     most: usize,
-) -> thrift::Result<Taken> {
+) -> thrift::Result<ReadSummary> {
     let begin = answer.position();
     read_head(answer, method)?;
-    let mut taken = Taken::default();
+    let mut summary = ReadSummary::default();
     let mut has_rows = false;
     loop {
         match answer.field()? {
@@ -48,13 +48,13 @@ pub fn read_rows<S: Read>(
                 if kind != TType::Struct && count > 0 {
                     return Err(invalid(format!("a list of {kind} where rows were due")));
                 }
-                taken.announced = count as usize;
+                summary.announced = count as usize;
                 for _ in 0..count {
                     if answer.position() - begin > most {
-                        return Ok(taken);
+                        return Ok(summary);
                     }
-                    read_row(answer, columns, index, &mut taken)?;
-                    taken.results += 1;
+                    read_row(answer, columns, index, &mut summary)?;
+                    summary.results += 1;
                 }
                 has_rows = true;
             }
@@ -68,11 +68,11 @@ pub fn read_rows<S: Read>(
         let message = format!("{method} without rows");
         return Err(thrift::new_application_error(ApplicationErrorKind::MissingResult, message));
     }
-    Ok(taken)
+    Ok(summary)
 }
 
 /// Reads the answer to `method` for nothing but the exception in it.
-pub fn read_done<S: Read>(answer: &mut Answer<'_, S>, method: &str) -> thrift::Result<()> {
+pub fn read_done<S: Read>(answer: &mut ReplyReader<'_, S>, method: &str) -> thrift::Result<()> {
     read_head(answer, method)?;
     loop {
         match answer.field()? {
@@ -83,7 +83,7 @@ pub fn read_done<S: Read>(answer: &mut Answer<'_, S>, method: &str) -> thrift::R
     }
 }
 
-fn read_head<S: Read>(answer: &mut Answer<'_, S>, method: &str) -> thrift::Result<()> {
+fn read_head<S: Read>(answer: &mut ReplyReader<'_, S>, method: &str) -> thrift::Result<()> {
     let message = answer.read_message_begin()?;
     if message.message_type == TMessageType::Exception {
         return Err(thrift::Error::Application(thrift::Error::read_application_error_from_in_protocol(answer)?));
@@ -96,20 +96,20 @@ fn read_head<S: Read>(answer: &mut Answer<'_, S>, method: &str) -> thrift::Resul
 }
 
 fn read_row<S: Read>(
-    answer: &mut Answer<'_, S>,
+    answer: &mut ReplyReader<'_, S>,
     columns: &Columns,
     index: &mut RowIndex,
-    taken: &mut Taken,
+    summary: &mut ReadSummary,
 ) -> thrift::Result<()> {
-    index.row_at(0, 0);
+    index.push_row(0, 0);
     let mut has_key = false;
     loop {
         match answer.field()? {
             (TType::Stop, _) => break,
             (TType::String, 1) => {
                 let key = answer.span()?;
-                index.key_at(key.start, key.len);
-                taken.last = key;
+                index.set_key(key.start, key.len);
+                summary.last = key;
                 has_key = true;
             }
             (TType::List, 2) => {
@@ -119,7 +119,7 @@ fn read_row<S: Read>(
                 }
                 let mut hint = 0;
                 for _ in 0..count {
-                    read_cell(answer, columns, &mut hint, index, taken)?;
+                    read_cell(answer, columns, &mut hint, index, summary)?;
                 }
             }
             (kind, _) => answer.pass(kind)?,
@@ -132,13 +132,14 @@ fn read_row<S: Read>(
 }
 
 fn read_cell<S: Read>(
-    answer: &mut Answer<'_, S>,
+    answer: &mut ReplyReader<'_, S>,
     columns: &Columns,
     hint: &mut usize,
     index: &mut RowIndex,
-    taken: &mut Taken,
+    summary: &mut ReadSummary,
 ) -> thrift::Result<()> {
-    let (mut family, mut qualifier, mut value): (Option<Bytes>, Option<Bytes>, Option<Bytes>) = (None, None, None);
+    let (mut family, mut qualifier, mut value): (Option<ByteSpan>, Option<ByteSpan>, Option<ByteSpan>) =
+        (None, None, None);
     let mut timestamp = None;
     loop {
         match answer.field()? {
@@ -155,10 +156,10 @@ fn read_cell<S: Read>(
     };
     match columns.slot(answer.get(family), answer.get(qualifier), hint) {
         Some(slot) => {
-            index.cell_at(slot, value.start, value.len, timestamp);
-            taken.wanted += value.len;
+            index.push_cell(slot, value.start, value.len, timestamp);
+            summary.wanted += value.len;
         }
-        None => taken.unwanted += value.len,
+        None => summary.unwanted += value.len,
     }
     Ok(())
 }
@@ -214,10 +215,10 @@ mod tests {
         })
     }
 
-    fn decode(bytes: &[u8], portion: usize, most: usize, rows: &mut Rows) -> thrift::Result<Taken> {
+    fn decode(bytes: &[u8], portion: usize, most: usize, rows: &mut Rows) -> thrift::Result<ReadSummary> {
         let columns = asked();
         let page = rows.refill(columns.len());
-        let mut answer = Answer::new(Portions(bytes, portion), page.buffer, 1 << 24);
+        let mut answer = ReplyReader::new(Portions(bytes, portion), page.buffer, 1 << 24);
         read_rows(&mut answer, METHOD, &columns, page.index, most)
     }
 
@@ -285,11 +286,11 @@ mod tests {
         ) {
             let bytes = answer_of(&results);
             let mut rows = Rows::default();
-            let taken = decode(&bytes, portion, usize::MAX, &mut rows).unwrap();
-            prop_assert_eq!((taken.announced, taken.results), (results.len(), results.len()));
+            let summary = decode(&bytes, portion, usize::MAX, &mut rows).unwrap();
+            prop_assert_eq!((summary.announced, summary.results), (results.len(), results.len()));
             let bytes_of = |cells: &[idl::TColumnValue]| cells.iter().map(|cell| cell.value.len()).sum::<usize>();
             let all: usize = results.iter().map(|result| bytes_of(&result.column_values)).sum();
-            prop_assert_eq!(taken.wanted + taken.unwanted, all);
+            prop_assert_eq!(summary.wanted + summary.unwanted, all);
             prop_assert_eq!(plain(&rows), oracle(&bytes));
         }
 
@@ -339,8 +340,8 @@ mod tests {
         let cell = idl::TColumnValue::new(b"i".to_vec(), b"a".to_vec(), vec![7; 1000], 5, None, None);
         let results: Vec<_> = (0..10u8).map(|n| idl::TResult::new(vec![n], vec![cell.clone()], false, false)).collect();
         let mut rows = Rows::default();
-        let taken = decode(&answer_of(&results), 100, 2500, &mut rows).unwrap();
-        assert_eq!((taken.announced, taken.results, taken.wanted, taken.unwanted), (10, 3, 3000, 0));
+        let summary = decode(&answer_of(&results), 100, 2500, &mut rows).unwrap();
+        assert_eq!((summary.announced, summary.results, summary.wanted, summary.unwanted), (10, 3, 3000, 0));
         assert_eq!(rows.len(), 3);
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Every call is complete in itself (a page opens, reads and closes its scanner in one), so any gateway can go on where another failed.
 
-mod breadth;
 mod decode;
+mod family_scan;
 mod request;
 
 // Made by scripts/generate-thrift2 from HBase's own interface description.
@@ -14,21 +14,23 @@ mod idl;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use breadth::Breadth;
+use family_scan::FamilyScan;
 use idl::TTHBaseServiceSyncClient as _;
 
-use super::gateway::{Answer, Call, Connection, Failure, Gateways, Health, Interface, Sender, Stream, Timeouts};
+use super::gateway::{
+    Call, CallError, Connection, Gateways, Health, Interface, ReplyReader, RequestWriter, Stream, Timeouts,
+};
 use super::open::never;
 use super::row::PageBuffer;
 use super::{
     Cancel, Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, Scan, ScienceDb, ScienceDbError, key_ranges_from,
 };
 
-const INTERFACE: Interface = Interface { kind: "thrift2", other: 1, greet };
+const INTERFACE: Interface = Interface { kind: "thrift2", other: 1, handshake };
 /// Rows in one call of `getMultiple`; bounds what a gateway holds at a time.
-const GETS: usize = 100;
+const GET_BATCH_ROWS: usize = 100;
 /// Bytes of cells in one call of `putMultiple`; Thrift's Java servers refuse messages of more than 100 MB.
-const PUT_BYTES: usize = 4 << 20;
+const PUT_BATCH_BYTES: usize = 4 << 20;
 /// Settings of a new column family. Files of one time span stay together, so that a window is found without reading the others
 /// (https://hbase.apache.org/book.html, "Date Tiered Compaction"); that takes more files than HBase's limit of 16 allows.
 const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
@@ -41,8 +43,8 @@ pub struct Thrift2 {
     gateways: Gateways,
     table: String,
     /// most rows to ask for in one call, once a page has proved too large
-    most_rows: usize,
-    breadth: Breadth,
+    max_rows: usize,
+    family_scan: FamilyScan,
 }
 
 impl Thrift2 {
@@ -67,13 +69,13 @@ impl Thrift2 {
         cancel: &Cancel,
     ) -> Result<Self, ScienceDbError> {
         let gateways = Gateways::open(health, session, cancel)?;
-        Ok(Self { gateways, table: table.to_owned(), most_rows: usize::MAX, breadth: Breadth::default() })
+        Ok(Self { gateways, table: table.to_owned(), max_rows: usize::MAX, family_scan: FamilyScan::default() })
     }
 
     fn client<T>(
         &mut self,
         call: Call,
-        ask: impl Fn(&mut Client<'_>) -> Result<T, Failure>,
+        ask: impl Fn(&mut Client<'_>) -> Result<T, CallError>,
     ) -> Result<T, ScienceDbError> {
         self.gateways.call(call, |connection| ask(&mut client(connection)))
     }
@@ -85,7 +87,7 @@ impl Thrift2 {
             other => return other,
         };
         let name = table_name(&self.table);
-        match self.client(Call::Small, |client| client.table_exists(name.clone()).map_err(failure)) {
+        match self.client(Call::Metadata, |client| client.table_exists(name.clone()).map_err(failure)) {
             Ok(false) => Err(self.no_table()),
             Ok(true) | Err(_) => Err(error),
         }
@@ -97,45 +99,45 @@ impl Thrift2 {
 
     fn scan_page(&mut self, scan: &Scan<'_>, mut start: Vec<u8>, rows: &mut Rows) -> Result<bool, ScienceDbError> {
         loop {
-            let asked = scan.page.clamp(1, self.most_rows);
-            let whole = self.breadth.is_whole(scan.columns);
+            let asked = scan.page.clamp(1, self.max_rows);
+            let whole = self.family_scan.reads_families(scan.columns);
             let request = request::scan(self.table.as_bytes(), scan, &start, asked, whole);
-            let taken = self.gateways.call(Call::scan(scan.columns.len()), |connection| {
+            let summary = self.gateways.call(Call::scan(scan.columns.len()), |connection| {
                 connection.send(request.bytes())?;
                 let page = rows.refill(scan.columns.len());
-                let mut answer = connection.answer(page.buffer);
-                decode::read_rows(&mut answer, request::SCAN, scan.columns, page.index, PAGE_BYTES).map_err(failure)
+                let mut reply = connection.reply(page.buffer);
+                decode::read_rows(&mut reply, request::SCAN, scan.columns, page.index, PAGE_BYTES).map_err(failure)
             })?;
-            self.breadth.learn(&taken);
-            if taken.results < taken.announced {
-                self.gateways.hang_up();
-                self.most_rows = taken.results.max(1);
+            self.family_scan.observe(&summary);
+            if summary.results < summary.announced {
+                self.gateways.disconnect();
+                self.max_rows = summary.results.max(1);
             }
-            if taken.announced < asked && taken.results == taken.announced {
+            if summary.announced < asked && summary.results == summary.announced {
                 return Ok(false);
             }
             if !rows.is_empty() {
                 return Ok(true);
             }
             // In the window these rows had none but other columns of the families.
-            start = [rows.slice(taken.last.start, taken.last.len), &[0]].concat();
+            start = [rows.slice(summary.last.start, summary.last.len), &[0]].concat();
         }
     }
 
     fn get_rows(&mut self, keys: &[&[u8]], columns: &Columns, rows: &mut Rows) -> Result<(), ScienceDbError> {
         rows.refill(columns.len());
-        for keys in keys.chunks(GETS) {
-            let request = request::get(self.table.as_bytes(), keys, columns, self.breadth.is_whole(columns));
+        for keys in keys.chunks(GET_BATCH_ROWS) {
+            let request = request::get(self.table.as_bytes(), keys, columns, self.family_scan.reads_families(columns));
             let mark = rows.mark();
-            let taken = self.gateways.call(Call::Get, |connection| {
+            let summary = self.gateways.call(Call::Get, |connection| {
                 connection.send(request.bytes())?;
                 let page = rows.refill_after(mark);
-                let mut answer = connection.answer(page.buffer);
-                decode::read_rows(&mut answer, request::GET, columns, page.index, PageBuffer::MOST).map_err(failure)
+                let mut reply = connection.reply(page.buffer);
+                decode::read_rows(&mut reply, request::GET, columns, page.index, PageBuffer::MAX_BYTES).map_err(failure)
             })?;
-            self.breadth.learn(&taken);
-            if taken.announced != keys.len() {
-                let reason = format!("{} rows in the answer where {} were asked for", taken.announced, keys.len());
+            self.family_scan.observe(&summary);
+            if summary.announced != keys.len() {
+                let reason = format!("{} rows in the answer where {} were asked for", summary.announced, keys.len());
                 return Err(ScienceDbError::Refused { address: self.gateways.address(), reason });
             }
         }
@@ -145,13 +147,13 @@ impl Thrift2 {
     fn put_rows(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
         let address = self.gateways.address();
         super::check_puts(puts).map_err(|reason| ScienceDbError::Refused { address, reason })?;
-        for puts in super::put_batches(puts, PUT_BYTES) {
+        for puts in super::put_batches(puts, PUT_BATCH_BYTES) {
             let timed = puts.iter().all(|put| put.timestamp.is_some());
             let call = if timed { Call::Write } else { Call::WriteOnce };
             let request = request::put(self.table.as_bytes(), puts);
             self.gateways.call(call, |connection| {
                 connection.send(request.bytes())?;
-                decode::read_done(&mut connection.small_answer(), request::PUT).map_err(failure)
+                decode::read_done(&mut connection.small_reply(), request::PUT).map_err(failure)
             })?;
         }
         Ok(())
@@ -159,7 +161,7 @@ impl Thrift2 {
 
     fn create(&mut self, table: &NewTable) -> Result<bool, ScienceDbError> {
         let name = table_name(&self.table);
-        if self.client(Call::Small, |client| client.table_exists(name.clone()).map_err(failure))? {
+        if self.client(Call::Metadata, |client| client.table_exists(name.clone()).map_err(failure))? {
             return Ok(false);
         }
         let namespace = self.table.split_once(':').map_or("default", |(namespace, _)| namespace).to_owned();
@@ -178,7 +180,7 @@ impl Thrift2 {
         self.client(Call::Create, |client| {
             match client.create_table(descriptor.clone(), table.splits.clone()).map_err(failure) {
                 Ok(()) => Ok(true),
-                Err(Failure::TableExists) => Ok(false),
+                Err(CallError::TableExists) => Ok(false),
                 Err(failure) => Err(failure),
             }
         })
@@ -188,8 +190,8 @@ impl Thrift2 {
 impl ScienceDb for Thrift2 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
         let table = self.table.clone().into_bytes();
-        let found = self.client(Call::Small, |client| {
-            client.get_all_region_locations(table.clone()).map_err(|error| Failure::of_region_list(error, failure))
+        let found = self.client(Call::Metadata, |client| {
+            client.get_all_region_locations(table.clone()).map_err(|error| CallError::from_region_list(error, failure))
         });
         let regions = self.explain(found)?;
         if regions.is_empty() {
@@ -237,27 +239,27 @@ impl ScienceDb for Thrift2 {
     }
 }
 
-type Client<'a> = idl::THBaseServiceSyncClient<Answer<'a, &'a Stream>, Sender<'a>>;
+type Client<'a> = idl::THBaseServiceSyncClient<ReplyReader<'a, &'a Stream>, RequestWriter<'a>>;
 
 fn client(connection: &mut Connection) -> Client<'_> {
     let (answer, sender) = connection.protocols();
     idl::THBaseServiceSyncClient::new(answer, sender)
 }
 
-fn greet(connection: &mut Connection) -> Result<(), Failure> {
+fn handshake(connection: &mut Connection) -> Result<(), CallError> {
     match client(connection).get_thrift_server_type().map_err(failure)? {
-        idl::TThriftServerType::ONE => Err(Failure::OtherVersion(1)),
+        idl::TThriftServerType::ONE => Err(CallError::WrongVersion(1)),
         _ => Ok(()),
     }
 }
 
-fn failure(error: thrift::Error) -> Failure {
-    Failure::of(error, |declared| {
+fn failure(error: thrift::Error) -> CallError {
+    CallError::from_thrift(error, |declared| {
         if let Some(error) = declared.downcast_ref::<idl::TIOError>() {
-            return Some(Failure::of_io_error(error.message.as_deref(), error.can_retry));
+            return Some(CallError::from_hbase_io_error(error.message.as_deref(), error.can_retry));
         }
         let error = declared.downcast_ref::<idl::TIllegalArgument>()?;
-        Some(Failure::Refused(error.message.clone().unwrap_or_default()))
+        Some(CallError::Refused(error.message.clone().unwrap_or_default()))
     })
 }
 

@@ -1,7 +1,7 @@
 //! Solar-system objects: their numbers, where they are and their orbits.
 
-use super::super::dice::Dice;
 use super::super::object::Object;
+use super::super::rng::AlertRng;
 use super::super::sky::Position;
 use super::packet::{MpcOrbits, SsSource};
 
@@ -62,19 +62,19 @@ pub(super) fn ss_source(
     object: &Object,
     at: Position,
     day: f64,
-    dice: &mut Dice,
+    rng: &mut AlertRng,
 ) -> SsSource {
     let ((ecl_lambda, ecl_beta), (gal_lon, gal_lat)) = (at.ecliptic(), at.galactic());
-    let range = dice.between(0.9, 2.6);
+    let range = rng.between(0.9, 2.6);
     let topo = direction(ecl_lambda, ecl_beta).map(|x| x * range);
     let earth = direction(EARTH.0 + EARTH.1 * day, 0.0);
     let helio: Vector = std::array::from_fn(|axis| topo[axis] + earth[axis]);
     let helio_range = dot(helio, helio).sqrt();
     // About the speed of a circular orbit, mostly along the ecliptic.
     let speed = 0.0172 / helio_range.sqrt();
-    let helio_v = [-helio[1] / helio_range * speed, helio[0] / helio_range * speed, 0.1 * speed * dice.normal()];
+    let helio_v = [-helio[1] / helio_range * speed, helio[0] / helio_range * speed, 0.1 * speed * rng.normal()];
     let topo_v = [helio_v[0] + earth[1] * 0.0172, helio_v[1] - earth[0] * 0.0172, helio_v[2]];
-    let (east, north) = (dice.normal() * 0.1, dice.normal() * 0.1);
+    let (east, north) = (rng.normal() * 0.1, rng.normal() * 0.1);
     let ephemeris = at.offset(east, north);
     let single = |value: f64| Some(value as f32);
     SsSource {
@@ -116,16 +116,16 @@ pub(super) fn ss_source(
     }
 }
 
-/// The orbit; the same for every sighting of the object, given the object's own dice.
-pub(super) fn orbit(designation: Designation, number: u64, object: &Object, dice: &mut Dice) -> MpcOrbits {
-    let (a, e, i) = (dice.between(2.1, 3.4), dice.unit() * 0.3, dice.unit().powi(2) * 35.0);
+/// The orbit; the same for every sighting of the object, given the object's own random stream.
+pub(super) fn orbit(designation: Designation, number: u64, object: &Object, rng: &mut AlertRng) -> MpcOrbits {
+    let (a, e, i) = (rng.between(2.1, 3.4), rng.unit() * 0.3, rng.unit().powi(2) * 35.0);
     let period = 365.25 * a.powf(1.5);
-    let anomaly = dice.between(0.0, 360.0);
+    let anomaly = rng.between(0.0, 360.0);
     let epoch = 61_000.0;
-    let observed = 30 + dice.below(2000) as i32;
-    let arc = dice.between(900.0, 9000.0).floor();
+    let observed = 30 + rng.below(2000) as i32;
+    let arc = rng.between(900.0, 9000.0).floor();
     // Microseconds since 1970 of MJD 60,900.
-    let updated = (60_900 - 40_587) * 86_400_000_000 + dice.below(86_400_000_000) as i64;
+    let updated = (60_900 - 40_587) * 86_400_000_000 + rng.below(86_400_000_000) as i64;
     MpcOrbits {
         id: (number % 2_000_000_000) as i32,
         designation: designation.full.clone(),
@@ -134,8 +134,8 @@ pub(super) fn orbit(designation: Designation, number: u64, object: &Object, dice
         created_at: Some(updated - 200 * 86_400_000_000),
         updated_at: Some(updated),
         orbit_type_int: Some(11),
-        u_param: Some(dice.below(3) as i32),
-        nopp: Some(1 + dice.below(12) as i32),
+        u_param: Some(rng.below(3) as i32),
+        nopp: Some(1 + rng.below(12) as i32),
         arc_length_total: Some(arc),
         arc_length_sel: Some(arc),
         nobs_total: Some(observed),
@@ -144,8 +144,8 @@ pub(super) fn orbit(designation: Designation, number: u64, object: &Object, dice
         q: Some(a * (1.0 - e)),
         e: Some(e),
         i: Some(i),
-        node: Some(dice.between(0.0, 360.0)),
-        argperi: Some(dice.between(0.0, 360.0)),
+        node: Some(rng.between(0.0, 360.0)),
+        argperi: Some(rng.between(0.0, 360.0)),
         peri_time: Some(epoch - period * anomaly / 360.0),
         mean_anomaly: Some(anomaly),
         period: Some(period),
@@ -161,7 +161,7 @@ pub(super) fn orbit(designation: Designation, number: u64, object: &Object, dice
         epoch_mjd: Some(epoch),
         h: object.mean_magnitude().map(|magnitude| magnitude - 4.0),
         g: Some(0.15),
-        normalized_rms: Some(dice.between(0.3, 0.8)),
+        normalized_rms: Some(rng.between(0.3, 0.8)),
         earth_moid: Some(a * (1.0 - e) - 1.0),
         fitting_datetime: Some(updated),
         ..MpcOrbits::default()

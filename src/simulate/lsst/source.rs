@@ -1,11 +1,11 @@
 //! What one visit says of an object: `diaSource`, `prvDiaSources` and `prvDiaForcedSources`; and what all of them say: `diaObject`.
 
-use super::super::object::{Nature, Object};
-use super::super::packet::Flag;
-use super::super::schedule::Slot;
+use super::super::avro_record::NonNullFlag;
+use super::super::object::{LightCurve, Object};
+use super::super::schedule::Pointing;
 use super::super::visits::Visit;
 use super::packet::{DiaForcedSource, DiaObject, DiaSource, PsfMeans, PsfRange, ScienceMeans};
-use super::{Ids, mjd};
+use super::{ObjectIds, mjd};
 use crate::simulate::object;
 
 /// The bands by number.
@@ -16,20 +16,20 @@ const PROCESSING: f64 = 0.0012;
 const CENTROID: f64 = 1.2e-4;
 
 /// Where and by what number a visit saw the object.
-pub(super) struct Sighting {
+pub(super) struct VisitIds {
     id: i64,
     visit: i64,
     detector: i32,
 }
 
-impl Sighting {
+impl VisitIds {
     /// Day, time of day, detector and a number on the detector, packed.
     pub(super) fn of(visit: &mut Visit) -> Self {
         let day = mjd(visit.day).floor() as i64;
         let tick = ((visit.day - visit.day.floor()) * 1e5).round() as i64;
-        let detector = visit.dice.below(189) as i64;
-        let lap = visit.alert.map_or(0, Slot::lap) as i64;
-        let number = lap * 32 + visit.dice.below(32) as i64;
+        let detector = visit.rng.below(189) as i64;
+        let lap = visit.alert.map_or(0, Pointing::lap) as i64;
+        let number = lap * 32 + visit.rng.below(32) as i64;
         let date = jiff::civil::date(1858, 11, 17).saturating_add(jiff::SignedDuration::from_hours(day * 24));
         let ymd = i64::from(date.year()) * 10_000 + i64::from(date.month()) * 100 + i64::from(date.day());
         Self {
@@ -41,29 +41,29 @@ impl Sighting {
 }
 
 /// A detection.
-pub(super) fn dia_source(object: &Object, ids: &Ids, sighting: &Sighting, visit: &mut Visit) -> DiaSource {
+pub(super) fn dia_source(object: &Object, ids: &ObjectIds, visit_ids: &VisitIds, visit: &mut Visit) -> DiaSource {
     let (measure, at, mjd) = (visit.measure, visit.position, mjd(visit.day));
-    let dice = &mut visit.dice;
-    let is_real = !matches!(object.nature, Nature::Artefact { .. });
+    let rng = &mut visit.rng;
+    let is_real = !matches!(object.light_curve, LightCurve::Artefact { .. });
     let snr = measure.snr();
     let steady = object.template(visit.band).map_or(0.0, object::flux);
     let error = (CENTROID / snr) as f32;
-    let pixel = (dice.between(20.0, 4050.0) as f32, dice.between(20.0, 3970.0) as f32);
-    let width = dice.between(0.08, 0.12);
-    let has_shape = !dice.chance(0.1);
+    let pixel = (rng.between(20.0, 4050.0) as f32, rng.between(20.0, 3970.0) as f32);
+    let width = rng.between(0.08, 0.12);
+    let has_shape = !rng.chance(0.1);
     let shape = |value: f64| has_shape.then_some(value as f32);
-    let has_trail = object.is_moving() || dice.chance(0.8);
+    let has_trail = object.is_minor_planet() || rng.chance(0.8);
     let trail = |value: f64| has_trail.then_some(value as f32);
-    let is_dipole = dice.chance(if is_real { 0.03 } else { 0.3 });
+    let is_dipole = rng.chance(if is_real { 0.03 } else { 0.3 });
     let dipole = |value: f64| is_dipole.then_some(value as f32);
-    let noisy = |dice: &mut crate::simulate::dice::Dice, by: f64| measure.flux + measure.error * by * dice.normal();
-    let (length, angle) = (dice.between(0.2, 1.5), dice.between(-90.0, 90.0));
+    let noisy = |rng: &mut crate::simulate::rng::AlertRng, by: f64| measure.flux + measure.error * by * rng.normal();
+    let (length, angle) = (rng.between(0.2, 1.5), rng.between(-90.0, 90.0));
     // A source without a shape has no extendedness that is a number.
-    let extendedness = if has_shape { dice.unit().powi(2) } else { f64::NAN };
+    let extendedness = if has_shape { rng.unit().powi(2) } else { f64::NAN };
     DiaSource {
-        diaSourceId: sighting.id,
-        visit: sighting.visit,
-        detector: sighting.detector,
+        diaSourceId: visit_ids.id,
+        visit: visit_ids.visit,
+        detector: visit_ids.detector,
         diaObjectId: ids.dia_object,
         ssObjectId: ids.ss_object,
         parentDiaSourceId: Some(0),
@@ -77,15 +77,15 @@ pub(super) fn dia_source(object: &Object, ids: &Ids, sighting: &Sighting, visit:
         xErr: Some((1.8 / snr) as f32),
         y: pixel.1,
         yErr: Some((1.9 / snr) as f32),
-        apFlux: some(noisy(dice, 3.0)),
+        apFlux: some(noisy(rng, 3.0)),
         apFluxErr: some(measure.error * 3.0),
-        isNegative: Flag(measure.flux < 0.0),
+        isNegative: NonNullFlag(measure.flux < 0.0),
         snr: some(snr),
         psfFlux: some(measure.flux),
         psfFluxErr: some(measure.error),
-        psfChi2: some(1681.0 + 58.0 * dice.normal() + if is_real { 0.0 } else { 2000.0 }),
+        psfChi2: some(1681.0 + 58.0 * rng.normal() + if is_real { 0.0 } else { 2000.0 }),
         psfNdata: Some(1681),
-        trailFlux: trail(noisy(dice, 0.5)),
+        trailFlux: trail(noisy(rng, 0.5)),
         trailRa: has_trail.then_some(at.ra),
         trailDec: has_trail.then_some(at.dec),
         trailLength: trail(length),
@@ -99,9 +99,9 @@ pub(super) fn dia_source(object: &Object, ids: &Ids, sighting: &Sighting, visit:
         dipoleAngle: dipole(angle * 2.0),
         dipoleChi2: dipole(1700.0),
         dipoleNdata: Some(if is_dipole { 1674 } else { 0 }),
-        scienceFlux: some(steady + noisy(dice, 0.3)),
+        scienceFlux: some(steady + noisy(rng, 0.3)),
         scienceFluxErr: some(measure.error * 0.9),
-        templateFlux: some(steady + measure.error * 0.3 * dice.normal()),
+        templateFlux: some(steady + measure.error * 0.3 * rng.normal()),
         templateFluxErr: some(measure.error * 0.3),
         ixx: shape(width),
         iyy: shape(width * 0.95),
@@ -109,31 +109,31 @@ pub(super) fn dia_source(object: &Object, ids: &Ids, sighting: &Sighting, visit:
         ixxPSF: some(0.087),
         iyyPSF: some(0.085),
         ixyPSF: some(-0.0024),
-        shape_flag: Flag(!has_shape),
+        shape_flag: NonNullFlag(!has_shape),
         extendedness: some(extendedness),
-        reliability: some(if is_real { 1.0 - 0.4 * dice.unit().powi(3) } else { 0.6 * dice.unit() }),
+        reliability: some(if is_real { 1.0 - 0.4 * rng.unit().powi(3) } else { 0.6 * rng.unit() }),
         band: Some(BANDS[visit.band]),
-        isDipole: Flag(is_dipole),
-        dipoleFitAttempted: Flag(is_dipole),
+        isDipole: NonNullFlag(is_dipole),
+        dipoleFitAttempted: NonNullFlag(is_dipole),
         timeProcessedMjdTai: mjd + PROCESSING,
-        bboxSize: Some(20 + dice.below(40) as i32),
-        pixelFlags_streak: Flag(object.is_moving() && dice.chance(0.05)),
+        bboxSize: Some(20 + rng.below(40) as i32),
+        pixelFlags_streak: NonNullFlag(object.is_minor_planet() && rng.chance(0.05)),
         ..DiaSource::default()
     }
 }
 
 /// Photometry at the object's place, whether it was detected or not.
-pub(super) fn forced_source(object: &Object, dia_object: i64, sighting: &Sighting, visit: &Visit) -> DiaForcedSource {
+pub(super) fn forced_source(object: &Object, dia_object: i64, visit_ids: &VisitIds, visit: &Visit) -> DiaForcedSource {
     let (measure, mjd) = (visit.measure, mjd(visit.day));
     let steady = object.template(visit.band).map_or(0.0, object::flux);
     let place = object.position(visit.day);
     DiaForcedSource {
-        diaForcedSourceId: sighting.id,
+        diaForcedSourceId: visit_ids.id,
         diaObjectId: dia_object,
         ra: place.ra,
         dec: place.dec,
-        visit: sighting.visit,
-        detector: sighting.detector,
+        visit: visit_ids.visit,
+        detector: visit_ids.detector,
         psfFlux: some(measure.flux),
         psfFluxErr: some(measure.error),
         midpointMjdTai: mjd,
@@ -148,7 +148,7 @@ pub(super) fn forced_source(object: &Object, dia_object: i64, sighting: &Sightin
 /// The sum of an object's detections, the present one last.
 pub(super) fn dia_object(object: &Object, id: i64, sources: &[&DiaSource]) -> DiaObject {
     let mut sum = DiaObject { diaObjectId: id, nDiaSources: sources.len() as i32, ..DiaObject::default() };
-    let place = object.position(object.birth.day());
+    let place = object.position(object.discovery.day());
     (sum.ra, sum.dec) = (place.ra, place.dec);
     if let [first, .., last] | [first @ last] = sources {
         sum.validityStartMjdTai = last.timeProcessedMjdTai;

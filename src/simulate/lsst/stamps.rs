@@ -3,7 +3,7 @@
 use super::super::fits::{self, Header};
 use super::super::noise::{Noise, point_source};
 use super::super::sky::Position;
-use crate::simulate::dice::Dice;
+use crate::simulate::rng::AlertRng;
 
 /// Degrees a pixel.
 const SCALE: f64 = 0.2 / 3600.0;
@@ -45,7 +45,7 @@ impl Stamps {
     }
 
     /// Appends a stamp as a FITS file.
-    pub(super) fn write(&self, stamp: &Stamp, noise: &Noise, dice: &mut Dice, file: &mut Vec<u8>) {
+    pub(super) fn write(&self, stamp: &Stamp, noise: &Noise, rng: &mut AlertRng, file: &mut Vec<u8>) {
         let (side, pixels) = (stamp.side, stamp.side * stamp.side);
         let sigma = WIDTHS[stamp.seeing];
         // The noise of a pixel, from that of a flux fitted with a Gaussian of this width.
@@ -55,7 +55,7 @@ impl Stamps {
         let source = (stamp.pixel.0 - corner.0, stamp.pixel.1 - corner.1);
 
         header(stamp, corner, source, file);
-        for (at, deviate) in noise.take(pixels, dice).iter().enumerate() {
+        for (at, deviate) in noise.take(pixels, rng).iter().enumerate() {
             let value = spread * deviate + peak * point_source(at % side, at / side, source, sigma);
             file.extend_from_slice(&value.to_be_bytes());
         }
@@ -67,7 +67,7 @@ impl Stamps {
             .text("UTYPE", "VarianceUncertainty")
             .text("EXTNAME", "UNCERT")
             .end();
-        for deviate in noise.take(pixels, dice) {
+        for deviate in noise.take(pixels, rng) {
             file.extend_from_slice(&(spread * spread * (1.0 + 0.02 * deviate)).to_be_bytes());
         }
         fits::pad(file, pixels * 4);

@@ -1,16 +1,16 @@
 //! What one exposure says of an object: `candidate` and the entries of `prv_candidates`.
 
-use super::super::object::{Nature, Object};
-use super::super::schedule::Slot;
+use super::super::object::{LightCurve, Object};
+use super::super::schedule::Pointing;
 use super::super::sky::Position;
 use super::super::visits::Visit;
-use super::packet::{Candidate, Exposure, PrvCandidate, Shape, Spot};
-use super::surroundings::{Neighbour, Surroundings};
+use super::field_context::{FieldContext, Neighbour};
+use super::packet::{Candidate, DetectorPosition, Exposure, PrvCandidate, Shape};
 use super::{FIRST_NIGHT, julian};
-use crate::simulate::dice::Dice;
+use crate::simulate::rng::AlertRng;
 
 /// What stands where there is no value, besides null.
-const NOTHING: f32 = -999.0;
+const MISSING_VALUE: f32 = -999.0;
 /// Version of the random forest that judges candidates.
 const RB_VERSION: &str = "t17_f5_c3";
 /// Version of the neural network that judges candidates.
@@ -19,19 +19,19 @@ const DRB_VERSION: &str = "d6_m7";
 const CHANNEL: (f64, f64) = (3072.0, 3080.0);
 
 /// What the alert says of earlier looks.
-pub(super) struct Past {
+pub(super) struct DetectionHistory {
     detections: i32,
     covered: i32,
     first: f64,
 }
 
-impl Past {
+impl DetectionHistory {
     /// Sums up a history, and what was before it.
     pub(super) fn of(object: &Object, history: &[Visit], now: &Visit) -> Self {
         let mut seen = history.iter().filter(|visit| visit.is_detection());
-        let older = match object.nature {
-            Nature::Variable { period, .. } => (period * 7.0) as i32 % 120,
-            Nature::Nucleus { .. } => 15,
+        let older = match object.light_curve {
+            LightCurve::Variable { period, .. } => (period * 7.0) as i32 % 120,
+            LightCurve::Agn { .. } => 15,
             _ => 0,
         };
         let first = seen.next().map_or(now.day, |visit| visit.day);
@@ -46,7 +46,7 @@ pub(super) struct Detection {
     pub(super) exposure: Exposure,
     pub(super) candid: i64,
     isdiffpos: &'static str,
-    spot: Spot,
+    spot: DetectorPosition,
     position: Position,
     magpsf: f32,
     sigmapsf: f32,
@@ -64,7 +64,7 @@ struct Calibration {
 }
 
 /// The exposure of a visit and where the object is in it.
-fn exposure(around: &Surroundings, visit: &Visit, is_history: bool) -> (Exposure, Spot) {
+fn exposure(context: &FieldContext, visit: &Visit, is_history: bool) -> (Exposure, DetectorPosition) {
     let night = FIRST_NIGHT + visit.day.floor() as i64;
     let tick = ((visit.day - visit.day.floor()) * 1e5).round() as i64;
     let date = jiff::civil::date(2017, 1, 1).saturating_add(jiff::SignedDuration::from_hours(night * 24));
@@ -74,14 +74,14 @@ fn exposure(around: &Surroundings, visit: &Visit, is_history: bool) -> (Exposure
         2 => "zr",
         _ => "zi",
     };
-    let (field, ccd, quadrant) = (around.field, around.rcid / 4 + 1, around.rcid % 4 + 1);
+    let (field, ccd, quadrant) = (context.field, context.rcid / 4 + 1, context.rcid % 4 + 1);
     let name = format!(
         "ztf_{year}{month:02}{day:02}{tick:05}0_{field:06}_{filter}_c{ccd:02}_o_q{quadrant}_scimrefdiffimg.fits"
     );
     let exposure = Exposure {
         jd: julian(visit.day),
         fid: visit.band as i32,
-        pid: ((night * 100_000 + tick) * 100 + i64::from(around.rcid)) * 100 + 15,
+        pid: ((night * 100_000 + tick) * 100 + i64::from(context.rcid)) * 100 + 15,
         diffmaglim: Some(visit.measure.limit() as f32),
         pdiffimfilename: Some(match is_history {
             true => format!("/ztf/archive/sci/{year}/{month:02}{day:02}/{tick:05}0/{name}.fz"),
@@ -90,55 +90,60 @@ fn exposure(around: &Surroundings, visit: &Visit, is_history: bool) -> (Exposure
         programpi: Some("Kulkarni"),
         programid: 1,
     };
-    let spot = Spot { nid: Some(night as i32), rcid: Some(around.rcid), field: Some(around.field), ..Spot::default() };
+    let spot = DetectorPosition {
+        nid: Some(night as i32),
+        rcid: Some(context.rcid),
+        field: Some(context.field),
+        ..DetectorPosition::default()
+    };
     (exposure, spot)
 }
 
 /// What is measured of an object that was detected.
-pub(super) fn detection(object: &Object, around: &Surroundings, visit: &mut Visit, is_history: bool) -> Detection {
-    let (exposure, spot) = exposure(around, visit, is_history);
-    let (measure, dice) = (visit.measure, &mut visit.dice);
-    let pass = visit.alert.map_or(0, Slot::lap);
-    let tblid = (pass * 20 + dice.below(20)) as i64;
+pub(super) fn detection(object: &Object, context: &FieldContext, visit: &mut Visit, is_history: bool) -> Detection {
+    let (exposure, spot) = exposure(context, visit, is_history);
+    let (measure, rng) = (visit.measure, &mut visit.rng);
+    let pass = visit.alert.map_or(0, Pointing::lap);
+    let tblid = (pass * 20 + rng.below(20)) as i64;
     let is_positive = measure.flux > 0.0;
     let candid = exposure.pid * 1_000_000 + if is_positive { 15_000 } else { 10_000 } + tblid;
     let (magnitude, sigma) = (measure.magnitude(), 1.0857 / measure.snr());
-    let (x, y) = (around.x + dice.normal(), around.y + dice.normal());
-    let is_real = !matches!(object.nature, Nature::Artefact { .. });
-    let fwhm = if is_real { dice.between(1.8, 5.0) } else { dice.between(0.8, 9.0) };
-    let (long, elongation) = (fwhm * dice.between(0.25, 0.45), dice.between(1.0, if is_real { 1.4 } else { 2.2 }));
-    let aperture = magnitude + sigma * dice.normal();
-    let wide = aperture + 0.5 * sigma * dice.normal();
+    let (x, y) = (context.x + rng.normal(), context.y + rng.normal());
+    let is_real = !matches!(object.light_curve, LightCurve::Artefact { .. });
+    let fwhm = if is_real { rng.between(1.8, 5.0) } else { rng.between(0.8, 9.0) };
+    let (long, elongation) = (fwhm * rng.between(0.25, 0.45), rng.between(1.0, if is_real { 1.4 } else { 2.2 }));
+    let aperture = magnitude + sigma * rng.normal();
+    let wide = aperture + 0.5 * sigma * rng.normal();
     // The wide aperture may hold less than no light; its magnitude is then not a number.
-    let is_dark = measure.snr() < 6.0 && dice.chance(0.02);
+    let is_dark = measure.snr() < 6.0 && rng.chance(0.02);
     let shape = Shape {
-        chipsf: some(if is_real { 0.6 + dice.unit().powi(4) * 20.0 } else { dice.between(5.0, 220.0) }),
+        chipsf: some(if is_real { 0.6 + rng.unit().powi(4) * 20.0 } else { rng.between(5.0, 220.0) }),
         magap: some(aperture),
         sigmagap: some(sigma * 1.1),
-        distnr: some(around.reference.distance / 1.012),
-        magnr: some(around.reference.magnitude),
-        sigmagnr: some(0.015 + 0.02 * 10f64.powf((around.reference.magnitude - 19.0) / 2.5)),
-        chinr: some(dice.between(0.3, 1.7)),
-        sharpnr: some(dice.normal() * 0.1),
-        sky: some(dice.normal() * 0.4),
+        distnr: some(context.reference.distance / 1.012),
+        magnr: some(context.reference.magnitude),
+        sigmagnr: some(0.015 + 0.02 * 10f64.powf((context.reference.magnitude - 19.0) / 2.5)),
+        chinr: some(rng.between(0.3, 1.7)),
+        sharpnr: some(rng.normal() * 0.1),
+        sky: some(rng.normal() * 0.4),
         magdiff: some(aperture - magnitude),
         fwhm: some(fwhm),
-        classtar: some(dice.unit().powf(0.2)),
+        classtar: some(rng.unit().powf(0.2)),
         mindtoedge: some(x.min(y).min(CHANNEL.0 - x).min(CHANNEL.1 - y).max(0.0)),
         magfromlim: some(measure.limit() - aperture),
-        seeratio: some(dice.between(0.6, 2.0)),
+        seeratio: some(rng.between(0.6, 2.0)),
         aimage: some(long),
         bimage: some(long / elongation),
         aimagerat: some(long / fwhm),
         bimagerat: some(long / elongation / fwhm),
         elong: some(elongation),
-        nneg: Some(dice.below(if is_real { 4 } else { 12 }) as i32),
+        nneg: Some(rng.below(if is_real { 4 } else { 12 }) as i32),
         nbad: Some(0),
-        rb: some(if is_real { dice.between(0.5, 0.98) } else { dice.between(0.02, 0.4) }),
-        ssdistnr: Some(NOTHING),
-        ssmagnr: Some(NOTHING),
+        rb: some(if is_real { rng.between(0.5, 0.98) } else { rng.between(0.02, 0.4) }),
+        ssdistnr: Some(MISSING_VALUE),
+        ssmagnr: Some(MISSING_VALUE),
         ssnamenr: Some("null".to_owned()),
-        sumrat: some(if is_real { 1.0 - dice.unit().powi(6) } else { dice.between(-0.5, 1.0) }),
+        sumrat: some(if is_real { 1.0 - rng.unit().powi(6) } else { rng.between(-0.5, 1.0) }),
         magapbig: some(if is_dark { f64::NAN } else { wide }),
         sigmagapbig: some(if is_dark { f64::NAN } else { sigma * 1.3 }),
     };
@@ -146,28 +151,28 @@ pub(super) fn detection(object: &Object, around: &Surroundings, visit: &mut Visi
         exposure,
         candid,
         isdiffpos: if is_positive { "t" } else { "f" },
-        spot: Spot { tblid: Some(tblid), xpos: some(x), ypos: some(y), ..spot },
+        spot: DetectorPosition { tblid: Some(tblid), xpos: some(x), ypos: some(y), ..spot },
         position: visit.position,
         magpsf: magnitude as f32,
         sigmapsf: sigma as f32,
         shape,
-        reference: around.reference_position,
+        reference: context.reference_position,
         scorr: measure.snr(),
         calibration: Calibration {
-            zero_point: dice.between(25.9, 26.4) as f32,
-            scatter: dice.between(0.025, 0.08) as f32,
-            colour: dice.between(-0.15, 0.12) as f32,
+            zero_point: rng.between(25.9, 26.4) as f32,
+            scatter: rng.between(0.025, 0.08) as f32,
+            colour: rng.between(-0.15, 0.12) as f32,
         },
     }
 }
 
 /// An entry of `prv_candidates`: a detection, or the limit of a look that saw nothing.
-pub(super) fn earlier(object: &Object, around: &Surroundings, mut visit: Visit) -> PrvCandidate {
+pub(super) fn earlier(object: &Object, context: &FieldContext, mut visit: Visit) -> PrvCandidate {
     if !visit.is_detection() {
-        let (exposure, spot) = exposure(around, &visit, true);
+        let (exposure, spot) = exposure(context, &visit, true);
         return PrvCandidate { exposure, spot, rbversion: RB_VERSION, ..PrvCandidate::default() };
     }
-    let seen = detection(object, around, &mut visit, true);
+    let seen = detection(object, context, &mut visit, true);
     PrvCandidate {
         exposure: seen.exposure,
         candid: Some(seen.candid),
@@ -194,21 +199,21 @@ pub(super) fn earlier(object: &Object, around: &Surroundings, mut visit: Visit) 
 pub(super) fn candidate(
     seen: Detection,
     object: &Object,
-    around: &Surroundings,
-    past: &Past,
-    dice: &mut Dice,
+    context: &FieldContext,
+    past: &DetectionHistory,
+    rng: &mut AlertRng,
 ) -> Candidate {
     let mut shape = seen.shape;
-    if let Nature::Moving { magnitude, .. } = object.nature {
-        shape.ssdistnr = some(dice.unit().powi(3) * 5.0);
+    if let LightCurve::MinorPlanet { magnitude, .. } = object.light_curve {
+        shape.ssdistnr = some(rng.unit().powi(3) * 5.0);
         shape.ssmagnr = some((magnitude * 10.0).round() / 10.0);
-        shape.ssnamenr = Some((1 + object.birth.index * 7919 % 550_000).to_string());
+        shape.ssnamenr = Some((1 + object.discovery.index * 7919 % 550_000).to_string());
     }
     let jd = seen.exposure.jd;
-    let [one, two, three] = around.neighbours.map(Neighbour::fields);
-    let spread = dice.between(2.0, 8.0);
+    let [one, two, three] = context.neighbours.map(Neighbour::fields);
+    let spread = rng.between(2.0, 8.0);
     let real = f64::from(shape.rb.unwrap_or(0.0));
-    let bright = dice.chance(0.2).then(|| (dice.between(1.0, 90.0), dice.between(9.0, 14.0)));
+    let bright = rng.chance(0.2).then(|| (rng.between(1.0, 90.0), rng.between(9.0, 14.0)));
     Candidate {
         exposure: seen.exposure,
         candid: seen.candid,
@@ -248,8 +253,8 @@ pub(super) fn candidate(
         szmag3: three.z,
         sgscore3: three.star,
         distpsnr3: three.distance,
-        nmtchps: around.neighbours.iter().flatten().count() as i32 + dice.below(4) as i32,
-        rfid: i64::from(around.field) * 1_000_000 + 120_100 + i64::from(around.rcid),
+        nmtchps: context.neighbours.iter().flatten().count() as i32 + rng.below(4) as i32,
+        rfid: i64::from(context.field) * 1_000_000 + 120_100 + i64::from(context.rcid),
         jdstartref: 2_458_315.941_62,
         jdendref: 2_458_350.922_153,
         nframesref: 15,
@@ -260,19 +265,19 @@ pub(super) fn candidate(
         magzpsci: Some(seen.calibration.zero_point),
         magzpsciunc: Some(4.2e-5),
         magzpscirms: Some(seen.calibration.scatter),
-        nmatches: 40 + dice.below(1200) as i32,
+        nmatches: 40 + rng.below(1200) as i32,
         clrcoeff: Some(seen.calibration.colour),
         clrcounc: Some(7.2e-5),
         zpclrcov: Some(-5.1e-5),
         zpmed: Some(seen.calibration.zero_point - 0.09),
-        clrmed: some(dice.between(0.55, 0.9)),
-        clrrms: some(dice.between(0.2, 0.32)),
-        neargaia: some(dice.between(0.02, 70.0)),
-        neargaiabright: Some(bright.map_or(NOTHING, |(distance, _)| distance as f32)),
-        maggaia: some(dice.between(13.0, 21.0)),
-        maggaiabright: Some(bright.map_or(NOTHING, |(_, magnitude)| magnitude as f32)),
+        clrmed: some(rng.between(0.55, 0.9)),
+        clrrms: some(rng.between(0.2, 0.32)),
+        neargaia: some(rng.between(0.02, 70.0)),
+        neargaiabright: Some(bright.map_or(MISSING_VALUE, |(distance, _)| distance as f32)),
+        maggaia: some(rng.between(13.0, 21.0)),
+        maggaiabright: Some(bright.map_or(MISSING_VALUE, |(_, magnitude)| magnitude as f32)),
         exptime: Some(30.0),
-        drb: (!dice.chance(0.01)).then(|| (real.powf(0.4) - 0.02 * dice.unit()).clamp(0.0, 1.0) as f32),
+        drb: (!rng.chance(0.01)).then(|| (real.powf(0.4) - 0.02 * rng.unit()).clamp(0.0, 1.0) as f32),
         drbversion: DRB_VERSION,
     }
 }
@@ -290,11 +295,11 @@ struct NeighbourFields {
 
 impl Neighbour {
     fn fields(neighbour: Option<Self>) -> NeighbourFields {
-        let value = |of: fn(&Self) -> f64| Some(neighbour.as_ref().map_or(NOTHING, |it| of(it) as f32));
+        let value = |of: fn(&Self) -> f64| Some(neighbour.as_ref().map_or(MISSING_VALUE, |it| of(it) as f32));
         NeighbourFields {
             id: Some(neighbour.map_or(-999, |it| it.id)),
             // Faint stars have no g magnitude in PS1.
-            g: value(|it| if it.magnitude > 21.0 { f64::from(NOTHING) } else { it.magnitude + 0.6 }),
+            g: value(|it| if it.magnitude > 21.0 { f64::from(MISSING_VALUE) } else { it.magnitude + 0.6 }),
             r: value(|it| it.magnitude),
             i: value(|it| it.magnitude - 0.3),
             z: value(|it| it.magnitude - 0.5),

@@ -1,25 +1,25 @@
 //! ZTF alerts.
 
 mod detection;
+mod field_context;
 mod packet;
 mod stamps;
-mod surroundings;
 
 use std::f64::consts::TAU;
 
-use detection::Past;
+use detection::DetectionHistory;
+use field_context::FieldContext;
 use packet::PrvCandidate;
 use stamps::{Image, Stamps};
-use surroundings::Surroundings;
 
-use super::dice::{Dice, Purpose};
+use super::avro_record::{AvroWriter, Encode};
 use super::noise::Noise;
-use super::object::{self, Nature, Object};
-use super::packet::{Encode, Out};
-use super::schedule::Slot;
+use super::object::{self, LightCurve, Object};
+use super::rng::{AlertRng, Purpose};
+use super::schedule::Pointing;
 use super::visits;
-use super::{Identity, Options, SimulateError, Survey};
-use crate::avro::{put_bytes, put_long};
+use super::{AlertIdentity, SimulateError, SimulatorOptions, Survey};
+use crate::avro::{write_bytes, write_long};
 
 /// Julian date of ZTF's night number 0.
 const NIGHT_ZERO: f64 = 2_457_754.5;
@@ -31,37 +31,37 @@ const ZERO_POINT: f64 = 26.2;
 /// Writes ZTF alerts.
 pub(super) struct Ztf {
     seed: u64,
-    options: Options,
+    options: SimulatorOptions,
     noise: Noise,
     stamps: Stamps,
 }
 
 impl Ztf {
-    pub(super) fn new(seed: u64, options: Options) -> Result<Self, SimulateError> {
+    pub(super) fn new(seed: u64, options: SimulatorOptions) -> Result<Self, SimulateError> {
         Ok(Self { seed, options, noise: Noise::new(seed), stamps: Stamps::new(seed)? })
     }
 
-    /// Appends the alert in `slot`, with `nights` of history or as many as are usual; also tells how many.
+    /// Appends the alert in `pointing`, with `nights` of history or as many as are usual; also tells how many.
     pub(super) fn alert(
         &mut self,
-        slot: Slot,
+        pointing: Pointing,
         nights: Option<u64>,
         datum: &mut Vec<u8>,
-    ) -> Result<(Identity, u64), SimulateError> {
-        let object = Object::seen_in(slot, self.seed, Survey::Ztf);
-        let around = Surroundings::of(&object, self.seed);
-        let nights = nights.unwrap_or_else(|| visits::usual_nights(&object, slot, self.seed, Survey::Ztf));
-        let history = visits::before(&object, slot, nights, self.seed, Survey::Ztf);
-        let mut visit = visits::now(&object, slot, self.seed, Survey::Ztf);
-        let dice = &mut Dice::new(self.seed, Purpose::Alert, slot.index, 0);
+    ) -> Result<(AlertIdentity, u64), SimulateError> {
+        let object = Object::seen_in(pointing, self.seed, Survey::Ztf);
+        let context = FieldContext::of(&object, self.seed);
+        let nights = nights.unwrap_or_else(|| visits::usual_nights(&object, pointing, self.seed, Survey::Ztf));
+        let history = visits::before(&object, pointing, nights, self.seed, Survey::Ztf);
+        let mut visit = visits::now(&object, pointing, self.seed, Survey::Ztf);
+        let rng = &mut AlertRng::new(self.seed, Purpose::Alert, pointing.index, 0);
 
         let object_id = object_id(&object);
-        let past = Past::of(&object, &history, &visit);
-        let seen = detection::detection(&object, &around, &mut visit, false);
+        let past = DetectionHistory::of(&object, &history, &visit);
+        let seen = detection::detection(&object, &context, &mut visit, false);
         let (candid, pid) = (seen.candid, seen.exposure.pid);
         let sigma = seen.shape.fwhm.unwrap_or(3.0) / 2.355;
 
-        let out = &mut Out { bytes: datum, null_first: false };
+        let out = &mut AvroWriter { bytes: datum, null_first: false };
         "3.3".encode(out);
         "ZTF (www.ztf.caltech.edu)".encode(out);
         object_id.encode(out);
@@ -69,10 +69,11 @@ impl Ztf {
         if self.options.fink {
             Some(object.catalogued()).encode(out);
         }
-        detection::candidate(seen, &object, &around, &past, dice).encode(out);
-        let is_alone = history.is_empty() || matches!(object.nature, Nature::Artefact { .. }) && dice.chance(0.3);
+        detection::candidate(seen, &object, &context, &past, rng).encode(out);
+        let is_alone =
+            history.is_empty() || matches!(object.light_curve, LightCurve::Artefact { .. }) && rng.chance(0.3);
         let history: Vec<PrvCandidate> =
-            history.into_iter().map(|visit| detection::earlier(&object, &around, visit)).collect();
+            history.into_iter().map(|visit| detection::earlier(&object, &context, visit)).collect();
         (!is_alone).then_some(history).encode(out);
 
         // A source's peak is its counts over 2πσ².
@@ -85,11 +86,11 @@ impl Ztf {
             (Image::Difference, visit.measure.flux, format!("candid{candid}_pid{pid}_targ_refmsci.fits.gz")),
         ] {
             // Each stamp is a record in a union whose first branch it is.
-            put_long(0, datum);
-            put_bytes(name.as_bytes(), datum);
-            put_bytes(self.stamps.stamp(image, peak(flux), sigma, &self.noise, dice)?, datum);
+            write_long(0, datum);
+            write_bytes(name.as_bytes(), datum);
+            write_bytes(self.stamps.stamp(image, peak(flux), sigma, &self.noise, rng)?, datum);
         }
-        Ok((Identity { object: Some(object_id), source: candid, jd: julian(visit.day) }, nights))
+        Ok((AlertIdentity { object: Some(object_id), source: candid, jd: julian(visit.day) }, nights))
     }
 }
 
@@ -105,8 +106,8 @@ fn counts(flux: f64) -> f64 {
 /// `ZTF`, the year of the first alert and seven letters, as ZTF names objects.
 fn object_id(object: &Object) -> String {
     const SIX_LETTERS: u64 = 26u64.pow(6);
-    let year = 2020 + (object.birth.day() / 365.25) as u64;
-    let (lap, number) = (object.birth.index / SIX_LETTERS, object.birth.index % SIX_LETTERS);
+    let year = 2020 + (object.discovery.day() / 365.25) as u64;
+    let (lap, number) = (object.discovery.index / SIX_LETTERS, object.discovery.index % SIX_LETTERS);
     // Multiplying by a number that shares no factor with 26 reaches every name once.
     let mut rest = lap % 26 * SIX_LETTERS + number * 192_616_031 % SIX_LETTERS;
     let mut letters = *b"aaaaaaa";

@@ -2,7 +2,7 @@
 //!
 //! What `candidate` and `prv_candidates` have in common stands in parts of its own: they differ in which fields may be null.
 
-use super::super::packet::record;
+use super::super::avro_record::record;
 
 record! {
     part Exposure {
@@ -17,7 +17,7 @@ record! {
 }
 
 record! {
-    part Spot {
+    part DetectorPosition {
         tblid: Option<i64>,
         nid: Option<i32>,
         rcid: Option<i32>,
@@ -66,7 +66,7 @@ record! {
         exposure: Exposure,
         candid: i64,
         isdiffpos: &'static str,
-        spot: Spot,
+        spot: DetectorPosition,
         ra: f64,
         dec: f64,
         magpsf: f32,
@@ -135,7 +135,7 @@ record! {
         exposure: Exposure,
         candid: Option<i64>,
         isdiffpos: Option<&'static str>,
-        spot: Spot,
+        spot: DetectorPosition,
         ra: Option<f64>,
         dec: Option<f64>,
         magpsf: Option<f32>,

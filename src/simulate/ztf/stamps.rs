@@ -2,23 +2,23 @@
 //!
 //! To compress 20 kB takes longer than all the rest of an alert. So a stamp's upper and lower thirds are noise from a stock of pieces that
 //! were compressed once, and only the rows through the source are new for each stamp, as a stored block: a deflate stream may be put
-//! together from pieces that each end on a byte boundary (RFC 1951, section 3.2.4). The thirds are drawn from [`STOCK`] pieces for each
+//! together from pieces that each end on a byte boundary (RFC 1951, section 3.2.4). The thirds are drawn from [`CHUNKS_PER_IMAGE`] pieces for each
 //! image, so that no two stamps are alike.
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
-use super::super::dice::{Dice, Purpose};
 use super::super::fits::{self, Header};
 use super::super::noise::{Noise, point_source};
+use super::super::rng::{AlertRng, Purpose};
 
 /// Pixels along a side.
 const SIDE: usize = 63;
 /// Rows of the upper and of the lower third.
-const OUTER: usize = 25;
+const OUTER_ROWS: usize = 25;
 /// Rows between, through the source.
-const INNER: usize = SIDE - 2 * OUTER;
+const INNER_ROWS: usize = SIDE - 2 * OUTER_ROWS;
 /// Pieces of noise in stock for each image.
-const STOCK: usize = 256;
+const CHUNKS_PER_IMAGE: usize = 256;
 /// Start of a gzip file: deflate, no name, no time, fast, Unix (RFC 1952).
 const GZIP: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3];
 
@@ -45,12 +45,12 @@ impl Image {
 }
 
 /// Bytes with their deflate encoding, which ends on a byte boundary.
-struct Piece {
+struct DeflatedChunk {
     plain: Vec<u8>,
     packed: Vec<u8>,
 }
 
-impl Piece {
+impl DeflatedChunk {
     fn pack(plain: Vec<u8>, deflater: &mut Compress, flush: FlushCompress) -> Result<Self, flate2::CompressError> {
         let mut packed = Vec::with_capacity(plain.len() + 1024);
         deflater.reset();
@@ -63,9 +63,9 @@ impl Piece {
 pub(super) struct Stamps {
     seed: u64,
     deflater: Compress,
-    header: Piece,
-    tail: Piece,
-    stock: [Vec<Option<Piece>>; 3],
+    header: DeflatedChunk,
+    tail: DeflatedChunk,
+    stock: [Vec<Option<DeflatedChunk>>; 3],
     rows: Vec<u8>,
     stamp: Vec<u8>,
 }
@@ -80,10 +80,10 @@ impl Stamps {
         fits::pad(&mut tail, SIDE * SIDE * 4);
         Ok(Self {
             seed,
-            header: Piece::pack(header, &mut deflater, FlushCompress::Sync)?,
-            tail: Piece::pack(tail, &mut deflater, FlushCompress::Finish)?,
+            header: DeflatedChunk::pack(header, &mut deflater, FlushCompress::Sync)?,
+            tail: DeflatedChunk::pack(tail, &mut deflater, FlushCompress::Finish)?,
             deflater,
-            stock: std::array::from_fn(|_| (0..STOCK).map(|_| None).collect()),
+            stock: std::array::from_fn(|_| (0..CHUNKS_PER_IMAGE).map(|_| None).collect()),
             rows: Vec::new(),
             stamp: Vec::new(),
         })
@@ -96,13 +96,13 @@ impl Stamps {
         peak: f32,
         sigma: f32,
         noise: &Noise,
-        dice: &mut Dice,
+        rng: &mut AlertRng,
     ) -> Result<&[u8], flate2::CompressError> {
-        let outer = [dice.below(STOCK as u64) as usize, dice.below(STOCK as u64) as usize];
+        let outer = [rng.below(CHUNKS_PER_IMAGE as u64) as usize, rng.below(CHUNKS_PER_IMAGE as u64) as usize];
         for piece in outer {
             self.fill(image, piece)?;
         }
-        self.draw_inner(image, peak, sigma, noise, dice);
+        self.draw_inner(image, peak, sigma, noise, rng);
         let stock = &self.stock[image as usize];
         let (upper, lower) = (stock[outer[0]].as_ref(), stock[outer[1]].as_ref());
 
@@ -128,13 +128,13 @@ impl Stamps {
         Ok(&self.stamp)
     }
 
-    fn draw_inner(&mut self, image: Image, peak: f32, sigma: f32, noise: &Noise, dice: &mut Dice) {
+    fn draw_inner(&mut self, image: Image, peak: f32, sigma: f32, noise: &Noise, rng: &mut AlertRng) {
         let (mean, spread) = image.sky();
         let middle = ((SIDE / 2) as f32, (SIDE / 2) as f32);
         self.rows.clear();
-        for (at, deviate) in noise.take(INNER * SIDE, dice).iter().enumerate() {
-            let (x, y) = (at % SIDE, at / SIDE + OUTER);
-            let near = x.abs_diff(SIDE / 2) <= INNER;
+        for (at, deviate) in noise.take(INNER_ROWS * SIDE, rng).iter().enumerate() {
+            let (x, y) = (at % SIDE, at / SIDE + OUTER_ROWS);
+            let near = x.abs_diff(SIDE / 2) <= INNER_ROWS;
             let source = if near { peak * point_source(x, y, middle, sigma) } else { 0.0 };
             self.rows.extend_from_slice(&(mean + spread * deviate + source).to_be_bytes());
         }
@@ -143,10 +143,11 @@ impl Stamps {
     fn fill(&mut self, image: Image, piece: usize) -> Result<(), flate2::CompressError> {
         let place = &mut self.stock[image as usize][piece];
         if place.is_none() {
-            let mut dice = Dice::new(self.seed, Purpose::Noise, piece as u64, image as i64);
+            let mut rng = AlertRng::new(self.seed, Purpose::Noise, piece as u64, image as i64);
             let (mean, spread) = image.sky();
-            let plain = (0..OUTER * SIDE).flat_map(|_| (mean + spread * dice.normal() as f32).to_be_bytes()).collect();
-            *place = Some(Piece::pack(plain, &mut self.deflater, FlushCompress::Sync)?);
+            let plain =
+                (0..OUTER_ROWS * SIDE).flat_map(|_| (mean + spread * rng.normal() as f32).to_be_bytes()).collect();
+            *place = Some(DeflatedChunk::pack(plain, &mut self.deflater, FlushCompress::Sync)?);
         }
         Ok(())
     }

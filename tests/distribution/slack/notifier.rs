@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fink::config::{Endpoint, Secret};
-use fink::notify::{Notice, Notifier, NotifyError, Tally};
+use fink::notify::{Notice, Notifier, NotifyError, Totals};
 
-use super::server::{Answer, Server};
+use super::server::{Response, Server};
 
 fn notifier(server: &Server) -> Notifier {
     let endpoint = Endpoint::parse(&server.url).expect("a URL");
@@ -24,16 +24,16 @@ fn notices(channel: &str, count: usize) -> Vec<Arc<Notice>> {
     (0..count).map(|number| Arc::new(notice(number))).collect()
 }
 
-fn tally(announced: u64, messages: u64, dropped: u64) -> Tally {
-    Tally { announced, messages, dropped }
+fn totals(announced: u64, messages: u64, dropped: u64) -> Totals {
+    Totals { announced, messages, dropped }
 }
 
 #[test]
 fn a_message_says_who_what_and_where_and_proves_itself() {
-    let server = Server::start(&[Answer::Posted]);
+    let server = Server::start(&[Response::Posted]);
     let notifier = notifier(&server);
-    notifier.tell(notices("qso", 1));
-    assert_eq!(notifier.end(Duration::from_secs(5)), tally(1, 1, 0));
+    notifier.enqueue(notices("qso", 1));
+    assert_eq!(notifier.shut_down(Duration::from_secs(5)), totals(1, 1, 0));
     let request = &server.requests()[0];
     assert_eq!((request.channel.as_str(), request.sender.as_str()), ("#qso", "fink-alert"));
     assert!(request.text.contains("| ZTF0     | 1.5          | -2.25         | QSO  |"), "{}", request.text);
@@ -47,12 +47,12 @@ fn a_message_says_who_what_and_where_and_proves_itself() {
 
 #[test]
 fn a_channel_gets_one_message_a_second_of_twenty_rows_at_most() {
-    let server = Server::start(&[Answer::Posted]);
+    let server = Server::start(&[Response::Posted]);
     let notifier = notifier(&server);
-    notifier.tell(notices("qso", 45));
-    notifier.tell(notices("eb", 1));
+    notifier.enqueue(notices("qso", 45));
+    notifier.enqueue(notices("eb", 1));
     let requests = server.wait_for(4, Duration::from_secs(10));
-    assert_eq!(notifier.end(Duration::from_secs(5)), tally(46, 4, 0));
+    assert_eq!(notifier.shut_down(Duration::from_secs(5)), totals(46, 4, 0));
     let of = |channel: &str| requests.iter().filter(|r| r.channel == channel).cloned().collect::<Vec<_>>();
     let rows: Vec<usize> = of("#qso").iter().map(|request| request.text.matches("ZTF").count()).collect();
     assert_eq!((rows, of("#eb").len()), (vec![20, 20, 5], 1));
@@ -83,64 +83,64 @@ fn posted(server: &Server) -> Vec<usize> {
 
 #[test]
 fn a_long_table_is_cut_so_that_slack_takes_it() {
-    let server = Server::start(&[Answer::UpTo(4000)]);
+    let server = Server::start(&[Response::UpTo(4000)]);
     let notifier = notifier(&server);
-    notifier.tell(long_notices(9));
+    notifier.enqueue(long_notices(9));
     let requests = server.wait_for(2, Duration::from_secs(10));
-    assert_eq!(notifier.end(Duration::from_secs(10)).announced, 9);
+    assert_eq!(notifier.shut_down(Duration::from_secs(10)).announced, 9);
     assert_eq!(posted(&server), (0..9).collect::<Vec<_>>());
     assert!(requests.iter().all(|request| request.text.len() <= 4000), "{requests:?}");
 }
 
 #[test]
 fn a_message_that_slack_finds_too_long_is_divided() {
-    let server = Server::start(&[Answer::UpTo(500)]);
+    let server = Server::start(&[Response::UpTo(500)]);
     let notifier = notifier(&server);
     let mut short: Vec<Arc<Notice>> = notices("qso", 8);
     for (number, notice) in short.iter_mut().enumerate() {
         Arc::make_mut(notice).object = format!("<{number:03}>");
     }
-    notifier.tell(short);
+    notifier.enqueue(short);
     server.wait_for(3, Duration::from_secs(10));
-    assert_eq!(notifier.end(Duration::from_secs(10)), tally(8, 2, 0));
+    assert_eq!(notifier.shut_down(Duration::from_secs(10)), totals(8, 2, 0));
     assert_eq!(posted(&server), (0..8).collect::<Vec<_>>());
 }
 
 #[test]
 fn an_alert_that_is_too_long_by_itself_is_dropped_and_the_next_is_sent() {
-    let server = Server::start(&[Answer::Error("msg_too_long"), Answer::Posted]);
+    let server = Server::start(&[Response::Error("msg_too_long"), Response::Posted]);
     let notifier = notifier(&server);
-    notifier.tell(notices("qso", 1));
+    notifier.enqueue(notices("qso", 1));
     server.wait_for(1, Duration::from_secs(5));
-    notifier.tell(notices("qso", 1));
-    assert_eq!(notifier.end(Duration::from_secs(10)), tally(1, 1, 1));
+    notifier.enqueue(notices("qso", 1));
+    assert_eq!(notifier.shut_down(Duration::from_secs(10)), totals(1, 1, 1));
 }
 
 #[test]
 fn a_pause_that_slack_asks_for_is_made_and_nothing_is_lost() {
-    let server = Server::start(&[Answer::Status(429, Some(2)), Answer::Error("ratelimited"), Answer::Posted]);
+    let server = Server::start(&[Response::Status(429, Some(2)), Response::Error("ratelimited"), Response::Posted]);
     let notifier = notifier(&server);
-    notifier.tell(notices("qso", 3));
+    notifier.enqueue(notices("qso", 3));
     let requests = server.wait_for(2, Duration::from_secs(10));
     let pause = requests[1].at.duration_since(requests[0].at);
     assert!(pause >= Duration::from_secs(2) && pause < Duration::from_secs(4), "{pause:?}");
     // Slack's other way to say so names no time: the notifier waits longer than the end allows.
-    assert_eq!(notifier.end(Duration::from_millis(500)), tally(0, 0, 3));
+    assert_eq!(notifier.shut_down(Duration::from_millis(500)), totals(0, 0, 3));
     assert_eq!(server.requests().len(), 2);
 }
 
 #[test]
 fn a_server_at_fault_is_asked_again_with_growing_pauses() {
     let server = Server::start(&[
-        Answer::Status(500, None),
-        Answer::Status(503, None),
-        Answer::Error("service_unavailable"),
-        Answer::Posted,
+        Response::Status(500, None),
+        Response::Status(503, None),
+        Response::Error("service_unavailable"),
+        Response::Posted,
     ]);
     let notifier = notifier(&server);
-    notifier.tell(notices("qso", 3));
+    notifier.enqueue(notices("qso", 3));
     let requests = server.wait_for(4, Duration::from_secs(20));
-    assert_eq!(notifier.end(Duration::from_secs(5)), tally(3, 1, 0));
+    assert_eq!(notifier.shut_down(Duration::from_secs(5)), totals(3, 1, 0));
     let pauses: Vec<u64> = requests.windows(2).map(|pair| pair[1].at.duration_since(pair[0].at).as_secs()).collect();
     assert_eq!(pauses, [1, 2, 4]);
 }
@@ -148,32 +148,32 @@ fn a_server_at_fault_is_asked_again_with_growing_pauses() {
 #[test]
 fn what_slack_refuses_is_counted_and_the_other_channels_go_on() {
     let server = Server::start(&[
-        Answer::Error("channel_not_found"),
-        Answer::Text("<html>a proxy's page</html>"),
-        Answer::Status(404, None),
-        Answer::Status(302, None),
-        Answer::Posted,
+        Response::Error("channel_not_found"),
+        Response::Text("<html>a proxy's page</html>"),
+        Response::Status(404, None),
+        Response::Status(302, None),
+        Response::Posted,
     ]);
     let notifier = notifier(&server);
     for (count, channel) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
-        notifier.tell(notices(channel, 2));
+        notifier.enqueue(notices(channel, 2));
         server.wait_for(count + 1, Duration::from_secs(5));
     }
-    assert_eq!(notifier.end(Duration::from_secs(5)), tally(2, 1, 8));
+    assert_eq!(notifier.shut_down(Duration::from_secs(5)), totals(2, 1, 8));
 }
 
 #[test]
 fn a_silent_server_holds_up_neither_the_caller_nor_the_end() {
-    let server = Server::start(&[Answer::Silence]);
+    let server = Server::start(&[Response::Silence]);
     let notifier = notifier(&server);
     let began = Instant::now();
     for _ in 0..100 {
-        notifier.tell(notices("qso", 100));
+        notifier.enqueue(notices("qso", 100));
     }
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
     server.wait_for(1, Duration::from_secs(5));
     let began = Instant::now();
-    assert_eq!(notifier.end(Duration::from_secs(1)), tally(0, 0, 10_000));
+    assert_eq!(notifier.shut_down(Duration::from_secs(1)), totals(0, 0, 10_000));
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
@@ -182,8 +182,8 @@ fn nobody_at_the_address_is_waited_for() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
     let endpoint = Endpoint::parse(&format!("http://{closed}/")).expect("a URL");
     let notifier = Notifier::start(&endpoint, Some(&Secret::new("xoxb-test".to_owned()))).expect("a notifier");
-    notifier.tell(notices("qso", 7));
-    assert_eq!(notifier.end(Duration::from_millis(300)), tally(0, 0, 7));
+    notifier.enqueue(notices("qso", 7));
+    assert_eq!(notifier.shut_down(Duration::from_millis(300)), totals(0, 0, 7));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What the server does with a request.
 #[derive(Clone, Copy, Debug)]
-pub enum Answer {
+pub enum Response {
     /// the message is posted
     Posted,
     /// the message is posted where it has at most so many characters; else the error is `msg_too_long`
@@ -49,7 +49,7 @@ pub struct Server {
 
 impl Server {
     /// A server that gives these answers in turn; the last one is repeated.
-    pub fn start(answers: &[Answer]) -> Self {
+    pub fn start(answers: &[Response]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}/api/chat.postMessage", listener.local_addr().expect("an address"));
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -80,7 +80,7 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Answer>>, known: &Mutex<Vec<Request>>) {
+fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Response>>, known: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
     loop {
         let mut head = String::new();
@@ -107,20 +107,20 @@ fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Answer>>, known: &Mutex<Vec
             if answers.len() > 1 { answers.pop_front() } else { answers.front().copied() }
         };
         let answer = match answer.expect("an answer") {
-            Answer::UpTo(most) if request.text.chars().count() <= most => Answer::Posted,
-            Answer::UpTo(_) => Answer::Error("msg_too_long"),
+            Response::UpTo(most) if request.text.chars().count() <= most => Response::Posted,
+            Response::UpTo(_) => Response::Error("msg_too_long"),
             answer => answer,
         };
-        let is_posted = matches!(answer, Answer::Posted);
+        let is_posted = matches!(answer, Response::Posted);
         known.lock().expect("no panic").push(Request { is_posted, ..request });
         let (status, header, body) = match answer {
-            Answer::UpTo(_) => unreachable!("it was replaced"),
-            Answer::Posted => (200, String::new(), r#"{"ok":true}"#.to_owned()),
-            Answer::Error(error) => (200, String::new(), format!(r#"{{"ok":false,"error":"{error}"}}"#)),
-            Answer::Status(status, None) => (status, String::new(), String::new()),
-            Answer::Status(status, Some(after)) => (status, format!("Retry-After: {after}\r\n"), String::new()),
-            Answer::Text(text) => (200, String::new(), text.to_owned()),
-            Answer::Silence => {
+            Response::UpTo(_) => unreachable!("it was replaced"),
+            Response::Posted => (200, String::new(), r#"{"ok":true}"#.to_owned()),
+            Response::Error(error) => (200, String::new(), format!(r#"{{"ok":false,"error":"{error}"}}"#)),
+            Response::Status(status, None) => (status, String::new(), String::new()),
+            Response::Status(status, Some(after)) => (status, format!("Retry-After: {after}\r\n"), String::new()),
+            Response::Text(text) => (200, String::new(), text.to_owned()),
+            Response::Silence => {
                 std::thread::sleep(Duration::from_secs(60));
                 return;
             }

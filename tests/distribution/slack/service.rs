@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use fink::science_db::{Put, PutCell, ScienceDb};
 
-use super::server::{Answer, Server};
-use crate::common::{Ended, Scene};
+use super::server::{Response, Server};
+use crate::common::{Finished, Fixture};
 use crate::table::{Table, row};
 
 const TOKEN: &str = "xoxb-2718281828-secret";
@@ -23,12 +23,12 @@ fn classified(number: u32) -> Put {
 }
 
 /// A table of 500 alerts of seven classes, two of which have a channel; and one more of the first class that cannot be sent.
-fn scene(what: &str, server: &Server) -> Table {
+fn fixture(what: &str, server: &Server) -> Table {
     let columns = r#", "candidate_dec": {"cf": "i", "col": "candidate_dec", "type": "double"},
         "cross_match_alerts_per_batch": {"cf": "i", "col": "cross_match_alerts_per_batch", "type": "string"}"#;
     let mut table = Table::with_columns(what, columns);
-    std::fs::write(table.scene.path("channels.txt"), "# two of seven\nrrlyr\n\neb\nunknown\n").expect("a file");
-    table.scene.config.push_str(&format!("[slack]\nchannels = \"channels.txt\"\nendpoint = \"{}\"\n", server.url));
+    std::fs::write(table.fixture.path("channels.txt"), "# two of seven\nrrlyr\n\neb\nunknown\n").expect("a file");
+    table.fixture.config.push_str(&format!("[slack]\nchannels = \"channels.txt\"\nendpoint = \"{}\"\n", server.url));
     let mut bad = classified(700);
     assert_eq!(CLASSES[700 % CLASSES.len()], "RRLyr");
     bad.cells[2].value = vec![1, 2, 3];
@@ -37,23 +37,23 @@ fn scene(what: &str, server: &Server) -> Table {
     table
 }
 
-fn distribute(scene: &Scene, time: &str) -> Ended {
-    let mut command = scene.command(&["start", "distribution", "--exit-after", time]);
+fn distribute(fixture: &Fixture, time: &str) -> Finished {
+    let mut command = fixture.command(&["start", "distribution", "--exit-after", time]);
     let output = command.env("SLACK_API_TOKEN", TOKEN).env("FINK_LOG", "trace").output().expect("the built program");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let (stdout, stderr) = (text(output.stdout), text(output.stderr));
     assert!(!stdout.contains(TOKEN) && !stderr.contains(TOKEN), "the token is in the output");
     let said = stderr.lines().filter(|line| !line.contains(" TRACE ") && !line.contains(" DEBUG "));
     let stderr = said.collect::<Vec<_>>().join("\n");
-    Ended { arguments: String::new(), code: output.status.code().unwrap_or(-1), stdout, stderr }
+    Finished { arguments: String::new(), code: output.status.code().unwrap_or(-1), stdout, stderr }
 }
 
 #[test]
 fn alerts_that_were_sent_are_announced_in_the_channel_of_their_class() {
-    let server = Server::start(&[Answer::Posted]);
-    let table = scene("slack", &server);
-    let ended = distribute(&table.scene, "20s");
-    ended.says(0, &["501 alerts", "1 rejected", "slack: 144 alerts announced in 8 messages, 0 dropped"]);
+    let server = Server::start(&[Response::Posted]);
+    let table = fixture("slack", &server);
+    let finished = distribute(&table.fixture, "20s");
+    finished.assert_stderr(0, &["501 alerts", "1 rejected", "slack: 144 alerts announced in 8 messages, 0 dropped"]);
     let mut announced: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for request in server.requests() {
         let rows = request.text.lines().filter(|line| line.starts_with("| ZTF")).map(str::to_owned);
@@ -84,28 +84,32 @@ fn alerts_that_were_sent_are_announced_in_the_channel_of_their_class() {
 
 #[test]
 fn a_slack_that_fails_holds_up_no_alert() {
-    let server = Server::start(&[Answer::Status(429, Some(1)), Answer::Status(500, None), Answer::Silence]);
-    let table = scene("slackless", &server);
-    let ended = distribute(&table.scene, "15s");
-    ended.says(0, &["slack asks for a pause", "http status 500", "0 alerts announced in 0 messages, 144 dropped"]);
+    let server = Server::start(&[Response::Status(429, Some(1)), Response::Status(500, None), Response::Silence]);
+    let table = fixture("slackless", &server);
+    let finished = distribute(&table.fixture, "15s");
+    finished.assert_stderr(
+        0,
+        &["slack asks for a pause", "http status 500", "0 alerts announced in 0 messages, 144 dropped"],
+    );
     table.assert_published(0..500);
 }
 
 /// What the program says of a configuration that asks for notices, and how it ends.
-fn refusal(columns: &str, variables: &[(&str, &str)]) -> Ended {
-    let mut scene = Scene::embedded("slackbad");
+fn refusal(columns: &str, variables: &[(&str, &str)]) -> Finished {
+    let mut fixture = Fixture::embedded("slackbad");
     let catalog = format!(
         r#"{{"table": {{"namespace": "default", "name": "t"}}, "rowkey": "key", "columns": {{
         "key": {{"cf": "rowkey", "col": "key", "type": "string"}},
         "candid": {{"cf": "i", "col": "candid", "type": "long"}}{columns}}}}}"#
     );
-    std::fs::write(scene.path("catalog.json"), catalog).expect("a file");
-    std::fs::write(scene.path("channels.txt"), "rrlyr\n").expect("a file");
-    scene.config.push_str("[kafka]\nsecurity_protocol = \"plaintext\"\n[slack]\nchannels = \"channels.txt\"\n");
-    let output = scene.command(&["start", "distribution"]).envs(variables.iter().copied()).output().expect("a program");
+    std::fs::write(fixture.path("catalog.json"), catalog).expect("a file");
+    std::fs::write(fixture.path("channels.txt"), "rrlyr\n").expect("a file");
+    fixture.config.push_str("[kafka]\nsecurity_protocol = \"plaintext\"\n[slack]\nchannels = \"channels.txt\"\n");
+    let output =
+        fixture.command(&["start", "distribution"]).envs(variables.iter().copied()).output().expect("a program");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let code = output.status.code().unwrap_or(-1);
-    Ended { arguments: String::new(), code, stdout: text(output.stdout), stderr: text(output.stderr) }
+    Finished { arguments: String::new(), code, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 #[test]
@@ -114,11 +118,11 @@ fn notices_that_cannot_be_made_refuse_the_start() {
     let ra = |kind: &str| format!(r#"{class}, "candidate_ra": {{"cf": "i", "col": "r", "type": "{kind}"}}"#);
     let dec = r#", "candidate_dec": {"cf": "i", "col": "d", "type": "float"}"#;
     let token = [("SLACK_API_TOKEN", TOKEN)];
-    refusal("", &token).says(2, &["`cross_match_alerts_per_batch`", "slack.channels"]);
-    refusal(class, &token).says(2, &["`candidate_ra`"]);
-    refusal(&ra("string"), &token).says(2, &["`candidate_ra`", "it is string"]);
-    refusal(&format!("{}{dec}", ra("double")), &[]).says(2, &["SLACK_API_TOKEN"]);
-    let ended = refusal("", &[("SLACK_API_TOKEN", "xoxb 31415")]);
-    ended.says(2, &["SLACK_API_TOKEN", "blanks"]);
-    assert!(!ended.stderr.contains("31415"), "{ended:?}");
+    refusal("", &token).assert_stderr(2, &["`cross_match_alerts_per_batch`", "slack.channels"]);
+    refusal(class, &token).assert_stderr(2, &["`candidate_ra`"]);
+    refusal(&ra("string"), &token).assert_stderr(2, &["`candidate_ra`", "it is string"]);
+    refusal(&format!("{}{dec}", ra("double")), &[]).assert_stderr(2, &["SLACK_API_TOKEN"]);
+    let finished = refusal("", &[("SLACK_API_TOKEN", "xoxb 31415")]);
+    finished.assert_stderr(2, &["SLACK_API_TOKEN", "blanks"]);
+    assert!(!finished.stderr.contains("31415"), "{finished:?}");
 }

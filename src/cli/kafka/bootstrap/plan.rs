@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
+use super::super::acl_table;
+use super::super::outcomes::Outcomes;
 use super::super::password::save;
-use super::super::rule_table;
-use super::super::tally::Tally;
 use crate::config::Secret;
 use crate::kafka::Admin;
-use crate::kafka::acls::Rule;
-use crate::kafka::topics::TopicShape;
-use crate::kafka::users::{Change, ITERATIONS, Mechanism};
+use crate::kafka::acls::AclBinding;
+use crate::kafka::topics::TopicSpec;
+use crate::kafka::users::{CredentialChange, DEFAULT_ITERATIONS, ScramMechanism};
 
 /// A thing that has to be there.
-pub(super) struct Item {
+pub(super) struct PlanItem {
     /// `topic`, `user` or `right`
     pub kind: &'static str,
     /// of the topic or the user
@@ -20,38 +20,38 @@ pub(super) struct Item {
     /// more about it
     pub what: String,
     /// whether it is there already
-    pub is_there: bool,
+    pub exists: bool,
     /// how it is there otherwise than it should be
     pub conflict: Option<String>,
-    pub work: Work,
+    pub change: PlannedChange,
 }
 
 /// How it is made.
-pub(super) enum Work {
-    Topic(String, TopicShape),
+pub(super) enum PlannedChange {
+    Topic(String, TopicSpec),
     /// more partitions of a topic, so many in all
     Partitions(String, i32),
     User {
         name: String,
-        mechanism: Mechanism,
+        mechanism: ScramMechanism,
         password: Secret,
         /// where the password is to be written first
         save_to: Option<PathBuf>,
     },
-    Right(Rule),
+    Acl(AclBinding),
 }
 
-impl Item {
-    /// An access rule.
-    pub fn right(rule: &Rule, is_there: bool) -> Self {
-        let name = rule.principal.strip_prefix("User:").unwrap_or(&rule.principal).to_owned();
-        let what = rule_table::sentence(rule);
-        Self { kind: "right", name, what, is_there, conflict: None, work: Work::Right(rule.clone()) }
+impl PlanItem {
+    /// An ACL.
+    pub fn acl(acl: &AclBinding, exists: bool) -> Self {
+        let name = acl.principal.strip_prefix("User:").unwrap_or(&acl.principal).to_owned();
+        let what = acl_table::sentence(acl);
+        Self { kind: "right", name, what, exists, conflict: None, change: PlannedChange::Acl(acl.clone()) }
     }
 
     /// What is to become of it, in a word.
     pub fn planned(&self) -> &'static str {
-        match (&self.conflict, self.is_there) {
+        match (&self.conflict, self.exists) {
             (Some(_), _) => "is there otherwise",
             (None, true) => "was there",
             (None, false) => "would be made",
@@ -59,32 +59,34 @@ impl Item {
     }
 
     /// Makes it where it is missing; what became of it, in a word.
-    pub fn carry_out(&self, admin: &Admin, tally: &mut Tally) -> &'static str {
-        if self.is_there {
-            return tally.note(&Ok::<(), String>(()), "was there");
+    pub fn apply(&self, admin: &Admin, outcomes: &mut Outcomes) -> &'static str {
+        if self.exists {
+            return outcomes.record(&Ok::<(), String>(()), "was there");
         }
-        tally.note(&self.make(admin).map_err(|error| format!("{error:#}")), "made")
+        outcomes.record(&self.make(admin).map_err(|error| format!("{error:#}")), "made")
     }
 
     fn make(&self, admin: &Admin) -> anyhow::Result<()> {
-        match &self.work {
-            Work::Topic(name, shape) => {
-                admin.create_topic(name, shape)?;
+        match &self.change {
+            PlannedChange::Topic(name, spec) => {
+                admin.create_topic(name, spec)?;
             }
-            Work::Partitions(name, partitions) => admin.add_partitions(name, *partitions)?,
-            Work::User { name, mechanism, password, save_to } => {
+            PlannedChange::Partitions(name, partitions) => admin.add_partitions(name, *partitions)?,
+            PlannedChange::User { name, mechanism, password, save_to } => {
                 if let Some(path) = save_to {
                     save(password, path)?;
                 }
-                let change = Change::Set {
+                let change = CredentialChange::Upsert {
                     user: name.clone(),
                     mechanism: *mechanism,
-                    iterations: ITERATIONS,
+                    iterations: DEFAULT_ITERATIONS,
                     password: password.clone(),
                 };
-                admin.change_users(&[change])?.into_iter().collect::<Result<(), _>>()?;
+                admin.alter_users(&[change])?.into_iter().collect::<Result<(), _>>()?;
             }
-            Work::Right(rule) => admin.add_rules(std::slice::from_ref(rule))?.into_iter().collect::<Result<(), _>>()?,
+            PlannedChange::Acl(acl) => {
+                admin.create_acls(std::slice::from_ref(acl))?.into_iter().collect::<Result<(), _>>()?
+            }
         }
         Ok(())
     }

@@ -2,22 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::WITHIN;
+use super::super::KAFKA_TIMEOUT;
 use super::super::password::generate;
 use super::Args;
-use super::plan::{Item, Work};
-use crate::cli::outcome::Usage;
+use super::plan::{PlanItem, PlannedChange};
+use crate::cli::outcome::UsageError;
 use crate::config::{
-    Configuration, KafkaSettings, Login, Logins, Secret, SecurityProtocol, Settings, read_password_file,
+    Configuration, KafkaSettings, Login, RequiredLogin, Secret, SecurityProtocol, Settings, read_password_file,
 };
-use crate::kafka::client::As;
-use crate::kafka::users::Mechanism;
+use crate::kafka::client::Identity;
+use crate::kafka::users::ScramMechanism;
 use crate::kafka::{self, Admin};
 
 /// The producer, and perhaps a consumer.
 pub(super) struct Users {
     settings: KafkaSettings,
-    mechanism: Mechanism,
+    mechanism: ScramMechanism,
     all: Vec<User>,
 }
 
@@ -32,7 +32,7 @@ impl Users {
     pub fn configured(args: &Args, configuration: &Configuration, settings: &Settings) -> anyhow::Result<Option<Self>> {
         let is_sasl =
             matches!(settings.kafka.security_protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl);
-        let Some(mechanism) = Mechanism::from_name(&settings.kafka.sasl_mechanism).filter(|_| is_sasl) else {
+        let Some(mechanism) = ScramMechanism::from_name(&settings.kafka.sasl_mechanism).filter(|_| is_sasl) else {
             return Ok(None);
         };
         let text = |key: &str| {
@@ -41,7 +41,7 @@ impl Users {
         };
         let file = text("kafka.password_file").map(PathBuf::from);
         let new_file = file.as_ref().filter(|file| !file.exists());
-        let producer = match (configuration.settings(Logins::User), text("kafka.username"), new_file) {
+        let producer = match (configuration.settings(RequiredLogin::User), text("kafka.username"), new_file) {
             (Ok(settings), _, _) => settings.kafka.login.map(|login| User { login, save_to: None }),
             (Err(_), Some(name), Some(file)) => Some(User::with_new_password(name, file)?),
             (Err(errors), _, _) => return Err(errors.into()),
@@ -54,7 +54,7 @@ impl Users {
                     "`{}` is the user of [kafka]: name another --consumer, or say --no-consumer",
                     args.consumer
                 );
-                return Err(Usage(reason).into());
+                return Err(UsageError(reason).into());
             }
             all.push(consumer(args, file.as_deref())?);
         }
@@ -72,18 +72,18 @@ impl Users {
     }
 
     /// How they stand.
-    pub fn items(&self, admin: &Admin) -> kafka::Result<Vec<Item>> {
-        let known = admin.users()?;
+    pub fn items(&self, admin: &Admin) -> kafka::Result<Vec<PlanItem>> {
+        let known = admin.describe_users()?;
         self.all.iter().map(|user| self.item(user, &known)).collect()
     }
 
-    fn item(&self, user: &User, known: &[kafka::users::User]) -> kafka::Result<Item> {
+    fn item(&self, user: &User, known: &[kafka::users::User]) -> kafka::Result<PlanItem> {
         let name = &user.login.username;
-        let is_there = known.iter().any(|other| {
+        let exists = known.iter().any(|other| {
             other.name == *name && other.credentials.iter().any(|credential| credential.mechanism == self.mechanism)
         });
         let file = user.save_to.as_deref().map(Path::display);
-        let (what, conflict) = match (is_there, file) {
+        let (what, conflict) = match (exists, file) {
             (true, None) if self.logs_in(user)? => (format!("password for {}", self.mechanism), None),
             (true, None) => (
                 format!("password for {}", self.mechanism),
@@ -104,18 +104,18 @@ impl Users {
             (false, None) => (format!("password for {}", self.mechanism), None),
             (false, Some(file)) => (format!("password for {}, generated into {file}", self.mechanism), None),
         };
-        let work = Work::User {
+        let change = PlannedChange::User {
             name: name.clone(),
             mechanism: self.mechanism,
             password: user.login.password.clone(),
             save_to: user.save_to.clone(),
         };
-        Ok(Item { kind: "user", name: name.clone(), what, is_there, conflict, work })
+        Ok(PlanItem { kind: "user", name: name.clone(), what, exists, conflict, change })
     }
 
     fn logs_in(&self, user: &User) -> kafka::Result<bool> {
         let settings = KafkaSettings { login: Some(user.login.clone()), ..self.settings.clone() };
-        match Admin::open(&settings, As::User, WITHIN)?.list_topics() {
+        match Admin::open(&settings, Identity::User, KAFKA_TIMEOUT)?.list_topics() {
             Ok(_) => Ok(true),
             Err(kafka::Error::AuthenticationRefused { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -150,7 +150,7 @@ fn consumer(args: &Args, producers_file: Option<&Path>) -> anyhow::Result<User> 
     let file = args.consumer_password_file.clone().unwrap_or_else(beside);
     match file.exists() {
         true => {
-            let password = read_password_file(&file).map_err(Usage)?;
+            let password = read_password_file(&file).map_err(UsageError)?;
             Ok(User { login: Login { username: args.consumer.clone(), password }, save_to: None })
         }
         false => User::with_new_password(args.consumer.clone(), &file),

@@ -1,0 +1,136 @@
+//! Bounds on schemas, which come from outside: in message keys, files and catalogs.
+//!
+//! A schema of a few kB can stand for a tree of any size: a record may name another twice, and that another, and so on. What walks the tree
+//! (a layout, a plan, a selection of columns) would take all memory. So a schema is refused where its *expansion*, the tree with each named
+//! type in each place where it is named, but not within itself, goes beyond a bound. Real alerts have about 1,000 leaves, 10 levels and
+//! paths of 100 bytes.
+
+use serde_json::{Map, Value};
+
+use super::schema::{Kind, NodeId, Schema, SchemaError};
+use crate::escape::shorten;
+
+/// Longest JSON text of a schema, bytes.
+pub const MAX_SCHEMA_BYTES: usize = 4 << 20;
+/// Longest full name of a type, name of a field or symbol, bytes.
+pub const MAX_NAME_BYTES: usize = 1024;
+/// Most nodes of a schema's expansion. The symbols of enums, the values of defaults and those of further attributes count as nodes.
+pub const MAX_SCHEMA_NODES: usize = 50_000;
+/// Deepest nesting of types, each array, map, union and record being a level.
+pub const MAX_SCHEMA_DEPTH: usize = 40;
+/// Most bytes of the dotted paths of all fields of the expansion.
+pub const MAX_PATH_BYTES: usize = 4 << 20;
+
+/// Most characters of a text from the schema that an error shows.
+const MAX_SHOWN_CHARS: usize = 200;
+
+/// How many nodes a text in a default or an attribute stands for.
+pub(super) fn weight_of_text(text: &str) -> usize {
+    text.len() / 64
+}
+
+/// How many nodes the further attributes of a type or a field stand for.
+fn weight(attributes: &Map<String, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        1 + match value {
+            Value::Array(items) => items.iter().map(of).sum(),
+            Value::Object(fields) => weight(fields),
+            Value::String(text) => weight_of_text(text),
+            _ => 0,
+        }
+    }
+    attributes.iter().map(|(name, value)| weight_of_text(name) + of(value)).sum()
+}
+
+impl SchemaError {
+    /// An error at a field. Both texts may hold parts of the schema: they are shortened, and escaped for a terminal.
+    pub(super) fn new(at: &str, reason: &str) -> Self {
+        Self { at: shorten(at, MAX_SHOWN_CHARS), reason: shorten(reason, 2 * MAX_SHOWN_CHARS) }
+    }
+}
+
+impl Schema {
+    /// That the schema keeps to the bounds, and that each default is a value of its field. Takes some [`MAX_SCHEMA_NODES`] steps.
+    pub(super) fn check(&self) -> Result<(), SchemaError> {
+        let mut left = MAX_SCHEMA_NODES;
+        let mut costs = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let Kind::Record { name, fields } = &node.kind else {
+                costs.push(Vec::new());
+                continue;
+            };
+            let mut of_fields: Vec<usize> = fields.iter().map(|field| weight(&field.extra)).collect();
+            for (field, cost) in fields.iter().zip(&mut of_fields) {
+                if let Some(default) = &field.default {
+                    let before = left;
+                    self.check_default(field.node, default, &mut left)
+                        .map_err(|reason| SchemaError::new(&format!("{name}.{}", field.name), &reason))?;
+                    *cost += before - left;
+                }
+            }
+            costs.push(of_fields);
+        }
+        let open = vec![false; self.nodes.len()];
+        let mut expansion = Expansion { schema: self, costs, open, path: Vec::new(), levels: 0, nodes: 0, paths: 0 };
+        expansion.visit(self.root)
+    }
+}
+
+struct Expansion<'a> {
+    schema: &'a Schema,
+    /// for each record, what the default and the attributes of each field count
+    costs: Vec<Vec<usize>>,
+    /// the nodes around the present one
+    open: Vec<bool>,
+    path: Vec<&'a str>,
+    levels: usize,
+    nodes: usize,
+    /// bytes of all paths so far
+    paths: usize,
+}
+
+impl Expansion<'_> {
+    fn error(&self, reason: String) -> Result<(), SchemaError> {
+        Err(SchemaError::new(&self.path.join("."), &reason))
+    }
+
+    fn visit(&mut self, id: NodeId) -> Result<(), SchemaError> {
+        let node = self.schema.node(id);
+        let symbols = if let Kind::Enum { symbols, .. } = &node.kind { symbols.len() } else { 0 };
+        self.nodes += 1 + symbols + weight(&node.extra);
+        if self.nodes > MAX_SCHEMA_NODES {
+            return self.error(format!(
+                "the schema has more than {MAX_SCHEMA_NODES} nodes, with each named type counted in each place where it is named"
+            ));
+        }
+        if self.levels >= MAX_SCHEMA_DEPTH {
+            return self.error(format!("the schema's types are nested more than {MAX_SCHEMA_DEPTH} levels deep"));
+        }
+        if std::mem::replace(&mut self.open[id], true) {
+            return Ok(());
+        }
+        self.levels += 1;
+        match &node.kind {
+            Kind::Array(item) | Kind::Map(item) => self.visit(*item)?,
+            Kind::Union(branches) => branches.iter().try_for_each(|branch| self.visit(*branch))?,
+            Kind::Record { fields, .. } => {
+                for (at, field) in fields.iter().enumerate() {
+                    self.path.push(&field.name);
+                    self.nodes += self.costs[id][at];
+                    self.paths += self.path.iter().map(|name| name.len() + 1).sum::<usize>();
+                    if self.paths > MAX_PATH_BYTES {
+                        return self.error(format!(
+                            "the dotted paths of the schema's fields have more than {MAX_PATH_BYTES} bytes"
+                        ));
+                    }
+                    self.visit(field.node)?;
+                    self.path.pop();
+                }
+            }
+            _ => {}
+        }
+        self.levels -= 1;
+        self.open[id] = false;
+        Ok(())
+    }
+}

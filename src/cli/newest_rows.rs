@@ -1,0 +1,74 @@
+//! The newest rows of the science database, to try something on.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::config::RowPrefixes;
+use crate::science_db::{Columns, KeyRange, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::window::Window;
+
+/// How far back the first look goes, ms; each further one goes `WINDOW_FACTOR` times as far.
+const FIRST_WINDOW_MS: i64 = 60_000;
+const WINDOW_FACTOR: i64 = 8;
+
+/// Rows in one answer.
+const PAGE_ROWS: usize = 1000;
+
+/// A row that was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NewestRow {
+    /// when its trigger was written, ms since 1970
+    pub(super) timestamp: i64,
+    /// its key
+    pub(super) key: Vec<u8>,
+}
+
+/// The `count` rows whose trigger, the only one of `trigger`, was written last, without those whose keys begin with one of `skip`; newest
+/// first. Only the trigger is read, and no further back than needed.
+pub(super) fn newest_rows(
+    db: &mut dyn ScienceDb,
+    trigger: &Columns,
+    skip: &RowPrefixes,
+    count: usize,
+) -> Result<Vec<NewestRow>, ScienceDbError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as i64);
+    let mut back = FIRST_WINDOW_MS;
+    loop {
+        let window = Window::since(now.saturating_sub(back));
+        let found = newest_rows_in(db, trigger, skip, count, window)?;
+        if found.len() >= count || window.from() == 0 {
+            return Ok(found);
+        }
+        back = back.saturating_mul(WINDOW_FACTOR);
+    }
+}
+
+fn newest_rows_in(
+    db: &mut dyn ScienceDb,
+    trigger: &Columns,
+    skip: &RowPrefixes,
+    count: usize,
+    window: Window,
+) -> Result<Vec<NewestRow>, ScienceDbError> {
+    let scan = Scan { keys: KeyRange::default(), window, columns: trigger, page: PAGE_ROWS };
+    let mut rows = Rows::default();
+    let mut found: BinaryHeap<Reverse<NewestRow>> = BinaryHeap::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let more = db.scan(&scan, after.as_deref(), &mut rows)?;
+        for row in rows.iter() {
+            after = Some(row.key.to_owned());
+            let Some(cell) = row.cell(0).filter(|_| skip.of(row.key).is_none()) else { continue };
+            if found.len() < count || found.peek().is_some_and(|Reverse(oldest)| oldest.timestamp < cell.timestamp) {
+                found.push(Reverse(NewestRow { timestamp: cell.timestamp, key: row.key.to_owned() }));
+            }
+            if found.len() > count {
+                found.pop();
+            }
+        }
+        if !more {
+            return Ok(found.into_sorted_vec().into_iter().map(|Reverse(row)| row).collect());
+        }
+    }
+}

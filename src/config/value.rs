@@ -1,0 +1,244 @@
+//! How a value of each type is read and shown.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::address::parse_addresses;
+use super::duration::{format_duration, parse_duration};
+use super::file::RawValue;
+use super::settings::{CompleteRows, Encoding, MessageKey, OnError, SecurityProtocol, Start, StoreKind};
+use super::size::{format_size, parse_size};
+
+/// A type that a key can have.
+pub(super) trait Setting: Sized {
+    /// Reads a value. `folder` is the one that a relative path starts from. The error says what is wrong, in words.
+    fn parse(given: &RawValue, folder: &Path) -> Result<Self, String>;
+
+    /// The value as `fink config show` prints it.
+    fn show(&self) -> Value;
+}
+
+fn expected(what: &str, given: &RawValue) -> String {
+    format!("expected {what}, found {}", given.kind())
+}
+
+/// The text of a string; an empty one is refused.
+fn text<'a>(what: &str, given: &'a RawValue) -> Result<&'a str, String> {
+    match given {
+        RawValue::Word(text) | RawValue::Text(text) if text.trim().is_empty() => {
+            Err("it is empty: give a value or leave the key out".to_owned())
+        }
+        RawValue::Word(text) | RawValue::Text(text) => Ok(text),
+        _ => Err(expected(what, given)),
+    }
+}
+
+impl Setting for String {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        text("a string", given).map(str::to_owned)
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.as_str())
+    }
+}
+
+impl Setting for bool {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        match given {
+            RawValue::Boolean(boolean) => Ok(*boolean),
+            RawValue::Word(word) => word.trim().parse().map_err(|_| format!("`{word}` is neither `true` nor `false`")),
+            _ => Err(expected("true or false", given)),
+        }
+    }
+
+    fn show(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+pub(super) struct IntegerInRange<const MIN: u32, const MAX: u32>(pub u32);
+
+impl<const MIN: u32, const MAX: u32> Setting for IntegerInRange<MIN, MAX> {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        let number = match given {
+            RawValue::Integer(integer) => u32::try_from(*integer).ok(),
+            RawValue::Word(word) => word.trim().parse().ok(),
+            _ => return Err(expected("an integer", given)),
+        };
+        match number {
+            Some(number) if (MIN..=MAX).contains(&number) => Ok(Self(number)),
+            _ => Err(format!("expected a whole number from {MIN} to {MAX}")),
+        }
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.0)
+    }
+}
+
+impl Setting for Duration {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        match given {
+            RawValue::Integer(seconds) => parse_duration(&seconds.to_string()),
+            RawValue::Float(seconds) => parse_duration(seconds),
+            _ => parse_duration(text("a duration such as \"90s\"", given)?),
+        }
+    }
+
+    fn show(&self) -> Value {
+        Value::from(format_duration(*self))
+    }
+}
+
+/// An amount of memory, bytes.
+pub(super) struct ByteSize(pub u64);
+
+impl Setting for ByteSize {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        match given {
+            RawValue::Integer(bytes) => parse_size(&bytes.to_string()).map(Self),
+            _ => parse_size(text("an amount of memory such as \"256MB\"", given)?).map(Self),
+        }
+    }
+
+    fn show(&self) -> Value {
+        Value::from(format_size(self.0))
+    }
+}
+
+impl Setting for Start {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        match given {
+            RawValue::Integer(ms) => ms.to_string().parse(),
+            RawValue::Date(date) => date.parse(),
+            _ => text("a start such as \"latest\"", given)?.parse(),
+        }
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.to_string())
+    }
+}
+
+/// `host:port,…`
+pub(super) struct Addresses(pub Vec<String>);
+
+impl Setting for Addresses {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        parse_addresses(text("a string of addresses, `host:port`, separated by commas", given)?).map(Self)
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.0.join(","))
+    }
+}
+
+impl Setting for PathBuf {
+    fn parse(given: &RawValue, folder: &Path) -> Result<Self, String> {
+        text("a path", given).map(|path| folder.join(path))
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.display().to_string())
+    }
+}
+
+impl Setting for Vec<String> {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        let items = match given {
+            RawValue::List(items) => items.clone(),
+            RawValue::Word(word) => word.split(',').map(|item| item.trim().to_owned()).collect(),
+            _ => return Err(expected("an array of strings", given)),
+        };
+        match items.iter().any(|item| item.is_empty()) {
+            true => Err("one of its strings is empty".to_owned()),
+            false => Ok(items),
+        }
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.as_slice())
+    }
+}
+
+impl Setting for Vec<PathBuf> {
+    fn parse(given: &RawValue, folder: &Path) -> Result<Self, String> {
+        Ok(Vec::<String>::parse(given, folder)?.into_iter().map(|path| folder.join(path)).collect())
+    }
+
+    fn show(&self) -> Value {
+        self.iter().map(Setting::show).collect()
+    }
+}
+
+/// A type with a few named values.
+pub(super) trait NamedValues: Copy + PartialEq + 'static {
+    /// The values with their names.
+    const NAMES: &'static [(&'static str, Self)];
+}
+
+impl<T: NamedValues> Setting for T {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        let word = text("a string", given)?.trim();
+        match T::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
+            Some((_, value)) => Ok(*value),
+            None => {
+                let names: Vec<&str> = T::NAMES.iter().map(|(name, _)| *name).collect();
+                Err(format!("`{word}` is none of {}", names.join(", ")))
+            }
+        }
+    }
+
+    fn show(&self) -> Value {
+        T::NAMES.iter().find(|(_, value)| value == self).map_or(Value::Null, |(name, _)| Value::from(*name))
+    }
+}
+
+impl NamedValues for StoreKind {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("thrift2", Self::Thrift2), ("thrift1", Self::Thrift1), ("embedded", Self::Embedded)];
+}
+
+impl NamedValues for CompleteRows {
+    const NAMES: &'static [(&'static str, Self)] = &[("when-partial", Self::WhenPartial), ("always", Self::Always)];
+}
+
+impl NamedValues for SecurityProtocol {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("plaintext", Self::Plaintext),
+        ("ssl", Self::Ssl),
+        ("sasl_plaintext", Self::SaslPlaintext),
+        ("sasl_ssl", Self::SaslSsl),
+    ];
+}
+
+impl NamedValues for Encoding {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("datum", Self::Datum),
+        ("confluent", Self::Confluent),
+        ("single-object", Self::SingleObject),
+        ("container", Self::Container),
+    ];
+}
+
+impl NamedValues for MessageKey {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("schema", Self::Schema), ("object-id", Self::ObjectId), ("version", Self::Version), ("none", Self::None)];
+}
+
+impl NamedValues for OnError {
+    const NAMES: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("stop", Self::Stop)];
+}
+
+/// The way a user proves who he is to Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SaslMechanism(pub &'static str);
+
+impl NamedValues for SaslMechanism {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("SCRAM-SHA-512", Self("SCRAM-SHA-512")), ("SCRAM-SHA-256", Self("SCRAM-SHA-256")), ("PLAIN", Self("PLAIN"))];
+}

@@ -1,0 +1,242 @@
+//! Which records of a topic without transactions the checkpoint accounts for: decisions only, no I/O.
+//!
+//! **Of every record below the accounted offsets it is known which alert it is: one that the checkpoint covers, or one that is listed as
+//! sent.** The offsets move in the transactions of the checkpoint, after everything sent before was delivered. What stands behind them after a
+//! crash or an abort, the *tail*, is read back and listed; a listed alert is not sent again. The list is a [`Ledger`]: it is forgotten as the
+//! watermark passes it, since what lies before the watermark is never sent again.
+//!
+//! | record's key | value |
+//! | --- | --- |
+//! | `<prefix>/topic/<topic>` | JSON: the accounted offset of each partition; its writer, and whether that may still be sending |
+//! | `<prefix>/topic/<topic>/sent/<16 hexadecimal digits>` | alerts of a tail, 24 bytes each, at most 256 KiB |
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::process::Process;
+use crate::distribution::checkpoint_state::Record;
+use crate::kafka::tail::OffsetRange;
+use crate::ledger::{Ledger, LedgerEntry, LedgerError};
+
+const VERSION: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct TopicStateRecord {
+    version: u32,
+    offsets: Vec<i64>,
+    /// whether its writer may send more without another transaction before
+    open: bool,
+    /// the writer
+    process: Option<Process>,
+}
+
+/// The checkpoint does not fit the topic.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicStateError {
+    /// the record is not what this program writes
+    #[error("checkpoint record `{key}` cannot be read: {reason}")]
+    Unreadable {
+        /// the record's key
+        key: String,
+        /// what is wrong
+        reason: String,
+    },
+    /// the sent alerts are damaged
+    #[error("topic `{topic}`: {source}")]
+    Sent {
+        /// the topic
+        topic: String,
+        /// what is wrong
+        source: LedgerError,
+    },
+    /// fewer partitions or records than before
+    #[error(
+        "topic `{topic}` was deleted and made again, or has lost records: {difference}; what it held is unknown, so send the stream to a new topic"
+    )]
+    Shrunk {
+        /// the topic
+        topic: String,
+        /// what it has, and what it had
+        difference: String,
+    },
+    /// a record of somebody else
+    #[error(
+        "topic `{topic}` partition {partition} offset {offset} was written by {writer}: a topic of a stream with transactions = false has one writer; \
+         give each service and job that runs beside others a topic of its own"
+    )]
+    Foreign {
+        /// the topic
+        topic: String,
+        /// its partition
+        partition: i32,
+        /// where
+        offset: i64,
+        /// who, as the header `fink-writer` says
+        writer: String,
+    },
+}
+
+/// What is known of one topic.
+#[derive(Clone, Debug)]
+pub struct TopicState {
+    topic: String,
+    key: String,
+    state: TopicStateRecord,
+    sent: Ledger,
+    /// whether the checkpoint has `state`, or the next transaction writes it
+    is_written: bool,
+    /// records that the next transaction has to hold
+    pending: Vec<Record>,
+}
+
+impl TopicState {
+    /// The account of a topic whose checkpoint records begin with `prefix`; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// The records are damaged, or of a later version.
+    pub fn load(
+        prefix: &str,
+        topic: &str,
+        records: &BTreeMap<Vec<u8>, Vec<u8>>,
+    ) -> Result<Option<Self>, TopicStateError> {
+        let key = key_of(prefix, topic);
+        let Some(value) = records.get(key.as_bytes()) else { return Ok(None) };
+        let unreadable = |key: &str, reason: String| TopicStateError::Unreadable { key: key.to_owned(), reason };
+        let state: TopicStateRecord =
+            serde_json::from_slice(value).map_err(|error| unreadable(&key, error.to_string()))?;
+        if state.version != VERSION {
+            let reason = format!("it is of version {}, this program writes version {VERSION}", state.version);
+            return Err(unreadable(&key, reason));
+        }
+        let mut sent = Ledger::default();
+        let segments = format!("{key}/sent/");
+        for (key, value) in records.range(segments.clone().into_bytes()..) {
+            let Some(digits) = key.strip_prefix(segments.as_bytes()) else { break };
+            let digits = String::from_utf8_lossy(digits);
+            let number = u64::from_str_radix(&digits, 16)
+                .map_err(|error| unreadable(&format!("{segments}{digits}"), error.to_string()))?;
+            let damaged = |source| TopicStateError::Sent { topic: topic.to_owned(), source };
+            sent.restore(number, value).map_err(damaged)?;
+        }
+        Ok(Some(Self { topic: topic.to_owned(), key, state, sent, is_written: true, pending: Vec::new() }))
+    }
+
+    /// The account of a topic that this distribution has not written to: what stands there, up to `ends`, is none of its business.
+    pub fn new(prefix: &str, topic: &str, ends: &[OffsetRange]) -> Self {
+        let offsets = ends.iter().map(|ends| ends.end).collect();
+        let state = TopicStateRecord { version: VERSION, offsets, open: false, process: None };
+        let (key, sent) = (key_of(prefix, topic), Ledger::default());
+        Self { topic: topic.to_owned(), key, state, sent, is_written: false, pending: Vec::new() }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The accounted offset of each partition.
+    pub fn offsets(&self) -> &[i64] {
+        &self.state.offsets
+    }
+
+    /// Whether the process that wrote last has not ended in order: some of its messages may stand behind the accounted offsets.
+    pub fn is_open(&self) -> bool {
+        self.state.open
+    }
+
+    /// Whether that process may still be at work.
+    pub fn may_be_written(&self) -> bool {
+        self.state.open && !self.state.process.as_ref().is_some_and(Process::is_dead)
+    }
+
+    /// Compares the account with the topic as it is. Partitions that were added since are accounted for from their beginning.
+    ///
+    /// # Errors
+    /// The topic has fewer partitions or records than the account.
+    pub fn compare(&mut self, ends: &[OffsetRange]) -> Result<(), TopicStateError> {
+        let shrunk = |difference: String| TopicStateError::Shrunk { topic: self.topic.clone(), difference };
+        let known = self.state.offsets.len();
+        if ends.len() < known {
+            return Err(shrunk(format!("it has {} partitions, the checkpoint knows {known}", ends.len())));
+        }
+        for (partition, (offset, ends)) in self.state.offsets.iter().zip(ends).enumerate() {
+            if ends.end < *offset {
+                let end = ends.end;
+                return Err(shrunk(format!("partition {partition} ends at {end}, the checkpoint knows {offset}")));
+            }
+            if ends.begin > *offset && self.state.open {
+                log::warn!(
+                    "topic `{}` partition {partition}: retention has removed the records from offset {offset} to {}; alerts among them that \
+                     the checkpoint does not cover are sent again",
+                    self.topic,
+                    ends.begin
+                );
+            }
+        }
+        self.is_written &= ends.len() == known;
+        self.state.offsets.resize(ends.len(), 0);
+        Ok(())
+    }
+
+    /// Takes up the tail: the alerts between the accounted offsets and `ends`. Returns how many of them stand there more than once.
+    pub fn add_tail(&mut self, tail: Vec<LedgerEntry>, ends: &[i64]) -> usize {
+        let mut entries = tail;
+        let all = entries.len();
+        entries.sort_unstable_by_key(|entry| (entry.id, entry.timestamp));
+        entries.dedup_by_key(|entry| entry.id);
+        let unique = entries.len();
+        entries.retain(|entry| !self.sent.contains(*entry));
+        let doubled = all - unique + (unique - entries.len());
+        for (number, bytes) in self.sent.add(&entries) {
+            self.pending.push((self.segment_key(number), Some(bytes)));
+        }
+        self.is_written &= self.state.offsets == ends;
+        self.state.offsets = ends.to_vec();
+        doubled
+    }
+
+    /// Whether the alert is on the topic, although the checkpoint may not cover it.
+    pub fn is_sent(&self, entry: LedgerEntry) -> bool {
+        self.sent.contains(entry)
+    }
+
+    /// The records of a transaction before which everything sent was delivered, up to `offsets`; none where nothing has changed. `open`:
+    /// whether more may be sent after it without another transaction before.
+    pub fn records(&mut self, offsets: &[i64], open: bool) -> Vec<Record> {
+        let own = Process::current();
+        let is_same = self.state.offsets == offsets && self.state.open == open && self.state.process.as_ref() == own;
+        let is_same = is_same && self.is_written;
+        let mut records = std::mem::take(&mut self.pending);
+        if !is_same {
+            self.state.offsets = offsets.to_vec();
+            self.state.open = open;
+            self.state.process = own.cloned();
+            self.is_written = true;
+            records.push(self.record());
+        }
+        records
+    }
+
+    /// The record of the accounted offsets.
+    pub fn record(&self) -> Record {
+        let TopicStateRecord { version, offsets, open, process } = &self.state;
+        let value = serde_json::json!({ "version": version, "offsets": offsets, "open": open, "process": process });
+        (self.key.clone().into_bytes(), Some(value.to_string().into_bytes()))
+    }
+
+    /// Forgets the sent alerts before the watermark, ms since 1970: those are never sent again. The next transaction deletes their records.
+    pub fn expire(&mut self, watermark: i64) {
+        for number in self.sent.expire(watermark) {
+            self.pending.push((self.segment_key(number), None));
+        }
+    }
+
+    fn segment_key(&self, number: u64) -> Vec<u8> {
+        format!("{}/sent/{number:016x}", self.key).into_bytes()
+    }
+}
+
+fn key_of(prefix: &str, topic: &str) -> String {
+    format!("{prefix}/topic/{topic}")
+}

@@ -1,0 +1,279 @@
+//! Which column an argument's name means, by the matching of today's Fink.
+//!
+//! In this order:
+//! 1. the column whose name it is, as the catalog has it: `roid`, and `candidate_ra` for `candidate.ra`;
+//! 2. the one column or record whose nested name ends with it: `ra` for `candidate.ra`, `diaSource` for that record. Where there are
+//!    several it is an error, but for `linear_fit_slope`, which is `lc_features_r.linear_fit_slope`;
+//! 3. `cmagpsfc`: the history of `magpsf` (see [`super::field_history`]); `cstampDatac`: `cutoutScience.stampData`.
+
+use super::column_builder::ColumnBuilder;
+use super::error::ResolveError;
+use super::field_history::FieldHistory;
+use super::record::{CellColumn, RecordColumns};
+use super::runner::FilterRow;
+use super::value_type::ValueType;
+use crate::catalog::{Catalog, ColumnType};
+
+/// Names that mean one column whatever else ends with them.
+const FIXED_NAMES: [(&str, &str); 2] =
+    [("linear_fit_slope", "lc_features_r.linear_fit_slope"), ("cstampDatac", "cutoutScience.stampData")];
+/// Most suggestions for a wrong name.
+const MAX_SUGGESTIONS: usize = 3;
+
+/// What is given to an argument.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Cell(CellColumn),
+    Record(RecordColumns),
+    FieldHistory(FieldHistory),
+}
+
+/// A column that filters ask for.
+#[derive(Clone, Debug)]
+pub(super) struct Argument {
+    /// as filters call it
+    pub name: String,
+    /// what it is
+    pub value_type: ValueType,
+    source: Source,
+}
+
+impl Argument {
+    /// The column that `name` means.
+    ///
+    /// # Errors
+    /// There is none, there are several, or it is of a type that pandas does not have.
+    pub fn resolve(catalog: &Catalog, name: &str) -> Result<Self, ResolveError> {
+        let leaf = |index: usize| {
+            let column = &catalog.columns[index];
+            let value_type = ValueType::of_column(column).map_err(|reason| ResolveError::Unfit {
+                argument: name.to_owned(),
+                column: column.field.clone(),
+                reason,
+            })?;
+            Ok(Self { name: name.to_owned(), value_type, source: Source::Cell(CellColumn::new(catalog, index)) })
+        };
+        let by_field = |field: &str| catalog.columns.iter().position(|column| column.field == field);
+        let is_leaf = |index: &usize| !is_marker(catalog, *index) && !is_text_list(catalog, *index);
+        if let Some(index) = catalog.index_of(name).filter(is_leaf) {
+            return leaf(index);
+        }
+        if let Some(index) = FIXED_NAMES.iter().find(|(known, _)| *known == name).and_then(|(_, field)| by_field(field))
+        {
+            return leaf(index);
+        }
+        let ends = |path: &str| path.rsplit('.').next() == Some(name);
+        let leaves: Vec<usize> =
+            (0..catalog.columns.len()).filter(|index| ends(&catalog.columns[*index].field)).filter(is_leaf).collect();
+        let records: Vec<&str> =
+            catalog.records.iter().map(|record| record.path.as_str()).filter(|path| ends(path)).collect();
+        let root_record = records.iter().find(|path| **path == name);
+        match (leaves.as_slice(), records.as_slice(), root_record) {
+            (_, _, Some(path)) | ([], [path], _) => Self::record(catalog, name, path),
+            ([index], [], _) => leaf(*index),
+            ([], [], _) => match FieldHistory::named(catalog, name) {
+                Some(history) => Ok(Self {
+                    name: name.to_owned(),
+                    value_type: history.value_type(),
+                    source: Source::FieldHistory(history),
+                }),
+                None => Err(ResolveError::Unknown { argument: name.to_owned(), nearest: nearest(catalog, name) }),
+            },
+            (leaves, records, _) => {
+                let mut candidates: Vec<String> =
+                    leaves.iter().map(|index| catalog.columns[*index].field.clone()).collect();
+                candidates.extend(records.iter().map(|path| (*path).to_owned()));
+                Err(ResolveError::Ambiguous { argument: name.to_owned(), candidates })
+            }
+        }
+    }
+
+    fn record(catalog: &Catalog, name: &str, path: &str) -> Result<Self, ResolveError> {
+        let unfit = |reason: &str| ResolveError::Unfit {
+            argument: name.to_owned(),
+            column: path.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if catalog.columns.iter().enumerate().any(|(index, column)| {
+            is_text_list(catalog, index) && column.field.rsplit_once('.').is_some_and(|(record, _)| record == path)
+        }) {
+            return Err(unfit(
+                "the table keeps it as text, from which no records can be made: ask for a history such as `cmagpsfc`",
+            ));
+        }
+        let structure = RecordColumns::new(catalog, path);
+        if structure.is_empty() {
+            return Err(unfit("it has no field that pandas has a column for"));
+        }
+        Ok(Self { name: name.to_owned(), value_type: structure.value_type(), source: Source::Record(structure) })
+    }
+
+    /// Whether it is a record, which Python gets as a DataFrame.
+    pub fn is_frame(&self) -> bool {
+        matches!(self.source, Source::Record(_))
+    }
+
+    /// Adds the columns that it is made of, as indexes into the catalog's list.
+    pub fn columns(&self, out: &mut Vec<usize>) {
+        match &self.source {
+            Source::Cell(leaf) => out.push(leaf.index),
+            Source::Record(structure) => structure.columns(out),
+            Source::FieldHistory(history) => history.columns(out),
+        }
+    }
+
+    /// Adds the row's value; null, and an error, where it cannot be read.
+    ///
+    /// # Errors
+    /// Which cell cannot be read, and why.
+    pub fn push(&self, cells: &dyn FilterRow, column: &mut ColumnBuilder) -> Result<(), String> {
+        let len = column.len();
+        let pushed = match &self.source {
+            Source::Cell(leaf) => leaf.push(cells, column),
+            Source::Record(structure) => structure.push(cells, column),
+            Source::FieldHistory(history) => history.push(cells, column),
+        };
+        if pushed.is_err() {
+            column.truncate(len);
+            column.push_null();
+        }
+        pushed
+    }
+}
+
+/// A column that says only that a record is there.
+fn is_marker(catalog: &Catalog, index: usize) -> bool {
+    catalog.records.iter().any(|record| record.path == catalog.columns[index].field)
+}
+
+/// A column of the layout of 2019 that holds one field of all records of a list, as text. Catalogs do not say so: lists are known by
+/// their names, which begin with `prv` in all alerts there have been.
+fn is_text_list(catalog: &Catalog, index: usize) -> bool {
+    let column = &catalog.columns[index];
+    column.kind == ColumnType::String && column.field.starts_with("prv") && column.field.contains('.')
+}
+
+fn nearest(catalog: &Catalog, name: &str) -> Vec<String> {
+    let wanted = name.to_lowercase();
+    let fields = catalog.columns.iter().map(|column| column.field.as_str());
+    let mut scored: Vec<(f64, &str)> = fields
+        .chain(catalog.records.iter().map(|record| record.path.as_str()))
+        .map(|field| {
+            let last = field.rsplit('.').next().unwrap_or(field).to_lowercase();
+            (strsim::normalized_damerau_levenshtein(&last, &wanted), field)
+        })
+        .filter(|(score, _)| *score >= 0.5)
+        .collect();
+    scored.sort_by(|(a, one), (b, other)| b.total_cmp(a).then_with(|| one.cmp(other)));
+    scored.dedup_by_key(|(_, field)| *field);
+    scored.into_iter().take(MAX_SUGGESTIONS).map(|(_, field)| field.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Layout, LayoutOptions, ListEncoding as HistoryFormat};
+    use crate::avro::Schema;
+
+    fn ztf() -> Catalog {
+        let schema = Schema::parse(include_str!("../../conf/schemas/ztf.avsc")).expect("a schema");
+        Layout::keyless(&schema).expect("a layout").catalog().clone()
+    }
+
+    fn as_text() -> Catalog {
+        let schema = Schema::parse(include_str!("../../conf/schemas/ztf.avsc")).expect("a schema");
+        let options = LayoutOptions {
+            namespace: "default",
+            table: "ztf",
+            family: "i",
+            row_key: &["objectId", "candid"],
+            history: HistoryFormat::Text,
+            status: true,
+        };
+        Layout::new(&schema, &options).expect("a layout").catalog().clone()
+    }
+
+    fn names(catalog: &Catalog, argument: &str) -> Vec<String> {
+        let argument = Argument::resolve(catalog, argument).expect("a column");
+        let mut columns = Vec::new();
+        argument.columns(&mut columns);
+        columns.into_iter().map(|index| catalog.columns[index].field.clone()).collect()
+    }
+
+    #[test]
+    fn the_last_segment_decides_and_the_root_is_favoured() {
+        let catalog = ztf();
+        assert_eq!(names(&catalog, "magpsf"), ["candidate.magpsf"]);
+        assert_eq!(names(&catalog, "candidate_magpsf"), ["candidate.magpsf"]);
+        // There is a candidate.candid too.
+        assert_eq!(names(&catalog, "candid"), ["candid"]);
+        assert_eq!(names(&catalog, "cstampDatac"), ["cutoutScience.stampData"]);
+    }
+
+    #[test]
+    fn a_record_is_all_its_fields_and_a_list_is_one_column() {
+        let catalog = ztf();
+        let science = Argument::resolve(&catalog, "cutoutScience").expect("a record");
+        assert!(science.is_frame());
+        assert_eq!(names(&catalog, "cutoutScience").len(), 2);
+        let list = Argument::resolve(&catalog, "prv_candidates").expect("a list");
+        assert!(!list.is_frame() && list.value_type.holds_dicts());
+    }
+
+    #[test]
+    fn an_ambiguous_name_names_the_candidates() {
+        let error = Argument::resolve(&ztf(), "stampData").expect_err("three columns");
+        for candidate in ["cutoutScience.stampData", "cutoutTemplate.stampData", "cutoutDifference.stampData"] {
+            assert!(error.to_string().contains(candidate), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_gets_the_nearest_ones() {
+        let error = Argument::resolve(&ztf(), "magpsff").expect_err("no column");
+        assert!(error.to_string().contains("no column `magpsff` (nearest: `candidate.magpsf`"), "{error}");
+        assert!(Argument::resolve(&ztf(), "cnothingc").is_err());
+    }
+
+    #[test]
+    fn a_history_is_made_of_both_layouts() {
+        assert_eq!(names(&ztf(), "cmagpsfc"), ["prv_candidates", "candidate.magpsf"]);
+        assert_eq!(names(&as_text(), "cmagpsfc"), ["prv_candidates.magpsf", "candidate.magpsf"]);
+        // The columns of text are parts of a list, not candidates for a name.
+        assert_eq!(names(&as_text(), "magpsf"), ["candidate.magpsf"]);
+        let error = Argument::resolve(&as_text(), "prv_candidates").expect_err("text");
+        assert!(error.to_string().contains("keeps it as text"), "{error}");
+    }
+
+    struct Row(Vec<Option<Vec<u8>>>);
+
+    impl FilterRow for Row {
+        fn cell(&self, column: usize) -> Result<Option<std::borrow::Cow<'_, [u8]>>, String> {
+            Ok(self.0.get(column).and_then(Option::as_deref).map(std::borrow::Cow::from))
+        }
+    }
+
+    fn row(catalog: &Catalog, cells: &[(&str, &[u8])]) -> Row {
+        let mut row = vec![None; catalog.columns.len()];
+        for (name, value) in cells {
+            row[catalog.index_of(name).expect("a column")] = Some(value.to_vec());
+        }
+        Row(row)
+    }
+
+    #[test]
+    fn a_cell_that_cannot_be_read_leaves_a_null_and_its_neighbours_whole() {
+        let catalog = as_text();
+        let argument = Argument::resolve(&catalog, "cmagpsfc").expect("a history");
+        let mut column = ColumnBuilder::new(&argument.value_type);
+        let present = 17.5_f32.to_be_bytes();
+        let good = row(&catalog, &[("prv_candidates_magpsf", b"[18.5,, 18.0]"), ("candidate_magpsf", &present)]);
+        let bad = row(&catalog, &[("prv_candidates_magpsf", b"[18.5, x]"), ("candidate_magpsf", &present)]);
+        argument.push(&good, &mut column).expect("a list");
+        let error = argument.push(&bad, &mut column).expect_err("x is no number");
+        assert!(error.contains("cmagpsfc") && error.contains("`x`"), "{error}");
+        argument.push(&row(&catalog, &[("candidate_magpsf", &present)]), &mut column).expect("a list");
+        assert_eq!(column.len(), 3);
+        assert_eq!(column.items().map(|items| items.len()), Some(4 + 1));
+    }
+}
