@@ -11,6 +11,7 @@ mod docs;
 mod doctor;
 mod filters;
 mod fixture;
+mod imports;
 mod ingest;
 mod kafka;
 mod kafka_admin;
