@@ -3,11 +3,11 @@
 //! The way of an alert reads top to bottom in [`distribution`]; the rooms beside it do not know each other:
 //! [`science_db`] finds rows, [`alert`] turns their cells into Avro, [`kafka`] delivers.
 #![deny(unsafe_code)]
-#![warn(missing_docs)]
 
 pub mod alert;
 pub mod audit;
 pub mod avro;
+pub mod cancel;
 pub mod catalog;
 pub mod cli;
 pub mod config;
@@ -24,4 +24,6 @@ pub mod runfile;
 pub mod science_db;
 pub mod signals;
 pub mod simulate;
+pub mod timestamp;
+pub mod topic;
 pub mod window;
