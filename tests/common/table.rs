@@ -6,7 +6,8 @@ use std::sync::Arc;
 use fink::alert::{Plan, schema};
 use fink::catalog::Catalog;
 use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
-use fink::science_db::{Columns, KeyRange, Rows, Scan, ScienceDb, open};
+use fink::row::{Columns, Rows};
+use fink::science_db::{KeyRange, Scan, ScienceDb, open};
 use fink::window::Window;
 
 use super::Fixture;
@@ -102,7 +103,7 @@ impl Table {
         Columns::new(places.map(|(family, qualifier)| (family.to_owned(), qualifier.to_owned())).collect())
     }
 
-    fn scan(&mut self, columns: &Columns, mut each: impl FnMut(fink::science_db::Row<'_>)) {
+    fn scan(&mut self, columns: &Columns, mut each: impl FnMut(fink::row::Row<'_>)) {
         let scan = Scan { keys: KeyRange::default(), window: Window::since(0), columns, page: 100 };
         let (mut rows, mut after) = (Rows::default(), None::<Vec<u8>>);
         loop {
