@@ -19,6 +19,7 @@ pub mod kafka;
 pub mod ledger;
 pub mod list_text;
 pub mod notify;
+pub mod row;
 pub mod rules;
 pub mod runfile;
 pub mod science_db;
