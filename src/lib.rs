@@ -3,9 +3,9 @@
 //! The way of an alert reads top to bottom in [`distribution`]; the rooms beside it do not know each other:
 //! [`science_db`] finds rows, [`alert`] turns their cells into Avro, [`kafka`] delivers.
 #![deny(unsafe_code)]
-#![warn(missing_docs)]
 
 pub mod alert;
+mod atomic_file;
 pub mod audit;
 pub mod avro;
 pub mod catalog;
@@ -22,6 +22,9 @@ pub mod notify;
 pub mod rules;
 pub mod runfile;
 pub mod science_db;
+pub mod secret;
 pub mod signals;
 pub mod simulate;
+mod suggest;
+pub mod units;
 pub mod window;
