@@ -103,7 +103,7 @@ impl Table {
     }
 
     fn scan(&mut self, columns: &Columns, mut each: impl FnMut(fink::science_db::Row<'_>)) {
-        let scan = Scan { keys: KeyRange::default(), window: Window::since(0), columns, page: 100 };
+        let scan = Scan { keys: KeyRange::default(), window: Window::ALL, columns, page: 100 };
         let (mut rows, mut after) = (Rows::default(), None::<Vec<u8>>);
         loop {
             let more = self.session.scan(&scan, after.as_deref(), &mut rows).expect("a page of rows");
