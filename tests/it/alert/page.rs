@@ -1,13 +1,12 @@
 //! A row's page with the cells of one alert.
 
 use fink::alert::FlatAlert;
-use fink::catalog::{Catalog, Column};
-use fink::science_db::{Columns, Rows};
+use fink::catalog::Catalog;
+use fink::row::{Columns, Rows};
 
 /// The columns that a scan must read for these of the catalog's.
 pub fn columns(catalog: &Catalog, wanted: &[usize]) -> Columns {
-    let names = wanted.iter().filter_map(|at| Column::family_and_qualifier(&catalog.columns[*at]));
-    Columns::new(names.map(|(family, qualifier)| (family.to_owned(), qualifier.to_owned())).collect())
+    wanted.iter().map(|at| &catalog.columns[*at]).collect()
 }
 
 /// Puts an alert's cells into `rows` as its only row.

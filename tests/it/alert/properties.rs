@@ -14,7 +14,7 @@ use fink::alert::{
 use fink::avro::{Schema, container::Container};
 use fink::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
 use fink::config::{Encoding, MessageKey};
-use fink::science_db::{Columns, Rows};
+use fink::row::{Columns, Rows};
 use proptest::prelude::{ProptestConfig, any, proptest};
 use proptest::{prop_assert, prop_assert_eq};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fink::alert::{BytesFormat, Decoder, Encoder, Layout, LayoutOptions, ListEncoding, Plan, stream_schema};
 use fink::avro::container::Container;
 use fink::catalog::Catalog;
-use fink::science_db::{Columns, Rows};
+use fink::row::{Columns, Rows};
 use serde_json::{Value, json};
 
 use super::page;

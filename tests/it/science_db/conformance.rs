@@ -5,7 +5,8 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fink::config::StoreKind;
-use fink::science_db::{Columns, KeyRange, NewTable, Put, PutCell, Rows, Scan, ScienceDb, ScienceDbError};
+use fink::row::{Columns, Rows};
+use fink::science_db::{KeyRange, NewTable, Put, PutCell, Scan, ScienceDb, ScienceDbError};
 use fink::window::Window;
 
 use super::stores::{Store, families};
@@ -27,7 +28,7 @@ fn put(key: &[u8], timestamp: Option<i64>, cells: &[(&str, &str, &[u8])]) -> Put
 }
 
 fn plain(rows: &Rows) -> Vec<Plain> {
-    let cells = |row: &fink::science_db::Row<'_>| {
+    let cells = |row: &fink::row::Row<'_>| {
         let cell = |slot: usize| row.cell(slot).map(|cell| (slot, (cell.value.to_vec(), cell.timestamp)));
         (0..row.width()).filter_map(cell).collect()
     };

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fink::config::{ScienceDbSettings, StoreKind};
+use fink::row::{Columns, Rows};
 use fink::science_db::{
-    Cancel, Columns, KeyRange, Put, PutCell, Rows, Scan, ScienceDb, ScienceDbError, Sessions, Timeouts, open_session,
+    Cancel, KeyRange, Put, PutCell, Scan, ScienceDb, ScienceDbError, Sessions, Timeouts, open_session,
 };
 use fink::window::Window;
 

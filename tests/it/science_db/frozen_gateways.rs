@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fink::config::StoreKind;
-use fink::science_db::{Cancel, Rows, ScienceDb, ScienceDbError, Sessions, Timeouts};
+use fink::row::Rows;
+use fink::science_db::{Cancel, ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 use super::faults::{TABLE, columns, never, proxies, put, scan, settings};
 use super::log_capture;

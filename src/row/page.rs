@@ -2,65 +2,6 @@
 
 use std::io::{self, Read};
 
-/// The columns that a read asks for. A column's *slot* is its place in the list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Columns {
-    names: Vec<(String, String)>,
-    sorted: Vec<u32>,
-}
-
-impl Columns {
-    /// Columns as (family, qualifier), each of them once; slot numbers follow their order here.
-    pub fn new(names: Vec<(String, String)>) -> Self {
-        let mut sorted: Vec<u32> = (0..names.len() as u32).collect();
-        sorted.sort_by(|a, b| names[*a as usize].cmp(&names[*b as usize]));
-        Self { names, sorted }
-    }
-
-    /// How many columns.
-    pub fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    /// (family, qualifier) by slot.
-    pub fn names(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.names.iter().map(|(family, qualifier)| (family.as_str(), qualifier.as_str()))
-    }
-
-    /// The slot of a column, or `None` where it was not asked for. Stores return the cells of a row in ascending order, so the caller
-    /// keeps `hint` (start with 0 for each row), and the search is one comparison for all but the first cell after a gap.
-    pub fn slot(&self, family: &[u8], qualifier: &[u8], hint: &mut usize) -> Option<usize> {
-        let compare = |at: usize| {
-            let (f, q) = &self.names[self.sorted[at] as usize];
-            f.as_bytes().cmp(family).then_with(|| q.as_bytes().cmp(qualifier))
-        };
-        let at = match *hint < self.sorted.len() && compare(*hint).is_eq() {
-            true => *hint,
-            false => {
-                let (mut low, mut high) = (0, self.sorted.len());
-                loop {
-                    if low == high {
-                        return None;
-                    }
-                    let middle = (low + high) / 2;
-                    match compare(middle) {
-                        std::cmp::Ordering::Less => low = middle + 1,
-                        std::cmp::Ordering::Greater => high = middle,
-                        std::cmp::Ordering::Equal => break middle,
-                    }
-                }
-            }
-        };
-        *hint = at + 1;
-        Some(self.sorted[at] as usize)
-    }
-}
-
 /// One cell of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell<'a> {
@@ -335,22 +276,6 @@ impl<'a> Row<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn columns(names: &[(&str, &str)]) -> Columns {
-        Columns::new(names.iter().map(|(f, q)| ((*f).to_owned(), (*q).to_owned())).collect())
-    }
-
-    #[test]
-    fn slots_follow_the_callers_order_whatever_order_cells_come_in() {
-        let columns = columns(&[("i", "b"), ("d", "z"), ("i", "a")]);
-        let mut hint = 0;
-        for (family, qualifier, slot) in [("d", "z", 1), ("i", "a", 2), ("i", "b", 0), ("d", "z", 1), ("i", "b", 0)] {
-            assert_eq!(columns.slot(family.as_bytes(), qualifier.as_bytes(), &mut hint), Some(slot));
-        }
-        assert_eq!(columns.slot(b"d", b"a", &mut hint), None);
-        assert_eq!(columns.slot(b"i", b"", &mut hint), None);
-        assert_eq!(columns.slot(b"i", b"a", &mut hint), Some(2));
-    }
 
     #[test]
     fn newest_cell_of_a_slot_wins_and_rows_can_be_taken_back() {
