@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod alert;
+mod atomic_file;
 pub mod audit;
 pub mod avro;
 pub mod cancel;
@@ -23,8 +24,11 @@ pub mod row;
 pub mod rules;
 pub mod runfile;
 pub mod science_db;
+pub mod secret;
 pub mod signals;
 pub mod simulate;
+mod suggest;
 pub mod timestamp;
 pub mod topic;
+pub mod units;
 pub mod window;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::fixture::{command_without_env, run_without_env};
-use fink::config::{Configuration, EXAMPLE, Environment};
+use fink::config::{Configuration, Environment, example_toml};
 use serde_json::{Value, json};
 
 const SHOW: &[&str] = &["config", "show", "--format", "json"];
@@ -127,7 +127,7 @@ fn old_stream_variables_are_refused_where_there_are_several_streams() {
     let two = "[[stream]]\nname = \"a\"\ntopic = \"fink_a\"\n[[stream]]\nname = \"b-c\"\ntopic = \"fink_b\"\n";
     fs::write(folder.path().join("fink.toml"), two).unwrap();
     run_without_env(folder.path(), SHOW, &[("DISTRIBUTION_TOPIC", "fink_x")])
-        .assert_stderr(2, &["DISTRIBUTION_TOPIC", "which of the streams"]);
+        .assert_stderr(2, &["DISTRIBUTION_TOPIC", "several streams"]);
     let own = [("FINK_STREAM_B_C_TOPIC", "fink_x")];
     assert_eq!(shown(folder.path(), &[], &own, "stream.b-c.topic").0, "fink_x");
     assert_eq!(shown(folder.path(), &[], &own, "stream.a.topic").0, "fink_a");
@@ -187,7 +187,7 @@ fn everything_wrong_is_said_with_its_line() {
             &["fink.toml:2", "`distribution.poll`", "`5 minutes` is not a duration"],
         ),
         ("[distribution]\nstart = \"yesterday\"", &["fink.toml:2", "`yesterday` is not a start"]),
-        ("[distribution]\nmemory = \"much\"", &["fink.toml:2", "`much` is not an amount of memory"]),
+        ("[distribution]\nmemory = \"much\"", &["fink.toml:2", "`much` is not a size"]),
         ("[distribution]\nstatus = \"yes\"", &["fink.toml:2", "expected true or false, found a string"]),
         ("[distribution]\noverlap = \"0s\"", &["fink.toml:2", "distribution.settle"]),
         ("[distribution]\nrepair = \"1s\"", &["fink.toml:2", "distribution.overlap"]),
@@ -307,13 +307,22 @@ fn a_login_is_asked_for_only_where_it_is_needed() {
 }
 
 #[test]
+fn the_example_in_conf_is_the_generated_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/fink.toml");
+    if std::env::var_os("FINK_UPDATE_DOCS").is_some() {
+        fs::write(&path, example_toml()).unwrap();
+    }
+    let is_current = fs::read_to_string(&path).unwrap() == example_toml();
+    assert!(is_current, "conf/fink.toml is out of date: run FINK_UPDATE_DOCS=1 cargo test --test config --test docs");
+}
+
+#[test]
 fn the_file_that_init_writes_holds_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
     run_without_env(folder.path(), &["config", "init"], &[]).assert_stderr(0, &["wrote fink.toml"]);
-    assert_eq!(fs::read_to_string(folder.path().join("fink.toml")).unwrap(), EXAMPLE);
+    assert_eq!(fs::read_to_string(folder.path().join("fink.toml")).unwrap(), example_toml());
     fs::write(folder.path().join("fink.toml"), "[kafka]\n").unwrap();
-    run_without_env(folder.path(), &["config", "init"], &[])
-        .assert_stderr(2, &["fink.toml is there already", "--force"]);
+    run_without_env(folder.path(), &["config", "init"], &[]).assert_stderr(2, &["fink.toml already exists", "--force"]);
     assert_eq!(fs::read_to_string(folder.path().join("fink.toml")).unwrap(), "[kafka]\n");
     run_without_env(folder.path(), &["config", "init", "--force"], &[]).assert_stderr(0, &[]);
     run_without_env(folder.path(), &["config", "init", "no/such/folder.toml"], &[])
@@ -321,10 +330,11 @@ fn the_file_that_init_writes_holds_the_defaults() {
 
     let parse = |text: &str| Configuration::parse(Path::new("fink.toml"), text, &[], &Environment::default()).unwrap();
     let settings = |text: &str| parse(text).settings(fink::config::RequiredLogin::None).unwrap();
-    assert_eq!(settings(EXAMPLE), settings(""));
+    let example = example_toml();
+    assert_eq!(settings(&example), settings(""));
 
     // With its keys uncommented it names every key, and where a key has a default, that.
-    let uncommented: String = EXAMPLE
+    let uncommented: String = example
         .lines()
         .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && !rest.is_empty()).unwrap_or(line))
         .fold(String::new(), |text, line| match line.starts_with("schema_id") {

@@ -1,6 +1,6 @@
-//! Amounts of memory as users write them: `256MB`, `64KiB`; a bare number is bytes.
+//! Amounts of memory: `256MB`, `64KiB`; a bare number is bytes.
 
-/// The units, each with its bytes; the first that divides an amount is the one it is shown in.
+/// Units in bytes. [`format_size`] takes the largest one that divides the amount.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("TB", 1_000_000_000_000),
@@ -13,29 +13,29 @@ const UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-/// Reads an amount of bytes: a whole number with `B`, `kB`, `MB`, `GB`, `TB` (powers of 1000) or `KiB`, `MiB`, `GiB`, `TiB` (powers of
+/// Parses an amount of bytes: a whole number with `B`, `kB`, `MB`, `GB`, `TB` (powers of 1000) or `KiB`, `MiB`, `GiB`, `TiB` (powers of
 /// 1024) in any case, or without a unit.
 ///
 /// # Errors
-/// What is wrong with `text`, in words.
+/// A message that quotes `text`.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    let reason = || format!("`{text}` is not an amount of memory: write `256MB`, `64KiB` or a number of bytes");
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
+    let invalid = || format!("`{text}` is not a size: use a format such as `256MB`, `64KiB`, or a number of bytes");
+    let unit_start = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_start);
     let unit = unit.trim_start();
-    let bytes = match unit {
+    let bytes_per_unit = match unit {
         "" => 1,
-        _ => UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(reason)?.1,
+        _ => UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(invalid)?.1,
     };
-    let number: u64 = number.parse().map_err(|_| reason())?;
-    number.checked_mul(bytes).ok_or_else(|| format!("`{text}` is more memory than can be counted"))
+    let number: u64 = number.parse().map_err(|_| invalid())?;
+    number.checked_mul(bytes_per_unit).ok_or_else(|| format!("`{text}` exceeds 2^64 bytes"))
 }
 
-/// Writes an amount of bytes so that [`parse_size`] reads it back, in the largest unit that divides it.
+/// Formats an amount of bytes in the largest unit that divides it, so that [`parse_size`] returns the same amount.
 pub fn format_size(bytes: u64) -> String {
-    let fitting = UNITS.iter().filter(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
-    match fitting.max_by_key(|(_, size)| *size) {
+    let divisors = UNITS.iter().filter(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
+    match divisors.max_by_key(|(_, size)| *size) {
         Some((unit, size)) => format!("{}{unit}", bytes / size),
         None => "0B".to_owned(),
     }
@@ -47,7 +47,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn usual_spellings_are_read() {
+    fn documented_notations_are_parsed() {
         assert_eq!(parse_size("256MB"), Ok(256_000_000));
         assert_eq!(parse_size("64KiB"), Ok(65_536));
         assert_eq!(parse_size("64 kib"), Ok(65_536));
@@ -55,14 +55,14 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn other_texts_are_rejected() {
         for text in ["", "MB", "-1MB", "1.5MB", "256M", "1XB", "99999999999TB"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn amounts_are_shown_in_their_own_unit() {
+    fn the_largest_unit_that_divides_the_amount_is_used() {
         assert_eq!(format_size(256_000_000), "256MB");
         assert_eq!(format_size(65_536), "64KiB");
         assert_eq!(format_size(0), "0B");
@@ -70,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_back(bytes: u64) {
+        fn a_formatted_size_parses_to_itself(bytes: u64) {
             prop_assert_eq!(parse_size(&format_size(bytes)), Ok(bytes));
         }
     }

@@ -1,19 +1,37 @@
-//! Passwords: from the environment or from a file that nobody else can read.
+//! Passwords and tokens: never printed, and read from files that only their owner can access.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::settings::Secret;
-
-/// The longest password that is read: more is not a password file.
 const MAX_PASSWORD_FILE_BYTES: u64 = 64 * 1024;
+
+/// A value that must not be printed: its `Debug` is `***`, and it has no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
+    /// The secret itself, for the code that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
 
 /// Reads a password file: its text without the line break at the end.
 ///
 /// # Errors
-/// In words, where the file cannot be read, is empty, or can be read or changed by others than its owner.
+/// A message, if the file cannot be read, is empty, or gives access to other users.
 pub fn read_password_file(path: &Path) -> Result<Secret, String> {
     let shown = path.display();
     let cannot = |error: std::io::Error| format!("cannot read the password file {shown}: {error}");
@@ -21,14 +39,14 @@ pub fn read_password_file(path: &Path) -> Result<Secret, String> {
     let mode = file.metadata().map_err(cannot)?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(format!(
-            "others than its owner can use the password file {shown} (mode {:03o}): `chmod 600 {shown}`",
+            "other users have access to the password file {shown} (mode {:03o}): run `chmod 600 {shown}`",
             mode & 0o777
         ));
     }
     let mut bytes = Vec::new();
     file.take(MAX_PASSWORD_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_PASSWORD_FILE_BYTES {
-        return Err(format!("{shown} is too long for a password file"));
+        return Err(format!("the password file {shown} is larger than 64 KiB"));
     }
     let text = String::from_utf8(bytes).map_err(|_| format!("the password file {shown} is not UTF-8 text"))?;
     let password = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
@@ -51,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_break_at_the_end_is_left_out() {
+    fn the_line_break_at_the_end_is_not_part_of_the_password() {
         for text in ["pass word", "pass word\n", "pass word\r\n"] {
             let (_folder, path) = password_file(text, 0o600);
             assert_eq!(read_password_file(&path).unwrap().reveal(), "pass word");
@@ -59,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_use_is_refused() {
+    fn a_file_that_other_users_can_access_is_rejected() {
         for mode in [0o640, 0o604, 0o620, 0o644] {
             let (_folder, path) = password_file("hunter2", mode);
             let error = read_password_file(&path).unwrap_err();
@@ -68,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_refused() {
+    fn an_empty_file_is_rejected() {
         let (_folder, path) = password_file("\n", 0o600);
         assert!(read_password_file(&path).unwrap_err().contains("is empty"));
     }
