@@ -3,7 +3,6 @@
 //! The way of an alert reads top to bottom in [`distribution`]; the rooms beside it do not know each other:
 //! [`science_db`] finds rows, [`alert`] turns their cells into Avro, [`kafka`] delivers.
 #![deny(unsafe_code)]
-#![warn(missing_docs)]
 
 pub mod alert;
 pub mod audit;

@@ -1,9 +1,9 @@
-//! The name that somebody probably meant.
+//! The known name that a misspelt one probably stands for.
 
-/// Names longer than this are not compared: the time grows with the product of the lengths.
-const MAX_NAME_BYTES: usize = 100;
+/// Maximum length of a name that is compared with others: the time grows with the product of the lengths.
+pub(super) const MAX_NAME_BYTES: usize = 100;
 
-/// The known name nearest to `wrong`, if one is near at all.
+/// The known name that is most similar to `wrong`; `None` if none is similar enough.
 pub(super) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     if wrong.is_empty() || wrong.len() > MAX_NAME_BYTES {
         return None;
@@ -12,10 +12,10 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str> + Cl
     if let Some(name) = same.next() {
         return Some(name);
     }
-    let (name, likeness) = known
+    let (name, similarity) = known
         .map(|name| (name, strsim::normalized_damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase())))
         .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    (likeness >= 0.6).then_some(name)
+    (similarity >= 0.6).then_some(name)
 }
 
 #[cfg(test)]
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_pen_is_recognised() {
+    fn misspelt_name_is_recognised() {
         let meant = |wrong| nearest(wrong, ["select", "drop", "filter"].into_iter());
         assert_eq!(meant("Select"), Some("select"));
         assert_eq!(meant("fliter"), Some("filter"));
