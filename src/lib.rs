@@ -5,8 +5,10 @@
 #![deny(unsafe_code)]
 
 pub mod alert;
+mod atomic_file;
 pub mod audit;
 pub mod avro;
+pub mod cancel;
 pub mod catalog;
 pub mod cli;
 pub mod config;
@@ -22,6 +24,11 @@ pub mod row;
 pub mod rules;
 pub mod runfile;
 pub mod science_db;
+pub mod secret;
 pub mod signals;
 pub mod simulate;
+mod suggest;
+pub mod timestamp;
+pub mod topic;
+pub mod units;
 pub mod window;

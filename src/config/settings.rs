@@ -5,31 +5,10 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::librdkafka::is_secret_option;
-use crate::catalog::Catalog;
-
+use super::start::Start;
 pub use crate::alert::{Encoding, MessageKey};
-
-/// A value that must not be shown: its `Debug` is `***`, and it has no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(secret: String) -> Self {
-        Self(secret)
-    }
-
-    /// The secret itself, for the one place that sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
+use crate::catalog::Catalog;
+use crate::secret::Secret;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,19 +166,6 @@ impl std::fmt::Debug for KafkaSettings {
             .field("librdkafka", &librdkafka)
             .finish()
     }
-}
-
-/// Where to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// the beginning of the table
-    Earliest,
-    /// where the checkpoint stands; without one the offset file, else the beginning
-    Latest,
-    /// the present
-    Now,
-    /// ms since 1970
-    At(i64),
 }
 
 /// `[distribution]`

@@ -61,7 +61,7 @@ fn parse(text: &[u8], catalog: &Catalog) -> (Result<Rules, Vec<Diagnostic>>, Dur
     (outcome, cpu_time() - start)
 }
 
-/// How many files are tried; `scripts/fuzz-rules` asks for a million.
+/// How many files are tried; `scripts/dev/fuzz-rules` asks for a million.
 fn trials() -> u64 {
     std::env::var("FINK_FUZZ_TRIALS").ok().and_then(|count| count.parse().ok()).unwrap_or(4_000)
 }

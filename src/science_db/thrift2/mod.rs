@@ -6,7 +6,7 @@ mod decode;
 mod family_scan;
 mod request;
 
-// Made by scripts/generate-thrift2 from HBase's own interface description.
+// Made by scripts/dev/generate-thrift2 from HBase's own interface description.
 #[rustfmt::skip]
 #[allow(missing_docs, dead_code, unused_parens, clippy::all, reason = "generated")]
 mod idl;
