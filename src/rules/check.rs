@@ -3,10 +3,10 @@
 use super::cell_test::CellTest;
 use super::diagnostic::{Lines, Report, quoted, truncated};
 use super::literal;
-use super::nearest::{MAX_NAME_BYTES, nearest};
 use super::operator::Operator;
 use super::parse::{ColumnReference, Condition, GroupKind, RulesDocument};
 use crate::catalog::{Catalog, Column};
+use crate::suggest::similar_names;
 
 /// Maximum length of the text of a condition, in characters.
 const MAX_CONDITION_CHARS: usize = 200;
@@ -218,15 +218,14 @@ impl Checker<'_> {
         let last = reference.subcol.as_ref().unwrap_or(&reference.name);
         let message = if last.value.is_empty() {
             format!("the attribute `{}` is empty: write a name or remove it", last.name)
-        } else if flat.len() > MAX_NAME_BYTES || flat.contains(char::is_control) {
-            format!("there is no column {}", quoted(flat))
         } else {
             let structs: Vec<String> = self.catalog.records.iter().map(|record| record.prefix()).collect();
             let columns = self.catalog.columns.iter().map(|column| column.name.as_str());
             let known = structs.iter().map(String::as_str).chain(columns);
-            match nearest(&flat.replace('.', "_"), known).filter(|name| structs.iter().any(|known| known == name)) {
+            let similar = similar_names(flat, known);
+            match similar.first().filter(|name| structs.iter().any(|known| known == *name)) {
                 Some(name) => format!("there is no column {}: did you mean the struct `{name}`?", quoted(flat)),
-                None => self.catalog.unknown(flat),
+                None => format!("there is no column {}{}", quoted(flat), self.catalog.suggestion(flat)),
             }
         };
         self.report.add(at, message);

@@ -34,12 +34,10 @@ pub(super) fn test(column: &Column, operator: Operator, value: Option<&str>) -> 
         ColumnType::Int => integer(column, operator, value, i64::from(i32::MIN)..=i64::from(i32::MAX)),
         ColumnType::Long => integer(column, operator, value, i64::MIN..=i64::MAX),
         ColumnType::Float => {
-            comparison(operator, value, |item| float(column, item, f32::is_finite, |v| v == 0.0))
-                .map(CellTest::Float)
+            comparison(operator, value, |item| float(column, item, f32::is_finite, |v| v == 0.0)).map(CellTest::Float)
         }
         ColumnType::Double => {
-            comparison(operator, value, |item| float(column, item, f64::is_finite, |v| v == 0.0))
-                .map(CellTest::Double)
+            comparison(operator, value, |item| float(column, item, f64::is_finite, |v| v == 0.0)).map(CellTest::Double)
         }
         ColumnType::String => comparison(operator, value, |item| text(column, item)).map(CellTest::Text),
         ColumnType::Binary | ColumnType::Avro(_) => {

@@ -1,6 +1,6 @@
 //! The operators of a rule.
 
-use super::nearest::nearest;
+use crate::suggest::similar_names;
 
 /// A comparison with one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Operator {
             "=<" | "≤" => Some("<="),
             "=>" | "≥" => Some(">="),
             "not in" => return Err("write <not><column … operator=\"in\" …/></not>".to_owned()),
-            _ => nearest(&spelling, SPELLINGS.iter().map(|(known, _)| *known)),
+            _ => similar_names(&spelling, SPELLINGS.iter().map(|(known, _)| *known)).first().copied(),
         };
         Err(match instead {
             Some(known) => format!("did you mean `{known}`?"),

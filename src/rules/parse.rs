@@ -1,9 +1,9 @@
 //! From XML to a syntax tree: checks elements and attributes. Column names are checked later, in `check`.
 
 use super::diagnostic::{Report, quoted};
-use super::nearest::nearest;
 use super::operator::Operator;
 use super::xml::{Attribute, Element};
+use crate::suggest::similar_names;
 
 /// The rules of a file as written.
 #[derive(Debug, Default)]
@@ -194,7 +194,7 @@ fn known_attributes<'a, const N: usize>(
 }
 
 fn unknown_attribute(attribute: &Attribute<'_>, known: &[&str], report: &mut Report) {
-    let instead = match nearest(attribute.name, known.iter().copied()) {
+    let instead = match similar_names(attribute.name, known.iter().copied()).first() {
         _ if CONDITION_ATTRIBUTES.contains(&attribute.name) => "conditions belong in <filter>".to_owned(),
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("expected one of `{}`", known.join("`, `")),
@@ -203,7 +203,7 @@ fn unknown_attribute(attribute: &Attribute<'_>, known: &[&str], report: &mut Rep
 }
 
 fn unknown_element(element: &Element<'_>, known: &[&str], report: &mut Report) {
-    let instead = match nearest(element.name, known.iter().copied()) {
+    let instead = match similar_names(element.name, known.iter().copied()).first() {
         Some(name) => format!("did you mean <{name}>?"),
         None => format!("expected <{}>", known.join(">, <")),
     };
