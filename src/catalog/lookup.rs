@@ -1,34 +1,13 @@
 //! Which column has a part to play: trigger, object identifier, status.
 
 use super::{Catalog, CatalogError, Column, ColumnLocation, ColumnType};
-
-/// Most suggestions for a wrong name.
-const MAX_SUGGESTIONS: usize = 3;
+use crate::suggest::suggestion;
 
 impl Catalog {
-    /// The names nearest to one that does not exist, best first.
-    pub fn nearest(&self, name: &str) -> Vec<&str> {
-        let wanted = name.to_lowercase().replace('.', "_");
-        let mut scored: Vec<(f64, &str)> = self
-            .columns
-            .iter()
-            .map(|column| {
-                let known = column.name.to_lowercase();
-                let ending = known.ends_with(&format!("_{wanted}"));
-                (strsim::jaro_winkler(&known, &wanted) + if ending { 1.0 } else { 0.0 }, column.name.as_str())
-            })
-            .filter(|(score, _)| *score > 0.7)
-            .collect();
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        scored.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
-    }
-
-    /// That there is no column `name`, with the nearest names: `there is no column `x` (nearest: `y`, `z`)`.
+    /// That there is no column `name`, with similar names: `there is no column `x`: did you mean `y`?`.
     pub fn unknown(&self, name: &str) -> String {
-        match self.nearest(name) {
-            near if near.is_empty() => format!("there is no column `{name}`"),
-            near => format!("there is no column `{name}` (nearest: `{}`)", near.join("`, `")),
-        }
+        let columns = self.columns.iter().map(|column| column.name.as_str());
+        format!("there is no column `{name}`{}", suggestion(name, columns))
     }
 
     fn error(&self, reason: String) -> CatalogError {

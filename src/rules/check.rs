@@ -3,10 +3,10 @@
 use super::comparison::CellTest;
 use super::diagnostic::{Lines, MAX_DIAGNOSTICS, OffsetDiagnostic, quoted, truncated};
 use super::literal;
-use super::nearest::nearest;
 use super::operator::Operator;
 use super::parse::{ColumnReference, Condition, GroupKind, RulesDocument};
 use crate::catalog::{Catalog, Column};
+use crate::suggest::similar_names;
 
 /// The longest name that is compared with others, and the longest text of a condition.
 const MAX_COMPARED_NAME_BYTES: usize = 100;
@@ -232,7 +232,8 @@ impl Checker<'_> {
                 let structs: Vec<String> = self.catalog.records.iter().map(|record| record.prefix()).collect();
                 let columns = self.catalog.columns.iter().map(|column| column.name.as_str());
                 let known = structs.iter().map(String::as_str).chain(columns);
-                match nearest(&flat.replace('.', "_"), known).filter(|name| structs.iter().any(|known| known == name)) {
+                let similar = similar_names(flat, known);
+                match similar.first().filter(|name| structs.iter().any(|known| known == *name)) {
                     Some(name) => format!("there is no column {}: did you mean the struct `{name}`?", quoted(flat)),
                     None => self.catalog.unknown(flat),
                 }

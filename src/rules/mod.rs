@@ -17,7 +17,6 @@ mod comparison;
 mod diagnostic;
 mod explain;
 mod literal;
-mod nearest;
 mod operator;
 mod parse;
 

@@ -1,6 +1,6 @@
 //! What a rule may ask of a column.
 
-use super::nearest::nearest;
+use crate::suggest::similar_names;
 
 /// How a value is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Operator {
             "=<" | "≤" => Some("<="),
             "=>" | "≥" => Some(">="),
             "not in" => return Err("`in` is negated by a group: <not><column … operator=\"in\" …/></not>".to_owned()),
-            _ => nearest(&spelling, SPELLINGS.iter().map(|(known, _)| *known)),
+            _ => similar_names(&spelling, SPELLINGS.iter().map(|(known, _)| *known)).first().copied(),
         };
         Err(match instead {
             Some(known) => format!("did you mean `{known}`?"),

@@ -1,9 +1,9 @@
 //! From XML to a syntax tree: which elements and attributes stand where. Column names are not looked at yet.
 
 use super::diagnostic::{MAX_DIAGNOSTICS, OffsetDiagnostic, quoted};
-use super::nearest::nearest;
 use super::operator::Operator;
 use super::xml::{Attribute, Element};
+use crate::suggest::similar_names;
 
 /// A file's rules as written.
 #[derive(Debug, Default)]
@@ -203,7 +203,7 @@ fn known_attributes<'a, const N: usize>(
 }
 
 fn unknown_attribute(attribute: &Attribute<'_>, known: &[&str]) -> OffsetDiagnostic {
-    let instead = match nearest(attribute.name, known.iter().copied()) {
+    let instead = match similar_names(attribute.name, known.iter().copied()).first() {
         _ if CONDITION_ATTRIBUTES.contains(&attribute.name) => "conditions stand in <filter>".to_owned(),
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("here may stand {}", known.join(", ")),
@@ -212,7 +212,7 @@ fn unknown_attribute(attribute: &Attribute<'_>, known: &[&str]) -> OffsetDiagnos
 }
 
 fn unknown_element(element: &Element<'_>, known: &[&str], place: &str) -> OffsetDiagnostic {
-    let instead = match nearest(element.name, known.iter().copied()) {
+    let instead = match similar_names(element.name, known.iter().copied()).first() {
         Some(name) => format!("did you mean <{name}>?"),
         None => format!("{place} may stand <{}>", known.join(">, <")),
     };

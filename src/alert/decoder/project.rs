@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::json::{self, BytesFormat};
 use crate::avro::{Kind, Malformed, NodeId, Reader, Schema, Skipper};
+use crate::suggest::suggestion;
 
 /// A field's value, borrowed from the datum where it can be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,19 +30,12 @@ pub enum Scalar<'a> {
 
 /// Why fields cannot be picked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the alerts have no field `{field}`{}", near(.nearest))]
+#[error("the alerts have no field `{field}`{suggestion}")]
 pub struct ProjectionError {
     /// as asked for
     pub field: String,
-    /// fields that do exist, best first
-    pub nearest: Vec<String>,
-}
-
-fn near(nearest: &[String]) -> String {
-    match nearest.is_empty() {
-        true => String::new(),
-        false => format!(" (nearest: `{}`)", nearest.join("`, `")),
-    }
+    /// the end of the message: empty, or a question that names similar fields
+    pub suggestion: String,
 }
 
 #[derive(Clone, Debug)]
@@ -84,7 +78,7 @@ impl Projection {
             steps.pop();
         }
         if let Some((_, missing)) = fields.iter().enumerate().find(|(slot, _)| !found.contains(slot)) {
-            return Err(ProjectionError { field: (*missing).to_owned(), nearest: nearest(&schema, missing) });
+            return Err(ProjectionError { field: (*missing).to_owned(), suggestion: similar_fields(&schema, missing) });
         }
         Ok(Self { schema, skipper, steps, width: fields.len() })
     }
@@ -216,19 +210,11 @@ fn fields_of(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: 
     }
 }
 
-/// The dotted paths nearest to one that does not exist.
-fn nearest(schema: &Schema, wanted: &str) -> Vec<String> {
+/// A suggestion of dotted paths for one that does not exist.
+fn similar_fields(schema: &Schema, unknown: &str) -> String {
     let mut paths = Vec::new();
     collect(schema, schema.root(), "", &mut Vec::new(), &mut paths);
-    let last = wanted.rsplit('.').next().unwrap_or(wanted).to_lowercase();
-    let score = |path: &String| {
-        let same = path.rsplit('.').next().is_some_and(|end| end.to_lowercase() == last);
-        strsim::jaro_winkler(&path.to_lowercase(), &wanted.to_lowercase()) + if same { 1.0 } else { 0.0 }
-    };
-    let mut scored: Vec<(f64, String)> = paths.into_iter().map(|path| (score(&path), path)).collect();
-    scored.retain(|(score, _)| *score > 0.7);
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    scored.into_iter().take(3).map(|(_, path)| path).collect()
+    suggestion(unknown, &paths)
 }
 
 fn collect(schema: &Schema, id: NodeId, path: &str, open: &mut Vec<NodeId>, paths: &mut Vec<String>) {
