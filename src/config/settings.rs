@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::endpoint::Endpoint;
 use super::librdkafka::is_secret_option;
 use super::start::Start;
+pub use crate::alert::{Encoding, MessageKey};
 use crate::catalog::Catalog;
 use crate::secret::Secret;
 
@@ -192,32 +193,6 @@ pub struct DistributionSettings {
     pub memory: u64,
     /// where alerts go that cannot be decoded, encoded or sent
     pub rejected_topic: String,
-}
-
-/// How an alert is framed as a message's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Encoding {
-    /// a bare Avro datum
-    Datum,
-    /// `0x00`, a big-endian schema id, the datum
-    Confluent,
-    /// Avro's single-object encoding
-    SingleObject,
-    /// an Avro object container file with one block
-    Container,
-}
-
-/// What stands in a message's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageKey {
-    /// the schema as JSON: what fink-client 4 and later expect
-    Schema,
-    /// the object's identifier
-    ObjectId,
-    /// `<broker version>_<science version>`: what fink-client 2.1 to 3 expect
-    Version,
-    /// nothing
-    None,
 }
 
 /// One `[[stream]]`.
