@@ -8,7 +8,7 @@ read goes out once.
 from dataclasses import dataclass, field
 
 import rows
-from configuration import BRIGHT
+from configuration import BRIGHT, PLAIN
 
 # Visible so soon after its timestamp an alert is in time, ms.
 IN_TIME = 1_000
@@ -50,9 +50,10 @@ class Stream:
     whole: bool = True
 
 
-def streams(past, began):
+def streams(past, began, plain):
     """The streams of configuration.py: the job's window is `past`, and the service of one stream began at `began`."""
     return [
+        *([Stream(PLAIN, lambda candid: True)] if plain else []),
         Stream("all", lambda candid: True),
         Stream("bright", lambda candid: rows.magpsf(candid) < BRIGHT, whole=False),
         Stream("third", lambda candid: candid % 3 == 0),
