@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::Command;
 
+use crate::fixture::cluster::python;
+
 /// What a script prints. It has to end well.
 fn run(script: &str, arguments: &[&str]) -> String {
     let cluster =
@@ -36,8 +38,7 @@ fn fresh_alerts_reach_a_consumer_while_they_are_put() {
 
 #[test]
 fn the_comparison_of_chaos_finds_each_kind_of_mistake() {
-    let python = std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has fastavro");
-    let finished = Command::new(python)
+    let finished = Command::new(python())
         .arg("tests/python/chaos_comparison.py")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

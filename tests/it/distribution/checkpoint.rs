@@ -2,16 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use fink::config::KafkaSettings;
 use fink::distribution::checkpoint_state::CheckpointState;
-use fink::kafka::client::Identity;
-use fink::kafka::{Admin, CommitOutcome, Producer, ProducerOptions, ProducerRecord, checkpoint};
+use fink::kafka::{CommitOutcome, Producer, ProducerOptions, ProducerRecord, checkpoint};
+use fink::timestamp::Timestamp;
 
 use crate::fixture::Running;
 use crate::fixture::alert_table::{Table, now, row};
+use crate::fixture::cluster::{TIMEOUT, User};
 use crate::fixture::proxy::Proxy;
-
-const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waiting times that fit a test.
 const SHORT_INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30s\"\nrepair_every = \"1s\"";
@@ -29,10 +27,6 @@ fn wait_for_published(table: &Table, count: usize, running: &Running) {
     }
 }
 
-fn administrator(table: &Table) -> KafkaSettings {
-    KafkaSettings { admin: Some(table.login("ADMIN")), ..table.settings_of("PRODUCER") }
-}
-
 fn topic(table: &Table) -> String {
     checkpoint::topic_of(&table.fixture.name)
 }
@@ -41,7 +35,7 @@ fn topic(table: &Table) -> String {
 fn producer(table: &Table, id: &str) -> Producer {
     let options =
         ProducerOptions { transactional_id: format!("{}-{id}", table.fixture.name), memory: 1 << 20, timeout: TIMEOUT };
-    Producer::open(&table.settings_of("PRODUCER"), &options, || false).expect("a producer")
+    Producer::open(&table.fixture.cluster().kafka(User::Producer), &options, || false).expect("a producer")
 }
 
 fn write(producer: &Producer, topic: &str, key: &[u8], value: &[u8]) {
@@ -81,7 +75,7 @@ fn a_checkpoint_that_is_deleted_ends_the_service_and_the_next_start_asks() {
     table.put(0..50, None);
     let running = table.fixture.start(&["start", "distribution"], "log");
     wait_for_published(&table, 50, &running);
-    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
+    let admin = table.fixture.cluster().admin();
     admin.delete_topic(&topic(&table)).expect("a checkpoint");
     let finished = running.end(Duration::from_secs(40));
     let log = std::fs::read_to_string(table.fixture.path("log")).expect("a log");
@@ -107,7 +101,7 @@ fn many_small_rows_with_a_status_are_distributed_in_bounded_records() {
 #[test]
 fn a_rejected_alert_that_fits_no_topic_stops_nothing() {
     let mut table = Table::new("tight");
-    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
+    let admin = table.fixture.cluster().admin();
     let spec = fink::kafka::topics::TopicSpec {
         config: vec![("max.message.bytes".to_owned(), "150".to_owned())],
         ..fink::kafka::topics::TopicSpec::stream(1)
@@ -126,11 +120,12 @@ fn a_rejected_alert_that_fits_no_topic_stops_nothing() {
 #[test]
 fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
     let table = Table::new("ahead");
-    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
+    let admin = table.fixture.cluster().admin();
     checkpoint::ensure(&admin, &topic(&table)).expect("a checkpoint");
     let service = producer(&table, "0");
     let ahead = now() + 3_600_000;
-    let (key, value) = CheckpointState::service("live", "latest", ahead).state_record().expect("a record");
+    let (key, value) =
+        CheckpointState::service("live", "latest", Timestamp::from_millis(ahead)).state_record().expect("a record");
     service.begin().expect("a transaction");
     write(&service, &topic(&table), &key, &value.expect("a value"));
     assert_eq!(service.commit(), Ok(CommitOutcome::Committed));
@@ -143,7 +138,7 @@ fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
 fn now_is_the_moment_of_the_command_however_long_kafka_takes_to_answer() {
     let mut table = Table::new("moment");
     table.fixture.add("[distribution]", SHORT_INTERVALS);
-    let servers = table.fixture.cluster.as_ref().expect("a cluster").value("FINK_TEST_BOOTSTRAP").to_owned();
+    let servers = table.fixture.cluster().bootstrap_servers().to_owned();
     let proxy = Proxy::new(&servers);
     proxy.refuse(true);
     table.fixture.replace(&servers, &proxy.address());

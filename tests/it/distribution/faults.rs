@@ -1,6 +1,7 @@
 //! What an operator gets to see when something is wrong: one message that names it, and an exit code.
 
 use crate::fixture::alert_table::Table;
+use crate::fixture::cluster::User;
 
 #[test]
 fn a_catalog_that_is_no_json_is_refused() {
@@ -25,7 +26,7 @@ fn a_missing_table_ends_the_service_with_its_name() {
 #[test]
 fn a_thrift_1_server_is_recognised() {
     let mut table = Table::new("thrift1");
-    let cluster = table.fixture.cluster.as_ref().expect("a cluster");
+    let cluster = table.fixture.cluster();
     let (two, one) = (cluster.value("FINK_TEST_THRIFT2").to_owned(), cluster.value("FINK_TEST_THRIFT1").to_owned());
     table.fixture.replace(&two, &one);
     table.fixture.run(&["start", "distribution"]).assert_stderr(1, &[&one, "Thrift 1", "kind"]);
@@ -37,7 +38,7 @@ fn a_wrong_password_ends_the_service() {
     let wrong = table.fixture.path("wrong.password");
     std::fs::write(&wrong, "not-the-password").expect("the fixture's folder");
     std::fs::set_permissions(&wrong, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a file");
-    let right = table.fixture.cluster.as_ref().expect("a cluster").value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned();
+    let right = table.fixture.cluster().password_file(User::Producer).to_owned();
     table.fixture.replace(&right, &wrong.display().to_string());
     let finished = table.fixture.run(&["start", "distribution"]);
     finished.assert_stderr(1, &["refused the login of user `finkProducer`"]);
@@ -56,11 +57,9 @@ fn no_right_to_write_is_named() {
 #[test]
 fn a_missing_topic_that_may_not_be_created_is_named() {
     let mut table = Table::new("notopic");
-    let cluster = table.fixture.cluster.as_ref().expect("a cluster");
-    let (producer, consumer) = (
-        cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned(),
-        cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE").to_owned(),
-    );
+    let cluster = table.fixture.cluster();
+    let (producer, consumer) =
+        (cluster.password_file(User::Producer).to_owned(), cluster.password_file(User::Consumer).to_owned());
     table.fixture.replace("finkProducer", "finkConsumer");
     table.fixture.replace(&producer, &consumer);
     let finished = table.fixture.run(&["start", "distribution"]);

@@ -11,7 +11,7 @@ const SHORT_INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30
 /// A table, and two proxies that the service takes for two gateways.
 fn behind_proxies(what: &str) -> (Table, [Proxy; 2]) {
     let mut table = Table::new(what);
-    let addresses = table.fixture.cluster.as_ref().expect("a cluster").value("FINK_TEST_THRIFT2").to_owned();
+    let addresses = table.fixture.cluster().value("FINK_TEST_THRIFT2").to_owned();
     // Both before the last gateway: another test restarts the first one.
     let target = addresses.split(',').next_back().expect("a gateway");
     let proxies = [Proxy::new(target), Proxy::new(target)];

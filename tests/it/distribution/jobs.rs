@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::fixture::alert_table::{Table, now};
+use crate::fixture::cluster::python;
 
 #[test]
 fn a_job_publishes_its_window_once_and_leaves_the_live_checkpoint_alone() {
@@ -37,8 +38,7 @@ fn a_killed_job_resumes() {
     // Slow enough for several commits, however fast the machine is: 2 ms an alert.
     let filter = "import time\ndef slowly(candid):\n    time.sleep(0.004 * len(candid))\n    return candid >= 0\n";
     std::fs::write(table.fixture.path("pace.py"), filter).expect("the fixture's folder");
-    let python =
-        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    let python = python();
     table.fixture.config.push_str("filters = [\"pace:slowly\"]\n[filters]\npath = [\".\"]\nworkers = 2\nbatch = 100\n");
     table.fixture.config.push_str(&format!("python = \"{python}\"\n"));
     let past = now() - 3_600_000;

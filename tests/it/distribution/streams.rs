@@ -9,6 +9,7 @@ use fink::science_db::ScienceDb;
 
 use crate::fixture::Fixture;
 use crate::fixture::alert_table::{Table, now, row};
+use crate::fixture::cluster::User;
 
 const COUNTING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/distribution-rules-counting.xml");
 
@@ -126,7 +127,7 @@ fn partitions(table: &Table, topic: &str) -> usize {
     const PATIENCE: Duration = Duration::from_secs(20);
     let topics = vec![topic.to_owned()];
     let options = ConsumerOptions { topics, group: None, start: StartAt::Earliest, timeout: PATIENCE };
-    let mut consumer = Consumer::open(&table.reader(), &options).expect("a reader");
+    let mut consumer = Consumer::open(&table.fixture.cluster().kafka(User::Consumer), &options).expect("a reader");
     loop {
         match consumer.next(PATIENCE).expect("the topic can be read") {
             Some(Event::Assigned(partitions)) => return partitions.len(),

@@ -5,16 +5,15 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fink::alert::decoder::{BytesFormat, SchemaCache};
-use fink::config::{KafkaSettings, Login, Secret};
-use fink::kafka::client::Identity;
+use fink::kafka::TailReader;
 use fink::kafka::topics::TopicSpec;
-use fink::kafka::{Admin, TailReader};
 use fink::science_db::{PutCell, ScienceDb};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::fixture::Running;
 use crate::fixture::alert_table::{Table, now, row};
+use crate::fixture::cluster::{TIMEOUT, User, python};
 
 /// A table with a topic for transfers, and the rights for it.
 struct Transfer {
@@ -26,17 +25,6 @@ struct Transfer {
 /// Bytes of each row.
 const FILLER: usize = 20_000;
 
-/// Settings of the administrator, who may read everything.
-fn admin_of(table: &Table) -> KafkaSettings {
-    let cluster = table.fixture.cluster.as_ref().expect("a cluster");
-    let password = std::fs::read_to_string(cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE")).expect("a password");
-    let login = Login {
-        username: cluster.value("FINK_TEST_ADMIN_USER").to_owned(),
-        password: Secret::new(password.trim().to_owned()),
-    };
-    KafkaSettings { login: Some(login), ..table.reader() }
-}
-
 impl Transfer {
     fn new(what: &str) -> Self {
         let filler = r#", "filler": {"cf": "i", "col": "filler", "type": "string"}"#;
@@ -44,20 +32,17 @@ impl Transfer {
         let topic = format!("ftransfer_{}", table.fixture.name);
         let old = format!("topic = \"{}\"\n", table.fixture.name);
         table.fixture.replace(&old, &format!("topic = \"{topic}\"\ntransactions = false\nschema_topic = true\n"));
-        let cluster = table.fixture.cluster.as_ref().expect("a cluster");
-        let consumer = [cluster.value("FINK_TEST_CONSUMER_USER"), cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")];
-        let [consumer, file] = consumer.map(str::to_owned);
-        let admin = format!(
-            "[kafka.admin]\nusername = \"{}\"\npassword_file = \"{}\"\n",
-            cluster.value("FINK_TEST_ADMIN_USER"),
-            cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE")
-        );
+        let cluster = table.fixture.cluster();
+        let [consumer, file] =
+            [cluster.username(User::Consumer), cluster.password_file(User::Consumer)].map(str::to_owned);
+        let admin = cluster.admin_section();
         let without = table.fixture.config.clone();
         table.fixture.config += &admin;
         let users = ["--consumer", &consumer, "--consumer-password-file", &file, "--consumer-group", "fink"];
         table.fixture.ok(&[&["kafka", "bootstrap", "--any-host", "--yes"], &users[..]].concat());
         table.fixture.config = without;
-        let reader = TailReader::open(&admin_of(&table), Duration::from_secs(20), || false).expect("a reader");
+        let reader =
+            TailReader::open(&table.fixture.cluster().kafka(User::Admin), TIMEOUT, || false).expect("a reader");
         Self { table, topic, reader }
     }
 
@@ -107,12 +92,10 @@ impl Transfer {
 
     /// What `finkctl transfer` writes.
     fn transfer(&self, group: &str) -> Value {
-        let cluster = self.table.fixture.cluster.as_ref().expect("a cluster");
-        let python = std::env::var("FINK_TEST_PYTHON")
-            .expect("FINK_TEST_PYTHON names a Python that has fink-client: run scripts/test");
+        let cluster = self.table.fixture.cluster();
         let folder = self.table.fixture.path(group);
         std::fs::create_dir(&folder).expect("the fixture's folder");
-        let mut command = Command::new(python);
+        let mut command = Command::new(python());
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/transfer.py"));
         command.args(
             ["FINK_TEST_BOOTSTRAP", "FINK_TEST_CONSUMER_USER", "FINK_TEST_CONSUMER_PASSWORD_FILE"]
@@ -254,8 +237,7 @@ fn a_topic_that_was_made_again_is_refused() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(running.terminate(), 0);
-    let admin =
-        Admin::open(&admin_of(&transfer.table), Identity::User, Duration::from_secs(20)).expect("the administrator");
+    let admin = transfer.table.fixture.cluster().admin();
     admin.delete_topic(&transfer.topic).expect("it is deleted");
     let spec = TopicSpec::stream(4);
     let deadline = Instant::now() + Duration::from_secs(30);

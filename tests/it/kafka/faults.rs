@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use fink::config::{KafkaSettings, SecurityProtocol};
 use fink::kafka::{CommitOutcome, Error, Producer, ProducerRecord};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka_sys::{RDKafkaApiKey as Request, RDKafkaRespErr as ErrorCode};
 
+use crate::fixture::cluster::plaintext;
 use crate::fixture::topics::{TIMEOUT, message, options};
 
 const TOPIC: &str = "fink_faults";
@@ -19,18 +19,7 @@ type Mock = MockCluster<'static, DefaultProducerContext>;
 fn open(give_up: impl Fn() -> bool + Send + Sync + 'static) -> (Mock, Producer) {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic(TOPIC, 2, 1).unwrap();
-    let settings = KafkaSettings {
-        bootstrap_servers: mock.bootstrap_servers(),
-        security_protocol: SecurityProtocol::Plaintext,
-        sasl_mechanism: String::new(),
-        login: None,
-        admin: None,
-        ssl_ca: None,
-        ssl_certificate: None,
-        ssl_key: None,
-        ssl_key_password: None,
-        librdkafka: Vec::new(),
-    };
+    let settings = plaintext(mock.bootstrap_servers());
     let producer = Producer::open(&settings, &options("fink-faults"), give_up).unwrap();
     (mock, producer)
 }

@@ -10,7 +10,8 @@ use fink::science_db::{Cancel, ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 use super::faults::{TABLE, columns, never, proxies, put, scan, settings};
 use super::log_capture;
-use super::stores::{self, addresses};
+use super::stores;
+use crate::fixture::cluster::Cluster;
 use crate::fixture::proxy::Proxy;
 
 fn sessions(proxies: &[&Proxy], timeouts: Timeouts) -> Sessions {
@@ -22,7 +23,7 @@ fn sessions(proxies: &[&Proxy], timeouts: Timeouts) -> Sessions {
 fn thrift1() -> (Proxy, Sessions) {
     log_capture::start();
     let _table = stores::thrift1();
-    let proxy = Proxy::new(&addresses("FINK_TEST_THRIFT1")[0]);
+    let proxy = Proxy::new(&Cluster::get().thrift1()[0]);
     let settings = settings(StoreKind::Thrift1, &[proxy.address()]);
     (proxy, Sessions::new(&settings, "default:db_test_1", Timeouts::default()))
 }
@@ -233,7 +234,7 @@ fn thrift_1_session_is_cancelled_and_waits_as_well() {
 fn frozen_thrift_1_gateway_is_left_for_the_other() {
     log_capture::start();
     let _table = stores::thrift1();
-    let target = &addresses("FINK_TEST_THRIFT1")[0];
+    let target = &Cluster::get().thrift1()[0];
     let (one, other) = (Proxy::new(target), Proxy::new(target));
     let settings = settings(StoreKind::Thrift1, &[one.address(), other.address()]);
     let sessions = Sessions::new(&settings, "default:db_test_1", Timeouts::default());

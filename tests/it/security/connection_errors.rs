@@ -6,16 +6,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fink::config::StoreKind;
 use fink::science_db::{NewTable, Put, PutCell, ScienceDb};
 use serde_json::Value;
 
 use super::foreign_servers;
 use super::forwarder::Forwarder;
 use super::security_page;
+use crate::fixture::Fixture;
+use crate::fixture::cluster::{Cluster, User};
 use crate::fixture::kafka_cli::KafkaCli;
 use crate::fixture::small_table::{science_db, write_catalog};
-use crate::fixture::{Cluster, Fixture};
 
 /// A free port: nobody listens there.
 fn closed_port() -> u16 {
@@ -35,7 +35,7 @@ fn other_authority(folder: &Path) {
 }
 
 fn table_of(fixture: &Fixture) -> Box<dyn ScienceDb> {
-    science_db(fixture, StoreKind::Embedded, "")
+    science_db(fixture)
 }
 
 /// A fixture with an embedded table, so that nothing but Kafka can be wrong.
@@ -57,8 +57,8 @@ impl Connection {
         fixture.config += &format!(
             "[kafka]\nusername = \"{}\"\npassword_file = \"{}\"\n[distribution]\nname = \"{name}\"\nrejected_topic = \"{name}_r\"\n\
              [[stream]]\nname = \"full\"\ntopic = \"{name}\"\npartitions = 1\n",
-            cluster.value("FINK_TEST_PRODUCER_USER"),
-            cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE"),
+            cluster.username(User::Producer),
+            cluster.password_file(User::Producer),
         );
         Self { fixture, cluster }
     }
@@ -205,11 +205,11 @@ fn a_missing_right_is_said_by_doctor_and_service_in_the_same_words() {
     cli.ok(&["grant", &user, "--consume", "--topic", &topic, "--any-host", "--yes"]);
     fs::write(connection.fixture.path("password"), "password-without-rights").unwrap();
     fs::set_permissions(connection.fixture.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
-    let password_file = connection.cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned();
+    let password_file = connection.cluster.password_file(User::Producer).to_owned();
     connection.fixture.replace(&format!("\"{password_file}\""), "\"password\"");
     let settings = [
         format!("kafka.username={user}"),
-        format!("kafka.bootstrap_servers={}", connection.cluster.value("FINK_TEST_BOOTSTRAP")),
+        format!("kafka.bootstrap_servers={}", connection.cluster.bootstrap_servers()),
     ];
     let said =
         format!("user {user} has no right to write to topic {topic}; see fink kafka grant and fink kafka list-acls");

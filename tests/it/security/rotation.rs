@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::fixture::alert_table::{Table, now};
+use crate::fixture::cluster::User;
 use crate::fixture::kafka_cli::KafkaCli;
 
 /// Alerts in a second.
@@ -47,11 +48,9 @@ fn a_password_is_changed_while_alerts_are_sent_and_none_is_lost_or_doubled() {
     cli.ok(&["add-user", &user, "--password-file", &old]);
     let role = ["--produce", "--topic", &topic, "--topic", &rejected, "--transactional-id", &topic, "--create"];
     cli.ok(&[&["grant", &user], &role[..], &["--any-host", "--yes"]].concat());
-    let cluster = table.fixture.cluster.as_ref().unwrap();
-    let (own_user, own_file) = (
-        cluster.value("FINK_TEST_PRODUCER_USER").to_owned(),
-        cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned(),
-    );
+    let cluster = table.fixture.cluster();
+    let (own_user, own_file) =
+        (cluster.username(User::Producer).to_owned(), cluster.password_file(User::Producer).to_owned());
     table.fixture.replace(&format!("\"{own_user}\""), &format!("\"{user}\""));
     table.fixture.replace(&format!("\"{own_file}\""), &format!("\"{old}\""));
     table.fixture.add("[distribution]", "poll = \"100ms\"\noverlap = \"5s\"\nrepair = \"1m\"\nrepair_every = \"2s\"");

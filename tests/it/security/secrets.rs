@@ -58,7 +58,7 @@ fn no_command_shows_a_password_to_other_users_or_in_its_log() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let file = file.display().to_string();
     let (a, b, c, topic) = (cli.name("_a"), cli.name("_b"), cli.name("_c"), cli.name("_t"));
-    let cluster = cli.fixture.cluster.as_ref().unwrap();
+    let cluster = cli.fixture.cluster();
     let mut secrets = vec![PASSWORD.to_owned(), FROM_FILE.to_owned()];
     for who in ["ADMIN", "PRODUCER", "CONSUMER"] {
         let file = cluster.value(&format!("FINK_TEST_{who}_PASSWORD_FILE"));
