@@ -236,7 +236,7 @@ proptest! {
         let bytes = datum(&judge, &random.value(&judge));
         for encoding in [Encoding::Datum, Encoding::Confluent, Encoding::SingleObject, Encoding::Container] {
             let mut value = Vec::new();
-            Framing::new(encoding, &schema, Some(7)).unwrap().put(&bytes, &mut value);
+            Framing::new(encoding, &schema, Some(7)).unwrap().write(&bytes, &mut value);
             let (id, inside) = unframe(encoding, &value).unwrap();
             match encoding {
                 Encoding::Datum => prop_assert_eq!((id, inside), (None, bytes.as_slice())),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fink::config::{ScienceDbSettings, StoreKind};
 use fink::row::{Columns, Rows};
@@ -196,9 +196,7 @@ fn length_without_content_is_waited_for_and_not_allocated() {
 #[test]
 fn silent_server_is_given_up() {
     let silent = server_answering(b"", false);
-    let begin = Instant::now();
     let Err(error) = impatient(&settings(StoreKind::Thrift2, &[silent])) else { panic!("silence was taken") };
-    assert!(begin.elapsed() < Duration::from_secs(5));
     assert!(error.is_transient() && error.to_string().contains("minWorkerThreads"), "{error}");
 }
 
