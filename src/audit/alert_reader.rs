@@ -145,7 +145,7 @@ impl AlertReader<'_> {
         loop {
             let rows = &mut self.rows;
             let more = self.session.ask(source.give_up, |db| db.scan(&scan, after.as_deref(), rows))?;
-            let partial = self.complete(cells == Window::since(0))?;
+            let partial = self.complete(cells == Window::ALL)?;
             let mut batch = Batch::default();
             self.encode(&partial, window, &mut batch)?;
             each(&batch, self.rows.len())?;
@@ -166,7 +166,7 @@ impl AlertReader<'_> {
         let (source, rows) = (self.source, &mut self.rows);
         self.session.ask(source.give_up, |db| db.get(keys, source.pipeline.columns(), rows))?;
         let mut batch = Batch::default();
-        self.encode(&[], Window::since(0), &mut batch)?;
+        self.encode(&[], Window::ALL, &mut batch)?;
         Ok(batch)
     }
 

@@ -159,7 +159,7 @@ fn object_id_is_found_or_is_the_key() {
         ("diaSource_ra", ColumnType::Double),
     ]);
     assert_eq!(rubin.object_id_column(None).unwrap().unwrap().name, "diaObject_diaObjectId");
-    assert_eq!(rubin.nearest("ra"), ["diaSource_ra"]);
+    assert_eq!(rubin.unknown("ra"), "there is no column `ra`: did you mean `diaSource_ra`?");
     let plain = catalog(&[("k", ColumnType::Int), ("v", ColumnType::Int)]);
     assert_eq!(plain.object_id_column(None).unwrap(), None);
     assert!(plain.object_id_column(Some("x")).is_err());

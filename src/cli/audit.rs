@@ -20,6 +20,7 @@ use crate::config::{RequiredLogin, Start, parse_timestamp};
 use crate::distribution::GiveUp;
 use crate::kafka::Error as KafkaError;
 use crate::signals::Stop;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// Differences that are listed unless told otherwise; as ndjson, all.
@@ -86,7 +87,7 @@ impl Args {
         if until > now {
             return Err(UsageError(format!("--until {until} (ms since 1970) lies in the future: use `now`")));
         }
-        Window::new(from, until).ok_or_else(|| {
+        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until)).ok_or_else(|| {
             UsageError(format!(
                 "--from {from} is not before --until {until} (ms since 1970): there is nothing between them"
             ))

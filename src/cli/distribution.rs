@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use jiff::Timestamp;
 
 use super::context::Context;
 use super::distribution_status::StatusLine;
@@ -15,6 +14,7 @@ use crate::config::{RequiredLogin, Start, parse_duration, parse_timestamp};
 use crate::distribution::{self, DistributionError, EndReason, GiveUp, Request};
 use crate::runfile::RunFile;
 use crate::signals::{Signal, Stop};
+use crate::timestamp::Timestamp;
 
 /// `fink start distribution`, `fink distribution`
 #[derive(Debug, ClapArgs)]
@@ -47,12 +47,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let settings = configuration.settings(if args.dry_run { RequiredLogin::None } else { RequiredLogin::User })?;
     let request = Request {
         from: args.from,
-        until: args.until,
+        until: args.until.map(Timestamp::from_millis),
         streams: args.streams.clone(),
         exit_after: args.exit_after,
         dry_run: args.dry_run,
     };
-    let streams = request.check(&settings, Timestamp::now().as_millisecond()).map_err(command_error)?;
+    let streams = request.check(&settings, Timestamp::now()).map_err(command_error)?;
     let stop = Stop::on_signals()?;
     // A job may run beside the service, and a dry run beside anything.
     let is_service = !request.is_job() && !request.dry_run && request.streams.is_empty();

@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::RowPrefixes;
 use crate::row::{Columns, Rows};
 use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// How far back the first look goes, ms; each further one goes `WINDOW_FACTOR` times as far.
@@ -33,12 +33,12 @@ pub(super) fn newest_rows(
     skip: &RowPrefixes,
     count: usize,
 ) -> Result<Vec<NewestRow>, ScienceDbError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as i64);
+    let now = Timestamp::now().as_millis();
     let mut back = FIRST_WINDOW_MS;
     loop {
-        let window = Window::since(now.saturating_sub(back));
+        let window = Window::since(Timestamp::from_millis(now.saturating_sub(back)));
         let found = newest_rows_in(db, trigger, skip, count, window)?;
-        if found.len() >= count || window.from() == 0 {
+        if found.len() >= count || window.from() == Timestamp::EPOCH {
             return Ok(found);
         }
         back = back.saturating_mul(WINDOW_FACTOR);

@@ -17,9 +17,10 @@ use crate::alert::schema::StreamSchemaError;
 use crate::catalog::{Catalog, CatalogError, ColumnType};
 use crate::config::{CompleteRows, ScienceDbSettings, StreamSettings};
 use crate::filters::FilterError;
-use crate::ledger::{AlertId, LedgerEntry};
+use crate::ledger::LedgerEntry;
 use crate::row::{ColumnNotRead, Columns, Row};
 use crate::rules::{BoundRules, Rules, RulesError};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// A stream that does not fit the catalog.
@@ -304,19 +305,20 @@ impl Pipeline {
     }
 
     /// The trigger's timestamp, where the row is an alert of `window` that was not distributed before.
-    fn trigger_of(&self, row: &Row<'_>, window: Window) -> Option<i64> {
+    fn trigger_of(&self, row: &Row<'_>, window: Window) -> Option<Timestamp> {
         let timestamp = self.timestamp_in(row, window).filter(|_| !self.skipped.contains(row.key))?;
         let status = self.status_slot.and_then(|slot| row.cell(slot));
-        let is_done = status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp);
+        let is_done =
+            status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp.as_millis());
         (!is_done).then_some(timestamp)
     }
 
     /// When the row's trigger was written, ms since 1970; `None` where it has none.
-    pub fn trigger_time(&self, row: &Row<'_>) -> Option<i64> {
-        row.cell(self.trigger_slot).map(|cell| cell.timestamp)
+    pub fn trigger_time(&self, row: &Row<'_>) -> Option<Timestamp> {
+        row.cell(self.trigger_slot).map(|cell| Timestamp::from_millis(cell.timestamp))
     }
 
-    fn timestamp_in(&self, row: &Row<'_>, window: Window) -> Option<i64> {
+    fn timestamp_in(&self, row: &Row<'_>, window: Window) -> Option<Timestamp> {
         self.trigger_time(row).filter(|at| window.contains(*at))
     }
 
@@ -357,7 +359,7 @@ impl Pipeline {
         };
         let Encoders { writer, key, object } = encoders;
         self.write_object(row, object);
-        batch.begin_alert(LedgerEntry { id: AlertId::new(row.key, timestamp), timestamp }, row.key, object);
+        batch.begin_alert(LedgerEntry::new(row.key, timestamp), row.key, object);
         writer.begin();
         for (index, stream) in self.streams.iter().enumerate() {
             let verdicts = verdicts.get(index).and_then(Option::as_ref);

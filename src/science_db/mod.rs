@@ -229,7 +229,7 @@ mod tests {
     fn scan_resumes_behind_the_last_key_and_never_before_its_range() {
         let columns = Columns::new(Vec::new());
         let keys = KeyRange { start: b"m".to_vec(), end: Vec::new() };
-        let scan = Scan { keys, window: Window::since(0), columns: &columns, page: 1 };
+        let scan = Scan { keys, window: Window::ALL, columns: &columns, page: 1 };
         assert_eq!(start_after(&scan, None), b"m");
         assert_eq!(start_after(&scan, Some(b"a")), b"m");
         assert_eq!(start_after(&scan, Some(b"m")), b"m\0");

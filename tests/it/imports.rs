@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate from the bottom up: each may use those of the lines above its own, and none of its own line.
 const LAYERS: [&[&str]; 9] = [
-    &["cancel", "duration", "escape", "hex", "list_text", "secret", "size", "suggest", "timestamp", "topic"],
+    &["atomic_file", "cancel", "escape", "hex", "list_text", "secret", "suggest", "timestamp", "topic", "units"],
     &["avro", "ledger", "runfile", "signals", "window"],
     &["catalog"],
     &["row"],
     &["alert", "filters", "kafka", "notify", "rules", "science_db"],
-    &["config"],
     &["distribution", "ingest", "simulate"],
     &["audit"],
+    &["config"],
     &["cli"],
 ];
 
@@ -20,6 +20,9 @@ const LAYERS: [&[&str]; 9] = [
 const KNOWN_IMPORTS: &[(&str, &str)] = &[
     ("alert", "config"),
     ("alert", "science_db"),
+    ("audit", "config"),
+    ("distribution", "config"),
+    ("ingest", "config"),
     ("filters", "config"),
     ("kafka", "config"),
     ("notify", "config"),

@@ -50,11 +50,11 @@ fn the_examples_in_conf_and_docs_are_right() {
     let docs = std::fs::read_to_string(root.join("docs/rules.md")).unwrap();
     let blocks: Vec<&str> = docs.split("```xml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     let [whole, part] = blocks[..] else { panic!("docs/rules.md has two examples") };
-    let worked = Rules::read(whole.as_bytes(), &catalog).unwrap();
+    let worked = Rules::parse(whole.as_bytes(), &catalog).unwrap();
     let same = Rules::load(&folder().join("01-worked-example.xml"), &catalog).unwrap();
     assert_eq!(worked.columns(), same.columns());
     let part = format!("<distribution-rules><select><column name='*'/></select>{part}</distribution-rules>");
-    assert!(Rules::read(part.as_bytes(), &catalog).is_ok());
+    assert!(Rules::parse(part.as_bytes(), &catalog).is_ok());
 }
 
 #[test]

@@ -24,6 +24,7 @@ use crate::distribution::{self, EndReason, GiveUp, Request};
 use crate::ingest::{IngestOptions, IngestSummary};
 use crate::signals::Stop;
 use crate::simulate::{Simulator, SimulatorOptions, Survey};
+use crate::timestamp::Timestamp;
 use read_topics::ReadAlert;
 use servers::{DemoServers, SELECTED};
 
@@ -135,7 +136,7 @@ fn load(
 
 /// A bounded job over everything that is there.
 fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Stats> {
-    let request = Request { until: Some(written + 1), ..Request::default() };
+    let request = Request { until: Some(Timestamp::from_millis(written + 1)), ..Request::default() };
     let stopped: GiveUp = Arc::new({
         let stop = stop.clone();
         move || stop.requested()

@@ -68,7 +68,7 @@ fn avro_layout_returns_every_byte() {
         let layout = layout(&alerts, ListEncoding::Avro);
         let read_back = Catalog::parse(&layout.catalog().to_json().to_string()).unwrap();
         assert_eq!(read_back, *layout.catalog());
-        let (mut encoder, columns) = encoder(&layout, &alerts);
+        let (encoder, columns) = encoder(&layout, &alerts);
         let mut flattener = layout.flattener();
         for datum in alerts.data() {
             page::fill(layout.catalog(), &columns, flattener.flatten(datum).unwrap(), &mut rows);
@@ -102,7 +102,7 @@ fn text_layout_differs_only_where_it_must() {
     for file in files() {
         let alerts = Container::read(&std::fs::read(&file).unwrap()).unwrap();
         let layout = layout(&alerts, ListEncoding::Text);
-        let (mut encoder, columns) = encoder(&layout, &alerts);
+        let (encoder, columns) = encoder(&layout, &alerts);
         let (mut flattener, decoder) = (layout.flattener(), Decoder::new(alerts.schema.clone()));
         for datum in alerts.data() {
             page::fill(layout.catalog(), &columns, flattener.flatten(datum).unwrap(), &mut rows);
@@ -138,7 +138,7 @@ fn derived_schema_carries_everything() {
         let plan = Plan::new(Arc::new(derived.clone()), layout.catalog()).unwrap();
         assert_eq!(plan.warnings(), &[] as &[String]);
         let columns = page::columns(layout.catalog(), &plan.needed_columns());
-        let (mut encoder, mut flattener) = (plan.encoder(&columns).unwrap(), layout.flattener());
+        let (encoder, mut flattener) = (plan.encoder(&columns).unwrap(), layout.flattener());
         for datum in alerts.data() {
             page::fill(layout.catalog(), &columns, flattener.flatten(datum).unwrap(), &mut rows);
             out.clear();

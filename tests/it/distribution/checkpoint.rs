@@ -2,6 +2,7 @@
 
 use fink::distribution::checkpoint_state::CheckpointState;
 use fink::kafka::{CommitOutcome, Producer, ProducerOptions, ProducerRecord, checkpoint};
+use fink::timestamp::Timestamp;
 
 use crate::fixture::alert_table::{SHORT_INTERVALS, Table, now, row};
 use crate::fixture::cluster::{TIMEOUT, User};
@@ -104,7 +105,8 @@ fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
     checkpoint::ensure(&admin, &topic(&table)).expect("a checkpoint");
     let service = producer(&table, "0");
     let ahead = now() + 3_600_000;
-    let (key, value) = CheckpointState::service("live", "latest", ahead).state_record().expect("a record");
+    let (key, value) =
+        CheckpointState::service("live", "latest", Timestamp::from_millis(ahead)).state_record().expect("a record");
     service.begin().expect("a transaction");
     write(&service, &topic(&table), &key, &value.expect("a value"));
     assert_eq!(service.commit(), Ok(CommitOutcome::Committed));

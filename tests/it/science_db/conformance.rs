@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use fink::config::StoreKind;
 use fink::row::{Columns, Rows};
 use fink::science_db::{KeyRange, NewTable, Put, PutCell, Scan, ScienceDb, ScienceDbError};
+use fink::timestamp::Timestamp;
 use fink::window::Window;
 
 use super::stores::{Store, families};
@@ -49,7 +50,7 @@ fn key(store: &Store, rest: &[u8]) -> Vec<u8> {
 }
 
 fn window(from: i64, until: i64) -> Window {
-    Window::new(from, until).expect("a window")
+    Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until)).expect("a window")
 }
 
 /// All pages of a scan, and how many rows each had.
@@ -86,8 +87,8 @@ pub fn window_is_half_open(store: &Store) {
     let stamps: Vec<i64> = found.iter().map(|(_, cells)| cells[&0].1).collect();
     assert_eq!(stamps, [100, 101, 199]);
     assert_eq!(scan_all(db, under(store, b""), window(200, 201)).len(), 1);
-    assert_eq!(scan_all(db, under(store, b""), Window::since(200)).len(), 2);
-    assert_eq!(scan_all(db, under(store, b""), Window::since(0)).len(), 6);
+    assert_eq!(scan_all(db, under(store, b""), Window::since(Timestamp::from_millis(200))).len(), 2);
+    assert_eq!(scan_all(db, under(store, b""), Window::ALL).len(), 6);
 }
 
 pub fn partial_row_holds_only_what_the_window_holds(store: &Store) {
@@ -111,7 +112,7 @@ pub fn newest_version_wins(store: &Store) {
     assert_eq!(get(db, &[&key]), [(key.clone(), cells)]);
     db.put(&[put(&key, Some(200), &[("i", "a", b"again")])]).expect("a put");
     assert_eq!(get(db, &[&key])[0].1[&0], (b"again".to_vec(), 200));
-    assert_eq!(scan_all(db, under(store, b""), Window::since(0))[0].1[&0], (b"again".to_vec(), 200));
+    assert_eq!(scan_all(db, under(store, b""), Window::ALL)[0].1[&0], (b"again".to_vec(), 200));
 }
 
 pub fn delete_hides_what_was_and_not_what_comes(store: &Store) {
@@ -121,7 +122,7 @@ pub fn delete_hides_what_was_and_not_what_comes(store: &Store) {
     db.put(&[put(&gone, Some(100), &cells), put(&stays, Some(100), &cells)]).expect("a put");
     db.delete(&[&gone, &key(store, b"never was")]).expect("a delete");
     assert_eq!(get(db, &[&gone, &stays]).len(), 1);
-    assert_eq!(scan_all(db, under(store, b""), Window::since(0)).len(), 1);
+    assert_eq!(scan_all(db, under(store, b""), Window::ALL).len(), 1);
     db.put(&[put(&gone, Some(150), &cells)]).expect("a put");
     assert!(get(db, &[&gone]).is_empty(), "a put older than the delete stays hidden");
     wait_for_clock(now() + 20);
@@ -157,7 +158,7 @@ pub fn scan_ends_before_the_end_key(store: &Store) {
         db.put(&[put(&key(store, name.as_bytes()), Some(1), &[("i", "a", b"x")])]).expect("a put");
     }
     let range = KeyRange { start: key(store, b"b"), end: key(store, b"c") };
-    let found = scan_all(db, range, Window::since(0));
+    let found = scan_all(db, range, Window::ALL);
     assert_eq!(found.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), [key(store, b"b"), key(store, b"b\0")]);
 }
 
@@ -189,7 +190,7 @@ pub fn key_ranges_cover_every_key_once(store: &Store) {
     db.put(&keys.map(|key| put(key, Some(7), &[("d", "c", b"x")]))).expect("a put");
     let mut found: Vec<Vec<u8>> = Vec::new();
     for range in ranges {
-        found.extend(scan_all(db, range, Window::since(0)).into_iter().map(|(key, _)| key));
+        found.extend(scan_all(db, range, Window::ALL).into_iter().map(|(key, _)| key));
     }
     assert_eq!(found, keys.map(<[u8]>::to_vec));
 }
@@ -199,7 +200,7 @@ pub fn keys_are_bytes(store: &Store) {
     let rest: [&[u8]; 7] = [b"", b"\0", b"\0\0", b"\0\xff", b"a'\"\n", b"\xc3\x28", b"\xff\xff"];
     let keys = rest.map(|rest| key(store, rest));
     db.put(&keys.iter().map(|key| put(key, Some(1), &[("i", "a", key)])).collect::<Vec<_>>()).expect("a put");
-    let scan = Scan { keys: under(store, b""), window: Window::since(0), columns: &columns(), page: 1 };
+    let scan = Scan { keys: under(store, b""), window: Window::ALL, columns: &columns(), page: 1 };
     let (found, _) = pages(db, &scan);
     assert_eq!(found.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), keys);
     assert!(found.iter().all(|(key, cells)| *key == cells[&0].0));
@@ -215,7 +216,7 @@ pub fn large_cells_come_back_whole(store: &Store) {
     let keys: Vec<Vec<u8>> = (0..6).map(|n| key(store, format!("{n}").as_bytes())).collect();
     let puts: Vec<Put> = keys.iter().map(|key| put(key, Some(5), &[("i", "a", &value), ("d", "c", key)])).collect();
     db.put(&puts).expect("a put");
-    let found = scan_all(db, under(store, b""), Window::since(0));
+    let found = scan_all(db, under(store, b""), Window::ALL);
     assert_eq!(found.len(), 6);
     assert!(found.iter().all(|(key, cells)| cells[&0].0 == value && cells[&2].0 == *key));
     let asked: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
@@ -235,13 +236,13 @@ pub fn empty_values_and_qualifiers_are_kept(store: &Store) {
     let mut rows = Rows::default();
     db.get(&[&key], &columns, &mut rows).expect("rows");
     assert_eq!(plain(&rows), expected);
-    let scan = Scan { keys: under(store, b""), window: Window::since(0), columns: &columns, page: 5 };
+    let scan = Scan { keys: under(store, b""), window: Window::ALL, columns: &columns, page: 5 };
     assert_eq!(pages(db, &scan).0, expected);
 }
 
 pub fn empty_range_has_no_rows(store: &Store) {
     let db = &mut *store.open();
-    assert!(scan_all(db, under(store, b"nothing"), Window::since(0)).is_empty());
+    assert!(scan_all(db, under(store, b"nothing"), Window::ALL).is_empty());
     assert!(get(db, &[&key(store, b"nothing")]).is_empty());
     assert!(get(db, &[]).is_empty());
     db.put(&[]).expect("nothing to put");
@@ -252,7 +253,7 @@ pub fn missing_table_is_named(store: &Store) {
     let table = store.new_table();
     let db = &mut *store.open_table(&table);
     let columns = columns();
-    let scan = Scan { keys: KeyRange::default(), window: Window::since(0), columns: &columns, page: 5 };
+    let scan = Scan { keys: KeyRange::default(), window: Window::ALL, columns: &columns, page: 5 };
     let errors = [
         db.key_ranges().err(),
         db.scan(&scan, None, &mut Rows::default()).err(),
@@ -290,7 +291,7 @@ pub fn put_without_timestamp_gets_the_servers_time(store: &Store) {
     let cells = get(db, &[&key]).remove(0).1;
     // The servers of the tests are on this machine.
     assert!((before..=now()).contains(&cells[&0].1), "{cells:?}");
-    assert_eq!(scan_all(db, under(store, b""), Window::since(before)).len(), 1);
+    assert_eq!(scan_all(db, under(store, b""), Window::since(Timestamp::from_millis(before))).len(), 1);
 }
 
 pub fn columns_not_asked_for_are_not_returned(store: &Store) {
@@ -300,7 +301,7 @@ pub fn columns_not_asked_for_are_not_returned(store: &Store) {
     db.put(&[put(&both, Some(1), &[("i", "a", b"1"), ("d", "a", b"2"), ("i", "z", b"3")])]).expect("a put");
     db.put(&[put(&other, Some(1), &[("d", "a", b"2")])]).expect("a put");
     let expected = [(both.clone(), BTreeMap::from([(0, (b"1".to_vec(), 1))]))];
-    assert_eq!(scan_all(db, under(store, b""), Window::since(0)), expected);
+    assert_eq!(scan_all(db, under(store, b""), Window::ALL), expected);
     assert_eq!(get(db, &[&other, &both]), expected);
 }
 
@@ -316,7 +317,7 @@ pub fn wide_reads_find_rows_behind_many_without_their_columns(store: &Store) {
     };
     db.put(&(0..60).map(row).collect::<Vec<_>>()).expect("a put");
     let columns = Columns::new(wide);
-    let scan = Scan { keys: under(store, b""), window: Window::since(0), columns: &columns, page: 5 };
+    let scan = Scan { keys: under(store, b""), window: Window::ALL, columns: &columns, page: 5 };
     for _ in 0..2 {
         let (found, _) = pages(db, &scan);
         let names = [19, 39, 59].map(|n: usize| key(store, n.to_string().as_bytes()));
@@ -334,7 +335,7 @@ pub fn no_columns_are_no_rows(store: &Store) {
     db.put(&[put(&key, Some(1), &[("i", "a", b"1")])]).expect("a put");
     let none = Columns::new(Vec::new());
     let mut rows = Rows::default();
-    let scan = Scan { keys: under(store, b""), window: Window::since(0), columns: &none, page: 5 };
+    let scan = Scan { keys: under(store, b""), window: Window::ALL, columns: &none, page: 5 };
     assert!(!db.scan(&scan, None, &mut rows).expect("a page"));
     assert!(rows.is_empty());
     db.get(&[&key], &none, &mut rows).expect("rows");
@@ -344,7 +345,7 @@ pub fn no_columns_are_no_rows(store: &Store) {
 pub fn unknown_family_is_refused(store: &Store) {
     let db = &mut *store.open();
     let columns = Columns::new(vec![(String::from("nope"), String::from("a"))]);
-    let scan = Scan { keys: under(store, b""), window: Window::since(0), columns: &columns, page: 5 };
+    let scan = Scan { keys: under(store, b""), window: Window::ALL, columns: &columns, page: 5 };
     let errors = [
         db.scan(&scan, None, &mut Rows::default()).err(),
         db.get(&[b"x"], &columns, &mut Rows::default()).err(),

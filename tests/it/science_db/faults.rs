@@ -58,7 +58,7 @@ pub fn range(store: &Store) -> KeyRange {
 
 pub fn scan(db: &mut dyn ScienceDb, store: &Store, page: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let columns = columns();
-    let scan = Scan { keys: range(store), window: Window::since(0), columns: &columns, page };
+    let scan = Scan { keys: range(store), window: Window::ALL, columns: &columns, page };
     let (mut rows, mut found) = (Rows::default(), Vec::new());
     let mut after: Option<Vec<u8>> = None;
     while db.scan(&scan, after.as_deref(), &mut rows).expect("a page in spite of it all") {
