@@ -240,7 +240,7 @@ impl<'a> Loader<'a> {
         }
         let mut extended = catalog.clone();
         extended
-            .extend(layout.catalog())
+            .merge(layout.catalog())
             .map_err(|reason| IngestError::Mismatch { path: self.settings.catalog.clone(), reason })?;
         Ok((layout, extended))
     }

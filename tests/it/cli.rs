@@ -155,7 +155,7 @@ fn service(folder: &Path, name: &str, heeds: bool) -> std::process::Child {
 fn services_are_shown_and_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    run_without_env(here, &["stop", "distribution"], &[]).assert_stderr(1, &["no distribution runs here"]);
+    run_without_env(here, &["stop", "distribution"], &[]).assert_stderr(1, &["no distribution is running"]);
     let (mut first, mut second) = (service(here, "first", true), service(here, "second", false));
 
     let finished = run_without_env(here, &["show", "--format", "json"], &[]);
@@ -168,11 +168,11 @@ fn services_are_shown_and_stopped() {
     run_without_env(here, &["stop", "distribution"], &[]).assert_stderr(2, &["first, second", "--name"]);
     run_without_env(here, &["stop", "distribution", "--name", "third"], &[]).assert_stderr(1, &["`third`"]);
     run_without_env(here, &["stop", "distribution", "--name", "second", "--timeout", "200ms"], &[])
-        .assert_stderr(1, &["has not ended after 200ms"]);
+        .assert_stderr(1, &["has not stopped after 200ms"]);
     std::thread::scope(|scope| {
         scope.spawn(|| first.wait().unwrap());
         run_without_env(here, &["stop", "distribution", "--name", "first"], &[])
-            .assert_stderr(0, &["`first` has ended"]);
+            .assert_stderr(0, &["`first` has stopped"]);
     });
 
     second.kill().unwrap();

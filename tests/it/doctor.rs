@@ -37,7 +37,7 @@ fn a_wrong_configuration_is_one_bad_check() {
     fixture.config.push_str("[kafak]\n[distribution]\npoll = \"x\"\n");
     let finished = fixture.run(&["doctor", "--format", "json"]);
     finished.assert_stderr(1, &["2 of 2 checks failed"]);
-    assert!(said(&finished, "configuration").contains("the nearest known one is `kafka`"));
+    assert!(said(&finished, "configuration").contains("did you mean `kafka`?"));
 }
 
 #[test]

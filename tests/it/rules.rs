@@ -129,11 +129,11 @@ fn judged(fixture: &Fixture) {
     let of_all = sample("100");
     assert_eq!((of_all["sample"]["rows"].as_u64(), refused(&of_all)), (Some(4), vec![1, 0, 2]));
     let text = fixture.ok(&["rules", "check", "rules.xml", "--sample", "3"]).stdout;
-    assert!(text.contains("Of the newest 3 rows it would send 1.\n"), "{text}");
+    assert!(text.contains("Of the newest 3 rows 1 would be sent.\n"), "{text}");
 
     db.put(&[row("ZTF19zzzzzzz", 12.5, b"15", "Star", 0)]).unwrap();
     let finished = fixture.run(&["rules", "check", "rules.xml", "--sample", "1"]);
-    finished.assert_stderr(1, &["1 of these rows cannot be judged"]);
+    finished.assert_stderr(1, &["1 of these rows cannot be evaluated"]);
     let reason =
         "row `ZTF19zzzzzzz`: column `candidate_magpsf` is float in the catalog, but its cell has 2 bytes instead of 4";
     assert!(finished.stdout.contains(reason), "{finished:?}");
