@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod alert;
+mod atomic_file;
 pub mod audit;
 pub mod avro;
 pub mod cancel;
@@ -19,11 +20,15 @@ pub mod kafka;
 pub mod ledger;
 pub mod list_text;
 pub mod notify;
+pub mod row;
 pub mod rules;
 pub mod runfile;
 pub mod science_db;
+pub mod secret;
 pub mod signals;
 pub mod simulate;
+mod suggest;
 pub mod timestamp;
 pub mod topic;
+pub mod units;
 pub mod window;

@@ -8,7 +8,8 @@ use super::error::AuditError;
 use crate::config::ScienceDbSettings;
 use crate::distribution::batch::Batch;
 use crate::distribution::pipeline::{Encoders, Pipeline};
-use crate::science_db::{KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError, open_session};
+use crate::row::{Row, Rows};
+use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError, open_session};
 use crate::window::Window;
 
 /// How long a science database that went away is waited for.

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::config::RowPrefixes;
-use crate::science_db::{Columns, KeyRange, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::row::{Columns, Rows};
+use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError};
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
