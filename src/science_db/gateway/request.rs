@@ -1,22 +1,32 @@
 //! A request in Thrift's strict binary protocol, written into one buffer.
+//!
+//! The format: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-binary-protocol.md>.
 
-/// Builds the bytes of a request. What is written twice over (the columns of each of many gets) can be written once and copied.
+/// Builds the bytes of a request. A part that occurs many times (the columns of each get) is built once and [appended](Self::append).
+///
+/// Strings and lists have at most 2³¹ - 1 bytes or elements: `check_puts` refuses longer values, and keys are far shorter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
+    method: &'static str,
     bytes: Vec<u8>,
 }
 
 impl Request {
-    /// A call of `method`; its arguments follow as fields, then [`stop`](Self::stop).
-    pub fn call(method: &str) -> Self {
-        let mut request = Self::default();
+    /// A call of `method`. Its arguments follow as fields, then [`stop`](Self::stop).
+    pub fn call(method: &'static str) -> Self {
+        let mut request = Self { method, bytes: Vec::new() };
         request.bytes.extend([0x80, 0x01, 0x00, 0x01]);
         request.string(method.as_bytes());
         request.int(1);
         request
     }
 
-    /// What has been written.
+    /// The method that it calls.
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The bytes so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -30,9 +40,13 @@ impl Request {
         self.bytes.extend(value.to_be_bytes());
     }
 
-    fn string(&mut self, value: &[u8]) {
-        // A string of more than 2 GB can be sent by nobody; cut off, it is refused by the server as a whole.
-        self.int(i32::try_from(value.len()).unwrap_or(i32::MAX));
+    fn len(&mut self, len: usize) {
+        self.int(i32::try_from(len).unwrap_or(i32::MAX));
+    }
+
+    /// A string or an array of bytes without the head of a field: an element of a list or map.
+    pub fn string(&mut self, value: &[u8]) {
+        self.len(value.len());
         self.bytes.extend_from_slice(value);
     }
 
@@ -66,10 +80,28 @@ impl Request {
     }
 
     /// Begins a field that is a list of `count` structs, each ended by [`stop`](Self::stop).
-    pub fn list_field(&mut self, id: i16, count: usize) {
+    pub fn struct_list_field(&mut self, id: i16, count: usize) {
         self.field(15, id);
         self.bytes.push(12);
-        self.int(i32::try_from(count).unwrap_or(i32::MAX));
+        self.len(count);
+    }
+
+    /// Begins a field that is a list of `count` strings.
+    pub fn string_list_field(&mut self, id: i16, count: usize) {
+        self.field(15, id);
+        self.bytes.push(11);
+        self.len(count);
+    }
+
+    /// A field that is a map from strings to strings.
+    pub fn string_map_field(&mut self, id: i16, entries: &[(&str, &str)]) {
+        self.field(13, id);
+        self.bytes.extend([11, 11]);
+        self.len(entries.len());
+        for (key, value) in entries {
+            self.string(key.as_bytes());
+            self.string(value.as_bytes());
+        }
     }
 
     /// Ends a struct, or the arguments.
@@ -77,7 +109,7 @@ impl Request {
         self.bytes.push(0);
     }
 
-    /// Copies what another one holds.
+    /// Appends the bytes of another part.
     pub fn append(&mut self, other: &Request) {
         self.bytes.extend_from_slice(&other.bytes);
     }

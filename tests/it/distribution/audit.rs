@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fink::config::{KafkaSettings, Login, Secret};
 use fink::kafka::{CommitOutcome, Message, Producer, ProducerOptions, ProducerRecord};
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 

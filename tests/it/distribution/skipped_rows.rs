@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 
 use crate::fixture::alert_table::{Table, now};
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use fink::alert::decoder::{BytesFormat, SchemaCache};
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
-use fink::science_db::ScienceDb;
 
 use crate::fixture::Fixture;
 use crate::fixture::alert_table::{Table, now, row};

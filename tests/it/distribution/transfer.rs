@@ -9,7 +9,7 @@ use fink::config::{KafkaSettings, Login, Secret};
 use fink::kafka::client::Identity;
 use fink::kafka::topics::TopicSpec;
 use fink::kafka::{Admin, TailReader};
-use fink::science_db::{PutCell, ScienceDb};
+use fink::science_db::PutCell;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

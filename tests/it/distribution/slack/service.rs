@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 
 use super::server::{Response, Server};
 use crate::fixture::alert_table::{Table, row};
