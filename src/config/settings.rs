@@ -1,4 +1,4 @@
-//! The settings as plain typed data: what the rest of the program is given. Every rule about them was checked when they were read.
+//! The settings as typed data. All rules between them were checked when they were read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ pub use crate::alert::{Encoding, MessageKey};
 pub use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 use crate::secret::Secret;
 
-/// Everything.
+/// All settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `[science_db]`

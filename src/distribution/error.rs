@@ -30,14 +30,14 @@ pub enum DistributionError {
     #[error(transparent)]
     Filter(#[from] FilterError),
     /// no stream of that name
-    #[error("there is no stream `{name}`; the configuration has {count} streams, the nearest: {nearest}")]
+    #[error("there is no stream `{name}` among the {count} streams of the configuration{suggestion}")]
     NoStream {
         /// the name asked for
         name: String,
         /// how many there are
         count: usize,
-        /// those with the most similar names
-        nearest: String,
+        /// the end of the message: a question that names similar streams, or some of those there are
+        suggestion: String,
     },
     /// a job over nothing
     #[error("--from {from} is not before --until {until} (ms since 1970): there is nothing between them")]

@@ -6,11 +6,12 @@ use super::DistributionError;
 use super::checkpoint_state::{CheckpointState, Record};
 use super::offset_file;
 use crate::config::{DistributionSettings, Start, StreamSettings};
+use crate::suggest::suggestion;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// The most names that are suggested for a wrong one.
-const MAX_SUGGESTIONS: usize = 3;
+/// Names that are listed where none is similar to a wrong one.
+const MAX_LISTED_STREAMS: usize = 3;
 
 /// The command line's part of a distribution.
 #[derive(Clone, Debug, Default)]
@@ -60,9 +61,11 @@ impl Request {
     pub fn select_streams(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
         let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
         match unknown {
-            Some(name) => {
-                Err(DistributionError::NoStream { name: name.clone(), count: all.len(), nearest: nearest(name, all) })
-            }
+            Some(name) => Err(DistributionError::NoStream {
+                name: name.clone(),
+                count: all.len(),
+                suggestion: similar_streams(name, all),
+            }),
             None if self.streams.is_empty() => Ok(all.to_vec()),
             None => Ok(all.iter().filter(|stream| self.streams.contains(&stream.name)).cloned().collect()),
         }
@@ -162,12 +165,15 @@ impl Request {
     }
 }
 
-/// The names most similar to one that does not exist.
-fn nearest(name: &str, all: &[StreamSettings]) -> String {
-    let mut known: Vec<&str> = all.iter().map(|stream| stream.name.as_str()).collect();
-    known.sort_by_key(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()));
-    known.truncate(MAX_SUGGESTIONS);
-    format!("`{}`", known.join("`, `"))
+/// A suggestion of streams for a name that does not exist. Without a similar one, the first names.
+fn similar_streams(name: &str, all: &[StreamSettings]) -> String {
+    let known = all.iter().map(|stream| stream.name.as_str());
+    match suggestion(name, known.clone()) {
+        none if none.is_empty() => {
+            format!(", such as `{}`", known.take(MAX_LISTED_STREAMS).collect::<Vec<_>>().join("`, `"))
+        }
+        suggestion => suggestion,
+    }
 }
 
 #[cfg(test)]
@@ -274,6 +280,9 @@ mod tests {
         let all = streams(&["supernovae", "kilonovae", "microlensing", "solar"]);
         let request = Request { streams: vec!["Kilonova".to_owned()], ..Request::default() };
         let error = request.select_streams(&all).expect_err("no such stream").to_string();
-        assert!(error.contains("`Kilonova`; the configuration has 4 streams, the nearest: `kilonovae`"), "{error}");
+        assert!(
+            error.contains("`Kilonova` among the 4 streams of the configuration: did you mean `kilonovae`?"),
+            "{error}"
+        );
     }
 }

@@ -97,11 +97,11 @@ impl TableLayout {
             catalog.trigger_column(settings.trigger.as_deref()).ok().map(|column| column.name.clone())
         };
         if let Some(trigger) = trigger_of(catalog).or_else(|| trigger_of(layout.catalog())) {
-            layout.place_in(&trigger, &self.trigger_family);
+            layout.set_family(&trigger, &self.trigger_family);
         }
         let mut extended = catalog.clone();
         extended
-            .extend(layout.catalog())
+            .merge(layout.catalog())
             .map_err(|reason| IngestError::Mismatch { path: settings.catalog.clone(), reason })?;
         Ok((layout, extended))
     }

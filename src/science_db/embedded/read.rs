@@ -13,7 +13,7 @@ use crate::window::Window;
 const MAX_SORTED_ROWS: i64 = 10_000;
 
 /// Reads one page of `scan` from the key `start` on. Returns whether there may be more rows.
-pub fn scan(
+pub(crate) fn scan(
     transaction: &Transaction<'_>,
     table: i64,
     scan: &Scan<'_>,
@@ -48,7 +48,7 @@ pub fn scan(
 }
 
 /// Reads the rows `keys`.
-pub fn get(
+pub(crate) fn get(
     transaction: &Transaction<'_>,
     table: i64,
     keys: &[&[u8]],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 /// Why an operation on the file failed.
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// SQLite reported an error
     Sql(rusqlite::Error),
     /// the table does not exist
@@ -27,7 +27,7 @@ const VERSION: i32 = 1;
 /// How long to wait for a write of another session.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum number of columns of a table: the column's number is the low 16 bits of a cell's id.
-pub const MAX_COLUMNS: i64 = 1 << 16;
+pub(crate) const MAX_COLUMNS: i64 = 1 << 16;
 
 /// The ids of the cells put a row's cells side by side, in the order of the columns' numbers. `oldest` and `newest` are bounds of the cells'
 /// timestamps; a row without visible cells has `newest` -1. `deleted` is the timestamp up to which cells are hidden, -1 for none.
@@ -45,12 +45,12 @@ CREATE TABLE cell (id INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, value BLO
 ";
 
 /// The smallest cell id of a row.
-pub fn first_cell(row: i64) -> i64 {
+pub(crate) fn first_cell(row: i64) -> i64 {
     row * MAX_COLUMNS
 }
 
 /// Opens the file. With `create`, creates it if necessary; else `None` if it does not exist.
-pub fn open(path: &Path, create: bool) -> Result<Option<Connection>, rusqlite::Error> {
+pub(crate) fn open(path: &Path, create: bool) -> Result<Option<Connection>, rusqlite::Error> {
     if !create && !path.exists() {
         return Ok(None);
     }
@@ -90,13 +90,13 @@ fn is_empty(connection: &Connection) -> Result<bool, rusqlite::Error> {
 }
 
 /// The id of a table; `None` if it does not exist.
-pub fn table_id(transaction: &Transaction<'_>, name: &str) -> Result<Option<i64>, rusqlite::Error> {
+pub(crate) fn table_id(transaction: &Transaction<'_>, name: &str) -> Result<Option<i64>, rusqlite::Error> {
     let mut statement = transaction.prepare_cached("SELECT id FROM science_table WHERE name = ?1")?;
     statement.query_row([name], |row| row.get(0)).optional()
 }
 
 /// Refuses column families that the table does not have, as HBase does.
-pub fn check_families<'a>(
+pub(crate) fn check_families<'a>(
     transaction: &Transaction<'_>,
     table: i64,
     families: impl Iterator<Item = &'a str>,

@@ -12,7 +12,7 @@ use crate::science_db::{
 };
 
 /// A session with one table.
-pub struct Embedded {
+pub(crate) struct Embedded {
     path: PathBuf,
     table: String,
     connection: Option<Connection>,
@@ -20,7 +20,7 @@ pub struct Embedded {
 
 impl Embedded {
     /// A session with `table` in the file at `path`, which is created with the first table.
-    pub fn new(path: &Path, table: &str) -> Self {
+    pub(crate) fn new(path: &Path, table: &str) -> Self {
         Self { path: path.to_owned(), table: table.to_owned(), connection: None }
     }
 

@@ -9,7 +9,7 @@ use crate::science_db::Put;
 use crate::timestamp::Timestamp;
 
 /// Writes rows.
-pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<(), StoreError> {
+pub(crate) fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<(), StoreError> {
     let mut columns = ColumnNumbers { transaction, table, known: HashMap::new() };
     let mut find =
         transaction.prepare_cached("SELECT id, deleted FROM science_row WHERE table_id = ?1 AND key = ?2")?;
@@ -49,7 +49,7 @@ pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<()
 }
 
 /// Deletes whole rows: their cells with timestamps up to now, including those that are written later.
-pub fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Result<(), StoreError> {
+pub(crate) fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Result<(), StoreError> {
     let mut hide = transaction.prepare_cached(
         "INSERT INTO science_row (table_id, key, oldest, newest, deleted) VALUES (?1, ?2, ?3, -1, ?3)
          ON CONFLICT (table_id, key) DO UPDATE SET deleted = max(deleted, excluded.deleted) RETURNING id",

@@ -8,7 +8,7 @@ use thrift::{ApplicationErrorKind, TransportErrorKind};
 
 /// A failed call.
 #[derive(Debug, PartialEq, Eq)]
-pub enum CallError {
+pub(crate) enum CallError {
     /// the connection broke; another gateway may answer
     Disconnected(String),
     /// the gateway did not answer in time; another gateway may answer
@@ -29,7 +29,7 @@ pub enum CallError {
 
 impl CallError {
     /// The error of a call through generated code. `declared` converts the exceptions that the interface declares.
-    pub fn from_thrift(
+    pub(crate) fn from_thrift(
         error: thrift::Error,
         declared: impl FnOnce(&(dyn StdError + 'static)) -> Option<CallError>,
     ) -> Self {
@@ -52,7 +52,7 @@ impl CallError {
     }
 
     /// The error of a read or write on a connection.
-    pub fn from_io(error: &IoError) -> Self {
+    pub(crate) fn from_io(error: &IoError) -> Self {
         match error.kind() {
             ErrorKind::TimedOut => Self::TimedOut(error.to_string()),
             _ => Self::Disconnected(error.to_string()),
@@ -60,7 +60,7 @@ impl CallError {
     }
 
     /// The meaning of HBase's `IOError`. `can_retry` is what newer versions say about it.
-    pub fn from_hbase_io_error(message: Option<&str>, can_retry: Option<bool>) -> Self {
+    pub(crate) fn from_hbase_io_error(message: Option<&str>, can_retry: Option<bool>) -> Self {
         let message = message.map_or_else(|| String::from("no reason given"), first_lines);
         // HBase reports a batch as one exception that may be retried, even when each of its operations failed for good.
         const PERMANENT_EXCEPTIONS: [&str; 5] = [
@@ -88,7 +88,7 @@ impl CallError {
 
     /// The error of a call that lists a table's regions. While a region is split, merged or opened, the gateway answers with an internal
     /// error instead of waiting.
-    pub fn in_region_list(error: thrift::Error, convert: impl FnOnce(thrift::Error) -> CallError) -> Self {
+    pub(crate) fn in_region_list(error: thrift::Error, convert: impl FnOnce(thrift::Error) -> CallError) -> Self {
         match error {
             thrift::Error::Application(error) if error.kind == ApplicationErrorKind::InternalError => {
                 Self::Unavailable(format!("cannot list the regions of the table now: {}", first_lines(&error.message)))
@@ -98,12 +98,12 @@ impl CallError {
     }
 
     /// Whether the connection cannot be used any more.
-    pub fn breaks_connection(&self) -> bool {
+    pub(crate) fn breaks_connection(&self) -> bool {
         matches!(self, Self::Disconnected(_) | Self::TimedOut(_) | Self::Protocol(_))
     }
 
     /// Puts `context` before the reason of a broken connection.
-    pub fn with_context(self, context: &str) -> Self {
+    pub(crate) fn with_context(self, context: &str) -> Self {
         match self {
             Self::Disconnected(reason) => Self::Disconnected(format!("{context}: {reason}")),
             Self::TimedOut(reason) => Self::TimedOut(format!("{context}: {reason}")),

@@ -17,18 +17,18 @@ use crate::row::PageBuffer;
 const MAX_SMALL_REPLY_BYTES: usize = 256 << 20;
 
 /// Asks a new connection which of HBase's Thrift interfaces it serves; [`CallError::WrongVersion`] if it is not the configured one.
-pub type Handshake = fn(&mut Connection) -> Result<(), CallError>;
+pub(crate) type Handshake = fn(&mut Connection) -> Result<(), CallError>;
 
 /// A connection. After an error that [breaks](CallError::breaks_connection) it, it must not be used again.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     stream: Stream,
     scratch: PageBuffer,
 }
 
 impl Connection {
     /// Connects to the gateway of `wait` and makes the handshake.
-    pub fn open(wait: Wait, handshake: Handshake) -> Result<Self, CallError> {
+    pub(crate) fn open(wait: Wait, handshake: Handshake) -> Result<Self, CallError> {
         let mut connection = Self { stream: Stream::connect(wait)?, scratch: PageBuffer::default() };
         let hint = |reason| {
             format!(
@@ -45,36 +45,36 @@ impl Connection {
     }
 
     /// Begins a call: its reply is waited for until no byte has arrived for `timeout`.
-    pub fn begin(&self, call: Call, timeout: Duration) {
+    pub(crate) fn begin(&self, call: Call, timeout: Duration) {
         self.stream.begin(call, timeout);
     }
 
     /// Whether the gateway has kept the connection open (by default HBase closes it after a minute without a call). Checked before each
     /// call: a write that is not idempotent must not be sent on a closed connection.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.stream.is_idle()
     }
 
     /// Sends a request.
-    pub fn send(&mut self, request: &Request) -> Result<(), CallError> {
+    pub(crate) fn send(&mut self, request: &Request) -> Result<(), CallError> {
         let sent = (&self.stream).write_all(request.bytes());
         sent.map_err(|error| CallError::from_io(&error).with_context("while sending a request"))
     }
 
     /// The reply to the last request, appended to `buffer`.
-    pub fn reply<'a>(&'a self, buffer: &'a mut PageBuffer) -> ReplyReader<'a, &'a Stream> {
+    pub(crate) fn reply<'a>(&'a self, buffer: &'a mut PageBuffer) -> ReplyReader<'a, &'a Stream> {
         ReplyReader::new(&self.stream, buffer, PageBuffer::MAX_BYTES)
     }
 
     /// Sends a request that returns no rows, and gives its reply.
-    pub fn exchange(&mut self, request: &Request) -> Result<ReplyReader<'_, &Stream>, CallError> {
+    pub(crate) fn exchange(&mut self, request: &Request) -> Result<ReplyReader<'_, &Stream>, CallError> {
         self.send(request)?;
         self.scratch.clear();
         Ok(ReplyReader::new(&self.stream, &mut self.scratch, MAX_SMALL_REPLY_BYTES))
     }
 
     /// Both directions, for one call of a generated client.
-    pub fn protocols(&mut self) -> (ReplyReader<'_, &Stream>, RequestWriter<'_>) {
+    pub(crate) fn protocols(&mut self) -> (ReplyReader<'_, &Stream>, RequestWriter<'_>) {
         self.scratch.clear();
         let writer = TBinaryOutputProtocol::new(BufWriter::with_capacity(64 << 10, &self.stream), true);
         (ReplyReader::new(&self.stream, &mut self.scratch, MAX_SMALL_REPLY_BYTES), writer)
@@ -82,4 +82,4 @@ impl Connection {
 }
 
 /// Where a generated client writes its requests.
-pub type RequestWriter<'a> = TBinaryOutputProtocol<BufWriter<&'a Stream>>;
+pub(crate) type RequestWriter<'a> = TBinaryOutputProtocol<BufWriter<&'a Stream>>;

@@ -13,7 +13,7 @@ use crate::science_db::{ScienceDb, ScienceDbError};
 
 /// One of HBase's two Thrift interfaces.
 #[derive(Clone, Copy, Debug)]
-pub struct Interface {
+pub(crate) struct Interface {
     /// its name in the configuration
     pub kind: &'static str,
     /// version of the other interface: 1 or 2
@@ -26,7 +26,7 @@ pub struct Interface {
 
 impl Interface {
     /// The state of the gateways at `addresses` (`host:port`), to be shared by all sessions of the process.
-    pub fn health(self, addresses: &[String], timeouts: Timeouts) -> Arc<Health> {
+    pub(crate) fn health(self, addresses: &[String], timeouts: Timeouts) -> Arc<Health> {
         let handshake = self.handshake;
         let probe = move |health: &Arc<Health>, gateway| {
             Connection::open(Wait::for_probe(health, gateway), handshake).map(drop)
@@ -36,7 +36,7 @@ impl Interface {
 }
 
 /// The gateways of one session, and its connection to one of them.
-pub struct Gateways {
+pub(crate) struct Gateways {
     interface: Interface,
     health: Arc<Health>,
     /// the gateway that the session uses while it answers
@@ -61,7 +61,7 @@ impl Gateways {
     ///
     /// # Errors
     /// No gateway can be reached, or one has the other interface.
-    pub fn open(
+    pub(crate) fn open(
         interface: Interface,
         health: &Arc<Health>,
         session: usize,
@@ -76,7 +76,7 @@ impl Gateways {
     }
 
     /// Address of the gateway of the last call.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.health.address(self.current).to_owned()
     }
 
@@ -90,7 +90,7 @@ impl Gateways {
     /// # Errors
     /// `Unreachable` if no gateway answers, or if HBase is not available now: a later call may succeed. `Cancelled`. All other errors are
     /// permanent.
-    pub fn call<T>(
+    pub(crate) fn call<T>(
         &mut self,
         call: Call,
         mut send: impl FnMut(&mut Connection) -> Result<T, CallError>,
@@ -173,13 +173,13 @@ impl Gateways {
     }
 
     /// Closes the connection. Required after a reply that was not read to its end.
-    pub fn disconnect(&mut self) {
+    pub(crate) fn disconnect(&mut self) {
         self.connection = None;
     }
 
     /// Replaces the error of an answered call by [`ScienceDbError::NoTable`] if the table does not exist. HBase reports a missing table in
     /// many ways: sometimes only by its name, and for a batch as an error to be retried.
-    pub fn explain<T>(
+    pub(crate) fn explain<T>(
         &mut self,
         result: Result<T, ScienceDbError>,
         table: &str,
@@ -196,7 +196,7 @@ impl Gateways {
     }
 
     /// The error of a call on a table that does not exist.
-    pub fn no_table(&self, table: &str) -> ScienceDbError {
+    pub(crate) fn no_table(&self, table: &str) -> ScienceDbError {
         ScienceDbError::NoTable { address: self.address(), table: table.to_owned() }
     }
 

@@ -16,10 +16,10 @@ const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Opens a new connection to a gateway and closes it: shows whether the gateway answers.
-pub type Probe = Box<dyn Fn(&Arc<Health>, usize) -> Result<(), CallError> + Send + Sync>;
+pub(crate) type Probe = Box<dyn Fn(&Arc<Health>, usize) -> Result<(), CallError> + Send + Sync>;
 
 /// The state of each gateway, shared by the sessions that may use it. A gateway is its index in the list of addresses.
-pub struct Health {
+pub(crate) struct Health {
     addresses: Vec<String>,
     timeouts: Timeouts,
     probe: Probe,
@@ -43,28 +43,28 @@ struct Failure {
 
 impl Health {
     /// Gateways at `addresses` (`host:port`), which count as healthy until they fail.
-    pub fn new(addresses: &[String], timeouts: Timeouts, probe: Probe) -> Self {
+    pub(crate) fn new(addresses: &[String], timeouts: Timeouts, probe: Probe) -> Self {
         let gateways = Mutex::new(vec![Gateway::default(); addresses.len()]);
         Self { addresses: addresses.to_vec(), timeouts, probe, gateways }
     }
 
     /// The addresses of the gateways.
-    pub fn addresses(&self) -> &[String] {
+    pub(crate) fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
     /// The address of one gateway.
-    pub fn address(&self, gateway: usize) -> &str {
+    pub(crate) fn address(&self, gateway: usize) -> &str {
         &self.addresses[gateway]
     }
 
     /// The time-outs of the sessions.
-    pub fn timeouts(&self) -> Timeouts {
+    pub(crate) fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
 
     /// The order in which to try the gateways: from `home` on, failed ones last.
-    pub fn order(&self, home: usize) -> Vec<usize> {
+    pub(crate) fn order(&self, home: usize) -> Vec<usize> {
         let gateways = self.lock();
         let count = gateways.len();
         let mut order: Vec<usize> = (0..count).map(|step| (home + step) % count).collect();
@@ -73,23 +73,23 @@ impl Health {
     }
 
     /// Whether the gateway has failed while another one is healthy.
-    pub fn is_replaceable(&self, gateway: usize) -> bool {
+    pub(crate) fn is_replaceable(&self, gateway: usize) -> bool {
         let gateways = self.lock();
         gateways[gateway].failure.is_some() && has_other(&gateways, gateway)
     }
 
     /// Whether the gateway has failed.
-    pub fn has_failed(&self, gateway: usize) -> bool {
+    pub(crate) fn has_failed(&self, gateway: usize) -> bool {
         self.lock()[gateway].failure.is_some()
     }
 
     /// Whether another gateway is healthy.
-    pub fn has_other(&self, gateway: usize) -> bool {
+    pub(crate) fn has_other(&self, gateway: usize) -> bool {
         has_other(&self.lock(), gateway)
     }
 
     /// Records that the gateway answered on a new connection.
-    pub fn mark_healthy(&self, gateway: usize) {
+    pub(crate) fn mark_healthy(&self, gateway: usize) {
         let failure = self.lock()[gateway].failure.take();
         if let Some(failure) = failure.filter(|_| self.addresses.len() > 1) {
             let seconds = failure.since.elapsed().as_secs_f64();
@@ -99,14 +99,14 @@ impl Health {
 
     /// Records that the gateway answered a call. If it counts as failed, the next probe comes soon: only an answer on a new connection
     /// makes it healthy.
-    pub fn mark_answered(&self, gateway: usize) {
+    pub(crate) fn mark_answered(&self, gateway: usize) {
         if let Some(failure) = &mut self.lock()[gateway].failure {
             failure.retry_at = Instant::now();
         }
     }
 
     /// Records that the gateway did not accept a new connection, or did not answer on it.
-    pub fn mark_failed(&self, gateway: usize, reason: &str) {
+    pub(crate) fn mark_failed(&self, gateway: usize, reason: &str) {
         let mut gateways = self.lock();
         let is_replaced = has_other(&gateways, gateway);
         let now = Instant::now();
@@ -131,7 +131,7 @@ impl Health {
     }
 
     /// Whether the caller should log that the gateway is silent: true once per [`LOG_INTERVAL`] over all sessions.
-    pub fn should_log_silence(&self, gateway: usize) -> bool {
+    pub(crate) fn should_log_silence(&self, gateway: usize) -> bool {
         let mut gateways = self.lock();
         let last_logged = &mut gateways[gateway].last_logged;
         let is_due = last_logged.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
@@ -142,7 +142,7 @@ impl Health {
     }
 
     /// Probes a silent gateway in the background, unless it was probed within [`PROBE_INTERVAL`].
-    pub fn probe(self: &Arc<Self>, gateway: usize) {
+    pub(crate) fn probe(self: &Arc<Self>, gateway: usize) {
         let mut gateways = self.lock();
         let state = &mut gateways[gateway];
         if state.failure.is_none() && state.last_probe.is_none_or(|last| last.elapsed() >= PROBE_INTERVAL) {
@@ -151,7 +151,7 @@ impl Health {
     }
 
     /// Probes in the background each failed gateway whose next probe is due.
-    pub fn probe_failed(self: &Arc<Self>) {
+    pub(crate) fn probe_failed(self: &Arc<Self>) {
         let now = Instant::now();
         for (gateway, state) in self.lock().iter_mut().enumerate() {
             if state.failure.as_ref().is_some_and(|failure| failure.retry_at <= now) {

@@ -21,7 +21,7 @@ const MAX_NESTING: i8 = 32;
 
 /// The position of a string or an array of bytes in the buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ByteSpan {
+pub(crate) struct ByteSpan {
     /// index of the first byte
     pub start: usize,
     /// number of bytes
@@ -29,7 +29,7 @@ pub struct ByteSpan {
 }
 
 /// Decodes a reply while it arrives. The bytes stay in `buffer`, so that cells are kept as spans of it.
-pub struct ReplyReader<'a, S> {
+pub(crate) struct ReplyReader<'a, S> {
     source: S,
     buffer: &'a mut PageBuffer,
     at: usize,
@@ -38,18 +38,18 @@ pub struct ReplyReader<'a, S> {
 
 impl<'a, S: Read> ReplyReader<'a, S> {
     /// A reply that is read from `source` and appended to `buffer`, which may grow to `max_bytes`.
-    pub fn new(source: S, buffer: &'a mut PageBuffer, max_bytes: usize) -> Self {
+    pub(crate) fn new(source: S, buffer: &'a mut PageBuffer, max_bytes: usize) -> Self {
         let at = buffer.filled().len();
         Self { source, buffer, at, max_bytes: max_bytes.min(PageBuffer::MAX_BYTES) }
     }
 
     /// The bytes of `span`, which this reader returned.
-    pub fn get(&self, span: ByteSpan) -> &[u8] {
+    pub(crate) fn get(&self, span: ByteSpan) -> &[u8] {
         &self.buffer.filled()[span.start..][..span.len]
     }
 
     /// Index in the buffer of the next byte to decode.
-    pub fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
@@ -93,7 +93,7 @@ impl<'a, S: Read> ReplyReader<'a, S> {
 
     /// Reads a string or array of bytes, which stays in the buffer.
     #[inline]
-    pub fn span(&mut self) -> thrift::Result<ByteSpan> {
+    pub(crate) fn span(&mut self) -> thrift::Result<ByteSpan> {
         let len = i32::from_be_bytes(self.array()?);
         let len = usize::try_from(len).map_err(|_| {
             thrift::new_protocol_error(ProtocolErrorKind::NegativeSize, format!("a length of {len} bytes"))
@@ -103,7 +103,7 @@ impl<'a, S: Read> ReplyReader<'a, S> {
 
     /// Reads the head of a field: type and id. The id of the stop field is 0.
     #[inline]
-    pub fn field(&mut self) -> thrift::Result<(TType, i16)> {
+    pub(crate) fn field(&mut self) -> thrift::Result<(TType, i16)> {
         let kind = self.kind()?;
         let id = match kind {
             TType::Stop => 0,
@@ -113,19 +113,19 @@ impl<'a, S: Read> ReplyReader<'a, S> {
     }
 
     /// Reads the head of a list or set: type and number of the elements.
-    pub fn elements(&mut self) -> thrift::Result<(TType, i32)> {
+    pub(crate) fn elements(&mut self) -> thrift::Result<(TType, i32)> {
         let kind = self.kind()?;
         Ok((kind, not_negative(i32::from_be_bytes(self.array()?))?))
     }
 
     /// Reads a 64-bit number.
     #[inline]
-    pub fn long(&mut self) -> thrift::Result<i64> {
+    pub(crate) fn long(&mut self) -> thrift::Result<i64> {
         self.array().map(i64::from_be_bytes)
     }
 
     /// Skips a value of type `kind`.
-    pub fn skip_value(&mut self, kind: TType) -> thrift::Result<()> {
+    pub(crate) fn skip_value(&mut self, kind: TType) -> thrift::Result<()> {
         self.skip_nested(kind, MAX_NESTING)
     }
 

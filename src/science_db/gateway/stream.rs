@@ -20,14 +20,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connected stream. Reads and writes block for at most [`POLL_INTERVAL`] before they ask their [`Wait`] whether to go on.
 #[derive(Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     tcp: TcpStream,
     wait: RefCell<Wait>,
 }
 
 impl Stream {
     /// Connects to the gateway of `wait`.
-    pub fn connect(mut wait: Wait) -> std::result::Result<Self, CallError> {
+    pub(crate) fn connect(mut wait: Wait) -> std::result::Result<Self, CallError> {
         let tcp = connect(&mut wait)?;
         let prepare = || -> Result<()> {
             tcp.set_nodelay(true)?;
@@ -45,12 +45,12 @@ impl Stream {
     }
 
     /// Begins a call.
-    pub fn begin(&self, call: Call, timeout: Duration) {
+    pub(crate) fn begin(&self, call: Call, timeout: Duration) {
         self.wait.borrow_mut().begin(call, timeout);
     }
 
     /// Whether the peer has neither closed the connection nor sent anything. Does not block.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         let is_idle = || -> Result<bool> {
             self.tcp.set_nonblocking(true)?;
             let is_idle = matches!(self.tcp.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);

@@ -45,7 +45,7 @@ impl Default for Timeouts {
 
 /// The kinds of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     /// the first call on a new connection
     Handshake,
     /// regions, tables, namespaces
@@ -68,12 +68,12 @@ impl Call {
     const COUNT: usize = Self::Create as usize + 1;
 
     /// A scan of this number of columns.
-    pub fn scan(columns: usize) -> Self {
+    pub(crate) fn scan(columns: usize) -> Self {
         if columns == 1 { Self::NarrowScan } else { Self::WideScan }
     }
 
     /// Whether the call may be repeated, on this gateway or another, when its reply was lost.
-    pub fn is_idempotent(self) -> bool {
+    pub(crate) fn is_idempotent(self) -> bool {
         self != Self::WriteOnce
     }
 }
@@ -81,19 +81,19 @@ impl Call {
 /// The time-outs of one session. They double each time a call of the kind times out: a call that needs longer succeeds in the end, and a
 /// busy server is sent fewer and fewer repetitions.
 #[derive(Clone, Debug)]
-pub struct AdaptiveTimeouts {
+pub(crate) struct AdaptiveTimeouts {
     timeouts: Timeouts,
     doublings: [u32; Call::COUNT],
 }
 
 impl AdaptiveTimeouts {
     /// Starts at `timeouts`.
-    pub fn new(timeouts: Timeouts) -> Self {
+    pub(crate) fn new(timeouts: Timeouts) -> Self {
         Self { timeouts, doublings: [0; Call::COUNT] }
     }
 
     /// The present time-out of a call.
-    pub fn get(&self, call: Call) -> Duration {
+    pub(crate) fn get(&self, call: Call) -> Duration {
         let initial = match call {
             Call::Handshake => self.timeouts.handshake_alone,
             Call::Metadata | Call::Get | Call::NarrowScan => self.timeouts.read,
@@ -104,14 +104,14 @@ impl AdaptiveTimeouts {
     }
 
     /// Records that a call timed out: doubles the time-out.
-    pub fn timed_out(&mut self, call: Call) {
+    pub(crate) fn timed_out(&mut self, call: Call) {
         if self.get(call) < self.timeouts.max {
             self.doublings[call as usize] += 1;
         }
     }
 
     /// Records that a call was answered after `elapsed`: halves the time-out if it is more than four times as long.
-    pub fn answered(&mut self, call: Call, elapsed: Duration) {
+    pub(crate) fn answered(&mut self, call: Call, elapsed: Duration) {
         if elapsed < self.get(call) / 4 {
             self.doublings[call as usize] = self.doublings[call as usize].saturating_sub(1);
         }

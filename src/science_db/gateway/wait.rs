@@ -9,12 +9,12 @@ use super::timeouts::Call;
 use crate::science_db::Cancel;
 
 /// Longest time for which a thread blocks before it asks whether to go on.
-pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Silence after which the log says that the session is waiting.
 const LOG_AFTER: Duration = Duration::from_secs(10);
 
 /// How one session waits for one gateway.
-pub struct Wait {
+pub(crate) struct Wait {
     health: Arc<Health>,
     gateway: usize,
     cancel: Cancel,
@@ -29,7 +29,7 @@ pub struct Wait {
 
 impl Wait {
     /// A wait for the first reply of `gateway`, which times out after `timeout`, or sooner while another gateway is healthy.
-    pub fn for_handshake(health: &Arc<Health>, gateway: usize, cancel: &Cancel, timeout: Duration) -> Self {
+    pub(crate) fn for_handshake(health: &Arc<Health>, gateway: usize, cancel: &Cancel, timeout: Duration) -> Self {
         Self {
             health: Arc::clone(health),
             gateway,
@@ -43,28 +43,28 @@ impl Wait {
     }
 
     /// A wait for the first reply of `gateway` to a probe.
-    pub fn for_probe(health: &Arc<Health>, gateway: usize) -> Self {
+    pub(crate) fn for_probe(health: &Arc<Health>, gateway: usize) -> Self {
         let timeout = health.timeouts().probe;
         Self { is_probe: true, ..Self::for_handshake(health, gateway, &(Arc::new(|| false) as Cancel), timeout) }
     }
 
     /// Begins a call.
-    pub fn begin(&mut self, call: Call, timeout: Duration) {
+    pub(crate) fn begin(&mut self, call: Call, timeout: Duration) {
         (self.call, self.timeout, self.since, self.was_logged) = (call, timeout, Instant::now(), false);
     }
 
     /// Address of the gateway.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.health.address(self.gateway)
     }
 
     /// Silence after which the call has timed out.
-    pub fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
     /// Records that bytes were received or sent.
-    pub fn progress(&mut self) {
+    pub(crate) fn progress(&mut self) {
         if self.was_logged {
             let seconds = self.since.elapsed().as_secs_f64();
             log::info!("gateway {} has answered after {seconds:.1} s", self.address());
@@ -74,7 +74,7 @@ impl Wait {
     }
 
     /// Fails if the session was cancelled.
-    pub fn check_cancelled(&self) -> std::io::Result<()> {
+    pub(crate) fn check_cancelled(&self) -> std::io::Result<()> {
         if (self.cancel)() { Err(Error::other("cancelled")) } else { Ok(()) }
     }
 
@@ -82,7 +82,7 @@ impl Wait {
     ///
     /// # Errors
     /// The session was cancelled; or [`ErrorKind::TimedOut`], also where the gateway failed and another one is healthy.
-    pub fn check(&mut self) -> std::io::Result<()> {
+    pub(crate) fn check(&mut self) -> std::io::Result<()> {
         self.check_cancelled()?;
         let silence = self.since.elapsed();
         let seconds = silence.as_secs_f64();

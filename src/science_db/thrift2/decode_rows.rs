@@ -13,7 +13,7 @@ use crate::science_db::gateway::{ByteSpan, CallError, ReplyReader};
 
 /// What a reply with rows contained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReadSummary {
+pub(crate) struct ReadSummary {
     /// rows that the reply announced
     pub announced: usize,
     /// rows that were read, including those with none of the columns
@@ -28,7 +28,7 @@ pub struct ReadSummary {
 
 /// Reads the reply to `method`, a list of `TResult`, into `index`, whose slots are those of `columns`. Stops after the row that takes the
 /// reply past `max_bytes`; the connection is then in the middle of the reply.
-pub fn read_rows<S: Read>(
+pub(crate) fn read_rows<S: Read>(
     reply: &mut ReplyReader<'_, S>,
     method: &str,
     columns: &Columns,
@@ -67,7 +67,7 @@ pub fn read_rows<S: Read>(
 }
 
 /// Reads the head of the reply to `method`.
-pub fn read_head<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> thrift::Result<()> {
+pub(crate) fn read_head<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> thrift::Result<()> {
     let message = reply.read_message_begin()?;
     if message.message_type == TMessageType::Exception {
         return Err(thrift::Error::Application(thrift::Error::read_application_error_from_in_protocol(reply)?));
@@ -80,7 +80,7 @@ pub fn read_head<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> thrif
 }
 
 /// Reads `TIOError` (1: message, 2: canRetry), the exception of all methods.
-pub fn read_io_error<S: Read>(reply: &mut ReplyReader<'_, S>) -> thrift::Result<CallError> {
+pub(crate) fn read_io_error<S: Read>(reply: &mut ReplyReader<'_, S>) -> thrift::Result<CallError> {
     let (mut message, mut can_retry) = (None, None);
     loop {
         match reply.field()? {
@@ -93,7 +93,7 @@ pub fn read_io_error<S: Read>(reply: &mut ReplyReader<'_, S>) -> thrift::Result<
 }
 
 /// Reads the head of a list of `kind`: the number of its elements.
-pub fn read_elements<S: Read>(reply: &mut ReplyReader<'_, S>, kind: TType) -> thrift::Result<i32> {
+pub(crate) fn read_elements<S: Read>(reply: &mut ReplyReader<'_, S>, kind: TType) -> thrift::Result<i32> {
     match reply.elements()? {
         (found, count) if found == kind || count == 0 => Ok(count),
         (found, _) => Err(invalid(format!("a list of {found} instead of {kind}"))),
@@ -101,7 +101,7 @@ pub fn read_elements<S: Read>(reply: &mut ReplyReader<'_, S>, kind: TType) -> th
 }
 
 /// Bytes that are Thrift, but not this reply.
-pub fn invalid(message: String) -> thrift::Error {
+pub(crate) fn invalid(message: String) -> thrift::Error {
     thrift::new_protocol_error(ProtocolErrorKind::InvalidData, message)
 }
 

@@ -9,7 +9,7 @@ use super::decode_rows::{invalid, read_elements, read_head, read_io_error};
 use crate::science_db::gateway::{CallError, ReplyReader};
 
 /// Reads the reply to `method` for the exception in it.
-pub fn read_done<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<(), CallError> {
+pub(crate) fn read_done<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<(), CallError> {
     read_head(reply, method)?;
     loop {
         match reply.field()? {
@@ -21,19 +21,19 @@ pub fn read_done<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Resul
 }
 
 /// Reads a reply that is true or false.
-pub fn read_bool<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<bool, CallError> {
+pub(crate) fn read_bool<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<bool, CallError> {
     read_head(reply, method)?;
     read_success(reply, method, TType::Bool, |reply| reply.read_bool())
 }
 
 /// Reads a reply that is a 32-bit number or an enum.
-pub fn read_int<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<i32, CallError> {
+pub(crate) fn read_int<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<i32, CallError> {
     read_head(reply, method)?;
     read_success(reply, method, TType::I32, |reply| reply.read_i32())
 }
 
 /// Reads a reply that is a list of strings.
-pub fn read_strings<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<Vec<Vec<u8>>, CallError> {
+pub(crate) fn read_strings<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<Vec<Vec<u8>>, CallError> {
     read_head(reply, method)?;
     read_success(reply, method, TType::List, |reply| {
         let count = read_elements(reply, TType::String)?;
@@ -42,7 +42,10 @@ pub fn read_strings<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Re
 }
 
 /// Reads the start keys of regions from the reply to `getAllRegionLocations`, a list of `THRegionLocation`.
-pub fn read_region_starts<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> Result<Vec<Vec<u8>>, CallError> {
+pub(crate) fn read_region_starts<S: Read>(
+    reply: &mut ReplyReader<'_, S>,
+    method: &str,
+) -> Result<Vec<Vec<u8>>, CallError> {
     read_head(reply, method).map_err(|error| CallError::in_region_list(error, CallError::from))?;
     read_success(reply, method, TType::List, |reply| {
         let count = read_elements(reply, TType::Struct)?;

@@ -14,7 +14,7 @@ const MAX_UNWANTED_PART: usize = 4;
 
 /// What a session has learnt about the last set of many columns that it read.
 #[derive(Debug, Default)]
-pub struct FamilyScan {
+pub(crate) struct FamilyScan {
     columns: Option<Columns>,
     is_wasteful: bool,
     read_families: bool,
@@ -22,7 +22,7 @@ pub struct FamilyScan {
 
 impl FamilyScan {
     /// Whether to ask for the whole families of `columns`.
-    pub fn reads_families(&mut self, columns: &Columns) -> bool {
+    pub(crate) fn reads_families(&mut self, columns: &Columns) -> bool {
         let is_wide = columns.len() >= MIN_COLUMNS;
         if is_wide && self.columns.as_ref() != Some(columns) {
             self.columns = Some(columns.clone());
@@ -33,7 +33,7 @@ impl FamilyScan {
     }
 
     /// Learns from the reply to the last read.
-    pub fn observe(&mut self, summary: &ReadSummary) {
+    pub(crate) fn observe(&mut self, summary: &ReadSummary) {
         if self.read_families && summary.unwanted_bytes > summary.wanted_bytes / MAX_UNWANTED_PART {
             self.is_wasteful = true;
         }

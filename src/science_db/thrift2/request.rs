@@ -38,7 +38,7 @@ fn columns(columns: &Columns, families: bool, id: i16) -> Request {
 
 /// `getScannerResults`: at most `rows` rows from the key `start` on, with the columns or their whole families. The server opens, reads and
 /// closes its scanner within this call.
-pub fn scan(table: &str, scan: &Scan<'_>, start: &[u8], rows: usize, families: bool) -> Request {
+pub(crate) fn scan(table: &str, scan: &Scan<'_>, start: &[u8], rows: usize, families: bool) -> Request {
     let rows = i32::try_from(rows).unwrap_or(i32::MAX);
     let mut request = Request::call("getScannerResults");
     request.string_field(1, table.as_bytes());
@@ -60,7 +60,7 @@ pub fn scan(table: &str, scan: &Scan<'_>, start: &[u8], rows: usize, families: b
 }
 
 /// `getMultiple`, with the columns or their whole families.
-pub fn get(table: &str, keys: &[&[u8]], asked: &Columns, families: bool) -> Request {
+pub(crate) fn get(table: &str, keys: &[&[u8]], asked: &Columns, families: bool) -> Request {
     let asked = columns(asked, families, 2);
     let mut request = Request::call("getMultiple");
     request.string_field(1, table.as_bytes());
@@ -75,7 +75,7 @@ pub fn get(table: &str, keys: &[&[u8]], asked: &Columns, families: bool) -> Requ
 }
 
 /// `putMultiple`.
-pub fn put(table: &str, puts: &[Put]) -> Request {
+pub(crate) fn put(table: &str, puts: &[Put]) -> Request {
     let mut request = Request::call("putMultiple");
     request.string_field(1, table.as_bytes());
     request.struct_list_field(2, puts.len());
@@ -98,7 +98,7 @@ pub fn put(table: &str, puts: &[Put]) -> Request {
 }
 
 /// `deleteMultiple`: whole rows.
-pub fn delete(table: &str, keys: &[&[u8]]) -> Request {
+pub(crate) fn delete(table: &str, keys: &[&[u8]]) -> Request {
     let mut request = Request::call("deleteMultiple");
     request.string_field(1, table.as_bytes());
     request.struct_list_field(2, keys.len());
@@ -111,7 +111,7 @@ pub fn delete(table: &str, keys: &[&[u8]]) -> Request {
 }
 
 /// `getAllRegionLocations`.
-pub fn regions(table: &str) -> Request {
+pub(crate) fn regions(table: &str) -> Request {
     let mut request = Request::call("getAllRegionLocations");
     request.string_field(1, table.as_bytes());
     request.stop();
@@ -119,7 +119,7 @@ pub fn regions(table: &str) -> Request {
 }
 
 /// `tableExists`.
-pub fn table_exists(table: &str) -> Request {
+pub(crate) fn table_exists(table: &str) -> Request {
     let mut request = Request::call("tableExists");
     table_name(&mut request, table);
     request.stop();
@@ -127,14 +127,14 @@ pub fn table_exists(table: &str) -> Request {
 }
 
 /// `listNamespaces`.
-pub fn list_namespaces() -> Request {
+pub(crate) fn list_namespaces() -> Request {
     let mut request = Request::call("listNamespaces");
     request.stop();
     request
 }
 
 /// `createNamespace`.
-pub fn create_namespace(name: &str) -> Request {
+pub(crate) fn create_namespace(name: &str) -> Request {
     let mut request = Request::call("createNamespace");
     request.struct_field(1);
     request.string_field(1, name.as_bytes());
@@ -144,7 +144,7 @@ pub fn create_namespace(name: &str) -> Request {
 }
 
 /// `createTable`: each family keeps one version of a cell.
-pub fn create_table(table: &str, families: &[String], splits: &[Vec<u8>]) -> Request {
+pub(crate) fn create_table(table: &str, families: &[String], splits: &[Vec<u8>]) -> Request {
     let mut request = Request::call("createTable");
     request.struct_field(1);
     table_name(&mut request, table);
@@ -165,7 +165,7 @@ pub fn create_table(table: &str, families: &[String], splits: &[Vec<u8>]) -> Req
 }
 
 /// `getThriftServerType`.
-pub fn server_type() -> Request {
+pub(crate) fn server_type() -> Request {
     let mut request = Request::call("getThriftServerType");
     request.stop();
     request
