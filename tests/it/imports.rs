@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate from the bottom up: each may use those of the lines above its own, and none of its own line.
 const LAYERS: [&[&str]; 9] = [
-    &["cancel", "duration", "escape", "hex", "list_text", "secret", "size", "suggest", "timestamp", "topic"],
+    &["atomic_file", "cancel", "escape", "hex", "list_text", "secret", "suggest", "timestamp", "topic", "units"],
     &["avro", "ledger", "runfile", "signals", "window"],
     &["catalog"],
     &["row"],
