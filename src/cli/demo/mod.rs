@@ -127,7 +127,8 @@ fn load(
     context: &Context,
 ) -> anyhow::Result<IngestSummary> {
     let progress = Progress::new(context, "alerts", Some(args.alerts));
-    let options = IngestOptions { regions: 1, timestamp: Some(written), ..IngestOptions::default() };
+    let options =
+        IngestOptions { regions: 1, timestamp: Some(Timestamp::from_millis(written)), ..IngestOptions::default() };
     let simulator = || Ok(Simulator::new(args.survey, args.seed, SimulatorOptions::default())?);
     let loaded = simulate::load(&settings.science_db, &options, &simulator, 0..args.alerts, stop, &progress);
     progress.finish();
