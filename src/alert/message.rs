@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, ColumnType};
 const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
 
 /// The columns with the versions of the broker and of the science modules that made an alert.
-pub const VERSION_COLUMNS: [&str; 2] = ["fink_broker_version", "fink_science_version"];
+const VERSION_COLUMNS: [&str; 2] = ["fink_broker_version", "fink_science_version"];
 
 /// The framing of an Avro datum in a message's value. docs/formats.md is the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

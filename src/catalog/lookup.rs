@@ -5,7 +5,7 @@ use crate::suggest::suggestion;
 
 impl Catalog {
     /// The message that there is no column `name`: ``there is no column `x`: did you mean `y`?``
-    pub fn unknown(&self, name: &str) -> String {
+    pub(crate) fn unknown(&self, name: &str) -> String {
         format!("there is no column `{name}`{}", self.suggestion(name))
     }
 
@@ -69,7 +69,7 @@ impl Catalog {
     ///
     /// # Errors
     /// The column `setting` does not exist.
-    pub fn object_id_column(&self, setting: Option<&str>) -> Result<Option<&Column>, CatalogError> {
+    pub(crate) fn object_id_column(&self, setting: Option<&str>) -> Result<Option<&Column>, CatalogError> {
         if let Some(name) = setting {
             let column = self.column(name);
             return column.map(Some).ok_or_else(|| self.error(format!("science_db.object_id: {}", self.unknown(name))));
@@ -82,7 +82,7 @@ impl Catalog {
     }
 
     /// The column that records that an alert was distributed: a string named `status`.
-    pub fn status_column(&self) -> Option<&Column> {
+    pub(crate) fn status_column(&self) -> Option<&Column> {
         self.column("status")
             .filter(|c| c.kind == ColumnType::String && matches!(c.location, ColumnLocation::Cell { .. }))
     }

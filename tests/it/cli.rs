@@ -4,9 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::fixture::run_without_env;
+use crate::fixture::{run_without_env, wait_until};
 use clap::CommandFactory;
 use fink::cli::Cli;
 use serde_json::{Value, json};
@@ -141,11 +140,8 @@ fn service(folder: &Path, name: &str, heeds: bool) -> std::process::Child {
     let trap = if heeds { "trap 'rm \"$0\"; exit 0' TERM" } else { "trap '' TERM" };
     let script = format!("exec 9<>\"$0\"; flock 9; {trap}; : >\"$0.ready\"; while :; do sleep 0.05 9>&-; done");
     let child = Command::new("bash").args(["-c", &script]).arg(&file).spawn().unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
-    while !run.join(format!("distribution-{name}.json.ready")).exists() {
-        assert!(Instant::now() < end, "the service does not start");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let ready = run.join(format!("distribution-{name}.json.ready"));
+    wait_until(|| "the service does not start".to_owned(), || ready.exists().then_some(()));
     let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
     let start: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();

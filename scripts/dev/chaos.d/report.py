@@ -22,8 +22,10 @@ def streams(found):
     for one in found:
         lines.append(
             f"{one.stream:7}  {one.messages:8}  {one.required:8}  {len(one.lost):6}  {len(one.duplicated):10}  {len(one.unexpected):10}"
-            f"  {one.replaced:14}  {one.too_late:8}  {one.out_of_order:12}"
+            f"  {one.replaced:14}  {one.too_late:8}  {len(one.out_of_order):12}"
         )
+    for one in found:
+        lines += [f"{one.stream}: out of order: {words}" for words in one.out_of_order[:NAMED]]
     return "\n".join(lines)
 
 

@@ -82,7 +82,7 @@ impl Decoder {
     }
 
     /// Whether the schema has the field with this dotted path.
-    pub fn has_field(&self, field: &str) -> bool {
+    pub(crate) fn has_field(&self, field: &str) -> bool {
         project::has_field(&self.schema, field)
     }
 

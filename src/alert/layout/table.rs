@@ -34,7 +34,7 @@ impl Layout {
     ///
     /// # Errors
     /// The schema is not a record, or two fields have the same column name.
-    pub fn keyless(schema: &Schema) -> Result<Self, LayoutError> {
+    pub(crate) fn keyless(schema: &Schema) -> Result<Self, LayoutError> {
         let (namespace, table, family) = ("", "", "");
         let options =
             LayoutOptions { namespace, table, family, row_key: &[], history: ListEncoding::Avro, status: false };
@@ -73,7 +73,7 @@ impl Layout {
     }
 
     /// Moves the cells of a column to another family. Does nothing if the column does not exist or is only in the row key.
-    pub fn set_family(&mut self, column: &str, family: &str) {
+    pub(crate) fn set_family(&mut self, column: &str, family: &str) {
         let column = self.catalog.columns.iter_mut().find(|known| known.name == column);
         if let Some(ColumnLocation::Cell { family: current, .. }) = column.map(|column| &mut column.location) {
             family.clone_into(current);

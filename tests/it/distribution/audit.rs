@@ -1,15 +1,15 @@
 //! `fink audit`: what differs between science database and topic is found, named and repaired.
 
-use std::time::Duration;
-
 use fink::config::KafkaSettings;
 use fink::kafka::{CommitOutcome, Message, Producer, ProducerOptions, ProducerRecord};
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
+use rustix::process::Signal;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::fixture::alert_table::{Table, key, now, row};
 use crate::fixture::cluster::{TIMEOUT, User, python};
+use crate::fixture::wait_until;
 
 /// A time long before `distribution.repair`.
 fn past() -> i64 {
@@ -318,8 +318,8 @@ fn what_a_service_has_yet_to_send_is_not_due() {
     table.fixture.add("[distribution]", "poll = \"100ms\"");
     let at = past();
     let running = table.fixture.start(&["start", "distribution", "--from", &(at - 1_000).to_string()], "log");
-    running.wait_for("distributing what is written", Duration::from_secs(30));
-    assert_eq!(running.terminate(), 0);
+    running.wait_for("distributing what is written");
+    running.terminate();
     // The service stood still before it reached these.
     table.put(0..5, Some(now() - 1_000));
     let counted = counts(&table, &(at - 1_000).to_string(), "now", 0);
@@ -338,17 +338,17 @@ fn nothing_is_repaired_beside_an_open_transaction() {
     table.put(5..6, Some(at));
     producer.begin().expect("a transaction");
     MessageCopy::of(&sent[0]).send(&producer, &table.fixture.name);
-    while producer.in_flight() > 0 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(|| "the message is not sent".to_owned(), || (producer.in_flight() == 0).then_some(()));
     let finished = table.fixture.run(&audit(&at.to_string(), &until, &["--repair", "--yes"]));
     finished.assert_stderr(1, &["open transaction", &table.fixture.name]);
     let temp = table.fixture.path("temp");
     std::fs::create_dir(&temp).expect("the fixture's folder");
     let temp = temp.to_str().expect("UTF-8");
     let running = table.fixture.start(&audit(&at.to_string(), &until, &["--temp-dir", temp]), "log");
-    running.wait_for("reading topic", Duration::from_secs(30));
-    assert_eq!(running.terminate(), 130);
+    running.wait_for("reading topic");
+    running.signal(Signal::TERM);
+    let (code, log) = running.wait();
+    assert_eq!(code, 130, "{log}");
     assert_eq!(std::fs::read_dir(temp).expect("a folder").count(), 0, "temporary files are left");
     producer.abort().expect("an abort");
     table.assert_published(0..5);

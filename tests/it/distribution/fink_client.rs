@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fixture::Fixture;
 use crate::fixture::cluster::{User, python};
+use crate::fixture::{Fixture, skip};
 
 /// Sends the alerts of `folder` through everything and compares what fink-client reads with them.
 fn come_back_as_they_were(what: &str, survey: &str, folder: &Path, history: &str) {
@@ -58,7 +58,7 @@ fn rubin_alerts_of_230_kb_come_back_as_they_were() {
 #[test]
 fn real_alerts_come_back_as_they_were() {
     let Ok(alerts) = std::env::var("FINK_TEST_ALERTS") else {
-        println!("FINK_TEST_ALERTS names no folder of real alerts: none was tried");
+        skip("FINK_TEST_ALERTS does not name a folder of real alerts");
         return;
     };
     let mut tried = 0;

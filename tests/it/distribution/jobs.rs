@@ -1,7 +1,5 @@
 //! Bounded jobs: a stretch of the past, with a checkpoint of their own.
 
-use std::time::{Duration, Instant};
-
 use crate::fixture::alert_table::{Table, now};
 use crate::fixture::cluster::python;
 
@@ -14,14 +12,14 @@ fn a_job_publishes_its_window_once_and_leaves_the_live_checkpoint_alone() {
     table.put(10..700, Some(past));
     table.put(700..710, Some(past + 1_000));
     let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
-    running.wait_for("distributing what is written", Duration::from_secs(30));
+    running.wait_for("distributing what is written");
     let (from, until) = (past.to_string(), (past + 1_000).to_string());
     let job = ["start", "distribution", "--from", &from, "--until", &until];
     let finished = table.fixture.ok(&job);
     assert!(finished.stderr.contains("690 alerts"), "{finished:?}");
     table.put(900..903, None);
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(running.terminate(), 0);
+    table.wait_for(693, &running);
+    running.terminate();
     let published: Vec<i64> =
         table.published().into_iter().filter(|(_, count)| *count == 1).map(|(id, _)| id).collect();
     assert_eq!(published, (10..700).chain(900..903).collect::<Vec<i64>>());
@@ -48,14 +46,10 @@ fn a_killed_job_resumes() {
     let mut before = 0;
     for _ in 0..2 {
         let running = table.fixture.start(&job, "log");
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while table.published().len() <= before {
-            assert!(Instant::now() < deadline, "no commit: {}", running.log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        table.wait_for(before + 1, &running);
         running.kill();
         before = table.published().len();
-        assert!(before < ALERTS as usize, "the job was over when it was killed");
+        assert!(before < ALERTS as usize, "the job had ended before it was killed");
     }
     table.fixture.ok(&job);
     table.assert_published(0..ALERTS);

@@ -29,7 +29,7 @@ fn a_compacted_topic_stops_the_start_and_a_short_retention_is_told() {
     create(&table, &topic, &[("cleanup.policy", "compact,delete")]);
     create(&table, &rejected, &[("cleanup.policy", "compact")]);
     table.put(0..10, None);
-    let service = ["start", "distribution", "--exit-after", "10s"];
+    let service = ["start", "distribution"];
     let finished = table.fixture.run(&service);
     finished.assert_stderr(
         1,
@@ -50,8 +50,10 @@ fn a_compacted_topic_stops_the_start_and_a_short_retention_is_told() {
     table
         .fixture
         .replace(&format!("rejected_topic = \"{old_rejected}\""), &format!("rejected_topic = \"{topic}_bad\""));
-    let finished = table.fixture.ok(&service);
-    assert!(finished.stderr.contains(&format!("topic `{short}`: alerts are deleted after 1h")), "{finished:?}");
+    let running = table.fixture.start(&service, "log");
+    table.wait_for_messages(&short, 10, &running);
+    let log = running.terminate();
+    assert!(log.contains(&format!("topic `{short}`: alerts are deleted after 1h")), "{log}");
     assert_eq!(table.messages(&short).len(), 10);
     let doctor = table.fixture.run(&["doctor"]).stdout;
     assert!(doctor.contains(&format!("? topic of stream full: {short}: alerts are deleted after 1h")), "{doctor}");

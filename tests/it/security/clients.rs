@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::fixture::cluster::{Cluster, User, python};
 use crate::fixture::kafka_cli::KafkaCli;
+use crate::fixture::skip;
 
 const PASSWORD: &str = "password of ümläuts, 'quotes' and \"more\"";
 
@@ -78,7 +79,7 @@ impl Reader {
 #[test]
 fn a_user_of_fink_writes_and_reads_with_kcat() {
     if Command::new("kcat").arg("-V").output().is_err() {
-        println!("kcat is not installed: it was not tried (Debian: apt-get install kcat)");
+        skip("kcat is not installed (Debian: apt-get install kcat)");
         return;
     }
     let reader = Reader::new("kcat");
