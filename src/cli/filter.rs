@@ -16,7 +16,7 @@ use crate::alert::{Flattener, Layout};
 use crate::avro::container::Container;
 use crate::catalog::Catalog;
 use crate::config::{FilterSettings, OnError, RequiredLogin};
-use crate::filters::{FilterCall, FilterError, FilterName, FilterRow, FilterRunner, Judgement, Pool};
+use crate::filters::{FilterCall, FilterError, FilterName, FilterRow, FilterRunner, FilterSettings, OnError, Pool};
 use crate::ingest::AlertFiles;
 use crate::signals::Stop;
 
@@ -88,7 +88,7 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
 /// Faults of the filter's name, place and arguments have an exit code of their own.
 fn command_error(error: FilterError) -> anyhow::Error {
     match error {
-        FilterError::Stopped => Interrupted.into(),
+        FilterError::Cancelled => Interrupted.into(),
         error if error.is_configuration() => UsageError(error.to_string()).into(),
         error => error.into(),
     }
@@ -172,14 +172,15 @@ impl TestRun {
     /// Judges the alerts that wait, and prints those kept or adds them to the table.
     fn judge(&mut self, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
         let Some(pending) = &mut self.pending else { return Ok(()) };
-        let call = FilterCall { function: 0, rows: (0..pending.waiting.len()).collect() };
-        let judged = pending.runner.run(&pending.waiting, &[call], give_up).map_err(command_error)?;
-        for (alert, judgement) in pending.waiting.iter().zip(judged.into_iter().flatten()) {
+        let rows: Vec<usize> = (0..pending.waiting.len()).collect();
+        let call = FilterCall { function: 0, rows: &rows };
+        let results = pending.runner.run(&pending.waiting, &[call], give_up).map_err(command_error)?;
+        for (alert, result) in pending.waiting.iter().zip(results.into_iter().flatten()) {
             self.alerts += 1;
-            match judgement {
-                Judgement::Keep => self.kept += 1,
-                Judgement::Refuse => continue,
-                Judgement::Fail(reason) => bail!("{reason}"),
+            match result {
+                Ok(true) => self.kept += 1,
+                Ok(false) => continue,
+                Err(reason) => bail!("{reason}"),
             }
             let key = Some(pending.schema_json.as_bytes());
             match self.format {

@@ -2,9 +2,8 @@
 
 use super::checkpoint_state::CheckpointStateError;
 use super::kafka_sink::SinkError;
-use super::notice_builder::NoticeError;
 use super::offset_file::OffsetFileError;
-use super::pipeline::PipelineError;
+use super::pipeline::{NoticeError, PipelineError};
 use super::readers::ReadError;
 use super::status_column::StatusError;
 use crate::catalog::CatalogError;

@@ -167,7 +167,6 @@ impl KafkaSink {
         batch: &Batch,
         alert: &BatchAlert,
         message: &Message,
-        value: &[u8],
     ) -> Result<Result<(), Rejection>, SinkError> {
         let is_plain = self.streams[message.stream].plain.is_some();
         if !is_plain {
@@ -185,7 +184,7 @@ impl KafkaSink {
             topic: &destination.topic,
             partition: partition::of_object(batch.bytes(&alert.object), destination.partitions),
             key: message.key.as_ref().map(|key| batch.bytes(key)).or(destination.key.as_deref()),
-            value: Some(value),
+            value: Some(batch.bytes(&message.value)),
             headers: if is_plain { &headers } else { &headers[..2] },
             id: self.sent.len(),
         };
@@ -240,11 +239,11 @@ impl KafkaSink {
         &mut self,
         batch: &Batch,
         alert: &BatchAlert,
-        message: &Message,
+        stream: usize,
         refusal: &Rejection,
     ) -> Result<(), SinkError> {
         self.begin()?;
-        let destination = &self.streams[message.stream];
+        let destination = &self.streams[stream];
         let copy = rejected::Copy::new(
             batch.bytes(&alert.key),
             alert.entry,
@@ -260,7 +259,7 @@ impl KafkaSink {
             id: self.sent.len(),
         };
         match self.producer.send(&outgoing) {
-            Ok(()) => self.sent.push(SentMessage::Rejected(alert.entry.id, message.stream)),
+            Ok(()) => self.sent.push(SentMessage::Rejected(alert.entry.id, stream)),
             Err(error) => return Err(self.failed(error)),
         }
         Ok(())

@@ -7,7 +7,7 @@
 mod abort_backoff;
 mod arguments;
 mod background_scan;
-pub mod batch;
+pub(crate) mod batch;
 mod checkpoint_partition;
 pub mod checkpoint_state;
 mod checkpoint_watch;
@@ -18,20 +18,19 @@ mod idempotent_sink;
 mod kafka_sink;
 mod live;
 mod memory_budget;
-mod message_encodings;
-mod notice_builder;
 pub mod offset_file;
 mod owner;
-pub mod pipeline;
+pub(crate) mod page_reader;
+pub(crate) mod pipeline;
 mod publisher;
-pub mod readers;
+mod readers;
 mod request;
 mod resume;
 mod retry;
-mod skipped_rows;
+mod row_size;
 pub mod stats;
 mod status_column;
-pub mod stream_filters;
+pub(crate) mod verdict;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -53,15 +52,14 @@ use clock::{Clock, ClockReading};
 pub use kafka_sink::{ALERT_HEADER, GiveUp, TIMESTAMP_HEADER};
 use kafka_sink::{KafkaSink, SinkError};
 use memory_budget::MemoryBudget;
-use notice_builder::{NoticeBuilder, NoticeError};
-use pipeline::Pipeline;
+use page_reader::PageLimits;
+use pipeline::{FilterSet, NoticeError, NoticePlan, Pipeline};
 use publisher::Publisher;
-use readers::{PageLimits, Readers};
+use readers::Readers;
 use resume::Begin;
 use retry::{Connector, RetryError, RetryingSession};
 use stats::{Lane, Stats};
 use status_column::StatusWriter;
-use stream_filters::UnboundFilters;
 
 /// Readers for each distribution; the gateways share them out. Two sessions read an HBase of two cores as fast as four do, the third reads
 /// while another encodes.
@@ -124,13 +122,13 @@ pub fn run(
     let catalog = Catalog::load(&settings.science_db.catalog)?;
     // The status speaks of all streams: it says nothing of a job or a service of some of them.
     let has_status = settings.distribution.status && request.is_of_all(&streams, settings.streams.len());
-    let filters = match UnboundFilters::start(&settings.filters, &streams, &catalog, &*give_up) {
-        Err(FilterError::Stopped) => return nothing(streams.len()),
+    let filters = match FilterSet::start(&settings.filters, &streams, &catalog, &*give_up) {
+        Err(FilterError::Cancelled) => return nothing(streams.len()),
         filters => filters?,
     };
     // The past that a job sends is no news, and a dry run sends nothing.
     let channels = settings.slack.channels.as_deref().filter(|_| !request.is_job() && !request.dry_run);
-    let notices = channels.map(|channels| NoticeBuilder::new(channels, &catalog)).transpose()?;
+    let notices = channels.map(|channels| NoticePlan::new(channels, &catalog)).transpose()?;
     let notifier = match notices {
         None => None,
         Some(_) => {
@@ -168,7 +166,7 @@ pub fn run(
     let (sink, records) = sink.unzip();
     let _watch = sink.as_ref().map(|sink| CheckpointWatch::start(&settings.kafka, sink.checkpoint_place(), &lost));
     let memory = settings.distribution.memory as usize;
-    let status = pipeline.status_column().filter(|_| !request.dry_run);
+    let status = pipeline.columns().status().filter(|_| !request.dry_run);
     let status = status.map(|column| StatusWriter::start(&open, column, &prefix, memory / 16));
     let offset_file = settings.distribution.offset_file.clone().filter(|_| !request.is_job());
     let budget = MemoryBudget::new(memory / 4);
@@ -230,7 +228,7 @@ pub fn run(
         Action::Finished => EndReason::Finished,
         _ => request.ended(stopped()),
     };
-    distribution.stats.skipped = distribution.pipeline.skipped();
+    distribution.stats.skipped = distribution.pipeline.columns().skipped_rows();
     Ok((ended, distribution.stats))
 }
 
@@ -290,7 +288,7 @@ impl Distribution<'_> {
             self.now = self.clock.now();
             let now = self.now;
             self.stats.watermark = self.progress.watermark();
-            self.stats.skipped = self.pipeline.skipped();
+            self.stats.skipped = self.pipeline.columns().skipped_rows();
             (self.report)(&self.stats);
             if (self.give_up)() {
                 return Ok(());

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::DistributionError;
-use super::batch::{Batch, BatchAlert, Verdict};
+use super::batch::{Batch, BatchAlert};
 use super::checkpoint_state::Record;
 use super::kafka_sink::AbortReport;
 use super::kafka_sink::{KafkaSink, Rejection, SinkError};
 use super::offset_file;
-use super::readers::RowVersion;
+use super::page_reader::RowVersion;
 use super::stats::{Stats, StreamStats};
 use super::status_column::StatusWriter;
+use super::verdict::Verdict;
 use crate::kafka::checkpoint::Records;
 use crate::ledger::{AlertId, LedgerEntry};
 use crate::notify::{Notice, Notifier};
@@ -161,19 +162,22 @@ impl Publisher {
             self.sink.as_mut().map_or(Ok(()), KafkaSink::prepare)?;
             self.chunk.opened = Instant::now();
         }
-        for refusal in batch.refusals(alert) {
-            self.chunk.streams[refusal.stream()].refuse(refusal.condition());
-        }
         let mut is_sent = false;
-        for message in batch.messages(alert) {
-            let too_large = self.too_large.contains(&(alert.entry.id, message.stream));
-            let refusal = match (&message.verdict, too_large) {
-                (Verdict::Send(value), false) => {
-                    let stats = &mut self.chunk.streams[message.stream];
-                    let size = value.len() as u64;
+        for (stream, verdict) in batch.verdicts(alert) {
+            let stats = &mut self.chunk.streams[stream];
+            let rejection = match verdict {
+                Verdict::Refuse(criterion) => {
+                    stats.refuse(criterion);
+                    continue;
+                }
+                Verdict::Send(message) if self.too_large.contains(&(alert.entry.id, stream)) => {
+                    Rejection::too_large(message.value.len())
+                }
+                Verdict::Send(message) => {
+                    let size = message.value.len() as u64;
                     self.chunk.bytes += size;
                     let sent = match &mut self.sink {
-                        Some(sink) => sink.send(batch, alert, message, batch.bytes(value))?,
+                        Some(sink) => sink.send(batch, alert, message)?,
                         None => Ok(()),
                     };
                     match sent {
@@ -183,22 +187,21 @@ impl Publisher {
                             stats.bytes += size;
                             continue;
                         }
-                        Err(refusal) => refusal,
+                        Err(rejection) => rejection,
                     }
                 }
-                (Verdict::Send(value), true) => Rejection::too_large(value.len()),
-                (Verdict::Reject(reason), _) => Rejection { reason: reason.clone() },
+                Verdict::Reject(reason) => Rejection { reason: reason.to_string() },
             };
-            self.chunk.streams[message.stream].rejected += 1;
-            if self.rejected_too_large.contains(&(alert.entry.id, message.stream)) {
+            stats.rejected += 1;
+            if self.rejected_too_large.contains(&(alert.entry.id, stream)) {
                 log::error!(
                     "row {} of stream {} is rejected, and the rejected topic does not take its copy: {}",
                     batch.bytes(&alert.key).escape_ascii(),
-                    message.stream,
-                    refusal.reason
+                    stream,
+                    rejection.reason
                 );
             } else if let Some(sink) = &mut self.sink {
-                sink.reject(batch, alert, message, &refusal)?;
+                sink.reject(batch, alert, stream, &rejection)?;
             }
         }
         self.chunk.notices.extend(alert.notice.iter().filter(|_| is_sent).cloned());

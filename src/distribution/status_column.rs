@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::checkpoint_state::{Record, numbered};
-use super::readers::{ReadError, RowVersion, panic_message};
+use super::page_reader::RowVersion;
+use super::readers::{ReadError, panic_message};
 use super::retry::{Connector, RetryError, RetryingSession};
 use crate::kafka::checkpoint::Records;
 use crate::science_db::{Put, PutCell};
