@@ -5,13 +5,38 @@ use std::sync::Arc;
 use crate::avro::container::Header;
 use crate::avro::{Malformed, Reader, Schema};
 use crate::catalog::{Catalog, ColumnType};
-use crate::config::{Encoding, MessageKey};
 
 /// Avro's mark of the single-object encoding.
 const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
 
 /// The columns that say which broker and which science modules made an alert.
 pub const VERSION_COLUMNS: [&str; 2] = ["fink_broker_version", "fink_science_version"];
+
+/// The framing of an Avro datum in a message's value. docs/formats.md is the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// a bare Avro datum
+    Datum,
+    /// `0x00`, a big-endian schema id, the datum: the wire format of Confluent's serializers
+    Confluent,
+    /// Avro's single-object encoding
+    SingleObject,
+    /// an Avro object container file with one block
+    Container,
+}
+
+/// The content of a message's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKey {
+    /// the schema as JSON: what fink-client 4 and later expect
+    Schema,
+    /// the object's identifier
+    ObjectId,
+    /// `<broker version>_<science version>`: what fink-client 2.1 to 3 expect
+    Version,
+    /// nothing
+    None,
+}
 
 /// Why messages cannot be made as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ pub mod schema;
 pub use decoder::{BytesFormat, Decoder, Projection, Scalar, SchemaCache};
 pub use encoder::{EncodeError, Encoder, Plan, PlanError};
 pub use layout::{FlatAlert, FlattenError, Flattener, Layout, LayoutError, LayoutOptions, ListEncoding};
-pub use message::{Framing, KeyPlan, MessageError, unframe};
+pub use message::{Encoding, Framing, KeyPlan, MessageError, MessageKey, unframe};
 pub use schema::{StreamSchemaError, stream_schema};
 
 #[cfg(test)]

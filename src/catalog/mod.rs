@@ -81,18 +81,9 @@ impl ColumnType {
         }
     }
 
-    /// A part of a row key, which is text, as a cell of this type; `None` where it is no such value.
-    pub fn cell_of_text(&self, part: &[u8]) -> Option<Vec<u8>> {
-        let text = std::str::from_utf8(part).ok()?;
-        Some(match self {
-            Self::Byte => text.parse::<i8>().ok()?.to_be_bytes().to_vec(),
-            Self::Short => text.parse::<i16>().ok()?.to_be_bytes().to_vec(),
-            Self::Int => text.parse::<i32>().ok()?.to_be_bytes().to_vec(),
-            Self::Long => text.parse::<i64>().ok()?.to_be_bytes().to_vec(),
-            Self::Float => text.parse::<f32>().ok()?.to_be_bytes().to_vec(),
-            Self::Double => text.parse::<f64>().ok()?.to_be_bytes().to_vec(),
-            _ => part.to_vec(),
-        })
+    /// Whether a column of this type can be a part of a row key of several columns, which is text.
+    pub(crate) fn is_key_part(&self) -> bool {
+        !matches!(self, Self::Boolean | Self::Binary | Self::Avro(_))
     }
 
     /// Bytes of a cell, where all cells have the same number.

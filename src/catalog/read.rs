@@ -275,7 +275,7 @@ impl Catalog {
             false => ColumnLocation::Cell { family: raw.cf, qualifier: raw.col },
         };
         let several = self.row_key.len() > 1 && matches!(location, ColumnLocation::RowKey { .. });
-        if several && matches!(kind, ColumnType::Boolean | ColumnType::Binary | ColumnType::Avro(_)) {
+        if several && !kind.is_key_part() {
             return Err(format!(
                 "column `{name}`: a part of a row key of several columns is text, which a {} is not",
                 raw.kind

@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::RowPrefixes;
-use crate::science_db::{Columns, KeyRange, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::row::{Columns, Rows};
+use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
 
 /// How far back the first look goes, ms; each further one goes `WINDOW_FACTOR` times as far.

@@ -12,8 +12,9 @@ use super::newest_rows::{NewestRow, newest_rows};
 use super::output::{self, Format, OutputArgs, Table};
 use crate::catalog::Catalog;
 use crate::config::{FlagValue, RequiredLogin, ScienceDbSettings, format_timestamp};
-use crate::rules::{InvalidCell, RuleOutcome, Rules};
-use crate::science_db::{self, Columns, Rows};
+use crate::row::{Columns, Rows};
+use crate::rules::{InvalidCell, Rules};
+use crate::science_db;
 
 /// Rows fetched at a time.
 const GET_BATCH_ROWS: usize = 100;
@@ -121,11 +122,9 @@ fn evaluate_sample(
         db.get(&keys, &columns, &mut rows)?;
         for row in rows.iter() {
             sample.rows += 1;
-            match bound.evaluate(&row) {
-                Ok(RuleOutcome::Kept) => sample.kept.extend(chunk.iter().find(|found| found.key == row.key).cloned()),
-                Ok(RuleOutcome::Refused(condition)) => {
-                    sample.refused.get_mut(condition).into_iter().for_each(|count| *count += 1)
-                }
+            match bound.refused_by(&row) {
+                Ok(None) => sample.kept.extend(chunk.iter().find(|found| found.key == row.key).cloned()),
+                Ok(Some(condition)) => sample.refused.get_mut(condition).into_iter().for_each(|count| *count += 1),
                 Err(error) => sample.unreadable.push(error),
             }
         }

@@ -24,13 +24,13 @@ pub enum ConfigError {
         reason: String,
     },
     /// a key that does not exist
-    #[error("{origin}: unknown key `{key}`; {hint}")]
+    #[error("{origin}: unknown key `{key}`{hint}")]
     UnknownKey {
         /// the key as written, with its section
         key: String,
         /// where it stands
         origin: Origin,
-        /// the nearest key that exists, or what else to do
+        /// the end of the message: empty, or a suggestion
         hint: String,
     },
     /// a value that does not fit its key

@@ -1,10 +1,11 @@
 //! 2019's offset file: one line, `distributed till, <ms>`, without a newline. Read where there is no checkpoint yet, and kept up to date
 //! for the scripts that look at it.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::{MAX_CLOCK_SKEW_MS, future_timestamp_error};
+use crate::atomic_file;
+use crate::units::{MAX_CLOCK_SKEW_MS, future_timestamp_error};
 
 /// An offset file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,15 +69,8 @@ pub fn read(path: &Path, now: i64) -> Result<Option<i64>, OffsetFileError> {
 /// # Errors
 /// The file system refused.
 pub fn write(path: &Path, time: i64) -> Result<(), OffsetFileError> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let replace = || {
-        let mut file = std::fs::File::create(&new)?;
-        write!(file, "distributed till, {time}")?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
-    };
-    replace().map_err(|source| OffsetFileError::Io { path: path.into(), source })
+    let line = format!("distributed till, {time}");
+    atomic_file::replace(path, line.as_bytes()).map_err(|source| OffsetFileError::Io { path: path.into(), source })
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use super::batch::Batch;
 use super::pipeline::{AlertRow, Encoders, Pipeline};
 use super::row_size::RowSize;
 use crate::filters::FilterError;
-use crate::science_db::{KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::row::{Row, Rows};
+use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError};
 use crate::window::Window;
 
 /// Most rows of the first page of a scan: their size is not known yet.

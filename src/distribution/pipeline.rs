@@ -73,15 +73,13 @@ impl Pipeline {
         let columns = AlertColumns::new(catalog, settings, has_status, &needed)?;
 
         let filters = filters.map(|filters| filters.bind(catalog, columns.all())).transpose()?;
-        let slot_of = |column: usize, purpose| columns.slot(&catalog.columns[column], purpose);
         let mut encodings = MessageEncodings::default();
         let bind = |(index, plan): (usize, StreamPlan<'_>)| {
             let filters = filters.iter().flat_map(|filters| filters.names(index)).map(Criterion::from);
-            plan.bind(columns.all(), &schemas, &mut encodings, filters, |column| slot_of(column, "for a message key"))
+            plan.bind(catalog, columns.all(), &schemas, &mut encodings, filters)
         };
         let streams = plans.into_iter().enumerate().map(bind).collect::<Result<_, _>>()?;
-        let notices =
-            notices.map(|notices| notices.bind(|column| slot_of(column, "for a Slack notice"))).transpose()?;
+        let notices = notices.map(|notices| notices.bind(catalog, columns.all())).transpose()?;
         Ok(Self { columns, streams, encodings, filters, notices })
     }
 

@@ -123,7 +123,7 @@ impl Argument {
     ///
     /// # Errors
     /// Which cell cannot be read, and why.
-    pub fn push(&self, row: &dyn FilterRow, column: &mut ColumnBuilder) -> Result<(), String> {
+    pub fn push(&self, row: &FilterRow<'_>, column: &mut ColumnBuilder) -> Result<(), String> {
         let len = column.len();
         let pushed = match &self.source {
             Source::Cell(cell) => cell.push(row, column),
@@ -171,6 +171,7 @@ mod tests {
     use super::*;
     use crate::alert::{Layout, LayoutOptions, ListEncoding as HistoryFormat};
     use crate::avro::Schema;
+    use crate::row::{BoundColumn, Columns, Rows};
 
     fn ztf() -> Catalog {
         let schema = Schema::parse(include_str!("../../conf/schemas/ztf.avsc")).expect("a schema");
@@ -242,34 +243,30 @@ mod tests {
         assert!(error.to_string().contains("keeps it as text"), "{error}");
     }
 
-    struct Row(Vec<Option<Vec<u8>>>);
-
-    impl FilterRow for Row {
-        fn cell(&self, column: usize) -> Result<Option<std::borrow::Cow<'_, [u8]>>, String> {
-            Ok(self.0.get(column).and_then(Option::as_deref).map(std::borrow::Cow::from))
-        }
-    }
-
-    fn row(catalog: &Catalog, cells: &[(&str, &[u8])]) -> Row {
-        let mut row = vec![None; catalog.columns.len()];
-        for (name, value) in cells {
-            row[catalog.index_of(name).expect("a column")] = Some(value.to_vec());
-        }
-        Row(row)
-    }
-
     #[test]
     fn a_cell_that_cannot_be_read_leaves_a_null_and_its_neighbours_whole() {
         let catalog = as_text();
         let argument = Argument::resolve(&catalog, "cmagpsfc").expect("a history");
         let mut column = ColumnBuilder::new(&argument.value_type);
-        let present = 17.5_f32.to_be_bytes();
-        let good = row(&catalog, &[("prv_candidates_magpsf", b"[18.5,, 18.0]"), ("candidate_magpsf", &present)]);
-        let bad = row(&catalog, &[("prv_candidates_magpsf", b"[18.5, x]"), ("candidate_magpsf", &present)]);
-        argument.push(&good, &mut column).expect("a list");
-        let error = argument.push(&bad, &mut column).expect_err("x is no number");
+        let columns: Columns = catalog.columns.iter().collect();
+        let bound = catalog.columns.iter().map(|column| BoundColumn::new(column, 2, &columns).ok());
+        let bound: Vec<Option<BoundColumn>> = bound.collect();
+        let slot = |name: &str| match &bound[catalog.index_of(name).expect("a column")] {
+            Some(BoundColumn::Cell { slot }) => *slot,
+            other => panic!("{other:?}"),
+        };
+        let mut rows = Rows::default();
+        let mut page = rows.refill(columns.len());
+        for past in [Some(b"[18.5,, 18.0]".as_slice()), Some(b"[18.5, x]"), None] {
+            page.row(b"a_1");
+            page.cell(slot("candidate_magpsf"), &17.5_f32.to_be_bytes(), 1);
+            past.into_iter().for_each(|past| page.cell(slot("prv_candidates_magpsf"), past, 1));
+        }
+        let row = |index| FilterRow { row: rows.row(index), columns: &bound };
+        argument.push(&row(0), &mut column).expect("a list");
+        let error = argument.push(&row(1), &mut column).expect_err("x is not a number");
         assert!(error.contains("cmagpsfc") && error.contains("`x`"), "{error}");
-        argument.push(&row(&catalog, &[("candidate_magpsf", &present)]), &mut column).expect("a list");
+        argument.push(&row(2), &mut column).expect("a list");
         assert_eq!(column.len(), 3);
         assert_eq!(column.items().map(|items| items.len()), Some(4 + 1));
     }

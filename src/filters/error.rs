@@ -44,7 +44,7 @@ pub(crate) enum FilterError {
     CallFailed { filter: FilterName, reason: String },
     #[error(
         "filter workers were restarted {restarts} times within {}: fix or remove the filter; the last restart: {last}",
-        crate::config::format_duration(*.within)
+        crate::units::format_duration(*.within)
     )]
     TooManyRestarts { restarts: usize, within: Duration, last: String },
     #[error("cannot encode a request to a filter worker: {0}")]

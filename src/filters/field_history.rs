@@ -81,7 +81,7 @@ impl FieldHistory {
     ///
     /// # Errors
     /// Which cell cannot be read, and why.
-    pub fn push(&self, row: &dyn FilterRow, column: &mut ColumnBuilder) -> Result<(), String> {
+    pub fn push(&self, row: &FilterRow<'_>, column: &mut ColumnBuilder) -> Result<(), String> {
         let error = |reason: String| format!("the history `{}`: {reason}", self.name);
         let Some(items) = column.items() else { return Err(error("its column has no lists".to_owned())) };
         match &self.past {

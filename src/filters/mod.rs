@@ -24,9 +24,8 @@ mod worker;
 mod worker_request;
 
 pub(crate) use error::FilterError;
-pub(crate) use filter_row::FilterRow;
 pub(crate) use name::FilterName;
 pub(crate) use pool::Pool;
-pub(crate) use runner::FilterRunner;
+pub(crate) use runner::{FilterRunner, ResolvedFilters};
 pub use settings::{FilterSettings, OnError};
 pub(crate) use worker_request::FilterCall;

@@ -15,7 +15,7 @@ use super::name::FilterName;
 use super::protocol::{CallRequest, ColumnSpec, LoadResult, Request, Response};
 use super::settings::FilterSettings;
 use super::worker::{Worker, WorkerError};
-use crate::config::format_duration;
+use crate::units::format_duration;
 
 /// For the start of a worker, with all that its filters import.
 const START_TIMEOUT: Duration = Duration::from_secs(180);

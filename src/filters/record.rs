@@ -32,7 +32,7 @@ impl CellColumn {
     ///
     /// # Errors
     /// The cell cannot be read: the column, and why.
-    pub fn push(&self, row: &dyn FilterRow, column: &mut ColumnBuilder) -> Result<(), String> {
+    pub fn push(&self, row: &FilterRow<'_>, column: &mut ColumnBuilder) -> Result<(), String> {
         let error = |reason: String| format!("column `{}`: {reason}", self.name);
         match (row.cell(self.index).map_err(error)?, &self.schema) {
             (None, _) => {
@@ -113,7 +113,7 @@ impl RecordColumns {
         }
     }
 
-    fn is_present(&self, row: &dyn FilterRow) -> Result<bool, String> {
+    fn is_present(&self, row: &FilterRow<'_>) -> Result<bool, String> {
         if let Some(marker) = self.marker
             && row.cell(marker)?.is_some()
         {
@@ -135,7 +135,7 @@ impl RecordColumns {
     ///
     /// # Errors
     /// A cell cannot be read: its column, and why.
-    pub fn push(&self, row: &dyn FilterRow, column: &mut ColumnBuilder) -> Result<(), String> {
+    pub fn push(&self, row: &FilterRow<'_>, column: &mut ColumnBuilder) -> Result<(), String> {
         if !self.is_present(row)? {
             column.push_null();
             return Ok(());

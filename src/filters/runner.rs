@@ -12,23 +12,22 @@ use super::pool::{Attempt, CallResult, Failure, Function, Pool};
 use super::settings::OnError;
 use super::worker_request::{FilterCall, WorkerRequest};
 use crate::catalog::Catalog;
+use crate::row::{BoundColumn, ColumnNotRead, Columns, Row};
 
 /// Last lines of a traceback that a reason keeps.
 const MAX_REASON_LINES: usize = 6;
 const MAX_REASON_CHARS: usize = 1000;
 
-/// Filters whose parameters are columns of one catalog.
-pub(crate) struct FilterRunner {
+/// Filters, with the columns that their parameters are.
+pub(crate) struct ResolvedFilters {
     pool: Arc<Pool>,
     /// of all filters, each once
     arguments: Vec<Argument>,
     /// by function: the indexes of its arguments
     uses: Vec<Vec<usize>>,
-    /// by function: whether it failed for all alerts of a batch and has not succeeded since
-    all_failed: Vec<AtomicBool>,
 }
 
-impl FilterRunner {
+impl ResolvedFilters {
     /// Resolves the parameters of the pool's filters to columns.
     ///
     /// # Errors
@@ -53,13 +52,7 @@ impl FilterRunner {
             }
             uses.push(used);
         }
-        let all_failed = uses.iter().map(|_| AtomicBool::new(false)).collect();
-        Ok(Self { pool, arguments, uses, all_failed })
-    }
-
-    /// The filters, in the order of [`FilterCall::function`].
-    pub fn functions(&self) -> &[Function] {
-        self.pool.functions()
+        Ok(Self { pool, arguments, uses })
     }
 
     /// The columns to read, as indexes into the catalog's list, ascending.
@@ -71,17 +64,52 @@ impl FilterRunner {
         columns
     }
 
+    /// The filters, for rows read with `columns`.
+    ///
+    /// # Errors
+    /// A column that a filter needs is not among `columns`.
+    pub fn bind(self, catalog: &Catalog, columns: &Columns) -> Result<FilterRunner, ColumnNotRead> {
+        let mut bound = vec![None; catalog.columns.len()];
+        for index in self.columns() {
+            bound[index] = Some(BoundColumn::new(&catalog.columns[index], catalog.row_key.len(), columns)?);
+        }
+        let Self { pool, arguments, uses } = self;
+        let all_failed = uses.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(FilterRunner { pool, arguments, uses, columns: bound, all_failed })
+    }
+}
+
+/// Filters, ready to be called with rows.
+pub(crate) struct FilterRunner {
+    pool: Arc<Pool>,
+    /// of all filters, each once
+    arguments: Vec<Argument>,
+    /// by function: the indexes of its arguments
+    uses: Vec<Vec<usize>>,
+    /// by index in the catalog: the columns that filters need
+    columns: Vec<Option<BoundColumn>>,
+    /// by function: whether it failed for all alerts of a batch and has not succeeded since
+    all_failed: Vec<AtomicBool>,
+}
+
+impl FilterRunner {
+    /// The filters, in the order of [`FilterCall::function`].
+    pub fn functions(&self) -> &[Function] {
+        self.pool.functions()
+    }
+
     /// Calls filters: by call, the result for each of its rows. A filter is called with `filters.batch` rows at most.
     ///
     /// # Errors
     /// A filter failed twice for the same rows and `on_error` is `stop`, workers end again and again, or `give_up` returned true.
-    pub fn run<R: FilterRow + Sync>(
+    pub fn run(
         &self,
-        rows: &[R],
+        rows: &[Row<'_>],
         calls: &[FilterCall<'_>],
         give_up: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Vec<AlertResult>>, FilterError> {
         let mut results: Vec<Vec<AlertResult>> = calls.iter().map(|call| Vec::with_capacity(call.rows.len())).collect();
+        let rows: Vec<FilterRow<'_>> = rows.iter().map(|row| FilterRow { row: *row, columns: &self.columns }).collect();
         let batch = self.pool.settings().batch;
         for start in (0..rows.len()).step_by(batch) {
             let within = |call: &FilterCall<'_>| {
@@ -94,7 +122,7 @@ impl FilterRunner {
             let part = indexes.iter().map(|index| &calls[*index]);
             let part: Vec<FilterCall<'_>> =
                 part.map(|call| FilterCall { function: call.function, rows: &call.rows[within(call)] }).collect();
-            for (index, part) in indexes.iter().zip(self.run_in_parallel(rows, &part, give_up)?) {
+            for (index, part) in indexes.iter().zip(self.run_in_parallel(&rows, &part, give_up)?) {
                 results[*index].extend(part);
             }
         }
@@ -102,9 +130,9 @@ impl FilterRunner {
     }
 
     /// Shares calls out among the idle workers.
-    fn run_in_parallel<R: FilterRow + Sync>(
+    fn run_in_parallel(
         &self,
-        rows: &[R],
+        rows: &[FilterRow<'_>],
         calls: &[FilterCall<'_>],
         give_up: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Vec<AlertResult>>, FilterError> {
@@ -122,9 +150,9 @@ impl FilterRunner {
         })
     }
 
-    fn run_in_one_worker<R: FilterRow>(
+    fn run_in_one_worker(
         &self,
-        rows: &[R],
+        rows: &[FilterRow<'_>],
         calls: &[FilterCall<'_>],
         give_up: &dyn Fn() -> bool,
     ) -> Result<Vec<Vec<AlertResult>>, FilterError> {
@@ -158,9 +186,9 @@ impl FilterRunner {
     }
 
     /// Makes calls in one worker, each once.
-    fn request<R: FilterRow>(
+    fn request(
         &self,
-        rows: &[R],
+        rows: &[FilterRow<'_>],
         calls: &[FilterCall<'_>],
         attempt: Attempt,
         give_up: &dyn Fn() -> bool,
@@ -179,9 +207,9 @@ impl FilterRunner {
     ///
     /// # Errors
     /// The filter fails again and `on_error` is `stop`, workers end again and again, or `give_up` returned true.
-    fn apply_on_error<R: FilterRow>(
+    fn apply_on_error(
         &self,
-        rows: &[R],
+        rows: &[FilterRow<'_>],
         failed: FilterCall<'_>,
         first: Failure,
         give_up: &dyn Fn() -> bool,

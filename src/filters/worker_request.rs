@@ -40,8 +40,8 @@ impl WorkerRequest {
     ///
     /// # Errors
     /// The columns cannot be encoded.
-    pub fn new<R: FilterRow>(
-        rows: &[R],
+    pub fn new(
+        rows: &[FilterRow<'_>],
         calls: &[FilterCall<'_>],
         arguments: &[Argument],
         uses: &[Vec<usize>],

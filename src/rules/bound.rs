@@ -3,25 +3,8 @@
 use super::check::{CheckedCondition, ColumnTest};
 use super::comparison::CellTest;
 use super::parse::GroupKind;
-use crate::catalog::{Column, ColumnLocation, ColumnType};
-use crate::science_db::{Columns, Row};
-
-/// What the rules say of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleOutcome {
-    /// every condition holds
-    Kept,
-    /// the first condition that does not hold, by its place in [`Rules::conditions`](super::Rules::conditions)
-    Refused(usize),
-}
-
-/// A column that the rules ask for is not among those read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the rules ask for column {column}, which is not read from the science database")]
-pub struct NotRead {
-    /// the column's name
-    pub column: String,
-}
+use crate::catalog::{Column, ColumnType};
+use crate::row::{BoundColumn, ColumnNotRead, Columns, Row};
 
 /// A cell that is not what the catalog says, so that the rules cannot judge the row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,51 +34,34 @@ enum Node {
 
 #[derive(Clone, Debug)]
 struct BoundTest {
-    source: Source,
+    source: BoundColumn,
     test: CellTest,
     column: Column,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Source {
-    /// a cell
-    Slot(usize),
-    /// the row key as a whole, in the column's encoding
-    Key,
-    /// one of `parts` text parts of the row key, ended by `_`; the last takes the rest, and one that is empty is null
-    KeyPart { part: usize, parts: usize },
-}
-
 impl BoundRules {
     /// The conditions for rows read with `columns`, in a table whose key has `parts` parts.
-    pub(super) fn new(conditions: &[CheckedCondition], columns: &Columns, parts: usize) -> Result<Self, NotRead> {
+    pub(super) fn new(conditions: &[CheckedCondition], columns: &Columns, parts: usize) -> Result<Self, ColumnNotRead> {
         Ok(Self { conditions: conditions.iter().map(|c| Node::new(c, columns, parts)).collect::<Result<_, _>>()? })
     }
 
-    /// Whether every condition holds for `row`, which must have been read with the columns that the judge was made for.
+    /// The index in [`Rules::conditions`](super::Rules::conditions) of the first condition that does not hold for `row`; `None` if the
+    /// row passes. The row must have been read with the columns that the rules are bound to.
     ///
     /// # Errors
-    /// A cell that a condition looks at is not of the catalog's type.
-    pub fn matches(&self, row: &Row<'_>) -> Result<bool, InvalidCell> {
-        Ok(self.evaluate(row)? == RuleOutcome::Kept)
-    }
-
-    /// As [`matches`](Self::matches), and which condition refused. Conditions are tried in the order of the file up to the first that fails.
-    ///
-    /// # Errors
-    /// A cell that a condition looks at is not of the catalog's type.
-    pub fn evaluate(&self, row: &Row<'_>) -> Result<RuleOutcome, InvalidCell> {
+    /// A cell that a condition looks at is not of the catalog's type. Conditions after the first that does not hold are not evaluated.
+    pub fn refused_by(&self, row: &Row<'_>) -> Result<Option<usize>, InvalidCell> {
         for (index, condition) in self.conditions.iter().enumerate() {
             if !condition.holds(row)? {
-                return Ok(RuleOutcome::Refused(index));
+                return Ok(Some(index));
             }
         }
-        Ok(RuleOutcome::Kept)
+        Ok(None)
     }
 }
 
 impl Node {
-    fn new(condition: &CheckedCondition, columns: &Columns, parts: usize) -> Result<Self, NotRead> {
+    fn new(condition: &CheckedCondition, columns: &Columns, parts: usize) -> Result<Self, ColumnNotRead> {
         Ok(match condition {
             CheckedCondition::Column(leaf) => Self::Test(Box::new(BoundTest::new(leaf, columns, parts)?)),
             CheckedCondition::Group(kind, members) => {
@@ -121,50 +87,28 @@ impl Node {
 }
 
 impl BoundTest {
-    fn new(leaf: &ColumnTest, columns: &Columns, parts: usize) -> Result<Self, NotRead> {
-        let source = match &leaf.column.location {
-            ColumnLocation::RowKey { .. } if parts == 1 => Source::Key,
-            ColumnLocation::RowKey { part } => Source::KeyPart { part: *part, parts },
-            ColumnLocation::Cell { family, qualifier } => columns
-                .slot(family.as_bytes(), qualifier.as_bytes(), &mut 0)
-                .map(Source::Slot)
-                .ok_or_else(|| NotRead { column: leaf.column.name.clone() })?,
-        };
-        Ok(Self { source, test: leaf.test.clone(), column: leaf.column.clone() })
+    fn new(test: &ColumnTest, columns: &Columns, key_parts: usize) -> Result<Self, ColumnNotRead> {
+        let source = BoundColumn::new(&test.column, key_parts, columns)?;
+        Ok(Self { source, test: test.test.clone(), column: test.column.clone() })
     }
 
     fn holds(&self, row: &Row<'_>) -> Result<bool, InvalidCell> {
-        let bytes = match self.source {
-            Source::Slot(slot) => row.cell(slot).map(|cell| cell.value),
-            Source::Key => Some(row.key),
-            Source::KeyPart { part, parts } => {
-                let part = row.key.splitn(parts, |byte| *byte == b'_').nth(part);
-                let part = part.ok_or_else(|| self.bad(row, "the row key has too few parts".to_owned()))?;
-                Some(part).filter(|part| !part.is_empty())
-            }
-        };
-        let bytes = match (&self.test, bytes) {
-            (CellTest::Null { wanted }, bytes) => return Ok(bytes.is_none() == *wanted),
-            (_, None) => return Ok(false),
-            (_, Some(bytes)) => bytes,
-        };
-        let held = match self.source {
-            Source::KeyPart { .. } => self.test.holds_of_text(bytes),
-            Source::Slot(_) | Source::Key => self.test.holds_of_cell(bytes, &self.column.kind),
-        };
-        held.ok_or_else(|| self.bad_value(row, bytes))
+        let mut scratch = [0; 8];
+        let cell = self.source.bytes(row, &mut scratch).map_err(|error| self.invalid(row, error.to_string()))?;
+        match (&self.test, cell) {
+            (CellTest::Null { wanted }, cell) => Ok(cell.is_none() == *wanted),
+            (_, None) => Ok(false),
+            (test, Some(cell)) => test.holds(cell, &self.column.kind).ok_or_else(|| {
+                let found = match self.column.kind.width() {
+                    Some(width) => format!("its cell has {} bytes instead of {width}", cell.len()),
+                    None => "its cell cannot be read as that type".to_owned(),
+                };
+                self.invalid(row, found)
+            }),
+        }
     }
 
-    fn bad_value(&self, row: &Row<'_>, bytes: &[u8]) -> InvalidCell {
-        let found = match (self.source, self.column.kind.width()) {
-            (Source::KeyPart { .. }, _) => format!("its part of the key is `{}`", bytes.escape_ascii()),
-            (_, Some(width)) => format!("its cell has {} bytes instead of {width}", bytes.len()),
-            (_, None) => "its cell cannot be read so".to_owned(),
-        };
-        self.bad(row, found)
-    }
-
-    fn bad(&self, row: &Row<'_>, found: String) -> InvalidCell {
+    fn invalid(&self, row: &Row<'_>, found: String) -> InvalidCell {
         let row = format!("`{}`", row.key.escape_ascii());
         InvalidCell { row, column: format!("`{}`", self.column.name), kind: self.column.kind.name(), found }
     }
@@ -172,7 +116,7 @@ impl BoundTest {
 
 impl CellTest {
     /// Whether the cell `bytes` of type `kind` passes; `None`: they are not of this type.
-    fn holds_of_cell(&self, bytes: &[u8], kind: &ColumnType) -> Option<bool> {
+    fn holds(&self, bytes: &[u8], kind: &ColumnType) -> Option<bool> {
         match self {
             Self::Null { wanted } => Some(!*wanted),
             Self::Boolean { wanted } => bytes.try_into().ok().map(|[byte]: [u8; 1]| (byte != 0) == *wanted),
@@ -188,19 +132,6 @@ impl CellTest {
                 ColumnType::Float => bytes.try_into().ok().map(|b| self.holds_of_float(f32::from_be_bytes(b))),
                 _ => bytes.try_into().ok().map(|b| self.holds_of_double(f64::from_be_bytes(b))),
             },
-        }
-    }
-
-    /// Whether a number written as text, or text, passes; `None`: it is no such number.
-    fn holds_of_text(&self, bytes: &[u8]) -> Option<bool> {
-        let text = || std::str::from_utf8(bytes).ok();
-        match self {
-            Self::Null { wanted } => Some(!*wanted),
-            Self::Boolean { .. } => None,
-            Self::Text(_) => Some(self.holds_of_bytes(bytes)),
-            Self::Integer(_) => text()?.parse().ok().map(|number| self.holds_of_integer(number)),
-            Self::Float(_) => text()?.parse().ok().map(|number| self.holds_of_float(number)),
-            Self::Nan { .. } | Self::Double(_) => text()?.parse().ok().map(|number| self.holds_of_double(number)),
         }
     }
 

@@ -46,7 +46,7 @@ const PIECES: [&str; 24] = [
     " ",
 ];
 
-/// How many files are tried; `scripts/fuzz-rules` asks for a million.
+/// How many files are tried; `scripts/dev/fuzz-rules` asks for a million.
 fn trials() -> u64 {
     std::env::var("FINK_FUZZ_TRIALS").ok().and_then(|count| count.parse().ok()).unwrap_or(4_000)
 }

@@ -33,12 +33,12 @@ mod tests;
 use std::io::Read;
 use std::path::Path;
 
-pub use bound::{BoundRules, InvalidCell, NotRead, RuleOutcome};
+pub use bound::{BoundRules, InvalidCell};
 pub use diagnostic::{Diagnostic, RulesError, TextPosition};
 pub use explain::Explanation;
 
 use crate::catalog::Catalog;
-use crate::science_db::Columns;
+use crate::row::{ColumnNotRead, Columns};
 use check::CheckedCondition;
 use diagnostic::{Lines, MAX_DIAGNOSTICS, OffsetDiagnostic};
 use parse::RulesDocument;
@@ -151,7 +151,7 @@ impl Rules {
         &self.filter_columns
     }
 
-    /// The conditions at the top of `filter`, in the order of the file; [`RuleOutcome::Refused`] counts in this list.
+    /// The conditions at the top of `filter`, in the order of the file; [`BoundRules::refused_by`] gives an index into it.
     pub fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
@@ -160,7 +160,7 @@ impl Rules {
     ///
     /// # Errors
     /// A column that a condition asks is not among `columns`.
-    pub fn bind(&self, columns: &Columns) -> Result<BoundRules, NotRead> {
+    pub fn bind(&self, columns: &Columns) -> Result<BoundRules, ColumnNotRead> {
         BoundRules::new(&self.checked, columns, self.key_parts)
     }
 }

@@ -1,8 +1,8 @@
 //! What rules mean, on rows made for the purpose.
 
-use super::{BoundRules, InvalidCell, RuleOutcome, Rules};
+use super::{BoundRules, InvalidCell, Rules};
 use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
-use crate::science_db::{Columns, Rows};
+use crate::row::{Columns, Rows};
 
 const EXAMPLE: &str = include_str!("../../tests/rules/01-worked-example.xml");
 
@@ -44,7 +44,7 @@ fn evaluate_one(filter: &str, key: &str, cells: &[NamedCell<'_>]) -> Result<bool
     let (columns, page) = page(&catalog, &[(key, cells)]);
     let rules = Rules::read(file(filter).as_bytes(), &catalog).unwrap();
     let bound: BoundRules = rules.bind(&columns).unwrap();
-    bound.matches(&page.row(0))
+    bound.refused_by(&page.row(0)).map(|condition| condition.is_none())
 }
 
 fn names(catalog: &Catalog, indexes: &[usize]) -> Vec<String> {
@@ -80,8 +80,8 @@ fn the_worked_example_keeps_the_first_row_of_three() {
         alerts.iter().zip(&cells).map(|((key, ..), cells)| (*key, &cells[..])).collect();
     let (columns, page) = page(&catalog, &rows);
     let bound = rules.bind(&columns).unwrap();
-    let verdicts: Vec<RuleOutcome> = page.iter().map(|row| bound.evaluate(&row).unwrap()).collect();
-    assert_eq!(verdicts, [RuleOutcome::Kept, RuleOutcome::Refused(2), RuleOutcome::Refused(2)]);
+    let verdicts: Vec<Option<usize>> = page.iter().map(|row| bound.refused_by(&row).unwrap()).collect();
+    assert_eq!(verdicts, [None, Some(2), Some(2)]);
     assert_eq!(rules.conditions()[2].text, "cross_match_alerts_per_batch = 'Star'");
     assert_eq!(rules.conditions()[2].line, 27);
 }
@@ -181,18 +181,19 @@ fn parts_of_a_row_key_are_read_as_text() {
     let verdict = |key: &str| {
         let mut page = Rows::default();
         page.refill(0).row(key.as_bytes());
-        bound.evaluate(&page.row(0)).map_err(|error| error.to_string())
+        bound.refused_by(&page.row(0)).map_err(|error| error.to_string())
     };
-    assert_eq!(verdict("007_1.5_5"), Ok(RuleOutcome::Kept));
-    assert_eq!(verdict("7_16.1_5"), Ok(RuleOutcome::Refused(1)));
-    assert_eq!(verdict("7_1_4"), Ok(RuleOutcome::Refused(2)));
+    assert_eq!(verdict("007_1.5_5"), Ok(None));
+    assert_eq!(verdict("7_16.1_5"), Ok(Some(1)));
+    assert_eq!(verdict("7_1_4"), Ok(Some(2)));
     assert_eq!(
         verdict("7_1_4_4"),
-        Err("row `7_1_4_4`: column `id` is long in the catalog, but its part of the key is `4_4`".into())
+        Err("row `7_1_4_4`: column `id` is long in the catalog, but the part `4_4` of the row key is not of type long"
+            .into())
     );
     assert_eq!(
         verdict("7_1"),
-        Err("row `7_1`: column `id` is long in the catalog, but the row key has too few parts".into())
+        Err("row `7_1`: column `id` is long in the catalog, but the row key has too few parts: 3 are expected".into())
     );
 }
 

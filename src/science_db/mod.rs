@@ -6,19 +6,18 @@
 mod embedded;
 mod gateway;
 mod open;
-mod row;
 mod thrift1;
 mod thrift2;
 
 pub use embedded::Embedded;
 pub use gateway::Timeouts;
 pub use open::{Sessions, open, open_session};
-pub use row::{Cell, Columns, Mark, PageBuffer, Row, RowIndex, Rows, RowsBuilder};
 pub use thrift1::Thrift1;
 pub use thrift2::Thrift2;
 
 use std::sync::Arc;
 
+use crate::row::{Columns, Rows};
 use crate::window::Window;
 
 /// Says whether the caller of a session has given up. A session asks it several times a second while it waits for a server.

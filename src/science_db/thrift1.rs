@@ -15,10 +15,8 @@ use super::gateway::{
     Call, CallError, Connection, Gateways, Health, Interface, ReplyReader, RequestWriter, Stream, Timeouts,
 };
 use super::open::never;
-use super::{
-    Cancel, Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, RowsBuilder, Scan, ScienceDb, ScienceDbError,
-    key_ranges_from,
-};
+use super::{Cancel, KeyRange, NewTable, PAGE_BYTES, Put, Scan, ScienceDb, ScienceDbError, key_ranges_from};
+use crate::row::{Columns, Rows, RowsBuilder};
 use crate::window::Window;
 
 const INTERFACE: Interface = Interface { kind: "thrift1", other: 2, handshake };

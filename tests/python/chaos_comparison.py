@@ -1,9 +1,9 @@
-"""That scripts/chaos finds each kind of mistake in a stream, and nothing where there is none; and that a seed gives one schedule."""
+"""That scripts/dev/chaos finds each kind of mistake in a stream, and nothing where there is none; and that a seed gives one schedule."""
 
 import sys
 from pathlib import Path
 
-scripts = Path(__file__).resolve().parents[2] / "scripts"
+scripts = Path(__file__).resolve().parents[2] / "scripts" / "dev"
 sys.path[:0] = [str(scripts / "chaos.d"), str(scripts / "bench.d")]
 
 import rows

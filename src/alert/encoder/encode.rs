@@ -1,8 +1,7 @@
 //! A plan bound to the columns of a scan: the encoder.
 
-use super::plan::{OnMissing, Op, Plan, PlanColumn, PlanError};
-use crate::catalog::{ColumnLocation, ColumnType};
-use crate::science_db::{Columns, Row};
+use super::plan::{OnMissing, Op, Plan};
+use crate::row::{BoundColumn, ColumnNotRead, Columns, Row};
 
 /// Why a row cannot be an alert of the schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,18 +15,11 @@ pub struct EncodeError {
     pub reason: String,
 }
 
-/// Where a source is found in a row.
-#[derive(Clone, Copy, Debug)]
-enum CellSource {
-    Slot(usize),
-    Key(usize),
-}
-
 /// Makes alerts of rows; each thread has its own.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     plan: Plan,
-    places: Vec<CellSource>,
+    sources: Vec<BoundColumn>,
     width: usize,
 }
 
@@ -39,16 +31,9 @@ impl Plan {
     ///
     /// # Errors
     /// A column that the plan needs is not among them.
-    pub fn encoder(&self, columns: &Columns) -> Result<Encoder, PlanError> {
-        let place = |source: &PlanColumn| match &source.location {
-            ColumnLocation::RowKey { part } => Ok(CellSource::Key(*part)),
-            ColumnLocation::Cell { family, qualifier } => columns
-                .slot(family.as_bytes(), qualifier.as_bytes(), &mut 0)
-                .map(CellSource::Slot)
-                .ok_or_else(|| PlanError::NotRead(source.name.clone())),
-        };
-        let places = self.sources.iter().map(place).collect::<Result<_, _>>()?;
-        Ok(Encoder { plan: self.clone(), places, width: columns.len() })
+    pub fn encoder(&self, columns: &Columns) -> Result<Encoder, ColumnNotRead> {
+        let sources = self.sources.iter().map(|source| BoundColumn::new(&source.column, self.key_parts, columns));
+        Ok(Encoder { plan: self.clone(), sources: sources.collect::<Result<_, _>>()?, width: columns.len() })
     }
 }
 
@@ -73,7 +58,7 @@ impl Encoder {
         };
         written.map_err(|(source, reason)| {
             out.truncate(start);
-            let column = self.plan.sources.get(source).map_or_else(String::new, |source| source.name.clone());
+            let column = self.plan.sources.get(source).map_or_else(String::new, |source| source.column.name.clone());
             EncodeError { row_key: row.key.escape_ascii().to_string(), column, reason }
         })
     }
@@ -121,7 +106,7 @@ impl Encoder {
     }
 
     fn check_width(&self, source: usize, cell: &[u8]) -> Result<(), CellFault> {
-        let wanted = self.plan.sources.get(source).and_then(|source| source.kind.width());
+        let wanted = self.plan.sources.get(source).and_then(|source| source.column.kind.width());
         match wanted {
             Some(wanted) if wanted != cell.len() => {
                 Err((source, format!("the cell has {} bytes, not {wanted}", cell.len())))
@@ -130,50 +115,17 @@ impl Encoder {
         }
     }
 
-    /// A source's bytes in the encoding of its column.
+    /// The bytes of a source in the encoding of its column.
+    #[inline]
     fn bytes<'a>(&self, source: usize, row: &Row<'a>, scratch: &'a mut [u8; 8]) -> Result<Option<&'a [u8]>, CellFault> {
-        match self.places.get(source) {
-            Some(CellSource::Slot(slot)) => Ok(row.cell(*slot).map(|cell| cell.value)),
-            Some(CellSource::Key(_)) if self.plan.parts < 2 => Ok(Some(row.key)),
-            Some(CellSource::Key(part)) => {
-                let part = row.key.splitn(self.plan.parts, |byte| *byte == b'_').nth(*part);
-                let part = part.ok_or_else(|| (source, "the row key has too few parts".to_owned()))?;
-                let kind = self.plan.sources.get(source).map(|source| &source.kind);
-                match (part.is_empty(), kind) {
-                    (true, _) | (_, None) => Ok(None),
-                    (false, Some(kind)) => number(kind, part, scratch).map(Some).ok_or_else(|| {
-                        (source, format!("the part `{}` of the row key is no {}", part.escape_ascii(), kind.name()))
-                    }),
-                }
-            }
-            None => Ok(None),
-        }
+        self.sources[source].bytes(row, scratch).map_err(|error| (source, error.to_string()))
     }
 
     fn text<'a>(&self, source: usize, row: &Row<'a>) -> Result<Option<&'a str>, CellFault> {
-        let Some(CellSource::Slot(slot)) = self.places.get(source) else { return Ok(None) };
-        let Some(cell) = row.cell(*slot) else { return Ok(None) };
-        std::str::from_utf8(cell.value).map(Some).map_err(|_| (source, "the text is not UTF-8".to_owned()))
+        let stored = self.sources[source].stored(row).map_err(|error| (source, error.to_string()))?;
+        let text = stored.map(std::str::from_utf8).transpose();
+        text.map_err(|_| (source, "the text is not UTF-8".to_owned()))
     }
 }
 
 pub(super) const NO_CELL: &str = "the row has no cell there, and the schema wants a value";
-
-/// A part of a key, which is text, in the encoding of its column.
-fn number<'a>(kind: &ColumnType, part: &'a [u8], scratch: &'a mut [u8; 8]) -> Option<&'a [u8]> {
-    let text = std::str::from_utf8(part).ok()?;
-    let mut keep = |bytes: &[u8]| {
-        scratch.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(bytes.len())
-    };
-    let len = match kind {
-        ColumnType::Byte => keep(&text.parse::<i8>().ok()?.to_be_bytes()),
-        ColumnType::Short => keep(&text.parse::<i16>().ok()?.to_be_bytes()),
-        ColumnType::Int => keep(&text.parse::<i32>().ok()?.to_be_bytes()),
-        ColumnType::Long => keep(&text.parse::<i64>().ok()?.to_be_bytes()),
-        ColumnType::Float => keep(&text.parse::<f32>().ok()?.to_be_bytes()),
-        ColumnType::Double => keep(&text.parse::<f64>().ok()?.to_be_bytes()),
-        _ => return Some(part),
-    }?;
-    scratch.get(..len)
-}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cell::{Conversion, fit};
 use super::list::{self, ListPlan};
 use crate::avro::{Kind, NodeId, Schema, write_long};
-use crate::catalog::{Catalog, ColumnLocation, ColumnType};
+use crate::catalog::{Catalog, Column, ColumnType};
 
 /// Why a schema cannot be filled from a table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,19 +37,14 @@ pub enum PlanError {
         /// why
         reason: String,
     },
-    /// a column that the scan does not read
-    #[error("the column `{0}` is needed but not read")]
-    NotRead(String),
 }
 
 /// A column that the plan reads.
 #[derive(Clone, Debug)]
 pub(super) struct PlanColumn {
     /// index in the catalog's columns
-    pub column: usize,
-    pub name: String,
-    pub location: ColumnLocation,
-    pub kind: ColumnType,
+    pub index: usize,
+    pub column: Column,
 }
 
 /// What to write where there is no cell.
@@ -77,7 +72,8 @@ pub struct Plan {
     pub(super) schema: Arc<Schema>,
     pub(super) ops: Arc<[Op]>,
     pub(super) sources: Arc<[PlanColumn]>,
-    pub(super) parts: usize,
+    /// number of columns in the table's row key
+    pub(super) key_parts: usize,
     warnings: Vec<String>,
 }
 
@@ -100,7 +96,7 @@ impl Plan {
             _ => return Err(PlanError::NoRecord),
         };
         let Planner { sources, warnings, .. } = planner;
-        Ok(Self { ops: ops.into(), sources: sources.into(), parts: catalog.row_key.len(), warnings, schema })
+        Ok(Self { ops: ops.into(), sources: sources.into(), key_parts: catalog.row_key.len(), warnings, schema })
     }
 
     /// The schema of the data.
@@ -110,7 +106,7 @@ impl Plan {
 
     /// The columns that are read, as indexes into the catalog's columns, ascending.
     pub fn needed_columns(&self) -> Vec<usize> {
-        let mut columns: Vec<usize> = self.sources.iter().map(|source| source.column).collect();
+        let mut columns: Vec<usize> = self.sources.iter().map(|source| source.index).collect();
         columns.sort_unstable();
         columns
     }
@@ -287,16 +283,10 @@ impl Planner<'_> {
 
     /// The place of a column among the plan's sources.
     pub fn source(&mut self, column: usize) -> usize {
-        if let Some(known) = self.sources.iter().position(|source| source.column == column) {
+        if let Some(known) = self.sources.iter().position(|source| source.index == column) {
             return known;
         }
-        let found = &self.catalog.columns[column];
-        self.sources.push(PlanColumn {
-            column,
-            name: found.name.clone(),
-            location: found.location.clone(),
-            kind: found.kind.clone(),
-        });
+        self.sources.push(PlanColumn { index: column, column: self.catalog.columns[column].clone() });
         self.sources.len() - 1
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Encoder, Plan, PlanError};
 use crate::avro::Schema;
 use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
-use crate::science_db::{Columns, Rows};
+use crate::row::{ColumnNotRead, Columns, Rows};
 
 fn schema(fields: &Value) -> Arc<Schema> {
     Arc::new(Schema::from_json(&json!({"type": "record", "name": "r", "fields": fields})).unwrap())
@@ -28,8 +28,7 @@ fn catalog(columns: Vec<(&str, ColumnType)>) -> Catalog {
 
 fn bind(schema: Arc<Schema>, catalog: &Catalog) -> (Encoder, Columns) {
     let plan = Plan::new(schema, catalog).unwrap();
-    let names = plan.needed_columns().into_iter().filter_map(|at| catalog.columns[at].family_and_qualifier());
-    let columns = Columns::new(names.map(|(family, name)| (family.to_owned(), name.to_owned())).collect());
+    let columns: Columns = plan.needed_columns().iter().map(|at| &catalog.columns[*at]).collect();
     (plan.encoder(&columns).unwrap(), columns)
 }
 
@@ -221,7 +220,7 @@ fn text_becomes_an_array_or_a_map_again() {
 fn columns_that_were_not_asked_for_are_noticed() {
     let catalog = catalog(vec![("a", ColumnType::Int)]);
     let plan = Plan::new(schema(&json!([{"name": "a", "type": "int"}])), &catalog).unwrap();
-    assert_eq!(plan.encoder(&Columns::new(Vec::new())).unwrap_err(), PlanError::NotRead("a".into()));
+    assert_eq!(plan.encoder(&Columns::new(Vec::new())).unwrap_err(), ColumnNotRead { column: "a".into() });
     let (mut encoder, _) = bind(schema(&json!([{"name": "a", "type": "int"}])), &catalog);
     let mut rows = Rows::default();
     rows.refill(3).row(b"k");

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::checklist::Checklist;
 use crate::catalog::{Catalog, ColumnLocation};
 use crate::config::{Configuration, RequiredLogin, ScienceDbSettings, StoreKind, format_duration};
-use crate::science_db::{Cancel, Columns, KeyRange, Rows, Scan, ScienceDb, Sessions, Timeouts};
+use crate::row::{Columns, Rows};
+use crate::science_db::{Cancel, KeyRange, Scan, ScienceDb, Sessions, Timeouts};
 use crate::window::Window;
 
 /// How long a gateway may take for its first answer.

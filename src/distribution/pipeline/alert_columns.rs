@@ -8,7 +8,7 @@ use super::skipped_rows::SkippedRows;
 use crate::catalog::{Catalog, Column, ColumnType};
 use crate::config::{CompleteRows, ScienceDbSettings};
 use crate::distribution::status_column::DISTRIBUTED;
-use crate::science_db::{Columns, Row};
+use crate::row::{ColumnNotRead, Columns, Row};
 
 /// A row that is an alert.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct AlertRow<'a> {
     pub timestamp: i64,
 }
 
-/// The columns of a read. A *slot* is a column's index among them.
+/// The columns of a read, and those of them that the distribution itself needs.
 pub(crate) struct AlertColumns {
     all: Columns,
     trigger: Columns,
@@ -31,7 +31,7 @@ pub(crate) struct AlertColumns {
     skipped_rows: SkippedRows,
 }
 
-/// Where the object identifier is.
+/// Where the object identifier is. One that is a part of the row key is not taken apart from it: partitions are chosen by the whole key then.
 #[derive(Clone, Copy, Debug)]
 enum ObjectColumn {
     RowKey,
@@ -64,42 +64,37 @@ impl AlertColumns {
 
         let own = [Some(trigger), object, status];
         let is_own = |column: &Column| own.iter().flatten().any(|own| own.name == column.name);
-        let columns = catalog.columns.iter().enumerate();
-        let read = columns.filter(|(index, column)| needed.contains(index) || is_own(column));
-        let read: Vec<(&Column, (String, String))> =
-            read.filter_map(|(_, column)| Some((column, owned_name(column)?))).collect();
-        let slot = |column: &Column, purpose| {
-            let slot = read.iter().position(|(read, _)| read.name == column.name);
-            slot.ok_or_else(|| PipelineError::NotRead { column: column.name.clone(), purpose })
+        let needed =
+            catalog.columns.iter().enumerate().filter(|(index, column)| needed.contains(index) || is_own(column));
+        let has_cell = |column: &&Column| column.family_and_qualifier().is_some();
+        let read: Vec<&Column> = needed.map(|(_, column)| column).filter(has_cell).collect();
+        let slot = |column: &Column| {
+            let slot = read.iter().position(|read| read.name == column.name);
+            slot.ok_or_else(|| ColumnNotRead { column: column.name.clone() })
         };
-
+        let object = match object.filter(has_cell) {
+            Some(column) if column.kind == ColumnType::Long => ObjectColumn::Long(slot(column)?),
+            Some(column) => ObjectColumn::Text(slot(column)?),
+            None => ObjectColumn::RowKey,
+        };
         // A record's marker column and the status are absent from complete rows too.
         let is_marker = |column: &Column| catalog.records.iter().any(|record| record.path == column.field);
         let is_status = |column: &Column| status.is_some_and(|status| status.name == column.name);
-        let is_expected = read.iter().map(|(column, _)| !is_marker(column) && !is_status(column)).collect();
-        let status = status.and_then(|column| Some((column, owned_name(column)?)));
+        let is_expected = read.iter().map(|column| !is_marker(column) && !is_status(column)).collect();
+        let status = status.and_then(|column| Some((column, column.family_and_qualifier()?)));
         let status = status.map(|(column, (family, qualifier))| {
-            Ok::<_, PipelineError>(StatusColumn { slot: slot(column, "as status")?, family, qualifier })
+            let (family, qualifier) = (family.to_owned(), qualifier.to_owned());
+            Ok::<_, ColumnNotRead>(StatusColumn { slot: slot(column)?, family, qualifier })
         });
-        let object = match object {
-            Some(column) if column.family_and_qualifier().is_some() => {
-                let slot = slot(column, "as object identifier")?;
-                match column.kind {
-                    ColumnType::Long => ObjectColumn::Long(slot),
-                    _ => ObjectColumn::Text(slot),
-                }
-            }
-            _ => ObjectColumn::RowKey,
-        };
         Ok(Self {
-            trigger: Columns::new(owned_name(trigger).into_iter().collect()),
-            trigger_slot: slot(trigger, "as trigger")?,
+            trigger: [trigger].into_iter().collect(),
+            trigger_slot: slot(trigger)?,
             object,
             status: status.transpose()?,
             is_expected,
             complete_rows: settings.complete_rows,
             skipped_rows: SkippedRows::new(&settings.skip_rows),
-            all: Columns::new(read.into_iter().map(|(_, name)| name).collect()),
+            all: read.into_iter().collect(),
         })
     }
 
@@ -116,17 +111,6 @@ impl AlertColumns {
     /// Family and qualifier of the status column; `None` where it is not read.
     pub fn status(&self) -> Option<(&str, &str)> {
         self.status.as_ref().map(|status| (status.family.as_str(), status.qualifier.as_str()))
-    }
-
-    /// The slot of a column of the catalog.
-    ///
-    /// # Errors
-    /// It is not among the columns that are read.
-    pub fn slot(&self, column: &Column, purpose: &'static str) -> Result<usize, PipelineError> {
-        let slot = column
-            .family_and_qualifier()
-            .and_then(|(family, qualifier)| self.all.slot(family.as_bytes(), qualifier.as_bytes(), &mut 0));
-        slot.ok_or_else(|| PipelineError::NotRead { column: column.name.clone(), purpose })
     }
 
     /// How many rows were skipped because of their keys (`science_db.skip_rows`).
@@ -172,8 +156,4 @@ impl AlertColumns {
             },
         }
     }
-}
-
-fn owned_name(column: &Column) -> Option<(String, String)> {
-    column.family_and_qualifier().map(|(family, qualifier)| (family.to_owned(), qualifier.to_owned()))
 }

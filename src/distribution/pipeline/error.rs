@@ -4,16 +4,14 @@ use crate::alert::PlanError;
 use crate::alert::message::MessageError;
 use crate::alert::schema::StreamSchemaError;
 use crate::catalog::CatalogError;
-use crate::rules::{NotRead, RulesError};
+use crate::row::ColumnNotRead;
+use crate::rules::RulesError;
 
 /// A stream that does not fit the catalog.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PipelineError {
     #[error("stream `{stream}`: {source}")]
     Rules { stream: String, source: RulesError },
-    /// a condition of the rules tests a column that is not read
-    #[error("stream `{stream}`: {source}")]
-    BindRules { stream: String, source: NotRead },
     #[error("stream `{stream}`: {source}")]
     Schema { stream: String, source: StreamSchemaError },
     /// the schema cannot be filled from the table
@@ -26,6 +24,6 @@ pub(crate) enum PipelineError {
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// the list of columns to read was put together wrongly
-    #[error("column `{column}` is needed {purpose}, and is not among the columns that are read; please report this")]
-    NotRead { column: String, purpose: &'static str },
+    #[error(transparent)]
+    ColumnNotRead(#[from] ColumnNotRead),
 }

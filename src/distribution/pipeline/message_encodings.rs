@@ -13,8 +13,8 @@ use crate::alert::{EncodeError, Encoder, Plan};
 use crate::catalog::Catalog;
 use crate::config::{Encoding, StreamSettings};
 use crate::distribution::batch::Batch;
+use crate::row::{Columns, Row};
 use crate::rules::Rules;
-use crate::science_db::{Columns, Row};
 
 /// What determines a schema: the telescope's schema file, and the columns that rules select (`None`: all).
 type SchemaKey = (Option<PathBuf>, Option<Vec<usize>>);
@@ -108,10 +108,10 @@ impl MessageEncodings {
         if let Some(index) = self.indexes.get(&key) {
             return Ok(*index);
         }
-        let (name, plan) = (|| stream.name.clone(), plans.get(plan));
-        let encoder = plan.encoder(columns).map_err(|source| PipelineError::Plan { stream: name(), source })?;
+        let plan = plans.get(plan);
+        let encoder = plan.encoder(columns)?;
         let framing = Framing::new(stream.encoding, plan.schema(), stream.schema_id);
-        let framing = framing.map_err(|source| PipelineError::Message { stream: name(), source })?;
+        let framing = framing.map_err(|source| PipelineError::Message { stream: stream.name.clone(), source })?;
         let framing = Some(framing).filter(|_| stream.encoding != Encoding::Datum);
         self.encodings.push(MessageEncoding { encoder, framing });
         self.indexes.insert(key, self.encodings.len() - 1);

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::error::PipelineError;
 use crate::catalog::{Catalog, ColumnType};
 use crate::notify::{Channels, Notice, NotifyError};
-use crate::science_db::Row;
+use crate::row::{BoundColumn, ColumnNotRead, Columns, Row};
 
 /// The object's class, which selects the channel.
 const CLASS: &str = "cross_match_alerts_per_batch";
@@ -78,16 +77,17 @@ impl NoticePlan {
         [self.class, self.ra, self.dec]
     }
 
-    /// The notices of rows in which `slot` gives a column's slot.
+    /// The notices of rows read with `columns`.
     ///
     /// # Errors
-    /// Those of `slot`.
-    pub fn bind(self, slot: impl Fn(usize) -> Result<usize, PipelineError>) -> Result<NoticeBuilder, PipelineError> {
+    /// A column is not among `columns`.
+    pub(super) fn bind(self, catalog: &Catalog, columns: &Columns) -> Result<NoticeBuilder, ColumnNotRead> {
         let [ra, dec] = self.degrees;
+        let bind = |column: usize| BoundColumn::new(&catalog.columns[column], catalog.row_key.len(), columns);
         Ok(NoticeBuilder {
-            class_slot: slot(self.class)?,
-            ra: (slot(self.ra)?, ra),
-            dec: (slot(self.dec)?, dec),
+            class: bind(self.class)?,
+            ra: (bind(self.ra)?, ra),
+            dec: (bind(self.dec)?, dec),
             channels: self.channels,
         })
     }
@@ -97,28 +97,28 @@ impl NoticePlan {
 #[derive(Debug)]
 pub(super) struct NoticeBuilder {
     channels: Channels,
-    class_slot: usize,
-    ra: (usize, Degrees),
-    dec: (usize, Degrees),
+    class: BoundColumn,
+    ra: (BoundColumn, Degrees),
+    dec: (BoundColumn, Degrees),
 }
 
 impl NoticeBuilder {
     /// The notice of a row; `None` where its class has no channel.
     pub fn build(&self, row: &Row<'_>, object_id: &[u8]) -> Option<Notice> {
-        let class = std::str::from_utf8(row.cell(self.class_slot)?.value).ok()?;
+        let class = std::str::from_utf8(self.class.stored(row).ok()??).ok()?;
         Some(Notice {
             channel: Arc::clone(self.channels.of_class(class)?),
             object: String::from_utf8_lossy(object_id).into_owned(),
-            ra: degrees(row, self.ra),
-            dec: degrees(row, self.dec),
+            ra: degrees(row, &self.ra),
+            dec: degrees(row, &self.dec),
             class: class.to_owned(),
         })
     }
 }
 
 /// A coordinate in degrees. A cell of the wrong width has none to show; the encoder rejects its alert with the reason.
-fn degrees(row: &Row<'_>, (slot, kind): (usize, Degrees)) -> Option<f64> {
-    let cell = row.cell(slot)?.value;
+fn degrees(row: &Row<'_>, (column, kind): &(BoundColumn, Degrees)) -> Option<f64> {
+    let cell = column.stored(row).ok()??;
     match kind {
         // Through its shortest text: a float of 20.4 is shown as 20.4, not as 20.399999618530273.
         Degrees::Float => cell.try_into().ok().map(f32::from_be_bytes)?.to_string().parse().ok(),

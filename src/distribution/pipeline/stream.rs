@@ -8,8 +8,8 @@ use crate::config::StreamSettings;
 use crate::distribution::batch::{Batch, Message};
 use crate::distribution::stats::Criterion;
 use crate::distribution::verdict::Verdict;
-use crate::rules::{BoundRules, RuleOutcome, Rules};
-use crate::science_db::{Columns, Row};
+use crate::row::{BoundColumn, Columns, Row};
+use crate::rules::{BoundRules, Rules};
 
 /// A stream's rules, schema and key, before it is known which columns are read.
 pub(super) struct StreamPlan<'a> {
@@ -48,29 +48,30 @@ impl<'a> StreamPlan<'a> {
         self.rules.filter_columns().iter().chain(self.key.needed_columns()).copied()
     }
 
-    /// The stream, for rows read with `columns`. `filters`: the criteria after those of the rules. `slot` gives the slot of a column.
+    /// The stream, for rows read with `columns`. `filters`: its criteria after those of the rules.
     ///
     /// # Errors
     /// A column that the stream needs is not among `columns`, or the encoding needs a schema id.
     pub fn bind(
         self,
+        catalog: &Catalog,
         columns: &Columns,
         schemas: &SchemaPlans<'_>,
         encodings: &mut MessageEncodings,
         filters: impl Iterator<Item = Criterion>,
-        slot: impl Fn(usize) -> Result<usize, PipelineError>,
     ) -> Result<Stream, PipelineError> {
         let conditions = self.rules.conditions();
-        let rules = self.rules.bind(columns);
-        let rules = rules.map_err(|source| PipelineError::BindRules { stream: self.settings.name.clone(), source })?;
-        let key_slots = self.key.needed_columns().iter().map(|column| Ok((*column, slot(*column)?)));
+        let bind = |column: &usize| {
+            let bound = BoundColumn::new(&catalog.columns[*column], catalog.row_key.len(), columns)?;
+            Ok::<_, PipelineError>((*column, bound))
+        };
         Ok(Stream {
-            rules,
+            rules: self.rules.bind(columns)?,
             conditions: conditions.len(),
             criteria: conditions.iter().map(Criterion::from).chain(filters).collect(),
             encoding: encodings.add(self.settings, (self.schema, schemas), columns)?,
             schema: self.settings.schema_topic.then(|| schemas.get(self.schema).schema().to_string()),
-            key_slots: key_slots.collect::<Result<_, PipelineError>>()?,
+            key_columns: self.key.needed_columns().iter().map(bind).collect::<Result<_, _>>()?,
             key: self.key,
         })
     }
@@ -88,16 +89,16 @@ pub(super) struct Stream {
     /// the schema as JSON, where it is written to a topic of its own
     pub schema: Option<String>,
     pub key: KeyPlan,
-    /// (index in the catalog, slot) of the columns that the key is made of
-    key_slots: Vec<(usize, usize)>,
+    /// the columns that the key is made of, with their indexes in the catalog
+    key_columns: Vec<(usize, BoundColumn)>,
 }
 
 impl Stream {
     /// What the rules decide about a row.
     pub fn apply_rules(&self, row: &Row<'_>) -> Verdict {
-        match self.rules.evaluate(row) {
-            Ok(RuleOutcome::Kept) => Verdict::Send(()),
-            Ok(RuleOutcome::Refused(condition)) => Verdict::Refuse(condition),
+        match self.rules.refused_by(row) {
+            Ok(None) => Verdict::Send(()),
+            Ok(Some(condition)) => Verdict::Refuse(condition),
             Err(invalid_cell) => Verdict::Reject(invalid_cell.to_string().into()),
         }
     }
@@ -114,11 +115,14 @@ impl Stream {
             Ok(value) => value,
             Err(reason) => return Verdict::Reject(reason),
         };
-        let slot = |column| self.key_slots.iter().find(|(known, _)| *known == column).map(|(_, slot)| *slot);
+        let cell = |column| {
+            let (_, bound) = self.key_columns.iter().find(|(index, _)| *index == column)?;
+            bound.stored(row).ok().flatten()
+        };
         let key = match &self.key {
             // The same for all messages of the stream: the sink has it.
             KeyPlan::Schema(_) => None,
-            varying => varying.key(object_id, |column| row.cell(slot(column)?).map(|cell| cell.value), key),
+            varying => varying.key(object_id, cell, key),
         };
         Verdict::Send(Message { key: key.map(|key| batch.write_key(key)), value })
     }

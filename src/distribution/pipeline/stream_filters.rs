@@ -1,20 +1,18 @@
 //! The Python filters of the streams: which alerts each filter is called with, and what follows from its results.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::alert_columns::AlertRow;
-use super::error::PipelineError;
 use super::stream::Stream;
-use crate::catalog::{Catalog, ColumnLocation, ColumnType};
-use crate::config::{FilterSettings, StreamSettings};
+use crate::catalog::Catalog;
+use crate::config::StreamSettings;
 use crate::distribution::verdict::Verdict;
-use crate::filters::{FilterCall, FilterError, FilterName, FilterRow, FilterRunner, Pool};
-use crate::science_db::{Columns, Row};
+use crate::filters::{FilterCall, FilterError, FilterName, FilterRunner, FilterSettings, Pool, ResolvedFilters};
+use crate::row::{ColumnNotRead, Columns, Row};
 
 /// The filters of all streams, started, before it is known which columns are read.
 pub(crate) struct FilterSet {
-    runner: FilterRunner,
+    filters: ResolvedFilters,
     /// by stream: the indexes of its filters, in the order in which they are asked
     streams: Vec<Vec<usize>>,
 }
@@ -48,65 +46,20 @@ impl FilterSet {
             return Ok(None);
         }
         let pool = Pool::start(settings, &names, give_up)?;
-        Ok(Some(Self { runner: FilterRunner::new(Arc::new(pool), catalog)?, streams: of_streams }))
+        Ok(Some(Self { filters: ResolvedFilters::new(Arc::new(pool), catalog)?, streams: of_streams }))
     }
 
     /// The columns to read, as indexes into the catalog's list.
     pub fn needed_columns(&self) -> Vec<usize> {
-        self.runner.columns()
+        self.filters.columns()
     }
 
     /// The filters, for rows read with `columns`.
     ///
     /// # Errors
     /// A column that a filter needs is not among `columns`.
-    pub(super) fn bind(self, catalog: &Catalog, columns: &Columns) -> Result<StreamFilters, PipelineError> {
-        let mut sources = vec![CellSource::NotRead; catalog.columns.len()];
-        for index in self.needed_columns() {
-            let column = &catalog.columns[index];
-            sources[index] = match &column.location {
-                ColumnLocation::RowKey { .. } if catalog.row_key.len() < 2 => CellSource::Key,
-                ColumnLocation::RowKey { part } => CellSource::KeyPart(*part, column.kind.clone()),
-                ColumnLocation::Cell { family, qualifier } => {
-                    let slot = columns.slot(family.as_bytes(), qualifier.as_bytes(), &mut 0);
-                    let error = || PipelineError::NotRead { column: column.name.clone(), purpose: "for a filter" };
-                    CellSource::Slot(slot.ok_or_else(error)?)
-                }
-            };
-        }
-        Ok(StreamFilters { runner: self.runner, streams: self.streams, sources, parts: catalog.row_key.len() })
-    }
-}
-
-/// Where a column is found in a row.
-#[derive(Clone, Debug)]
-enum CellSource {
-    NotRead,
-    Slot(usize),
-    Key,
-    KeyPart(usize, ColumnType),
-}
-
-/// A row as filters see it.
-struct BoundRow<'a> {
-    row: Row<'a>,
-    filters: &'a StreamFilters,
-}
-
-impl FilterRow for BoundRow<'_> {
-    fn cell(&self, column: usize) -> Result<Option<Cow<'_, [u8]>>, String> {
-        Ok(match &self.filters.sources[column] {
-            CellSource::Slot(slot) => self.row.cell(*slot).map(|cell| cell.value.into()),
-            CellSource::Key => Some(self.row.key.into()),
-            CellSource::KeyPart(part, kind) => {
-                let part = self.row.key.splitn(self.filters.parts, |byte| *byte == b'_').nth(*part);
-                match part.ok_or("the row key has too few parts")? {
-                    [] => None,
-                    part => Some(kind.cell_of_text(part).ok_or("its part of the row key is not of its type")?.into()),
-                }
-            }
-            CellSource::NotRead => return Err("the column was not read; please report this".to_owned()),
-        })
+    pub(super) fn bind(self, catalog: &Catalog, columns: &Columns) -> Result<StreamFilters, ColumnNotRead> {
+        Ok(StreamFilters { runner: self.filters.bind(catalog, columns)?, streams: self.streams })
     }
 }
 
@@ -115,10 +68,6 @@ pub(super) struct StreamFilters {
     runner: FilterRunner,
     /// by stream: the indexes of its filters, in the order in which they are asked
     streams: Vec<Vec<usize>>,
-    /// by index in the catalog
-    sources: Vec<CellSource>,
-    /// of the row key
-    parts: usize,
 }
 
 impl StreamFilters {
@@ -139,24 +88,24 @@ impl StreamFilters {
         give_up: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Vec<Verdict>>, FilterError> {
         let mut verdicts: Vec<Vec<Verdict>> = vec![Vec::new(); streams.len()];
-        let mut calls: Vec<FilterCall> = Vec::new();
+        // By stream: the alerts that its rules keep.
+        let mut kept: Vec<Vec<usize>> = vec![Vec::new(); streams.len()];
+        let has_filters = |index: &usize| !self.streams[*index].is_empty();
+        for index in (0..streams.len()).filter(has_filters) {
+            verdicts[index] = alerts.iter().map(|alert| streams[index].apply_rules(&alert.row)).collect();
+            let is_kept = |alert: &usize| verdicts[index][*alert] == Verdict::Send(());
+            kept[index] = (0..alerts.len()).filter(is_kept).collect();
+        }
+        let mut calls: Vec<FilterCall<'_>> = Vec::new();
         // (stream, index among its criteria) of each call
         let mut callers: Vec<(usize, usize)> = Vec::new();
-        let with_filters = self.streams.iter().enumerate().filter(|(_, filters)| !filters.is_empty());
-        for (index, filters) in with_filters {
-            let stream = &streams[index];
-            verdicts[index] = alerts.iter().map(|alert| stream.apply_rules(&alert.row)).collect();
-            let kept = (0..alerts.len()).filter(|alert| verdicts[index][*alert] == Verdict::Send(()));
-            let kept: Vec<usize> = kept.collect();
-            if kept.is_empty() {
-                continue;
-            }
-            for (place, function) in filters.iter().enumerate() {
-                calls.push(FilterCall { function: *function, rows: kept.clone() });
-                callers.push((index, stream.conditions + place));
+        for index in (0..streams.len()).filter(|index| !kept[*index].is_empty()) {
+            for (place, function) in self.streams[index].iter().enumerate() {
+                calls.push(FilterCall { function: *function, rows: &kept[index] });
+                callers.push((index, streams[index].conditions + place));
             }
         }
-        let rows: Vec<BoundRow<'_>> = alerts.iter().map(|alert| BoundRow { row: alert.row, filters: self }).collect();
+        let rows: Vec<Row<'_>> = alerts.iter().map(|alert| alert.row).collect();
         let results = self.runner.run(&rows, &calls, give_up)?;
         for (((stream, criterion), call), results) in callers.into_iter().zip(&calls).zip(results) {
             for (row, result) in call.rows.iter().zip(results) {

@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, OptionalExtension, Params, Row, Transaction};
 
 use super::schema::{MAX_COLUMNS, first_cell};
 use super::{StoreError, check_families};
-use crate::science_db::row::{Columns, RowsBuilder};
+use crate::row::{Columns, RowsBuilder};
 use crate::science_db::{PAGE_BYTES, Scan};
 use crate::window::Window;
 

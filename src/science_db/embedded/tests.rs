@@ -30,7 +30,7 @@ fn scan(db: &mut Embedded, keys: &KeyRange, window: Window, columns: &Columns, p
     let (mut rows, mut found, mut after) = (Rows::default(), Vec::new(), None::<Vec<u8>>);
     loop {
         let more = db.scan(&scan, after.as_deref(), &mut rows).unwrap();
-        let cells = |row: &crate::science_db::Row<'_>| {
+        let cells = |row: &crate::row::Row<'_>| {
             (0..row.width()).map(|slot| row.cell(slot).map(|cell| (cell.value[0], cell.timestamp))).collect()
         };
         found.extend(rows.iter().map(|row| (row.key.to_vec(), cells(&row))));

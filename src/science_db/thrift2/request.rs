@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::row::Columns;
 use crate::science_db::gateway::Request;
-use crate::science_db::row::Columns;
 use crate::science_db::{Put, Scan};
 
 /// The columns as field `id`, a list of `TColumn`: one by one, or the whole of their families.
