@@ -17,7 +17,7 @@ use super::output::{Format, OutputArgs, Table};
 use super::progress::Progress;
 use crate::audit::{Audit, AuditError, AuditProgress, AuditRequest, AuditTotals, Category, Comparison};
 use crate::config::{RequiredLogin, Start, parse_timestamp};
-use crate::distribution::GiveUp;
+use crate::audit::GiveUp;
 use crate::kafka::Error as KafkaError;
 use crate::signals::Stop;
 use crate::timestamp::Timestamp;
