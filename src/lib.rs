@@ -6,7 +6,7 @@
 
 pub mod alert;
 mod atomic_file;
-pub mod audit;
+mod audit;
 pub mod avro;
 pub mod cancel;
 pub mod catalog;
@@ -14,7 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod distribution;
 mod escape;
-pub mod filters;
+mod filters;
 pub mod ingest;
 pub mod kafka;
 pub mod ledger;

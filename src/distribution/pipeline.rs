@@ -111,7 +111,7 @@ impl Pipeline {
                     Some(verdict) => std::mem::replace(verdict, Verdict::Send(())),
                     None => stream.apply_rules(row),
                 };
-                let verdict = verdict.and_then(|()| stream.encode(row, object_id, (values, key), batch));
+                let verdict = verdict.and_then(|()| stream.encode(index, row, object_id, (values, key), batch));
                 batch.push(index, verdict);
             }
             if let Some(notices) = &self.notices

@@ -221,7 +221,7 @@ impl FilterRunner {
             failed.rows.len(),
             first.reason
         );
-        let mut call = |rows_of_call: &[usize], timeout: Duration| {
+        let call = |rows_of_call: &[usize], timeout: Duration| {
             let call = FilterCall { function: failed.function, rows: rows_of_call };
             let attempt = Attempt { timeout, counts: false };
             let (_, mut outcomes) = self.request(rows, &[call], attempt, give_up)?;

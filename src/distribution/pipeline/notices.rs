@@ -107,7 +107,7 @@ impl NoticeBuilder {
     pub fn build(&self, row: &Row<'_>, object_id: &[u8]) -> Option<Notice> {
         let class = std::str::from_utf8(self.class.stored(row).ok()??).ok()?;
         Some(Notice {
-            channel: Arc::clone(self.channels.of_class(class)?),
+            channel: Arc::clone(self.channels.for_class(class)?),
             object: String::from_utf8_lossy(object_id).into_owned(),
             ra: degrees(row, &self.ra),
             dec: degrees(row, &self.dec),

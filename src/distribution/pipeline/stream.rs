@@ -103,9 +103,10 @@ impl Stream {
         }
     }
 
-    /// Encodes the row into the buffer of `batch`. `key` is a buffer to use again.
+    /// Encodes the row into the buffer of `batch`. `stream` is the index of this stream; `key` is a buffer to use again.
     pub fn encode(
         &self,
+        stream: usize,
         row: &Row<'_>,
         object_id: &[u8],
         (values, key): (&mut ValueWriter, &mut Vec<u8>),
@@ -124,6 +125,6 @@ impl Stream {
             KeyPlan::Schema(_) => None,
             varying => varying.key(object_id, cell, key),
         };
-        Verdict::Send(Message { key: key.map(|key| batch.write_key(key)), value })
+        Verdict::Send(Message { stream, key: key.map(|key| batch.write_key(key)), value })
     }
 }
