@@ -25,14 +25,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use compare::DifferenceKind;
 pub use error::AuditError;
-pub use night::Night;
-pub use spill::SpillError;
 pub use totals::{AuditTotals, Category, StreamTotals};
 
 use crate::catalog::Catalog;
 use crate::config::{KafkaSettings, Login, Settings, StreamSettings};
-use crate::distribution::pipeline::{FilterSet, Pipeline};
 use crate::distribution::Request as Distribution;
+use crate::distribution::pipeline::{FilterSet, Pipeline};
 use crate::window::Window;
 use compare::{Records, TopicScope};
 use confirm::Confirmation;

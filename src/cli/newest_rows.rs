@@ -1,4 +1,4 @@
-//! The newest rows of the science database, to try something on.
+//! Finds the newest rows of the science database, as a sample.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,7 +16,7 @@ const WINDOW_FACTOR: i64 = 8;
 /// Rows in one answer.
 const PAGE_ROWS: usize = 1000;
 
-/// A row that was found.
+/// A row and the time of its trigger.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NewestRow {
     /// when its trigger was written, ms since 1970

@@ -1,4 +1,4 @@
-//! The settings as plain typed data: what the rest of the program is given. Every rule about them was checked when they were read.
+//! The settings as typed data. All rules between them were checked when they were read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 pub use crate::filters::{FilterSettings, OnError};
 use crate::secret::Secret;
 
-/// Everything.
+/// All settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `[science_db]`

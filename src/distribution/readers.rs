@@ -124,7 +124,7 @@ impl Drop for Readers {
 struct Reader {
     session: RetryingSession,
     pages: PageReader,
-    outputs: Sender<(u64, ReadOutput, Option<MemoryLease>)>,
+    outputs: Sender<(CancellationToken, ReadOutput, Option<MemoryLease>)>,
     budget: Arc<MemoryBudget>,
     /// of the current task
     cancel: CancellationToken,

@@ -236,11 +236,11 @@ impl<'a> Loader<'a> {
         let mut layout = Layout::new(schema, &options)?;
         let trigger = [catalog, layout.catalog()].into_iter().find_map(|catalog| self.trigger_of(catalog));
         if let Some(trigger) = trigger.map(str::to_owned) {
-            layout.place_in(&trigger, &self.trigger_family);
+            layout.set_family(&trigger, &self.trigger_family);
         }
         let mut extended = catalog.clone();
         extended
-            .extend(layout.catalog())
+            .merge(layout.catalog())
             .map_err(|reason| IngestError::Mismatch { path: self.settings.catalog.clone(), reason })?;
         Ok((layout, extended))
     }

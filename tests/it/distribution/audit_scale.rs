@@ -1,4 +1,4 @@
-//! `fink audit` of many alerts: how long it takes, and how much memory. FINK_AUDIT_ALERTS says how many; `scripts/dev/audit-speed` sets it.
+//! `fink audit` of many alerts: how long it takes, and how much memory. FINK_AUDIT_ALERTS says how many; `scripts/dev/long-test audit` sets it.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
