@@ -7,7 +7,7 @@ use super::topic::KAFKA_TIMEOUT;
 use crate::config::{DistributionSettings, KafkaSettings, StreamSettings, format_timestamp};
 use crate::distribution::DistributionError;
 use crate::distribution::checkpoint_state::CheckpointState;
-use crate::kafka::client::Identity;
+use crate::kafka::Identity;
 use crate::kafka::{Admin, Error as KafkaError, checkpoint};
 
 /// How the checkpoint's records of a service begin.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::error::AuditError;
 use crate::config::KafkaSettings;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
-use crate::kafka::client::Identity;
+use crate::kafka::Identity;
 use crate::kafka::consumer::{ConsumerOptions, Event, StartAt};
 use crate::kafka::watermarks::Watermarks;
 use crate::kafka::{Admin, Consumer, Message};
@@ -114,7 +114,7 @@ pub(super) fn read(
                     break;
                 }
                 if last_message_at.elapsed() >= IDLE_TIMEOUT {
-                    return Err(consumer.context().timed_out(IDLE_TIMEOUT, &format!("reading topic `{topic}`")).into());
+                    return Err(consumer.connection().diagnose_timeout(IDLE_TIMEOUT, &format!("reading topic `{topic}`")).into());
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use fink::cancel::CancellationToken;
 use fink::alert::decoder::{BytesFormat, SchemaCache};
 use fink::kafka::TailReader;
 use fink::kafka::topics::TopicSpec;
@@ -41,7 +42,7 @@ impl Transfer {
         table.fixture.ok(&[&["kafka", "bootstrap", "--any-host", "--yes"], &users[..]].concat());
         table.fixture.config = without;
         let reader =
-            TailReader::open(&table.fixture.cluster().kafka(User::Admin), TIMEOUT, || false).expect("a reader");
+            TailReader::open(&table.fixture.cluster().kafka(User::Admin), TIMEOUT, &CancellationToken::new()).expect("a reader");
         Self { table, topic, reader }
     }
 
