@@ -3,7 +3,7 @@
 const MAX_SUGGESTIONS: usize = 3;
 
 /// The comparison takes time in proportion to the product of the lengths.
-const MAX_NAME_BYTES: usize = 200;
+const MAX_NAME_BYTES: usize = 100;
 
 /// Less similar names mislead more often than they help.
 const MIN_SIMILARITY: f64 = 0.6;

@@ -86,7 +86,7 @@ fn encode(criterion: &mut Criterion, alerts: &Alerts, row_key: &[&str]) {
     for (name, history) in
         [("fink, history as avro", ListEncoding::Avro), ("fink, history as text", ListEncoding::Text)]
     {
-        let (rows, mut encoder) = alerts.rows(history, row_key);
+        let (rows, encoder) = alerts.rows(history, row_key);
         for (row, datum) in rows.iter().zip(&alerts.data) {
             out.clear();
             encoder.encode(&row, &mut out).unwrap();

@@ -1,6 +1,7 @@
-//! Alerts: how a telescope's alert becomes the cells of a row ([`layout`]), and how a row becomes an alert again ([`schema`], [`encoder`]).
+//! Alerts: [`layout`] turns a telescope's alert into the cells of a row; [`schema`] and [`encoder`] turn a row into an alert;
+//! [`message`] frames it for Kafka; [`decoder`] reads it.
 //!
-//! Neither way builds a tree of values: the schemas are turned into plans when the program starts, and data are copied from place to place.
+//! No direction builds a tree of values: schemas are compiled into steps when the program starts, and data are copied in place.
 
 pub mod decoder;
 pub mod encoder;

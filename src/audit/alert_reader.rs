@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::error::AuditError;
 use crate::cancel::CancellationToken;
-use crate::config::ScienceDbSettings;
 use crate::distribution::batch::Batch;
 use crate::distribution::page_reader::{AlertScan, PageLimits, PageReader, Request};
 use crate::distribution::pipeline::Pipeline;
-use crate::science_db::{KeyRange, ScienceDb, ScienceDbError, open_session};
+use crate::science_db::{Cancel, KeyRange, ScienceDb, ScienceDbError, Sessions};
 use crate::window::Window;
 
 /// How long a science database that went away is waited for.
@@ -21,9 +20,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A session that is opened again where the server went away after it had answered once.
 struct RetryingSession<'a> {
-    settings: &'a ScienceDbSettings,
-    table: &'a str,
-    number: usize,
+    sessions: &'a Sessions,
     session: Option<Box<dyn ScienceDb>>,
     has_answered: bool,
 }
@@ -41,7 +38,9 @@ impl RetryingSession<'_> {
             }
             let answer = match &mut self.session {
                 Some(session) => question(session.as_mut()),
-                none => open_session(self.settings, self.table, self.number)
+                none => self
+                    .sessions
+                    .open(&(Arc::new(|| false) as Cancel))
                     .and_then(|session| question(none.insert(session).as_mut())),
             };
             match answer {
@@ -62,10 +61,8 @@ impl RetryingSession<'_> {
 
 /// What is read, and how.
 pub(super) struct DatabaseScan<'a> {
-    /// `[science_db]`
-    pub settings: &'a ScienceDbSettings,
-    /// `namespace:name`
-    pub table: &'a str,
+    /// opens sessions with the table
+    pub sessions: Sessions,
     /// the streams
     pub pipeline: &'a Arc<Pipeline>,
     /// the size of a page
@@ -73,22 +70,22 @@ pub(super) struct DatabaseScan<'a> {
     pub cancel: &'a CancellationToken,
 }
 
-impl<'a> DatabaseScan<'a> {
+impl DatabaseScan<'_> {
     /// The table's regions.
     ///
     /// # Errors
     /// The science database refused or cannot be reached.
     pub fn key_ranges(&self) -> Result<Vec<KeyRange>, AuditError> {
-        self.session(0).ask(self.cancel, |db| db.key_ranges())
+        self.session().ask(self.cancel, |db| db.key_ranges())
     }
 
-    /// A reader; `number` spreads several over the gateways.
-    pub fn reader(&self, number: usize) -> AlertReader<'_> {
-        AlertReader { source: self, session: self.session(number), pages: PageReader::new(self.pipeline, self.limits) }
+    /// A reader for one thread.
+    pub fn reader(&self) -> AlertReader<'_> {
+        AlertReader { source: self, session: self.session(), pages: PageReader::new(self.pipeline, self.limits) }
     }
 
-    fn session(&self, number: usize) -> RetryingSession<'a> {
-        RetryingSession { settings: self.settings, table: self.table, number, session: None, has_answered: false }
+    fn session(&self) -> RetryingSession<'_> {
+        RetryingSession { sessions: &self.sessions, session: None, has_answered: false }
     }
 }
 

@@ -160,7 +160,7 @@ impl<'a> Audit<'a> {
     ) -> Result<Comparison, E> {
         let AuditInput { records, keys, mut totals, scopes } = self.read(report)?;
         let source = self.source(&self.cancel);
-        let mut confirmation = Confirmation::new(self, source.reader(0), keys, found);
+        let mut confirmation = Confirmation::new(self, source.reader(), keys, found);
         records.compare(&scopes, &mut totals, &mut |difference| confirmation.add(difference))?;
         let (confirmed, missing, keys) = confirmation.end()?;
         totals.merge(&confirmed);

@@ -77,7 +77,7 @@ impl Audit<'_> {
         let mut publisher = self.publisher(&missing, &comparison.ends, report)?;
         report(AuditProgress::Publish(missing.len() as u64));
         let source = self.source(&self.cancel);
-        let mut reader = source.reader(0);
+        let mut reader = source.reader();
         let (mut published, mut failed) = (0, Vec::new());
         let mut rest = &missing[..];
         while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! `fink config`: the settings and where each came from; a commented file to begin with.
+//! `fink config`: the settings and their sources; a commented configuration file.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -15,15 +15,15 @@ use crate::atomic_file;
 use crate::config::example_toml;
 
 pub(super) const AFTER_HELP: &str = "\
-A flag goes before an environment variable, that before the configuration file, that before the default.
-The variable of a key is FINK_ and the key in capitals: FINK_SCIENCE_DB_ADDRESS for science_db.address,
-FINK_STREAM_FULL_TOPIC for the topic of the stream `full`. An empty variable counts as unset. Relative
-paths in the file start from the file's folder, all others from the working directory.";
+Precedence: flag, environment variable, configuration file, default. The variable of a key is FINK_ and the
+key in capitals: FINK_SCIENCE_DB_ADDRESS for science_db.address, FINK_STREAM_FULL_TOPIC for the topic of the
+stream `full`. An empty variable counts as unset. Relative paths in the file are relative to its directory,
+all others to the working directory.";
 
 /// `fink config …`
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Print every setting with where it came from; secrets are hidden
+    /// Print every setting and its source; secrets are hidden
     #[command(after_help = "Example: fink config show --format json")]
     Show(Show),
     /// Write a commented configuration file
@@ -44,7 +44,7 @@ pub struct Init {
     /// The file to write
     #[arg(default_value = "fink.toml", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }

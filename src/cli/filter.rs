@@ -1,4 +1,4 @@
-//! `fink filter`: judges a Python filter before it goes live.
+//! `fink filter`: tests a Python filter before it is used.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,19 +22,19 @@ use crate::ingest::AlertFiles;
 use crate::row::{Columns, Row, Rows};
 use crate::signals::Stop;
 
-/// Bytes of alerts that are judged at a time, at most.
+/// Maximum size of the alerts in a batch.
 const MAX_BATCH_BYTES: usize = 16 << 20;
 
 /// `fink filter …`
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Run a filter over Avro alert files and print the alerts that it keeps
+    /// Run a filter on alert files and print the alerts that it keeps
     #[command(after_help = "\
 Examples: fink filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/
           fink --set filters.python=venv/bin/python filter test fink_filters.ztf.livestream.filter_vra.filter:vra night.avro
           fink filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/ --format ndjson
 
-The alerts are judged as they are in the files, with the settings of [filters]. A filter that fails ends the command.")]
+The filter runs with the settings of [filters]. If it fails, the command ends with exit code 1.")]
     Test(Test),
 }
 
@@ -43,7 +43,7 @@ The alerts are judged as they are in the files, with the settings of [filters]. 
 pub struct Test {
     /// The filter, package.module:function
     name: FilterName,
-    /// Avro files, or folders of *.avro
+    /// Avro files, or directories of *.avro
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -86,7 +86,7 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Faults of the filter's name, place and arguments have an exit code of their own.
+/// Maps configuration errors to their exit code.
 fn command_error(error: FilterError) -> anyhow::Error {
     match error {
         FilterError::Cancelled => Interrupted.into(),
@@ -95,7 +95,7 @@ fn command_error(error: FilterError) -> anyhow::Error {
     }
 }
 
-/// A filter at work on alert files.
+/// A filter under test.
 struct TestRun {
     pool: Arc<Pool>,
     format: Format,
@@ -108,7 +108,7 @@ struct TestRun {
     kept: u64,
 }
 
-/// Alerts of one schema, waiting to be judged.
+/// A batch of alerts of one schema.
 struct FilterTest {
     schema_json: String,
     flattener: Flattener,
@@ -170,7 +170,7 @@ impl TestRun {
         Ok(())
     }
 
-    /// Judges the alerts that wait, and prints those kept or adds them to the table.
+    /// Runs the filter on the batch, and prints the alerts that it keeps or adds them to the table.
     fn judge(&mut self, cancel: &CancellationToken) -> anyhow::Result<()> {
         let Some(pending) = &mut self.pending else { return Ok(()) };
         let rows: Vec<Row<'_>> = pending.rows.iter().collect();

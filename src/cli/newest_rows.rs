@@ -1,4 +1,4 @@
-//! The newest rows of the science database, to try something on.
+//! Finds the newest rows of the science database, as a sample.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,14 +9,14 @@ use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError};
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// How far back the first look goes, ms; each further one goes `WINDOW_FACTOR` times as far.
+/// Length of the first time range that is scanned, ms. Each further one is `WINDOW_FACTOR` times as long.
 const FIRST_WINDOW_MS: i64 = 60_000;
 const WINDOW_FACTOR: i64 = 8;
 
-/// Rows in one answer.
+/// Rows in a response.
 const PAGE_ROWS: usize = 1000;
 
-/// A row that was found.
+/// A row and the time of its trigger.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NewestRow {
     /// when its trigger was written, ms since 1970

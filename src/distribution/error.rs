@@ -27,8 +27,9 @@ pub(crate) enum DistributionError {
     Notice(#[from] NoticeError),
     #[error(transparent)]
     Filter(FilterError),
-    #[error("there is no stream `{name}`; the configuration has {count} streams, the nearest: {nearest}")]
-    NoStream { name: String, count: usize, nearest: String },
+    /// `suggestion`: the end of the message, which names similar streams or lists some
+    #[error("there is no stream `{name}` among the {count} streams of the configuration{suggestion}")]
+    NoStream { name: String, count: usize, suggestion: String },
     #[error("--from {from} is not before --until {until} (ms since 1970): there is nothing between them")]
     EmptyWindow { from: Timestamp, until: Timestamp },
     /// `fault`: how far ahead of now that is, and which unit was probably meant

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::error::DistributionError;
 use crate::config::{DistributionSettings, Start, StreamSettings};
+use crate::suggest::suggestion;
 use crate::timestamp::Timestamp;
 
-/// How many similar names an error suggests.
-const MAX_SUGGESTIONS: usize = 3;
+/// Names that are listed where none is similar to a wrong one.
+const MAX_LISTED_STREAMS: usize = 3;
 
 /// What the command line asks a distribution to do.
 #[derive(Clone, Debug, Default)]
@@ -57,9 +58,11 @@ impl Request {
     pub fn select_streams(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
         let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
         match unknown {
-            Some(name) => {
-                Err(DistributionError::NoStream { name: name.clone(), count: all.len(), nearest: nearest(name, all) })
-            }
+            Some(name) => Err(DistributionError::NoStream {
+                name: name.clone(),
+                count: all.len(),
+                suggestion: similar_streams(name, all),
+            }),
             None if self.streams.is_empty() => Ok(all.to_vec()),
             None => Ok(all.iter().filter(|stream| self.streams.contains(&stream.name)).cloned().collect()),
         }
@@ -101,12 +104,15 @@ impl Request {
     }
 }
 
-/// The names most similar to one that does not exist.
-fn nearest(name: &str, all: &[StreamSettings]) -> String {
-    let mut known: Vec<&str> = all.iter().map(|stream| stream.name.as_str()).collect();
-    known.sort_by_key(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()));
-    known.truncate(MAX_SUGGESTIONS);
-    format!("`{}`", known.join("`, `"))
+/// A suggestion of streams for a name that does not exist. Without a similar one, the first names.
+fn similar_streams(name: &str, all: &[StreamSettings]) -> String {
+    let known = all.iter().map(|stream| stream.name.as_str());
+    match suggestion(name, known.clone()) {
+        none if none.is_empty() => {
+            format!(", such as `{}`", known.take(MAX_LISTED_STREAMS).collect::<Vec<_>>().join("`, `"))
+        }
+        suggestion => suggestion,
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +159,9 @@ mod tests {
         let all = streams(&["supernovae", "kilonovae", "microlensing", "solar"]);
         let request = Request { streams: vec!["Kilonova".to_owned()], ..Request::default() };
         let error = request.select_streams(&all).expect_err("no such stream").to_string();
-        assert!(error.contains("`Kilonova`; the configuration has 4 streams, the nearest: `kilonovae`"), "{error}");
+        assert!(
+            error.contains("`Kilonova` among the 4 streams of the configuration: did you mean `kilonovae`?"),
+            "{error}"
+        );
     }
 }

@@ -7,20 +7,17 @@ use super::name::{FilterName, FilterNameError};
 /// Why a parameter cannot be resolved to a column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ResolveError {
-    #[error("the alerts have no column `{argument}`{}", nearest_names(.nearest))]
-    Unknown { argument: String, nearest: Vec<String> },
+    #[error("the alerts have no column `{argument}`{suggestion}")]
+    Unknown {
+        argument: String,
+        /// the end of the message: empty, or a question that names similar columns
+        suggestion: String,
+    },
     #[error("the argument `{argument}` may be `{}`: name it as one of them with `_` in place of `.`", .candidates.join("`, `"))]
     Ambiguous { argument: String, candidates: Vec<String> },
     /// pandas has no type for the column
     #[error("the argument `{argument}` is the column `{column}`, and {reason}")]
     Unsupported { argument: String, column: String, reason: String },
-}
-
-fn nearest_names(names: &[String]) -> String {
-    match names.is_empty() {
-        true => String::new(),
-        false => format!(" (nearest: `{}`)", names.join("`, `")),
-    }
 }
 
 /// Why filters cannot run.

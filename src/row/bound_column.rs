@@ -15,7 +15,7 @@ pub struct ColumnNotRead {
 
 /// A row key that has no value for a column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyPartError {
+pub(crate) enum KeyPartError {
     /// the key ends before the part
     #[error("the row key has too few parts: {parts} are expected")]
     Missing {
@@ -34,7 +34,7 @@ pub enum KeyPartError {
 
 /// A catalog column in the rows of a read: answers where its bytes are.
 #[derive(Clone, Debug)]
-pub enum BoundColumn {
+pub(crate) enum BoundColumn {
     /// a cell
     Cell {
         /// slot in the columns of the read

@@ -8,6 +8,8 @@ mod columns;
 pub(crate) mod key;
 mod page;
 
-pub use bound_column::{BoundColumn, ColumnNotRead, KeyPartError};
+pub(crate) use bound_column::BoundColumn;
+pub use bound_column::ColumnNotRead;
 pub use columns::Columns;
-pub use page::{Cell, Mark, PageBuffer, Row, RowIndex, Rows, RowsBuilder};
+pub use page::{Cell, Row, Rows, RowsBuilder};
+pub(crate) use page::{PageBuffer, RowIndex};

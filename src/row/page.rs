@@ -1,11 +1,11 @@
-//! Rows as slices of one buffer: no allocation for a cell.
+//! Pages of rows. The cells are slices of one buffer, so that a cell needs no allocation.
 
 use std::io::{self, Read};
 
 /// One cell of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell<'a> {
-    /// the bytes, as stored
+    /// as stored
     pub value: &'a [u8],
     /// ms since 1970
     pub timestamp: i64,
@@ -22,36 +22,36 @@ struct Span {
 
 const NO_SPAN: Span = Span { start: ABSENT, len: 0, timestamp: 0 };
 
-/// The bytes of a page, in memory that stays allocated and initialised from one page to the next.
+/// The bytes of a page. The memory stays allocated and initialised from one page to the next.
 #[derive(Clone, Debug, Default)]
 pub struct PageBuffer {
     bytes: Vec<u8>,
     used: usize,
 }
 
-/// Read from the network at least this much at a time, bytes.
+/// Minimum space for one read from the network, bytes.
 const READ_BYTES: usize = 256 << 10;
 
 impl PageBuffer {
-    /// Most bytes that a page can hold: its spans count in 32 bits.
+    /// Maximum size of a page: spans have 32 bits.
     pub const MAX_BYTES: usize = u32::MAX as usize - 1;
 
-    /// What has been filled in.
+    /// The bytes in use.
     pub fn filled(&self) -> &[u8] {
         &self.bytes[..self.used]
     }
 
-    /// Bytes of memory that it holds.
+    /// Bytes of allocated memory.
+    #[cfg(test)]
     pub fn allocated(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Forgets the content, keeps the memory.
+    /// Removes the content and keeps the memory.
     pub fn clear(&mut self) {
         self.used = 0;
     }
 
-    /// Appends `bytes`.
     pub fn extend(&mut self, bytes: &[u8]) {
         let until = self.used + bytes.len();
         if until > self.bytes.len() {
@@ -63,10 +63,11 @@ impl PageBuffer {
         self.used = until;
     }
 
-    /// Appends what one `read` gives; 0 at the end of the stream. Memory grows with what arrives, never with what is announced.
+    /// Appends the bytes of one `read`; returns 0 at the end of the stream. Memory grows with the bytes received, never with an announced
+    /// length.
     ///
     /// # Errors
-    /// Those of `read`.
+    /// See [`Read::read`].
     pub fn read_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
         if self.bytes.len() - self.used < READ_BYTES {
             let grown = (self.used + READ_BYTES).max(self.bytes.len() + self.bytes.len() / 2);
@@ -78,7 +79,7 @@ impl PageBuffer {
     }
 }
 
-/// Where the keys and cells of a page lie in its buffer: for each row, its cells by slot (16 bytes a cell).
+/// The positions of keys and cells in the buffer of a page: for each row, its cells by slot (16 bytes each).
 #[derive(Clone, Debug, Default)]
 pub struct RowIndex {
     keys: Vec<(u32, u32)>,
@@ -87,30 +88,28 @@ pub struct RowIndex {
 }
 
 impl RowIndex {
-    /// How many rows.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Begins a row whose key is `len` bytes of the buffer from `start`.
+    /// Adds a row whose key is the `len` bytes of the buffer from `start`.
     pub fn push_row(&mut self, start: usize, len: usize) {
         self.keys.push((start as u32, len as u32));
         self.spans.resize(self.keys.len() * self.width, NO_SPAN);
     }
 
-    /// Says again where the key of the row begun last is.
+    /// Replaces the key of the last row.
     pub fn set_key(&mut self, start: usize, len: usize) {
         if let Some(key) = self.keys.last_mut() {
             *key = (start as u32, len as u32);
         }
     }
 
-    /// Adds a cell to the row begun last: `len` bytes of the buffer from `start`. The newest wins where a slot is given twice.
+    /// Adds a cell to the last row: the `len` bytes of the buffer from `start`. If the slot has a cell already, the newer one is kept.
     pub fn push_cell(&mut self, slot: usize, start: usize, len: usize, timestamp: i64) {
         let at = self.spans.len() - self.width + slot;
         let span = &mut self.spans[at];
@@ -119,13 +118,13 @@ impl RowIndex {
         }
     }
 
-    /// Takes back the row begun last.
+    /// Removes the last row.
     pub fn drop_row(&mut self) {
         self.keys.pop();
         self.spans.truncate(self.keys.len() * self.width);
     }
 
-    /// Whether the row begun last has no cell.
+    /// Whether the last row has no cell.
     pub fn row_is_empty(&self) -> bool {
         self.spans[self.spans.len() - self.width..].iter().all(|span| span.start == ABSENT)
     }
@@ -144,7 +143,7 @@ pub struct Mark {
     rows: usize,
 }
 
-/// A page of rows: one buffer, and an index into it. Made to be filled again and again.
+/// A page of rows: one buffer and an index into it. Made to be reused.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     buffer: PageBuffer,
@@ -152,22 +151,23 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// How many rows.
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
     /// Bytes of the buffer in use.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.buffer.used
     }
 
-    /// The row at `index`, which must be below [`len`](Self::len).
+    /// The row at `index`.
+    ///
+    /// # Panics
+    /// `index` is not below [`len`](Self::len).
     pub fn row(&self, index: usize) -> Row<'_> {
         let (start, len) = self.index.keys[index];
         let (start, width) = (start as usize, self.index.width);
@@ -178,35 +178,35 @@ impl Rows {
         }
     }
 
-    /// The row read last: where a scan resumes.
+    /// The last row, after which a scan resumes.
     pub fn last(&self) -> Option<Row<'_>> {
         self.len().checked_sub(1).map(|index| self.row(index))
     }
 
-    /// `len` bytes of the buffer from `start`.
-    pub fn slice(&self, start: usize, len: usize) -> &[u8] {
+    /// The `len` bytes of the buffer from `start`.
+    pub(crate) fn slice(&self, start: usize, len: usize) -> &[u8] {
         &self.buffer.filled()[start..start + len]
     }
 
-    /// All rows, in the order read.
+    /// The rows, in the order read.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
         (0..self.len()).map(|index| self.row(index))
     }
 
-    /// How far the page is filled.
-    pub fn mark(&self) -> Mark {
+    /// The current length.
+    pub(crate) fn mark(&self) -> Mark {
         Mark { bytes: self.buffer.used, rows: self.index.len() }
     }
 
-    /// Forgets what was added after `mark`, and gives the means to add more.
-    pub fn refill_after(&mut self, mark: Mark) -> RowsBuilder<'_> {
+    /// Truncates the page to `mark`, and adds rows.
+    pub(crate) fn refill_after(&mut self, mark: Mark) -> RowsBuilder<'_> {
         self.buffer.used = self.buffer.used.min(mark.bytes);
         self.index.keys.truncate(mark.rows);
         self.index.spans.truncate(mark.rows * self.index.width);
         RowsBuilder { buffer: &mut self.buffer, index: &mut self.index }
     }
 
-    /// Empties the page and gives the means to fill it with rows of `width` slots.
+    /// Empties the page, and adds rows of `width` slots.
     pub fn refill(&mut self, width: usize) -> RowsBuilder<'_> {
         self.buffer.clear();
         self.index.clear(width);
@@ -214,35 +214,36 @@ impl Rows {
     }
 }
 
-/// Fills a [`Rows`]: by copying cells in, or from answers read into the page's [`buffer`](Self::buffer) and spans of them.
+/// Adds rows to a [`Rows`]: either cells are copied, or a reply is read into [`buffer`](Self::buffer) and [`index`](Self::index) points
+/// into it.
 pub struct RowsBuilder<'a> {
     /// the page's bytes
-    pub buffer: &'a mut PageBuffer,
+    pub(crate) buffer: &'a mut PageBuffer,
     /// where rows and cells lie in them
-    pub index: &'a mut RowIndex,
+    pub(crate) index: &'a mut RowIndex,
 }
 
 impl RowsBuilder<'_> {
-    /// Begins a row with this key, copied.
+    /// Adds a row with a copy of this key.
     pub fn row(&mut self, key: &[u8]) {
         let start = self.buffer.used;
         self.buffer.extend(key);
         self.index.push_row(start, key.len());
     }
 
-    /// Adds a cell, copied, to the row begun last. The page must have [room](Self::has_room) for it.
+    /// Adds a copy of a cell to the last row. The page must have [room](Self::has_room) for it.
     pub fn cell(&mut self, slot: usize, value: &[u8], timestamp: i64) {
         let start = self.buffer.used;
         self.buffer.extend(value);
         self.index.push_cell(slot, start, value.len(), timestamp);
     }
 
-    /// Takes back the row begun last.
+    /// Removes the last row.
     pub fn drop_row(&mut self) {
         self.index.drop_row();
     }
 
-    /// Whether `len` more bytes fit into what the index can count.
+    /// Whether `len` more bytes fit into the page.
     pub fn has_room(&self, len: usize) -> bool {
         self.buffer.used + len <= PageBuffer::MAX_BYTES
     }
@@ -251,14 +252,16 @@ impl RowsBuilder<'_> {
 /// One row of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
-    /// row key
     pub key: &'a [u8],
     buffer: &'a [u8],
     spans: &'a [Span],
 }
 
 impl<'a> Row<'a> {
-    /// The cell in `slot`, or `None` where the row has none.
+    /// The cell in `slot`; `None` if the row has none.
+    ///
+    /// # Panics
+    /// `slot` is not below [`width`](Self::width).
     pub fn cell(&self, slot: usize) -> Option<Cell<'a>> {
         let span = self.spans[slot];
         (span.start != ABSENT).then(|| Cell {
@@ -267,7 +270,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// How many slots the row has.
+    /// The number of slots.
     pub fn width(&self) -> usize {
         self.spans.len()
     }
@@ -278,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newest_cell_of_a_slot_wins_and_rows_can_be_taken_back() {
+    fn newest_cell_of_a_slot_is_kept_and_rows_can_be_removed() {
         let mut rows = Rows::default();
         let mut page = rows.refill(2);
         page.row(b"one");

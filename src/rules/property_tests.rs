@@ -249,7 +249,7 @@ proptest! {
         let mut text = "<distribution-rules><select><column name=\"*\"/></select>\n<filter>".to_owned();
         filter.iter().for_each(|rule| rule.xml(&mut text));
         text.push_str("</filter></distribution-rules>");
-        let rules = Rules::read(text.as_bytes(), &catalog());
+        let rules = Rules::parse(text.as_bytes(), &catalog());
         prop_assert!(rules.is_ok(), "{text}\n{rules:?}");
         let rules = rules.unwrap();
         let (columns, rows) = page(&values);

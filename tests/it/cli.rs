@@ -4,9 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::fixture::run_without_env;
+use crate::fixture::{run_without_env, wait_until};
 use clap::CommandFactory;
 use fink::cli::Cli;
 use serde_json::{Value, json};
@@ -141,11 +140,8 @@ fn service(folder: &Path, name: &str, heeds: bool) -> std::process::Child {
     let trap = if heeds { "trap 'rm \"$0\"; exit 0' TERM" } else { "trap '' TERM" };
     let script = format!("exec 9<>\"$0\"; flock 9; {trap}; : >\"$0.ready\"; while :; do sleep 0.05 9>&-; done");
     let child = Command::new("bash").args(["-c", &script]).arg(&file).spawn().unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
-    while !run.join(format!("distribution-{name}.json.ready")).exists() {
-        assert!(Instant::now() < end, "the service does not start");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let ready = run.join(format!("distribution-{name}.json.ready"));
+    wait_until(|| "the service does not start".to_owned(), || ready.exists().then_some(()));
     let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
     let start: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -159,7 +155,7 @@ fn service(folder: &Path, name: &str, heeds: bool) -> std::process::Child {
 fn services_are_shown_and_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    run_without_env(here, &["stop", "distribution"], &[]).assert_stderr(1, &["no distribution runs here"]);
+    run_without_env(here, &["stop", "distribution"], &[]).assert_stderr(1, &["no distribution is running"]);
     let (mut first, mut second) = (service(here, "first", true), service(here, "second", false));
 
     let finished = run_without_env(here, &["show", "--format", "json"], &[]);
@@ -172,11 +168,11 @@ fn services_are_shown_and_stopped() {
     run_without_env(here, &["stop", "distribution"], &[]).assert_stderr(2, &["first, second", "--name"]);
     run_without_env(here, &["stop", "distribution", "--name", "third"], &[]).assert_stderr(1, &["`third`"]);
     run_without_env(here, &["stop", "distribution", "--name", "second", "--timeout", "200ms"], &[])
-        .assert_stderr(1, &["has not ended after 200ms"]);
+        .assert_stderr(1, &["has not stopped after 200ms"]);
     std::thread::scope(|scope| {
         scope.spawn(|| first.wait().unwrap());
         run_without_env(here, &["stop", "distribution", "--name", "first"], &[])
-            .assert_stderr(0, &["`first` has ended"]);
+            .assert_stderr(0, &["`first` has stopped"]);
     });
 
     second.kill().unwrap();

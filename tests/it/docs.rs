@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::fixture::Fixture;
+use crate::fixture::cluster::python;
 use clap::CommandFactory;
 use fink::cli::Cli;
 use fink::config::{KeyDefault, definitions};
@@ -189,7 +190,7 @@ fn the_marked_examples_run() {
 }
 
 fn run_blocks(fixture: &Fixture, blocks: &[Block], path: &Path) {
-    let cluster = fixture.cluster.as_ref().unwrap();
+    let cluster = fixture.cluster();
     std::os::unix::fs::symlink(root().join("conf"), fixture.path("conf")).unwrap();
     std::os::unix::fs::symlink(fs::canonicalize(&cluster.folder).unwrap(), fixture.path(".cluster")).unwrap();
     let mut script = String::from("set -euo pipefail\ntrap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT\n");
@@ -201,8 +202,7 @@ fn run_blocks(fixture: &Fixture, blocks: &[Block], path: &Path) {
         writeln!(script, "printf '\\n%s\\n' '== block at line {}' >&2\n{text}", block.line).unwrap();
     }
     let fink = Path::new(env!("CARGO_BIN_EXE_fink")).parent().unwrap();
-    let python = std::env::var("FINK_TEST_PYTHON")
-        .expect("FINK_TEST_PYTHON does not name a Python that has fink-client: run scripts/test");
+    let python = python();
     let own = |what: &str| fixture.path(what).display().to_string();
     let (name, rejected, checkpoint) = (&fixture.name, format!("{}_rejected", fixture.name), fixture.name.clone());
     let output = Command::new("bash")
@@ -231,7 +231,7 @@ fn run_blocks(fixture: &Fixture, blocks: &[Block], path: &Path) {
     );
 }
 
-fn cluster_variables(cluster: &crate::fixture::Cluster) -> Vec<(&'static str, String)> {
+fn cluster_variables(cluster: &crate::fixture::cluster::Cluster) -> Vec<(&'static str, String)> {
     let names = ["FINK_TEST_BOOTSTRAP", "FINK_TEST_CONSUMER_USER", "FINK_TEST_CONSUMER_PASSWORD_FILE"];
     names.map(|name| (name, cluster.value(name).to_owned())).to_vec()
 }

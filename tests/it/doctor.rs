@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::fixture::cluster::{User, python};
 use crate::fixture::small_table::{science_db, write_catalog};
 use crate::fixture::{Finished, Fixture};
-use fink::config::StoreKind;
 use fink::science_db::{NewTable, Put, PutCell};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -25,10 +25,10 @@ fn said(finished: &Finished, check: &str) -> String {
     texts.join("\n")
 }
 
-fn make_table(fixture: &Fixture, kind: StoreKind, address: &str) {
+fn make_table(fixture: &Fixture) {
     write_catalog(fixture);
     let table = NewTable { families: vec!["i".to_owned()], splits: Vec::new() };
-    assert!(science_db(fixture, kind, address).create_table(&table).unwrap());
+    assert!(science_db(fixture).create_table(&table).unwrap());
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_wrong_configuration_is_one_bad_check() {
     fixture.config.push_str("[kafak]\n[distribution]\npoll = \"x\"\n");
     let finished = fixture.run(&["doctor", "--format", "json"]);
     finished.assert_stderr(1, &["2 of 2 checks failed"]);
-    assert!(said(&finished, "configuration").contains("the nearest known one is `kafka`"));
+    assert!(said(&finished, "configuration").contains("did you mean `kafka`?"));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn an_embedded_table_is_found_and_its_clock_compared() {
     assert!(said(&finished, "object identifier").contains("objectId"));
     assert!(said(&finished, &place).starts_with("bad: "), "{finished:?}");
 
-    make_table(&fixture, StoreKind::Embedded, "");
+    make_table(&fixture);
     let finished = fixture.run(&["doctor", "--format", "json"]);
     assert!(said(&finished, &place).starts_with("good: "), "{finished:?}");
     assert!(said(&finished, "clock").starts_with("good: no alert"), "{finished:?}");
@@ -93,9 +93,7 @@ fn an_embedded_table_is_found_and_its_clock_compared() {
     let cell = |value: &[u8]| PutCell { family: "i".to_owned(), qualifier: "candid".to_owned(), value: value.to_vec() };
     let put = |key: &[u8], ahead: i64| {
         let timestamp = Some(jiff::Timestamp::now().as_millisecond() + ahead);
-        science_db(&fixture, StoreKind::Embedded, "")
-            .put(&[Put { key: key.to_vec(), timestamp, cells: vec![cell(&[0; 8])] }])
-            .unwrap();
+        science_db(&fixture).put(&[Put { key: key.to_vec(), timestamp, cells: vec![cell(&[0; 8])] }]).unwrap();
         said(&fixture.run(&["doctor", "--format", "json"]), "clock")
     };
     assert!(put(b"schema_0.7_0.3", 3_600_000).starts_with("good: no alert"));
@@ -106,9 +104,8 @@ fn an_embedded_table_is_found_and_its_clock_compared() {
 #[test]
 fn rules_and_filters_are_tried_on_the_catalog() {
     let mut fixture = Fixture::embedded("doctor");
-    make_table(&fixture, StoreKind::Embedded, "");
-    let python =
-        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    make_table(&fixture);
+    let python = python();
     fixture.config += &format!(
         "[filters]\npython = \"{python}\"\npath = [\".\"]\n[[stream]]\nname = \"a\"\ntopic = \"a\"\nrules = \"rules.xml\"\nfilters = [\"mine:odd\"]\n"
     );
@@ -139,7 +136,7 @@ fn rules_and_filters_are_tried_on_the_catalog() {
 #[test]
 fn real_servers_are_examined() {
     let mut fixture = Fixture::with_servers("doctor");
-    let cluster = crate::fixture::Cluster::get();
+    let cluster = crate::fixture::cluster::Cluster::get();
     let thrift2 = cluster.value("FINK_TEST_THRIFT2").to_owned();
     let address = thrift2.split(',').next().unwrap().to_owned();
     let place = format!("science database at {address}");
@@ -149,12 +146,12 @@ fn real_servers_are_examined() {
     assert!(said(&finished, &place).contains("has no table"), "{finished:?}");
     assert!(said(&finished, "clock").starts_with("unknown: "));
 
-    make_table(&fixture, StoreKind::Thrift2, &address);
+    make_table(&fixture);
     let finished = fixture.run(&["doctor", "--format", "json"]);
     assert_eq!(finished.code, 0, "{finished:?}");
     assert!(said(&finished, &place).starts_with("good: "), "{finished:?}");
     assert!(said(&finished, "clock").starts_with("good: "), "{finished:?}");
-    let user = cluster.value("FINK_TEST_PRODUCER_USER");
+    let user = cluster.username(User::Producer);
     assert!(said(&finished, "kafka").starts_with("good: ") && said(&finished, "kafka").contains(user), "{finished:?}");
     assert!(said(&finished, "topic of stream full").contains("is not there"), "{finished:?}");
     assert!(said(&finished, "checkpoint").contains("not there yet"), "{finished:?}");
@@ -162,8 +159,8 @@ fn real_servers_are_examined() {
 
     let admin = format!(
         "[kafka.admin]\nusername = \"{}\"\npassword_file = \"{}\"\n[distribution]",
-        cluster.value("FINK_TEST_ADMIN_USER"),
-        cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE"),
+        cluster.username(User::Admin),
+        cluster.password_file(User::Admin),
     );
     fixture.replace("[distribution]", &admin);
     let finished = fixture.run(&["doctor", "--format", "json"]);
@@ -172,7 +169,7 @@ fn real_servers_are_examined() {
 
     fs::write(fixture.path("wrong"), "hunter2").unwrap();
     fs::set_permissions(fixture.path("wrong"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    fixture.replace(&format!("\"{}\"", cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE")), "\"wrong\"");
+    fixture.replace(&format!("\"{}\"", cluster.password_file(User::Producer)), "\"wrong\"");
     fixture.replace(&thrift2, cluster.value("FINK_TEST_THRIFT1"));
     let finished = fixture.run(&["doctor", "--format", "json"]);
     finished.assert_stderr(1, &["checks failed"]);
@@ -191,14 +188,14 @@ fn open_transaction(producer: &BaseProducer, topic: &str, partition: i32, age: i
     producer.flush(TIMEOUT).unwrap();
 }
 
-fn transactional(cluster: &crate::fixture::Cluster, id: &str) -> BaseProducer {
-    let password = fs::read_to_string(cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE")).unwrap();
+fn transactional(cluster: &crate::fixture::cluster::Cluster, id: &str) -> BaseProducer {
+    let password = fs::read_to_string(cluster.password_file(User::Producer)).unwrap();
     let mut config = ClientConfig::new();
     config
-        .set("bootstrap.servers", cluster.value("FINK_TEST_BOOTSTRAP"))
+        .set("bootstrap.servers", cluster.bootstrap_servers())
         .set("security.protocol", "sasl_plaintext")
         .set("sasl.mechanism", "SCRAM-SHA-512")
-        .set("sasl.username", cluster.value("FINK_TEST_PRODUCER_USER"))
+        .set("sasl.username", cluster.username(User::Producer))
         .set("sasl.password", password.trim())
         .set("transactional.id", id)
         .set("linger.ms", "0");
@@ -211,8 +208,8 @@ fn transactional(cluster: &crate::fixture::Cluster, id: &str) -> BaseProducer {
 fn a_transaction_that_stays_open_is_named_with_its_place_and_age() {
     const WHAT: &str = "open transactions";
     let fixture = Fixture::with_servers("doctoropen");
-    let cluster = crate::fixture::Cluster::get();
-    make_table(&fixture, StoreKind::Thrift2, cluster.value("FINK_TEST_THRIFT2"));
+    let cluster = crate::fixture::cluster::Cluster::get();
+    make_table(&fixture);
     let doctor = || fixture.run(&["doctor", "--format", "json"]);
     assert!(said(&doctor(), WHAT).starts_with("unknown: not looked for"));
     // Makes the topics.
@@ -248,8 +245,8 @@ fn a_transaction_that_stays_open_is_named_with_its_place_and_age() {
 #[test]
 fn the_transactions_of_a_producer_at_work_are_not_named() {
     let fixture = Fixture::with_servers("doctorbusy");
-    let cluster = crate::fixture::Cluster::get();
-    make_table(&fixture, StoreKind::Thrift2, cluster.value("FINK_TEST_THRIFT2"));
+    let cluster = crate::fixture::cluster::Cluster::get();
+    make_table(&fixture);
     fixture.ok(&["start", "distribution", "--exit-after", "1s"]);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {

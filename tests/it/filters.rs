@@ -3,12 +3,12 @@
 //! The interpreter is the one that the variable FINK_TEST_PYTHON names; it has pandas and pyarrow.
 
 use crate::fixture::Fixture;
+use crate::fixture::cluster::python;
 
 /// A fixture with 60 alerts of ZTF in `alerts/`, and filters in `judges.py`.
 fn fixture() -> Fixture {
     let mut fixture = Fixture::embedded("filter");
-    let python =
-        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    let python = python();
     let conf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
     fixture.config +=
         &format!("[filters]\npython = \"{python}\"\npath = [\".\", \"{}\"]\ntimeout = \"5s\"\n", conf.display());

@@ -5,31 +5,31 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate from the bottom up: each may use those of the lines above its own, and none of its own line.
 const LAYERS: [&[&str]; 9] = [
-    &["escape", "ledger", "list_text", "signals", "window"],
-    &["avro", "runfile"],
+    &["atomic_file", "cancel", "escape", "hex", "list_text", "secret", "suggest", "timestamp", "topic", "units"],
+    &["avro", "ledger", "runfile", "signals", "window"],
     &["catalog"],
     &["row"],
     &["alert", "filters", "kafka", "notify", "rules", "science_db"],
-    &["config"],
     &["distribution", "ingest", "simulate"],
     &["audit"],
+    &["config"],
     &["cli"],
 ];
 
 /// What is still to be put right: a module, and one that it should not use.
 const KNOWN_IMPORTS: &[(&str, &str)] = &[
-    ("alert", "config"),
-    ("alert", "science_db"),
+    ("audit", "config"),
+    ("distribution", "config"),
+    ("ingest", "config"),
     ("filters", "config"),
     ("kafka", "config"),
     ("notify", "config"),
-    ("rules", "science_db"),
     ("science_db", "config"),
 ];
 
 /// What is still to be put right: modules with files that use each other in a circle.
 const KNOWN_CIRCLES: &[&str] =
-    &["alert", "audit", "cli", "config", "distribution", "filters", "kafka", "science_db", "simulate"];
+    &["audit", "cli", "config", "distribution", "filters", "kafka", "science_db", "simulate"];
 
 /// A module's path within the crate: `["kafka", "producer"]`; empty for lib.rs.
 type ModulePath = Vec<String>;

@@ -3,6 +3,7 @@
 //! `scripts/test` starts the servers that FINK_TEST_CLUSTER names; the tests run beside each other, each on a table and topics of its own.
 
 mod alert;
+mod chaos;
 mod cli;
 mod config;
 mod demo;

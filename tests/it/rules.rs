@@ -5,11 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fixture::{Cluster, Fixture};
+use crate::fixture::Fixture;
 use fink::alert::{Layout, LayoutOptions, ListEncoding};
 use fink::avro::Schema;
 use fink::catalog::Catalog;
-use fink::config::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 use fink::rules::Rules;
 use fink::science_db::{self, NewTable, Put, PutCell};
 
@@ -51,11 +50,11 @@ fn the_examples_in_conf_and_docs_are_right() {
     let docs = std::fs::read_to_string(root.join("docs/rules.md")).unwrap();
     let blocks: Vec<&str> = docs.split("```xml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     let [whole, part] = blocks[..] else { panic!("docs/rules.md has two examples") };
-    let worked = Rules::read(whole.as_bytes(), &catalog).unwrap();
+    let worked = Rules::parse(whole.as_bytes(), &catalog).unwrap();
     let same = Rules::load(&folder().join("01-worked-example.xml"), &catalog).unwrap();
     assert_eq!(worked.columns(), same.columns());
     let part = format!("<distribution-rules><select><column name='*'/></select>{part}</distribution-rules>");
-    assert!(Rules::read(part.as_bytes(), &catalog).is_ok());
+    assert!(Rules::parse(part.as_bytes(), &catalog).is_ok());
 }
 
 #[test]
@@ -68,17 +67,12 @@ fn a_rules_file_that_is_not_there_is_refused() {
 
 #[test]
 fn a_sample_of_the_embedded_store_is_judged() {
-    let fixture = fixture(Fixture::embedded("rules"));
-    let settings = settings(StoreKind::Embedded, &fixture, "");
-    judged(&fixture, &settings);
+    judged(&fixture(Fixture::embedded("rules")));
 }
 
 #[test]
 fn a_sample_of_hbase_is_judged() {
-    let fixture = fixture(Fixture::with_servers("rules"));
-    let address = Cluster::get().value("FINK_TEST_THRIFT2").to_owned();
-    let settings = settings(StoreKind::Thrift2, &fixture, &address);
-    judged(&fixture, &settings);
+    judged(&fixture(Fixture::with_servers("rules")));
 }
 
 /// With the catalog beside, its table named after the fixture, and the worked example.
@@ -87,20 +81,6 @@ fn fixture(fixture: Fixture) -> Fixture {
     std::fs::write(fixture.path("catalog.json"), catalog.replace("rules_test", &fixture.name)).unwrap();
     std::fs::copy(folder().join("01-worked-example.xml"), fixture.path("rules.xml")).unwrap();
     fixture
-}
-
-fn settings(kind: StoreKind, fixture: &Fixture, address: &str) -> ScienceDbSettings {
-    ScienceDbSettings {
-        kind,
-        addresses: address.split(',').map(str::to_owned).collect(),
-        path: fixture.path("science.db"),
-        catalog: fixture.path("catalog.json"),
-        table: None,
-        trigger: None,
-        object_id: None,
-        complete_rows: CompleteRows::WhenPartial,
-        skip_rows: RowPrefixes::default(),
-    }
 }
 
 /// A row of the worked example; `age` in ms.
@@ -121,9 +101,10 @@ fn row(key: &str, ra: f64, magpsf: &[u8], kind: &str, age: i64) -> Put {
 }
 
 /// The three rows of the worked example, and an older one that only a larger sample sees.
-fn judged(fixture: &Fixture, settings: &ScienceDbSettings) {
+fn judged(fixture: &Fixture) {
+    let settings = fixture.science_db_settings();
     let catalog = Catalog::load(&settings.catalog).unwrap();
-    let mut db = science_db::open(settings, &settings.table_of(&catalog)).unwrap();
+    let mut db = science_db::open(&settings, &settings.table_of(&catalog)).unwrap();
     db.create_table(&NewTable { families: vec!["i".to_owned(), "d".to_owned()], splits: Vec::new() }).unwrap();
     db.put(&[
         row("ZTF18aceatkx", 20.393772, &16.074839_f32.to_be_bytes(), "Star", 3_000),
@@ -148,11 +129,11 @@ fn judged(fixture: &Fixture, settings: &ScienceDbSettings) {
     let of_all = sample("100");
     assert_eq!((of_all["sample"]["rows"].as_u64(), refused(&of_all)), (Some(4), vec![1, 0, 2]));
     let text = fixture.ok(&["rules", "check", "rules.xml", "--sample", "3"]).stdout;
-    assert!(text.contains("Of the newest 3 rows it would send 1.\n"), "{text}");
+    assert!(text.contains("Of the newest 3 rows 1 would be sent.\n"), "{text}");
 
     db.put(&[row("ZTF19zzzzzzz", 12.5, b"15", "Star", 0)]).unwrap();
     let finished = fixture.run(&["rules", "check", "rules.xml", "--sample", "1"]);
-    finished.assert_stderr(1, &["1 of these rows cannot be judged"]);
+    finished.assert_stderr(1, &["1 of these rows cannot be evaluated"]);
     let reason =
         "row `ZTF19zzzzzzz`: column `candidate_magpsf` is float in the catalog, but its cell has 2 bytes instead of 4";
     assert!(finished.stdout.contains(reason), "{finished:?}");

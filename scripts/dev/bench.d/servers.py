@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, AdminClient, ResourcePatternType, ResourceType
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 # For one answer of the broker, in seconds; under load a long list takes a while.
@@ -81,6 +81,15 @@ password_file = "{self.password_file("PRODUCER")}"
                 else:
                     yield message
         consumer.close()
+
+    def allow_reading_back(self, topic):
+        """The producer's user may read the topic, as a stream without transactions needs."""
+        principal = f"User:{self.env['FINK_TEST_PRODUCER_USER']}"
+        acl = AclBinding(
+            ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, principal, "*", AclOperation.READ, AclPermissionType.ALLOW
+        )
+        for future in self.admin.create_acls([acl], request_timeout=PATIENCE).values():
+            future.result()
 
     def delete_topics(self, prefix):
         """Deletes the topics whose names begin so."""

@@ -15,7 +15,7 @@ import report
 import schedule
 import verify
 from commits import Commits
-from configuration import BESIDE, PARTITIONS, Configuration
+from configuration import BESIDE, PARTITIONS, PLAIN, Configuration
 from faults import Faults
 from hbase import HBase
 from parts import Parts
@@ -43,6 +43,7 @@ def parse():
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--plain", action="store_true")
     options = parser.parse_args()
     options.alerts = options.alerts or (4_000 if options.short else 50_000)
     options.kills = options.kills or (8 if options.short else 40)
@@ -64,7 +65,7 @@ class Chaos:
         brokers = int(self.servers.env["FINK_TEST_BROKERS"])
         self.schedule = schedule.draw(options.seed, options.kills, brokers, self.scale, options.short)
         name = f"fink_chaos_{os.getpid()}"
-        self.configuration = Configuration(self.folder, self.servers, name, self.scale)
+        self.configuration = Configuration(self.folder, self.servers, name, self.scale, options.plain)
         self.hbase = HBase(
             options.cluster, self.servers.env["FINK_TEST_HBASE_CLASSPATH"], name, self.folder / "logs" / "hbase-client.log"
         )
@@ -80,10 +81,12 @@ class Chaos:
     def run(self):
         """Everything; the exit code."""
         options = self.options
-        arguments = f"--alerts {options.alerts} --kills {options.kills}{' --short' if options.short else ''}"
+        arguments = f"--alerts {options.alerts} --kills {options.kills}{' --plain' if options.plain else ''}{' --short' if options.short else ''}"
         print(f"seed {options.seed} ({arguments}, {self.servers.env['FINK_TEST_BROKERS']} brokers)", flush=True)
         self.hbase.ask("create", *SPLITS)
         past = round(options.alerts * PAST)
+        if options.plain:
+            self.servers.allow_reading_back(self.configuration.topic(PLAIN))
         # Longer than its faults, which cost it some of its work.
         self.configuration.write(JOB_LASTS * self.schedule.job_seconds / past)
         self.say(f"putting {past} alerts of the past")
@@ -100,7 +103,7 @@ class Chaos:
         self.record.close()
         self.say("the faults are over and all alerts are put")
         newest = self.hbase.scan()
-        streams = verify.streams(self.writers.past, beside_from)
+        streams = verify.streams(self.writers.past, beside_from, options.plain)
         topics = [self.configuration.topic(stream.name) for stream in streams]
         reader = Reader(self.servers, topics, PARTITIONS)
         self.settle(reader, streams, newest)

@@ -30,13 +30,16 @@ BATCH, WORKERS = 50, 2
 PARTITIONS = 2
 # Of the service; then those of the job and of the service of one stream.
 STREAMS, BESIDE = ("all", "bright", "third"), ("job", "beside")
+# With --plain the service has one more, whose topic is written without transactions.
+PLAIN = "plain"
 
 
 class Configuration:
     """Files in `folder`. Everything is named `name`: the table, the distribution, and with a suffix the topics."""
 
-    def __init__(self, folder, servers, name, scale):
+    def __init__(self, folder, servers, name, scale, plain):
         self._folder, self._servers, self._scale, self.name = folder, servers, scale, name
+        self._streams = STREAMS + ((PLAIN,) if plain else ())
 
     def topic(self, stream):
         """Where a stream goes."""
@@ -51,9 +54,9 @@ class Configuration:
         (self._folder / "catalog.json").write_text(json.dumps(catalog, indent=1), encoding="utf-8")
         (self._folder / "bright.xml").write_text(RULES, encoding="utf-8")
         (self._folder / "chaos_filters.py").write_text(FILTERS.format(seconds=seconds * WORKERS), encoding="utf-8")
-        self._write("service", STREAMS)
+        self._write("service", self._streams)
         # The same distribution, with two streams more, as where streams are added while the service runs.
-        self._write("beside", STREAMS + BESIDE)
+        self._write("beside", self._streams + BESIDE)
 
     def path(self, what):
         """The configuration of the service, or of what runs `beside` it."""
@@ -65,6 +68,7 @@ class Configuration:
             "bright": f'rules = "{folder}/bright.xml"\n',
             "third": 'filters = ["chaos_filters:one_of_three"]\n',
             "job": 'filters = ["chaos_filters:slowly"]\n',
+            PLAIN: "transactions = false\n",
         }
         blocks = "".join(
             f'[[stream]]\nname = "{stream}"\ntopic = "{self.topic(stream)}"\npartitions = {PARTITIONS}\n{selection.get(stream, "")}'

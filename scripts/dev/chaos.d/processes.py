@@ -69,8 +69,9 @@ class Keeper:
         self._watch = None
         self.done = threading.Event()
         self.surprises = []
-        # Processes that woke up and were fenced; kills that met a running process.
-        self.fenced, self.killed = 0, 0
+        # Processes that woke up and were fenced; those that a process that woke up has fenced before they had begun; kills that met a
+        # running process.
+        self.fenced, self.fenced_at_start, self.killed = 0, 0, 0
 
     def start(self):
         """Starts it, and again whenever it ends by itself."""
@@ -188,7 +189,12 @@ class Keeper:
                     self.done.set()
                     return
                 process, self._watched = self._current, False
-            self.surprises.append(f"{process.name} ended by itself with {code}: {process.last_words()} ({process.log})")
+            # Of two processes that open their producers at the same time the later one keeps the checkpoint. One that wakes up in the middle
+            # of that counts as the later one; the restart takes over again.
+            if self._zombies and code == 1 and process.said(FENCED) and not process.said(BEGUN):
+                self.fenced_at_start += 1
+            else:
+                self.surprises.append(f"{process.name} ended by itself with {code}: {process.last_words()} ({process.log})")
             time.sleep(1)
             with self._lock:
                 # A fault may have started it meanwhile.

@@ -11,7 +11,8 @@ def totals(schedule, faults, keepers):
         lines.append(f"{lane:10}  {kind:14}  {planned:7}  {done:4}{f'  ({missed} met nothing or came too late)' if missed else ''}")
     killed = sum(keeper.killed for keeper in keepers.values())
     fenced = sum(keeper.fenced for keeper in keepers.values())
-    lines.append(f"fink killed {killed} times, {faults.also_killed} of them the service with \"kill both\"; {fenced} processes woke up and ended fenced")
+    fenced_at_start = sum(keeper.fenced_at_start for keeper in keepers.values())
+    lines.append(f"fink killed {killed} times, {faults.also_killed} of them the service with \"kill both\"; {fenced} processes woke up and ended fenced; {fenced_at_start} ended fenced before they had begun")
     return "\n".join(lines)
 
 
@@ -21,8 +22,10 @@ def streams(found):
     for one in found:
         lines.append(
             f"{one.stream:7}  {one.messages:8}  {one.required:8}  {len(one.lost):6}  {len(one.duplicated):10}  {len(one.unexpected):10}"
-            f"  {one.replaced:14}  {one.too_late:8}  {one.out_of_order:12}"
+            f"  {one.replaced:14}  {one.too_late:8}  {len(one.out_of_order):12}"
         )
+    for one in found:
+        lines += [f"{one.stream}: out of order: {words}" for words in one.out_of_order[:NAMED]]
     return "\n".join(lines)
 
 

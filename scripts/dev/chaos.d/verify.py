@@ -8,7 +8,7 @@ read goes out once.
 from dataclasses import dataclass, field
 
 import rows
-from configuration import BRIGHT
+from configuration import BRIGHT, PLAIN
 
 # Visible so soon after its timestamp an alert is in time, ms.
 IN_TIME = 1_000
@@ -29,7 +29,7 @@ class Differences:
     # versions that became visible too late to be required, and how many of them were published all the same
     too_late: int = 0
     # alerts in time that came after a newer one of their object
-    out_of_order: int = 0
+    out_of_order: list = field(default_factory=list)
 
     def is_wrong(self):
         """Whether the promise was broken."""
@@ -50,9 +50,10 @@ class Stream:
     whole: bool = True
 
 
-def streams(past, began):
+def streams(past, began, plain=False):
     """The streams of configuration.py: the job's window is `past`, and the service of one stream began at `began`."""
     return [
+        *([Stream(PLAIN, lambda candid: True)] if plain else []),
         Stream("all", lambda candid: True),
         Stream("bright", lambda candid: rows.magpsf(candid) < BRIGHT, whole=False),
         Stream("third", lambda candid: candid % 3 == 0),
@@ -123,12 +124,18 @@ def _unexpected(stream, version, message):
 
 
 def _out_of_order(versions, messages):
-    """How many alerts that were visible in time came after a newer one of their object."""
-    newest, count = {}, 0
+    """The alerts that were visible in time and came after a newer one of their object."""
+    newest, found = {}, []
     for message in messages:
         version = versions[message.alert["candid"]]
         name, delay = rows.object_of(version.row), version.delay(message.time)
-        if version.kind != "history" and delay is not None and delay <= IN_TIME:
-            count += newest.get(name, 0) > message.time
-        newest[name] = max(newest.get(name, 0), message.time)
-    return count
+        before = newest.get(name)
+        if before is not None and before.time > message.time and version.kind != "history" and delay is not None and delay <= IN_TIME:
+            found.append(
+                f"{version.row}, candid {version.candid} stamped {message.time} ({version.kind}, visible after {delay} ms), partition"
+                f" {message.partition}, offset {message.offset}: {before.time - message.time} ms older than candid {before.alert['candid']}"
+                f" at offset {before.offset}"
+            )
+        if before is None or before.time < message.time:
+            newest[name] = message
+    return found

@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, ColumnType};
 use crate::row::key;
 
-/// The columns that a key is made of. One is taken as it is; several are written as text and joined by `_`.
+/// The columns of a row key. A single one is stored as it is. Several are written as text and joined by `_`, see [`crate::row`].
 #[derive(Clone, Debug)]
 pub(super) struct RowKey {
     parts: Vec<(usize, String, ColumnType)>,
@@ -26,12 +26,12 @@ impl RowKey {
         Ok(Self { parts })
     }
 
-    /// No key at all, which is written as nothing.
+    /// An empty key.
     pub fn none() -> Self {
         Self { parts: Vec::new() }
     }
 
-    /// The column that is kept in the key alone.
+    /// The column that is stored only in the key.
     pub fn only(&self) -> Option<usize> {
         match self.parts.as_slice() {
             [(column, ..)] => Some(*column),
@@ -39,7 +39,7 @@ impl RowKey {
         }
     }
 
-    /// Appends the key of a row whose cells `cell` finds by column.
+    /// Appends the key of a row; `cell` returns the cell of a column.
     pub fn write<'a>(&self, cell: impl Fn(usize) -> Option<&'a [u8]>, out: &mut Vec<u8>) -> Result<(), String> {
         if let [(column, name, _)] = self.parts.as_slice() {
             return match cell(*column) {

@@ -81,7 +81,7 @@ impl MessageEncoding {
         let Some(framing) = &self.framing else { return self.encoder.encode(row, out) };
         datum.clear();
         self.encoder.encode(row, datum)?;
-        framing.put(datum, out);
+        framing.write(datum, out);
         Ok(())
     }
 }

@@ -1,7 +1,5 @@
 //! Arguments that cannot be meant: refused before any server is asked.
 
-use std::time::{Duration, Instant};
-
 use crate::fixture::Fixture;
 use crate::fixture::alert_table::{Table, now};
 
@@ -13,7 +11,7 @@ fn closed() -> Fixture {
 }
 
 #[test]
-fn wrong_times_and_names_are_told_at_once() {
+fn wrong_times_and_names_are_refused_before_any_server_is_asked() {
     let fixture = closed();
     let hour_ahead = (now() + 3_600_000).to_string();
     let (micros, nanos) = ((now() * 1_000).to_string(), (now() * 1_000_000).to_string());
@@ -29,9 +27,7 @@ fn wrong_times_and_names_are_told_at_once() {
         (&["--stream", "ful", "--from", &nanos], &["there is no stream `ful`", "`full`"]),
     ];
     for (arguments, words) in cases {
-        let start = Instant::now();
         fixture.run(&[&["start", "distribution"], arguments].concat()).assert_stderr(2, words);
-        assert!(start.elapsed() < Duration::from_secs(2), "{arguments:?} took {:?}", start.elapsed());
     }
     let finished = fixture.run(&["--set", &format!("distribution.start={micros}"), "start", "distribution"]);
     finished.assert_stderr(2, &["distribution.start", "looks like microseconds"]);

@@ -1,14 +1,15 @@
 //! `fink audit`: what differs between science database and topic is found, named and repaired.
 
-use std::time::Duration;
-
-use fink::config::{KafkaSettings, Login, Secret};
+use fink::config::KafkaSettings;
 use fink::kafka::{CommitOutcome, Message, Producer, ProducerOptions, ProducerRecord};
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
+use rustix::process::Signal;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::fixture::alert_table::{Table, key, now, row};
+use crate::fixture::cluster::{TIMEOUT, User, python};
+use crate::fixture::wait_until;
 
 /// A time long before `distribution.repair`.
 fn past() -> i64 {
@@ -23,9 +24,7 @@ fn audit<'a>(from: &'a str, until: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 /// A table whose topics the administrator may read: the producer's user may only write to them.
 pub fn table(what: &str) -> Table {
     let mut table = Table::new(what);
-    let cluster = table.fixture.cluster.as_ref().expect("a fixture with servers");
-    let (user, password) = (cluster.value("FINK_TEST_ADMIN_USER"), cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE"));
-    let admin = format!("[kafka.admin]\nusername = \"{user}\"\npassword_file = \"{password}\"\n[distribution]\n");
+    let admin = format!("{}[distribution]\n", table.fixture.cluster().admin_section());
     table.fixture.replace("[distribution]\n", &admin);
     table
 }
@@ -40,19 +39,13 @@ fn counts(table: &Table, from: &str, until: &str, code: i32) -> Value {
 
 /// A producer beside fink.
 pub fn producer(table: &Table) -> Producer {
-    let cluster = table.fixture.cluster.as_ref().expect("a fixture with servers");
-    let password = std::fs::read_to_string(cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE")).expect("a password");
-    let login = Login {
-        username: cluster.value("FINK_TEST_PRODUCER_USER").to_owned(),
-        password: Secret::new(password.trim().to_owned()),
-    };
     // The audit waits for an open transaction; the brokers are not to give it up meanwhile.
     let librdkafka = vec![("transaction.timeout.ms".to_owned(), "300000".to_owned())];
-    let settings = KafkaSettings { login: Some(login), librdkafka, ..table.reader() };
+    let settings = KafkaSettings { librdkafka, ..table.fixture.cluster().kafka(User::Producer) };
     let options = ProducerOptions {
         transactional_id: format!("{}-by-hand", table.fixture.name),
         memory: 1 << 20,
-        timeout: Duration::from_secs(20),
+        timeout: TIMEOUT,
     };
     Producer::open(&settings, &options, || false).expect("a producer")
 }
@@ -279,8 +272,7 @@ fn every_encoding_and_what_rules_and_filters_refuse_are_compared() {
     let name = table.fixture.name.clone();
     std::fs::write(table.fixture.path("judges.py"), "def even(candid):\n    return candid % 2 == 0\n").expect("a file");
     let counting = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/distribution-rules-counting.xml");
-    let python =
-        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    let python = python();
     let mut config = String::new();
     for (stream, settings) in [
         ("confluent", "encoding = \"confluent\"\nschema_id = 7"),
@@ -326,8 +318,8 @@ fn what_a_service_has_yet_to_send_is_not_due() {
     table.fixture.add("[distribution]", "poll = \"100ms\"");
     let at = past();
     let running = table.fixture.start(&["start", "distribution", "--from", &(at - 1_000).to_string()], "log");
-    running.wait_for("distributing what is written", Duration::from_secs(30));
-    assert_eq!(running.terminate(), 0);
+    running.wait_for("distributing what is written");
+    running.terminate();
     // The service stood still before it reached these.
     table.put(0..5, Some(now() - 1_000));
     let counted = counts(&table, &(at - 1_000).to_string(), "now", 0);
@@ -346,17 +338,17 @@ fn nothing_is_repaired_beside_an_open_transaction() {
     table.put(5..6, Some(at));
     producer.begin().expect("a transaction");
     MessageCopy::of(&sent[0]).send(&producer, &table.fixture.name);
-    while producer.in_flight() > 0 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(|| "the message is not sent".to_owned(), || (producer.in_flight() == 0).then_some(()));
     let finished = table.fixture.run(&audit(&at.to_string(), &until, &["--repair", "--yes"]));
     finished.assert_stderr(1, &["open transaction", &table.fixture.name]);
     let temp = table.fixture.path("temp");
     std::fs::create_dir(&temp).expect("the fixture's folder");
     let temp = temp.to_str().expect("UTF-8");
     let running = table.fixture.start(&audit(&at.to_string(), &until, &["--temp-dir", temp]), "log");
-    running.wait_for("reading topic", Duration::from_secs(30));
-    assert_eq!(running.terminate(), 130);
+    running.wait_for("reading topic");
+    running.signal(Signal::TERM);
+    let (code, log) = running.wait();
+    assert_eq!(code, 130, "{log}");
     assert_eq!(std::fs::read_dir(temp).expect("a folder").count(), 0, "temporary files are left");
     producer.abort().expect("an abort");
     table.assert_published(0..5);
@@ -407,9 +399,8 @@ fn a_user_who_may_not_read_the_topics_is_named() {
 #[test]
 fn a_closed_port_ends_the_audit_with_its_address() {
     let mut table = table("auditports");
-    let cluster = table.fixture.cluster.as_ref().expect("a cluster");
-    let (thrift, kafka) =
-        (cluster.value("FINK_TEST_THRIFT2").to_owned(), cluster.value("FINK_TEST_BOOTSTRAP").to_owned());
+    let cluster = table.fixture.cluster();
+    let (thrift, kafka) = (cluster.value("FINK_TEST_THRIFT2").to_owned(), cluster.bootstrap_servers().to_owned());
     table.fixture.replace(&thrift, "127.0.0.1:1");
     table.fixture.run(&audit("0", "1000", &[])).assert_stderr(1, &["127.0.0.1:1"]);
     table.fixture.replace("127.0.0.1:1", &thrift);

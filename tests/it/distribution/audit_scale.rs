@@ -1,9 +1,9 @@
-//! `fink audit` of many alerts: how long it takes, and how much memory. FINK_AUDIT_ALERTS says how many; `scripts/dev/audit-speed` sets it.
+//! `fink audit` of many alerts: how long it takes, and how much memory. FINK_AUDIT_ALERTS says how many; `scripts/dev/long-test audit` sets it.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 
 use super::audit::{MessageCopy, producer, table};
 use crate::fixture::alert_table::{key, now};

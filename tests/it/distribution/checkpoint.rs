@@ -1,38 +1,13 @@
 //! The checkpoint in conditions that the service does not make itself: other writers, a topic that vanishes, limits of size, a wrong clock.
 
-use std::time::{Duration, Instant};
-
-use fink::config::KafkaSettings;
 use fink::distribution::checkpoint_state::CheckpointState;
-use fink::kafka::client::Identity;
-use fink::kafka::{Admin, CommitOutcome, Producer, ProducerOptions, ProducerRecord, checkpoint};
+use fink::kafka::{CommitOutcome, Producer, ProducerOptions, ProducerRecord, checkpoint};
 use fink::timestamp::Timestamp;
 
-use crate::fixture::Running;
-use crate::fixture::alert_table::{Table, now, row};
+use crate::fixture::alert_table::{SHORT_INTERVALS, Table, now, row};
+use crate::fixture::cluster::{TIMEOUT, User};
 use crate::fixture::proxy::Proxy;
-
-const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Waiting times that fit a test.
-const SHORT_INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"30s\"\nrepair_every = \"1s\"";
-
-/// Waits until so many different alerts are published.
-fn wait_for_published(table: &Table, count: usize, running: &Running) {
-    let until = Instant::now() + Duration::from_secs(60);
-    loop {
-        let published = table.published().len();
-        if published >= count {
-            return;
-        }
-        assert!(Instant::now() < until, "{published} of {count}: {}", running.log());
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
-fn administrator(table: &Table) -> KafkaSettings {
-    KafkaSettings { admin: Some(table.login("ADMIN")), ..table.settings_of("PRODUCER") }
-}
+use crate::fixture::{wait_for_clock, wait_until};
 
 fn topic(table: &Table) -> String {
     checkpoint::topic_of(&table.fixture.name)
@@ -42,7 +17,7 @@ fn topic(table: &Table) -> String {
 fn producer(table: &Table, id: &str) -> Producer {
     let options =
         ProducerOptions { transactional_id: format!("{}-{id}", table.fixture.name), memory: 1 << 20, timeout: TIMEOUT };
-    Producer::open(&table.settings_of("PRODUCER"), &options, || false).expect("a producer")
+    Producer::open(&table.fixture.cluster().kafka(User::Producer), &options, || false).expect("a producer")
 }
 
 fn write(producer: &Producer, topic: &str, key: &[u8], value: &[u8]) {
@@ -53,40 +28,37 @@ fn write(producer: &Producer, topic: &str, key: &[u8], value: &[u8]) {
 
 #[test]
 fn a_restart_sees_its_own_commits_behind_another_producers_open_transaction() {
-    let mut table = Table::new("foreign");
-    table.fixture.add("[distribution]", SHORT_INTERVALS);
+    let mut table = Table::with_short_intervals("foreign");
     table.put(0..200, Some(now() - 5_000));
     let running = table.fixture.start(&["start", "distribution", "--from", "earliest"], "log");
-    wait_for_published(&table, 200, &running);
+    table.wait_for(200, &running);
     let other = producer(&table, "job-x");
     other.begin().expect("a transaction");
     write(&other, &topic(&table), b"job-x/state", b"{}");
-    std::thread::sleep(Duration::from_millis(500));
+    wait_until(|| "the record is not sent".to_owned(), || (other.in_flight() == 0).then_some(()));
     table.put(200..500, None);
-    wait_for_published(&table, 500, &running);
-    assert_eq!(running.terminate(), 0);
+    table.wait_for(500, &running);
+    running.terminate();
     let again = table.fixture.start(&["start", "distribution", "--from", "earliest"], "again");
-    again.wait_for("another producer's transaction is open", Duration::from_secs(40));
+    again.wait_for("another producer's transaction is open");
     drop(other);
-    again.wait_for("distributing what is written", Duration::from_secs(60));
+    again.wait_for("distributing what is written");
     table.put(500..510, None);
-    wait_for_published(&table, 510, &again);
-    assert_eq!(again.terminate(), 0);
+    table.wait_for(510, &again);
+    again.terminate();
     table.assert_published(0..510);
 }
 
 #[test]
 fn a_checkpoint_that_is_deleted_ends_the_service_and_the_next_start_asks() {
-    let mut table = Table::new("deleted");
-    table.fixture.add("[distribution]", SHORT_INTERVALS);
+    let mut table = Table::with_short_intervals("deleted");
     table.put(0..50, None);
     let running = table.fixture.start(&["start", "distribution"], "log");
-    wait_for_published(&table, 50, &running);
-    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
+    table.wait_for(50, &running);
+    let admin = table.fixture.cluster().admin();
     admin.delete_topic(&topic(&table)).expect("a checkpoint");
-    let finished = running.end(Duration::from_secs(40));
-    let log = std::fs::read_to_string(table.fixture.path("log")).expect("a log");
-    assert_eq!(finished, 1, "{log}");
+    let (code, log) = running.wait();
+    assert_eq!(code, 1, "{log}");
     assert!(log.contains(&topic(&table)), "{log}");
     table.put(50..60, None);
     let refused = table.fixture.run(&["start", "distribution", "--exit-after", "20s"]);
@@ -108,7 +80,7 @@ fn many_small_rows_with_a_status_are_distributed_in_bounded_records() {
 #[test]
 fn a_rejected_alert_that_fits_no_topic_stops_nothing() {
     let mut table = Table::new("tight");
-    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
+    let admin = table.fixture.cluster().admin();
     let spec = fink::kafka::topics::TopicSpec {
         config: vec![("max.message.bytes".to_owned(), "150".to_owned())],
         ..fink::kafka::topics::TopicSpec::stream(1)
@@ -117,17 +89,19 @@ fn a_rejected_alert_that_fits_no_topic_stops_nothing() {
     table.put(0..20, None);
     let mut bad = row(7, None);
     bad.cells[2].value = vec![1, 2, 3];
-    fink::science_db::ScienceDb::put(&mut table.db, &[bad]).expect("a row is written");
-    let finished = table.fixture.ok(&["start", "distribution", "--exit-after", "20s"]);
-    assert!(finished.stderr.contains("the rejected topic does not take its copy"), "{finished:?}");
-    assert!(finished.stderr.contains("row00007") && finished.stderr.contains("1 rejected"), "{finished:?}");
+    table.db.put(&[bad]).expect("a row is written");
+    let running = table.fixture.start(&["start", "distribution"], "log");
+    table.wait_for(19, &running);
+    running.wait_for("the rejected topic does not take its copy");
+    let log = running.terminate();
+    assert!(log.contains("row00007") && log.contains("1 rejected"), "{log}");
     assert_eq!(table.published().into_keys().collect::<Vec<i64>>(), (0..7).chain(8..20).collect::<Vec<i64>>());
 }
 
 #[test]
 fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
     let table = Table::new("ahead");
-    let admin = Admin::open(&administrator(&table), Identity::Admin, TIMEOUT).expect("an administrator");
+    let admin = table.fixture.cluster().admin();
     checkpoint::ensure(&admin, &topic(&table)).expect("a checkpoint");
     let service = producer(&table, "0");
     let ahead = now() + 3_600_000;
@@ -143,39 +117,35 @@ fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
 
 #[test]
 fn now_is_the_moment_of_the_command_however_long_kafka_takes_to_answer() {
-    let mut table = Table::new("moment");
-    table.fixture.add("[distribution]", SHORT_INTERVALS);
-    let servers = table.fixture.cluster.as_ref().expect("a cluster").value("FINK_TEST_BOOTSTRAP").to_owned();
+    let mut table = Table::with_short_intervals("moment");
+    let servers = table.fixture.cluster().bootstrap_servers().to_owned();
     let proxy = Proxy::new(&servers);
     proxy.refuse(true);
     table.fixture.replace(&servers, &proxy.address());
     table.put(0..10, None);
     let before = now();
-    while now() <= before {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_for_clock(before + 1);
     let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
     // It has read the catalog and asked the science database by then.
-    running.wait_for("trying again", Duration::from_secs(60));
+    running.wait_for("trying again");
     table.put(10..30, None);
     proxy.refuse(false);
-    wait_for_published(&table, 20, &running);
-    assert_eq!(running.terminate(), 0);
+    table.wait_for(20, &running);
+    running.terminate();
     table.assert_published(10..30);
 }
 
 #[test]
 fn rows_stamped_ahead_are_told() {
-    let mut table = Table::new("future");
-    table.fixture.add("[distribution]", SHORT_INTERVALS);
+    let mut table = Table::with_short_intervals("future");
     table.put(0..3, None);
     // In microseconds.
     table.put(3..5, Some(now() * 1000));
     let running = table.fixture.start(&["start", "distribution"], "log");
-    wait_for_published(&table, 3, &running);
-    running.wait_for("2 rows are stamped ahead of now", Duration::from_secs(20));
+    table.wait_for(3, &running);
+    running.wait_for("2 rows are stamped ahead of now");
     assert!(running.log().contains("row0000"), "{}", running.log());
-    assert_eq!(running.terminate(), 0);
+    running.terminate();
     table.assert_published(0..3);
 }
 
@@ -185,20 +155,18 @@ fn a_gap_is_closed_in_the_order_of_timestamps() {
     table.fixture.add("[distribution]", "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"60s\"\nrepair_every = \"1s\"");
     table.put(0..3, None);
     let running = table.fixture.start(&["start", "distribution"], "log");
-    wait_for_published(&table, 3, &running);
-    assert_eq!(running.terminate(), 0);
+    table.wait_for(3, &running);
+    running.terminate();
     // While it is stopped: rows whose keys ascend while their timestamps descend, three of each object.
     let last = now() + 2_500;
-    while now() <= last {
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait_for_clock(last + 1);
     for number in 3..603 {
         table.put(number..number + 1, Some(last - 2 * i64::from(number)));
     }
     let running = table.fixture.start(&["start", "distribution"], "log");
     table.put(603..620, None);
-    wait_for_published(&table, 620, &running);
-    assert_eq!(running.terminate(), 0);
+    table.wait_for(620, &running);
+    running.terminate();
     table.assert_published(0..620);
     let mut newest = std::collections::HashMap::new();
     for message in table.messages(&table.fixture.name) {
@@ -216,16 +184,16 @@ fn large_rows_keep_within_the_memory_that_is_given() {
     table.fixture.add("[distribution]", &format!("{SHORT_INTERVALS}\nmemory = \"32MB\""));
     table.put(0..1, None);
     let running = table.fixture.start(&["start", "distribution"], "log");
-    wait_for_published(&table, 1, &running);
+    table.wait_for(1, &running);
     for number in 1..200 {
         let mut large = row(number, None);
         let value = vec![number as u8; 900_000];
         large.cells.push(fink::science_db::PutCell { family: "i".into(), qualifier: "stamp".into(), value });
-        fink::science_db::ScienceDb::put(&mut table.db, &[large]).expect("a row is written");
+        table.db.put(&[large]).expect("a row is written");
     }
-    running.wait_for(" 200 alerts,", Duration::from_secs(120));
+    running.wait_for(" 200 alerts,");
     let peak = running.peak_memory();
-    assert_eq!(running.terminate(), 0);
+    running.terminate();
     table.assert_published(0..200);
     // The program itself, librdkafka's buffers and those of six sessions come on top of the 32 MB.
     assert!(peak < 150 << 20, "{} MB", peak >> 20);

@@ -7,6 +7,7 @@ use fink::alert::decoder::{BytesFormat, SchemaCache};
 
 use crate::fixture::Finished;
 use crate::fixture::alert_table::{Table, now};
+use crate::fixture::cluster::python;
 
 /// The filters of these tests.
 const FILTERS: &str = r#"
@@ -77,8 +78,7 @@ fn table(what: &str, rows: u32, filters: &[&str], settings: &str) -> Table {
     let mut table = Table::new(what);
     table.put(0..rows, Some(now() - 3_600_000));
     std::fs::write(table.fixture.path("judges.py"), FILTERS).expect("the fixture's folder");
-    let python =
-        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    let python = python();
     let name = table.fixture.name.clone();
     for filter in filters {
         let filters: Vec<String> = filter.split('+').map(|filter| format!("\"judges:{filter}\"")).collect();

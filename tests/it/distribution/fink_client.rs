@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fixture::Fixture;
+use crate::fixture::cluster::{User, python};
+use crate::fixture::{Fixture, skip};
 
 /// Sends the alerts of `folder` through everything and compares what fink-client reads with them.
 fn come_back_as_they_were(what: &str, survey: &str, folder: &Path, history: &str) {
@@ -15,13 +16,12 @@ fn come_back_as_they_were(what: &str, survey: &str, folder: &Path, history: &str
     fixture.config += &format!("schema = \"{schema}\"\n");
     fixture.ok(&["ingest", &folder.display().to_string(), "--history", history]);
     fixture.ok(&["start", "distribution", "--until", "now"]);
-    let cluster = fixture.cluster.as_ref().expect("a fixture with servers");
-    let python = std::env::var("FINK_TEST_PYTHON")
-        .expect("FINK_TEST_PYTHON names a Python that has fink-client: run scripts/test");
+    let cluster = fixture.cluster();
+    let python = python();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/compare.py");
     let mut command = Command::new(python);
-    command.arg(script).arg(cluster.value("FINK_TEST_BOOTSTRAP")).arg(cluster.value("FINK_TEST_CONSUMER_USER"));
-    command.arg(cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")).args([survey, &fixture.name]).arg(folder);
+    command.arg(script).arg(cluster.bootstrap_servers()).arg(cluster.username(User::Consumer));
+    command.arg(cluster.password_file(User::Consumer)).args([survey, &fixture.name]).arg(folder);
     if history == "text" {
         command.arg("--text");
     }
@@ -58,7 +58,7 @@ fn rubin_alerts_of_230_kb_come_back_as_they_were() {
 #[test]
 fn real_alerts_come_back_as_they_were() {
     let Ok(alerts) = std::env::var("FINK_TEST_ALERTS") else {
-        println!("FINK_TEST_ALERTS names no folder of real alerts: none was tried");
+        skip("FINK_TEST_ALERTS does not name a folder of real alerts");
         return;
     };
     let mut tried = 0;

@@ -1,8 +1,7 @@
 //! Bounded jobs: a stretch of the past, with a checkpoint of their own.
 
-use std::time::{Duration, Instant};
-
 use crate::fixture::alert_table::{Table, now};
+use crate::fixture::cluster::python;
 
 #[test]
 fn a_job_publishes_its_window_once_and_leaves_the_live_checkpoint_alone() {
@@ -13,14 +12,14 @@ fn a_job_publishes_its_window_once_and_leaves_the_live_checkpoint_alone() {
     table.put(10..700, Some(past));
     table.put(700..710, Some(past + 1_000));
     let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
-    running.wait_for("distributing what is written", Duration::from_secs(30));
+    running.wait_for("distributing what is written");
     let (from, until) = (past.to_string(), (past + 1_000).to_string());
     let job = ["start", "distribution", "--from", &from, "--until", &until];
     let finished = table.fixture.ok(&job);
     assert!(finished.stderr.contains("690 alerts"), "{finished:?}");
     table.put(900..903, None);
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(running.terminate(), 0);
+    table.wait_for(693, &running);
+    running.terminate();
     let published: Vec<i64> =
         table.published().into_iter().filter(|(_, count)| *count == 1).map(|(id, _)| id).collect();
     assert_eq!(published, (10..700).chain(900..903).collect::<Vec<i64>>());
@@ -37,8 +36,7 @@ fn a_killed_job_resumes() {
     // Slow enough for several commits, however fast the machine is: 2 ms an alert.
     let filter = "import time\ndef slowly(candid):\n    time.sleep(0.004 * len(candid))\n    return candid >= 0\n";
     std::fs::write(table.fixture.path("pace.py"), filter).expect("the fixture's folder");
-    let python =
-        std::env::var("FINK_TEST_PYTHON").expect("FINK_TEST_PYTHON names a Python that has pandas and pyarrow");
+    let python = python();
     table.fixture.config.push_str("filters = [\"pace:slowly\"]\n[filters]\npath = [\".\"]\nworkers = 2\nbatch = 100\n");
     table.fixture.config.push_str(&format!("python = \"{python}\"\n"));
     let past = now() - 3_600_000;
@@ -48,14 +46,10 @@ fn a_killed_job_resumes() {
     let mut before = 0;
     for _ in 0..2 {
         let running = table.fixture.start(&job, "log");
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while table.published().len() <= before {
-            assert!(Instant::now() < deadline, "no commit: {}", running.log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        table.wait_for(before + 1, &running);
         running.kill();
         before = table.published().len();
-        assert!(before < ALERTS as usize, "the job was over when it was killed");
+        assert!(before < ALERTS as usize, "the job had ended before it was killed");
     }
     table.fixture.ok(&job);
     table.assert_published(0..ALERTS);

@@ -1,37 +1,24 @@
 //! Topics that would lose alerts.
 
-use std::time::Duration;
-
-use fink::config::Login;
-use fink::kafka::Admin;
-use fink::kafka::client::Identity;
 use fink::kafka::topics::TopicSpec;
 
 use crate::fixture::alert_table::Table;
+use crate::fixture::cluster::User;
 
 /// Creates a topic as the administrator.
 fn create(table: &Table, topic: &str, config: &[(&str, &str)]) {
-    let cluster = table.fixture.cluster.as_ref().expect("a fixture with servers");
-    let file = cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE");
-    let password = std::fs::read_to_string(file).expect("a password").trim().to_owned();
-    let admin = Login {
-        username: cluster.value("FINK_TEST_ADMIN_USER").to_owned(),
-        password: fink::config::Secret::new(password),
-    };
-    let settings = fink::config::KafkaSettings { admin: Some(admin), ..table.reader() };
-    let admin = Admin::open(&settings, Identity::Admin, Duration::from_secs(20)).expect("the administrator");
     let config = config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    admin.create_topic(topic, &TopicSpec { partitions: 1, replication: None, config }).expect("a topic");
+    table
+        .fixture
+        .cluster()
+        .admin()
+        .create_topic(topic, &TopicSpec { partitions: 1, replication: None, config })
+        .expect("a topic");
 }
 
 /// Lets the service log in as a user who may see how topics are configured.
 fn see_configurations(table: &mut Table) {
-    for what in ["USER", "PASSWORD_FILE"] {
-        let cluster = table.fixture.cluster.as_ref().expect("a fixture with servers");
-        let value = |who: &str| format!("\"{}\"", cluster.value(&format!("FINK_TEST_{who}_{what}")));
-        let (old, new) = (value("PRODUCER"), value("ADMIN"));
-        table.fixture.replace(&old, &new);
-    }
+    table.fixture.log_in_as(User::Admin);
 }
 
 #[test]
@@ -42,7 +29,7 @@ fn a_compacted_topic_stops_the_start_and_a_short_retention_is_told() {
     create(&table, &topic, &[("cleanup.policy", "compact,delete")]);
     create(&table, &rejected, &[("cleanup.policy", "compact")]);
     table.put(0..10, None);
-    let service = ["start", "distribution", "--exit-after", "10s"];
+    let service = ["start", "distribution"];
     let finished = table.fixture.run(&service);
     finished.assert_stderr(
         1,
@@ -63,8 +50,10 @@ fn a_compacted_topic_stops_the_start_and_a_short_retention_is_told() {
     table
         .fixture
         .replace(&format!("rejected_topic = \"{old_rejected}\""), &format!("rejected_topic = \"{topic}_bad\""));
-    let finished = table.fixture.ok(&service);
-    assert!(finished.stderr.contains(&format!("topic `{short}`: alerts are deleted after 1h")), "{finished:?}");
+    let running = table.fixture.start(&service, "log");
+    table.wait_for_messages(&short, 10, &running);
+    let log = running.terminate();
+    assert!(log.contains(&format!("topic `{short}`: alerts are deleted after 1h")), "{log}");
     assert_eq!(table.messages(&short).len(), 10);
     let doctor = table.fixture.run(&["doctor"]).stdout;
     assert!(doctor.contains(&format!("? topic of stream full: {short}: alerts are deleted after 1h")), "{doctor}");

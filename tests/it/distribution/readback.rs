@@ -1,15 +1,11 @@
 //! `fink start distribution_test` on topics whose messages are damaged or made to do harm.
 
-use std::time::Duration;
-
-use fink::config::{KafkaSettings, Login, Secret, SecurityProtocol};
-use fink::kafka::client::Identity;
 use fink::kafka::topics::TopicSpec;
-use fink::kafka::{Admin, CommitOutcome, Producer, ProducerOptions, ProducerRecord};
+use fink::kafka::{CommitOutcome, Producer, ProducerOptions, ProducerRecord};
 
+use crate::fixture::cluster::{TIMEOUT, User};
 use crate::fixture::{Finished, Fixture};
 
-const TIMEOUT: Duration = Duration::from_secs(30);
 const SCHEMA: &str = r#"{"type": "record", "name": "alert", "fields": [{"name": "objectId", "type": "string"},
     {"name": "candid", "type": "long"}, {"name": "note", "type": "string"}, {"name": "stamp", "type": "bytes"},
     {"name": "history", "type": {"type": "array", "items": "double"}}]}"#;
@@ -17,31 +13,11 @@ const SCHEMA: &str = r#"{"type": "record", "name": "alert", "fields": [{"name": 
 /// A fixture whose topic has these messages, as (key, value), in one partition.
 fn fixture(what: &str, messages: &[(&[u8], Option<&[u8]>)]) -> Fixture {
     let mut fixture = Fixture::with_servers(what);
-    let cluster = fixture.cluster.as_ref().expect("a fixture with servers");
-    let login = |who: &str| {
-        let password = std::fs::read_to_string(cluster.value(&format!("FINK_TEST_{who}_PASSWORD_FILE")));
-        Login {
-            username: cluster.value(&format!("FINK_TEST_{who}_USER")).to_owned(),
-            password: Secret::new(password.expect("a password").trim().to_owned()),
-        }
-    };
-    let settings = KafkaSettings {
-        bootstrap_servers: cluster.value("FINK_TEST_BOOTSTRAP").to_owned(),
-        security_protocol: SecurityProtocol::SaslPlaintext,
-        sasl_mechanism: "SCRAM-SHA-512".to_owned(),
-        login: Some(login("PRODUCER")),
-        admin: Some(login("ADMIN")),
-        ssl_ca: None,
-        ssl_certificate: None,
-        ssl_key: None,
-        ssl_key_password: None,
-        librdkafka: Vec::new(),
-    };
+    let cluster = fixture.cluster();
     let spec = TopicSpec { partitions: 1, replication: None, config: Vec::new() };
-    let admin = Admin::open(&settings, Identity::Admin, TIMEOUT).expect("administrator");
-    admin.create_topic(&fixture.name, &spec).expect("a topic");
+    cluster.admin().create_topic(&fixture.name, &spec).expect("a topic");
     let options = ProducerOptions { transactional_id: fixture.name.clone(), memory: 64 << 20, timeout: TIMEOUT };
-    let producer = Producer::open(&settings, &options, || false).expect("a producer");
+    let producer = Producer::open(&cluster.kafka(User::Producer), &options, || false).expect("a producer");
     producer.begin().expect("a transaction");
     for (id, (key, value)) in messages.iter().enumerate() {
         let (topic, key) = (fixture.name.as_str(), Some(*key));
@@ -49,15 +25,7 @@ fn fixture(what: &str, messages: &[(&[u8], Option<&[u8]>)]) -> Fixture {
         producer.send(&message).expect("it is sent");
     }
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
-    let values: Vec<(String, String)> = ["USER", "PASSWORD_FILE"]
-        .map(|what| {
-            let value = |who: &str| cluster.value(&format!("FINK_TEST_{who}_{what}")).to_owned();
-            (value("PRODUCER"), value("CONSUMER"))
-        })
-        .into();
-    for (producer, consumer) in values {
-        fixture.replace(&producer, &consumer);
-    }
+    fixture.log_in_as(User::Consumer);
     fixture
 }
 

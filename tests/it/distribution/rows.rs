@@ -1,7 +1,7 @@
 //! What a row must be like to become an alert, and what becomes of it otherwise.
 
 use fink::row::{Columns, Rows};
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 
 use crate::fixture::alert_table::{Table, key, now, row};
 
@@ -40,7 +40,9 @@ fn status_is_heeded_and_written_at_the_triggers_own_timestamp() {
     };
     // Row 0 was distributed by another program; row 1 was too, but has been written again since.
     table.db.put(&[sent(0, written + 5), sent(1, written - 5)]).expect("cells are written");
-    table.fixture.ok(&["start", "distribution", "--exit-after", "15s"]);
+    let running = table.fixture.start(&["start", "distribution"], "log");
+    table.wait_for(3, &running);
+    running.terminate();
     assert_eq!(table.published().into_keys().collect::<Vec<i64>>(), [1, 2, 3]);
     let columns = Columns::new(vec![("i".into(), "status".into())]);
     let mut rows = Rows::default();
@@ -56,8 +58,11 @@ fn a_cell_of_wrong_width_goes_to_the_rejected_topic_and_the_rest_arrives() {
     let mut bad = row(7, None);
     bad.cells[2].value = vec![1, 2, 3];
     table.db.put(&[bad]).expect("a row is written");
-    let finished = table.fixture.ok(&["start", "distribution", "--exit-after", "15s"]);
-    assert!(finished.stderr.contains("1 rejected"), "{finished:?}");
+    let running = table.fixture.start(&["start", "distribution"], "log");
+    table.wait_for(19, &running);
+    table.wait_for_messages(&format!("{}_rejected", table.fixture.name), 1, &running);
+    let log = running.terminate();
+    assert!(log.contains("1 rejected"), "{log}");
     assert_eq!(table.published().into_keys().collect::<Vec<i64>>(), (0..7).chain(8..20).collect::<Vec<i64>>());
     let rejected = table.messages(&format!("{}_rejected", table.fixture.name));
     assert_eq!(rejected.len(), 1);
@@ -80,8 +85,11 @@ fn an_alert_above_the_brokers_limit_is_rejected_and_the_rest_arrives() {
     let mut large = row(7, None);
     large.cells.push(cell("stamp", &vec![7; 6_000_000]));
     table.db.put(&[large]).expect("a row is written");
-    let finished = table.fixture.ok(&["start", "distribution", "--exit-after", "20s"]);
-    assert!(finished.stderr.contains("1 rejected"), "{finished:?}");
+    let running = table.fixture.start(&["start", "distribution"], "log");
+    table.wait_for(19, &running);
+    table.wait_for_messages(&format!("{}_rejected", table.fixture.name), 1, &running);
+    let log = running.terminate();
+    assert!(log.contains("1 rejected"), "{log}");
     assert_eq!(table.published().into_keys().collect::<Vec<i64>>(), (0..7).chain(8..20).collect::<Vec<i64>>());
     let rejected = table.messages(&format!("{}_rejected", table.fixture.name));
     assert_eq!(rejected.len(), 1);

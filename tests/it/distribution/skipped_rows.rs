@@ -1,8 +1,6 @@
 //! Rows that are no alerts: `science_db.skip_rows`.
 
-use std::time::Duration;
-
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 
 use crate::fixture::alert_table::{Table, now};
 
@@ -20,8 +18,7 @@ fn schema_row(version: &str, timestamp: Option<i64>) -> Put {
 
 /// A table with a stream of all columns, and one of text alone, to which a row of type names looks like an alert.
 fn table(what: &str) -> Table {
-    let mut table = Table::new(what);
-    table.fixture.add("[distribution]", "poll = \"100ms\"\noverlap = \"5s\"\nrepair = \"10s\"\nrepair_every = \"1s\"");
+    let mut table = Table::with_short_intervals(what);
     let rules = "<distribution-rules><select><column name=\"objectId\"/></select></distribution-rules>";
     std::fs::write(table.fixture.path("rules.xml"), rules).expect("a file");
     let block =
@@ -45,18 +42,15 @@ fn the_writers_schema_rows_are_skipped_counted_and_told_once() {
     table.put(0..10, Some(past));
     table.db.put(&[schema_row("0.7_0.3", Some(past)), schema_row("0.8_0.3", Some(past))]).expect("rows are written");
     let running = table.fixture.start(&["start", "distribution"], "log");
-    running.wait_for("is no alert and is skipped", Duration::from_secs(30));
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    running.wait_for("is no alert and is skipped");
     // The writer starts again: the row gets a new timestamp.
     table.db.put(&[schema_row("0.8_0.3", None)]).expect("a row is written");
     table.put(10..15, None);
-    while texts(&table) < 15 && std::time::Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    // Sweeps and repairs meet the row again and again.
-    std::thread::sleep(Duration::from_secs(8));
-    let log = running.log();
-    assert_eq!(running.terminate(), 0, "{log}");
+    table.wait_for_messages(&format!("{}_text", table.fixture.name), 15, &running);
+    // Repairs read the row again and again.
+    table.wait_for_repair(&running);
+    table.wait_for_repair(&running);
+    let log = running.terminate();
     table.assert_published(0..15);
     assert_eq!((texts(&table), rejected(&table)), (15, 0));
     assert_eq!(log.matches("is no alert and is skipped").count(), 1, "{log}");
@@ -64,7 +58,6 @@ fn the_writers_schema_rows_are_skipped_counted_and_told_once() {
         log.contains("row `schema_0.7_0.3` is no alert") || log.contains("row `schema_0.8_0.3` is no alert"),
         "{log}"
     );
-    let log = std::fs::read_to_string(table.fixture.path("log")).expect("a log");
     assert!(log.contains("stopped: 15 alerts, 30 messages sent, 0 late, 0 rejected, 3 rows skipped"), "{log}");
 
     let finished = table.fixture.ok(&["start", "distribution", "--dry-run", "--from", "earliest", "--format", "json"]);

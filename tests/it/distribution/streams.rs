@@ -1,14 +1,13 @@
 //! Several streams: what a new one gets, how its past is filled, what is told of each.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use fink::alert::decoder::{BytesFormat, SchemaCache};
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
-use fink::science_db::ScienceDb;
 
 use crate::fixture::Fixture;
 use crate::fixture::alert_table::{Table, now, row};
+use crate::fixture::cluster::{TIMEOUT, User};
 
 const COUNTING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/distribution-rules-counting.xml");
 
@@ -25,19 +24,24 @@ fn alerts(table: &Table, topic: &str) -> Vec<serde_json::Value> {
 
 #[test]
 fn a_new_stream_begins_at_the_checkpoint_and_a_job_fills_its_past_once() {
-    let mut table = Table::new("streams");
-    table.fixture.add("[distribution]", "poll = \"100ms\"");
+    let mut table = Table::with_short_intervals("streams");
     let (past, name) = (now() - 3_600_000, table.fixture.name.clone());
     table.put(0..30, Some(past));
-    let service = ["start", "distribution", "--exit-after", "6s"];
-    table.fixture.ok(&service);
+    // Ends the service after `count` messages on the topic of the first stream, and a repair.
+    let serve = |table: &Table, count: usize| {
+        let running = table.fixture.start(&["start", "distribution"], "log");
+        table.wait_for(count, &running);
+        table.wait_for_repair(&running);
+        running.terminate();
+    };
+    serve(&table, 30);
     table.assert_published(0..30);
 
     let count = format!("{name}_count");
     let block = format!("[[stream]]\nname = \"count\"\ntopic = \"{count}\"\npartitions = 3\nrules = \"{COUNTING}\"\n");
     table.fixture.config.push_str(&block);
     table.put(30..36, None);
-    table.fixture.ok(&service);
+    serve(&table, 36);
     table.assert_published(0..36);
     let objects = |numbers: std::ops::Range<u32>| {
         let mut objects: BTreeMap<String, u32> = BTreeMap::new();
@@ -67,7 +71,7 @@ fn a_new_stream_begins_at_the_checkpoint_and_a_job_fills_its_past_once() {
     table.fixture.replace("name = \"full\"", "name = \"whole\"");
     table.fixture.replace(&block, "");
     table.put(36..40, None);
-    table.fixture.ok(&service);
+    serve(&table, 40);
     table.assert_published(0..40);
     assert_eq!(counted(&table), objects(0..36));
 }
@@ -123,15 +127,14 @@ fn a_stream_that_is_not_there_is_named_with_those_nearest() {
 
 /// How many partitions a topic has.
 fn partitions(table: &Table, topic: &str) -> usize {
-    const PATIENCE: Duration = Duration::from_secs(20);
     let topics = vec![topic.to_owned()];
-    let options = ConsumerOptions { topics, group: None, start: StartAt::Earliest, timeout: PATIENCE };
-    let mut consumer = Consumer::open(&table.reader(), &options).expect("a reader");
+    let options = ConsumerOptions { topics, group: None, start: StartAt::Earliest, timeout: TIMEOUT };
+    let mut consumer = Consumer::open(&table.fixture.cluster().kafka(User::Consumer), &options).expect("a reader");
     loop {
-        match consumer.next(PATIENCE).expect("the topic can be read") {
+        match consumer.next(TIMEOUT).expect("the topic can be read") {
             Some(Event::Assigned(partitions)) => return partitions.len(),
             Some(_) => {}
-            None => panic!("no partition of {topic} within 20 s"),
+            None => panic!("no partition of {topic} within {TIMEOUT:?}"),
         }
     }
 }

@@ -2,19 +2,17 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use fink::alert::decoder::{BytesFormat, SchemaCache};
-use fink::config::{KafkaSettings, Login, Secret};
-use fink::kafka::client::Identity;
+use fink::kafka::TailReader;
 use fink::kafka::topics::TopicSpec;
-use fink::kafka::{Admin, TailReader};
-use fink::science_db::{PutCell, ScienceDb};
+use fink::science_db::PutCell;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::fixture::Running;
 use crate::fixture::alert_table::{Table, now, row};
+use crate::fixture::cluster::{TIMEOUT, User, python};
+use crate::fixture::{Running, wait_for_clock, wait_until};
 
 /// A table with a topic for transfers, and the rights for it.
 struct Transfer {
@@ -26,17 +24,6 @@ struct Transfer {
 /// Bytes of each row.
 const FILLER: usize = 20_000;
 
-/// Settings of the administrator, who may read everything.
-fn admin_of(table: &Table) -> KafkaSettings {
-    let cluster = table.fixture.cluster.as_ref().expect("a cluster");
-    let password = std::fs::read_to_string(cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE")).expect("a password");
-    let login = Login {
-        username: cluster.value("FINK_TEST_ADMIN_USER").to_owned(),
-        password: Secret::new(password.trim().to_owned()),
-    };
-    KafkaSettings { login: Some(login), ..table.reader() }
-}
-
 impl Transfer {
     fn new(what: &str) -> Self {
         let filler = r#", "filler": {"cf": "i", "col": "filler", "type": "string"}"#;
@@ -44,20 +31,17 @@ impl Transfer {
         let topic = format!("ftransfer_{}", table.fixture.name);
         let old = format!("topic = \"{}\"\n", table.fixture.name);
         table.fixture.replace(&old, &format!("topic = \"{topic}\"\ntransactions = false\nschema_topic = true\n"));
-        let cluster = table.fixture.cluster.as_ref().expect("a cluster");
-        let consumer = [cluster.value("FINK_TEST_CONSUMER_USER"), cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")];
-        let [consumer, file] = consumer.map(str::to_owned);
-        let admin = format!(
-            "[kafka.admin]\nusername = \"{}\"\npassword_file = \"{}\"\n",
-            cluster.value("FINK_TEST_ADMIN_USER"),
-            cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE")
-        );
+        let cluster = table.fixture.cluster();
+        let [consumer, file] =
+            [cluster.username(User::Consumer), cluster.password_file(User::Consumer)].map(str::to_owned);
+        let admin = cluster.admin_section();
         let without = table.fixture.config.clone();
         table.fixture.config += &admin;
         let users = ["--consumer", &consumer, "--consumer-password-file", &file, "--consumer-group", "fink"];
         table.fixture.ok(&[&["kafka", "bootstrap", "--any-host", "--yes"], &users[..]].concat());
         table.fixture.config = without;
-        let reader = TailReader::open(&admin_of(&table), Duration::from_secs(20), || false).expect("a reader");
+        let reader =
+            TailReader::open(&table.fixture.cluster().kafka(User::Admin), TIMEOUT, || false).expect("a reader");
         Self { table, topic, reader }
     }
 
@@ -82,10 +66,10 @@ impl Transfer {
 
     /// Waits until the topic has at least so many offsets.
     fn wait_for(&self, offsets: i64, job: &Running) {
-        let deadline = Instant::now() + Duration::from_secs(90);
-        while self.offsets() < offsets {
-            assert!(Instant::now() < deadline, "{} of {offsets} messages were sent: {}", self.offsets(), job.log());
-        }
+        wait_until(
+            || format!("{} of {offsets} messages were sent: {}", self.offsets(), job.log()),
+            || (self.offsets() >= offsets).then_some(()),
+        );
     }
 
     /// How often each alert stands on the topic, by `candid`.
@@ -107,12 +91,10 @@ impl Transfer {
 
     /// What `finkctl transfer` writes.
     fn transfer(&self, group: &str) -> Value {
-        let cluster = self.table.fixture.cluster.as_ref().expect("a cluster");
-        let python = std::env::var("FINK_TEST_PYTHON")
-            .expect("FINK_TEST_PYTHON names a Python that has fink-client: run scripts/test");
+        let cluster = self.table.fixture.cluster();
         let folder = self.table.fixture.path(group);
         std::fs::create_dir(&folder).expect("the fixture's folder");
-        let mut command = Command::new(python);
+        let mut command = Command::new(python());
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/transfer.py"));
         command.args(
             ["FINK_TEST_BOOTSTRAP", "FINK_TEST_CONSUMER_USER", "FINK_TEST_CONSUMER_PASSWORD_FILE"]
@@ -123,7 +105,7 @@ impl Transfer {
         let file = |path: &Path| std::fs::File::create(path).expect("the fixture's folder");
         command.stdin(Stdio::null()).stdout(file(&stdout)).stderr(file(&stderr));
         let running = Running::from_child(command.spawn().expect("the Python interpreter"), stderr.clone());
-        let code = running.end(Duration::from_secs(180));
+        let (code, _) = running.wait();
         let text = |path: &Path| std::fs::read_to_string(path).expect("its output");
         assert_eq!(code, 0, "{}{}", text(&stdout), text(&stderr));
         let text = text(&stdout);
@@ -175,9 +157,8 @@ fn a_job_that_was_stopped_and_wakes_up_sends_nothing_after_another_took_over() {
     transfer.table.fixture.ok(&job);
     transfer.assert_sent_once(0..1_500);
     sleeper.signal(Signal::CONT);
-    let log = sleeper.log_path();
-    assert_eq!(sleeper.end(Duration::from_secs(60)), 1);
-    let log = std::fs::read_to_string(log).expect("its log");
+    let (code, log) = sleeper.wait();
+    assert_eq!(code, 1, "{log}");
     assert!(log.contains("has taken over"), "{log}");
     transfer.assert_sent_once(0..1_500);
 }
@@ -192,11 +173,9 @@ fn a_job_that_was_stopped_for_a_while_goes_on_by_itself() {
     transfer.wait_for(300, &job);
     job.signal(Signal::STOP);
     // Longer than messages, the lease and the transaction live.
-    std::thread::sleep(Duration::from_secs(25));
+    wait_for_clock(now() + 25_000);
     job.signal(Signal::CONT);
-    let log = job.log_path();
-    let code = job.end(Duration::from_secs(120));
-    let log = std::fs::read_to_string(log).expect("its log");
+    let (code, log) = job.wait();
     assert_eq!(code, 0, "{log}");
     assert!(!log.contains("has not, or does not tell"), "the topic lets late messages in: {log}");
     transfer.assert_sent_once(0..1_500);
@@ -209,15 +188,14 @@ fn a_second_writer_of_a_topic_is_named() {
     let past = now() - 3_600_000;
     transfer.table.put(0..5, Some(past));
     let service = transfer.table.fixture.start(&["start", "distribution", "--from", "now"], "service");
-    service.wait_for("distributing what is written", Duration::from_secs(60));
+    service.wait_for("distributing what is written");
     transfer.table.put(10..12, None);
     transfer.wait_for(2, &service);
     transfer.table.fixture.ok(&["start", "distribution", "--until", &(past + 1).to_string()]);
     // Of 20 objects some share a partition with those of the job.
     transfer.table.put(20..80, None);
-    let log = service.log_path();
-    assert_eq!(service.end(Duration::from_secs(60)), 1);
-    let log = std::fs::read_to_string(log).expect("its log");
+    let (code, log) = service.wait();
+    assert_eq!(code, 1, "{log}");
     let named = format!("was written by `{}-job-earliest-{}-0`", transfer.table.fixture.name, past + 1);
     assert!(log.contains(&named) && log.contains(&format!("topic `{}`", transfer.topic)), "{named}: {log}");
 }
@@ -246,22 +224,14 @@ fn a_topic_that_was_made_again_is_refused() {
     let running = transfer.table.fixture.start(&service, "service");
     transfer.wait_for(100, &running);
     // The offset file follows the commit that moves the watermark past the rows: the topic's offsets are in it.
-    let offset_file = transfer.table.fixture.path("offset");
-    let watermark = || std::fs::read_to_string(&offset_file).ok()?.rsplit(' ').next()?.parse::<i64>().ok();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while watermark().is_none_or(|watermark| watermark <= past) {
-        assert!(Instant::now() < deadline, "the watermark does not pass the rows: {}", running.log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(running.terminate(), 0);
-    let admin =
-        Admin::open(&admin_of(&transfer.table), Identity::User, Duration::from_secs(20)).expect("the administrator");
+    let passes = || transfer.table.offset_file().filter(|watermark| *watermark > past).map(drop);
+    wait_until(|| format!("the watermark does not pass the rows: {}", running.log()), passes);
+    running.terminate();
+    let admin = transfer.table.fixture.cluster().admin();
     admin.delete_topic(&transfer.topic).expect("it is deleted");
     let spec = TopicSpec::stream(4);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while admin.create_topic(&transfer.topic, &spec).is_err() {
-        assert!(Instant::now() < deadline, "it is not made again");
-    }
+    let create = || admin.create_topic(&transfer.topic, &spec).ok().map(drop);
+    wait_until(|| "the topic is not created again".to_owned(), create);
     transfer.table.fixture.run(&service).assert_stderr(1, &[&transfer.topic, "was deleted and made again"]);
 }
 

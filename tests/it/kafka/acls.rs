@@ -9,6 +9,7 @@ use fink::kafka::users::{CredentialChange, DEFAULT_ITERATIONS, ScramCredential, 
 use fink::kafka::{Admin, CommitOutcome, Error, Producer};
 
 use crate::fixture::topics::*;
+use crate::fixture::wait_until;
 
 /// A user that is gone, with its rules, when the test ends.
 struct User(String);
@@ -35,15 +36,9 @@ fn credentials(name: &str) -> Option<Vec<ScramCredential>> {
     admin().describe_users().unwrap().into_iter().find(|u| u.name == name).map(|u| u.credentials)
 }
 
-/// Waits until what an administrator ordered has reached the broker, which is soon but not at once.
-fn eventually<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..50 {
-        if let Some(done) = attempt() {
-            return done;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    panic!("not within 5 s")
+/// Waits until what an administrator changed has reached the broker, which is soon but not at once.
+fn eventually<T>(attempt: impl FnMut() -> Option<T>) -> T {
+    wait_until(|| "the change has not reached the broker".to_owned(), attempt)
 }
 
 fn as_user(name: &str, password: &str) -> KafkaSettings {

@@ -1,10 +1,12 @@
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use fink::config::{Login, Secret};
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use fink::kafka::{CommitOutcome, Error, Producer, ProducerRecord};
 
+use crate::fixture::alert_table::now;
 use crate::fixture::topics::*;
+use crate::fixture::wait_for_clock;
 
 fn put(producer: &Producer, topic: &str, value: &str) {
     producer.begin().unwrap();
@@ -45,8 +47,8 @@ fn a_consumer_starts_where_it_is_told() {
     let topic = Topic::new("start", 1);
     let producer = producer(&unique("start"));
     put(&producer, &topic.0, "one");
-    std::thread::sleep(Duration::from_millis(20));
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    wait_for_clock(now() + 20);
+    let now = now();
     put(&producer, &topic.0, "two");
     let mut latest = open(&[&topic.0], None, StartAt::Latest).unwrap();
     assert_eq!(latest.next(TIMEOUT).unwrap(), Some(Event::Assigned(vec![(topic.0.clone(), 0)])));

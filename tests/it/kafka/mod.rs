@@ -2,10 +2,10 @@
 
 mod acls;
 mod checkpoint;
+mod commit_latency;
 mod consumer;
 mod faults;
 mod plain;
 mod producer;
-mod speed;
 mod topics;
 mod watermarks;

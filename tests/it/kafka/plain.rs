@@ -13,6 +13,7 @@ use fink::kafka::{
 };
 
 use crate::fixture::topics::*;
+use crate::fixture::wait_until;
 
 /// Settings of a user who may both read and write.
 fn both() -> KafkaSettings {
@@ -145,9 +146,8 @@ fn the_tail_is_read_from_the_given_offsets_committed_or_not() {
     assert!(tail(&topic, &[3, 2]).is_empty(), "markers alone");
     transactional.begin().unwrap();
     transactional.send(&message(&topic.0, b"k", b"open")).unwrap();
-    while reader().ends(&topic.0, 1).unwrap()[0].end < 4 {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let is_written = || (reader().ends(&topic.0, 1).unwrap()[0].end >= 4).then_some(());
+    wait_until(|| "the message is not written".to_owned(), is_written);
     assert_eq!(tail(&topic, &[3, 2]), ["open"]);
     transactional.abort().unwrap();
 }

@@ -3,6 +3,7 @@ use fink::kafka::topics::{self, CreateOutcome, Retention, TopicSpec};
 use fink::kafka::{Admin, Error};
 
 use crate::fixture::topics::*;
+use crate::fixture::wait_until;
 
 #[test]
 fn a_topic_is_made_once_and_another_shape_is_named() {
@@ -29,11 +30,7 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
 
     admin.delete_topic(&topic.0).unwrap();
     // The controller has deleted it; the broker that is asked hears of it soon.
-    let deadline = std::time::Instant::now() + TIMEOUT;
-    while admin.partitions(&topic.0) != Ok(None) {
-        assert!(std::time::Instant::now() < deadline, "it is still there");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_until(|| "it is still there".to_owned(), || (admin.partitions(&topic.0) == Ok(None)).then_some(()));
     assert!(matches!(admin.delete_topic(&topic.0), Err(Error::UnknownTopic { .. })));
     assert_eq!(admin.describe_topic(&topic.0), Ok(None));
 }
@@ -93,11 +90,10 @@ fn the_policies_of_many_topics_are_told_in_their_order() {
 }
 
 #[test]
-fn a_refused_administrator_is_told_soon() {
+fn a_refused_administrator_is_told_by_every_call() {
     let mut settings = settings();
     settings.admin.as_mut().unwrap().password = fink::config::Secret::new("wrong".to_owned());
     let admin = Admin::open(&settings, Identity::Admin, TIMEOUT).unwrap();
-    let start = std::time::Instant::now();
     for error in [
         admin.partitions("fink_x").unwrap_err(),
         admin.delete_topic("fink_x").unwrap_err(),
@@ -105,5 +101,4 @@ fn a_refused_administrator_is_told_soon() {
     ] {
         assert!(matches!(error, Error::AuthenticationRefused { .. }), "{error}");
     }
-    assert!(start.elapsed().as_secs() < 5);
 }

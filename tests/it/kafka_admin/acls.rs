@@ -6,7 +6,8 @@ use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use fink::kafka::topics::TopicSpec;
 use fink::kafka::{Admin, CommitOutcome, Error, Producer, ProducerOptions, ProducerRecord, client::Identity};
 
-use crate::fixture::kafka_cli::{KafkaCli, TIMEOUT};
+use crate::fixture::cluster::TIMEOUT;
+use crate::fixture::kafka_cli::KafkaCli;
 
 const PASSWORD: &str = "password-of-a-test";
 

@@ -2,14 +2,15 @@ use std::os::unix::fs::PermissionsExt;
 
 use fink::kafka::topics::TopicSpec;
 
+use crate::fixture::cluster::User;
 use crate::fixture::kafka_cli::KafkaCli;
 
 /// A `fink kafka` whose configuration names users of its own, of whom nobody has heard yet.
 pub fn new_cluster(what: &str) -> KafkaCli {
     let mut cli = KafkaCli::new(what);
-    let cluster = cli.fixture.cluster.as_ref().unwrap();
-    let user = format!("username = \"{}\"", cluster.value("FINK_TEST_PRODUCER_USER"));
-    let file = format!("password_file = \"{}\"", cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE"));
+    let cluster = cli.fixture.cluster();
+    let user = format!("username = \"{}\"", cluster.username(User::Producer));
+    let file = format!("password_file = \"{}\"", cluster.password_file(User::Producer));
     let (new_user, new_file) = (cli.name("_producer"), cli.fixture.path("producer.password"));
     cli.fixture.replace(&user, &format!("username = \"{new_user}\""));
     cli.fixture.replace(&file, &format!("password_file = \"{}\"", new_file.display()));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use super::bootstrap::{new_cluster, password};
+use crate::fixture::cluster::User;
 use crate::fixture::kafka_cli::KafkaCli;
 
 const PASSWORD: &str = "given-by-dash-p 4711";
@@ -76,13 +77,13 @@ fn the_options_of_2019_still_work() {
 #[test]
 fn a_shell_configuration_is_read_as_in_2019() {
     let cli = KafkaCli::new("shell");
-    let cluster = cli.fixture.cluster.as_ref().unwrap();
+    let cluster = cli.fixture.cluster();
     let text = format!(
         "DISTRIBUTION_SERVERS=\"{}\"\nDISTRIBUTION_TOPIC=\"{}\"\nFINK_KAFKA_ADMIN_USERNAME={}\nFINK_KAFKA_ADMIN_PASSWORD_FILE='{}'\n",
-        cluster.value("FINK_TEST_BOOTSTRAP"),
+        cluster.bootstrap_servers(),
         cli.fixture.name,
-        cluster.value("FINK_TEST_ADMIN_USER"),
-        cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE"),
+        cluster.username(User::Admin),
+        cluster.password_file(User::Admin),
     );
     let output = script(&cli, "fink_kafka");
     drop(output);
@@ -122,14 +123,14 @@ fn a_password_of_dash_p_is_in_no_arguments_once_the_script_has_begun() {
 #[test]
 fn start_on_a_running_cluster_makes_what_fink_needs_there() {
     let cli = new_cluster("start");
-    let folder = cli.fixture.cluster.as_ref().unwrap().folder.clone();
+    let folder = cli.fixture.cluster().folder.clone();
     let mut command = script(&cli, "fink_kafka");
     let output = command.env("FINK_CLUSTER_DIR", &folder).args(["-c", "fink.toml", "start"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     let (producer, topic) = (cli.name("_producer"), cli.fixture.name.clone());
     assert!(cli.logs_in(&producer, &password(&cli, "producer.password")));
     assert_eq!(cli.acls(&producer).len(), 9);
-    let consumer = cli.fixture.cluster.as_ref().unwrap().value("FINK_TEST_CONSUMER_USER").to_owned();
+    let consumer = cli.fixture.cluster().username(User::Consumer).to_owned();
     let of_start = ["--consume", "--topic", &topic, "--group-prefix", "fink", "--host", "127.0.0.1", "--yes"];
     cli.ok(&[&["revoke", &consumer], &of_start[..]].concat());
 }

@@ -2,6 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
+use crate::fixture::cluster::User;
 use crate::fixture::kafka_cli::KafkaCli;
 
 fn write_file(cli: &KafkaCli, name: &str, text: &str, mode: u32) -> String {
@@ -155,8 +156,8 @@ fn a_password_is_in_no_output_however_much_is_said() {
 #[test]
 fn who_may_not_administer_is_told_so() {
     let cli = KafkaCli::new("denied");
-    let producer = cli.fixture.cluster.as_ref().unwrap().value("FINK_TEST_PRODUCER_USER").to_owned();
-    let file = cli.fixture.cluster.as_ref().unwrap().value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned();
+    let producer = cli.fixture.cluster().username(User::Producer).to_owned();
+    let file = cli.fixture.cluster().password_file(User::Producer).to_owned();
     let (user, file) = (format!("kafka.admin.username={producer}"), format!("kafka.admin.password_file={file}"));
     let as_producer = |arguments: &[&str]| cli.run(&[arguments, &["--set", &user, "--set", &file]].concat());
     let name = cli.name("_a");

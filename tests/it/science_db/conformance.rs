@@ -1,8 +1,7 @@
 //! What every store must do.
 
 use std::collections::BTreeMap;
-use std::thread::sleep;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fink::config::StoreKind;
 use fink::row::{Columns, Rows};
@@ -11,6 +10,8 @@ use fink::timestamp::Timestamp;
 use fink::window::Window;
 
 use super::stores::{Store, families};
+use crate::fixture::alert_table::now;
+use crate::fixture::wait_for_clock;
 
 /// A row as (key, cells by slot: value and timestamp).
 type Plain = (Vec<u8>, BTreeMap<usize, (Vec<u8>, i64)>);
@@ -124,7 +125,7 @@ pub fn delete_hides_what_was_and_not_what_comes(store: &Store) {
     assert_eq!(scan_all(db, under(store, b""), Window::ALL).len(), 1);
     db.put(&[put(&gone, Some(150), &cells)]).expect("a put");
     assert!(get(db, &[&gone]).is_empty(), "a put older than the delete stays hidden");
-    sleep(Duration::from_millis(20));
+    wait_for_clock(now() + 20);
     db.put(&[put(&gone, None, &[("i", "a", b"3")])]).expect("a put");
     let found = get(db, &[&gone]);
     assert_eq!(found[0].1.len(), 1);

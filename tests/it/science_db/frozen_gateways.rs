@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fink::config::StoreKind;
 use fink::row::Rows;
@@ -10,7 +10,8 @@ use fink::science_db::{Cancel, ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 use super::faults::{TABLE, columns, never, proxies, put, scan, settings};
 use super::log_capture;
-use super::stores::{self, addresses};
+use super::stores;
+use crate::fixture::cluster::Cluster;
 use crate::fixture::proxy::Proxy;
 
 fn sessions(proxies: &[&Proxy], timeouts: Timeouts) -> Sessions {
@@ -22,7 +23,7 @@ fn sessions(proxies: &[&Proxy], timeouts: Timeouts) -> Sessions {
 fn thrift1() -> (Proxy, Sessions) {
     log_capture::start();
     let _table = stores::thrift1();
-    let proxy = Proxy::new(&addresses("FINK_TEST_THRIFT1")[0]);
+    let proxy = Proxy::new(&Cluster::get().thrift1()[0]);
     let settings = settings(StoreKind::Thrift1, &[proxy.address()]);
     (proxy, Sessions::new(&settings, "default:db_test_1", Timeouts::default()))
 }
@@ -34,19 +35,17 @@ fn cancel() -> (Arc<AtomicBool>, Cancel) {
     (flag, Arc::new(move || asked.load(Ordering::SeqCst)))
 }
 
-/// Gives up after a moment. How long it takes until `work`, which must be cancelled, has ended.
-fn cancelled<T>(flag: &AtomicBool, work: impl FnOnce() -> Result<T, ScienceDbError>) -> Duration {
+/// Cancels `work` while it waits; nothing else ends it.
+fn assert_cancelled<T>(flag: &AtomicBool, work: impl FnOnce() -> Result<T, ScienceDbError>) {
     std::thread::scope(|scope| {
-        let given_up = scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(500));
+        scope.spawn(|| {
+            // Time for the work to begin.
+            std::thread::sleep(Duration::from_millis(300));
             flag.store(true, Ordering::SeqCst);
-            Instant::now()
         });
         let outcome = work();
-        let finished = Instant::now();
         assert!(matches!(outcome, Err(ScienceDbError::Cancelled { .. })), "{:?}", outcome.err());
-        finished - given_up.join().expect("a thread")
-    })
+    });
 }
 
 #[test]
@@ -59,13 +58,10 @@ fn frozen_gateway_is_left_for_the_other_by_all_sessions_and_used_again_when_it_a
     let mut second = sessions.open(&never()).expect("a session with the second gateway");
     let mut third = sessions.open(&never()).expect("a session with the first gateway");
     one.freeze(true);
-    let began = Instant::now();
     assert_eq!(scan(&mut *db, &store, 5).len(), 1);
-    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
-    let told = log_capture::lines(&["WARN", &one.address(), "failed", "requests go to the other gateways"]);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let failures = || log_capture::lines(&["WARN", &one.address(), "failed", "requests go to the other gateways"]);
+    assert_eq!(failures().len(), 1, "{:?}", failures());
 
-    let began = Instant::now();
     assert_eq!(scan(&mut *second, &store, 5).len(), 1);
     third.put(&[put(&store, "other", Some(1), b"x".to_vec())]).expect("a put through the second gateway");
     let mut rows = Rows::default();
@@ -73,17 +69,17 @@ fn frozen_gateway_is_left_for_the_other_by_all_sessions_and_used_again_when_it_a
     let _ = third.key_ranges().expect("key ranges");
     let mut late = sessions.open(&never()).and_then(|_| sessions.open(&never())).expect("a session");
     assert_eq!(scan(&mut *late, &store, 5).len(), 2);
-    assert!(began.elapsed() < Duration::from_secs(3), "nobody else waits: {:?}", began.elapsed());
+    assert_eq!(failures().len(), 1, "the other sessions do not ask it: {:?}", failures());
 
     one.freeze(false);
-    log_capture::work_until(&[&one.address(), "answers again"], Duration::from_secs(45), || {
+    log_capture::work_until(&[&one.address(), "answers again"], || {
         assert_eq!(scan(&mut *db, &store, 5).len(), 2);
     });
     assert_eq!(scan(&mut *db, &store, 5).len(), 2);
     other.freeze(true);
-    let began = Instant::now();
+    let requests = other.requests();
     assert_eq!(scan(&mut *db, &store, 5).len(), 2);
-    assert!(began.elapsed() < Duration::from_secs(2), "it is back at its own gateway: {:?}", began.elapsed());
+    assert_eq!(other.requests(), requests, "it is back at its own gateway");
 }
 
 #[test]
@@ -95,18 +91,11 @@ fn frozen_gateway_is_left_at_once_where_the_other_comes_back() {
     one.freeze(true);
     other.freeze(true);
     std::thread::scope(|scope| {
-        let thawed = scope.spawn(|| {
-            log_capture::work_until(
-                &[&other.address(), "no other gateway is available"],
-                Duration::from_secs(20),
-                || {},
-            );
+        scope.spawn(|| {
+            log_capture::work_until(&[&other.address(), "no other gateway is available"], || {});
             other.freeze(false);
-            Instant::now()
         });
         assert!(scan(&mut *db, &store, 5).is_empty());
-        let elapsed = thawed.join().expect("a thread").elapsed();
-        assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
     });
 }
 
@@ -114,14 +103,11 @@ fn frozen_gateway_is_left_at_once_where_the_other_comes_back() {
 fn single_gateway_that_answers_late_is_waited_for() {
     let [one, _] = proxies();
     let mut db = sessions(&[&one], Timeouts::default()).open(&never()).expect("a session");
-    one.delay(Duration::from_secs(20));
-    let began = Instant::now();
+    one.delay(Duration::from_secs(11));
     let _ = db.key_ranges().expect("key ranges in the end");
-    let elapsed = began.elapsed();
-    assert!(elapsed > Duration::from_secs(20) && elapsed < Duration::from_secs(28), "{elapsed:?}");
     let address = one.address();
     assert_eq!(log_capture::lines(&["WARN", &address, "has not answered for 10 s; still waiting"]).len(), 1);
-    assert_eq!(log_capture::lines(&["INFO", &address, "has answered after 20"]).len(), 1);
+    assert_eq!(log_capture::lines(&["INFO", &address, "has answered after 1"]).len(), 1);
 }
 
 #[test]
@@ -176,11 +162,9 @@ fn blocked_calls_end_soon_after_they_are_cancelled() {
         let mut db = sessions.open(&cancel).expect("a session");
         one.freeze(true);
         other.freeze(true);
-        let elapsed = cancelled(&flag, || work(&mut *db, std::slice::from_ref(&large)));
-        assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
+        assert_cancelled(&flag, || work(&mut *db, std::slice::from_ref(&large)));
         let (flag, cancel) = self::cancel();
-        let elapsed = cancelled(&flag, || sessions.open(&cancel));
-        assert!(elapsed < Duration::from_secs(1), "a session that is being opened: {elapsed:?}");
+        assert_cancelled(&flag, || sessions.open(&cancel));
         one.freeze(false);
         other.freeze(false);
         flag.store(false, Ordering::SeqCst);
@@ -194,7 +178,7 @@ fn cancelled_session_can_be_used_again() {
     let (flag, cancel) = cancel();
     let mut db = sessions(&[&one], Timeouts::default()).open(&cancel).expect("a session");
     one.freeze(true);
-    let _elapsed = cancelled(&flag, || db.key_ranges());
+    assert_cancelled(&flag, || db.key_ranges());
     one.freeze(false);
     flag.store(false, Ordering::SeqCst);
     let _ = db.key_ranges().expect("key ranges on a new connection");
@@ -206,14 +190,12 @@ fn address_that_swallows_connections_does_not_hold_up_a_cancelled_session() {
     let (flag, cancel) = cancel();
     let dead = settings(StoreKind::Thrift2, &[String::from("192.0.2.1:9090")]);
     let sessions = Sessions::new(&dead, TABLE, Timeouts::default());
-    let began = Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(Duration::from_millis(300));
             flag.store(true, Ordering::SeqCst);
         });
         let Err(_) = sessions.open(&cancel) else { panic!("nobody was reached") };
-        assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
     });
 }
 
@@ -225,21 +207,18 @@ fn thrift_1_session_is_cancelled_and_waits_as_well() {
     proxy.delay(Duration::from_secs(4));
     let _ = db.key_ranges().expect("key ranges in the end");
     proxy.freeze(true);
-    let elapsed = cancelled(&flag, || db.get(&[b"row"], &columns(), &mut Rows::default()));
-    assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
+    assert_cancelled(&flag, || db.get(&[b"row"], &columns(), &mut Rows::default()));
 }
 
 #[test]
 fn frozen_thrift_1_gateway_is_left_for_the_other() {
     log_capture::start();
     let _table = stores::thrift1();
-    let target = &addresses("FINK_TEST_THRIFT1")[0];
+    let target = &Cluster::get().thrift1()[0];
     let (one, other) = (Proxy::new(target), Proxy::new(target));
     let settings = settings(StoreKind::Thrift1, &[one.address(), other.address()]);
     let sessions = Sessions::new(&settings, "default:db_test_1", Timeouts::default());
     let mut db = sessions.open(&never()).expect("a session");
     one.freeze(true);
-    let began = Instant::now();
     let _ = db.key_ranges().expect("key ranges from the other");
-    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
 }

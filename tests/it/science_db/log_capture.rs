@@ -1,7 +1,8 @@
 //! What the library has logged, by all tests of this program together.
 
 use std::sync::{Mutex, Once};
-use std::time::{Duration, Instant};
+
+use crate::fixture::wait_until;
 
 struct Lines(Mutex<Vec<String>>);
 
@@ -35,11 +36,12 @@ pub fn lines(words: &[&str]) -> Vec<String> {
 }
 
 /// Does `work` again and again until a line has all of `words`.
-pub fn work_until(words: &[&str], within: Duration, mut work: impl FnMut()) {
-    let deadline = Instant::now() + within;
-    while lines(words).is_empty() {
-        assert!(Instant::now() < deadline, "nothing about {words:?} within {within:?}");
-        work();
-        std::thread::sleep(Duration::from_millis(50));
-    }
+pub fn work_until(words: &[&str], mut work: impl FnMut()) {
+    wait_until(
+        || format!("nothing about {words:?}"),
+        || {
+            work();
+            (!lines(words).is_empty()).then_some(())
+        },
+    );
 }

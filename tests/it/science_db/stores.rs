@@ -1,17 +1,17 @@
 //! The stores under test: how to open them, and a table in each.
 
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fink::config::{CompleteRows, ScienceDbSettings, StoreKind};
+use fink::config::{ScienceDbSettings, StoreKind};
 use fink::science_db::{NewTable, ScienceDb, open};
 use hbase_thrift::hbase::{HbaseSyncClient, THbaseSyncClient};
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
 
-use crate::fixture::Cluster;
+use crate::fixture::cluster::{Cluster, science_db_settings};
 
 /// The column families of the tables under test.
 pub const FAMILIES: [&str; 2] = ["d", "i"];
@@ -66,39 +66,24 @@ pub fn families() -> Vec<String> {
     FAMILIES.map(String::from).to_vec()
 }
 
-pub fn settings(kind: StoreKind, addresses: Vec<String>, path: PathBuf) -> ScienceDbSettings {
-    let complete_rows = CompleteRows::WhenPartial;
-    ScienceDbSettings {
-        kind,
-        addresses,
-        path,
-        catalog: PathBuf::new(),
-        table: None,
-        trigger: None,
-        object_id: None,
-        complete_rows,
-        skip_rows: fink::config::RowPrefixes::default(),
-    }
-}
-
 pub fn embedded() -> Store {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = settings(StoreKind::Embedded, Vec::new(), folder.path().join("science.db"));
+    let settings = science_db_settings(StoreKind::Embedded, Vec::new(), folder.path());
     store(settings, "default:db_test", Some(folder))
 }
 
 pub fn thrift2() -> Store {
     static CREATED: OnceLock<()> = OnceLock::new();
-    let store =
-        store(settings(StoreKind::Thrift2, addresses("FINK_TEST_THRIFT2"), PathBuf::new()), "default:db_test_2", None);
+    let settings = science_db_settings(StoreKind::Thrift2, Cluster::get().thrift2(), Path::new(""));
+    let store = store(settings, "default:db_test_2", None);
     CREATED.get_or_init(|| create(&store));
     store
 }
 
 pub fn thrift1() -> Store {
     static CREATED: OnceLock<()> = OnceLock::new();
-    let store =
-        store(settings(StoreKind::Thrift1, addresses("FINK_TEST_THRIFT1"), PathBuf::new()), "default:db_test_1", None);
+    let settings = science_db_settings(StoreKind::Thrift1, Cluster::get().thrift1(), Path::new(""));
+    let store = store(settings, "default:db_test_1", None);
     CREATED.get_or_init(|| create(&store));
     store
 }
@@ -118,13 +103,8 @@ fn create(store: &Store) {
     store.open().create_table(&table).expect("the table of the tests");
 }
 
-/// The addresses that the cluster of the tests has written down under `name`.
-pub fn addresses(name: &str) -> Vec<String> {
-    Cluster::get().value(name).split(',').map(|address| address.trim().to_owned()).collect()
-}
-
 fn drop_table(table: &str) {
-    let address = addresses("FINK_TEST_THRIFT1").remove(0);
+    let address = Cluster::get().thrift1().remove(0);
     let stream = TcpStream::connect(address).expect("the Thrift 1 gateway");
     let input = TBinaryInputProtocol::new(stream.try_clone().expect("a second handle"), true);
     let mut client = HbaseSyncClient::new(input, TBinaryOutputProtocol::new(stream, true));

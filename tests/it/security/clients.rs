@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use crate::fixture::cluster::{Cluster, User, python};
 use crate::fixture::kafka_cli::KafkaCli;
+use crate::fixture::skip;
 
 const PASSWORD: &str = "password of ümläuts, 'quotes' and \"more\"";
 
@@ -43,16 +45,17 @@ impl Reader {
         path
     }
 
-    fn value(&self, name: &str) -> String {
-        self.cli.fixture.cluster.as_ref().expect("a cluster").value(name).to_owned()
+    fn cluster(&self) -> &Cluster {
+        self.cli.fixture.cluster()
     }
 
     /// One of Kafka's own tools.
     fn java(&self, class: &str) -> Command {
-        let class_path = std::fs::read_to_string(self.value("FINK_TEST_KAFKA_CLASSPATH")).expect("the class path");
+        let class_path =
+            std::fs::read_to_string(self.cluster().value("FINK_TEST_KAFKA_CLASSPATH")).expect("the class path");
         let mut command = Command::new("java");
         command.env("CLASSPATH", class_path.trim()).args(["-Xmx256m", "-XX:TieredStopAtLevel=1", class]);
-        command.args(["--bootstrap-server", &self.value("FINK_TEST_BOOTSTRAP")]);
+        command.args(["--bootstrap-server", self.cluster().bootstrap_servers()]);
         command
     }
 
@@ -76,13 +79,13 @@ impl Reader {
 #[test]
 fn a_user_of_fink_writes_and_reads_with_kcat() {
     if Command::new("kcat").arg("-V").output().is_err() {
-        println!("kcat is not installed: it was not tried (Debian: apt-get install kcat)");
+        skip("kcat is not installed (Debian: apt-get install kcat)");
         return;
     }
     let reader = Reader::new("kcat");
     let config = format!(
         "bootstrap.servers={}\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanisms=SCRAM-SHA-512\nsasl.username={}\nsasl.password={PASSWORD}\n",
-        reader.value("FINK_TEST_BOOTSTRAP"),
+        reader.cluster().bootstrap_servers(),
         reader.user
     );
     let config = reader.file("kcat.config", &config).display().to_string();
@@ -104,11 +107,10 @@ fn a_user_of_fink_writes_and_reads_with_kcat() {
 #[test]
 fn a_user_of_fink_reads_with_fink_client() {
     let reader = Reader::new("fink_client");
-    let python = std::env::var("FINK_TEST_PYTHON")
-        .expect("FINK_TEST_PYTHON names a Python that has fink-client: run scripts/test");
+    let python = python();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/login.py");
     let mut command = Command::new(python);
-    command.args([script, &reader.value("FINK_TEST_BOOTSTRAP"), &reader.user, &reader.user, &reader.topic]);
+    command.args([script, reader.cluster().bootstrap_servers(), &reader.user, &reader.user, &reader.topic]);
     let said = done(command, PASSWORD);
     assert!(said.contains("logged in, nothing to read"), "{said}");
 }
@@ -127,8 +129,8 @@ fn users_of_fink_and_of_kafkas_own_tools_are_the_same() {
     let read = done(reads, "");
     assert!(read.contains("sent by Java"), "{read}");
 
-    let password = std::fs::read_to_string(reader.value("FINK_TEST_ADMIN_PASSWORD_FILE")).expect("a password");
-    let admin = reader.properties("admin.properties", &reader.value("FINK_TEST_ADMIN_USER"), password.trim());
+    let password = reader.cluster().password(User::Admin);
+    let admin = reader.properties("admin.properties", reader.cluster().username(User::Admin), &password);
     let theirs = reader.cli.name("_java");
     let mut adds = reader.java("kafka.admin.ConfigCommand");
     adds.args(["--command-config", &admin, "--alter", "--entity-type", "users", "--entity-name", &theirs]);

@@ -4,18 +4,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use fink::config::StoreKind;
 use fink::science_db::{NewTable, Put, PutCell, ScienceDb};
 use serde_json::Value;
 
 use super::foreign_servers;
 use super::forwarder::Forwarder;
 use super::security_page;
+use crate::fixture::cluster::{Cluster, User};
 use crate::fixture::kafka_cli::KafkaCli;
 use crate::fixture::small_table::{science_db, write_catalog};
-use crate::fixture::{Cluster, Fixture};
+use crate::fixture::{Fixture, wait_until};
 
 /// A free port: nobody listens there.
 fn closed_port() -> u16 {
@@ -35,7 +34,7 @@ fn other_authority(folder: &Path) {
 }
 
 fn table_of(fixture: &Fixture) -> Box<dyn ScienceDb> {
-    science_db(fixture, StoreKind::Embedded, "")
+    science_db(fixture)
 }
 
 /// A fixture with an embedded table, so that nothing but Kafka can be wrong.
@@ -57,8 +56,8 @@ impl Connection {
         fixture.config += &format!(
             "[kafka]\nusername = \"{}\"\npassword_file = \"{}\"\n[distribution]\nname = \"{name}\"\nrejected_topic = \"{name}_r\"\n\
              [[stream]]\nname = \"full\"\ntopic = \"{name}\"\npartitions = 1\n",
-            cluster.value("FINK_TEST_PRODUCER_USER"),
-            cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE"),
+            cluster.username(User::Producer),
+            cluster.password_file(User::Producer),
         );
         Self { fixture, cluster }
     }
@@ -84,16 +83,15 @@ impl Connection {
         checks.iter().filter(bad).map(|check| check["text"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Waits until the service says this, at its end or, where it goes on trying, soon after its start; its log.
-    fn service(&self, settings: &[String], said: &str) -> String {
-        let log = "service.log";
-        let _none_yet = fs::remove_file(self.fixture.path(log));
-        let running = self.fixture.start(&Self::set(&["start", "distribution"], settings), log);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !running.log().lines().any(|line| is_as_said(line, said)) {
-            assert!(Instant::now() < deadline, "nothing like `{said}`: {}", running.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    /// Waits until the service logs this, at its end or, where it tries again, soon after its start; its log. `number` names the log's file.
+    fn service(&self, settings: &[String], said: &str, number: usize) -> String {
+        let name = format!("distribution.name={}_{number}", self.fixture.name);
+        let arguments = Self::set(&["start", "distribution", "--set", &name], settings);
+        let running = self.fixture.start(&arguments, &format!("service-{number}.log"));
+        wait_until(
+            || format!("nothing like `{said}`: {}", running.log()),
+            || running.log().lines().any(|line| is_as_said(line, said)).then_some(()),
+        );
         running.log()
     }
 }
@@ -178,18 +176,35 @@ fn each_mistake_is_told_apart_in_the_words_of_the_page() {
     let mistakes = mistakes(&connection);
     let named: Vec<&str> = page.iter().map(|row| row[0].as_str()).collect();
     assert_eq!(named, mistakes.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "the page names the same mistakes");
-    for ((name, settings), row) in mistakes.iter().zip(&page) {
-        let settings: Vec<String> = settings.iter().map(|(key, value)| format!("kafka.{key}={value}")).collect();
-        let bad = connection.doctor(&settings);
-        println!("{name}\n    {}", bad.join("\n    "));
-        assert!(bad.iter().any(|text| is_as_said(text, &row[1])), "{name}: {bad:?}");
-        let others = page.iter().filter(|other| other[1] != row[1]);
-        for other in others {
-            assert!(!bad.iter().any(|text| is_as_said(text, &other[1])), "{name} is also {}: {bad:?}", other[0]);
-        }
-        let log = connection.service(&settings, &row[1]);
-        assert!(!log.contains("not-the-password") && !bad.concat().contains("not-the-password"));
+    let cases: Vec<_> = mistakes.iter().zip(&page).enumerate().collect();
+    // A few at a time: they wait most of the time.
+    for cases in cases.chunks(6) {
+        std::thread::scope(|scope| {
+            for (number, ((name, settings), row)) in cases {
+                scope.spawn(|| is_told_apart(&connection, &page, *number, name, settings, row));
+            }
+        });
     }
+}
+
+fn is_told_apart(
+    connection: &Connection,
+    page: &[Vec<String>],
+    number: usize,
+    name: &str,
+    settings: &[(&str, String)],
+    row: &[String],
+) {
+    let settings: Vec<String> = settings.iter().map(|(key, value)| format!("kafka.{key}={value}")).collect();
+    let bad = connection.doctor(&settings);
+    println!("{name}\n    {}", bad.join("\n    "));
+    assert!(bad.iter().any(|text| is_as_said(text, &row[1])), "{name}: {bad:?}");
+    let others = page.iter().filter(|other| other[1] != row[1]);
+    for other in others {
+        assert!(!bad.iter().any(|text| is_as_said(text, &other[1])), "{name} is also {}: {bad:?}", other[0]);
+    }
+    let log = connection.service(&settings, &row[1], number);
+    assert!(!log.contains("not-the-password") && !bad.concat().contains("not-the-password"));
 }
 
 #[test]
@@ -205,17 +220,17 @@ fn a_missing_right_is_said_by_doctor_and_service_in_the_same_words() {
     cli.ok(&["grant", &user, "--consume", "--topic", &topic, "--any-host", "--yes"]);
     fs::write(connection.fixture.path("password"), "password-without-rights").unwrap();
     fs::set_permissions(connection.fixture.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
-    let password_file = connection.cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned();
+    let password_file = connection.cluster.password_file(User::Producer).to_owned();
     connection.fixture.replace(&format!("\"{password_file}\""), "\"password\"");
     let settings = [
         format!("kafka.username={user}"),
-        format!("kafka.bootstrap_servers={}", connection.cluster.value("FINK_TEST_BOOTSTRAP")),
+        format!("kafka.bootstrap_servers={}", connection.cluster.bootstrap_servers()),
     ];
     let said =
         format!("user {user} has no right to write to topic {topic}; see fink kafka grant and fink kafka list-acls");
     let bad = connection.doctor(&settings);
     assert!(bad.iter().any(|text| is_as_said(text, &said)), "{bad:?}");
     connection.put_alert();
-    connection.service(&settings, &said);
+    connection.service(&settings, &said, 0);
     cli.ok(&["delete-topic", &topic, "--yes"]);
 }

@@ -12,7 +12,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 
 use super::security_page;
-use crate::fixture::kafka_cli::{KafkaCli, TIMEOUT};
+use crate::fixture::cluster::{TIMEOUT, User};
+use crate::fixture::kafka_cli::KafkaCli;
 
 const PASSWORD: &str = "password-of-the-matrix";
 
@@ -114,9 +115,9 @@ fn everybody_may_do_what_the_page_says_and_nothing_else() {
     cli.ok(&["remove-user", removed, "--yes"]);
     assert!(cli.acls(removed).is_empty(), "its rights went with it");
 
-    let cluster = cli.fixture.cluster.as_ref().unwrap();
-    let password = std::fs::read_to_string(cluster.value("FINK_TEST_ADMIN_PASSWORD_FILE")).unwrap();
-    let administrator = cli.as_user(cluster.value("FINK_TEST_ADMIN_USER"), password.trim());
+    let cluster = cli.fixture.cluster();
+    let password = std::fs::read_to_string(cluster.password_file(User::Admin)).unwrap();
+    let administrator = cli.as_user(cluster.username(User::Admin), password.trim());
     let nobody = KafkaSettings { security_protocol: SecurityProtocol::Plaintext, ..cli.as_user("", "") };
     let nobody = KafkaSettings { login: None, ..nobody };
     let rows = [
@@ -127,7 +128,7 @@ fn everybody_may_do_what_the_page_says_and_nothing_else() {
         ("a consumer of T from another host", cli.as_user(host, PASSWORD)),
         ("a user who was removed", cli.as_user(removed, PASSWORD)),
         ("a user without rights", cli.as_user(stranger, PASSWORD)),
-        ("somebody without a password", nobody),
+        ("a client without a password", nobody),
     ];
     // Something to be read.
     for topic in [&t, &u, &checkpoint] {

@@ -1,6 +1,6 @@
 //! The producer's password is changed by the procedure of docs/security.md while the service sends, and no alert is lost or doubled.
 //!
-//! The test of the suite is short; FINK_ROTATION_SECONDS makes it as long as one likes (`scripts/dev/rotation` runs it at full length).
+//! The test of the suite is short; FINK_ROTATION_SECONDS makes it as long as one likes (`scripts/dev/long-test rotation` runs it at full length).
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::fixture::alert_table::{Table, now};
+use crate::fixture::cluster::User;
 use crate::fixture::kafka_cli::KafkaCli;
+use crate::fixture::wait_for_clock;
 
 /// Alerts in a second.
 const RATE: u32 = 300;
@@ -34,7 +36,7 @@ fn a_password_is_changed_while_alerts_are_sent_and_none_is_lost_or_doubled() {
         std::env::var("FINK_ROTATION_SECONDS").map_or(4, |text| text.parse().expect("a number of seconds"));
     let phase = Duration::from_secs(seconds);
     let cli = KafkaCli::new("rotation");
-    let mut table = Table::new("rotation");
+    let mut table = Table::with_short_intervals("rotation");
     let (user, topic) = (cli.name("_u"), table.fixture.name.clone());
     let rejected = format!("{topic}_rejected");
     let secret = |name: &str, text: &str| {
@@ -47,14 +49,11 @@ fn a_password_is_changed_while_alerts_are_sent_and_none_is_lost_or_doubled() {
     cli.ok(&["add-user", &user, "--password-file", &old]);
     let role = ["--produce", "--topic", &topic, "--topic", &rejected, "--transactional-id", &topic, "--create"];
     cli.ok(&[&["grant", &user], &role[..], &["--any-host", "--yes"]].concat());
-    let cluster = table.fixture.cluster.as_ref().unwrap();
-    let (own_user, own_file) = (
-        cluster.value("FINK_TEST_PRODUCER_USER").to_owned(),
-        cluster.value("FINK_TEST_PRODUCER_PASSWORD_FILE").to_owned(),
-    );
+    let cluster = table.fixture.cluster();
+    let (own_user, own_file) =
+        (cluster.username(User::Producer).to_owned(), cluster.password_file(User::Producer).to_owned());
     table.fixture.replace(&format!("\"{own_user}\""), &format!("\"{user}\""));
     table.fixture.replace(&format!("\"{own_file}\""), &format!("\"{old}\""));
-    table.fixture.add("[distribution]", "poll = \"100ms\"\noverlap = \"5s\"\nrepair = \"1m\"\nrepair_every = \"2s\"");
 
     let first = table.fixture.start(&["start", "distribution", "--from", "earliest"], "first");
     let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
@@ -64,8 +63,9 @@ fn a_password_is_changed_while_alerts_are_sent_and_none_is_lost_or_doubled() {
         let (stop, written) = (Arc::clone(&stop), Arc::clone(&written));
         move || write(table, stop, written)
     });
-    first.wait_for("distribut", Duration::from_secs(60));
-    std::thread::sleep(phase);
+    first.wait_for("distribut");
+    let write_for_a_phase = || wait_for_clock(now() + i64::try_from(phase.as_millis()).expect("a short phase"));
+    write_for_a_phase();
 
     // The new password beside the old one, by the other mechanism.
     cli.ok(&["add-user", &user, "--mechanism", "SCRAM-SHA-256", "--password-file", &new, "--replace"]);
@@ -81,24 +81,22 @@ fn a_password_is_changed_while_alerts_are_sent_and_none_is_lost_or_doubled() {
         .stderr(file)
         .stdout(std::process::Stdio::null());
     let second = crate::fixture::Running::from_child(command.spawn().unwrap(), log);
-    first.wait_for("has taken over", Duration::from_secs(60));
-    assert_eq!(first.end(Duration::from_secs(30)), 1);
+    first.wait_for("has taken over");
+    let (code, log) = first.wait();
+    assert_eq!(code, 1, "{log}");
     // The end of the old password.
     cli.ok(&["add-user", &user, "--replace", "--mechanism", "SCRAM-SHA-512", "--password-file", &new]);
     assert!(!cli.logs_in(&user, "the-old-password") && cli.logs_in(&user, "the-new-password"));
-    std::thread::sleep(phase);
+    write_for_a_phase();
 
     stop.store(true, Ordering::Relaxed);
     let mut table = writer.join().unwrap();
     table.fixture = fixture;
     let all = written.load(Ordering::Relaxed);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while (table.published().len() as u32) < all && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    // Long enough for a repair that would send something twice.
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(second.terminate(), 0);
+    table.wait_for(all as usize, &second);
+    // A repair would send again what is not in the checkpoint.
+    table.wait_for_repair(&second);
+    second.terminate();
     table.assert_published(0..all);
     println!("{all} alerts at {RATE} a second, {before} before the change: each arrived once");
     assert!(before > 0 && all > before + RATE, "the change was not in the middle: {before} of {all}");

@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::fixture::Finished;
+use crate::fixture::cluster::User;
 use crate::fixture::kafka_cli::KafkaCli;
 
 const PASSWORD: &str = "never-in-a-list-71625";
@@ -37,6 +39,8 @@ impl Watch {
                     seen.extend(String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned));
                 }
                 looks += 1;
+                // A short-lived process is there for several times as long.
+                std::thread::sleep(Duration::from_millis(3));
             }
             (seen, looks)
         });
@@ -58,12 +62,9 @@ fn no_command_shows_a_password_to_other_users_or_in_its_log() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let file = file.display().to_string();
     let (a, b, c, topic) = (cli.name("_a"), cli.name("_b"), cli.name("_c"), cli.name("_t"));
-    let cluster = cli.fixture.cluster.as_ref().unwrap();
+    let cluster = cli.fixture.cluster();
     let mut secrets = vec![PASSWORD.to_owned(), FROM_FILE.to_owned()];
-    for who in ["ADMIN", "PRODUCER", "CONSUMER"] {
-        let file = cluster.value(&format!("FINK_TEST_{who}_PASSWORD_FILE"));
-        secrets.push(std::fs::read_to_string(file).unwrap().trim().to_owned());
-    }
+    secrets.extend([User::Admin, User::Producer, User::Consumer].map(|user| cluster.password(user)));
 
     let watch = Watch::start();
     let mut said: Vec<Finished> = Vec::new();

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use crate::fixture::Fixture;
+use crate::fixture::cluster::User;
 
 /// A fixture whose connections to Kafka are encrypted.
 fn over_tls(what: &str, protocol: &str) -> Fixture {
     let mut fixture = Fixture::with_servers(what);
-    let cluster = crate::fixture::Cluster::get();
+    let cluster = crate::fixture::cluster::Cluster::get();
     let (name, catalog) = (fixture.name.clone(), fixture.path("catalog.json").display().to_string());
     fixture.replace(&format!("catalog = \"{catalog}\""), &format!("catalog = \"{catalog}\"\ntable = \"{name}\""));
     fixture.replace("\"sasl_plaintext\"", &format!("\"{protocol}\""));
@@ -15,12 +16,12 @@ fn over_tls(what: &str, protocol: &str) -> Fixture {
         "ssl" => cluster.value("FINK_TEST_CERTIFICATE_BOOTSTRAP"),
         _ => cluster.value("FINK_TEST_TLS_BOOTSTRAP"),
     };
-    fixture.replace(&format!("\"{}\"", cluster.value("FINK_TEST_BOOTSTRAP")), &format!("\"{servers}\""));
+    fixture.replace(&format!("\"{}\"", cluster.bootstrap_servers()), &format!("\"{servers}\""));
     fixture.add("[kafka]", &format!("ssl_ca = \"{}\"", file(&cluster, "ca.pem")));
     fixture
 }
 
-fn file(cluster: &crate::fixture::Cluster, name: &str) -> String {
+fn file(cluster: &crate::fixture::cluster::Cluster, name: &str) -> String {
     Path::new(cluster.value("FINK_TEST_TLS_DIR")).join(name).display().to_string()
 }
 
@@ -51,10 +52,10 @@ fn alerts_arrive(fixture: &Fixture, reader: &[String]) {
 #[test]
 fn alerts_go_the_whole_way_over_tls_with_a_login() {
     let fixture = over_tls("sasl_ssl", "sasl_ssl");
-    let cluster = crate::fixture::Cluster::get();
+    let cluster = crate::fixture::cluster::Cluster::get();
     let reader = [
-        format!("kafka.username={}", cluster.value("FINK_TEST_CONSUMER_USER")),
-        format!("kafka.password_file={}", cluster.value("FINK_TEST_CONSUMER_PASSWORD_FILE")),
+        format!("kafka.username={}", cluster.username(User::Consumer)),
+        format!("kafka.password_file={}", cluster.password_file(User::Consumer)),
     ];
     alerts_arrive(&fixture, &reader);
 }
@@ -62,7 +63,7 @@ fn alerts_go_the_whole_way_over_tls_with_a_login() {
 #[test]
 fn alerts_go_the_whole_way_with_certificates_and_an_encrypted_key() {
     let mut fixture = over_tls("ssl", "ssl");
-    let cluster = crate::fixture::Cluster::get();
+    let cluster = crate::fixture::cluster::Cluster::get();
     std::fs::write(fixture.path("key.password"), "sesame-sesame").unwrap();
     let made = std::process::Command::new("openssl")
         .args(["ec", "-aes256", "-passout", "file:key.password", "-out", "producer.key"])

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use crate::fixture::wait_until;
 
 /// What the server does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -70,13 +72,11 @@ impl Server {
     }
 
     /// Waits until so many requests came.
-    pub fn wait_for(&self, count: usize, within: Duration) -> Vec<Request> {
-        let until = Instant::now() + within;
-        while self.requests().len() < count {
-            assert!(Instant::now() < until, "{count} requests were expected within {within:?}: {:?}", self.requests());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        self.requests()
+    pub fn wait_for(&self, count: usize) -> Vec<Request> {
+        wait_until(
+            || format!("fewer than {count} requests: {:?}", self.requests()),
+            || Some(self.requests()).filter(|requests| requests.len() >= count),
+        )
     }
 }
 
@@ -121,7 +121,8 @@ fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Response>>, known: &Mutex<V
             Response::Status(status, Some(after)) => (status, format!("Retry-After: {after}\r\n"), String::new()),
             Response::Text(text) => (200, String::new(), text.to_owned()),
             Response::Silence => {
-                std::thread::sleep(Duration::from_secs(60));
+                // Until the client disconnects.
+                let _gone = reader.read(&mut [0]);
                 return;
             }
         };

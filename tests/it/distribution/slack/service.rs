@@ -1,12 +1,13 @@
 //! The service with notices, on the real servers.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 
 use super::server::{Response, Server};
 use crate::fixture::alert_table::{Table, row};
-use crate::fixture::{Finished, Fixture};
+use crate::fixture::{Finished, Fixture, Running};
 
 const TOKEN: &str = "xoxb-2718281828-secret";
 const CLASSES: [&str; 7] = ["RRLyr", "EB*", "QSO", "Unknown", "Star", "Galaxy", "AGN_Candidate"];
@@ -37,23 +38,33 @@ fn fixture(what: &str, server: &Server) -> Table {
     table
 }
 
-fn distribute(fixture: &Fixture, time: &str) -> Finished {
-    let mut command = fixture.command(&["start", "distribution", "--exit-after", time]);
-    let output = command.env("SLACK_API_TOKEN", TOKEN).env("FINK_LOG", "trace").output().expect("the built program");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    assert!(!stdout.contains(TOKEN) && !stderr.contains(TOKEN), "the token is in the output");
-    let said = stderr.lines().filter(|line| !line.contains(" TRACE ") && !line.contains(" DEBUG "));
-    let stderr = said.collect::<Vec<_>>().join("\n");
-    Finished { arguments: String::new(), code: output.status.code().unwrap_or(-1), stdout, stderr }
+/// Starts the service, which logs everything.
+fn start(fixture: &Fixture) -> Running {
+    let (log, mut command) = (fixture.path("log"), fixture.command(&["start", "distribution"]));
+    let stderr = std::fs::File::create(&log).expect("the fixture's folder");
+    command.env("SLACK_API_TOKEN", TOKEN).env("FINK_LOG", "trace").stdout(Stdio::null()).stderr(stderr);
+    Running::from_child(command.spawn().expect("the built program"), log)
+}
+
+/// Ends the service; its log without traces, nowhere in which the token may be.
+fn terminate(service: Running) -> String {
+    let log = service.terminate();
+    assert!(!log.contains(TOKEN), "the token is in the log");
+    let lines = log.lines().filter(|line| !line.contains(" TRACE ") && !line.contains(" DEBUG "));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn alerts_that_were_sent_are_announced_in_the_channel_of_their_class() {
     let server = Server::start(&[Response::Posted]);
     let table = fixture("slack", &server);
-    let finished = distribute(&table.fixture, "20s");
-    finished.assert_stderr(0, &["501 alerts", "1 rejected", "slack: 144 alerts announced in 8 messages, 0 dropped"]);
+    let running = start(&table.fixture);
+    server.wait_for(8);
+    table.wait_for(500, &running);
+    let log = terminate(running);
+    for words in ["501 alerts", "1 rejected", "slack: 144 alerts announced in 8 messages, 0 dropped"] {
+        assert!(log.contains(words), "nothing about `{words}`: {log}");
+    }
     let mut announced: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for request in server.requests() {
         let rows = request.text.lines().filter(|line| line.starts_with("| ZTF")).map(str::to_owned);
@@ -86,11 +97,13 @@ fn alerts_that_were_sent_are_announced_in_the_channel_of_their_class() {
 fn a_slack_that_fails_holds_up_no_alert() {
     let server = Server::start(&[Response::Status(429, Some(1)), Response::Status(500, None), Response::Silence]);
     let table = fixture("slackless", &server);
-    let finished = distribute(&table.fixture, "15s");
-    finished.assert_stderr(
-        0,
-        &["slack asks for a pause", "http status 500", "0 alerts announced in 0 messages, 144 dropped"],
-    );
+    let running = start(&table.fixture);
+    server.wait_for(3);
+    table.wait_for(500, &running);
+    let log = terminate(running);
+    for words in ["slack asks for a pause", "http status 500", "0 alerts announced in 0 messages, 144 dropped"] {
+        assert!(log.contains(words), "nothing about `{words}`: {log}");
+    }
     table.assert_published(0..500);
 }
 

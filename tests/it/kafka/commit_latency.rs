@@ -1,12 +1,16 @@
+//! How long a commit takes.
+
 use std::time::{Duration, Instant};
 
 use fink::kafka::{CommitOutcome, ProducerRecord};
 
 use crate::fixture::topics::*;
+use crate::fixture::wait_until;
 
-/// 50 messages of 46 kB in each transaction; prints what it measures with `--nocapture`.
+/// 50 messages of 46 kB in each transaction.
 #[test]
-fn a_commit_does_not_wait_for_turns_of_100_ms() {
+#[ignore = "a measurement: scripts/dev/long-test commit runs it"]
+fn a_commit_takes_less_than_50_ms_at_the_median() {
     let topic = Topic::new("speed", 4);
     let producer = producer(&unique("speed"));
     let value: Vec<u8> = (0..46_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
@@ -25,9 +29,7 @@ fn a_commit_does_not_wait_for_turns_of_100_ms() {
     for _ in 0..30 {
         producer.begin().unwrap();
         producer.send(&message(&topic.0, b"k", b"small")).unwrap();
-        while producer.in_flight() > 0 {
-            std::thread::sleep(Duration::from_micros(200));
-        }
+        wait_until(|| "the message is not sent".to_owned(), || (producer.in_flight() == 0).then_some(()));
         let before = Instant::now();
         assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
         empty.push(before.elapsed());
