@@ -7,12 +7,9 @@ use super::name::{FilterName, FilterNameError};
 /// Why a parameter cannot be resolved to a column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ResolveError {
+    /// `suggestion`: empty, or the end of the message, which names similar columns
     #[error("the alerts have no column `{argument}`{suggestion}")]
-    Unknown {
-        argument: String,
-        /// the end of the message: empty, or a question that names similar columns
-        suggestion: String,
-    },
+    Unknown { argument: String, suggestion: String },
     #[error("the argument `{argument}` may be `{}`: name it as one of them with `_` in place of `.`", .candidates.join("`, `"))]
     Ambiguous { argument: String, candidates: Vec<String> },
     /// pandas has no type for the column
