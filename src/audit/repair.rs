@@ -124,8 +124,7 @@ impl Audit<'_> {
             memory: settings.distribution.memory / 4,
             timeout: KAFKA_TIMEOUT,
         };
-        let cancel = self.cancel.clone();
-        let producer = Producer::open(&settings.kafka, &options, move || cancel.is_cancelled())?;
+        let producer = Producer::open(&settings.kafka, &options, &self.cancel)?;
         let mut new_messages = NewMessages::default();
         for stream in &streams {
             self.read_new_messages(*stream, &ends[*stream], &mut new_messages, report)?;

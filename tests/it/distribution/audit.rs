@@ -394,7 +394,7 @@ fn a_user_who_may_not_read_the_topics_is_named() {
     table.put(0..1, Some(past()));
     table.fixture.ok(&["start", "distribution", "--until", "now"]);
     let finished = table.fixture.run(&["audit", "--from", "0", "--until", "now"]);
-    finished.assert_stderr(1, &["finkProducer", "no right to read", "--as-admin"]);
+    finished.assert_stderr(1, &["finkProducer", "not authorized to read", "--as-admin"]);
 }
 
 #[test]

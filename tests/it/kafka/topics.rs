@@ -14,7 +14,7 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
     assert_eq!(admin.partitions(&topic.0), Ok(None));
     assert_eq!(admin.create_topic(&topic.0, &spec), Ok(CreateOutcome::Created));
     assert_eq!(admin.create_topic(&topic.0, &spec), Ok(CreateOutcome::AlreadyExists));
-    spec.partitions = 4;
+    spec.partitions = Some(4);
     spec.config[1].1 = "7200000".to_owned();
     let error = admin.create_topic(&topic.0, &spec).unwrap_err();
     assert!(matches!(error, Error::TopicMismatch { .. }));
@@ -54,7 +54,7 @@ fn ensure_keeps_what_is_there_and_makes_what_is_not() {
     )
     .unwrap_err()
     .to_string();
-    assert!(error.contains("`finkConsumer` has no right to create it"), "{error}");
+    assert!(error.contains("`finkConsumer` is not authorized to create it"), "{error}");
     assert!(error.contains(&format!("fink kafka create-topic {missing}")), "{error}");
 }
 

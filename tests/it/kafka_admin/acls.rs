@@ -216,12 +216,12 @@ fn a_star_that_the_shell_expanded_is_explained() {
         ] {
             let (code, stderr) = shell(folder, &format!("{verb} {line}"));
             assert_eq!(code, Some(2), "{line}: {stderr}");
-            assert!(stderr.contains("files of this folder") && stderr.contains("--any-host"), "{line}: {stderr}");
+            assert!(stderr.contains("files of this directory") && stderr.contains("--any-host"), "{line}: {stderr}");
         }
     }
     assert!(cli.acls(&user).is_empty());
     let (code, stderr) = shell(&one, &format!("grant {user} --consume --topic t --any-host --yes O Brien"));
-    assert!(code == Some(2) && stderr.contains("`O` is not expected"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains("unexpected argument `O`"), "{stderr}");
 }
 
 #[test]
