@@ -25,20 +25,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use compare::DifferenceKind;
 pub use error::AuditError;
-pub use night::Night;
-pub use spill::SpillError;
 pub use totals::{AuditTotals, Category, StreamTotals};
 
 use crate::catalog::Catalog;
 use crate::config::{KafkaSettings, Login, Settings, StreamSettings};
-use crate::distribution::pipeline::Pipeline;
-use crate::distribution::stream_filters::UnboundFilters;
-use crate::distribution::{GiveUp, Request as Distribution};
+use crate::distribution::Request as Distribution;
+use crate::distribution::pipeline::{FilterSet, Pipeline};
 use crate::window::Window;
 use compare::{Records, TopicScope};
 use confirm::Confirmation;
 use key_file::KeyFile;
 use repair::Missing;
+
+/// Returns true once the audit is to stop; asked several times a second.
+pub(crate) type GiveUp = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// What is to be compared.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ pub struct Audit<'a> {
     reader: KafkaSettings,
     request: &'a AuditRequest,
     streams: Vec<StreamSettings>,
-    pipeline: Pipeline,
+    pipeline: Arc<Pipeline>,
     table: String,
     give_up: GiveUp,
     started: i64,
@@ -132,9 +132,9 @@ impl<'a> Audit<'a> {
         let picked = Distribution { streams: request.streams.clone(), ..Distribution::default() };
         let streams = picked.select_streams(&settings.streams)?;
         let catalog = Catalog::load(&settings.science_db.catalog)?;
-        let filters = UnboundFilters::start(&settings.filters, &streams, &catalog, &**give_up)?;
+        let filters = FilterSet::start(&settings.filters, &streams, &catalog, &**give_up)?;
         // What the status column says is ignored: whether an alert was sent is what the audit finds out.
-        let pipeline = Pipeline::new(&catalog, &streams, &settings.science_db, false, filters, None)?;
+        let pipeline = Arc::new(Pipeline::new(&catalog, &streams, &settings.science_db, false, filters, None)?);
         let table = settings.science_db.table_of(&catalog);
         let login = request.reader.as_ref().or(settings.kafka.login.as_ref()).cloned();
         let reader = KafkaSettings { login, ..settings.kafka.clone() };

@@ -9,7 +9,8 @@ use super::error::AuditError;
 use super::identity;
 use super::topic::{self, KAFKA_TIMEOUT};
 use super::{Audit, AuditProgress, Comparison};
-use crate::distribution::batch::{Batch, BatchAlert, Message, Verdict};
+use crate::distribution::batch::{Batch, BatchAlert, Message};
+use crate::distribution::verdict::Verdict;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
 use crate::kafka::client::Identity;
 use crate::kafka::consumer::StartAt;
@@ -191,7 +192,8 @@ impl RepairPublisher<'_> {
         let mut refused: HashSet<usize> = HashSet::new();
         let mut messages: Vec<(&BatchAlert, &Message)> = Vec::with_capacity(chunk.len());
         for alert in batch.alerts() {
-            for message in batch.messages(alert) {
+            for (_, verdict) in batch.verdicts(alert) {
+                let Verdict::Send(message) = verdict else { continue };
                 if wanted.contains(&(message.stream, alert.entry.id.hash())) && !self.has_come(&batch, alert, message) {
                     messages.push((alert, message));
                 }
@@ -246,14 +248,13 @@ impl RepairPublisher<'_> {
         }
     }
 
-    /// Whether the alert has come to its topic since the audit, or cannot be sent. A message without an id accounts for one alert.
+    /// Whether the alert has come to its topic since the audit. A message without an id accounts for one alert.
     fn has_come(&mut self, batch: &Batch, alert: &BatchAlert, message: &Message) -> bool {
-        let Verdict::Send(value) = &message.verdict else { return true };
         if self.new_messages.ids.contains(&(message.stream, alert.entry.id.hash())) {
             return true;
         }
         let encoding = self.audit.streams[message.stream].encoding;
-        let value = identity::hash_datum(encoding, batch.bytes(value));
+        let value = identity::hash_datum(encoding, batch.bytes(&message.value));
         match self.new_messages.values.get_mut(&(message.stream, alert.entry.timestamp.as_millis(), value)) {
             Some(count) if *count > 0 => {
                 *count -= 1;
@@ -264,7 +265,6 @@ impl RepairPublisher<'_> {
     }
 
     fn send(&self, batch: &Batch, alert: &BatchAlert, message: &Message, number: usize) -> Result<(), KafkaError> {
-        let Verdict::Send(value) = &message.verdict else { return Ok(()) };
         let audit = self.audit;
         let partitions = self.partitions.get(&message.stream).copied().unwrap_or(1);
         let timestamp = alert.entry.timestamp.to_string();
@@ -274,7 +274,7 @@ impl RepairPublisher<'_> {
             topic: &audit.streams[message.stream].topic,
             partition: partition::of_object(batch.bytes(&alert.object), partitions),
             key: key.or(audit.pipeline.constant_key(message.stream)),
-            value: Some(batch.bytes(value)),
+            value: Some(batch.bytes(&message.value)),
             headers: &[(TIMESTAMP_HEADER, timestamp.as_bytes()), (ALERT_HEADER, &id)],
             id: number,
         })

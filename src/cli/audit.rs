@@ -15,9 +15,9 @@ use super::kafka::confirm::ConfirmArgs;
 use super::outcome::{Interrupted, UsageError};
 use super::output::{Format, OutputArgs, Table};
 use super::progress::Progress;
+use crate::audit::GiveUp;
 use crate::audit::{Audit, AuditError, AuditProgress, AuditRequest, AuditTotals, Category, Comparison};
 use crate::config::{RequiredLogin, Start, parse_timestamp};
-use crate::distribution::GiveUp;
 use crate::kafka::Error as KafkaError;
 use crate::signals::Stop;
 use crate::timestamp::Timestamp;
@@ -89,11 +89,8 @@ impl Args {
         if until > now {
             return Err(UsageError(format!("--until {until} (ms since 1970) is in the future: use `now`")));
         }
-        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until)).ok_or_else(|| {
-            UsageError(format!(
-                "--from {from} is not before --until {until} (ms since 1970)"
-            ))
-        })
+        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until))
+            .ok_or_else(|| UsageError(format!("--from {from} is not before --until {until} (ms since 1970)")))
     }
 }
 

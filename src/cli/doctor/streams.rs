@@ -3,8 +3,7 @@
 use super::checklist::Checklist;
 use crate::catalog::Catalog;
 use crate::config::{Configuration, RequiredLogin};
-use crate::distribution::pipeline::Pipeline;
-use crate::distribution::stream_filters::UnboundFilters;
+use crate::distribution::pipeline::{FilterSet, Pipeline};
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
     const STREAMS: &str = "streams";
@@ -18,7 +17,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     let Ok(catalog) = Catalog::load(&settings.science_db.catalog) else {
         return list.unknown(STREAMS, "not tried: there is no catalog to compare them with");
     };
-    let found = UnboundFilters::start(&settings.filters, streams, &catalog, &|| false);
+    let found = FilterSet::start(&settings.filters, streams, &catalog, &|| false);
     if filters > 0 {
         let python = &settings.filters.python;
         match &found {
