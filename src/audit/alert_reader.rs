@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::AuditError;
+use crate::cancel::CancellationToken;
 use crate::distribution::batch::Batch;
 use crate::distribution::page_reader::{AlertScan, PageLimits, PageReader, Request};
 use crate::distribution::pipeline::Pipeline;
@@ -27,12 +28,12 @@ struct RetryingSession<'a> {
 impl RetryingSession<'_> {
     fn ask<T>(
         &mut self,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
         mut question: impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
     ) -> Result<T, AuditError> {
         let began = Instant::now();
         loop {
-            if give_up() {
+            if cancel.is_cancelled() {
                 return Err(AuditError::Stopped);
             }
             let answer = match &mut self.session {
@@ -46,7 +47,7 @@ impl RetryingSession<'_> {
                 Err(error) if error.is_transient() && self.has_answered && began.elapsed() < RECONNECT_TIMEOUT => {
                     log::warn!("{error}; trying again");
                     self.session = None;
-                    std::thread::sleep(RETRY_INTERVAL);
+                    cancel.wait(RETRY_INTERVAL);
                 }
                 Err(error) => return Err(error.into()),
                 Ok(answer) => {
@@ -66,8 +67,7 @@ pub(super) struct DatabaseScan<'a> {
     pub pipeline: &'a Arc<Pipeline>,
     /// the size of a page
     pub limits: PageLimits,
-    /// the caller gave up
-    pub give_up: &'a (dyn Fn() -> bool + Sync),
+    pub cancel: &'a CancellationToken,
 }
 
 impl DatabaseScan<'_> {
@@ -76,7 +76,7 @@ impl DatabaseScan<'_> {
     /// # Errors
     /// The science database refused or cannot be reached.
     pub fn key_ranges(&self) -> Result<Vec<KeyRange>, AuditError> {
-        self.session().ask(self.give_up, |db| db.key_ranges())
+        self.session().ask(self.cancel, |db| db.key_ranges())
     }
 
     /// A reader for one thread.
@@ -124,11 +124,11 @@ impl AlertReader<'_> {
         each: &mut dyn FnMut(&Batch, usize) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
         let Self { source, session, pages } = self;
-        let mut query = |request: Request<'_>| session.ask(source.give_up, |db| request(db));
+        let mut query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
         let mut scan = AlertScan::new(keys, window, cells, None);
         loop {
             let mut batch = Batch::default();
-            let more = pages.scan(&mut scan, &mut query, source.give_up, &mut batch)?;
+            let more = pages.scan(&mut scan, &mut query, source.cancel, &mut batch)?;
             each(&batch, pages.rows().len())?;
             if !more {
                 return Ok(());
@@ -142,9 +142,9 @@ impl AlertReader<'_> {
     /// The science database or a filter failed, or the caller gave up.
     pub fn fetch(&mut self, keys: &[&[u8]]) -> Result<Batch, AuditError> {
         let Self { source, session, pages } = self;
-        let query = |request: Request<'_>| session.ask(source.give_up, |db| request(db));
+        let query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
         let mut batch = Batch::default();
-        pages.get(keys, |_, _| true, query, source.give_up, &mut batch)?;
+        pages.get(keys, |_, _| true, query, source.cancel, &mut batch)?;
         Ok(batch)
     }
 
@@ -154,7 +154,7 @@ impl AlertReader<'_> {
     /// The science database failed, or the caller gave up.
     pub fn triggers(&mut self, keys: &[&[u8]]) -> Result<HashMap<Vec<u8>, i64>, AuditError> {
         let Self { source, session, pages } = self;
-        let query = |request: Request<'_>| session.ask(source.give_up, |db| request(db));
+        let query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
         let rows = pages.get_triggers(keys, query)?.into_iter();
         Ok(rows.map(|row| (row.key, row.timestamp.as_millis())).collect())
     }

@@ -1,7 +1,6 @@
 //! Publishes alerts that are missing, as the service would: in transactions, with the same key, partition and headers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use super::alert_reader::AlertReader;
 use super::compare::DifferenceRecord;
@@ -77,8 +76,7 @@ impl Audit<'_> {
         missing.sort_unstable_by_key(|missing| (missing.timestamp, missing.key, missing.stream));
         let mut publisher = self.publisher(&missing, &comparison.ends, report)?;
         report(AuditProgress::Publish(missing.len() as u64));
-        let give_up = || (self.give_up)();
-        let source = self.source(&give_up);
+        let source = self.source(&self.cancel);
         let mut reader = source.reader();
         let (mut published, mut failed) = (0, Vec::new());
         let mut rest = &missing[..];
@@ -126,8 +124,8 @@ impl Audit<'_> {
             memory: settings.distribution.memory / 4,
             timeout: KAFKA_TIMEOUT,
         };
-        let give_up = Arc::clone(&self.give_up);
-        let producer = Producer::open(&settings.kafka, &options, move || give_up())?;
+        let cancel = self.cancel.clone();
+        let producer = Producer::open(&settings.kafka, &options, move || cancel.is_cancelled())?;
         let mut new_messages = NewMessages::default();
         for stream in &streams {
             self.read_new_messages(*stream, &ends[*stream], &mut new_messages, report)?;
@@ -167,7 +165,7 @@ impl Audit<'_> {
         };
         let start = StartAt::Timestamp(self.started - MAX_CLOCK_SKEW_MS);
         let total = |total| report(AuditProgress::Topic(&stream.topic, total));
-        let end = topic::read(&self.reader, &stream.topic, start, &*self.give_up, &mut each, &total)?;
+        let end = topic::read(&self.reader, &stream.topic, start, &self.cancel, &mut each, &total)?;
         match end.and_then(|end| end.open) {
             Some((partition, offset)) => {
                 Err(AuditError::OpenTransaction { topic: stream.topic.clone(), partition, offset })
@@ -242,7 +240,7 @@ impl RepairPublisher<'_> {
                 }
             }
             log::warn!("{}; the transaction was aborted, and its alerts are sent again", aborted.reason);
-            if (self.audit.give_up)() {
+            if self.audit.cancel.is_cancelled() {
                 return Err(AuditError::Stopped);
             }
         }

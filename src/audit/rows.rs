@@ -1,6 +1,6 @@
 //! Turns the rows of the science database into records.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 
 use super::alert_reader::DatabaseScan;
@@ -10,6 +10,7 @@ use super::key_file::KeyFile;
 use super::record::{Record, RecordKind};
 use super::totals::{AuditTotals, Category};
 use super::{Audit, AuditError, AuditProgress};
+use crate::cancel::CancellationToken;
 use crate::distribution::batch::Batch;
 use crate::distribution::page_reader::PageLimits;
 use crate::distribution::verdict::Verdict;
@@ -22,8 +23,8 @@ use crate::window::Window;
 const READERS: usize = 3;
 
 impl Audit<'_> {
-    /// The science database, for readers that end when `give_up` says so.
-    pub(super) fn source<'s>(&'s self, give_up: &'s (dyn Fn() -> bool + Sync)) -> DatabaseScan<'s> {
+    /// The science database, for readers that end when `cancel` is cancelled.
+    pub(super) fn source<'s>(&'s self, cancel: &'s CancellationToken) -> DatabaseScan<'s> {
         let mut limits = PageLimits::default();
         if self.pipeline.has_filters() {
             limits.rows = limits.rows.min(self.settings.filters.batch);
@@ -32,7 +33,7 @@ impl Audit<'_> {
             sessions: Sessions::new(&self.settings.science_db, &self.table, Timeouts::default()),
             pipeline: &self.pipeline,
             limits,
-            give_up,
+            cancel,
         }
     }
 
@@ -48,9 +49,8 @@ impl Audit<'_> {
         totals: &mut AuditTotals,
         report: &(dyn Fn(AuditProgress<'_>) + Sync),
     ) -> Result<(), AuditError> {
-        let has_failed = AtomicBool::new(false);
-        let give_up = || has_failed.load(Ordering::Relaxed) || (self.give_up)();
-        let source = self.source(&give_up);
+        let cancel = self.cancel.child();
+        let source = self.source(&cancel);
         let window = self.request.window;
         // Up to the present the newest cells are read too: a row completed by a later write is then whole.
         let repair = self.settings.distribution.repair;
@@ -82,7 +82,7 @@ impl Audit<'_> {
             };
             let outcome = source.reader().scan(&ranges, &next, window, cells, &mut each);
             if outcome.is_err() {
-                has_failed.store(true, Ordering::Relaxed);
+                cancel.cancel();
             }
             outcome
         };
