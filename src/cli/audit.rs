@@ -15,7 +15,6 @@ use super::kafka::confirm::ConfirmArgs;
 use super::outcome::{Interrupted, UsageError};
 use super::output::{Format, OutputArgs, Table};
 use super::progress::Progress;
-use crate::audit::GiveUp;
 use crate::audit::{Audit, AuditError, AuditProgress, AuditRequest, AuditTotals, Category, Comparison};
 use crate::config::{RequiredLogin, Start, parse_timestamp};
 use crate::kafka::Error as KafkaError;
