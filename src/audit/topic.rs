@@ -6,7 +6,7 @@ use super::error::AuditError;
 use crate::cancel::CancellationToken;
 use crate::config::KafkaSettings;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
-use crate::kafka::client::Identity;
+use crate::kafka::Identity;
 use crate::kafka::consumer::{ConsumerOptions, Event, StartAt};
 use crate::kafka::watermarks::Watermarks;
 use crate::kafka::{Admin, Consumer, Message};
@@ -115,7 +115,10 @@ pub(super) fn read(
                     break;
                 }
                 if last_message_at.elapsed() >= IDLE_TIMEOUT {
-                    return Err(consumer.context().timed_out(IDLE_TIMEOUT, &format!("reading topic `{topic}`")).into());
+                    return Err(consumer
+                        .connection()
+                        .diagnose_timeout(IDLE_TIMEOUT, &format!("reading topic `{topic}`"))
+                        .into());
                 }
             }
         }
