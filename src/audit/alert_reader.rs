@@ -6,20 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::AuditError;
+use crate::cancel::CancellationToken;
 use crate::distribution::batch::Batch;
-use crate::distribution::pipeline::{Encoders, Pipeline};
-use crate::row::{Row, Rows};
-use crate::science_db::{Cancel, KeyRange, Scan, ScienceDb, ScienceDbError, Sessions};
+use crate::distribution::page_reader::{AlertScan, PageLimits, PageReader, Request};
+use crate::distribution::pipeline::Pipeline;
+use crate::science_db::{Cancel, KeyRange, ScienceDb, ScienceDbError, Sessions};
 use crate::window::Window;
 
 /// How long a science database that went away is waited for.
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause between two tries.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Bytes of rows that a page aims at.
-const PAGE_BYTES: usize = 4 << 20;
-/// Rows of the first page, before it is known how large they are.
-const FIRST_PAGE_ROWS: usize = 50;
 
 /// A session that is opened again where the server went away after it had answered once.
 struct RetryingSession<'a> {
@@ -31,12 +28,12 @@ struct RetryingSession<'a> {
 impl RetryingSession<'_> {
     fn ask<T>(
         &mut self,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
         mut question: impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
     ) -> Result<T, AuditError> {
         let began = Instant::now();
         loop {
-            if give_up() {
+            if cancel.is_cancelled() {
                 return Err(AuditError::Stopped);
             }
             let answer = match &mut self.session {
@@ -50,7 +47,7 @@ impl RetryingSession<'_> {
                 Err(error) if error.is_transient() && self.has_answered && began.elapsed() < RECONNECT_TIMEOUT => {
                     log::warn!("{error}; trying again");
                     self.session = None;
-                    std::thread::sleep(RETRY_INTERVAL);
+                    cancel.wait(RETRY_INTERVAL);
                 }
                 Err(error) => return Err(error.into()),
                 Ok(answer) => {
@@ -67,11 +64,10 @@ pub(super) struct DatabaseScan<'a> {
     /// opens sessions with the table
     pub sessions: Sessions,
     /// the streams
-    pub pipeline: &'a Pipeline,
-    /// most rows of a page
-    pub page: usize,
-    /// the caller gave up
-    pub give_up: &'a (dyn Fn() -> bool + Sync),
+    pub pipeline: &'a Arc<Pipeline>,
+    /// the size of a page
+    pub limits: PageLimits,
+    pub cancel: &'a CancellationToken,
 }
 
 impl DatabaseScan<'_> {
@@ -80,18 +76,12 @@ impl DatabaseScan<'_> {
     /// # Errors
     /// The science database refused or cannot be reached.
     pub fn key_ranges(&self) -> Result<Vec<KeyRange>, AuditError> {
-        self.session().ask(self.give_up, |db| db.key_ranges())
+        self.session().ask(self.cancel, |db| db.key_ranges())
     }
 
     /// A reader for one thread.
     pub fn reader(&self) -> AlertReader<'_> {
-        AlertReader {
-            source: self,
-            session: self.session(),
-            encoders: self.pipeline.encoders(),
-            rows: Rows::default(),
-            whole: Rows::default(),
-        }
+        AlertReader { source: self, session: self.session(), pages: PageReader::new(self.pipeline, self.limits) }
     }
 
     fn session(&self) -> RetryingSession<'_> {
@@ -103,9 +93,7 @@ impl DatabaseScan<'_> {
 pub(super) struct AlertReader<'a> {
     source: &'a DatabaseScan<'a>,
     session: RetryingSession<'a>,
-    encoders: Encoders,
-    rows: Rows,
-    whole: Rows,
+    pages: PageReader,
 }
 
 impl AlertReader<'_> {
@@ -135,24 +123,16 @@ impl AlertReader<'_> {
         cells: Window,
         each: &mut dyn FnMut(&Batch, usize) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
-        let source = self.source;
-        let pipeline = source.pipeline;
-        let first = FIRST_PAGE_ROWS.min(source.page);
-        let mut scan = Scan { keys, window: cells, columns: pipeline.columns(), page: first };
-        let mut after: Option<Vec<u8>> = None;
+        let Self { source, session, pages } = self;
+        let mut query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
+        let mut scan = AlertScan::new(keys, window, cells, None);
         loop {
-            let rows = &mut self.rows;
-            let more = self.session.ask(source.give_up, |db| db.scan(&scan, after.as_deref(), rows))?;
-            let partial = self.complete(cells == Window::ALL)?;
             let mut batch = Batch::default();
-            self.encode(&partial, window, &mut batch)?;
-            each(&batch, self.rows.len())?;
+            let more = pages.scan(&mut scan, &mut query, source.cancel, &mut batch)?;
+            each(&batch, pages.rows().len())?;
             if !more {
                 return Ok(());
             }
-            after = self.rows.last().map(|row| row.key.to_vec()).or(after);
-            let average = self.rows.bytes() / self.rows.len().max(1);
-            scan.page = (PAGE_BYTES / average.max(1)).clamp(1, source.page);
         }
     }
 
@@ -161,54 +141,21 @@ impl AlertReader<'_> {
     /// # Errors
     /// The science database or a filter failed, or the caller gave up.
     pub fn fetch(&mut self, keys: &[&[u8]]) -> Result<Batch, AuditError> {
-        let (source, rows) = (self.source, &mut self.rows);
-        self.session.ask(source.give_up, |db| db.get(keys, source.pipeline.columns(), rows))?;
+        let Self { source, session, pages } = self;
+        let query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
         let mut batch = Batch::default();
-        self.encode(&[], Window::ALL, &mut batch)?;
+        pages.get(keys, |_, _| true, query, source.cancel, &mut batch)?;
         Ok(batch)
     }
 
-    /// When the triggers of these rows were written, ms since 1970. Rows that are not there are left out.
+    /// The timestamps of the trigger cells of these rows, ms since 1970. Rows that are not there are left out.
     ///
     /// # Errors
     /// The science database failed, or the caller gave up.
     pub fn triggers(&mut self, keys: &[&[u8]]) -> Result<HashMap<Vec<u8>, i64>, AuditError> {
-        let (source, rows) = (self.source, &mut self.rows);
-        self.session.ask(source.give_up, |db| db.get(keys, source.pipeline.trigger(), rows))?;
-        Ok(self.rows.iter().filter_map(|row| Some((row.key.to_vec(), row.cell(0)?.timestamp))).collect())
-    }
-
-    /// Fetches whole those rows of the page that may be partial; their places in the page.
-    fn complete(&mut self, sees_all: bool) -> Result<Vec<usize>, AuditError> {
-        let source = self.source;
-        let rows = self.rows.iter().enumerate();
-        let partial = rows.filter(|(_, row)| source.pipeline.may_be_partial(row, sees_all));
-        let partial: Vec<usize> = partial.map(|(index, _)| index).collect();
-        if !partial.is_empty() {
-            let keys: Vec<&[u8]> = partial.iter().map(|index| self.rows.row(*index).key).collect();
-            let whole = &mut self.whole;
-            self.session.ask(source.give_up, |db| db.get(&keys, source.pipeline.columns(), whole))?;
-        }
-        Ok(partial)
-    }
-
-    /// Encodes the page's rows: in place of a partial one the whole one, or nothing where it has been deleted since.
-    fn encode(&mut self, partial: &[usize], window: Window, batch: &mut Batch) -> Result<(), AuditError> {
-        let pipeline = self.source.pipeline;
-        let mut partial = partial.iter().peekable();
-        let mut whole = self.whole.iter().peekable();
-        let mut rows: Vec<Row<'_>> = Vec::with_capacity(self.rows.len());
-        for (index, row) in self.rows.iter().enumerate() {
-            rows.extend(match partial.next_if(|partial| **partial == index) {
-                None => Some(row),
-                Some(_) => whole.next_if(|whole| whole.key == row.key),
-            });
-        }
-        let verdicts = pipeline.filter(&rows, window, self.source.give_up)?;
-        for (index, row) in rows.iter().enumerate() {
-            let verdicts = verdicts.get(index).map_or(&[][..], Vec::as_slice);
-            pipeline.encode(row, window, verdicts, &mut self.encoders, batch);
-        }
-        Ok(())
+        let Self { source, session, pages } = self;
+        let query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
+        let rows = pages.get_triggers(keys, query)?.into_iter();
+        Ok(rows.map(|row| (row.key, row.timestamp.as_millis())).collect())
     }
 }

@@ -77,7 +77,7 @@ impl From<DistributionError> for AuditError {
 impl From<FilterError> for AuditError {
     fn from(error: FilterError) -> Self {
         match error {
-            FilterError::Stopped => Self::Stopped,
+            FilterError::Cancelled => Self::Stopped,
             error => Self::Filter(error),
         }
     }

@@ -1,7 +1,6 @@
 //! Publishes alerts that are missing, as the service would: in transactions, with the same key, partition and headers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use super::alert_reader::AlertReader;
 use super::compare::DifferenceRecord;
@@ -9,7 +8,8 @@ use super::error::AuditError;
 use super::identity;
 use super::topic::{self, KAFKA_TIMEOUT};
 use super::{Audit, AuditProgress, Comparison};
-use crate::distribution::batch::{Batch, BatchAlert, Message, Verdict};
+use crate::distribution::batch::{Batch, BatchAlert, Message};
+use crate::distribution::verdict::Verdict;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
 use crate::kafka::client::Identity;
 use crate::kafka::consumer::StartAt;
@@ -76,8 +76,7 @@ impl Audit<'_> {
         missing.sort_unstable_by_key(|missing| (missing.timestamp, missing.key, missing.stream));
         let mut publisher = self.publisher(&missing, &comparison.ends, report)?;
         report(AuditProgress::Publish(missing.len() as u64));
-        let give_up = || (self.give_up)();
-        let source = self.source(&give_up);
+        let source = self.source(&self.cancel);
         let mut reader = source.reader();
         let (mut published, mut failed) = (0, Vec::new());
         let mut rest = &missing[..];
@@ -125,8 +124,8 @@ impl Audit<'_> {
             memory: settings.distribution.memory / 4,
             timeout: KAFKA_TIMEOUT,
         };
-        let give_up = Arc::clone(&self.give_up);
-        let producer = Producer::open(&settings.kafka, &options, move || give_up())?;
+        let cancel = self.cancel.clone();
+        let producer = Producer::open(&settings.kafka, &options, move || cancel.is_cancelled())?;
         let mut new_messages = NewMessages::default();
         for stream in &streams {
             self.read_new_messages(*stream, &ends[*stream], &mut new_messages, report)?;
@@ -166,7 +165,7 @@ impl Audit<'_> {
         };
         let start = StartAt::Timestamp(self.started - MAX_CLOCK_SKEW_MS);
         let total = |total| report(AuditProgress::Topic(&stream.topic, total));
-        let end = topic::read(&self.reader, &stream.topic, start, &*self.give_up, &mut each, &total)?;
+        let end = topic::read(&self.reader, &stream.topic, start, &self.cancel, &mut each, &total)?;
         match end.and_then(|end| end.open) {
             Some((partition, offset)) => {
                 Err(AuditError::OpenTransaction { topic: stream.topic.clone(), partition, offset })
@@ -191,7 +190,8 @@ impl RepairPublisher<'_> {
         let mut refused: HashSet<usize> = HashSet::new();
         let mut messages: Vec<(&BatchAlert, &Message)> = Vec::with_capacity(chunk.len());
         for alert in batch.alerts() {
-            for message in batch.messages(alert) {
+            for (_, verdict) in batch.verdicts(alert) {
+                let Verdict::Send(message) = verdict else { continue };
                 if wanted.contains(&(message.stream, alert.entry.id.hash())) && !self.has_come(&batch, alert, message) {
                     messages.push((alert, message));
                 }
@@ -240,20 +240,19 @@ impl RepairPublisher<'_> {
                 }
             }
             log::warn!("{}; the transaction was aborted, and its alerts are sent again", aborted.reason);
-            if (self.audit.give_up)() {
+            if self.audit.cancel.is_cancelled() {
                 return Err(AuditError::Stopped);
             }
         }
     }
 
-    /// Whether the alert has come to its topic since the audit, or cannot be sent. A message without an id accounts for one alert.
+    /// Whether the alert has come to its topic since the audit. A message without an id accounts for one alert.
     fn has_come(&mut self, batch: &Batch, alert: &BatchAlert, message: &Message) -> bool {
-        let Verdict::Send(value) = &message.verdict else { return true };
         if self.new_messages.ids.contains(&(message.stream, alert.entry.id.hash())) {
             return true;
         }
         let encoding = self.audit.streams[message.stream].encoding;
-        let value = identity::hash_datum(encoding, batch.bytes(value));
+        let value = identity::hash_datum(encoding, batch.bytes(&message.value));
         match self.new_messages.values.get_mut(&(message.stream, alert.entry.timestamp.as_millis(), value)) {
             Some(count) if *count > 0 => {
                 *count -= 1;
@@ -264,7 +263,6 @@ impl RepairPublisher<'_> {
     }
 
     fn send(&self, batch: &Batch, alert: &BatchAlert, message: &Message, number: usize) -> Result<(), KafkaError> {
-        let Verdict::Send(value) = &message.verdict else { return Ok(()) };
         let audit = self.audit;
         let partitions = self.partitions.get(&message.stream).copied().unwrap_or(1);
         let timestamp = alert.entry.timestamp.to_string();
@@ -274,7 +272,7 @@ impl RepairPublisher<'_> {
             topic: &audit.streams[message.stream].topic,
             partition: partition::of_object(batch.bytes(&alert.object), partitions),
             key: key.or(audit.pipeline.constant_key(message.stream)),
-            value: Some(batch.bytes(value)),
+            value: Some(batch.bytes(&message.value)),
             headers: &[(TIMESTAMP_HEADER, timestamp.as_bytes()), (ALERT_HEADER, &id)],
             id: number,
         })

@@ -1,6 +1,6 @@
 //! Turns the rows of the science database into records.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 
 use super::alert_reader::DatabaseScan;
@@ -10,7 +10,10 @@ use super::key_file::KeyFile;
 use super::record::{Record, RecordKind};
 use super::totals::{AuditTotals, Category};
 use super::{Audit, AuditError, AuditProgress};
-use crate::distribution::batch::{Batch, Verdict};
+use crate::cancel::CancellationToken;
+use crate::distribution::batch::Batch;
+use crate::distribution::page_reader::PageLimits;
+use crate::distribution::verdict::Verdict;
 use crate::kafka::partition;
 use crate::science_db::{Sessions, Timeouts};
 use crate::timestamp::Timestamp;
@@ -18,21 +21,19 @@ use crate::window::Window;
 
 /// Threads that read the science database.
 const READERS: usize = 3;
-/// Most rows of a page; fewer where filters judge fewer at a time.
-const MAX_PAGE_ROWS: usize = 500;
 
 impl Audit<'_> {
-    /// The science database, for readers that end when `give_up` says so.
-    pub(super) fn source<'s>(&'s self, give_up: &'s (dyn Fn() -> bool + Sync)) -> DatabaseScan<'s> {
-        let page = match self.pipeline.has_filters() {
-            true => self.settings.filters.batch.min(MAX_PAGE_ROWS),
-            false => MAX_PAGE_ROWS,
-        };
+    /// The science database, for readers that end when `cancel` is cancelled.
+    pub(super) fn source<'s>(&'s self, cancel: &'s CancellationToken) -> DatabaseScan<'s> {
+        let mut limits = PageLimits::default();
+        if self.pipeline.has_filters() {
+            limits.rows = limits.rows.min(self.settings.filters.batch);
+        }
         DatabaseScan {
             sessions: Sessions::new(&self.settings.science_db, &self.table, Timeouts::default()),
             pipeline: &self.pipeline,
-            page,
-            give_up,
+            limits,
+            cancel,
         }
     }
 
@@ -48,9 +49,8 @@ impl Audit<'_> {
         totals: &mut AuditTotals,
         report: &(dyn Fn(AuditProgress<'_>) + Sync),
     ) -> Result<(), AuditError> {
-        let has_failed = AtomicBool::new(false);
-        let give_up = || has_failed.load(Ordering::Relaxed) || (self.give_up)();
-        let source = self.source(&give_up);
+        let cancel = self.cancel.child();
+        let source = self.source(&cancel);
         let window = self.request.window;
         // Up to the present the newest cells are read too: a row completed by a later write is then whole.
         let repair = self.settings.distribution.repair;
@@ -82,7 +82,7 @@ impl Audit<'_> {
             };
             let outcome = source.reader().scan(&ranges, &next, window, cells, &mut each);
             if outcome.is_err() {
-                has_failed.store(true, Ordering::Relaxed);
+                cancel.cancel();
             }
             outcome
         };
@@ -120,35 +120,34 @@ impl Audit<'_> {
             for stream in 0..self.streams.len() {
                 totals.add(stream, timestamp, Category::InDatabase);
             }
-            for refusal in batch.refusals(alert) {
-                totals.add(refusal.stream(), timestamp, Category::Refused);
-            }
-            let messages = batch.messages(alert);
-            if messages.is_empty() {
-                page.push((index, blank));
-            }
-            for message in messages {
-                totals.add(message.stream, timestamp, Category::Kept);
-                let (stream, scope) = (&self.streams[message.stream], &scopes[message.stream]);
+            let first = page.len();
+            for (number, verdict) in batch.verdicts(alert) {
+                if let Verdict::Refuse(_) = verdict {
+                    totals.add(number, timestamp, Category::Refused);
+                    continue;
+                }
+                totals.add(number, timestamp, Category::Kept);
+                let (stream, scope) = (&self.streams[number], &scopes[number]);
                 let partitions = i32::try_from(scope.retained_from.len()).unwrap_or(i32::MAX);
                 let partition = partition::of_object(batch.bytes(&alert.object), partitions);
-                let record = Record { partition, stream: message.stream as u32, ..blank };
-                page.push((
-                    index,
-                    match &message.verdict {
-                        Verdict::Reject(_) => Record { kind: RecordKind::Unencodable, ..record },
-                        Verdict::Send(value) => {
-                            let value = batch.bytes(value);
-                            let key = self.pipeline.constant_key(message.stream);
-                            let identity = match scope.has_messages_without_id {
-                                true => identities.hash(stream.encoding, key, value, partition),
-                                false => 0,
-                            };
-                            let value = identity::hash_datum(stream.encoding, value);
-                            Record { value, identity, kind: RecordKind::Expected, ..record }
-                        }
-                    },
-                ));
+                let record = Record { partition, stream: number as u32, ..blank };
+                let record = match verdict {
+                    Verdict::Send(message) => {
+                        let value = batch.bytes(&message.value);
+                        let key = self.pipeline.constant_key(number);
+                        let identity = match scope.has_messages_without_id {
+                            true => identities.hash(stream.encoding, key, value, partition),
+                            false => 0,
+                        };
+                        let value = identity::hash_datum(stream.encoding, value);
+                        Record { value, identity, kind: RecordKind::Expected, ..record }
+                    }
+                    _ => Record { kind: RecordKind::Unencodable, ..record },
+                };
+                page.push((index, record));
+            }
+            if page.len() == first {
+                page.push((index, blank));
             }
         }
     }

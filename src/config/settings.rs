@@ -8,6 +8,8 @@ use super::librdkafka::is_secret_option;
 use super::start::Start;
 pub use crate::alert::{Encoding, MessageKey};
 pub use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+
+pub use crate::filters::{FilterSettings, OnError};
 use crate::secret::Secret;
 
 /// All settings.
@@ -177,34 +179,6 @@ pub fn schema_topic_of(topic: &str) -> String {
 
 /// The most partitions of a topic without transactions: all their offsets stand in one record of the checkpoint.
 pub const MAX_PARTITIONS_WITHOUT_TRANSACTIONS: i32 = 10_000;
-
-/// What happens to a batch whose filter failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// the alerts that it fails for go to the rejected topic
-    Reject,
-    /// the service ends
-    Stop,
-}
-
-/// `[filters]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilterSettings {
-    /// interpreter
-    pub python: String,
-    /// folders put on its `sys.path`
-    pub path: Vec<PathBuf>,
-    /// worker processes
-    pub workers: usize,
-    /// most alerts in one call
-    pub batch: usize,
-    /// for one batch
-    pub timeout: Duration,
-    /// bytes that a worker may take beyond what it has when its filters are imported
-    pub memory: u64,
-    /// policy for a failed batch
-    pub on_error: OnError,
-}
 
 /// `[slack]`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! What the streams send: rules, schemas and Python filters, tried on the catalog as at the start of the service.
 
 use super::checklist::Checklist;
+use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
 use crate::config::{Configuration, RequiredLogin};
-use crate::distribution::pipeline::Pipeline;
-use crate::distribution::stream_filters::UnboundFilters;
+use crate::distribution::pipeline::{FilterSet, Pipeline};
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
     const STREAMS: &str = "streams";
@@ -18,7 +18,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     let Ok(catalog) = Catalog::load(&settings.science_db.catalog) else {
         return list.unknown(STREAMS, "not tried: there is no catalog to compare them with");
     };
-    let found = UnboundFilters::start(&settings.filters, streams, &catalog, &|| false);
+    let found = FilterSet::start(&settings.filters, streams, &catalog, &CancellationToken::new());
     if filters > 0 {
         let python = &settings.filters.python;
         match &found {
