@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::error::AuditError;
 use super::topic::KAFKA_TIMEOUT;
+use crate::cancel::CancellationToken;
 use crate::config::{DistributionSettings, KafkaSettings, StreamSettings, format_timestamp};
 use crate::distribution::DistributionError;
 use crate::distribution::checkpoint_state::CheckpointState;
-use crate::kafka::client::Identity;
+use crate::kafka::Identity;
 use crate::kafka::{Admin, Error as KafkaError, checkpoint};
 
 /// How the checkpoint's records of a service begin.
@@ -24,9 +25,9 @@ pub(super) fn due(
     distribution: &DistributionSettings,
     streams: &[StreamSettings],
     now: i64,
-    give_up: &dyn Fn() -> bool,
+    cancel: &CancellationToken,
 ) -> Result<Vec<i64>, AuditError> {
-    let watermarks = watermarks(kafka, distribution, give_up)?;
+    let watermarks = watermarks(kafka, distribution, cancel)?;
     let settled = now - i64::try_from(distribution.repair.as_millis()).unwrap_or(i64::MAX / 4);
     let of = |stream: &StreamSettings| {
         let sends = |prefix: &str| match prefix.strip_prefix(SERVICE_PREFIX) {
@@ -56,14 +57,14 @@ pub(super) fn due(
 fn watermarks(
     kafka: &KafkaSettings,
     distribution: &DistributionSettings,
-    give_up: &dyn Fn() -> bool,
+    cancel: &CancellationToken,
 ) -> Result<Vec<(String, i64)>, AuditError> {
     let topic = checkpoint::topic_of(&distribution.name);
     let user = Admin::open(kafka, Identity::User, KAFKA_TIMEOUT)?;
     let partitions = user.partitions(&topic)?.unwrap_or_default();
     let mut watermarks = Vec::new();
     for partition in 0..partitions {
-        let records = match checkpoint::read_stable(&user, &topic, partition, give_up) {
+        let records = match checkpoint::read_stable(&user, &topic, partition, cancel) {
             Ok(records) => records,
             Err(error @ KafkaError::NotAuthorized { .. }) => {
                 log::warn!("{error}; alerts that are older than distribution.repair are expected on their topics");

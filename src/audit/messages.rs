@@ -55,7 +55,7 @@ impl Audit<'_> {
             Ok(())
         };
         let total = |total| report(AuditProgress::Topic(&stream.topic, total));
-        let end = topic::read(&self.reader, &stream.topic, StartAt::Earliest, &*self.give_up, &mut each, &total)?;
+        let end = topic::read(&self.reader, &stream.topic, StartAt::Earliest, &self.cancel, &mut each, &total)?;
         let Some(end) = end else {
             log::warn!("stream `{}`: topic `{}` does not exist", stream.name, stream.topic);
             let retained_from = vec![i64::MIN; usize::try_from(stream.partitions).unwrap_or(1)];
@@ -109,7 +109,7 @@ impl Audit<'_> {
             Ok(())
         };
         let total = |total| report(AuditProgress::Topic(topic, total));
-        topic::read(&self.reader, topic, StartAt::Earliest, &*self.give_up, &mut each, &total)?;
+        topic::read(&self.reader, topic, StartAt::Earliest, &self.cancel, &mut each, &total)?;
         Ok(())
     }
 }

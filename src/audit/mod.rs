@@ -27,6 +27,7 @@ pub use compare::DifferenceKind;
 pub use error::AuditError;
 pub use totals::{AuditTotals, Category, StreamTotals};
 
+use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
 use crate::config::{KafkaSettings, Login, Settings, StreamSettings};
 use crate::distribution::Request as Distribution;
@@ -36,9 +37,6 @@ use compare::{Records, TopicScope};
 use confirm::Confirmation;
 use key_file::KeyFile;
 use repair::Missing;
-
-/// Returns true once the audit is to stop; asked several times a second.
-pub(crate) type GiveUp = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// What is to be compared.
 #[derive(Clone, Debug)]
@@ -119,7 +117,7 @@ pub struct Audit<'a> {
     streams: Vec<StreamSettings>,
     pipeline: Arc<Pipeline>,
     table: String,
-    give_up: GiveUp,
+    cancel: CancellationToken,
     started: i64,
 }
 
@@ -128,17 +126,21 @@ impl<'a> Audit<'a> {
     ///
     /// # Errors
     /// An unknown stream; a catalog, rules, schema or filter that cannot be used.
-    pub fn new(settings: &'a Settings, request: &'a AuditRequest, give_up: &GiveUp) -> Result<Self, AuditError> {
+    pub fn new(
+        settings: &'a Settings,
+        request: &'a AuditRequest,
+        cancel: &CancellationToken,
+    ) -> Result<Self, AuditError> {
         let picked = Distribution { streams: request.streams.clone(), ..Distribution::default() };
         let streams = picked.select_streams(&settings.streams)?;
         let catalog = Catalog::load(&settings.science_db.catalog)?;
-        let filters = FilterSet::start(&settings.filters, &streams, &catalog, &**give_up)?;
+        let filters = FilterSet::start(&settings.filters, &streams, &catalog, cancel)?;
         // What the status column says is ignored: whether an alert was sent is what the audit finds out.
         let pipeline = Arc::new(Pipeline::new(&catalog, &streams, &settings.science_db, false, filters, None)?);
         let table = settings.science_db.table_of(&catalog);
         let login = request.reader.as_ref().or(settings.kafka.login.as_ref()).cloned();
         let reader = KafkaSettings { login, ..settings.kafka.clone() };
-        Ok(Self { settings, reader, request, streams, pipeline, table, give_up: Arc::clone(give_up), started: now() })
+        Ok(Self { settings, reader, request, streams, pipeline, table, cancel: cancel.clone(), started: now() })
     }
 
     /// The streams that are compared, in the order of the counts.
@@ -157,9 +159,8 @@ impl<'a> Audit<'a> {
         found: &mut dyn FnMut(&Difference<'_>) -> Result<(), E>,
     ) -> Result<Comparison, E> {
         let AuditInput { records, keys, mut totals, scopes } = self.read(report)?;
-        let give_up = || (self.give_up)();
-        let source = self.source(&give_up);
-        let mut confirmation = Confirmation::new(self, source.reader(0), keys, found);
+        let source = self.source(&self.cancel);
+        let mut confirmation = Confirmation::new(self, source.reader(), keys, found);
         records.compare(&scopes, &mut totals, &mut |difference| confirmation.add(difference))?;
         let (confirmed, missing, keys) = confirmation.end()?;
         totals.merge(&confirmed);
@@ -172,7 +173,7 @@ impl<'a> Audit<'a> {
         let mut records = Records::new(folder);
         let mut totals = AuditTotals::new(self.streams.len(), self.request.night_hour);
         // The checkpoint first: what it says is done is on the topics then.
-        let due = due::due(&settings.kafka, &settings.distribution, &self.streams, self.started, &*self.give_up)?;
+        let due = due::due(&settings.kafka, &settings.distribution, &self.streams, self.started, &self.cancel)?;
         let mut scopes = Vec::with_capacity(due.len());
         for (index, due) in due.into_iter().enumerate() {
             scopes.push(self.read_topic(index, due, &mut records, &mut totals, report)?);

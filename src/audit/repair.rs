@@ -1,7 +1,6 @@
 //! Publishes alerts that are missing, as the service would: in transactions, with the same key, partition and headers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use super::alert_reader::AlertReader;
 use super::compare::DifferenceRecord;
@@ -12,9 +11,9 @@ use super::{Audit, AuditProgress, Comparison};
 use crate::distribution::batch::{Batch, BatchAlert, Message};
 use crate::distribution::verdict::Verdict;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
-use crate::kafka::client::Identity;
+use crate::kafka::Identity;
 use crate::kafka::consumer::StartAt;
-use crate::kafka::topics::{self, TopicSpec};
+use crate::kafka::topics::TopicSpec;
 use crate::kafka::{Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, ProducerRecord, partition};
 use crate::timestamp::Timestamp;
 
@@ -77,9 +76,8 @@ impl Audit<'_> {
         missing.sort_unstable_by_key(|missing| (missing.timestamp, missing.key, missing.stream));
         let mut publisher = self.publisher(&missing, &comparison.ends, report)?;
         report(AuditProgress::Publish(missing.len() as u64));
-        let give_up = || (self.give_up)();
-        let source = self.source(&give_up);
-        let mut reader = source.reader(0);
+        let source = self.source(&self.cancel);
+        let mut reader = source.reader();
         let (mut published, mut failed) = (0, Vec::new());
         let mut rest = &missing[..];
         while !rest.is_empty() {
@@ -120,14 +118,13 @@ impl Audit<'_> {
             let stream = &self.streams[*stream];
             (stream.topic.as_str(), TopicSpec::stream(stream.partitions))
         };
-        let partitions = topics::ensure_all(&user, &streams.iter().map(spec).collect::<Vec<_>>())?;
+        let partitions = user.ensure_topics(&streams.iter().map(spec).collect::<Vec<_>>())?;
         let options = ProducerOptions {
             transactional_id: format!("{}-audit-0", settings.distribution.name),
             memory: settings.distribution.memory / 4,
             timeout: KAFKA_TIMEOUT,
         };
-        let give_up = Arc::clone(&self.give_up);
-        let producer = Producer::open(&settings.kafka, &options, move || give_up())?;
+        let producer = Producer::open(&settings.kafka, &options, &self.cancel)?;
         let mut new_messages = NewMessages::default();
         for stream in &streams {
             self.read_new_messages(*stream, &ends[*stream], &mut new_messages, report)?;
@@ -167,7 +164,7 @@ impl Audit<'_> {
         };
         let start = StartAt::Timestamp(self.started - MAX_CLOCK_SKEW_MS);
         let total = |total| report(AuditProgress::Topic(&stream.topic, total));
-        let end = topic::read(&self.reader, &stream.topic, start, &*self.give_up, &mut each, &total)?;
+        let end = topic::read(&self.reader, &stream.topic, start, &self.cancel, &mut each, &total)?;
         match end.and_then(|end| end.open) {
             Some((partition, offset)) => {
                 Err(AuditError::OpenTransaction { topic: stream.topic.clone(), partition, offset })
@@ -242,7 +239,7 @@ impl RepairPublisher<'_> {
                 }
             }
             log::warn!("{}; the transaction was aborted, and its alerts are sent again", aborted.reason);
-            if (self.audit.give_up)() {
+            if self.audit.cancel.is_cancelled() {
                 return Err(AuditError::Stopped);
             }
         }

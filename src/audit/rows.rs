@@ -1,6 +1,6 @@
 //! Turns the rows of the science database into records.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 
 use super::alert_reader::DatabaseScan;
@@ -10,10 +10,12 @@ use super::key_file::KeyFile;
 use super::record::{Record, RecordKind};
 use super::totals::{AuditTotals, Category};
 use super::{Audit, AuditError, AuditProgress};
+use crate::cancel::CancellationToken;
 use crate::distribution::batch::Batch;
 use crate::distribution::page_reader::PageLimits;
 use crate::distribution::verdict::Verdict;
 use crate::kafka::partition;
+use crate::science_db::{Sessions, Timeouts};
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
@@ -21,18 +23,17 @@ use crate::window::Window;
 const READERS: usize = 3;
 
 impl Audit<'_> {
-    /// The science database, for readers that end when `give_up` says so.
-    pub(super) fn source<'s>(&'s self, give_up: &'s (dyn Fn() -> bool + Sync)) -> DatabaseScan<'s> {
+    /// The science database, for readers that end when `cancel` is cancelled.
+    pub(super) fn source<'s>(&'s self, cancel: &'s CancellationToken) -> DatabaseScan<'s> {
         let mut limits = PageLimits::default();
         if self.pipeline.has_filters() {
             limits.rows = limits.rows.min(self.settings.filters.batch);
         }
         DatabaseScan {
-            settings: &self.settings.science_db,
-            table: &self.table,
+            sessions: Sessions::new(&self.settings.science_db, &self.table, Timeouts::default()),
             pipeline: &self.pipeline,
             limits,
-            give_up,
+            cancel,
         }
     }
 
@@ -48,9 +49,8 @@ impl Audit<'_> {
         totals: &mut AuditTotals,
         report: &(dyn Fn(AuditProgress<'_>) + Sync),
     ) -> Result<(), AuditError> {
-        let has_failed = AtomicBool::new(false);
-        let give_up = || has_failed.load(Ordering::Relaxed) || (self.give_up)();
-        let source = self.source(&give_up);
+        let cancel = self.cancel.child();
+        let source = self.source(&cancel);
         let window = self.request.window;
         // Up to the present the newest cells are read too: a row completed by a later write is then whole.
         let repair = self.settings.distribution.repair;
@@ -61,7 +61,7 @@ impl Audit<'_> {
         let ranges = source.key_ranges()?;
         let next = AtomicUsize::new(0);
         let shared = Mutex::new((records, keys, totals));
-        let work = |number: usize| {
+        let work = || {
             let mut identities = IdentityHasher::default();
             let mut page = Vec::new();
             let mut each = |batch: &Batch, rows: usize| {
@@ -80,14 +80,14 @@ impl Audit<'_> {
                 report(AuditProgress::Rows(rows as u64));
                 Ok(())
             };
-            let outcome = source.reader(number).scan(&ranges, &next, window, cells, &mut each);
+            let outcome = source.reader().scan(&ranges, &next, window, cells, &mut each);
             if outcome.is_err() {
-                has_failed.store(true, Ordering::Relaxed);
+                cancel.cancel();
             }
             outcome
         };
         let outcomes: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..READERS).map(|number| scope.spawn(move || work(number))).collect();
+            let threads: Vec<_> = (0..READERS).map(|_| scope.spawn(work)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap_or(Err(AuditError::Panicked))).collect()
         });
         // One that failed made the others stop.

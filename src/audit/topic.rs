@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::error::AuditError;
+use crate::cancel::CancellationToken;
 use crate::config::KafkaSettings;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
-use crate::kafka::client::Identity;
+use crate::kafka::Identity;
 use crate::kafka::consumer::{ConsumerOptions, Event, StartAt};
 use crate::kafka::watermarks::Watermarks;
 use crate::kafka::{Admin, Consumer, Message};
@@ -59,7 +60,7 @@ pub(super) fn read(
     settings: &KafkaSettings,
     topic: &str,
     start: StartAt,
-    give_up: &dyn Fn() -> bool,
+    cancel: &CancellationToken,
     each: &mut dyn FnMut(&Message) -> Result<(), AuditError>,
     total: &dyn Fn(u64),
 ) -> Result<Option<TopicEnd>, AuditError> {
@@ -83,7 +84,7 @@ pub(super) fn read(
     let mut last_message_at = Instant::now();
     let is_left = |at: &&PartitionProgress| at.next < at.high;
     while progress.iter().any(|at| is_left(&at)) {
-        if give_up() {
+        if cancel.is_cancelled() {
             return Err(AuditError::Stopped);
         }
         match consumer.next(POLL_INTERVAL)? {
@@ -114,7 +115,10 @@ pub(super) fn read(
                     break;
                 }
                 if last_message_at.elapsed() >= IDLE_TIMEOUT {
-                    return Err(consumer.context().timed_out(IDLE_TIMEOUT, &format!("reading topic `{topic}`")).into());
+                    return Err(consumer
+                        .connection()
+                        .diagnose_timeout(IDLE_TIMEOUT, &format!("reading topic `{topic}`"))
+                        .into());
                 }
             }
         }

@@ -96,13 +96,6 @@ impl StreamTotals {
     pub(super) fn add(&mut self, count: Category, n: u64) {
         self.0[count as usize] += n;
     }
-
-    /// Whether topic and science database differ.
-    pub fn differ(&self) -> bool {
-        [Category::Missing, Category::Duplicated, Category::Altered, Category::Unwanted]
-            .iter()
-            .any(|count| self.get(*count) > 0)
-    }
 }
 
 /// Counts of all streams.
@@ -154,10 +147,5 @@ impl AuditTotals {
     /// The counts of each night, by stream.
     pub fn nights(&self) -> impl Iterator<Item = (usize, Night, &StreamTotals)> {
         self.nights.iter().map(|((stream, night), counts)| (*stream, *night, counts))
-    }
-
-    /// Whether topic and science database differ on some stream.
-    pub fn differ(&self) -> bool {
-        self.streams.iter().any(StreamTotals::differ)
     }
 }
