@@ -47,7 +47,7 @@ impl Request {
 
 fn warn_of_seconds(place: &str, ms: i64, now: Timestamp) {
     if let Some(meant) = timestamp_meant_in_seconds(ms, now.as_millis()) {
-        log::warn!("{place} {ms} is read as milliseconds since 1970, but looks like seconds: those would be {meant}");
+        log::warn!("{place} {ms} is read as milliseconds since 1970, but looks like seconds, which would be {meant}");
     }
 }
 
