@@ -12,6 +12,7 @@ use super::key_file::KeyFile;
 use super::repair::Missing;
 use super::totals::{AuditTotals, Category};
 use super::{Audit, Difference};
+use crate::timestamp::Timestamp;
 
 /// Rows that are looked at together.
 const CONFIRM_BATCH_ROWS: usize = 500;
@@ -71,12 +72,13 @@ impl<'a, E: From<AuditError>> Confirmation<'a, E> {
         let mut wanted: Vec<&[u8]> = keys.iter().flatten().map(Vec::as_slice).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let present: HashMap<Vec<u8>, i64> = match wanted.is_empty() {
+        let present: HashMap<Vec<u8>, Timestamp> = match wanted.is_empty() {
             true => HashMap::new(),
             false => self.reader.triggers(&wanted)?,
         };
         for (difference, key) in waiting.iter().zip(keys) {
-            let is_gone = key.as_ref().and_then(|key| present.get(key)) != Some(&difference.timestamp);
+            let is_gone =
+                key.as_ref().and_then(|key| present.get(key)) != Some(&Timestamp::from_millis(difference.timestamp));
             let count = if is_gone { Category::Gone } else { Category::Missing };
             self.totals.add(difference.stream, difference.timestamp, count);
             if !is_gone {

@@ -115,7 +115,10 @@ pub(super) fn read(
                     break;
                 }
                 if last_message_at.elapsed() >= IDLE_TIMEOUT {
-                    return Err(consumer.connection().diagnose_timeout(IDLE_TIMEOUT, &format!("reading topic `{topic}`")).into());
+                    return Err(consumer
+                        .connection()
+                        .diagnose_timeout(IDLE_TIMEOUT, &format!("reading topic `{topic}`"))
+                        .into());
                 }
             }
         }

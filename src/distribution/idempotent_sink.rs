@@ -20,10 +20,10 @@ use super::headers::{ALERT_HEADER, TIMESTAMP_HEADER, WRITER_HEADER};
 use super::kafka_sink::{SinkError, StreamAlert, retry_transient};
 use crate::cancel::CancellationToken;
 use crate::config::KafkaSettings;
-use crate::kafka::checkpoint::Records;
-use crate::kafka::Message;
-use crate::kafka::tail::OffsetRange;
 use crate::kafka::Aborted;
+use crate::kafka::Message;
+use crate::kafka::checkpoint::Records;
+use crate::kafka::tail::OffsetRange;
 use crate::kafka::{
     Error as KafkaError, FlushOutcome, IdempotentProducer, ProducerOptions, ProducerRecord, TailReader, schema_topic,
 };
@@ -173,7 +173,8 @@ impl IdempotentSink {
 
     /// The offset ranges of each topic, by partition.
     fn ends(&self) -> Result<Vec<Vec<OffsetRange>>, SinkError> {
-        let ends = |of: &SinkTopic| retry_transient(&self.cancel, || self.reader.offset_ranges(&of.topic, of.partitions));
+        let ends =
+            |of: &SinkTopic| retry_transient(&self.cancel, || self.reader.offset_ranges(&of.topic, of.partitions));
         self.topics.iter().map(ends).collect()
     }
 

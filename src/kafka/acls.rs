@@ -271,7 +271,11 @@ impl fmt::Display for AclBinding {
             Pattern::Literal(name) => (name, ""),
             Pattern::Prefixed(name) => (name, "…"),
         };
-        write!(f, "{} from {} {permission} {} {} {name}{more}", self.principal, self.host, self.operation, self.resource_type)
+        write!(
+            f,
+            "{} from {} {permission} {} {} {name}{more}",
+            self.principal, self.host, self.operation, self.resource_type
+        )
     }
 }
 

@@ -230,8 +230,9 @@ impl Restore {
             (Some(key), Some(value)) => into.records.insert(key, value),
             (Some(key), None) => into.records.remove(&key),
             (None, _) => {
-                let difference =
-                    format!("the record at offset {offset} of partition {partition} has no key, so it is no checkpoint");
+                let difference = format!(
+                    "the record at offset {offset} of partition {partition} has no key, so it is no checkpoint"
+                );
                 return Err(Error::TopicMismatch { topic, difference });
             }
         };

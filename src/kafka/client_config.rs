@@ -95,8 +95,8 @@ fn utf8(path: &Path) -> Result<&str> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::kafka::settings::{SaslMechanism, SecurityProtocol};
     use crate::kafka::scram::ScramMechanism;
+    use crate::kafka::settings::{SaslMechanism, SecurityProtocol};
     use crate::secret::Secret;
 
     pub(in crate::kafka) fn settings() -> KafkaSettings {

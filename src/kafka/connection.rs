@@ -10,10 +10,10 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use crate::kafka::client_config::Identity;
 use crate::kafka::connection_status::{ConnectionFault, ConnectionStatus, FaultKind};
 use crate::kafka::diagnosis::{self, BrokerAddress, Diagnosis};
 use crate::kafka::error::{Error, Resource, Result, normalize_message, request_error};
-use crate::kafka::client_config::Identity;
 use crate::kafka::settings::{KafkaSettings, SecurityProtocol};
 use crate::secret::Secret;
 
@@ -188,6 +188,9 @@ mod tests {
         assert_eq!(connection.redact("x hush-hush y"), "x *** y");
         assert!(!format!("{connection:?}").contains("hush-hush"));
         ClientContext::error(&connection, KafkaError::Global(Code::Authentication), "b: SASL said hush-hush");
-        assert_eq!(connection.status().permanent_fault().map(|fault| fault.reason), Some("b: SASL said ***".to_owned()));
+        assert_eq!(
+            connection.status().permanent_fault().map(|fault| fault.reason),
+            Some("b: SASL said ***".to_owned())
+        );
     }
 }

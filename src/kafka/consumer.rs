@@ -151,8 +151,7 @@ impl Consumer {
         ];
         let config = client_config(settings, Identity::User, DEFAULTS, &fixed)?;
         let connection = Connection::new(settings, Identity::User);
-        let inner: BaseConsumer<Connection> =
-            config.create_with_context(connection).map_err(|e| settings_error(&e))?;
+        let inner: BaseConsumer<Connection> = config.create_with_context(connection).map_err(|e| settings_error(&e))?;
         let (positions, events) = (BTreeMap::new(), VecDeque::new());
         Ok(Self {
             inner,
@@ -355,9 +354,9 @@ impl Consumer {
     fn error(&self, error: &KafkaError, action: &str, topic: Option<&str>) -> Error {
         let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
         match code {
-            Code::OperationTimedOut | Code::BrokerTransportFailure => {
-                self.connection().diagnose_timeout(self.timeout, &format!("trying to {action} {}", topic.unwrap_or("the topics")))
-            }
+            Code::OperationTimedOut | Code::BrokerTransportFailure => self
+                .connection()
+                .diagnose_timeout(self.timeout, &format!("trying to {action} {}", topic.unwrap_or("the topics"))),
             _ => self.request_error(code, "", action, topic),
         }
     }

@@ -70,10 +70,9 @@ pub(super) fn diagnose(settings: &KafkaSettings, fault: &ConnectionFault) -> Opt
     let addresses: Vec<BrokerAddress> = match address_in(&fault.reason, &settings.bootstrap_servers) {
         Some(address) => vec![address],
         // Each may take the whole timeout, so not all of them.
-        None => configured()
-            .take(3)
-            .filter_map(|text| BrokerAddress::parse(text.trim(), AddressSource::Settings))
-            .collect(),
+        None => {
+            configured().take(3).filter_map(|text| BrokerAddress::parse(text.trim(), AddressSource::Settings)).collect()
+        }
     };
     if fault.kind == FaultKind::AuthenticationRefused {
         let address = addresses.first()?;

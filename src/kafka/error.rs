@@ -40,7 +40,9 @@ pub enum Error {
         reason: String,
     },
     /// No ACL allows the request, or one denies it. Permanent.
-    #[error("user `{user}` is not authorized to {action} {resource}; see `fink kafka grant` and `fink kafka list-acls`")]
+    #[error(
+        "user `{user}` is not authorized to {action} {resource}; see `fink kafka grant` and `fink kafka list-acls`"
+    )]
     NotAuthorized {
         /// the user, or `(none)` where no login is configured
         user: String,

@@ -52,10 +52,7 @@ impl From<KafkaError> for TransactionError {
                 retriable: error.is_retriable(),
                 requires_abort: error.txn_requires_abort(),
             },
-            other => Self::new(
-                other.rdkafka_error_code().unwrap_or(Code::Fail),
-                normalize_message(&other.to_string()),
-            ),
+            other => Self::new(other.rdkafka_error_code().unwrap_or(Code::Fail), normalize_message(&other.to_string())),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::cancel::CancellationToken;
+use crate::kafka::Aborted;
 use crate::kafka::admin::Admin;
 use crate::kafka::client_config::Identity;
 use crate::kafka::connection::Connection;
@@ -19,7 +20,6 @@ use crate::kafka::ffi::TransactionError;
 use crate::kafka::producer::{Producer, ProducerOptions, ProducerRecord};
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::topics::TopicSpec;
-use crate::kafka::Aborted;
 
 /// `message.timeout.ms`: how long the producer retries a message.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -100,11 +100,7 @@ impl Producer {
     ///
     /// # Errors
     /// Invalid settings, a refused login, not authorized to use the transactional id, or no response within `options.timeout`.
-    pub fn open(
-        settings: &KafkaSettings,
-        options: &ProducerOptions,
-        token: &CancellationToken,
-    ) -> Result<Self> {
+    pub fn open(settings: &KafkaSettings, options: &ProducerOptions, token: &CancellationToken) -> Result<Self> {
         let fixed = [("transactional.id", options.transactional_id.as_str())];
         let deliveries = DeliveryTracker::new(Connection::new(settings, Identity::User));
         let producer = Self::create(settings, options, &fixed, deliveries, token)?;

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
+use crate::kafka::ProducerRecord;
 use crate::kafka::error::{Error, Result};
 use crate::kafka::idempotent_producer::{FlushOutcome, IdempotentProducer};
 use crate::kafka::message::Message;
-use crate::kafka::ProducerRecord;
 use crate::kafka::tail::TailReader;
 use crate::kafka::topics::TopicSpec;
 

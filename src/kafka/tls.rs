@@ -31,7 +31,11 @@ pub(super) fn check_files(settings: &KafkaSettings) -> Result<()> {
         let private = private_key(settings, key)?;
         let is_ours = |own: &X509| own.public_key().is_ok_and(|public| public.public_eq(&private));
         if !chain.first().is_some_and(is_ours) {
-            return Err(invalid("ssl_key", key, &format!("is not the key of the certificate {}", certificate.display())));
+            return Err(invalid(
+                "ssl_key",
+                key,
+                &format!("is not the key of the certificate {}", certificate.display()),
+            ));
         }
     }
     Ok(())
@@ -51,8 +55,11 @@ fn private_key(settings: &KafkaSettings, path: &Path) -> Result<PKey<Private>> {
     let bytes = read(KEY, path)?;
     let mode = fs::metadata(path).map_err(|error| cannot_read(KEY, path, &error))?.permissions().mode();
     if mode & 0o077 != 0 {
-        let reason =
-            format!("is accessible by others than its owner (mode {:03o}): `chmod 600 {}`", mode & 0o777, path.display());
+        let reason = format!(
+            "is accessible by others than its owner (mode {:03o}): `chmod 600 {}`",
+            mode & 0o777,
+            path.display()
+        );
         return Err(invalid(KEY, path, &reason));
     }
     let mut is_encrypted = false;

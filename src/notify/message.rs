@@ -23,12 +23,9 @@ pub(super) fn count_that_fits(notices: &[Arc<Notice>]) -> usize {
 /// A table of the first [`MAX_ROWS`] notices, in a code block, escaped for Slack.
 pub(super) fn text(notices: &[Arc<Notice>]) -> String {
     let rows: Vec<[String; 4]> = std::iter::once(HEADER.map(str::to_owned))
-        .chain(
-            notices
-                .iter()
-                .take(MAX_ROWS)
-                .map(|notice| [cell_text(&notice.object), degrees(notice.ra), degrees(notice.dec), cell_text(&notice.class)]),
-        )
+        .chain(notices.iter().take(MAX_ROWS).map(|notice| {
+            [cell_text(&notice.object), degrees(notice.ra), degrees(notice.dec), cell_text(&notice.class)]
+        }))
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths = [width(0), width(1), width(2), width(3)];

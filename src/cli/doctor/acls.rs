@@ -122,9 +122,8 @@ fn by_acls(
     }
     match (denied.is_empty(), missing.is_empty()) {
         (true, true) => list.pass(what, format!("{user} {granted}")),
-        (false, _) => {
-            list.fail(what, format!("an ACL denies {user} to {operation} {}; see `fink kafka list-acls`", names(&denied)))
-        }
+        (false, _) => list
+            .fail(what, format!("an ACL denies {user} to {operation} {}; see `fink kafka list-acls`", names(&denied))),
         (true, false) => list.unknown(
             what,
             format!(

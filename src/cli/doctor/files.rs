@@ -37,10 +37,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
         const TOKEN: &str = "slack token";
         match std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty()) {
             true => list.pass(TOKEN, format!("{TOKEN_VARIABLE} is set"))?,
-            false => list.fail(
-                TOKEN,
-                NotifyError::NoToken,
-            )?,
+            false => list.fail(TOKEN, NotifyError::NoToken)?,
         }
     }
     Ok(())

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use super::checklist::Checklist;
 use super::{acls, transactions};
 use crate::cancel::CancellationToken;
-use crate::config::{
-    Configuration, RequiredLogin, Settings, format_duration, format_timestamp,
-};
+use crate::config::{Configuration, RequiredLogin, Settings, format_duration, format_timestamp};
 use crate::distribution::checkpoint_state::CheckpointState;
 use crate::kafka::diagnosis::{BrokerAddress, Diagnosis};
 use crate::kafka::retention::{Retention, retentions};
@@ -45,8 +43,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, timeout
     }
     let topics = written_topics(&settings);
     let checkpoint = checkpoint::topic_of(&settings.distribution.name);
-    let written: Vec<&str> =
-        topics.iter().map(|topic| topic.name.as_str()).chain([checkpoint.as_str()]).collect();
+    let written: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).chain([checkpoint.as_str()]).collect();
     let found = match admin.describe_topics(&written) {
         Ok(found) => found,
         Err(error) => return list.fail("topics", error),
@@ -149,8 +146,8 @@ fn login(
         RequiredLogin::Admin => Identity::Admin,
         RequiredLogin::User | RequiredLogin::None => Identity::User,
     };
-    let asked =
-        Admin::open(&settings.kafka, identity, timeout).and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));
+    let asked = Admin::open(&settings.kafka, identity, timeout)
+        .and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));
     match asked {
         Ok((admin, topics)) => {
             let user = admin.connection().user();
@@ -168,7 +165,12 @@ fn login(
 }
 
 /// Whether a topic exists.
-fn existence(list: &mut Checklist, admin: &Admin, topic: &WrittenTopic, found: &TopicDescription) -> anyhow::Result<()> {
+fn existence(
+    list: &mut Checklist,
+    admin: &Admin,
+    topic: &WrittenTopic,
+    found: &TopicDescription,
+) -> anyhow::Result<()> {
     let WrittenTopic { what, name, partitions, .. } = topic;
     match &found.error {
         None => list.pass(what, format!("{name}, partitions: {}", found.partitions.len())),
@@ -218,13 +220,19 @@ fn retention(list: &mut Checklist, admin: &Admin, topics: &[(&str, &str)]) -> an
     }
 }
 
-fn checkpoint_of(list: &mut Checklist, admin: &Admin, found: &TopicDescription, timeout: Duration) -> anyhow::Result<()> {
+fn checkpoint_of(
+    list: &mut Checklist,
+    admin: &Admin,
+    found: &TopicDescription,
+    timeout: Duration,
+) -> anyhow::Result<()> {
     const WHAT: &str = "checkpoint";
     let topic = &found.name;
     match &found.error {
         None => {}
         Some(kafka::Error::UnknownTopic { .. }) => {
-            return list.unknown(WHAT, format!("{topic} does not exist yet: the service creates it at its first start"));
+            return list
+                .unknown(WHAT, format!("{topic} does not exist yet: the service creates it at its first start"));
         }
         Some(error) => return list.fail(WHAT, error),
     }
@@ -239,7 +247,10 @@ fn checkpoint_of(list: &mut Checklist, admin: &Admin, found: &TopicDescription, 
             let behind = format_duration(Duration::from_secs(behind as u64 / 1000));
             list.pass(
                 WHAT,
-                format!("all alerts are sent up to {}, {behind} ago", format_timestamp(progress.watermark().as_millis())),
+                format!(
+                    "all alerts are sent up to {}, {behind} ago",
+                    format_timestamp(progress.watermark().as_millis())
+                ),
             )
         }
         Ok(None) => list.pass(WHAT, format!("{topic}, which no service has written yet")),

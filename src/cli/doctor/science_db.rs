@@ -21,7 +21,10 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     let catalog = match Catalog::load(&settings.catalog) {
         Ok(catalog) => catalog,
         Err(error) => {
-            list.fail("catalog", format!("{error}; `fink ingest` writes a catalog, science_db.catalog names its file"))?;
+            list.fail(
+                "catalog",
+                format!("{error}; `fink ingest` writes a catalog, science_db.catalog names its file"),
+            )?;
             return list.unknown("science database", "not tried: the catalog names its table");
         }
     };

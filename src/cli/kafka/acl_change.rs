@@ -1,9 +1,9 @@
 //! What `grant` and `revoke` share: the ACLs of a role, and those that exist.
 
-use super::confirm::ConfirmArgs;
-use super::role::RoleArgs;
 use super::acl_table;
 use super::client::admin;
+use super::confirm::ConfirmArgs;
+use super::role::RoleArgs;
 use crate::cli::context::Context;
 use crate::cli::output::{Format, OutputArgs};
 use crate::kafka::Admin;

@@ -43,8 +43,7 @@ pub struct Args {
 }
 
 fn mechanism(text: &str) -> Result<ScramMechanism, String> {
-    ScramMechanism::from_name(text)
-        .ok_or_else(|| "Kafka has passwords for SCRAM-SHA-256 and SCRAM-SHA-512".to_owned())
+    ScramMechanism::from_name(text).ok_or_else(|| "Kafka has passwords for SCRAM-SHA-256 and SCRAM-SHA-512".to_owned())
 }
 
 /// The new password of a user.

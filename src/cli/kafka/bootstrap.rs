@@ -37,7 +37,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         let acls = acls(users, args.consumer_group.as_deref(), &settings, &hosts);
         items.extend(acls.into_iter().map(|acl| PlanItem::acl(&acl, existing.contains(&acl))));
     } else {
-        log::warn!("kafka.security_protocol and kafka.sasl_mechanism use no passwords in Kafka: only topics are created");
+        log::warn!(
+            "kafka.security_protocol and kafka.sasl_mechanism use no passwords in Kafka: only topics are created"
+        );
     }
     let conflicts: Vec<&PlanItem> = items.iter().filter(|item| item.conflict.is_some()).collect();
     let plan = table(items.iter().map(|item| (item, item.planned())));
@@ -100,8 +102,7 @@ fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<PlanItem>> {
     let what = format!("checkpoint, partitions: {partitions}, compacted");
     topics.push((checkpoint.clone(), checkpoint::topic_spec(), what));
     let compared: Vec<TopicSpec> = topics.iter().map(|(name, spec, _)| compared_spec(spec, name)).collect();
-    let compared: Vec<(&str, &TopicSpec)> =
-        topics.iter().map(|(name, ..)| name.as_str()).zip(&compared).collect();
+    let compared: Vec<(&str, &TopicSpec)> = topics.iter().map(|(name, ..)| name.as_str()).zip(&compared).collect();
     let diffs = admin.compare_topics(&compared)?;
     let item = |((name, spec, what), diff): ((String, TopicSpec, String), TopicDiff)| PlanItem {
         kind: "topic",
@@ -139,7 +140,9 @@ fn acls(users: &Users, consumer_group: Option<&str>, settings: &Settings, hosts:
     let streams: Vec<Pattern> = settings
         .streams
         .iter()
-        .flat_map(|stream| std::iter::once(stream.topic.to_string()).chain(stream.schema_topic().map(|t| t.to_string())))
+        .flat_map(|stream| {
+            std::iter::once(stream.topic.to_string()).chain(stream.schema_topic().map(|t| t.to_string()))
+        })
         .map(Pattern::Literal)
         .collect();
     let read_back: Vec<Pattern> =

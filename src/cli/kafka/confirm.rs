@@ -29,8 +29,7 @@ impl ConfirmArgs {
     pub fn ask(self, plan: &Table, question: &str) -> anyhow::Result<()> {
         let asks = !self.yes;
         if asks && !io::stdin().is_terminal() {
-            let reason =
-                "stdin is not a terminal, so the changes cannot be confirmed: use --yes to make them, or --dry-run to see them";
+            let reason = "stdin is not a terminal, so the changes cannot be confirmed: use --yes to make them, or --dry-run to see them";
             return Err(UsageError(reason.to_owned()).into());
         }
         if asks || log::log_enabled!(Level::Info) {

@@ -33,7 +33,9 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let names = names::distinct(&args.names);
     if let Some(internal) = names.iter().find(|name| name.starts_with("__")) {
-        let reason = format!("`{internal}` is internal to Kafka: without it the cluster loses committed offsets or transactions");
+        let reason = format!(
+            "`{internal}` is internal to Kafka: without it the cluster loses committed offsets or transactions"
+        );
         return Err(UsageError(reason).into());
     }
     let admin = admin(context)?;

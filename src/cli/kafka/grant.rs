@@ -46,7 +46,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         created.iter().map(|created| (&created.acl, outcomes.record(created.error.as_ref(), "added"))).collect();
     let added: Vec<_> = created.iter().filter(|created| created.error.is_none()).map(|created| &created.acl).collect();
     wait_until_visible(|| admin.describe_acls(&change.of_user).map(|now| added.iter().all(|acl| now.contains(acl))))?;
-    let result = |acl: &AclBinding| results.iter().find(|(other, _)| *other == acl).map_or("was there", |(_, word)| word);
+    let result =
+        |acl: &AclBinding| results.iter().find(|(other, _)| *other == acl).map_or("was there", |(_, word)| word);
     change.print(result, context)?;
     outcomes.finish("ACLs")
 }

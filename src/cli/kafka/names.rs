@@ -30,9 +30,7 @@ pub(super) fn user(text: &str) -> Result<String, String> {
 pub(super) fn new_user(text: &str) -> Result<String, String> {
     match user(text)? {
         name if name.is_ascii() => Ok(name),
-        _ => {
-            Err("Kafka accepts only ASCII user names for password logins; the password need not be ASCII".to_owned())
-        }
+        _ => Err("Kafka accepts only ASCII user names for password logins; the password need not be ASCII".to_owned()),
     }
 }
 
@@ -60,7 +58,9 @@ pub(super) fn check_group_pattern(text: &str) -> Result<(), String> {
         ("*", _) => Err("for every group use --all-groups".to_owned()),
         ("", _) => Err("the group name is empty".to_owned()),
         (_, Some(prefix)) => Err(format!("for the groups with this prefix use --group-prefix {prefix}")),
-        (_, None) if text.chars().any(char::is_control) => Err("a group name cannot contain control characters".to_owned()),
+        (_, None) if text.chars().any(char::is_control) => {
+            Err("a group name cannot contain control characters".to_owned())
+        }
         (_, None) => Ok(()),
     }
 }

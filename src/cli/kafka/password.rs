@@ -82,9 +82,7 @@ impl PasswordArgs {
             return Err(UsageError("the password is empty".to_owned()).into());
         }
         if password.reveal().chars().any(char::is_control) {
-            return Err(
-                UsageError("the password contains a line break or another control character".to_owned()).into()
-            );
+            return Err(UsageError("the password contains a line break or another control character".to_owned()).into());
         }
         if password.reveal().chars().count() < MIN_CHARS {
             log::warn!("the password of `{user}` is shorter than {MIN_CHARS} characters: it can be guessed");
@@ -116,7 +114,11 @@ fn from_stdin() -> anyhow::Result<String> {
         return Err(UsageError("stdin is a terminal: omit --password-stdin to be prompted".to_owned()).into());
     }
     let mut bytes = Vec::new();
-    io::stdin().lock().take(MAX_PASSWORD_BYTES + 1).read_to_end(&mut bytes).context("cannot read the password from stdin")?;
+    io::stdin()
+        .lock()
+        .take(MAX_PASSWORD_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .context("cannot read the password from stdin")?;
     if bytes.len() as u64 > MAX_PASSWORD_BYTES {
         bail!("the password on stdin is longer than {MAX_PASSWORD_BYTES} bytes");
     }

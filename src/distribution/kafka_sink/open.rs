@@ -10,9 +10,9 @@ use crate::distribution::checkpoint_state::Record;
 use crate::distribution::idempotent_sink::{IdempotentSink, SinkTopic};
 use crate::distribution::owner::Owner;
 use crate::distribution::pipeline::Pipeline;
+use crate::kafka::Identity;
 use crate::kafka::acls::Operation;
 use crate::kafka::checkpoint::Records;
-use crate::kafka::Identity;
 use crate::kafka::topics::TopicSpec;
 use crate::kafka::{
     Admin, Error as KafkaError, Producer, ProducerOptions, checkpoint, idempotent_producer, retention, schema_topic,

@@ -165,7 +165,8 @@ impl Admin {
                 // The topics of earlier requests exist: the caller must learn of them.
                 Err(error) => vec![Some(error); count],
             };
-            let row = |((topic, _), error): (&(&str, &TopicSpec), _)| CreatedTopic { topic: (*topic).to_owned(), error };
+            let row =
+                |((topic, _), error): (&(&str, &TopicSpec), _)| CreatedTopic { topic: (*topic).to_owned(), error };
             created.extend(request.iter().zip(errors).map(row));
             rest = after;
         }
@@ -221,9 +222,8 @@ impl Admin {
         match (created, spec.partitions) {
             (Ok(_), Some(partitions)) => Ok(partitions),
             // `TopicMismatch`: another process has created it meanwhile.
-            (Ok(_) | Err(Error::TopicMismatch { .. }), _) => self.partitions(topic)?.ok_or_else(|| Error::UnknownTopic {
-                topic: topic.to_owned(),
-                hint: ", although it was just created".to_owned(),
+            (Ok(_) | Err(Error::TopicMismatch { .. }), _) => self.partitions(topic)?.ok_or_else(|| {
+                Error::UnknownTopic { topic: topic.to_owned(), hint: ", although it was just created".to_owned() }
             }),
             (Err(Error::NotAuthorized { user, .. }), _) => Err(Error::UnknownTopic {
                 topic: topic.to_owned(),

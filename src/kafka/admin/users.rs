@@ -19,7 +19,8 @@ impl Admin {
         let found = self.submit("list the users of", |call| native::describe_users(call, &[]))?;
         let mut users = Vec::with_capacity(found.len());
         for (name, credentials) in found {
-            let credentials = credentials.map_err(|refused| self.response_error(&refused, "describe", Resource::User(&name)))?;
+            let credentials =
+                credentials.map_err(|refused| self.response_error(&refused, "describe", Resource::User(&name)))?;
             users.push(ScramUser { name, credentials });
         }
         users.sort_by(|a, b| a.name.cmp(&b.name));
@@ -52,7 +53,8 @@ impl Admin {
                 !is_added
             });
             let requested: Vec<&CredentialChange> = request.values().map(|index| &changes[*index]).collect();
-            let mut responses: BTreeMap<_, _> = match self.submit(action, |call| native::alter_users(call, &requested)) {
+            let mut responses: BTreeMap<_, _> = match self.submit(action, |call| native::alter_users(call, &requested))
+            {
                 Ok(responses) => responses.into_iter().collect(),
                 Err(error) if is_first => return Err(error),
                 // The changes of earlier requests are applied: the caller must learn of them.

@@ -18,7 +18,8 @@ fn topic(table: &Table) -> String {
 fn producer(table: &Table, id: &str) -> Producer {
     let options =
         ProducerOptions { transactional_id: format!("{}-{id}", table.fixture.name), memory: 1 << 20, timeout: TIMEOUT };
-    Producer::open(&table.fixture.cluster().kafka(User::Producer), &options, &CancellationToken::new()).expect("a producer")
+    Producer::open(&table.fixture.cluster().kafka(User::Producer), &options, &CancellationToken::new())
+        .expect("a producer")
 }
 
 fn write(producer: &Producer, topic: &str, key: &[u8], value: &[u8]) {

@@ -1,9 +1,9 @@
 use fink::cancel::CancellationToken;
 use fink::config::{KafkaSettings, Login, Secret};
+use fink::kafka::Identity;
 use fink::kafka::acls::{
     self, AclBinding, AclFilter, Match, Operation, Pattern, PatternFilter, Permission, ResourceType,
 };
-use fink::kafka::Identity;
 use fink::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
 use fink::kafka::roles;
 use fink::kafka::scram::{CredentialChange, DEFAULT_ITERATIONS, ScramCredential, ScramMechanism};
@@ -114,9 +114,7 @@ fn granted_rights_are_enough_and_taken_rights_are_gone() {
 
     let settings = as_user(&writer.0, "p");
     let spec = fink::kafka::topics::TopicSpec::stream(2);
-    eventually(|| {
-        Admin::open(&settings, Identity::User, TIMEOUT).unwrap().ensure_topic(&stream.0, &spec).ok()
-    });
+    eventually(|| Admin::open(&settings, Identity::User, TIMEOUT).unwrap().ensure_topic(&stream.0, &spec).ok());
     fink::kafka::checkpoint::ensure(&Admin::open(&settings, Identity::User, TIMEOUT).unwrap(), &checkpoint.0).unwrap();
     let producer = Producer::open(&settings, &options(&format!("{name}-0")), &CancellationToken::new()).unwrap();
     producer.begin().unwrap();

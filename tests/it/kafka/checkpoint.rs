@@ -43,7 +43,8 @@ fn user() -> Admin {
 
 fn read_all(topic: &str) -> BTreeMap<String, String> {
     let partition = checkpoint::SERVICE_PARTITION;
-    let map = checkpoint::read(&user(), topic, &[partition], &CancellationToken::new()).unwrap().remove(&partition).unwrap();
+    let map =
+        checkpoint::read(&user(), topic, &[partition], &CancellationToken::new()).unwrap().remove(&partition).unwrap();
     let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
     map.into_iter().map(|(k, v)| (text(k), text(v))).collect()
 }
@@ -128,7 +129,8 @@ fn what_is_committed_behind_another_producers_open_transaction_is_read() {
     other.send(&message(&topic.0, b"other", b"1")).unwrap();
     let own = producer(&unique("own"));
     write(&own, &topic.0, &[("watermark", Some("5"))], true);
-    let stable = checkpoint::read_stable(&user(), &topic.0, checkpoint::SERVICE_PARTITION, &CancellationToken::new()).unwrap();
+    let stable =
+        checkpoint::read_stable(&user(), &topic.0, checkpoint::SERVICE_PARTITION, &CancellationToken::new()).unwrap();
     assert!(stable.is_empty(), "the open transaction hides it");
     let token = CancellationToken::new().child_with_deadline(Some(Instant::now() + Duration::from_secs(1)));
     let stopped = checkpoint::read(&user(), &topic.0, &[checkpoint::SERVICE_PARTITION], &token);

@@ -35,8 +35,12 @@ fn reader() -> TailReader {
 }
 
 fn tail(topic: &Topic, from: &[i64]) -> Vec<String> {
-    let until: Vec<i64> =
-        reader().offset_ranges(&topic.0, i32::try_from(from.len()).unwrap()).unwrap().iter().map(|ends| ends.end).collect();
+    let until: Vec<i64> = reader()
+        .offset_ranges(&topic.0, i32::try_from(from.len()).unwrap())
+        .unwrap()
+        .iter()
+        .map(|ends| ends.end)
+        .collect();
     let mut found = Vec::new();
     let text = |value: Option<Vec<u8>>| String::from_utf8(value.unwrap_or_default()).expect("text");
     reader().read(&topic.0, from, &until, |message| found.push(text(message.value))).unwrap();

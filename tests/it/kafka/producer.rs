@@ -197,7 +197,8 @@ fn a_wrong_protocol_or_certificate_is_told() {
 fn missing_rights_name_user_and_thing() {
     let topic = Topic::new("rights", 1);
     // The consumer may use neither this transactional id nor write anywhere.
-    let error = Producer::open(&consumer_settings(), &options(&unique("rights")), &CancellationToken::new()).err().unwrap();
+    let error =
+        Producer::open(&consumer_settings(), &options(&unique("rights")), &CancellationToken::new()).err().unwrap();
     let text = error.to_string();
     assert!(matches!(error, Error::NotAuthorized { .. }), "{text}");
     assert!(text.contains("`finkConsumer`") && text.contains("transactional id `fink_kafkatest_rights"), "{text}");

@@ -89,7 +89,10 @@ fn a_producer_may_write_its_topic_in_its_transactions_and_nothing_else() {
         Ok(fink::kafka::checkpoint::PARTITIONS)
     );
     let reader = Admin::open(&settings, Identity::User, TIMEOUT).unwrap();
-    assert_eq!(fink::kafka::checkpoint::read(&reader, &checkpoint, &[0], &CancellationToken::new()).unwrap()[&0].len(), 1);
+    assert_eq!(
+        fink::kafka::checkpoint::read(&reader, &checkpoint, &[0], &CancellationToken::new()).unwrap()[&0].len(),
+        1
+    );
 
     assert!(cli.send(&producer, &other).is_err());
     assert!(is_denied(&cli.producer(&user, &cli.name("_d2-0")).map(|_| ())));

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use fink::cancel::CancellationToken;
 use fink::config::{KafkaSettings, SecurityProtocol};
-use fink::kafka::acls::AclFilter;
 use fink::kafka::Identity;
+use fink::kafka::acls::AclFilter;
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use fink::kafka::topics::TopicSpec;
 use fink::kafka::{Admin, Error, Producer, ProducerOptions};

@@ -47,10 +47,8 @@ impl Users {
         let mut all = vec![producer];
         if !args.no_consumer {
             if all.iter().any(|producer| producer.login.username == args.consumer) {
-                let reason = format!(
-                    "`{}` is the user of [kafka]: use another --consumer, or --no-consumer",
-                    args.consumer
-                );
+                let reason =
+                    format!("`{}` is the user of [kafka]: use another --consumer, or --no-consumer", args.consumer);
                 return Err(UsageError(reason).into());
             }
             all.push(consumer(args, file.as_deref())?);
