@@ -3,7 +3,7 @@
 mod report;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::bail;
 use clap::{Args as ClapArgs, ValueHint};
@@ -15,7 +15,6 @@ use super::kafka::confirm::ConfirmArgs;
 use super::outcome::{Interrupted, UsageError};
 use super::output::{Format, OutputArgs, Table};
 use super::progress::Progress;
-use crate::audit::GiveUp;
 use crate::audit::{Audit, AuditError, AuditProgress, AuditRequest, AuditTotals, Category, Comparison};
 use crate::config::{RequiredLogin, Start, parse_timestamp};
 use crate::kafka::Error as KafkaError;
@@ -89,11 +88,8 @@ impl Args {
         if until > now {
             return Err(UsageError(format!("--until {until} (ms since 1970) is in the future: use `now`")));
         }
-        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until)).ok_or_else(|| {
-            UsageError(format!(
-                "--from {from} is not before --until {until} (ms since 1970)"
-            ))
-        })
+        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until))
+            .ok_or_else(|| UsageError(format!("--from {from} is not before --until {until} (ms since 1970)")))
     }
 }
 
@@ -113,11 +109,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         reader,
     };
     let stop = Stop::on_signals()?;
-    let give_up: GiveUp = Arc::new({
-        let stop = stop.clone();
-        move || stop.requested()
-    });
-    let audit = Audit::new(&settings, &request, &give_up).map_err(command_error)?;
+    let audit = Audit::new(&settings, &request, stop.token()).map_err(command_error)?;
     let limit = args.limit.unwrap_or(if args.output.format == Format::Ndjson { u64::MAX } else { DEFAULT_LIMIT });
     let mut report = Report::new(args.output.format, limit);
     let progress = Mutex::new(None);
@@ -227,6 +219,8 @@ fn command_error(error: AuditError) -> anyhow::Error {
         AuditError::Kafka(error @ KafkaError::NotAuthorized { .. }) => {
             anyhow::anyhow!("{error}; or use --as-admin to read the topics as the user of [kafka.admin]")
         }
+        AuditError::Spill(error) => anyhow::anyhow!("{error}; choose another folder with --temp-dir"),
+        error @ AuditError::OneWriter { .. } => anyhow::anyhow!("{error} (--stream)"),
         error => error.into(),
     }
 }
