@@ -114,7 +114,7 @@ impl AlertReader<'_> {
             let mut scan = AlertScan::new(keys.clone(), window, cells, None);
             loop {
                 let mut batch = Batch::default();
-                let has_more = pages.scan(&mut scan, &mut query, &|| cancel.is_cancelled(), &mut batch)?;
+                let has_more = pages.scan(&mut scan, &mut query, cancel, &mut batch)?;
                 each(&batch, pages.rows().len())?;
                 if !has_more {
                     break;
@@ -132,7 +132,7 @@ impl AlertReader<'_> {
         let Self { cancel, session, pages } = self;
         let query = |request: Request<'_>| session.ask(|db| request(db));
         let mut batch = Batch::default();
-        pages.get(keys, |_, _| true, query, &|| cancel.is_cancelled(), &mut batch)?;
+        pages.get(keys, |_, _| true, query, cancel, &mut batch)?;
         Ok(batch)
     }
 

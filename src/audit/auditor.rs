@@ -40,7 +40,7 @@ impl<'a> Audit<'a> {
         let selection = Request { streams: request.streams.clone(), ..Request::default() };
         let streams = selection.select_streams(&settings.streams)?;
         let catalog = Catalog::load(&settings.science_db.catalog)?;
-        let filters = FilterSet::start(&settings.filters, &streams, &catalog, &|| cancel.is_cancelled())?;
+        let filters = FilterSet::start(&settings.filters, &streams, &catalog, cancel)?;
         // The status column is ignored: whether an alert was sent is what the audit finds out.
         let pipeline = Arc::new(Pipeline::new(&catalog, &streams, &settings.science_db, false, filters, None)?);
         let table = settings.science_db.table_of(&catalog);

@@ -8,8 +8,7 @@ use crate::cancel::CancellationToken;
 use crate::config::{DistributionSettings, KafkaSettings, StreamSettings};
 use crate::distribution::DistributionError;
 use crate::distribution::checkpoint_state::CheckpointState;
-use crate::kafka::client::Identity;
-use crate::kafka::{Admin, Error as KafkaError, checkpoint};
+use crate::kafka::{Admin, Error as KafkaError, Identity, checkpoint};
 use crate::timestamp::Timestamp;
 use crate::units::format_timestamp;
 
@@ -64,7 +63,7 @@ fn watermarks(
     let partitions = user.partitions(&topic)?.unwrap_or_default();
     let mut watermarks = Vec::new();
     for partition in 0..partitions {
-        let records = match checkpoint::read_stable(&user, &topic, partition, &|| cancel.is_cancelled()) {
+        let records = match checkpoint::read_stable(&user, &topic, partition, cancel) {
             Ok(records) => records,
             Err(error @ KafkaError::NotAuthorized { .. }) => {
                 log::warn!("{error}; alerts older than distribution.repair are expected on their topics");

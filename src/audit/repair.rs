@@ -14,10 +14,9 @@ use super::topic::{self, KAFKA_TIMEOUT};
 use crate::distribution::batch::{Batch, BatchAlert, Message};
 use crate::distribution::verdict::Verdict;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
-use crate::kafka::client::Identity;
 use crate::kafka::consumer::StartAt;
-use crate::kafka::topics::{self, TopicSpec};
-use crate::kafka::{Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, ProducerRecord, partition};
+use crate::kafka::topics::TopicSpec;
+use crate::kafka::{Admin, CommitOutcome, Error as KafkaError, Identity, Producer, ProducerOptions, ProducerRecord, partition};
 use crate::timestamp::Timestamp;
 
 /// Rows of one transaction.
@@ -105,14 +104,13 @@ impl Audit<'_> {
             let stream = &self.streams[*stream];
             (stream.topic.as_str(), TopicSpec::stream(stream.partitions))
         };
-        let partitions = topics::ensure_all(&user, &streams.iter().map(spec).collect::<Vec<_>>())?;
+        let partitions = user.ensure_topics(&streams.iter().map(spec).collect::<Vec<_>>())?;
         let options = ProducerOptions {
             transactional_id: format!("{}-audit-0", settings.distribution.name),
             memory: settings.distribution.memory / 4,
             timeout: KAFKA_TIMEOUT,
         };
-        let cancel = self.cancel.clone();
-        let producer = Producer::open(&settings.kafka, &options, move || cancel.is_cancelled())?;
+        let producer = Producer::open(&settings.kafka, &options, &self.cancel)?;
         let mut new_messages = NewMessages::default();
         for stream in &streams {
             self.read_new_messages(*stream, &ends[*stream], &mut new_messages, report)?;

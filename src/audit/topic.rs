@@ -8,9 +8,8 @@ use super::topic_scope::Retention;
 use crate::cancel::CancellationToken;
 use crate::config::KafkaSettings;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
-use crate::kafka::client::Identity;
 use crate::kafka::consumer::{ConsumerOptions, Event, StartAt};
-use crate::kafka::{Admin, Consumer, Message};
+use crate::kafka::{Admin, Consumer, Identity, Message};
 use crate::ledger::AlertId;
 use crate::timestamp::Timestamp;
 
@@ -131,7 +130,7 @@ pub(super) fn read(
                     break;
                 }
                 if last_event.elapsed() >= IDLE_TIMEOUT {
-                    let error = consumer.context().timed_out(IDLE_TIMEOUT, &format!("reading topic `{topic}`"));
+                    let error = consumer.connection().diagnose_timeout(IDLE_TIMEOUT, &format!("reading topic `{topic}`"));
                     return Err(error.into());
                 }
             }

@@ -214,7 +214,7 @@ fn finish(progress: &Mutex<Option<Progress>>) {
 /// Maps configuration errors and signals to their exit codes.
 fn command_error(error: AuditError) -> anyhow::Error {
     match error {
-        AuditError::Stopped | AuditError::Kafka(KafkaError::Stopped(_)) => Interrupted.into(),
+        AuditError::Stopped | AuditError::Kafka(KafkaError::Cancelled(_)) => Interrupted.into(),
         error if error.is_configuration() => UsageError(error.to_string()).into(),
         AuditError::Kafka(error @ KafkaError::NotAuthorized { .. }) => {
             anyhow::anyhow!("{error}; or use --as-admin to read the topics as the user of [kafka.admin]")

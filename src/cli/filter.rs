@@ -13,6 +13,7 @@ use super::output::{self, Format, OutputArgs, Table};
 use super::progress::Progress;
 use crate::alert::{Flattener, Layout};
 use crate::avro::container::Container;
+use crate::cancel::CancellationToken;
 use crate::config::RequiredLogin;
 use crate::filters::{
     FilterCall, FilterError, FilterName, FilterRunner, FilterSettings, OnError, Pool, ResolvedFilters,
@@ -59,8 +60,7 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
     let settings = FilterSettings { on_error: OnError::Stop, ..settings };
     let files = AlertFiles::find(&args.paths)?;
     let stop = Stop::on_signals()?;
-    let give_up = || stop.requested();
-    let pool = Arc::new(Pool::start(&settings, std::slice::from_ref(&args.name), &give_up).map_err(command_error)?);
+    let pool = Arc::new(Pool::start(&settings, std::slice::from_ref(&args.name), stop.token()).map_err(command_error)?);
     let mut test = TestRun {
         pool,
         format: args.output.format,
@@ -74,10 +74,10 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
     };
     let progress = Progress::new(context, "files", Some(files.count() as u64));
     for file in files.paths() {
-        test.file(file, &give_up)?;
+        test.file(file, stop.token())?;
         progress.add(1);
     }
-    test.judge(&give_up)?;
+    test.judge(stop.token())?;
     progress.finish();
     if args.output.format != Format::Ndjson {
         test.table.print(args.output.format, context)?;
@@ -152,31 +152,31 @@ impl FilterTest {
 }
 
 impl TestRun {
-    fn file(&mut self, file: &Path, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
+    fn file(&mut self, file: &Path, cancel: &CancellationToken) -> anyhow::Result<()> {
         let name = || file.display().to_string();
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", name()))?;
         let container = Container::read(&bytes).with_context(name)?;
         if self.pending.as_ref().is_none_or(|pending| pending.schema_json != container.schema_json) {
-            self.judge(give_up)?;
+            self.judge(cancel)?;
             self.pending = Some(FilterTest::new(&container, &self.pool).with_context(name)?);
         }
         for datum in container.data() {
             let Some(pending) = &mut self.pending else { break };
             pending.push(datum).with_context(name)?;
             if pending.data.len() >= self.batch || pending.bytes >= MAX_BATCH_BYTES {
-                self.judge(give_up)?;
+                self.judge(cancel)?;
             }
         }
         Ok(())
     }
 
     /// Runs the filter on the batch, and prints the alerts that it keeps or adds them to the table.
-    fn judge(&mut self, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
+    fn judge(&mut self, cancel: &CancellationToken) -> anyhow::Result<()> {
         let Some(pending) = &mut self.pending else { return Ok(()) };
         let rows: Vec<Row<'_>> = pending.rows.iter().collect();
         let all: Vec<usize> = (0..rows.len()).collect();
         let call = FilterCall { function: 0, rows: &all };
-        let results = pending.runner.run(&rows, &[call], give_up).map_err(command_error)?;
+        let results = pending.runner.run(&rows, &[call], cancel).map_err(command_error)?;
         for (datum, result) in pending.data.iter().zip(results.into_iter().flatten()) {
             self.alerts += 1;
             match result {

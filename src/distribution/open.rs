@@ -81,7 +81,7 @@ pub(super) fn open<'a>(
     let catalog = Catalog::load(&settings.science_db.catalog)?;
     // The status speaks of all streams: a job or a service for some of them neither reads nor writes it.
     let has_status = settings.distribution.status && request.is_of_all(streams, settings.streams.len());
-    let filters = FilterSet::start(&settings.filters, streams, &catalog, &|| cancel.is_cancelled())?;
+    let filters = FilterSet::start(&settings.filters, streams, &catalog, cancel)?;
     // Alerts that a job sends are not news, and a dry run sends nothing.
     let channels = settings.slack.channels.as_deref().filter(|_| !request.is_job() && !request.dry_run);
     let notices = channels.map(|channels| NoticePlan::new(channels, &catalog)).transpose()?;

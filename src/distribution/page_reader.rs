@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::batch::Batch;
 use super::pipeline::{AlertRow, Encoders, Pipeline};
 use super::row_size::RowSize;
+use crate::cancel::CancellationToken;
 use crate::filters::FilterError;
 use crate::ledger::RowVersion;
 use crate::row::{Row, Rows};
@@ -94,12 +95,12 @@ impl PageReader {
     /// Reads the next page of `scan` and appends its alerts to `batch`. Returns whether more pages follow.
     ///
     /// # Errors
-    /// Those of `query`, which makes a request; or a filter failed, or `give_up` returned true while filters ran.
+    /// Those of `query`, which makes a request; or a filter failed, or `cancel` was cancelled while filters ran.
     pub fn scan<E: From<FilterError>>(
         &mut self,
         scan: &mut AlertScan,
         mut query: impl FnMut(Request<'_>) -> Result<bool, E>,
-        give_up: &(dyn Fn() -> bool + Sync),
+        cancel: &CancellationToken,
         batch: &mut Batch,
     ) -> Result<bool, E> {
         let Self { pipeline, encoders, limits, row_size, rows, complete_rows } = self;
@@ -128,7 +129,7 @@ impl PageReader {
             query(&mut |db| db.get(&keys, columns.all(), complete_rows).map(|()| false))?;
             replace_partial(&mut alerts, &partial, complete_rows, alert);
         }
-        pipeline.process(&alerts, encoders, give_up, batch)?;
+        pipeline.process(&alerts, encoders, cancel, batch)?;
         Ok(more)
     }
 
@@ -146,7 +147,7 @@ impl PageReader {
         keys: &[&[u8]],
         mut is_wanted: impl FnMut(&[u8], Timestamp) -> bool,
         mut query: impl FnMut(Request<'_>) -> Result<bool, E>,
-        give_up: &(dyn Fn() -> bool + Sync),
+        cancel: &CancellationToken,
         batch: &mut Batch,
     ) -> Result<(), E> {
         let Self { pipeline, encoders, row_size, rows, .. } = self;
@@ -154,7 +155,7 @@ impl PageReader {
         query(&mut |db| db.get(keys, columns.all(), rows).map(|()| false))?;
         row_size.update(rows.len(), rows.bytes());
         let alerts = rows.iter().filter_map(|row| columns.alert(row, |timestamp| is_wanted(row.key, timestamp)));
-        Ok(pipeline.process(&alerts.collect::<Vec<_>>(), encoders, give_up, batch)?)
+        Ok(pipeline.process(&alerts.collect::<Vec<_>>(), encoders, cancel, batch)?)
     }
 
     /// Reads the next page of trigger cells of `window`, behind the row `after`: the rows, and whether more pages follow.

@@ -10,6 +10,8 @@ mod notices;
 mod skipped_rows;
 mod stream;
 mod stream_filters;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use super::batch::Batch;
 use super::stats::Criterion;
 use super::verdict::Verdict;
 use crate::alert::message::KeyPlan;
+use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
 use crate::config::{ScienceDbSettings, StreamSettings};
 use crate::filters::FilterError;
@@ -86,18 +89,18 @@ impl Pipeline {
     /// Appends `alerts` to `batch`, with what each stream decides about them.
     ///
     /// # Errors
-    /// A filter failed and `filters.on_error` is `stop`, filter workers end again and again, or `give_up` returned true. The batch holds
+    /// A filter failed and `filters.on_error` is `stop`, filter workers end again and again, or `cancel` was cancelled. The batch holds
     /// none of the alerts then.
     pub fn process(
         &self,
         alerts: &[AlertRow<'_>],
         encoders: &mut Encoders,
-        give_up: &(dyn Fn() -> bool + Sync),
+        cancel: &CancellationToken,
         batch: &mut Batch,
     ) -> Result<(), FilterError> {
         // Filters are called with many alerts at a time, and so come first; only for streams that have filters, after their rules.
         let mut filtered = match &self.filters {
-            Some(filters) => filters.run(alerts, &self.streams, give_up)?,
+            Some(filters) => filters.run(alerts, &self.streams, cancel)?,
             None => Vec::new(),
         };
         let Encoders { values, key, object_id } = encoders;

@@ -158,7 +158,7 @@ impl Reader {
             let mut batch = std::mem::take(&mut held);
             let Self { session, pages, cancel, .. } = self;
             let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
-            let more = pages.scan(&mut scan, query, &|| cancel.is_cancelled(), &mut batch)?;
+            let more = pages.scan(&mut scan, query, cancel, &mut batch)?;
             batch.sort_objects();
             // An object's alerts go out in timestamp order, and the next page may have more of the last object. One that alone fills a page
             // is not held: memory is bounded.
@@ -174,10 +174,7 @@ impl Reader {
             let last_done = (0..rows.len()).rfind(is_done);
             done_to = last_done.map(|index| rows.row(index).key.to_vec()).or(done_to);
             let rows = rows.len();
-            let lease = self
-                .budget
-                .acquire(batch.size(), || self.cancel.is_cancelled(), || false)
-                .ok_or(TaskError::Cancelled)?;
+            let lease = self.budget.acquire(batch.size(), &self.cancel, || false).ok_or(TaskError::Cancelled)?;
             self.send(ReadOutput::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
                 return Ok(());
@@ -212,10 +209,9 @@ impl Reader {
             };
             let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
             let mut batch = Batch::default();
-            pages.get(&keys, is_unchanged, query, &|| cancel.is_cancelled(), &mut batch)?;
+            pages.get(&keys, is_unchanged, query, cancel, &mut batch)?;
             let is_next = || turn.load(Ordering::Relaxed) == sequence;
-            let is_cancelled = || self.cancel.is_cancelled();
-            let lease = self.budget.acquire(batch.size(), is_cancelled, is_next).ok_or(TaskError::Cancelled)?;
+            let lease = self.budget.acquire(batch.size(), &self.cancel, is_next).ok_or(TaskError::Cancelled)?;
             let asked = part.iter().map(LedgerEntry::from).collect();
             self.send(ReadOutput::Fetched { sequence, batch, asked, done: rows.is_empty() }, Some(lease));
         }

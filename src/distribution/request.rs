@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_job_for_a_stream_is_the_same_job_when_there_are_more() {
         let job = |names: &[&str]| Request {
-            until: Some(at(9)),
+            until: Some(Timestamp::from_millis(9)),
             streams: names.iter().map(|name| (*name).to_owned()).collect(),
             ..Request::default()
         };

@@ -107,7 +107,7 @@ mod tests {
         let error = check(None, Some(NOW * 1_000_000)).expect_err("the future");
         assert!(error.contains("--until") && error.contains("looks like nanoseconds: write 1574942400000"), "{error}");
         let error = check(None, Some(NOW + 1)).expect_err("the future");
-        assert!(error.contains("a job reads what is there"), "{error}");
+        assert!(error.contains("a job reads what exists"), "{error}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::name::FilterName;
 use super::protocol::{CallRequest, ColumnSpec, LoadResult, Request, Response};
 use super::settings::FilterSettings;
 use super::worker::{Worker, WorkerError};
+use crate::cancel::CancellationToken;
 use crate::units::format_duration;
 
 /// For the start of a worker, with all that its filters import.
@@ -22,7 +23,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(180);
 /// Most restarts within [`RESTART_WINDOW`].
 const MAX_RESTARTS: usize = 20;
 const RESTART_WINDOW: Duration = Duration::from_secs(600);
-/// Between two checks whether to give up, while waiting for an idle worker.
+/// Between two checks whether to stop, while waiting for an idle worker.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A parameter of a filter.
@@ -102,7 +103,7 @@ impl Pool {
     pub fn start(
         settings: &FilterSettings,
         names: &[FilterName],
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Self, FilterError> {
         let mut pool = Self {
             settings: settings.clone(),
@@ -111,7 +112,7 @@ impl Pool {
             idle: crossbeam_channel::unbounded(),
             restarts: Mutex::new(VecDeque::new()),
         };
-        let (first, functions) = pool.start_worker(give_up)?;
+        let (first, functions) = pool.start_worker(cancel)?;
         pool.functions = functions;
         let others = (1..settings.workers).map(|_| None);
         for worker in std::iter::once(Some(first)).chain(others) {
@@ -139,7 +140,7 @@ impl Pool {
         let _open = self.idle.0.send(worker);
     }
 
-    fn start_worker(&self, give_up: &dyn Fn() -> bool) -> Result<(Worker, Vec<Function>), FilterError> {
+    fn start_worker(&self, cancel: &CancellationToken) -> Result<(Worker, Vec<Function>), FilterError> {
         let python = || self.settings.python.clone();
         let mut worker = Worker::start(&self.settings.python)
             .map_err(|reason| FilterError::PythonNotStarted { python: python(), reason })?;
@@ -151,7 +152,7 @@ impl Pool {
         };
         worker.send((header(&request)?, Arc::default()));
         let not_ready = |reason: String| FilterError::WorkerNotReady { python: python(), reason };
-        let loaded = match worker.receive(Instant::now() + START_TIMEOUT, give_up) {
+        let loaded = match worker.receive(Instant::now() + START_TIMEOUT, cancel) {
             Ok((Response::Loaded(loaded), _)) => loaded,
             Ok((Response::NotReady(reason), _)) => return Err(not_ready(reason)),
             Ok((response, _)) => return Err(not_ready(format!("unexpected response {response:?}"))),
@@ -182,24 +183,24 @@ impl Pool {
     /// Makes calls one after the other in one worker. `body` is the Arrow stream of `columns` and the masks.
     ///
     /// # Errors
-    /// A worker cannot be started, workers end again and again, or `give_up` returned true.
+    /// A worker cannot be started, workers end again and again, or `cancel` was cancelled.
     pub(super) fn run(
         &self,
         body: Vec<u8>,
         columns: &[ColumnSpec],
         calls: &[WorkerCall],
         attempt: Attempt,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Vec<CallResult>, FilterError> {
         let mut worker = loop {
             match self.idle.1.recv_timeout(POLL_INTERVAL) {
                 Ok(worker) => break worker,
-                Err(RecvTimeoutError::Timeout) if give_up() => return Err(FilterError::Cancelled),
+                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => return Err(FilterError::Cancelled),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(FilterError::Cancelled),
             }
         };
-        let results = self.run_in(&mut worker, &Arc::new(body), columns, calls, attempt, give_up);
+        let results = self.run_in(&mut worker, &Arc::new(body), columns, calls, attempt, cancel);
         self.release(worker);
         results
     }
@@ -211,13 +212,13 @@ impl Pool {
         columns: &[ColumnSpec],
         calls: &[WorkerCall],
         attempt: Attempt,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Vec<CallResult>, FilterError> {
         let mut results: Vec<Option<CallResult>> = vec![None; calls.len()];
         while results.iter().any(Option::is_none) {
             let mut worker = match slot.take() {
                 Some(worker) => worker,
-                None => self.start_worker(give_up)?.0,
+                None => self.start_worker(cancel)?.0,
             };
             // After a restart, the calls that have no result yet.
             let left = calls.iter().enumerate().filter(|(call, _)| results[*call].is_none());
@@ -229,7 +230,7 @@ impl Pool {
             });
             let request = Request::Run { columns, calls: left.collect() };
             worker.send((header(&request)?, Arc::clone(body)));
-            match self.read_responses(&mut worker, calls, &mut results, attempt.timeout, give_up) {
+            match self.read_responses(&mut worker, calls, &mut results, attempt.timeout, cancel) {
                 Ok(()) => *slot = Some(worker),
                 Err((WorkerError::Cancelled, _)) => return Err(FilterError::Cancelled),
                 Err((error, current)) => {
@@ -265,13 +266,13 @@ impl Pool {
         calls: &[WorkerCall],
         results: &mut [Option<CallResult>],
         timeout: Duration,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<(), (WorkerError, Option<usize>)> {
         let mut current = None;
         let unexpected = |what: &str| (WorkerError::Ended(format!("unexpected response: {what}")), None);
         loop {
             let deadline = Instant::now() + timeout;
-            let (response, body) = worker.receive(deadline, give_up).map_err(|error| (error, current))?;
+            let (response, body) = worker.receive(deadline, cancel).map_err(|error| (error, current))?;
             match response {
                 Response::Begin(call) if call < calls.len() => current = Some(call),
                 Response::Kept(call) if calls.get(call).is_some_and(|call| call.count == body.len()) => {

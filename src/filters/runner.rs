@@ -11,6 +11,7 @@ use super::filter_row::FilterRow;
 use super::pool::{Attempt, CallResult, Failure, Function, Pool};
 use super::settings::OnError;
 use super::worker_request::{FilterCall, WorkerRequest};
+use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
 use crate::row::{BoundColumn, ColumnNotRead, Columns, Row};
 
@@ -101,12 +102,12 @@ impl FilterRunner {
     /// Calls filters: by call, the result for each of its rows. A filter is called with `filters.batch` rows at most.
     ///
     /// # Errors
-    /// A filter failed twice for the same rows and `on_error` is `stop`, workers end again and again, or `give_up` returned true.
+    /// A filter failed twice for the same rows and `on_error` is `stop`, workers end again and again, or `cancel` was cancelled.
     pub fn run(
         &self,
         rows: &[Row<'_>],
         calls: &[FilterCall<'_>],
-        give_up: &(dyn Fn() -> bool + Sync),
+        cancel: &CancellationToken,
     ) -> Result<Vec<Vec<AlertResult>>, FilterError> {
         let mut results: Vec<Vec<AlertResult>> = calls.iter().map(|call| Vec::with_capacity(call.rows.len())).collect();
         let rows: Vec<FilterRow<'_>> = rows.iter().map(|row| FilterRow { row: *row, columns: &self.columns }).collect();
@@ -122,7 +123,7 @@ impl FilterRunner {
             let part = indexes.iter().map(|index| &calls[*index]);
             let part: Vec<FilterCall<'_>> =
                 part.map(|call| FilterCall { function: call.function, rows: &call.rows[within(call)] }).collect();
-            for (index, part) in indexes.iter().zip(self.run_in_parallel(&rows, &part, give_up)?) {
+            for (index, part) in indexes.iter().zip(self.run_in_parallel(&rows, &part, cancel)?) {
                 results[*index].extend(part);
             }
         }
@@ -134,15 +135,15 @@ impl FilterRunner {
         &self,
         rows: &[FilterRow<'_>],
         calls: &[FilterCall<'_>],
-        give_up: &(dyn Fn() -> bool + Sync),
+        cancel: &CancellationToken,
     ) -> Result<Vec<Vec<AlertResult>>, FilterError> {
         let workers = self.pool.idle_workers().clamp(1, calls.len().max(1));
         let mut shares = calls.chunks(calls.len().div_ceil(workers).max(1));
         let Some(first) = shares.next() else { return Ok(Vec::new()) };
         std::thread::scope(|scope| {
             let others: Vec<_> =
-                shares.map(|share| scope.spawn(|| self.run_in_one_worker(rows, share, give_up))).collect();
-            let mut results = self.run_in_one_worker(rows, first, give_up)?;
+                shares.map(|share| scope.spawn(|| self.run_in_one_worker(rows, share, cancel))).collect();
+            let mut results = self.run_in_one_worker(rows, first, cancel)?;
             for other in others {
                 results.extend(other.join().map_err(|_| FilterError::Panicked)??);
             }
@@ -154,10 +155,10 @@ impl FilterRunner {
         &self,
         rows: &[FilterRow<'_>],
         calls: &[FilterCall<'_>],
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Vec<Vec<AlertResult>>, FilterError> {
         let attempt = Attempt { timeout: self.pool.settings().timeout, counts: true };
-        let (request, outcomes) = self.request(rows, calls, attempt, give_up)?;
+        let (request, outcomes) = self.request(rows, calls, attempt, cancel)?;
         let mut results: Vec<Vec<AlertResult>> = Vec::with_capacity(outcomes.len());
         for ((call, rows_of_call), outcome) in request.calls.iter().zip(&request.rows).zip(outcomes) {
             let call = FilterCall { function: call.function, rows: rows_of_call };
@@ -166,7 +167,7 @@ impl FilterRunner {
                     self.all_failed[call.function].store(false, Ordering::Relaxed);
                     kept.into_iter().map(Ok).collect()
                 }
-                Err(failure) => self.apply_on_error(rows, call, failure, give_up)?,
+                Err(failure) => self.apply_on_error(rows, call, failure, cancel)?,
             });
         }
         let results_of = |(call, index): (&FilterCall<'_>, &Option<usize>)| {
@@ -191,13 +192,13 @@ impl FilterRunner {
         rows: &[FilterRow<'_>],
         calls: &[FilterCall<'_>],
         attempt: Attempt,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<(WorkerRequest, Vec<CallResult>), FilterError> {
         let mut request = WorkerRequest::new(rows, calls, &self.arguments, &self.uses)?;
         let body = std::mem::take(&mut request.body);
         let outcomes = match request.calls.is_empty() {
             true => Vec::new(),
-            false => self.pool.run(body, &request.columns, &request.calls, attempt, give_up)?,
+            false => self.pool.run(body, &request.columns, &request.calls, attempt, cancel)?,
         };
         Ok((request, outcomes))
     }
@@ -206,13 +207,13 @@ impl FilterRunner {
     /// Returns the result for each row.
     ///
     /// # Errors
-    /// The filter fails again and `on_error` is `stop`, workers end again and again, or `give_up` returned true.
+    /// The filter fails again and `on_error` is `stop`, workers end again and again, or `cancel` was cancelled.
     fn apply_on_error(
         &self,
         rows: &[FilterRow<'_>],
         failed: FilterCall<'_>,
         first: Failure,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Vec<AlertResult>, FilterError> {
         let timeout = self.pool.settings().timeout;
         let name = &self.functions()[failed.function].name;
@@ -224,7 +225,7 @@ impl FilterRunner {
         let call = |rows_of_call: &[usize], timeout: Duration| {
             let call = FilterCall { function: failed.function, rows: rows_of_call };
             let attempt = Attempt { timeout, counts: false };
-            let (_, mut outcomes) = self.request(rows, &[call], attempt, give_up)?;
+            let (_, mut outcomes) = self.request(rows, &[call], attempt, cancel)?;
             outcomes.pop().ok_or_else(|| FilterError::MissingResult { filter: name.clone() })
         };
         if self.pool.settings().on_error == OnError::Stop {

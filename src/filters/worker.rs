@@ -1,7 +1,7 @@
 //! One process of the user's interpreter.
 //!
 //! One thread writes requests to its stdin and reads the responses, another reads its stderr, so that waiting for a response can end at a
-//! deadline or when the caller gives up. The process has a process group of its own: a Ctrl-C at the terminal reaches `fink` alone, and
+//! deadline or with a cancellation. The process has a process group of its own: a Ctrl-C at the terminal reaches `fink` alone, and
 //! processes that a filter started are killed with the worker.
 
 use std::collections::VecDeque;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::protocol::{self, Response};
+use crate::cancel::CancellationToken;
 
 /// The program that a worker runs, sent on its stdin before the first request.
 const PROGRAM: &str = include_str!("worker.py");
@@ -22,9 +23,9 @@ const PROGRAM: &str = include_str!("worker.py");
 const BOOTSTRAP: &str = "import os,sys\nleft=int(sys.argv[1])\ncode=b''\nwhile len(code)<left:\n part=os.read(0,left-len(code))\n if not part: sys.exit(1)\n code+=part\nsys.path[:1]=[]\n__file__='<fink filter worker>'\nexec(compile(code,__file__,'exec'))";
 /// The end of stderr that is kept for an error's reason.
 const MAX_STDERR_BYTES: usize = 2048;
-/// Between two checks whether to give up, while waiting for a response.
+/// Between two checks whether to stop, while waiting for a response.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// For the current call once the caller has given up: restarting the worker would take longer.
+/// For the current call after a cancellation: restarting the worker would take longer.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// For a process to end by itself before it is killed.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -97,21 +98,18 @@ impl Worker {
     /// The next response, with its body.
     ///
     /// # Errors
-    /// There is none by the deadline, the process ended, or `give_up` returned true.
+    /// There is none by the deadline, the process ended, or `cancel` was cancelled.
     pub fn receive(
         &mut self,
         deadline: Instant,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<(Response, Vec<u8>), WorkerError> {
-        let mut cancel_deadline: Option<Instant> = None;
+        let cancel = cancel.child_with_grace(CANCEL_TIMEOUT);
         loop {
-            let now = Instant::now();
-            if cancel_deadline.is_none() && give_up() {
-                cancel_deadline = Some(now + CANCEL_TIMEOUT);
-            }
-            if cancel_deadline.is_some_and(|deadline| deadline <= now) {
+            if cancel.is_cancelled() {
                 return Err(WorkerError::Cancelled);
             }
+            let now = Instant::now();
             if deadline <= now {
                 return Err(WorkerError::TimedOut);
             }

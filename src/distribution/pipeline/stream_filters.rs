@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::alert_columns::AlertRow;
 use super::stream::Stream;
+use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
 use crate::config::StreamSettings;
 use crate::distribution::verdict::Verdict;
@@ -26,7 +27,7 @@ impl FilterSet {
         settings: &FilterSettings,
         streams: &[StreamSettings],
         catalog: &Catalog,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Option<Self>, FilterError> {
         let mut names: Vec<FilterName> = Vec::new();
         let mut of_streams = Vec::with_capacity(streams.len());
@@ -45,7 +46,7 @@ impl FilterSet {
         if names.is_empty() {
             return Ok(None);
         }
-        let pool = Pool::start(settings, &names, give_up)?;
+        let pool = Pool::start(settings, &names, cancel)?;
         Ok(Some(Self { filters: ResolvedFilters::new(Arc::new(pool), catalog)?, streams: of_streams }))
     }
 
@@ -80,12 +81,12 @@ impl StreamFilters {
     /// without filters. A filter is called with the alerts that the stream's rules keep.
     ///
     /// # Errors
-    /// A filter failed and `filters.on_error` is `stop`, filter workers end again and again, or `give_up` returned true.
+    /// A filter failed and `filters.on_error` is `stop`, filter workers end again and again, or `cancel` was cancelled.
     pub fn run(
         &self,
         alerts: &[AlertRow<'_>],
         streams: &[Stream],
-        give_up: &(dyn Fn() -> bool + Sync),
+        cancel: &CancellationToken,
     ) -> Result<Vec<Vec<Verdict>>, FilterError> {
         let mut verdicts: Vec<Vec<Verdict>> = vec![Vec::new(); streams.len()];
         // By stream: the alerts that its rules keep.
@@ -106,7 +107,7 @@ impl StreamFilters {
             }
         }
         let rows: Vec<Row<'_>> = alerts.iter().map(|alert| alert.row).collect();
-        let results = self.runner.run(&rows, &calls, give_up)?;
+        let results = self.runner.run(&rows, &calls, cancel)?;
         for (((stream, criterion), call), results) in callers.into_iter().zip(&calls).zip(results) {
             for (row, result) in call.rows.iter().zip(results) {
                 let verdict = &mut verdicts[stream][*row];

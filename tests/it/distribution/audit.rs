@@ -1,5 +1,6 @@
 //! `fink audit`: what differs between science database and topic is found, named and repaired.
 
+use fink::cancel::CancellationToken;
 use fink::config::KafkaSettings;
 use fink::kafka::{CommitOutcome, Message, Producer, ProducerOptions, ProducerRecord};
 use fink::science_db::{Put, PutCell};
@@ -47,7 +48,7 @@ pub fn producer(table: &Table) -> Producer {
         memory: 1 << 20,
         timeout: TIMEOUT,
     };
-    Producer::open(&settings, &options, || false).expect("a producer")
+    Producer::open(&settings, &options, &CancellationToken::new()).expect("a producer")
 }
 
 fn header(message: &Message, name: &str) -> Option<String> {

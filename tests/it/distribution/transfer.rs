@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use fink::alert::decoder::{BytesFormat, SchemaCache};
+use fink::cancel::CancellationToken;
 use fink::kafka::TailReader;
 use fink::kafka::topics::TopicSpec;
 use fink::science_db::PutCell;
@@ -40,8 +41,8 @@ impl Transfer {
         let users = ["--consumer", &consumer, "--consumer-password-file", &file, "--consumer-group", "fink"];
         table.fixture.ok(&[&["kafka", "bootstrap", "--any-host", "--yes"], &users[..]].concat());
         table.fixture.config = without;
-        let reader =
-            TailReader::open(&table.fixture.cluster().kafka(User::Admin), TIMEOUT, || false).expect("a reader");
+        let reader = TailReader::open(&table.fixture.cluster().kafka(User::Admin), TIMEOUT, &CancellationToken::new())
+            .expect("a reader");
         Self { table, topic, reader }
     }
 

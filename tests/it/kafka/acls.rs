@@ -1,11 +1,12 @@
+use fink::cancel::CancellationToken;
 use fink::config::{KafkaSettings, Login, Secret};
+use fink::kafka::Identity;
 use fink::kafka::acls::{
     self, AclBinding, AclFilter, Match, Operation, Pattern, PatternFilter, Permission, ResourceType,
 };
-use fink::kafka::client::Identity;
 use fink::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
 use fink::kafka::roles;
-use fink::kafka::users::{CredentialChange, DEFAULT_ITERATIONS, ScramCredential, ScramMechanism};
+use fink::kafka::scram::{CredentialChange, DEFAULT_ITERATIONS, ScramCredential, ScramMechanism};
 use fink::kafka::{Admin, CommitOutcome, Error, Producer};
 
 use crate::fixture::topics::*;
@@ -112,17 +113,15 @@ fn granted_rights_are_enough_and_taken_rights_are_gone() {
 
     let settings = as_user(&writer.0, "p");
     let spec = fink::kafka::topics::TopicSpec::stream(2);
-    eventually(|| {
-        fink::kafka::topics::ensure(&Admin::open(&settings, Identity::User, TIMEOUT).unwrap(), &stream.0, &spec).ok()
-    });
+    eventually(|| Admin::open(&settings, Identity::User, TIMEOUT).unwrap().ensure_topic(&stream.0, &spec).ok());
     fink::kafka::checkpoint::ensure(&Admin::open(&settings, Identity::User, TIMEOUT).unwrap(), &checkpoint.0).unwrap();
-    let producer = Producer::open(&settings, &options(&format!("{name}-0")), || false).unwrap();
+    let producer = Producer::open(&settings, &options(&format!("{name}-0")), &CancellationToken::new()).unwrap();
     producer.begin().unwrap();
     producer.send(&message(&stream.0, b"k", b"v")).unwrap();
     producer.send(&message(&checkpoint.0, b"watermark", b"1")).unwrap();
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
     let user = Admin::open(&settings, Identity::User, TIMEOUT).unwrap();
-    let read = fink::kafka::checkpoint::read(&user, &checkpoint.0, &[0], &|| false).unwrap();
+    let read = fink::kafka::checkpoint::read(&user, &checkpoint.0, &[0], &CancellationToken::new()).unwrap();
     assert_eq!(read[&0].len(), 1);
 
     let open = |topic: &Topic| {

@@ -117,7 +117,7 @@ fn a_commit_waits_for_brokers_that_come_back() {
     mock.broker_down(-1).unwrap();
     std::thread::scope(|scope| {
         let commit = scope.spawn(|| producer.commit());
-        let is_away = || producer.context().status().fault().is_some().then_some(());
+        let is_away = || producer.connection().status().fault().is_some().then_some(());
         wait_until(|| "nobody notices that the broker is away".to_owned(), is_away);
         assert!(!commit.is_finished());
         mock.broker_up(-1).unwrap();
@@ -135,12 +135,12 @@ fn a_commit_without_brokers_ends_when_asked() {
     mock.broker_down(-1).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let is_away = || producer.context().status().fault().is_some().then_some(());
+            let is_away = || producer.connection().status().fault().is_some().then_some(());
             wait_until(|| "nobody notices that the broker is away".to_owned(), is_away);
             stop.store(true, Ordering::Relaxed);
         });
-        assert!(matches!(producer.commit(), Err(Error::Stopped(_))));
+        assert!(matches!(producer.commit(), Err(Error::Cancelled(_))));
     });
-    assert!(producer.context().status().fault().is_some());
+    assert!(producer.connection().status().fault().is_some());
     drop(producer);
 }
