@@ -16,7 +16,9 @@ use crate::distribution::verdict::Verdict;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
 use crate::kafka::consumer::StartAt;
 use crate::kafka::topics::TopicSpec;
-use crate::kafka::{Admin, CommitOutcome, Error as KafkaError, Identity, Producer, ProducerOptions, ProducerRecord, partition};
+use crate::kafka::{
+    Admin, CommitOutcome, Error as KafkaError, Identity, Producer, ProducerOptions, ProducerRecord, partition,
+};
 use crate::timestamp::Timestamp;
 
 /// Rows of one transaction.

@@ -130,7 +130,8 @@ pub(super) fn read(
                     break;
                 }
                 if last_event.elapsed() >= IDLE_TIMEOUT {
-                    let error = consumer.connection().diagnose_timeout(IDLE_TIMEOUT, &format!("reading topic `{topic}`"));
+                    let error =
+                        consumer.connection().diagnose_timeout(IDLE_TIMEOUT, &format!("reading topic `{topic}`"));
                     return Err(error.into());
                 }
             }
