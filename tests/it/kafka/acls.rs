@@ -170,7 +170,11 @@ fn rules_are_found_by_what_they_say_and_a_bad_one_is_told_apart() {
     let nonsense =
         AclBinding { resource_type: ResourceType::Cluster, ..rule(Pattern::Literal("x".to_owned()), Operation::Alter) };
     let results = admin.create_acls(&[literal.clone(), nonsense, prefixed.clone()]).unwrap();
-    assert_eq!(results.iter().map(|created| created.error.is_none()).collect::<Vec<_>>(), [true, false, true], "{results:?}");
+    assert_eq!(
+        results.iter().map(|created| created.error.is_none()).collect::<Vec<_>>(),
+        [true, false, true],
+        "{results:?}"
+    );
     let unknown = AclBinding { operation: Operation::Unknown, ..literal.clone() };
     assert!(matches!(admin.create_acls(&[unknown]), Err(Error::Settings(_))));
 
