@@ -43,7 +43,6 @@ pub(crate) use records::{Record, numbered};
 pub(crate) use state_record::is_job_finished;
 use state_record::{HistoryScanRecord, StateRecord, ledger_key, load_history, load_ledger, load_state, state_key};
 
-
 use crate::ledger::{Ledger, LedgerEntry};
 use crate::science_db::KeyRange;
 use crate::timestamp::Timestamp;
