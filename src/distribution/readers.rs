@@ -148,7 +148,7 @@ impl Reader {
     }
 
     fn send(&self, output: ReadOutput, lease: Option<MemoryLease>) {
-        // Where nobody receives any more, nobody needs the output.
+        // The channel is closed only when the coordinator has ended.
         let _closed = self.outputs.send((self.cancel.clone(), output, lease));
     }
 
