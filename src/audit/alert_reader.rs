@@ -1,4 +1,4 @@
-//! Reads the alerts of a window from the science database, as the service would: whole rows, rules and filters applied, encoded.
+//! Reads alerts from the science database as the service does: whole rows, filtered by rules and Python filters, and encoded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,17 +10,18 @@ use crate::cancel::CancellationToken;
 use crate::distribution::batch::Batch;
 use crate::distribution::page_reader::{AlertScan, PageLimits, PageReader, Request};
 use crate::distribution::pipeline::Pipeline;
-use crate::science_db::{Cancel, KeyRange, ScienceDb, ScienceDbError, Sessions};
+use crate::science_db::{KeyRange, ScienceDb, ScienceDbError, Sessions};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// How long a science database that went away is waited for.
-const RECONNECT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Pause between two tries.
+/// How long to retry when the science database is away.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A session that is opened again where the server went away after it had answered once.
+/// A session that retries when the server is away. Before the first answer it fails at once: the address may be wrong.
 struct RetryingSession<'a> {
     sessions: &'a Sessions,
+    cancel: &'a CancellationToken,
     session: Option<Box<dyn ScienceDb>>,
     has_answered: bool,
 }
@@ -28,80 +29,77 @@ struct RetryingSession<'a> {
 impl RetryingSession<'_> {
     fn ask<T>(
         &mut self,
-        cancel: &CancellationToken,
-        mut question: impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
+        mut request: impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
     ) -> Result<T, AuditError> {
-        let began = Instant::now();
+        let start = Instant::now();
         loop {
-            if cancel.is_cancelled() {
-                return Err(AuditError::Stopped);
-            }
-            let answer = match &mut self.session {
-                Some(session) => question(session.as_mut()),
-                none => self
-                    .sessions
-                    .open(&(Arc::new(|| false) as Cancel))
-                    .and_then(|session| question(none.insert(session).as_mut())),
+            let result = match &mut self.session {
+                Some(session) => request(session.as_mut()),
+                none => self.sessions.open(self.cancel).and_then(|session| request(none.insert(session).as_mut())),
             };
-            match answer {
-                Err(error) if error.is_transient() && self.has_answered && began.elapsed() < RECONNECT_TIMEOUT => {
-                    log::warn!("{error}; trying again");
+            match result {
+                Err(error) if error.is_transient() && self.has_answered && start.elapsed() < RETRY_TIMEOUT => {
+                    log::warn!("{error}; retrying");
                     self.session = None;
-                    cancel.wait(RETRY_INTERVAL);
+                    if self.cancel.wait(RETRY_INTERVAL) {
+                        return Err(AuditError::Stopped);
+                    }
                 }
+                Err(ScienceDbError::Cancelled { .. }) => return Err(AuditError::Stopped),
                 Err(error) => return Err(error.into()),
-                Ok(answer) => {
+                Ok(result) => {
                     self.has_answered = true;
-                    return Ok(answer);
+                    return Ok(result);
                 }
             }
         }
     }
 }
 
-/// What is read, and how.
+/// A scan of the science database by several readers.
 pub(super) struct DatabaseScan<'a> {
-    /// opens sessions with the table
+    /// sessions with the table
     pub sessions: Sessions,
-    /// the streams
+    /// rules, filters and encodings of the streams
     pub pipeline: &'a Arc<Pipeline>,
-    /// the size of a page
+    /// size of a page
     pub limits: PageLimits,
+    /// ends the scan
     pub cancel: &'a CancellationToken,
 }
 
 impl DatabaseScan<'_> {
-    /// The table's regions.
+    /// The regions of the table.
     ///
     /// # Errors
-    /// The science database refused or cannot be reached.
+    /// The science database failed, or the scan was cancelled.
     pub fn key_ranges(&self) -> Result<Vec<KeyRange>, AuditError> {
-        self.session().ask(self.cancel, |db| db.key_ranges())
+        self.session().ask(|db| db.key_ranges())
     }
 
     /// A reader for one thread.
     pub fn reader(&self) -> AlertReader<'_> {
-        AlertReader { source: self, session: self.session(), pages: PageReader::new(self.pipeline, self.limits) }
+        AlertReader { cancel: self.cancel, session: self.session(), pages: PageReader::new(self.pipeline, self.limits) }
     }
 
     fn session(&self) -> RetryingSession<'_> {
-        RetryingSession { sessions: &self.sessions, session: None, has_answered: false }
+        RetryingSession { sessions: &self.sessions, cancel: self.cancel, session: None, has_answered: false }
     }
 }
 
-/// Reads rows, one thread's.
+/// Reads alerts in one thread.
 pub(super) struct AlertReader<'a> {
-    source: &'a DatabaseScan<'a>,
+    cancel: &'a CancellationToken,
     session: RetryingSession<'a>,
     pages: PageReader,
 }
 
 impl AlertReader<'_> {
-    /// Takes ranges off `next` until none is left, and gives `each` the alerts of `window` in them, page by page, with how many rows were
-    /// read. `cells`: the cells that are read, at least `window`.
+    /// Takes key ranges from `next` until none is left, and calls `each` with the alerts of `window` in each page of them, and with the
+    /// number of rows of the page. `cells` is the window of the cells that are read, which contains `window`.
     ///
     /// # Errors
-    /// The science database or a filter failed, the caller gave up, or `each` failed.
+    /// The science database or a filter failed, the scan was cancelled, or `each` failed.
     pub fn scan(
         &mut self,
         ranges: &[KeyRange],
@@ -110,52 +108,42 @@ impl AlertReader<'_> {
         cells: Window,
         each: &mut dyn FnMut(&Batch, usize) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
+        let Self { cancel, session, pages } = self;
+        let mut query = |request: Request<'_>| session.ask(|db| request(db));
         while let Some(keys) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
-            self.range(keys.clone(), window, cells, each)?;
+            let mut scan = AlertScan::new(keys.clone(), window, cells, None);
+            loop {
+                let mut batch = Batch::default();
+                let has_more = pages.scan(&mut scan, &mut query, cancel, &mut batch)?;
+                each(&batch, pages.rows().len())?;
+                if !has_more {
+                    break;
+                }
+            }
         }
         Ok(())
     }
 
-    fn range(
-        &mut self,
-        keys: KeyRange,
-        window: Window,
-        cells: Window,
-        each: &mut dyn FnMut(&Batch, usize) -> Result<(), AuditError>,
-    ) -> Result<(), AuditError> {
-        let Self { source, session, pages } = self;
-        let mut query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
-        let mut scan = AlertScan::new(keys, window, cells, None);
-        loop {
-            let mut batch = Batch::default();
-            let more = pages.scan(&mut scan, &mut query, source.cancel, &mut batch)?;
-            each(&batch, pages.rows().len())?;
-            if !more {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The alerts of these rows, in their present state.
+    /// The alerts of these rows in their present state.
     ///
     /// # Errors
-    /// The science database or a filter failed, or the caller gave up.
+    /// The science database or a filter failed, or the scan was cancelled.
     pub fn fetch(&mut self, keys: &[&[u8]]) -> Result<Batch, AuditError> {
-        let Self { source, session, pages } = self;
-        let query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
+        let Self { cancel, session, pages } = self;
+        let query = |request: Request<'_>| session.ask(|db| request(db));
         let mut batch = Batch::default();
-        pages.get(keys, |_, _| true, query, source.cancel, &mut batch)?;
+        pages.get(keys, |_, _| true, query, cancel, &mut batch)?;
         Ok(batch)
     }
 
-    /// The timestamps of the trigger cells of these rows, ms since 1970. Rows that are not there are left out.
+    /// The timestamps of the trigger cells of these rows. Rows that do not exist are left out.
     ///
     /// # Errors
-    /// The science database failed, or the caller gave up.
-    pub fn triggers(&mut self, keys: &[&[u8]]) -> Result<HashMap<Vec<u8>, i64>, AuditError> {
-        let Self { source, session, pages } = self;
-        let query = |request: Request<'_>| session.ask(source.cancel, |db| request(db));
+    /// The science database failed, or the scan was cancelled.
+    pub fn triggers(&mut self, keys: &[&[u8]]) -> Result<HashMap<Vec<u8>, Timestamp>, AuditError> {
+        let Self { session, pages, .. } = self;
+        let query = |request: Request<'_>| session.ask(|db| request(db));
         let rows = pages.get_triggers(keys, query)?.into_iter();
-        Ok(rows.map(|row| (row.key, row.timestamp.as_millis())).collect())
+        Ok(rows.map(|row| (row.key, row.timestamp)).collect())
     }
 }

@@ -214,11 +214,13 @@ fn finish(progress: &Mutex<Option<Progress>>) {
 /// Maps configuration errors and signals to their exit codes.
 fn command_error(error: AuditError) -> anyhow::Error {
     match error {
-        AuditError::Stopped | AuditError::Kafka(KafkaError::Stopped(_)) => Interrupted.into(),
+        AuditError::Stopped | AuditError::Kafka(KafkaError::Cancelled(_)) => Interrupted.into(),
         error if error.is_configuration() => UsageError(error.to_string()).into(),
         AuditError::Kafka(error @ KafkaError::NotAuthorized { .. }) => {
             anyhow::anyhow!("{error}; or use --as-admin to read the topics as the user of [kafka.admin]")
         }
+        AuditError::Spill(error) => anyhow::anyhow!("{error}; choose another folder with --temp-dir"),
+        error @ AuditError::OneWriter { .. } => anyhow::anyhow!("{error} (--stream)"),
         error => error.into(),
     }
 }

@@ -10,7 +10,7 @@ use super::checkpoint_state::is_job_finished;
 use crate::kafka::checkpoint::{Records, SERVICE_PARTITION};
 
 /// The checkpoint name of the service for all streams.
-const SERVICE: &str = "live";
+pub(super) const SERVICE: &str = "live";
 
 /// The partition of a writer.
 #[derive(Clone, Debug, PartialEq, Eq)]

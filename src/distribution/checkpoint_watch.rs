@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cancel::CancellationToken;
 use crate::config::KafkaSettings;
-use crate::kafka::client::Identity;
+use crate::kafka::Identity;
 use crate::kafka::{Admin, Error};
 
 /// Time between two checks.
@@ -83,7 +83,7 @@ mod tests {
     fn only_a_topic_that_is_gone_or_shorter_is_lost() {
         let mut highest = 0;
         assert_eq!(find_loss(&Ok(vec![5]), &mut highest), None);
-        assert_eq!(find_loss(&Err(Error::Stopped("a test".to_owned())), &mut highest), None);
+        assert_eq!(find_loss(&Err(Error::Cancelled("a test".to_owned())), &mut highest), None);
         assert_eq!(find_loss(&Ok(vec![5]), &mut highest), None);
         assert!(find_loss(&Ok(vec![2]), &mut highest).is_some_and(|reason| reason.contains("offset 5")));
         let gone = Err(Error::UnknownTopic { topic: "t".to_owned(), hint: String::new() });

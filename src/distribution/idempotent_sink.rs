@@ -20,10 +20,10 @@ use super::headers::{ALERT_HEADER, TIMESTAMP_HEADER, WRITER_HEADER};
 use super::kafka_sink::{SinkError, StreamAlert, retry_transient};
 use crate::cancel::CancellationToken;
 use crate::config::KafkaSettings;
+use crate::kafka::Aborted;
+use crate::kafka::Message;
 use crate::kafka::checkpoint::Records;
-use crate::kafka::consumer::Message;
 use crate::kafka::tail::OffsetRange;
-use crate::kafka::transaction::Aborted;
 use crate::kafka::{
     Error as KafkaError, FlushOutcome, IdempotentProducer, ProducerOptions, ProducerRecord, TailReader, schema_topic,
 };
@@ -84,7 +84,6 @@ impl IdempotentSink {
         topics: Vec<SinkTopic>,
         (cancel, commit_cancel): (&CancellationToken, &CancellationToken),
     ) -> Result<Self, SinkError> {
-        let reader_cancel = cancel.clone();
         Ok(Self {
             kafka: kafka.clone(),
             options: options.clone(),
@@ -92,7 +91,7 @@ impl IdempotentSink {
             cancel: cancel.clone(),
             commit_cancel: commit_cancel.clone(),
             producer: open_producer(kafka, options, &topics, commit_cancel)?,
-            reader: TailReader::open(kafka, KAFKA_TIMEOUT, move || reader_cancel.is_cancelled())?,
+            reader: TailReader::open(kafka, KAFKA_TIMEOUT, cancel)?,
             topics,
             states: Vec::new(),
             lease: Lease::default(),
@@ -174,7 +173,8 @@ impl IdempotentSink {
 
     /// The offset ranges of each topic, by partition.
     fn ends(&self) -> Result<Vec<Vec<OffsetRange>>, SinkError> {
-        let ends = |of: &SinkTopic| retry_transient(&self.cancel, || self.reader.ends(&of.topic, of.partitions));
+        let ends =
+            |of: &SinkTopic| retry_transient(&self.cancel, || self.reader.offset_ranges(&of.topic, of.partitions));
         self.topics.iter().map(ends).collect()
     }
 
@@ -327,6 +327,5 @@ fn open_producer(
     cancel: &CancellationToken,
 ) -> Result<IdempotentProducer, SinkError> {
     let topics: Vec<(String, i32)> = topics.iter().map(|of| (of.topic.clone(), of.partitions)).collect();
-    let cancel = cancel.clone();
-    Ok(IdempotentProducer::open(kafka, options, &topics, move || cancel.is_cancelled())?)
+    Ok(IdempotentProducer::open(kafka, options, &topics, cancel)?)
 }

@@ -123,8 +123,7 @@ impl KafkaSink {
     /// # Errors
     /// The topic is missing, or may not be read.
     pub fn checkpoint(&self) -> Result<Records, SinkError> {
-        let is_cancelled = || self.cancel.is_cancelled();
-        let read = || checkpoint::read(&self.user, &self.checkpoint, &[self.partition], &is_cancelled);
+        let read = || checkpoint::read(&self.user, &self.checkpoint, &[self.partition], &self.cancel);
         let mut partitions = retry_transient(&self.cancel, read)?;
         let mut records = partitions.remove(&self.partition).ok_or_else(|| SinkError::NoCheckpointPartition {
             topic: self.checkpoint.clone(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checkpoint_partition::SERVICE;
 use super::error::DistributionError;
 use crate::config::{DistributionSettings, Start, StreamSettings};
 use crate::suggest::suggestion;
@@ -85,7 +86,7 @@ impl Request {
             }
         };
         match self.until {
-            None => format!("live{names}"),
+            None => format!("{SERVICE}{names}"),
             Some(until) => match self.from {
                 None | Some(Start::Earliest) => format!("job-earliest-{until}{names}"),
                 Some(Start::Latest) => format!("job-latest-{until}{names}"),
@@ -98,7 +99,7 @@ impl Request {
     /// The transactional id: `<name>-0` for the service, `<name>-<job>-0` for what may run beside it.
     pub(super) fn transactional_id(&self, settings: &DistributionSettings, prefix: &str) -> String {
         match prefix {
-            "live" => format!("{}-0", settings.name),
+            SERVICE => format!("{}-0", settings.name),
             _ => format!("{}-{prefix}-0", settings.name),
         }
     }

@@ -47,7 +47,7 @@ impl Request {
 
 fn warn_of_seconds(place: &str, ms: i64, now: Timestamp) {
     if let Some(meant) = timestamp_meant_in_seconds(ms, now.as_millis()) {
-        log::warn!("{place} {ms} is read as milliseconds since 1970, but looks like seconds: those would be {meant}");
+        log::warn!("{place} {ms} is read as milliseconds since 1970, but looks like seconds, which would be {meant}");
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
         let error = check(None, Some(NOW * 1_000_000)).expect_err("the future");
         assert!(error.contains("--until") && error.contains("looks like nanoseconds: write 1574942400000"), "{error}");
         let error = check(None, Some(NOW + 1)).expect_err("the future");
-        assert!(error.contains("a job reads what is there"), "{error}");
+        assert!(error.contains("a job reads what exists"), "{error}");
     }
 
     #[test]

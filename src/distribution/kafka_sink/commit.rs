@@ -4,7 +4,7 @@ use super::open::open_producer;
 use super::{AbortReport, KafkaSink, SentMessage, SinkError, retry_transient};
 use crate::distribution::checkpoint_state::Record;
 use crate::distribution::idempotent_sink::{LeaseTime, Undelivered};
-use crate::kafka::transaction::Aborted;
+use crate::kafka::Aborted;
 use crate::kafka::{CommitOutcome, Error as KafkaError, ProducerRecord, checkpoint};
 
 impl KafkaSink {
@@ -109,8 +109,7 @@ impl KafkaSink {
     }
 
     fn check_owner(&self) -> Result<(), SinkError> {
-        let is_cancelled = || self.cancel.is_cancelled();
-        let read = || checkpoint::read_stable(&self.user, &self.checkpoint, self.partition, &is_cancelled);
+        let read = || checkpoint::read_stable(&self.user, &self.checkpoint, self.partition, &self.cancel);
         let records = retry_transient(&self.cancel, read)?;
         match self.owner.is_current(&records) {
             true => Ok(()),

@@ -37,7 +37,7 @@ pub enum SinkError {
 impl From<KafkaError> for SinkError {
     fn from(error: KafkaError) -> Self {
         match error {
-            KafkaError::Stopped(_) => Self::Cancelled,
+            KafkaError::Cancelled(_) => Self::Cancelled,
             KafkaError::MustAbort { .. } => Self::Aborted(error.to_string()),
             error if error.requires_reopening() => Self::Aborted(error.to_string()),
             error => Self::Kafka(error),

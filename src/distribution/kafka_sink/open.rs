@@ -10,12 +10,12 @@ use crate::distribution::checkpoint_state::Record;
 use crate::distribution::idempotent_sink::{IdempotentSink, SinkTopic};
 use crate::distribution::owner::Owner;
 use crate::distribution::pipeline::Pipeline;
+use crate::kafka::Identity;
 use crate::kafka::acls::Operation;
 use crate::kafka::checkpoint::Records;
-use crate::kafka::client::Identity;
 use crate::kafka::topics::TopicSpec;
 use crate::kafka::{
-    Admin, Error as KafkaError, Producer, ProducerOptions, checkpoint, idempotent_producer, schema_topic, topics,
+    Admin, Error as KafkaError, Producer, ProducerOptions, checkpoint, idempotent_producer, retention, schema_topic,
 };
 
 /// The timeout of one attempt to reach the brokers.
@@ -49,12 +49,12 @@ impl KafkaSink {
         let schema_topics = streams.iter().enumerate();
         let schema_topics = schema_topics.filter_map(|(index, stream)| Some((index, stream.schema_topic()?)));
         let schema_topics: Vec<(usize, String)> = schema_topics.collect();
-        let of_streams = streams.iter().map(|stream| (&*stream.topic, idempotent_producer::topic_spec(stream)));
+        let of_streams = streams.iter().map(|stream| (&*stream.topic, topic_spec(stream)));
         let of_schemas = schema_topics.iter().map(|(_, topic)| (topic.as_str(), schema_topic::topic_spec()));
         let topics: Vec<_> = of_streams.chain(of_schemas).collect();
-        let mut partitions = retry_transient(cancel, || topics::ensure_all(&user, &topics))?.into_iter();
+        let mut partitions = retry_transient(cancel, || user.ensure_topics(&topics))?.into_iter();
         let names: Vec<&str> = topics.iter().map(|(topic, _)| *topic).chain([rejected.topic.as_str()]).collect();
-        retry_transient(cancel, || topics::require_retention(&user, &names))?;
+        retry_transient(cancel, || retention::require_retention(&user, &names))?;
         check_readable(&user, streams, cancel)?;
         for stream in streams.iter().filter(|stream| !stream.transactions) {
             retry_transient(cancel, || idempotent_producer::check_topic(&user, &stream.topic))?;
@@ -82,8 +82,7 @@ impl KafkaSink {
         let checkpoint = checkpoint::topic_of(&settings.distribution.name);
         let count = retry_transient(cancel, || checkpoint::ensure(&user, &checkpoint))?;
         let all: Vec<i32> = (0..count).collect();
-        let is_cancelled = || cancel.is_cancelled();
-        let found = retry_transient(cancel, || checkpoint::read(&user, &checkpoint, &all, &is_cancelled))?;
+        let found = retry_transient(cancel, || checkpoint::read(&user, &checkpoint, &all, cancel))?;
         let WriterPartition { partition, records, to_copy } = choose_partition(prefix, found)
             .map_err(|partition| SinkError::NoCheckpointPartition { topic: checkpoint.clone(), partition })?;
         log::debug!("the checkpoint is topic `{checkpoint}` partition {partition}");
@@ -114,8 +113,16 @@ impl KafkaSink {
     }
 }
 
+/// The specification of a stream's topic.
+fn topic_spec(stream: &StreamSettings) -> TopicSpec {
+    match stream.transactions {
+        true => TopicSpec::stream(stream.partitions),
+        false => idempotent_producer::topic_spec(stream.partitions),
+    }
+}
+
 fn ensure_rejected_topic(user: &Admin, topic: &str, cancel: &CancellationToken) -> Result<Destination, SinkError> {
-    let partitions = retry_transient(cancel, || topics::ensure(user, topic, &TopicSpec::stream(1)))?;
+    let partitions = retry_transient(cancel, || user.ensure_topic(topic, &TopicSpec::stream(1)))?;
     Ok(Destination { topic: topic.to_owned(), partitions, key: None, stream: "rejected".to_owned(), idempotent: None })
 }
 
@@ -126,15 +133,17 @@ fn check_readable(user: &Admin, streams: &[StreamSettings], cancel: &Cancellatio
         return Ok(());
     }
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-    let rights = retry_transient(cancel, || user.authorized_operations(&names))?;
-    for (topic, operations) in topics.iter().zip(rights) {
-        let operations = operations?;
+    for topic in retry_transient(cancel, || user.describe_topics(&names))? {
+        if let Some(error) = topic.error {
+            return Err(SinkError::Kafka(error));
+        }
         // Brokers before 2.3 do not list the operations.
-        if !operations.is_empty() && !operations.iter().any(|o| matches!(o, Operation::Read | Operation::All)) {
+        let is_known = !topic.operations.is_empty();
+        if is_known && !topic.operations.iter().any(|o| matches!(o, Operation::Read | Operation::All)) {
             return Err(SinkError::Kafka(KafkaError::NotAuthorized {
-                user: user.context().user().to_owned(),
+                user: user.connection().user().to_owned(),
                 action: "read".to_owned(),
-                resource: format!("topic `{topic}`"),
+                resource: format!("topic `{}`", topic.name),
             }));
         }
     }
@@ -146,8 +155,5 @@ pub(super) fn open_producer(
     options: &ProducerOptions,
     (cancel, commit_cancel): (&CancellationToken, &CancellationToken),
 ) -> Result<Producer, SinkError> {
-    retry_transient(cancel, || {
-        let cancel = commit_cancel.clone();
-        Producer::open(settings, options, move || cancel.is_cancelled())
-    })
+    retry_transient(cancel, || Producer::open(settings, options, commit_cancel))
 }
