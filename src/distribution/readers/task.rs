@@ -34,7 +34,7 @@ pub(crate) enum Task {
         sequence: usize,
         rows: Vec<RowVersion>,
         /// the number of the task whose output the caller takes next: that one never waits for memory
-        turn: Arc<AtomicUsize>,
+        next_sequence: Arc<AtomicUsize>,
     },
 }
 
@@ -66,7 +66,7 @@ pub(crate) enum ReadOutput {
         /// the alerts, without rows whose trigger was written again since they were found: another scan finds these
         batch: Batch,
         /// the rows of this part: done now, alerts or not
-        asked: Vec<LedgerEntry>,
+        requested: Vec<LedgerEntry>,
         /// whether this was the last part
         done: bool,
     },
