@@ -13,7 +13,8 @@ use super::outcome::{Interrupted, UsageError, stdout_error};
 use super::output::{Format, OutputArgs};
 use crate::config::{RequiredLogin, parse_duration};
 use crate::escape::escape;
-use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
+use crate::kafka::Message;
+use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use crate::signals::Stop;
 
 /// Where to start consuming.
@@ -50,9 +51,9 @@ pub struct Args {
 
 /// How long to wait for the brokers.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a wait goes on without looking whether it should end.
+/// Time between two checks whether to exit.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// After as many as were expected, this long is waited for one too many.
+/// How long to wait for surplus alerts after the expected number has arrived.
 const SURPLUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {

@@ -4,7 +4,6 @@ mod read_topics;
 mod servers;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueHint;
@@ -20,7 +19,7 @@ use super::progress::Progress;
 use super::simulate;
 use crate::config::Settings;
 use crate::distribution::stats::Stats;
-use crate::distribution::{self, EndReason, GiveUp, Request};
+use crate::distribution::{self, EndReason, Request};
 use crate::ingest::{IngestOptions, IngestSummary};
 use crate::signals::Stop;
 use crate::simulate::{Simulator, SimulatorOptions, Survey};
@@ -62,7 +61,7 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     context.mute_log();
-    let say = |text: String| match args.output.format {
+    let print = |text: String| match args.output.format {
         Format::Table => output::print(text.as_bytes()),
         Format::Json | Format::Ndjson => Ok(()),
     };
@@ -73,7 +72,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let start = Instant::now();
     let loaded = load(args, written, settings, &stop, context)?;
     interrupted(&stop)?;
-    say(format!(
+    print(format!(
         "1. Simulated {} {} alerts ({}) and loaded them into a science database (SQLite): {}.\n",
         loaded.alerts,
         survey_name(args.survey),
@@ -83,7 +82,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
 
     let start = Instant::now();
     let stats = distribute(written, settings, &stop, context)?;
-    say(format!(
+    print(format!(
         "2. Distributed them to Kafka (embedded), in transactions with the checkpoint: {}.\n\n",
         seconds(start)
     ))?;
@@ -99,13 +98,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     }
     let topic = settings.streams.iter().find(|stream| stream.name == SELECTED).map_or("", |stream| &stream.topic);
     let selected: Vec<&ReadAlert> = alerts.iter().filter(|alert| alert.topic == topic).collect();
-    say(format!(
+    print(format!(
         "\n3. Consumed both topics and found each alert once: {}.\n   Alerts in {topic} ({}):\n\n",
         seconds(start),
         units(args.survey)
     ))?;
     summary_table(selected.iter().copied().take(MAX_SHOWN_ALERTS)).print(Format::Table, context)?;
-    say(match selected.len().saturating_sub(MAX_SHOWN_ALERTS) {
+    print(match selected.len().saturating_sub(MAX_SHOWN_ALERTS) {
         0 => NEXT_STEPS.to_owned(),
         left => format!("and {left} more.\n{NEXT_STEPS}"),
     })
@@ -127,7 +126,8 @@ fn load(
     context: &Context,
 ) -> anyhow::Result<IngestSummary> {
     let progress = Progress::new(context, "alerts", Some(args.alerts));
-    let options = IngestOptions { regions: 1, timestamp: Some(written), ..IngestOptions::default() };
+    let options =
+        IngestOptions { regions: 1, timestamp: Some(Timestamp::from_millis(written)), ..IngestOptions::default() };
     let simulator = || Ok(Simulator::new(args.survey, args.seed, SimulatorOptions::default())?);
     let loaded = simulate::load(&settings.science_db, &options, &simulator, 0..args.alerts, stop, &progress);
     progress.finish();
@@ -137,12 +137,8 @@ fn load(
 /// Runs a bounded job over all rows.
 fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Stats> {
     let request = Request { until: Some(Timestamp::from_millis(written + 1)), ..Request::default() };
-    let stopped: GiveUp = Arc::new({
-        let stop = stop.clone();
-        move || stop.requested()
-    });
     let mut line = StatusLine::new(context, true);
-    let outcome = distribution::run(settings, &request, &stopped, &mut |stats| line.show(stats));
+    let outcome = distribution::run(settings, &request, stop.token(), &mut |stats| line.show(stats));
     line.finish();
     match outcome.map_err(command_error)? {
         (EndReason::Finished, stats) => Ok(stats),

@@ -1,5 +1,6 @@
 //! The checkpoint in conditions that the service does not make itself: other writers, a topic that vanishes, limits of size, a wrong clock.
 
+use fink::cancel::CancellationToken;
 use fink::distribution::checkpoint_state::CheckpointState;
 use fink::kafka::{CommitOutcome, Producer, ProducerOptions, ProducerRecord, checkpoint};
 use fink::timestamp::Timestamp;
@@ -17,7 +18,8 @@ fn topic(table: &Table) -> String {
 fn producer(table: &Table, id: &str) -> Producer {
     let options =
         ProducerOptions { transactional_id: format!("{}-{id}", table.fixture.name), memory: 1 << 20, timeout: TIMEOUT };
-    Producer::open(&table.fixture.cluster().kafka(User::Producer), &options, || false).expect("a producer")
+    Producer::open(&table.fixture.cluster().kafka(User::Producer), &options, &CancellationToken::new())
+        .expect("a producer")
 }
 
 fn write(producer: &Producer, topic: &str, key: &[u8], value: &[u8]) {
@@ -89,7 +91,7 @@ fn a_rejected_alert_that_fits_no_topic_stops_nothing() {
     table.put(0..20, None);
     let mut bad = row(7, None);
     bad.cells[2].value = vec![1, 2, 3];
-    fink::science_db::ScienceDb::put(&mut table.db, &[bad]).expect("a row is written");
+    table.db.put(&[bad]).expect("a row is written");
     let running = table.fixture.start(&["start", "distribution"], "log");
     table.wait_for(19, &running);
     running.wait_for("the rejected topic does not take its copy");
@@ -193,7 +195,7 @@ fn large_rows_keep_within_the_memory_that_is_given() {
     };
     for first in (1..200).step_by(20) {
         let puts: Vec<_> = (first..200.min(first + 20)).map(large).collect();
-        fink::science_db::ScienceDb::put(&mut table.db, &puts).expect("rows are written");
+        table.db.put(&puts).expect("rows are written");
     }
     table.wait_for(200, &running);
     let peak = running.peak_memory();
