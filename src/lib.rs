@@ -11,6 +11,7 @@ pub mod avro;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod consume;
 pub mod distribution;
 mod escape;
 pub mod filters;

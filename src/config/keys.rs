@@ -22,6 +22,7 @@ const SLACK_TOKEN: &str = "SLACK_API_TOKEN";
 pub(super) struct Keys {
     pub settings: Settings,
     pub login: LoginSource,
+    pub consumer: LoginSource,
     pub admin: LoginSource,
     pub key_password: Option<PasswordSource>,
 }
@@ -30,12 +31,13 @@ pub(super) struct Keys {
 pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Keys {
     let science_db = science_db(reader);
     let (kafka, login, admin, key_password) = kafka(reader, file);
+    let (consumer_settings, consumer) = super::consumer::read(reader, kafka.security_protocol);
     let distribution = distribution(reader);
     let filters = filters(reader);
     let slack = slack(reader);
     let streams = streams(reader, file, &distribution);
-    let settings = Settings { science_db, kafka, distribution, streams, filters, slack };
-    Keys { settings, login, admin, key_password }
+    let settings = Settings { science_db, kafka, consumer: consumer_settings, distribution, streams, filters, slack };
+    Keys { settings, login, consumer, admin, key_password }
 }
 
 fn science_db(reader: &mut Reader<'_>) -> ScienceDbSettings {

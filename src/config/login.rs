@@ -18,6 +18,8 @@ pub enum RequiredLogin {
     None,
     /// `[kafka]`: who produces and consumes
     User,
+    /// `[consumer]`; where that names nobody, `[kafka]`
+    Consumer,
     /// `[kafka.admin]`; where that names nobody, `[kafka]`
     Admin,
 }

@@ -10,6 +10,7 @@
 //! configuration (`DISTRIBUTION_TOPIC`, `SCIENCE_DB_CATALOG`, …) are read too, after those. An empty variable counts as unset.
 
 mod address;
+mod consumer;
 mod duration;
 mod endpoint;
 mod environment;
@@ -30,6 +31,7 @@ mod value;
 use std::path::{Path, PathBuf};
 
 pub use address::parse_addresses;
+pub use consumer::ConsumerSettings;
 pub use duration::{format_duration, parse_duration};
 pub use endpoint::Endpoint;
 pub use environment::{Environment, variable_of};
@@ -65,6 +67,7 @@ pub struct Configuration {
     pub warnings: Vec<String>,
     settings: Settings,
     login: LoginSource,
+    consumer: LoginSource,
     admin: LoginSource,
     key_password: Option<PasswordSource>,
 }
@@ -95,7 +98,7 @@ impl Configuration {
 
     fn build(file: Option<&ConfigFile>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(flags, environment, file);
-        let Keys { settings, login, admin, key_password } = keys::read(&mut reader, file);
+        let Keys { settings, login, consumer, admin, key_password } = keys::read(&mut reader, file);
         let Reader { entries, mut errors, known_keys, .. } = reader;
         errors.extend(unknown_keys::unknown_in_file(file, &known_keys));
         errors.extend(unknown_keys::unknown_in_flags(flags, &entries, &known_keys));
@@ -105,7 +108,7 @@ impl Configuration {
         }
         let warnings = unknown_keys::unknown_in_environment(environment, &entries);
         let file = file.map(|file| file.path.as_ref().clone());
-        Ok(Self { file, entries, warnings, settings, login, admin, key_password })
+        Ok(Self { file, entries, warnings, settings, login, consumer, admin, key_password })
     }
 
     /// The settings, with the logins that the command needs.
@@ -117,6 +120,8 @@ impl Configuration {
         match logins {
             RequiredLogin::None => {}
             RequiredLogin::User => settings.kafka.login = self.login.fetch()?,
+            RequiredLogin::Consumer if self.consumer.has_user() => settings.kafka.login = self.consumer.fetch()?,
+            RequiredLogin::Consumer => settings.kafka.login = self.login.fetch()?,
             RequiredLogin::Admin if self.admin.has_user() => settings.kafka.admin = self.admin.fetch()?,
             RequiredLogin::Admin => settings.kafka.login = self.login.fetch()?,
         }

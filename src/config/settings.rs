@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::consumer::ConsumerSettings;
 use super::endpoint::Endpoint;
 use super::librdkafka::is_secret_option;
 use crate::catalog::Catalog;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub science_db: ScienceDbSettings,
     /// `[kafka]`
     pub kafka: KafkaSettings,
+    /// `[consumer]`
+    pub consumer: ConsumerSettings,
     /// `[distribution]`
     pub distribution: DistributionSettings,
     /// `[[stream]]`, at least one

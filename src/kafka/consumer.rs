@@ -1,5 +1,9 @@
 //! A plain consumer: what is committed on some topics, from a chosen point on.
 
+mod commit;
+
+pub use commit::OffsetCommit;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -86,7 +90,8 @@ pub enum Event {
     },
     /// These partitions are read from now on; `latest` means from here.
     Assigned(Vec<(String, i32)>),
-    /// These partitions went to another consumer of the group.
+    /// The group takes these partitions back: they are given up at the next call of [`Consumer::next`], so that offsets can be committed
+    /// before.
     Revoked(Vec<(String, i32)>),
 }
 
@@ -113,6 +118,8 @@ pub struct Consumer {
     timeout: Duration,
     positions: BTreeMap<(String, i32), Option<i64>>,
     events: VecDeque<Event>,
+    /// partitions to give up at the next call
+    revoked: Vec<(String, i32)>,
 }
 
 impl Consumer {
@@ -168,8 +175,8 @@ impl Consumer {
         let context = Context::new(settings, Identity::User);
         let inner: BaseConsumer<Context> =
             config.create_with_context(context).map_err(|e| client::settings_error(&e))?;
-        let (positions, events) = (BTreeMap::new(), VecDeque::new());
-        Ok(Self { inner, group: group.map(str::to_owned), start, timeout, positions, events })
+        let (positions, events, revoked) = (BTreeMap::new(), VecDeque::new(), Vec::new());
+        Ok(Self { inner, group: group.map(str::to_owned), start, timeout, positions, events, revoked })
     }
 
     /// The next event within `timeout`; `None`: nothing came. While brokers are away nothing comes; [`context`](Self::context) tells.
@@ -177,6 +184,7 @@ impl Consumer {
     /// # Errors
     /// No right to read a topic or to use the group, a topic that was deleted, a refused login.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Event>> {
+        self.give_up_revoked()?;
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -199,7 +207,10 @@ impl Consumer {
                     }
                 }
                 Some(ConsumerEvent::Assign(partitions)) => self.assign(partitions)?,
-                Some(ConsumerEvent::Revoke(partitions)) => self.revoke(partitions)?,
+                Some(ConsumerEvent::Revoke(partitions)) => {
+                    self.revoked.clone_from(&partitions);
+                    return Ok(Some(Event::Revoked(partitions)));
+                }
                 Some(ConsumerEvent::Error { code, reason, topic }) => {
                     self.check_error(code, &reason, topic.as_deref())?
                 }
@@ -311,14 +322,17 @@ impl Consumer {
         Ok(())
     }
 
-    fn revoke(&mut self, partitions: Vec<(String, i32)>) -> Result<()> {
+    fn give_up_revoked(&mut self) -> Result<()> {
+        if self.revoked.is_empty() {
+            return Ok(());
+        }
+        let partitions = std::mem::take(&mut self.revoked);
         let done = match self.inner.rebalance_protocol() {
             RebalanceProtocol::Cooperative => self.inner.incremental_unassign(&list_of(&partitions)),
             _ => self.inner.unassign(),
         };
         done.map_err(|e| self.error(&e, "give back", None))?;
         self.positions.retain(|place, _| !partitions.contains(place));
-        self.events.push_back(Event::Revoked(partitions));
         Ok(())
     }
 

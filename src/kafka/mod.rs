@@ -14,6 +14,7 @@ pub mod diagnosis;
 pub mod error;
 mod expected_offsets;
 mod ffi;
+pub mod group;
 pub mod idempotent_producer;
 pub mod partition;
 pub mod producer;

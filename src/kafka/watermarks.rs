@@ -87,6 +87,15 @@ impl Admin {
         Ok(offsets.into_iter().map(|offset| (offset >= 0).then_some(offset)).collect())
     }
 
+    /// For each partition, in their order, the newest timestamp of its records (ms since 1970); `None`: it has no records.
+    ///
+    /// # Errors
+    /// As [`high_watermarks`](Self::high_watermarks); brokers before Kafka 3.0 do not know the question.
+    pub fn newest_timestamps(&self, partitions: &[(String, i32)]) -> Result<Vec<Option<i64>>> {
+        let timestamps = self.offsets_of(partitions, OffsetSpec::NewestTimestamp)?;
+        Ok(timestamps.into_iter().map(|timestamp| (timestamp >= 0).then_some(timestamp)).collect())
+    }
+
     fn offsets_of(&self, partitions: &[(String, i32)], bound: OffsetSpec) -> Result<Vec<i64>> {
         const ACTION: &str = "list the offsets of";
         let deadline = Instant::now() + self.timeout();

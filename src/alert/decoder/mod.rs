@@ -7,7 +7,7 @@ mod json;
 mod project;
 
 pub use cache::SchemaCache;
-pub use json::BytesFormat;
+pub use json::{BytesFormat, write_bytes as json_bytes};
 pub use project::{Projection, ProjectionError, Scalar};
 
 use std::sync::Arc;

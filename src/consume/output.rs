@@ -1,0 +1,89 @@
+//! Where the alerts go.
+
+use super::decode::Alert;
+use super::error::ConsumeError;
+use super::positions::Place;
+use super::printer::Printer;
+use crate::kafka::Message;
+
+/// Where the alerts go.
+#[derive(Debug)]
+pub enum Output {
+    /// stdout
+    Printer(Printer),
+}
+
+/// What a flush has made safe.
+#[derive(Debug, Default)]
+pub struct Flushed {
+    /// files that are new
+    pub files: u64,
+    /// their bytes
+    pub bytes: u64,
+    /// partitions of which nothing was kept, to be read again from these offsets: another process has saved them meanwhile
+    pub rewind: Vec<(Place, i64)>,
+}
+
+/// What became of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// it is printed or saved with the next flush
+    New,
+    /// a file has it already
+    Known,
+}
+
+/// What is to be flushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// everything
+    All,
+    /// one partition
+    Partition(Place),
+}
+
+impl Output {
+    /// Takes an alert.
+    ///
+    /// # Errors
+    /// It cannot be printed or saved in the chosen format.
+    pub fn add(&mut self, message: &Message, alert: &Alert<'_>) -> Result<Added, ConsumeError> {
+        match self {
+            Self::Printer(printer) => printer.add(message, alert).map(|()| Added::New),
+        }
+    }
+
+    /// What has to be flushed now.
+    pub fn due(&self) -> Option<Due> {
+        match self {
+            Self::Printer(_) => Some(Due::All),
+        }
+    }
+
+    /// Makes what was taken safe: on stdout, or on the disk under its name.
+    ///
+    /// # Errors
+    /// Stdout, the disk or a command fails.
+    pub fn flush(&mut self, _due: &Due) -> Result<Flushed, ConsumeError> {
+        match self {
+            Self::Printer(printer) => printer.flush().map(|()| Flushed::default()),
+        }
+    }
+
+    /// These partitions are read from now on.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn assign(&mut self, _places: &[Place]) -> Result<(), ConsumeError> {
+        match self {
+            Self::Printer(_) => Ok(()),
+        }
+    }
+
+    /// These partitions went to another consumer: what was taken of them and not flushed is dropped.
+    pub fn revoke(&mut self, _places: &[Place]) {
+        match self {
+            Self::Printer(_) => {}
+        }
+    }
+}
