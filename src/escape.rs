@@ -1,16 +1,15 @@
-//! Text from outside, made fit for a terminal and for a line of its own.
+//! Escapes control characters in text from outside, for terminals and logs.
 
 use std::borrow::Cow;
 use std::io::Write;
 
-/// Whether a character acts on a terminal instead of standing on it: control characters (C0, DEL and C1), and those that change the
-/// direction of the text around them.
+/// Whether a character acts on a terminal: control characters (C0, DEL and C1), and those that change the direction of the text.
 pub(crate) fn is_control_or_bidi(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with each [active](is_control_or_bidi) character as an escape of Rust's: `\n`, `\u{9b}`.
+/// Escapes [control characters](is_control_or_bidi) as Rust does: `\n`, `\u{9b}`.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     match text.contains(is_control_or_bidi) {
         false => text.into(),
@@ -27,7 +26,7 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The first `max_chars` characters of the text, escaped, with `…` where it is cut.
+/// The first `max_chars` characters of the text, escaped, with `…` if it was truncated.
 pub(crate) fn shorten(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
         None => escape(text).into_owned(),
@@ -35,22 +34,21 @@ pub(crate) fn shorten(text: &str, max_chars: usize) -> String {
     }
 }
 
-/// Appends the text as a JSON string in which each [active](is_control_or_bidi) character is an escape of JSON's: `\n`, `\u009b`.
+/// Appends the text as a JSON string with [control characters](is_control_or_bidi) escaped as in JSON: `\n`, `\u009b`.
 pub(crate) fn json_string(text: &str, out: &mut Vec<u8>) {
     let start = out.len();
     let written = serde_json::to_writer(&mut *out, text);
     debug_assert!(written.is_ok(), "writing to memory does not fail");
-    // JSON escapes the characters below U+0020 itself. Of the others that are active DEL is the only one of ASCII.
+    // serde_json escapes the characters below U+0020. Of the others DEL is the only one in ASCII.
     if text.bytes().any(|byte| byte >= 0x7f) {
         escape_json(start, out);
     }
 }
 
-/// Replaces the active characters by escapes in JSON that was written to `out` from `start` on. They stand in strings only, and JSON that
-/// `serde_json` wrote has no other.
+/// Escapes control characters in the JSON in `out` from `start` on, which `serde_json` has written, so that they are within strings.
 pub(crate) fn escape_json(start: usize, out: &mut Vec<u8>) {
     let Ok(json) = std::str::from_utf8(&out[start..]) else { return };
-    // A line's end between the parts of a document is no part of a string.
+    // Line breaks between the parts of a document are not within a string.
     let is_left = |c: char| is_control_or_bidi(c) && !c.is_ascii_whitespace();
     let Some(first) = json.find(is_left) else { return };
     let rest = json[first..].to_owned();

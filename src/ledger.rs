@@ -4,22 +4,33 @@
 //! 16-byte hash of row key and trigger timestamp, and the timestamp. Each transaction writes its entries as *segments* of at most
 //! [`SEGMENT_BYTES`]; a segment is deleted when the watermark has passed its newest entry.
 //!
-//! In memory the hashes are kept in one set for each minute of their timestamps: a lookup goes straight to its minute, and a minute that the
-//! watermark has passed is dropped whole. A hash takes 19 to 39 bytes there (a hash table is between 7/16 and 7/8 full).
+//! In memory the hashes are kept in one set for each minute of their timestamps. A lookup needs the set of one minute, and a minute that the
+//! watermark has passed is dropped as a whole. A hash takes 19 to 39 bytes there (a hash table is between 7/16 and 7/8 full).
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// One version of a row: its key and the timestamp of its trigger cell, hashed. Two of 10^9 alerts share an id with a chance of 10^-21.
+use crate::timestamp::Timestamp;
+
+/// One version of a row, which is what an alert is: its key, and the timestamp of its trigger cell.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowVersion {
+    /// the timestamp of the trigger cell
+    pub timestamp: Timestamp,
+    /// the row key
+    pub key: Vec<u8>,
+}
+
+/// A hash of a [`RowVersion`]. Among 10^9 alerts two share an id with a probability of 10^-21.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AlertId(u128);
 
 impl AlertId {
-    /// The id of the row `key` as written at `timestamp` (ms since 1970).
-    pub fn new(key: &[u8], timestamp: i64) -> Self {
-        Self(xxh3_128_with_seed(key, timestamp as u64))
+    /// The id of the row `key` as written at `timestamp`.
+    pub fn new(key: &[u8], timestamp: Timestamp) -> Self {
+        Self(xxh3_128_with_seed(key, timestamp.as_millis() as u64))
     }
 
     /// The hash itself.
@@ -44,31 +55,37 @@ impl AlertId {
     }
 }
 
-/// An alert that is done: its id and its trigger timestamp, ms since 1970.
+/// An alert that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerEntry {
     /// which alert
     pub id: AlertId,
-    /// its trigger timestamp, ms since 1970
-    pub timestamp: i64,
+    /// its trigger timestamp
+    pub timestamp: Timestamp,
 }
 
 impl LedgerEntry {
-    /// The entry of the row `key` as written at `timestamp` (ms since 1970).
-    pub fn new(key: &[u8], timestamp: i64) -> Self {
+    /// The entry of the row `key` as written at `timestamp`.
+    pub fn new(key: &[u8], timestamp: Timestamp) -> Self {
         Self { id: AlertId::new(key, timestamp), timestamp }
+    }
+}
+
+impl From<&RowVersion> for LedgerEntry {
+    fn from(row: &RowVersion) -> Self {
+        Self::new(&row.key, row.timestamp)
     }
 }
 
 const ENTRY_BYTES: usize = 24;
 
-/// The most bytes of a segment: whole entries, well below the 1 MiB that a topic takes by default.
+/// The largest segment, bytes: a whole number of entries, well below the 1 MiB that a topic takes by default.
 pub const SEGMENT_BYTES: usize = (256 << 10) / ENTRY_BYTES * ENTRY_BYTES;
 
-/// Entries whose timestamps lie in the same stretch of so many ms share a set.
+/// Entries of one minute share a set; ms.
 const BUCKET_MS: i64 = 60_000;
 
-/// The segment of a ledger that cannot be read.
+/// A damaged segment of a ledger.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("ledger segment {number} has {bytes} bytes, which is no multiple of {ENTRY_BYTES}")]
 pub struct LedgerError {
@@ -76,7 +93,7 @@ pub struct LedgerError {
     bytes: usize,
 }
 
-/// Takes the low 64 bits of an id as its hash: the id is a hash already.
+/// Uses the low 64 bits of an id as its hash: the id is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
 struct IdHasher(u64);
 
@@ -98,13 +115,13 @@ impl Hasher for IdHasher {
 
 type Bucket = HashSet<AlertId, BuildHasherDefault<IdHasher>>;
 
-/// The alerts that are done although they lie after the watermark.
+/// The alerts that are done although they were written after the watermark.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// by timestamp / `BUCKET_MS`
     buckets: BTreeMap<i64, Bucket>,
     /// by number, the newest timestamp of each segment in the checkpoint
-    segments: BTreeMap<u64, i64>,
+    segments: BTreeMap<u64, Timestamp>,
     next: u64,
 }
 
@@ -134,14 +151,14 @@ impl Ledger {
         self.buckets.values().map(|bucket| slots(bucket) * (size_of::<AlertId>() + 1)).sum()
     }
 
-    /// Lists `entries`; returns the segments that say so.
+    /// Lists `entries`, and returns them as segments for the checkpoint.
     pub fn add(&mut self, entries: &[LedgerEntry]) -> Vec<Segment> {
         let mut segments = Vec::new();
         for entries in entries.chunks(SEGMENT_BYTES / ENTRY_BYTES) {
             let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
             for entry in entries {
                 bytes.extend_from_slice(&entry.id.0.to_be_bytes());
-                bytes.extend_from_slice(&entry.timestamp.to_be_bytes());
+                bytes.extend_from_slice(&entry.timestamp.as_millis().to_be_bytes());
             }
             let number = self.next;
             self.list(number, entries);
@@ -150,8 +167,8 @@ impl Ledger {
         segments
     }
 
-    /// Drops what lies before `watermark`; returns the numbers of the segments that lie before it whole.
-    pub fn expire(&mut self, watermark: i64) -> Vec<u64> {
+    /// Drops the entries before `watermark`, and returns the numbers of the segments that hold only such entries.
+    pub fn expire(&mut self, watermark: Timestamp) -> Vec<u64> {
         self.buckets = self.buckets.split_off(&bucket_of(watermark));
         let gone: Vec<u64> =
             self.segments.iter().filter(|(_, newest)| **newest < watermark).map(|(number, _)| *number).collect();
@@ -161,10 +178,10 @@ impl Ledger {
         gone
     }
 
-    /// Takes up a segment that [`add`](Self::add) gave.
+    /// Adds a segment that [`add`](Self::add) returned.
     ///
     /// # Errors
-    /// The bytes are not whole entries.
+    /// The bytes are not a whole number of entries.
     pub fn restore(&mut self, number: u64, bytes: &[u8]) -> Result<(), LedgerError> {
         let (entries, []) = bytes.as_chunks::<ENTRY_BYTES>() else {
             return Err(LedgerError { number, bytes: bytes.len() });
@@ -175,7 +192,10 @@ impl Ledger {
                 let (mut id, mut timestamp) = ([0; 16], [0; 8]);
                 id.copy_from_slice(&entry[..16]);
                 timestamp.copy_from_slice(&entry[16..]);
-                LedgerEntry { id: AlertId(u128::from_be_bytes(id)), timestamp: i64::from_be_bytes(timestamp) }
+                LedgerEntry {
+                    id: AlertId(u128::from_be_bytes(id)),
+                    timestamp: Timestamp::from_millis(i64::from_be_bytes(timestamp)),
+                }
             })
             .collect();
         self.list(number, &entries);
@@ -186,28 +206,33 @@ impl Ledger {
         for entry in entries {
             self.buckets.entry(bucket_of(entry.timestamp)).or_default().insert(entry.id);
         }
-        let newest = entries.iter().map(|entry| entry.timestamp).max().unwrap_or(i64::MIN);
+        // A segment without entries expires with the next watermark.
+        let newest = entries.iter().map(|entry| entry.timestamp).max().unwrap_or(Timestamp::EPOCH);
         self.segments.insert(number, newest);
         self.next = self.next.max(number + 1);
     }
 }
 
-fn bucket_of(timestamp: i64) -> i64 {
-    timestamp.div_euclid(BUCKET_MS)
+fn bucket_of(timestamp: Timestamp) -> i64 {
+    timestamp.as_millis().div_euclid(BUCKET_MS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(key: &str, timestamp: i64) -> LedgerEntry {
-        LedgerEntry::new(key.as_bytes(), timestamp)
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn entry(key: &str, millis: i64) -> LedgerEntry {
+        LedgerEntry::new(key.as_bytes(), at(millis))
     }
 
     #[test]
     fn a_new_version_of_a_row_is_another_alert() {
-        assert_ne!(AlertId::new(b"row", 1), AlertId::new(b"row", 2));
-        assert_ne!(AlertId::new(b"row", 1), AlertId::new(b"rows", 1));
+        assert_ne!(AlertId::new(b"row", at(1)), AlertId::new(b"row", at(2)));
+        assert_ne!(AlertId::new(b"row", at(1)), AlertId::new(b"rows", at(1)));
     }
 
     #[test]
@@ -238,9 +263,9 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.add(&[entry("a", 5), entry("b", 2 * BUCKET_MS)]);
         ledger.add(&[entry("c", 6)]);
-        assert_eq!(ledger.expire(BUCKET_MS), [1]);
+        assert_eq!(ledger.expire(at(BUCKET_MS)), [1]);
         assert!(ledger.contains(entry("b", 2 * BUCKET_MS)) && !ledger.contains(entry("c", 6)));
-        assert_eq!(ledger.expire(3 * BUCKET_MS), [0]);
+        assert_eq!(ledger.expire(at(3 * BUCKET_MS)), [0]);
         assert!(ledger.is_empty());
     }
 
@@ -271,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_segment_is_refused() {
+    fn a_segment_with_half_an_entry_is_refused() {
         assert!(Ledger::default().restore(3, &[0; 25]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The program: parses the command line, runs the command, turns errors into exit codes.
+//! Parses the command line, runs the command and maps errors to exit codes.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Ok(cli) => match Outcome::from_result(cli.run()) {
             Outcome::Done => ExitCode::SUCCESS,
             Outcome::Failed { code, message } => {
-                // Where stderr is closed, the exit code has to say it all.
+                // If stderr is closed, the exit code is all that can be reported.
                 let _unheard = std::io::stderr().write_all(message.as_bytes());
                 ExitCode::from(code)
             }

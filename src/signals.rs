@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::cancel::CancellationToken;
+
 /// Exit code of a program that was interrupted.
 pub const INTERRUPTED: u8 = 130;
-
-/// How long a wait goes on without looking whether it should end.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A flag that says stop. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    requested: Arc<AtomicBool>,
+    token: CancellationToken,
     signal: Arc<AtomicUsize>,
 }
 
@@ -46,19 +45,24 @@ impl Stop {
             flag::register_conditional_shutdown(signal, INTERRUPTED.into(), signalled.clone())?;
             flag::register(signal, signalled.clone())?;
             flag::register_usize(signal, stop.signal.clone(), signal as usize)?;
-            flag::register(signal, stop.requested.clone())?;
+            flag::register(signal, stop.token.flag().clone())?;
         }
         Ok(stop)
     }
 
+    /// The token that is cancelled when it is time to stop.
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
     /// Whether it is time to stop.
     pub fn requested(&self) -> bool {
-        self.requested.load(Ordering::Relaxed)
+        self.token.is_cancelled()
     }
 
     /// Asks everybody who has this flag to stop.
     pub fn request(&self) {
-        self.requested.store(true, Ordering::Relaxed);
+        self.token.cancel();
     }
 
     /// The signal that came; `None` where none did.
@@ -72,15 +76,7 @@ impl Stop {
 
     /// Sleeps for `duration`, or until it is time to stop; `true`: it is.
     pub fn wait(&self, duration: Duration) -> bool {
-        let end = Instant::now() + duration;
-        while !self.requested() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            std::thread::sleep(left.min(POLL_INTERVAL));
-        }
-        true
+        self.token.wait(duration)
     }
 }
 

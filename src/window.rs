@@ -1,37 +1,43 @@
-//! Which stretch of time to read.
+//! Windows of time.
 
 use std::fmt;
 
-/// A half-open stretch `[from, until)` of cell timestamps, in ms since 1970; never empty.
+use crate::timestamp::Timestamp;
+
+/// A half-open window `[from, until)` of cell timestamps; never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    from: i64,
-    until: i64,
+    from: Timestamp,
+    until: Timestamp,
 }
 
 impl Window {
-    /// The window `[from, until)`, or `None` where that holds no instant.
-    pub fn new(from: i64, until: i64) -> Option<Self> {
-        (0 <= from && from < until).then_some(Self { from, until })
+    /// Every timestamp from 1970 on.
+    pub const ALL: Self = Self { from: Timestamp::EPOCH, until: Timestamp::MAX };
+
+    /// The window `[from, until)`; `None` where it is empty or begins before 1970.
+    pub fn new(from: Timestamp, until: Timestamp) -> Option<Self> {
+        (Timestamp::EPOCH <= from && from < until).then_some(Self { from, until })
     }
 
-    /// Everything from `from` on, however new.
-    pub fn since(from: i64) -> Self {
-        Self { from: from.clamp(0, i64::MAX - 1), until: i64::MAX }
+    /// Everything from `from` on.
+    pub fn since(from: Timestamp) -> Self {
+        let last = Timestamp::from_millis(Timestamp::MAX.as_millis() - 1);
+        Self { from: from.clamp(Timestamp::EPOCH, last), until: Timestamp::MAX }
     }
 
-    /// First instant in the window, ms since 1970.
-    pub fn from(self) -> i64 {
+    /// The first timestamp of the window.
+    pub fn from(self) -> Timestamp {
         self.from
     }
 
-    /// First instant after the window, ms since 1970.
-    pub fn until(self) -> i64 {
+    /// The first timestamp after the window.
+    pub fn until(self) -> Timestamp {
         self.until
     }
 
-    /// Whether `timestamp` (ms since 1970) lies in the window.
-    pub fn contains(self, timestamp: i64) -> bool {
+    /// Whether `timestamp` lies in the window.
+    pub fn contains(self, timestamp: Timestamp) -> bool {
         self.from <= timestamp && timestamp < self.until
     }
 }

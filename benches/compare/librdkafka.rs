@@ -1,7 +1,7 @@
 //! librdkafka alone: how long, and with how much CPU, it sends as many messages of the same size as the distribution, with the same
 //! settings. Nothing else is done: the messages are there before the clock starts.
 //!
-//! `scripts/bench` runs it with the path of a JSON file that names the servers, the topic and the messages; it prints one line of JSON.
+//! `scripts/dev/bench` runs it with the path of a JSON file that names the servers, the topic and the messages; it prints one line of JSON.
 
 use std::error::Error;
 use std::fs;
@@ -56,7 +56,7 @@ impl ProducerContext for Deliveries {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(path) = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')) else {
-        println!("librdkafka alone needs a Kafka: scripts/bench runs it beside fink");
+        println!("librdkafka alone needs a Kafka: scripts/dev/bench runs it beside fink");
         return Ok(());
     };
     let job: Job = serde_json::from_str(&fs::read_to_string(path)?)?;

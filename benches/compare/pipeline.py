@@ -3,7 +3,7 @@ them and publish them in transactions, one process for each share of the regions
 
 Usage: pipeline.py JOB.json PROCESSES
 
-JOB.json, written by scripts/bench, names the servers, the table's catalog and schema, and the topic. Prints one line of
+JOB.json, written by scripts/dev/bench, names the servers, the table's catalog and schema, and the topic. Prints one line of
 JSON: alerts, seconds, CPU seconds and peak memory of all its processes.
 """
 

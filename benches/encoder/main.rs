@@ -13,7 +13,7 @@ use apache_avro::writer::datum::GenericDatumWriter;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use fink::alert::{BytesFormat, Decoder, Encoder, Layout, LayoutOptions, ListEncoding, Plan};
 use fink::avro::Schema;
-use fink::science_db::{Columns, Rows};
+use fink::row::{Columns, Rows};
 use fink::simulate::{Simulator, SimulatorOptions, Survey};
 use serde::Deserialize;
 use serde_avro_fast::ser::SerializerConfig;
@@ -57,8 +57,7 @@ impl Alerts {
         let catalog = layout.catalog();
         let plan = Plan::new(Arc::new(schema), catalog).unwrap();
         let needed = plan.needed_columns();
-        let names = needed.iter().filter_map(|at| catalog.columns[*at].family_and_qualifier());
-        let columns = Columns::new(names.map(|(family, name)| (family.to_owned(), name.to_owned())).collect());
+        let columns: Columns = needed.iter().map(|at| &catalog.columns[*at]).collect();
 
         let mut flattener = layout.flattener();
         let mut rows = Rows::default();
@@ -87,7 +86,7 @@ fn encode(criterion: &mut Criterion, alerts: &Alerts, row_key: &[&str]) {
     for (name, history) in
         [("fink, history as avro", ListEncoding::Avro), ("fink, history as text", ListEncoding::Text)]
     {
-        let (rows, mut encoder) = alerts.rows(history, row_key);
+        let (rows, encoder) = alerts.rows(history, row_key);
         for (row, datum) in rows.iter().zip(&alerts.data) {
             out.clear();
             encoder.encode(&row, &mut out).unwrap();

@@ -1,4 +1,4 @@
-//! Schemas made to explode: whatever is done with one takes a bounded number of steps, or ends with an error that names the bound.
+//! Hostile schemas: every operation on them takes a limited number of steps, or fails with an error that names the limit.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::{Decoder, Layout, Plan, stream_schema};
 use crate::avro::{MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES, Schema, visits};
 
-/// Far more than a schema within the bounds makes: each step of each walk visits a node a few times, on each of its levels.
-const MOST_VISITS: u64 = 20 * (MAX_SCHEMA_NODES * MAX_SCHEMA_DEPTH) as u64;
+/// Far more than a schema within the limits needs: each walk visits a node a few times, on each of its levels.
+const MAX_VISITS: u64 = 20 * (MAX_SCHEMA_NODES * MAX_SCHEMA_DEPTH) as u64;
 
-/// All that is done with a schema from outside. Returns the error, and the visits.
+/// Every operation on a schema from outside. Returns the error, and the number of visits.
 fn use_all(text: &str) -> (Option<String>, u64) {
     visits::take();
     let schema = match Schema::parse(text) {
@@ -44,7 +44,7 @@ fn record(name: &str, fields: Vec<Value>) -> Value {
     json!({"type": "record", "name": name, "fields": fields})
 }
 
-/// Records of which each names the one before `width` times, within `wrap`.
+/// Records of which each refers to the one before `width` times, inside `wrap`.
 fn nested(levels: usize, width: usize, wrap: impl Fn(Value) -> Value, default: bool) -> String {
     let fields = |level: usize| -> Vec<Value> {
         let field = |at: usize| {
@@ -60,14 +60,14 @@ fn nested(levels: usize, width: usize, wrap: impl Fn(Value) -> Value, default: b
         };
         (0..width).map(field).collect()
     };
-    // Each type is described at the top, so that the text is flat.
+    // Each type is defined at the top, so that the text is flat.
     let types = (1..=levels)
         .map(|level| json!({"name": format!("t{level}"), "type": record(&format!("r{level}"), fields(level))}));
     record("root", types.collect()).to_string()
 }
 
 #[test]
-fn a_small_text_that_stands_for_a_huge_tree_is_refused() {
+fn small_text_with_a_huge_expansion_is_rejected() {
     for wrap in [
         |inner: Value| inner,
         |inner: Value| json!(["null", inner]),
@@ -78,25 +78,25 @@ fn a_small_text_that_stands_for_a_huge_tree_is_refused() {
         assert!(text.len() < 10_000);
         let (error, visits) = use_all(&text);
         assert!(error.as_ref().is_some_and(|error| error.contains("more than 50000 nodes")), "{error:?}");
-        assert!(visits <= MOST_VISITS, "{visits} visits");
+        assert!(visits <= MAX_VISITS, "{visits} visits");
     }
     let (error, _) = use_all(&nested(39, 2, |inner| inner, true));
     assert!(error.as_ref().is_some_and(|error| error.contains("defaults have more than 50000 values")), "{error:?}");
 }
 
 #[test]
-fn each_bound_is_named() {
+fn each_limit_is_named() {
     let fault = |text: String| use_all(&text).0.unwrap_or_default();
     let error = fault(nested(MAX_SCHEMA_DEPTH + 2, 1, |inner| inner, false));
     assert!(error.contains("more than 40 levels deep"), "{error}");
     let long = "n".repeat(1025);
     let error = fault(record(&long, Vec::new()).to_string());
-    assert!(error.contains("1024 are the most") && error.len() < 1000, "{error}");
+    assert!(error.contains("maximum of 1024") && error.len() < 1000, "{error}");
     let field = json!({"name": long, "type": "int"});
-    assert!(fault(record("r", vec![field]).to_string()).contains("1024 are the most"));
+    assert!(fault(record("r", vec![field]).to_string()).contains("maximum of 1024"));
     let error = fault(format!("\"{}\"", "x".repeat(5 << 20)));
-    assert!(error.contains("4194304 are the most"), "{error}");
-    // An enum of many symbols that is named in many places.
+    assert!(error.contains("maximum of 4194304"), "{error}");
+    // An enum of many symbols with many references.
     let symbols: Vec<String> = (0..2000).map(|at| format!("S{at}")).collect();
     let first = json!({"name": "e", "type": {"type": "enum", "name": "E", "symbols": symbols}});
     let more = (0..100).map(|at| json!({"name": format!("e{at}"), "type": "E"}));
@@ -113,7 +113,7 @@ fn each_bound_is_named() {
 }
 
 #[test]
-fn what_an_error_shows_of_a_schema_is_short_and_harmless() {
+fn errors_show_parts_of_a_schema_shortened_and_escaped() {
     let name = format!("\u{1b}[2J\u{9b}\u{202e}{}", "x".repeat(10_000));
     let text = record("r", vec![json!({"name": "a", "type": name})]).to_string();
     let error = Schema::parse(&text).expect_err("no such type").to_string();
@@ -121,25 +121,25 @@ fn what_an_error_shows_of_a_schema_is_short_and_harmless() {
 }
 
 #[test]
-fn a_type_that_is_described_again_and_again_is_compared_in_time() {
+fn type_that_is_defined_many_times_is_compared_in_few_steps() {
     let inner = record("inner", (0..500).map(|at| json!({"name": format!("x{at}"), "type": "int"})).collect());
     let mut fields = vec![json!({"name": "first", "type": inner})];
     let again = |at: usize| json!({"name": format!("f{at}"), "type": record("again", vec![json!({"name": "a", "type": "inner"})])});
     fields.extend((0..60).map(again));
     let (error, visits) = use_all(&record("r", fields).to_string());
-    assert!(error.is_none() && visits <= MOST_VISITS, "{error:?}, {visits} visits");
+    assert!(error.is_none() && visits <= MAX_VISITS, "{error:?}, {visits} visits");
 }
 
 #[test]
-fn a_wide_schema_and_one_that_holds_itself_are_taken() {
+fn wide_and_recursive_schemas_are_accepted() {
     let fields = (0..5000).map(|at| json!({"name": format!("x{at}"), "type": ["null", "double"], "default": null}));
     let (error, visits) = use_all(&record("wide", fields.collect()).to_string());
-    assert!(error.is_none() && visits <= MOST_VISITS, "{error:?}, {visits} visits");
+    assert!(error.is_none() && visits <= MAX_VISITS, "{error:?}, {visits} visits");
     let tree = r#"{"type": "record", "name": "tree", "fields": [
         {"name": "left", "type": ["null", "tree"]}, {"name": "right", "type": ["null", "tree"]},
         {"name": "all", "type": {"type": "array", "items": "tree"}}]}"#;
     assert_eq!(use_all(tree).0, None);
-    // Each of them names all others, so that there are 12! ways through them.
+    // Each of them refers to all others, so that there are 12! paths.
     let names: Vec<String> = (0..12).map(|at| format!("m{at}")).collect();
     let mut inner = json!("m0");
     for (at, name) in names.iter().enumerate().rev() {
@@ -147,7 +147,7 @@ fn a_wide_schema_and_one_that_holds_itself_are_taken() {
         inner = record(name, known.chain([json!({"name": "next", "type": inner})]).collect());
     }
     let (error, visits) = use_all(&inner.to_string());
-    assert!(visits <= MOST_VISITS, "{error:?}, {visits} visits");
+    assert!(visits <= MAX_VISITS, "{error:?}, {visits} visits");
 }
 
 /// A type: of earlier ones by their number, or a new one.
@@ -178,7 +178,7 @@ proptest! {
     fn random_hostile_schemas_take_a_bounded_number_of_steps(
         types in prop::collection::vec(prop::collection::vec((kind(3), prop::bool::weighted(0.2)), 0..4), 1..60),
     ) {
-        // A name that is not described yet becomes the last one that is, so that most schemas are sound.
+        // A type that is not defined yet is replaced by the last one that is, so that most schemas are valid.
         let known = |value: &Value, level: usize| -> Value {
             let mut text = value.to_string();
             for other in (level..60).rev() {
@@ -199,6 +199,6 @@ proptest! {
             fields.push(json!({"name": format!("t{level}"), "type": described}));
         }
         let (_, visits) = use_all(&record("root", fields).to_string());
-        prop_assert!(visits <= MOST_VISITS, "{visits} visits");
+        prop_assert!(visits <= MAX_VISITS, "{visits} visits");
     }
 }

@@ -1,50 +1,73 @@
-//! An alert as a Kafka message: how the datum is framed, and what stands in the key.
+//! An alert as a Kafka message: the framing of the datum in the value, and the key.
 
 use std::sync::Arc;
 
 use crate::avro::container::Header;
 use crate::avro::{Malformed, Reader, Schema};
 use crate::catalog::{Catalog, ColumnType};
-use crate::config::{Encoding, MessageKey};
 
-/// Avro's mark of the single-object encoding.
+/// The marker of Avro's single-object encoding.
 const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
 
-/// The columns that say which broker and which science modules made an alert.
-pub const VERSION_COLUMNS: [&str; 2] = ["fink_broker_version", "fink_science_version"];
+/// The columns with the versions of the broker and of the science modules that made an alert.
+const VERSION_COLUMNS: [&str; 2] = ["fink_broker_version", "fink_science_version"];
 
-/// Why messages cannot be made as asked.
+/// The framing of an Avro datum in a message's value. docs/formats.md is the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// a bare Avro datum
+    Datum,
+    /// `0x00`, a big-endian schema id, the datum: the wire format of Confluent's serializers
+    Confluent,
+    /// Avro's single-object encoding
+    SingleObject,
+    /// an Avro object container file with one block
+    Container,
+}
+
+/// The content of a message's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKey {
+    /// the schema as JSON: what fink-client 4 and later expect
+    Schema,
+    /// the object's identifier
+    ObjectId,
+    /// `<broker version>_<science version>`: what fink-client 2.1 to 3 expect
+    Version,
+    /// nothing
+    None,
+}
+
+/// Why a stream cannot have the encoding or the key of its configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// no schema id
-    #[error("the encoding `confluent` needs the schema's id in the registry: set `schema_id` for the stream")]
+    #[error("the encoding `confluent` requires the id of the schema in the registry: set `schema_id` for the stream")]
     NoSchemaId,
-    /// no version columns
     #[error(
-        "the key `version` needs the column `{column}`, as a string, in the catalog of {table}: choose another key"
+        "the key `version` requires the column `{column}` of type string in the catalog of {table}: choose another key"
     )]
     NoVersion {
-        /// the column
         column: &'static str,
         /// namespace:name
         table: String,
     },
 }
 
-/// How a datum becomes a message's value.
+/// Frames a datum as the value of a message.
 #[derive(Clone, Debug)]
 pub struct Framing {
-    before: Vec<u8>,
+    /// precedes the datum
+    prefix: Vec<u8>,
     container: Option<Header>,
 }
 
 impl Framing {
-    /// The framing of data of `schema`; `schema_id` is its id in a registry.
+    /// The framing of data of `schema`. `schema_id` is the id of the schema in a registry.
     ///
     /// # Errors
-    /// The encoding is Confluent's, and there is no id.
+    /// The encoding is [`Encoding::Confluent`] and there is no id.
     pub fn new(encoding: Encoding, schema: &Schema, schema_id: Option<u32>) -> Result<Self, MessageError> {
-        let (before, container) = match encoding {
+        let (prefix, container) = match encoding {
             Encoding::Datum => (Vec::new(), None),
             Encoding::Confluent => {
                 let id = schema_id.ok_or(MessageError::NoSchemaId)?;
@@ -53,60 +76,60 @@ impl Framing {
             Encoding::SingleObject => ([SINGLE_OBJECT.as_slice(), &schema.fingerprint().to_le_bytes()].concat(), None),
             Encoding::Container => (Vec::new(), Some(Header::new(&schema.to_string()))),
         };
-        Ok(Self { before, container })
+        Ok(Self { prefix, container })
     }
 
-    /// Appends the message's value for a datum.
-    pub fn put(&self, datum: &[u8], out: &mut Vec<u8>) {
+    /// Appends the value for a datum.
+    pub fn write(&self, datum: &[u8], out: &mut Vec<u8>) {
         match &self.container {
             Some(header) => {
                 header.write(out);
                 header.write_block(datum, out);
             }
             None => {
-                out.extend_from_slice(&self.before);
+                out.extend_from_slice(&self.prefix);
                 out.extend_from_slice(datum);
             }
         }
     }
 }
 
-/// The datum in a message's value, and the schema's id where the framing carries one. A container is read with
-/// [`Container`](crate::avro::container::Container) instead; it is returned whole.
+/// The datum in the value of a message, and the id or fingerprint of its schema if the framing has one. A container is returned whole: read
+/// it with [`Container`](crate::avro::container::Container).
 ///
 /// # Errors
-/// The value does not begin as the encoding says.
+/// The value does not start as the encoding requires.
 pub fn unframe(encoding: Encoding, value: &[u8]) -> Result<(Option<u64>, &[u8]), Malformed> {
     let mut reader = Reader::new(value);
     let id = match encoding {
         Encoding::Datum | Encoding::Container => None,
         Encoding::Confluent => match reader.array()? {
             [0, a, b, c, d] => Some(u64::from(u32::from_be_bytes([a, b, c, d]))),
-            _ => return Err(Malformed { what: "a message without Confluent's 0x00", at: 0 }),
+            _ => return Err(Malformed { what: "message without the magic byte 0x00", at: 0 }),
         },
         Encoding::SingleObject => match reader.array()? == SINGLE_OBJECT {
             true => Some(u64::from_le_bytes(reader.array()?)),
-            false => return Err(Malformed { what: "a message without the mark of single objects", at: 0 }),
+            false => return Err(Malformed { what: "message without the marker of the single-object encoding", at: 0 }),
         },
     };
     Ok((id, value.get(reader.position()..).unwrap_or_default()))
 }
 
-/// What stands in the messages' keys.
+/// The content of a stream's message keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPlan {
-    /// the same bytes for every message: the schema as JSON
+    /// the schema as JSON, the same for every message
     Schema(Arc<[u8]>),
-    /// the object's identifier, as the caller has it
+    /// the object's identifier
     ObjectId,
-    /// the texts of these two columns (indexes into the catalog's), joined by `_`
+    /// the texts of two columns (indexes in the catalog's columns), joined by `_`
     Version([usize; 2]),
     /// no key
     None,
 }
 
 impl KeyPlan {
-    /// The keys of messages of `schema`.
+    /// The keys of messages with data of `schema`.
     ///
     /// # Errors
     /// The key is the version, and the catalog has no columns for it.
@@ -123,7 +146,7 @@ impl KeyPlan {
         })
     }
 
-    /// The columns that must be read for the keys.
+    /// The columns that must be read for the keys, as indexes in the catalog's columns.
     pub fn needed_columns(&self) -> &[usize] {
         match self {
             Self::Version(columns) => columns,
@@ -131,8 +154,8 @@ impl KeyPlan {
         }
     }
 
-    /// One message's key, made in `buffer` where it is not the same for all. `cell` gives the bytes of a column, by its index in the
-    /// catalog's; `object_id` is the object's identifier as text. `None`: the message has no key.
+    /// The key of one message; `None` if it has none. It is written to `buffer` unless it is the same for all messages. `cell` returns the
+    /// bytes of a column, by index in the catalog's columns. `object_id` is the identifier of the object as text.
     pub fn key<'a, 'c>(
         &'a self,
         object_id: &[u8],

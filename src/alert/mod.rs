@@ -1,6 +1,7 @@
-//! Alerts: how a telescope's alert becomes the cells of a row ([`layout`]), and how a row becomes an alert again ([`schema`], [`encoder`]).
+//! Alerts: [`layout`] turns a telescope's alert into the cells of a row; [`schema`] and [`encoder`] turn a row into an alert;
+//! [`message`] frames it for Kafka; [`decoder`] reads it.
 //!
-//! Neither way builds a tree of values: the schemas are turned into plans when the program starts, and data are copied from place to place.
+//! No direction builds a tree of values: schemas are compiled into steps when the program starts, and data are copied in place.
 
 pub mod decoder;
 pub mod encoder;
@@ -11,7 +12,7 @@ pub mod schema;
 pub use decoder::{BytesFormat, Decoder, Projection, Scalar, SchemaCache};
 pub use encoder::{EncodeError, Encoder, Plan, PlanError};
 pub use layout::{FlatAlert, FlattenError, Flattener, Layout, LayoutError, LayoutOptions, ListEncoding};
-pub use message::{Framing, KeyPlan, MessageError, unframe};
+pub use message::{Encoding, Framing, KeyPlan, MessageError, MessageKey, unframe};
 pub use schema::{StreamSchemaError, stream_schema};
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use super::error::AuditError;
 use crate::config::ScienceDbSettings;
 use crate::distribution::batch::Batch;
 use crate::distribution::pipeline::{Encoders, Pipeline};
-use crate::science_db::{KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError, open_session};
+use crate::row::{Row, Rows};
+use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError, open_session};
 use crate::window::Window;
 
 /// How long a science database that went away is waited for.
@@ -144,7 +145,7 @@ impl AlertReader<'_> {
         loop {
             let rows = &mut self.rows;
             let more = self.session.ask(source.give_up, |db| db.scan(&scan, after.as_deref(), rows))?;
-            let partial = self.complete(cells == Window::since(0))?;
+            let partial = self.complete(cells == Window::ALL)?;
             let mut batch = Batch::default();
             self.encode(&partial, window, &mut batch)?;
             each(&batch, self.rows.len())?;
@@ -165,7 +166,7 @@ impl AlertReader<'_> {
         let (source, rows) = (self.source, &mut self.rows);
         self.session.ask(source.give_up, |db| db.get(keys, source.pipeline.columns(), rows))?;
         let mut batch = Batch::default();
-        self.encode(&[], Window::since(0), &mut batch)?;
+        self.encode(&[], Window::ALL, &mut batch)?;
         Ok(batch)
     }
 

@@ -74,7 +74,7 @@ fn watermarks(
         let prefixes = records.keys().filter_map(|key| std::str::from_utf8(key).ok()?.strip_suffix(STATE_SUFFIX));
         for prefix in prefixes.filter(|prefix| prefix.starts_with(SERVICE_PREFIX)) {
             let progress = CheckpointState::load(prefix, &records).map_err(DistributionError::from)?;
-            watermarks.extend(progress.map(|progress| (prefix.to_owned(), progress.watermark())));
+            watermarks.extend(progress.map(|progress| (prefix.to_owned(), progress.watermark().as_millis())));
         }
     }
     Ok(watermarks)

@@ -103,7 +103,7 @@ mod tests {
         let datum = b"\x04ab\0\0\0\0\0\0\0\0";
         for encoding in [Encoding::Datum, Encoding::Confluent, Encoding::SingleObject, Encoding::Container] {
             let mut framed = Vec::new();
-            Framing::new(encoding, &schema, Some(3)).unwrap().put(datum, &mut framed);
+            Framing::new(encoding, &schema, Some(3)).unwrap().write(datum, &mut framed);
             assert_eq!(hash_datum(encoding, &framed), xxh3_64(datum), "{encoding:?}");
         }
         assert_ne!(hash_datum(Encoding::Datum, b"other"), xxh3_64(datum));

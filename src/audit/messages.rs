@@ -8,6 +8,7 @@ use super::{Audit, AuditError, AuditProgress, topic};
 use crate::kafka::Message;
 use crate::kafka::consumer::StartAt;
 use crate::ledger::AlertId;
+use crate::timestamp::Timestamp;
 
 impl Audit<'_> {
     /// Reads a stream's topic; what was found out about it.
@@ -31,7 +32,7 @@ impl Audit<'_> {
                 totals.add_timeless(index, Category::Foreign);
                 return Ok(());
             };
-            if !window.contains(timestamp) {
+            if !window.contains(Timestamp::from_millis(timestamp)) {
                 return Ok(());
             }
             totals.add(index, timestamp, Category::OnTopic);
@@ -66,7 +67,7 @@ impl Audit<'_> {
                 stream.topic
             );
         }
-        if end.retained_from.iter().any(|from| *from > window.from()) {
+        if end.retained_from.iter().any(|from| *from > window.from().as_millis()) {
             log::warn!(
                 "topic `{}` no longer holds its oldest messages (retention): alerts that may have been among them are not judged",
                 stream.topic
@@ -87,14 +88,16 @@ impl Audit<'_> {
         let topic = &self.settings.distribution.rejected_topic;
         let mut each = |message: &Message| {
             report(AuditProgress::Messages(1));
-            let Some(timestamp) = topic::timestamp(message).filter(|at| self.request.window.contains(*at)) else {
+            let Some(timestamp) =
+                topic::timestamp(message).filter(|at| self.request.window.contains(Timestamp::from_millis(*at)))
+            else {
                 return Ok(());
             };
             let name = topic::header(message, "fink-stream");
             let stream = self.streams.iter().position(|stream| Some(stream.name.as_bytes()) == name);
             let (Some(stream), Some(key)) = (stream, topic::header(message, "fink-row-key")) else { return Ok(()) };
             records.push(Record {
-                id: AlertId::new(key, timestamp).hash(),
+                id: AlertId::new(key, Timestamp::from_millis(timestamp)).hash(),
                 timestamp,
                 value: 0,
                 identity: 0,

@@ -15,6 +15,7 @@ use crate::kafka::client::Identity;
 use crate::kafka::consumer::StartAt;
 use crate::kafka::topics::{self, TopicSpec};
 use crate::kafka::{Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, ProducerRecord, partition};
+use crate::timestamp::Timestamp;
 
 /// Rows of one transaction.
 const TRANSACTION_ROWS: usize = 100;
@@ -150,7 +151,8 @@ impl Audit<'_> {
             report(AuditProgress::Messages(1));
             let partition = usize::try_from(message.partition).unwrap_or_default();
             let is_new = ends.get(partition).is_none_or(|end| message.offset >= *end);
-            let timestamp = topic::timestamp(message).filter(|at| self.request.window.contains(*at));
+            let timestamp =
+                topic::timestamp(message).filter(|at| self.request.window.contains(Timestamp::from_millis(*at)));
             if let Some(timestamp) = timestamp.filter(|_| is_new) {
                 match topic::alert_id(message) {
                     0 => {
@@ -252,7 +254,7 @@ impl RepairPublisher<'_> {
         }
         let encoding = self.audit.streams[message.stream].encoding;
         let value = identity::hash_datum(encoding, batch.bytes(value));
-        match self.new_messages.values.get_mut(&(message.stream, alert.entry.timestamp, value)) {
+        match self.new_messages.values.get_mut(&(message.stream, alert.entry.timestamp.as_millis(), value)) {
             Some(count) if *count > 0 => {
                 *count -= 1;
                 true

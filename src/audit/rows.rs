@@ -12,6 +12,7 @@ use super::totals::{AuditTotals, Category};
 use super::{Audit, AuditError, AuditProgress};
 use crate::distribution::batch::{Batch, Verdict};
 use crate::kafka::partition;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// Threads that read the science database.
@@ -52,8 +53,8 @@ impl Audit<'_> {
         let source = self.source(&give_up);
         let window = self.request.window;
         // Up to the present the newest cells are read too: a row completed by a later write is then whole.
-        let repair = i64::try_from(self.settings.distribution.repair.as_millis()).unwrap_or(i64::MAX / 4);
-        let cells = match window.until() < self.started - 2 * repair {
+        let repair = self.settings.distribution.repair;
+        let cells = match window.until() < Timestamp::from_millis(self.started) - repair.saturating_mul(2) {
             true => window,
             false => Window::since(window.from()),
         };
@@ -105,7 +106,7 @@ impl Audit<'_> {
         page: &mut Vec<(usize, Record)>,
     ) {
         for (index, alert) in batch.alerts().iter().enumerate() {
-            let timestamp = alert.entry.timestamp;
+            let timestamp = alert.entry.timestamp.as_millis();
             let blank = Record {
                 id: alert.entry.id.hash(),
                 timestamp,

@@ -1,6 +1,8 @@
-//! The fingerprint that single-object encoding carries.
+//! The schema fingerprint of the single-object encoding: Avro specification, "Parsing Canonical Form for Schemas" and "Schema
+//! Fingerprints".
 //!
-//! Avro specification, "Parsing Canonical Form for Schemas" and "Schema Fingerprints".
+//! apache-avro 0.22 is not used: it keeps `precision` and `scale`, and writes `{"type":"long"}` where a logical type was stripped from a
+//! primitive, so the fingerprints of schemas with logical types differ from those of the Java implementation.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -8,8 +10,8 @@ use std::fmt::Write;
 use super::schema::{Kind, NodeId, Schema};
 
 impl Schema {
-    /// The schema in Parsing Canonical Form: full names, nothing that does not change a datum, no space.
-    pub fn canonical_form(&self) -> String {
+    /// The schema in Parsing Canonical Form.
+    pub(crate) fn canonical_form(&self) -> String {
         let mut out = String::new();
         self.canonical(self.root, &mut HashSet::new(), &mut out);
         out
@@ -74,7 +76,7 @@ impl Schema {
 
 const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
 
-/// Names hold no character that JSON escapes.
+/// Names contain no character that JSON escapes.
 fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }

@@ -1,6 +1,4 @@
-//! Object container files: a header with the schema, then blocks of data.
-//!
-//! Avro specification, "Object Container Files".
+//! Object container files (Avro specification, "Object Container Files"): a header with the schema, and blocks of data.
 
 use apache_avro::{Codec, DeflateSettings, ZstandardSettings};
 
@@ -9,40 +7,30 @@ use super::schema::{Schema, SchemaError};
 use super::skip::Skipper;
 use super::write::{write_bytes, write_long};
 
-/// How a container file begins.
+/// The first bytes of a container file.
 pub(crate) const MAGIC: &[u8; 4] = b"Obj\x01";
 
-/// Largest block after decompression, bytes.
+/// Maximum size of a block after decompression, bytes.
 const MAX_BLOCK_BYTES: usize = 512 << 20;
 
 /// Why a container file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
-    /// another kind of file
-    #[error("this is no Avro file: it does not begin with `Obj`")]
+    #[error("not an Avro file: it does not start with `Obj`")]
     NotAContainer,
-    /// a damaged file
     #[error("the Avro file is damaged: {0}")]
     Damaged(#[from] Malformed),
-    /// the schema in its header
     #[error("the schema in the Avro file: {0}")]
     Schema(#[from] SchemaError),
-    /// compression
     #[error("the Avro file's codec `{codec}`: {reason}")]
-    Codec {
-        /// its name
-        codec: String,
-        /// what is wrong
-        reason: String,
-    },
+    Codec { codec: String, reason: String },
 }
 
-/// A container file's schema and data.
+/// The schema and the data of a container file.
 #[derive(Debug)]
 pub struct Container {
-    /// the schema's JSON as it stands in the file
+    /// as written in the file
     pub schema_json: String,
-    /// the schema
     pub schema: Schema,
     buffer: Vec<u8>,
     spans: Vec<(usize, usize)>,
@@ -52,7 +40,7 @@ impl Container {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// The file is no container, is damaged, or compressed in a way that is not known (null, deflate, snappy and zstandard are).
+    /// The file is not a container, is damaged, or has a codec other than null, deflate, snappy and zstandard.
     pub fn read(file: &[u8]) -> Result<Self, ContainerError> {
         let mut reader = Reader::new(file);
         if reader.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
@@ -98,7 +86,7 @@ impl Container {
         Ok(Self { schema_json: json.to_owned(), schema, buffer, spans })
     }
 
-    /// The data, each checked against the schema.
+    /// The data. Each was checked against the schema.
     pub fn data(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.spans.iter().map(|&(start, end)| self.buffer.get(start..end).unwrap_or_default())
     }
@@ -114,26 +102,26 @@ fn expand(codec: &str, block: &[u8], out: &mut Vec<u8>) -> Result<(), ContainerE
         "deflate" => Codec::Deflate(DeflateSettings::default()),
         "snappy" => Codec::Snappy,
         "zstandard" => Codec::Zstandard(ZstandardSettings::default()),
-        _ => return Err(fault("not known (null, deflate, snappy and zstandard are)".into())),
+        _ => return Err(fault("not supported (null, deflate, snappy and zstandard are)".into())),
     };
     let mut plain = block.to_vec();
     method.decompress(&mut plain).map_err(|e| fault(e.to_string()))?;
     if plain.len() > MAX_BLOCK_BYTES {
-        return Err(fault(format!("a block of {} bytes", plain.len())));
+        return Err(fault(format!("a block of {} bytes is too large", plain.len())));
     }
     out.extend_from_slice(&plain);
     Ok(())
 }
 
-/// The head of a container file without compression, and the sync marker that ends each of its blocks.
+/// The header of a container file without compression, and the sync marker of its blocks.
 #[derive(Clone, Debug)]
-pub struct Header {
+pub(crate) struct Header {
     bytes: Vec<u8>,
     sync: [u8; 16],
 }
 
 impl Header {
-    /// A header for this schema, given as JSON. The sync marker is the schema's hash, so equal data make equal files.
+    /// The header for a schema in JSON. The sync marker is a hash of the schema, so that equal data give equal files.
     pub fn new(schema_json: &str) -> Self {
         let mut bytes = MAGIC.to_vec();
         write_long(2, &mut bytes);
@@ -147,7 +135,6 @@ impl Header {
         Self { bytes, sync }
     }
 
-    /// Appends the header.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bytes);
     }

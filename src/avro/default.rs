@@ -1,4 +1,4 @@
-//! A default, which schemas give as JSON, as a datum.
+//! The default of a field, which is JSON, as a datum.
 
 use serde_json::Value;
 
@@ -8,46 +8,46 @@ use super::skip::MAX_DEPTH;
 use super::write::{write_bytes, write_long};
 use crate::escape::shorten;
 
-/// Most characters of a default that an error shows.
+/// Maximum length of a default in an error, characters.
 const MAX_SHOWN_CHARS: usize = 100;
 
-/// Why a default is no datum.
-enum Fault<'a> {
+/// Why a default is not a datum.
+enum DefaultError<'a> {
     TypeMismatch(&'a Value),
-    /// a record whose default holds itself
-    Endless,
-    /// it takes more steps than are left
+    /// a record whose default contains itself
+    Recursive,
+    /// more values than are allowed
     TooLarge,
 }
 
-impl Fault<'_> {
-    fn told(self) -> String {
+impl DefaultError<'_> {
+    fn message(self) -> String {
         match self {
             Self::TypeMismatch(value) => {
                 format!("the default {} does not fit its type", shorten(&value.to_string(), MAX_SHOWN_CHARS))
             }
-            Self::Endless => "a default without an end".to_owned(),
+            Self::Recursive => "the default contains itself".to_owned(),
             Self::TooLarge => format!("the schema's defaults have more than {MAX_SCHEMA_NODES} values"),
         }
     }
 }
 
 impl Schema {
-    /// Appends the default `value` of a field of type `id` as a datum. In a union it belongs to the first branch that it fits; bytes
-    /// are given as characters up to U+00FF. On an error `out` may hold a part.
+    /// Appends the default `value` of a field of type `id` as a datum. In a union it belongs to the first branch that it fits. Bytes are
+    /// characters up to U+00FF. On an error, `out` may hold a part of the datum.
     ///
     /// # Errors
-    /// The value does not fit the type, or takes too many steps, in words.
-    pub fn encode_default(&self, id: NodeId, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
-        self.default_datum(id, value, MAX_DEPTH, &mut MAX_SCHEMA_NODES.clone(), out).map_err(Fault::told)
+    /// The value does not fit the type, or has too many values.
+    pub(crate) fn encode_default(&self, id: NodeId, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
+        self.default_datum(id, value, MAX_DEPTH, &mut MAX_SCHEMA_NODES.clone(), out).map_err(DefaultError::message)
     }
 
-    /// That `value` is a default of the type `id`. Each value in it takes one of the steps that are `left`.
+    /// Checks that `value` is a default of the type `id`, and subtracts the number of its values from `left`.
     pub(super) fn check_default(&self, id: NodeId, value: &Value, left: &mut usize) -> Result<(), String> {
-        self.default_datum(id, value, MAX_DEPTH, left, &mut Vec::new()).map_err(Fault::told)
+        self.default_datum(id, value, MAX_DEPTH, left, &mut Vec::new()).map_err(DefaultError::message)
     }
 
-    /// `deeper`: how many levels may still follow.
+    /// `deeper`: the remaining levels.
     fn default_datum<'a>(
         &'a self,
         id: NodeId,
@@ -55,10 +55,10 @@ impl Schema {
         deeper: usize,
         left: &mut usize,
         out: &mut Vec<u8>,
-    ) -> Result<(), Fault<'a>> {
-        let deeper = deeper.checked_sub(1).ok_or(Fault::Endless)?;
-        *left = left.checked_sub(1 + value.as_str().map_or(0, weight_of_text)).ok_or(Fault::TooLarge)?;
-        let type_mismatch = || Fault::TypeMismatch(value);
+    ) -> Result<(), DefaultError<'a>> {
+        let deeper = deeper.checked_sub(1).ok_or(DefaultError::Recursive)?;
+        *left = left.checked_sub(1 + value.as_str().map_or(0, weight_of_text)).ok_or(DefaultError::TooLarge)?;
+        let type_mismatch = || DefaultError::TypeMismatch(value);
         let integer = || value.as_i64().ok_or_else(type_mismatch);
         match self.kind(id) {
             Kind::Null => value.as_null().ok_or_else(type_mismatch)?,
@@ -102,8 +102,8 @@ impl Schema {
                     write_long(at as i64, out);
                     match self.default_datum(*branch, value, deeper, left, out) {
                         Ok(()) => return Ok(()),
-                        Err(Fault::TooLarge) => return Err(Fault::TooLarge),
-                        Err(Fault::TypeMismatch(_) | Fault::Endless) => out.truncate(start),
+                        Err(DefaultError::TooLarge) => return Err(DefaultError::TooLarge),
+                        Err(DefaultError::TypeMismatch(_) | DefaultError::Recursive) => out.truncate(start),
                     }
                 }
                 return Err(type_mismatch());
@@ -120,7 +120,7 @@ impl Schema {
     }
 }
 
-/// A number, or one of the words that writers use where JSON has none.
+/// A number, or the name of one that JSON cannot express.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| match value.as_str()? {
         "NaN" => Some(f64::NAN),

@@ -1,4 +1,4 @@
-//! Writing a schema as JSON, compactly: each named type is described where it first occurs and named afterwards.
+//! Writes a schema as compact JSON. A named type is defined at its first occurrence and referred to by name afterwards.
 
 use std::collections::HashSet;
 
@@ -8,12 +8,11 @@ use super::name::namespace_of;
 use super::schema::{Kind, NodeId, Schema};
 
 impl Schema {
-    /// The schema as JSON.
     pub fn to_json(&self) -> Value {
         self.write(self.root, "", &mut HashSet::new())
     }
 
-    /// One node, in a place where `namespace` is in force and the types in `written` have been described.
+    /// One node. `namespace` is the enclosing namespace; the types in `written` are defined already.
     fn write<'a>(&'a self, id: NodeId, namespace: &str, written: &mut HashSet<&'a str>) -> Value {
         let node = &self.nodes[id];
         let word = match &node.kind {
@@ -90,7 +89,7 @@ impl Schema {
 }
 
 impl std::fmt::Display for Schema {
-    /// The JSON without a space.
+    /// Compact JSON.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.to_json())
     }

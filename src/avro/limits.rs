@@ -1,8 +1,8 @@
-//! Bounds on schemas, which come from outside: in message keys, files and catalogs.
+//! Limits of schemas, which are untrusted input: they come from message keys, files and catalogs.
 //!
-//! A schema of a few kB can stand for a tree of any size: a record may name another twice, and that another, and so on. What walks the tree
-//! (a layout, a plan, a selection of columns) would take all memory. So a schema is refused where its *expansion*, the tree with each named
-//! type in each place where it is named, but not within itself, goes beyond a bound. Real alerts have about 1,000 leaves, 10 levels and
+//! A schema of a few kB can describe a tree of any size: a record may refer to another twice, which refers to another twice, and so on. Code
+//! that walks the tree (layouts, plans, selections of columns) would exhaust memory. A schema is therefore rejected if its *expansion*, the
+//! tree with each named type at each reference, but not within itself, exceeds a limit. Real alerts have about 1,000 leaves, 10 levels and
 //! paths of 100 bytes.
 
 use serde_json::{Map, Value};
@@ -10,26 +10,26 @@ use serde_json::{Map, Value};
 use super::schema::{Kind, NodeId, Schema, SchemaError};
 use crate::escape::shorten;
 
-/// Longest JSON text of a schema, bytes.
-pub const MAX_SCHEMA_BYTES: usize = 4 << 20;
-/// Longest full name of a type, name of a field or symbol, bytes.
-pub const MAX_NAME_BYTES: usize = 1024;
-/// Most nodes of a schema's expansion. The symbols of enums, the values of defaults and those of further attributes count as nodes.
-pub const MAX_SCHEMA_NODES: usize = 50_000;
-/// Deepest nesting of types, each array, map, union and record being a level.
-pub const MAX_SCHEMA_DEPTH: usize = 40;
-/// Most bytes of the dotted paths of all fields of the expansion.
-pub const MAX_PATH_BYTES: usize = 4 << 20;
+/// Maximum size of the JSON of a schema, bytes.
+pub(crate) const MAX_SCHEMA_BYTES: usize = 4 << 20;
+/// Maximum length of a full name, a field name or a symbol, bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 1024;
+/// Maximum number of nodes of the expansion. Symbols of enums, values of defaults and values of other attributes count as nodes.
+pub(crate) const MAX_SCHEMA_NODES: usize = 50_000;
+/// Maximum nesting of types. Each array, map, union and record is a level.
+pub(crate) const MAX_SCHEMA_DEPTH: usize = 40;
+/// Maximum size of the dotted paths of all fields of the expansion, bytes.
+const MAX_PATH_BYTES: usize = 4 << 20;
 
-/// Most characters of a text from the schema that an error shows.
+/// Maximum length of a text from the schema in an error, characters.
 const MAX_SHOWN_CHARS: usize = 200;
 
-/// How many nodes a text in a default or an attribute stands for.
+/// The number of nodes that a text in a default or an attribute counts for.
 pub(super) fn weight_of_text(text: &str) -> usize {
     text.len() / 64
 }
 
-/// How many nodes the further attributes of a type or a field stand for.
+/// The number of nodes that the other attributes of a type or a field count for.
 fn weight(attributes: &Map<String, Value>) -> usize {
     fn of(value: &Value) -> usize {
         1 + match value {
@@ -43,14 +43,14 @@ fn weight(attributes: &Map<String, Value>) -> usize {
 }
 
 impl SchemaError {
-    /// An error at a field. Both texts may hold parts of the schema: they are shortened, and escaped for a terminal.
+    /// An error at a field. Both texts may contain parts of the schema, so they are shortened and escaped for a terminal.
     pub(super) fn new(at: &str, reason: &str) -> Self {
         Self { at: shorten(at, MAX_SHOWN_CHARS), reason: shorten(reason, 2 * MAX_SHOWN_CHARS) }
     }
 }
 
 impl Schema {
-    /// That the schema keeps to the bounds, and that each default is a value of its field. Takes some [`MAX_SCHEMA_NODES`] steps.
+    /// Checks the limits, and that each default is a value of its field. Takes about [`MAX_SCHEMA_NODES`] steps.
     pub(super) fn check(&self) -> Result<(), SchemaError> {
         let mut left = MAX_SCHEMA_NODES;
         let mut costs = Vec::with_capacity(self.nodes.len());
@@ -78,14 +78,14 @@ impl Schema {
 
 struct Expansion<'a> {
     schema: &'a Schema,
-    /// for each record, what the default and the attributes of each field count
+    /// for each record, the nodes of the default and the attributes of each field
     costs: Vec<Vec<usize>>,
-    /// the nodes around the present one
+    /// the nodes around the current one
     open: Vec<bool>,
     path: Vec<&'a str>,
     levels: usize,
     nodes: usize,
-    /// bytes of all paths so far
+    /// size of all paths so far
     paths: usize,
 }
 
@@ -100,7 +100,7 @@ impl Expansion<'_> {
         self.nodes += 1 + symbols + weight(&node.extra);
         if self.nodes > MAX_SCHEMA_NODES {
             return self.error(format!(
-                "the schema has more than {MAX_SCHEMA_NODES} nodes, with each named type counted in each place where it is named"
+                "the schema has more than {MAX_SCHEMA_NODES} nodes, counting each named type at each reference"
             ));
         }
         if self.levels >= MAX_SCHEMA_DEPTH {

@@ -1,7 +1,7 @@
-//! Avro itself: schemas as a flat list of nodes, and reading and checking data in place.
+//! Avro: schemas as a flat list of nodes, and data that are read, checked and written in place.
 //!
-//! A base room that knows nothing of alerts or tables. The crate `apache-avro` stays the judge in tests, and the way to read a datum
-//! of one schema as another; what stands here is what needs neither a tree of values nor an allocation per field.
+//! It needs neither a tree of values nor an allocation for each field. The crate `apache-avro` remains the reference in tests, and does
+//! schema resolution and compression.
 
 mod canonical;
 pub mod container;
@@ -15,12 +15,13 @@ mod schema;
 mod skip;
 mod write;
 
-pub use limits::{MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES};
-pub use name::{is_name, namespace_of};
+pub(crate) use limits::{MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES};
+pub(crate) use name::{is_name, namespace_of};
 pub use reader::{Malformed, Reader};
 #[cfg(test)]
 pub(crate) use schema::visits;
-pub use schema::{Field, Kind, Node, NodeId, OptionalUnion, Schema, SchemaError, same_encoding};
+pub use schema::{Field, Kind, Node, NodeId, Schema, SchemaError};
+pub(crate) use schema::{OptionalUnion, same_encoding};
 pub use skip::Skipper;
 pub use write::{write_bytes, write_long};
 

@@ -1,7 +1,7 @@
-//! Names: `[A-Za-z_][A-Za-z0-9_]*`, types qualified by a dotted namespace.
+//! Names (`[A-Za-z_][A-Za-z0-9_]*`) and namespaces of types.
 
 /// Whether `name` is a simple Avro name.
-pub fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -12,12 +12,12 @@ pub(super) fn is_full_name(name: &str) -> bool {
     name.split('.').all(is_name)
 }
 
-/// The namespace of a full name; empty where it has none.
-pub fn namespace_of(full: &str) -> &str {
+/// The namespace of a full name, or an empty string.
+pub(crate) fn namespace_of(full: &str) -> &str {
     full.rsplit_once('.').map_or("", |(namespace, _)| namespace)
 }
 
-/// The full name of a type called `name` where `namespace` is the one in force.
+/// The full name of a type `name` in the enclosing `namespace`.
 pub(super) fn qualify(name: &str, namespace: &str) -> String {
     match name.contains('.') || namespace.is_empty() {
         true => name.to_owned(),

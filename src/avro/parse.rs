@@ -1,4 +1,4 @@
-//! Reading a schema from JSON.
+//! Parses a schema.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,13 +9,13 @@ use super::name::{is_full_name, is_name, namespace_of, qualify};
 use super::schema::{Field, Kind, Node, NodeId, Schema, SchemaError};
 
 impl Schema {
-    /// Reads a schema from its JSON text.
+    /// Parses a schema from text.
     ///
     /// # Errors
-    /// It is no JSON (line and column are named), no Avro schema (the field is named), or goes beyond a bound (which is named).
+    /// It is not JSON (with line and column), not an Avro schema (with the field), or exceeds a limit.
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
         if text.len() > MAX_SCHEMA_BYTES {
-            let reason = format!("the schema has {} bytes: {MAX_SCHEMA_BYTES} are the most", text.len());
+            let reason = format!("the schema has {} bytes, more than the maximum of {MAX_SCHEMA_BYTES}", text.len());
             return Err(SchemaError::new("", &reason));
         }
         let value = serde_json::from_str(text)
@@ -23,10 +23,10 @@ impl Schema {
         Self::from_json(&value)
     }
 
-    /// Reads a schema from JSON.
+    /// Parses a schema from JSON.
     ///
     /// # Errors
-    /// It is no Avro schema (the field is named), or goes beyond a bound (which is named).
+    /// It is not an Avro schema (with the field), or exceeds a limit.
     pub fn from_json(value: &Value) -> Result<Self, SchemaError> {
         let mut parser = Parser { nodes: Vec::new(), named: HashMap::new(), path: Vec::new() };
         let root = parser.schema(value, "")?;
@@ -55,10 +55,10 @@ impl Parser {
         Ok(self.nodes.len() - 1)
     }
 
-    /// That a name from the schema is not too long.
     fn check_length(&self, name: &str) -> Result<(), SchemaError> {
         match name.len() > MAX_NAME_BYTES {
-            true => self.error(format!("a name of {} bytes: {MAX_NAME_BYTES} are the most: `{name}`", name.len())),
+            true => self
+                .error(format!("a name has {} bytes, more than the maximum of {MAX_NAME_BYTES}: `{name}`", name.len())),
             false => Ok(()),
         }
     }
@@ -67,7 +67,7 @@ impl Parser {
         match value {
             Value::String(name) => match primitive(name) {
                 Some(kind) => self.add(kind, Map::new()),
-                None => self.named_before(name, namespace),
+                None => self.named_type(name, namespace),
             },
             Value::Array(branches) => self.union(branches, namespace),
             Value::Object(object) => self.object(object, namespace),
@@ -75,17 +75,17 @@ impl Parser {
         }
     }
 
-    fn named_before(&self, name: &str, namespace: &str) -> Result<NodeId, SchemaError> {
+    fn named_type(&self, name: &str, namespace: &str) -> Result<NodeId, SchemaError> {
         let full = qualify(name, namespace);
         match self.named.get(&full) {
             Some(node) => Ok(*node),
-            None => self.error(format!("there is no type `{full}` (a type must be described before it is named)")),
+            None => self.error(format!("there is no type `{full}`: a type must be defined before it is referred to")),
         }
     }
 
     fn union(&mut self, values: &[Value], namespace: &str) -> Result<NodeId, SchemaError> {
         if values.is_empty() {
-            return self.error("a union must have a branch");
+            return self.error("a union must have at least one branch");
         }
         let id = self.add(Kind::Null, Map::new())?;
         let mut branches = Vec::with_capacity(values.len());
@@ -94,15 +94,15 @@ impl Parser {
             let branch = self.schema(value, namespace)?;
             let kind = &self.nodes[branch].kind;
             if matches!(kind, Kind::Union(_)) {
-                return self.error("a union must not hold a union");
+                return self.error("a union must not contain a union");
             }
-            // A named type by its node: a name has one node.
+            // Named types are compared by node: there is one node for each name.
             let is_new = match kind.name() {
                 Some(_) => seen.insert((Some(branch), None)),
                 None => seen.insert((None, Some(std::mem::discriminant(kind)))),
             };
             if !is_new {
-                return self.error(format!("a union holds the type {value} twice"));
+                return self.error(format!("a union contains the type {value} twice"));
             }
             branches.push(branch);
         }
@@ -111,7 +111,7 @@ impl Parser {
     }
 
     fn object(&mut self, object: &Map<String, Value>, namespace: &str) -> Result<NodeId, SchemaError> {
-        let Some(kind) = object.get("type") else { return self.error("a type's object must have the key `type`") };
+        let Some(kind) = object.get("type") else { return self.error("the object of a type must have the key `type`") };
         let Value::String(word) = kind else {
             let id = self.schema(kind, namespace)?;
             let unnamed = self.nodes[id].kind.name().is_none();
@@ -146,7 +146,7 @@ impl Parser {
             }
             word => match primitive(word) {
                 Some(kind) => self.add(kind, rest(object, &["type", "name", "namespace", "doc"])),
-                None => self.named_before(word, namespace),
+                None => self.named_type(word, namespace),
             },
         }
     }
@@ -160,7 +160,7 @@ impl Parser {
         self.check_length(&full)?;
         match is_full_name(&full) {
             true => Ok(full),
-            false => self.error(format!("`{full}` is no Avro name")),
+            false => self.error(format!("`{full}` is not an Avro name")),
         }
     }
 
@@ -174,7 +174,7 @@ impl Parser {
         for symbol in &symbols {
             self.check_length(symbol)?;
             if !is_name(symbol) || !seen.insert(symbol) {
-                return self.error(format!("the symbol `{symbol}` is no Avro name, or stands twice"));
+                return self.error(format!("the symbol `{symbol}` is not an Avro name or is a duplicate"));
             }
         }
         Ok(symbols)
@@ -198,7 +198,7 @@ impl Parser {
             self.path.push(field_name.to_owned());
             self.check_length(field_name)?;
             if !is_name(field_name) || !seen.insert(field_name) {
-                return self.error(format!("the field name `{field_name}` is no Avro name, or stands twice"));
+                return self.error(format!("the field name `{field_name}` is not an Avro name or is a duplicate"));
             }
             let node = self.schema(kind, namespace_of(&name))?;
             let default = field.get("default").cloned();
@@ -207,7 +207,7 @@ impl Parser {
             self.path.pop();
         }
         self.nodes[id].kind = Kind::Record { name, fields };
-        self.known_already(id, before)
+        self.unify(id, before)
     }
 
     fn define(&mut self, kind: Kind, extra: Map<String, Value>) -> Result<NodeId, SchemaError> {
@@ -216,41 +216,43 @@ impl Parser {
         if let (Some(name), None) = (self.nodes[id].kind.name(), before) {
             self.named.insert(name.to_owned(), id);
         }
-        self.known_already(id, before)
+        self.unify(id, before)
     }
 
-    /// A type that is described a second time must be described alike.
-    fn known_already(&self, id: NodeId, before: Option<NodeId>) -> Result<NodeId, SchemaError> {
+    /// A type that is defined again must be defined in the same way.
+    fn unify(&self, id: NodeId, before: Option<NodeId>) -> Result<NodeId, SchemaError> {
         let Some(before) = before else { return Ok(id) };
-        match self.alike(before, id) {
+        match self.is_same(before, id) {
             true => Ok(before),
             false => {
                 let name = self.nodes[id].kind.name().unwrap_or_default();
-                self.error(format!("the type `{name}` is described twice, and not alike"))
+                self.error(format!("the type `{name}` is defined twice, with different definitions"))
             }
         }
     }
 }
 
 impl Parser {
-    /// Whether two descriptions are the same. Named types in them are the same node where they are: it takes as long as the shorter text.
-    fn alike(&self, one: NodeId, other: NodeId) -> bool {
+    /// Whether two definitions are the same. Equal named types in them are the same node, so this takes time in proportion to the text.
+    fn is_same(&self, one: NodeId, other: NodeId) -> bool {
         if one == other {
             return true;
         }
         let (a, b) = (&self.nodes[one], &self.nodes[other]);
         a.extra == b.extra
             && match (&a.kind, &b.kind) {
-                (Kind::Array(one), Kind::Array(other)) | (Kind::Map(one), Kind::Map(other)) => self.alike(*one, *other),
+                (Kind::Array(one), Kind::Array(other)) | (Kind::Map(one), Kind::Map(other)) => {
+                    self.is_same(*one, *other)
+                }
                 (Kind::Union(one), Kind::Union(other)) => {
-                    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| self.alike(*one, *other))
+                    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| self.is_same(*one, *other))
                 }
                 (Kind::Record { name, fields }, Kind::Record { name: name_b, fields: fields_b }) => {
                     let same = |(one, other): (&Field, &Field)| {
                         one.name == other.name
                             && one.default == other.default
                             && one.extra == other.extra
-                            && self.alike(one.node, other.node)
+                            && self.is_same(one.node, other.node)
                     };
                     name == name_b && fields.len() == fields_b.len() && fields.iter().zip(fields_b).all(same)
                 }
@@ -268,7 +270,7 @@ impl Kind {
         }
     }
 
-    /// Gives a record, an enum or a fixed another full name.
+    /// Changes the full name of a record, an enum or a fixed.
     pub fn rename(&mut self, full: String) {
         if let Self::Record { name, .. } | Self::Enum { name, .. } | Self::Fixed { name, .. } = self {
             *name = full;

@@ -1,44 +1,42 @@
-//! Reading a datum in place. Every length is checked against what is left, so a damaged datum costs no memory.
+//! Reads a datum in place. Every length is checked against the remaining bytes, so a malformed datum allocates nothing.
 
-/// Most items without a byte of their own (nulls, empty records) in one datum.
+/// Maximum number of zero-sized items (nulls, empty records) in one datum.
 const MAX_EMPTY_ITEMS: u32 = 1 << 20;
 
-/// Why bytes are no datum of their schema.
+/// Why bytes are not a datum of their schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at byte {at}")]
 pub struct Malformed {
-    /// what is wrong
     pub what: &'static str,
-    /// bytes from the start of the datum
+    /// offset in the datum, bytes
     pub at: usize,
 }
 
-/// A place in a datum.
+/// A position in a datum.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     data: &'a [u8],
     at: usize,
-    /// items without a byte that may still come
+    /// the zero-sized items that may still follow
     empty_items: u32,
 }
 
 impl<'a> Reader<'a> {
-    /// Begins at the start of `data`.
     pub fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0, empty_items: MAX_EMPTY_ITEMS }
     }
 
-    /// Bytes read so far.
+    /// The number of bytes read.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// Bytes left.
+    /// The number of remaining bytes.
     pub fn left(&self) -> usize {
         self.data.len() - self.at
     }
 
-    /// The bytes between an earlier position and this one.
+    /// The bytes from an earlier position to this one.
     pub fn since(&self, start: usize) -> &'a [u8] {
         self.data.get(start..self.at).unwrap_or_default()
     }
@@ -47,12 +45,12 @@ impl<'a> Reader<'a> {
         self.data.get(self.at..).unwrap_or_default()
     }
 
-    /// An error at this place.
+    /// An error at this position.
     pub fn error<T>(&self, what: &'static str) -> Result<T, Malformed> {
         Err(Malformed { what, at: self.at })
     }
 
-    /// That nothing is left.
+    /// Checks that no bytes remain.
     pub fn end(&self) -> Result<(), Malformed> {
         match self.left() {
             0 => Ok(()),
@@ -68,7 +66,7 @@ impl<'a> Reader<'a> {
                 self.at += len;
                 Ok(bytes)
             }
-            None => self.error("the datum ends too early"),
+            None => self.error("unexpected end of the datum"),
         }
     }
 
@@ -80,7 +78,7 @@ impl<'a> Reader<'a> {
                 self.at += N;
                 Ok(*bytes)
             }
-            None => self.error("the datum ends too early"),
+            None => self.error("unexpected end of the datum"),
         }
     }
 
@@ -100,7 +98,7 @@ impl<'a> Reader<'a> {
         let mut value = 0u64;
         for (place, &byte) in self.rest().iter().take(10).enumerate() {
             if place == 9 && byte > 1 {
-                return self.error("a varint beyond 64 bits");
+                return self.error("a varint of more than 64 bits");
             }
             value |= u64::from(byte & 0x7f) << (7 * place);
             if byte < 0x80 {
@@ -108,14 +106,14 @@ impl<'a> Reader<'a> {
                 return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
             }
         }
-        self.error("a varint that does not end")
+        self.error("an unterminated varint")
     }
 
     /// A 32-bit varint.
     #[inline]
     pub fn int(&mut self) -> Result<i32, Malformed> {
         let start = *self;
-        i32::try_from(self.long()?).or_else(|_| start.error("an int beyond 32 bits"))
+        i32::try_from(self.long()?).or_else(|_| start.error("an int of more than 32 bits"))
     }
 
     /// A boolean.
@@ -145,7 +143,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).or_else(|_| start.error("a string that is not UTF-8"))
     }
 
-    /// An index below `len`: of a union's branch or an enum's symbol.
+    /// An index below `len`, of a union's branch or an enum's symbol.
     #[inline]
     pub fn index(&mut self, len: usize, what: &'static str) -> Result<usize, Malformed> {
         let start = *self;
@@ -155,8 +153,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The head of an array's or map's block: how many items follow, 0 at the end. There must be bytes for them, but where items are
-    /// `empty`, that is, take no byte.
+    /// The header of a block of an array or a map: the number of items that follow, 0 at the end. Unless items are zero-sized (`empty`), the
+    /// datum must have at least one byte for each.
     pub fn block(&mut self, empty: bool) -> Result<u64, Malformed> {
         let start = *self;
         let count = self.long()?;
@@ -169,7 +167,7 @@ impl<'a> Reader<'a> {
         match count.unsigned_abs() {
             count if empty => {
                 let left = u32::try_from(count).ok().and_then(|count| self.empty_items.checked_sub(count));
-                let Some(left) = left else { return start.error("too many items without a byte") };
+                let Some(left) = left else { return start.error("too many zero-sized items") };
                 self.empty_items = left;
                 Ok(count)
             }

@@ -1,4 +1,4 @@
-//! A schema as a flat list of nodes that refer to each other by index, so that a recursive schema needs no special care.
+//! A schema as a flat list of nodes that refer to each other by index, so that recursive schemas are not special.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// The index of a node in its schema.
 pub type NodeId = usize;
 
-/// What a node is.
+/// The type of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// no value, no bytes
@@ -30,42 +30,38 @@ pub enum Kind {
     Fixed {
         /// full name
         name: String,
-        /// bytes
+        /// in bytes
         size: usize,
     },
-    /// one of some words
+    /// one of some symbols
     Enum {
         /// full name
         name: String,
-        /// the words
         symbols: Vec<String>,
     },
-    /// any number of items
     Array(NodeId),
-    /// any number of values, each with a string as its key
+    /// values with strings as keys
     Map(NodeId),
-    /// one of the branches, whose index comes first
+    /// the index of a branch, and its value
     Union(Vec<NodeId>),
-    /// fields in order
+    /// the values of the fields, in order
     Record {
         /// full name
         name: String,
-        /// the fields
         fields: Vec<Field>,
     },
 }
 
-/// A node: what it is, and the attributes that do not change its bytes (`logicalType`, `precision`, …).
+/// A type, and its attributes that do not change the encoding (`logicalType`, `precision`, …).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// what it is
     pub kind: Kind,
-    /// further attributes, in their order; documentation is left out
+    /// other attributes, in order, without documentation
     pub extra: Map<String, Value>,
 }
 
 impl Node {
-    /// The logical type's name, where the node has one.
+    /// The name of the logical type.
     pub fn logical(&self) -> Option<&str> {
         self.extra.get("logicalType").and_then(Value::as_str)
     }
@@ -74,30 +70,27 @@ impl Node {
 /// A field of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
-    /// its name
     pub name: String,
-    /// its type
     pub node: NodeId,
-    /// the default as JSON
+    /// in JSON
     pub default: Option<Value>,
-    /// further attributes (`aliases`, `order`, …); documentation is left out
+    /// other attributes (`aliases`, `order`, …), without documentation
     pub extra: Map<String, Value>,
 }
 
-/// An Avro schema. Documentation is dropped when it is read: it triples the size of a telescope's schema and changes no byte of a datum.
+/// An Avro schema, without documentation, which triples the size of a telescope's schema and does not affect data.
 #[derive(Clone, Debug)]
 pub struct Schema {
     pub(super) nodes: Vec<Node>,
     pub(super) root: NodeId,
 }
 
-/// Why a schema cannot be used.
+/// Why a schema is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}{}", place(.at))]
 pub struct SchemaError {
-    /// the dotted path of the field; empty: the schema as a whole
+    /// dotted path of the field; empty for the schema as a whole
     pub at: String,
-    /// what is wrong
     pub reason: String,
 }
 
@@ -108,9 +101,9 @@ fn place(at: &str) -> String {
     }
 }
 
-/// A union that is one type, or one type and null.
+/// A union of one type, or of one type and null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OptionalUnion {
+pub(crate) struct OptionalUnion {
     /// index of the null branch
     pub null: Option<usize>,
     /// index of the other branch
@@ -120,11 +113,11 @@ pub struct OptionalUnion {
 }
 
 impl Schema {
-    /// Puts a schema together from its nodes, which refer to each other by their indexes.
+    /// A schema from its nodes.
     ///
     /// # Errors
-    /// A node refers to one that is not there, or the schema goes beyond a bound (which is named).
-    pub fn from_nodes(nodes: Vec<Node>, root: NodeId) -> Result<Self, SchemaError> {
+    /// A node refers to one that does not exist, or the schema exceeds a limit.
+    pub(crate) fn from_nodes(nodes: Vec<Node>, root: NodeId) -> Result<Self, SchemaError> {
         let inside = |id: &NodeId| *id < nodes.len();
         let sound = nodes.iter().all(|node| match &node.kind {
             Kind::Array(item) | Kind::Map(item) => inside(item),
@@ -133,50 +126,48 @@ impl Schema {
             _ => true,
         });
         if !sound || !inside(&root) {
-            return Err(SchemaError::new("", "a node refers to one that is not there"));
+            return Err(SchemaError::new("", "a node refers to one that does not exist"));
         }
         let schema = Self { nodes, root };
         schema.check()?;
         Ok(schema)
     }
 
-    /// The node of the whole.
+    /// The root node.
     pub fn root(&self) -> NodeId {
         self.root
     }
 
-    /// A node of this schema.
-    ///
     /// # Panics
-    /// `id` is another schema's.
-    pub fn node(&self, id: NodeId) -> &Node {
+    /// `id` is not of this schema.
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
         #[cfg(test)]
         visits::count();
         &self.nodes[id]
     }
 
-    /// What a node of this schema is.
+    /// The type of a node.
     ///
     /// # Panics
-    /// `id` is another schema's.
-    pub fn kind(&self, id: NodeId) -> &Kind {
+    /// `id` is not of this schema.
+    pub(crate) fn kind(&self, id: NodeId) -> &Kind {
         #[cfg(test)]
         visits::count();
         &self.nodes[id].kind
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Whether there is no node; never so for a schema that was read.
+    /// Always false: a schema has a root.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// The one type that a union holds besides null; `None` for unions of several types, of null alone, and for anything that is no union.
-    pub fn optional(&self, id: NodeId) -> Option<OptionalUnion> {
+    /// The union at `id`, if it has one type besides null.
+    pub(crate) fn optional(&self, id: NodeId) -> Option<OptionalUnion> {
         let Kind::Union(branches) = self.kind(id) else { return None };
         let is_null = |branch: &NodeId| matches!(self.kind(*branch), Kind::Null);
         let mut values = branches.iter().enumerate().filter(|(_, branch)| !is_null(branch));
@@ -187,16 +178,16 @@ impl Schema {
         }
     }
 
-    /// The index of the null branch, where the node is a union that has one.
-    pub fn null_branch(&self, id: NodeId) -> Option<usize> {
+    /// The index of the null branch, if the node is a union with null.
+    pub(crate) fn null_branch(&self, id: NodeId) -> Option<usize> {
         match self.kind(id) {
             Kind::Union(branches) => branches.iter().position(|branch| matches!(self.kind(*branch), Kind::Null)),
             _ => None,
         }
     }
 
-    /// The part of this schema under `id` as a schema of its own.
-    pub fn subschema(&self, id: NodeId) -> Self {
+    /// The schema of the node `id` alone.
+    pub(crate) fn subschema(&self, id: NodeId) -> Self {
         let mut nodes = Vec::new();
         let mut moved = vec![None; self.nodes.len()];
         let root = self.copy(id, &mut nodes, &mut moved);
@@ -225,15 +216,15 @@ impl Schema {
 }
 
 impl PartialEq for Schema {
-    /// Equal when they are written as the same JSON.
+    /// Compares the JSON.
     fn eq(&self, other: &Self) -> bool {
         self.to_json() == other.to_json()
     }
 }
 
-/// Whether any datum of `written` is, byte for byte, a datum of `read` with the same meaning: same shapes, same field names, same words, in
-/// the same order. Names of types and logical types do not matter; a union that is read may have further branches at its end.
-pub fn same_encoding(written: (&Schema, NodeId), read: (&Schema, NodeId)) -> bool {
+/// Whether every datum of `written` is, byte for byte, a datum of `read` with the same meaning: the same types, field names and symbols in
+/// the same order. Names of types and logical types are ignored. A union of `read` may have additional branches at its end.
+pub(crate) fn same_encoding(written: (&Schema, NodeId), read: (&Schema, NodeId)) -> bool {
     fn same(a: &Schema, x: NodeId, b: &Schema, y: NodeId, seen: &mut HashSet<(NodeId, NodeId)>) -> bool {
         if !seen.insert((x, y)) {
             return true;
@@ -257,7 +248,7 @@ pub fn same_encoding(written: (&Schema, NodeId), read: (&Schema, NodeId)) -> boo
     same(written.0, written.1, read.0, read.1, &mut HashSet::new())
 }
 
-/// How often the nodes of schemas were looked at in this thread: the work that a schema makes.
+/// Counts how often nodes were visited in this thread, as a measure of the work that a schema causes.
 #[cfg(test)]
 pub(crate) mod visits {
     use std::cell::Cell;
@@ -268,7 +259,7 @@ pub(crate) mod visits {
         VISITS.set(VISITS.get() + 1);
     }
 
-    /// The number since this was last called.
+    /// The number since the last call.
     pub(crate) fn take() -> u64 {
         VISITS.replace(0)
     }

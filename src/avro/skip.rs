@@ -1,11 +1,11 @@
-//! The skip-walk: passes over one value, checking all of it, at a few nanoseconds a field.
+//! Skips values and checks them, at a few nanoseconds a field.
 //!
-//! A schema is turned into one step a node. A record's step holds its fields' steps side by side, with neighbours of fixed size made one.
+//! A schema is compiled into one step for each node. In the steps of a record, neighbours of fixed size are merged.
 
 use super::reader::{Malformed, Reader};
 use super::schema::{Kind, NodeId, Schema};
 
-/// Deepest nesting that is followed; only recursive schemas come near it. It bounds the stack that a damaged datum can use.
+/// Maximum nesting of a datum, which limits the stack that a malformed one can use. Only recursive schemas come near it.
 pub(crate) const MAX_DEPTH: usize = 200;
 
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ enum SkipStep {
     Record(NodeId),
 }
 
-/// A schema made ready for skipping.
+/// A schema compiled for skipping.
 #[derive(Clone, Debug)]
 pub struct Skipper {
     steps: Vec<SkipStep>,
@@ -33,7 +33,6 @@ pub struct Skipper {
 }
 
 impl Skipper {
-    /// Makes a schema ready.
     pub fn new(schema: &Schema) -> Self {
         let ids = 0..schema.len();
         let records = ids.clone().map(|id| match schema.kind(id) {
@@ -52,18 +51,18 @@ impl Skipper {
         Self { records: records.collect(), steps: ids.map(|id| step(schema, id)).collect() }
     }
 
-    /// Passes over one value of the node `id` (of the schema that this was made from).
+    /// Skips one value of the node `id` of the schema.
     ///
     /// # Errors
-    /// The bytes are no value of that node: cut short, a wrong branch, no UTF-8, …
+    /// The bytes are not a value of that node.
     pub fn skip(&self, id: NodeId, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         match self.steps.get(id) {
             Some(step) => self.run(step, reader, 0),
-            None => reader.error("a type that the schema does not have"),
+            None => reader.error("a node that the schema does not have"),
         }
     }
 
-    /// Whether `datum` is one value of the node `id` and no more.
+    /// Checks that `datum` is exactly one value of the node `id`.
     ///
     /// # Errors
     /// See [`skip`](Self::skip).
@@ -101,7 +100,7 @@ impl Skipper {
                     None => reader.error(NO_BRANCH),
                 }
             }
-            // Items without a byte are counted, and there is nothing to pass over.
+            // Zero-sized items have nothing to skip. `block` counts them.
             SkipStep::Array { empty: true, .. } => self.blocks(reader, depth, true, |_| Ok(())),
             SkipStep::Array { item, .. } => {
                 self.blocks(reader, depth, false, |reader| self.run(item, reader, depth + 1))
@@ -112,7 +111,7 @@ impl Skipper {
             }),
             SkipStep::Record(id) => {
                 if depth > MAX_DEPTH {
-                    return reader.error("records nested too deep");
+                    return reader.error("records are nested too deep");
                 }
                 self.records.get(*id).into_iter().flatten().try_for_each(|step| self.run(step, reader, depth + 1))
             }
@@ -127,7 +126,7 @@ impl Skipper {
         mut item: impl FnMut(&mut Reader<'_>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         if depth > MAX_DEPTH {
-            return reader.error("lists nested too deep");
+            return reader.error("lists are nested too deep");
         }
         loop {
             match reader.block(empty)? {
@@ -172,8 +171,8 @@ fn step(schema: &Schema, id: NodeId) -> SkipStep {
 }
 
 impl Schema {
-    /// Whether every value of the node takes no byte: null, a record of nulls.
-    pub fn is_zero_sized(&self, id: NodeId) -> bool {
+    /// Whether every value of the node has no bytes: null, or a record of nulls.
+    pub(crate) fn is_zero_sized(&self, id: NodeId) -> bool {
         fn empty(schema: &Schema, id: NodeId, depth: usize) -> bool {
             match schema.kind(id) {
                 Kind::Null | Kind::Fixed { size: 0, .. } => true,

@@ -7,7 +7,7 @@ fn schema(text: &str) -> Schema {
 }
 
 #[test]
-fn longs_come_back() {
+fn longs_read_back_the_same() {
     for value in [0, -1, 1, 63, 64, -64, -65, 1 << 53, (1 << 53) + 1, i64::MAX, i64::MIN] {
         let mut bytes = Vec::new();
         write_long(value, &mut bytes);
@@ -45,14 +45,14 @@ fn names_keep_their_namespace() {
 }
 
 #[test]
-fn faults_name_the_field() {
+fn errors_name_the_field() {
     let fault = |kind: &str| {
         let text = format!(r#"{{"type":"record","name":"r","fields":[{{"name":"a","type":{kind}}}]}}"#);
         Schema::parse(&text).unwrap_err().to_string()
     };
     assert_eq!(
         fault(r#""nosuch""#),
-        "there is no type `nosuch` (a type must be described before it is named) (at `a`)"
+        "there is no type `nosuch`: a type must be defined before it is referred to (at `a`)"
     );
     assert!(fault(r#"["int","int"]"#).contains("twice"));
     assert!(fault(r#"["int",["null"]]"#).contains("union"));
@@ -66,7 +66,7 @@ fn faults_name_the_field() {
 }
 
 #[test]
-fn types_described_twice_must_be_alike() {
+fn types_defined_twice_must_be_the_same() {
     let two = |second: &str| {
         let text = format!(
             r#"{{"type":"record","name":"r","fields":[
@@ -76,7 +76,7 @@ fn types_described_twice_must_be_alike() {
         Schema::parse(&text)
     };
     assert!(two("2").unwrap().to_string().ends_with(r#"{"name":"b","type":"f"}]}"#));
-    assert!(two("3").unwrap_err().to_string().contains("not alike"));
+    assert!(two("3").unwrap_err().to_string().contains("different definitions"));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn defaults_fit_any_branch() {
 }
 
 #[test]
-fn sameness_is_of_bytes_and_field_names() {
+fn same_encoding_compares_bytes_and_field_names() {
     let same = |one: &str, other: &str| {
         let (one, other) = (schema(one), schema(other));
         same_encoding((&one, one.root()), (&other, other.root()))
@@ -109,7 +109,7 @@ fn sameness_is_of_bytes_and_field_names() {
 }
 
 #[test]
-fn damage_is_found_without_memory_or_stack() {
+fn malformed_data_are_found_without_memory_or_stack() {
     let check = |text: &str, datum: &[u8]| {
         let schema = schema(text);
         Skipper::new(&schema).check(schema.root(), datum)
@@ -136,7 +136,7 @@ fn damage_is_found_without_memory_or_stack() {
 }
 
 #[test]
-fn schema_that_is_part_of_another_stands_alone() {
+fn subschema_is_complete() {
     let whole = schema(
         r#"{"type":"record","name":"n.r","fields":[
             {"name":"a","type":{"type":"record","name":"s","fields":[]}},

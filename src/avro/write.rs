@@ -1,4 +1,4 @@
-//! Writing the two shapes that everything else is made of.
+//! Writes longs and bytes, of which all other encodings are made.
 
 /// Appends a zigzag varint, as `int`, `long`, lengths, counts and branch indexes are written.
 pub fn write_long(value: i64, out: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
-//! What the columns of the science database are: family, qualifier, type.
+//! The columns of the science database: family, qualifier and type.
 //!
-//! A catalog is a JSON file (or a JSON string that holds JSON, as the writer of 2019 left it):
+//! A catalog is a JSON file (or a JSON string that contains JSON, as written in 2019):
 //! ```json
 //! {"table": {"namespace": "default", "name": "ztf"},
 //!  "rowkey": "objectId",
@@ -12,15 +12,15 @@
 //!  "schemas": {"history": {"type": "array", "items": "double"}},
 //!  "records": {"candidate": {"nullable": false}}}
 //! ```
-//! - `rowkey` names the columns of the key, joined by `:`. One column is the whole key in that column's encoding. Several are text parts
-//!   joined by `_` in the key: numbers stand as decimal text, a part ends at the first `_`, the last part takes the rest. A column of
-//!   family `rowkey` has no cell of its own and is read from the key; any other column that `rowkey` names is read from its cell.
-//! - `type` is string, long, int (integer), short, byte, float, double, boolean, binary (numbers big-endian) or avro: a datum in the
-//!   schema that `avro` gives, inline or as a name in `schemas`. Other types may carry `avro` too, where the exact Avro type says more
-//!   (a logical type, an enum's symbols, a fixed's size); it never changes the cell's bytes.
-//! - `records` says which groups of columns are one record of the alert: the column `candidate_ra` is the field `candidate.ra`. Without
-//!   it the records of 2019 are meant. Where the names alone would mislead, `field` in a column names its field. A boolean column whose
-//!   field is a record itself is that record's *presence marker*: it has a cell where the record is there but all its fields are null.
+//! - `rowkey` names the columns of the key, separated by `:`. A single column is the whole key, in the encoding of its type. Several are
+//!   parts of a text joined by `_`: numbers are decimal, a part ends at the first `_`, the last part takes the rest. A column of family
+//!   `rowkey` has no cell and is read from the key; every other column in `rowkey` is read from its cell.
+//! - `type` is string, long, int (integer), short, byte, float, double, boolean, binary (numbers big-endian) or avro: a datum of the schema
+//!   in `avro`, which is inline or a name in `schemas`. Other types may have `avro` too if the exact Avro type has more (a logical type, the
+//!   symbols of an enum, the size of a fixed); it does not affect the bytes of cells.
+//! - `records` names the records of the alert: the column `candidate_ra` is the field `candidate.ra`. The default is the records of 2019. If
+//!   the names are ambiguous, `field` in a column names its field. A boolean column whose field is a record is the *presence marker* of the
+//!   record: it has a cell if the record is not null but all its fields are.
 
 mod lookup;
 mod read;
@@ -32,17 +32,17 @@ pub use read::CatalogError;
 
 use crate::avro::Schema;
 
-/// Most columns of a table. Alerts have some hundreds; a schema that is derived from so many keeps to the bounds on schemas.
-pub const MAX_COLUMNS: usize = 10_000;
+/// Maximum number of columns of a table. Alerts have some hundreds. A schema derived from so many is within the limits of schemas.
+pub(crate) const MAX_COLUMNS: usize = 10_000;
 
-/// The records of alerts in 2019, where a catalog names none.
+/// The records of a catalog without `records`: those of 2019.
 pub(crate) const FINK_2019_RECORDS: [&str; 5] =
     ["candidate", "cutoutScience", "cutoutTemplate", "cutoutDifference", "prv_candidates"];
 
-/// How a cell's bytes are to be read (HBase "PrimitiveType": numbers big-endian).
+/// The type of a column, and the encoding of its cells (HBase "PrimitiveType": numbers big-endian).
 #[derive(Clone, Debug, PartialEq)]
 pub enum ColumnType {
-    /// 1 byte; any non-zero byte reads true, true is written 0xFF
+    /// 1 byte; true is written as 0xFF, and every byte except 0 is true
     Boolean,
     /// 1 byte, signed
     Byte,
@@ -60,7 +60,7 @@ pub enum ColumnType {
     String,
     /// raw bytes
     Binary,
-    /// an Avro datum in this schema
+    /// an Avro datum of this schema
     Avro(Arc<Schema>),
 }
 
@@ -81,21 +81,12 @@ impl ColumnType {
         }
     }
 
-    /// A part of a row key, which is text, as a cell of this type; `None` where it is no such value.
-    pub fn cell_of_text(&self, part: &[u8]) -> Option<Vec<u8>> {
-        let text = std::str::from_utf8(part).ok()?;
-        Some(match self {
-            Self::Byte => text.parse::<i8>().ok()?.to_be_bytes().to_vec(),
-            Self::Short => text.parse::<i16>().ok()?.to_be_bytes().to_vec(),
-            Self::Int => text.parse::<i32>().ok()?.to_be_bytes().to_vec(),
-            Self::Long => text.parse::<i64>().ok()?.to_be_bytes().to_vec(),
-            Self::Float => text.parse::<f32>().ok()?.to_be_bytes().to_vec(),
-            Self::Double => text.parse::<f64>().ok()?.to_be_bytes().to_vec(),
-            _ => part.to_vec(),
-        })
+    /// Whether a column of this type can be a part of a row key of several columns, which is text.
+    pub(crate) fn is_key_part(&self) -> bool {
+        !matches!(self, Self::Boolean | Self::Binary | Self::Avro(_))
     }
 
-    /// Bytes of a cell, where all cells have the same number.
+    /// The size of a cell in bytes, if all cells of the type have the same.
     pub fn width(&self) -> Option<usize> {
         match self {
             Self::Boolean | Self::Byte => Some(1),
@@ -107,50 +98,43 @@ impl ColumnType {
     }
 }
 
-/// Where a column's bytes are found in a row.
+/// Where a column is stored in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ColumnLocation {
-    /// the row key, or one part of it (parts are counted from 0)
+    /// the row key, or a part of it
     RowKey {
-        /// which part of the key
+        /// index of the part
         part: usize,
     },
     /// a cell
-    Cell {
-        /// column family
-        family: String,
-        /// qualifier within the family
-        qualifier: String,
-    },
+    Cell { family: String, qualifier: String },
 }
 
 /// One column of the catalog.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// the name that rules, filters and schemas use
+    /// the name in rules, filters and schemas
     pub name: String,
-    /// where its bytes are
     pub location: ColumnLocation,
-    /// how its bytes are read
     pub kind: ColumnType,
-    /// the alert's field it holds, dotted: `candidate.ra`; the name itself where it belongs to no record
+    /// dotted path of the alert's field: `candidate.ra`; the name itself for a column outside records
     pub field: String,
-    /// the exact Avro type, where it says more than `kind`; for Avro cells it is in `kind`
+    /// the exact Avro type, if it has more than `kind`; for Avro cells it is in `kind`
     pub exact: Option<Arc<Schema>>,
 }
 
 impl Column {
-    /// A column at the top of the alert.
+    /// A column outside records.
     pub fn new(name: &str, location: ColumnLocation, kind: ColumnType) -> Self {
         Self { name: name.to_owned(), location, kind, field: name.to_owned(), exact: None }
     }
 
-    /// A cell whose qualifier is its name.
+    /// A column with a cell whose qualifier is the name.
     pub fn cell(family: &str, name: &str, kind: ColumnType) -> Self {
         Self::new(name, ColumnLocation::Cell { family: family.to_owned(), qualifier: name.to_owned() }, kind)
     }
 
-    /// The schema of its cells, or its exact Avro type.
+    /// The schema of Avro cells, or the exact Avro type.
     pub(crate) fn schema(&self) -> Option<&Schema> {
         match &self.kind {
             ColumnType::Avro(schema) => Some(schema),
@@ -158,7 +142,7 @@ impl Column {
         }
     }
 
-    /// Family and qualifier, unless the column is read from the row key.
+    /// Family and qualifier; `None` if the column is read from the row key.
     pub fn family_and_qualifier(&self) -> Option<(&str, &str)> {
         match &self.location {
             ColumnLocation::Cell { family, qualifier } => Some((family, qualifier)),
@@ -167,39 +151,39 @@ impl Column {
     }
 }
 
-/// A group of columns that is one record of the alert.
+/// A record of the alert, whose fields are columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NestedRecord {
-    /// its dotted path: `candidate`, `diaSource.extra`
+    /// dotted path: `candidate`, `diaSource.extra`
     pub path: String,
-    /// whether it may be null as a whole
+    /// whether the whole record may be null
     pub nullable: bool,
 }
 
 impl NestedRecord {
-    /// What the names of its columns begin with, without the `_` that follows.
+    /// The prefix of the names of its columns, without the `_` that follows.
     pub fn prefix(&self) -> String {
         self.path.replace('.', "_")
     }
 }
 
-/// The table and its columns, in the catalog's order.
+/// A table and its columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Catalog {
-    /// HBase namespace, `default` where the catalog names none
+    /// HBase namespace; `default` if the catalog has none
     pub namespace: String,
     /// table name without namespace
     pub table: String,
-    /// the columns that make up the row key, in order
+    /// names of the columns in the row key, in order
     pub row_key: Vec<String>,
-    /// all columns, in the order of the file
+    /// in the order of the file
     pub columns: Vec<Column>,
-    /// the records that columns are grouped into, each after the one it lies in
+    /// each after the one that contains it
     pub records: Vec<NestedRecord>,
 }
 
 impl Catalog {
-    /// A catalog whose columns belong to the records that their names say, as when it is read from a file without `field`s.
+    /// A catalog whose columns belong to records by their names, as in a file without `field`.
     pub fn new(
         namespace: &str,
         table: &str,
@@ -225,17 +209,17 @@ impl Catalog {
         format!("{}:{}", self.namespace, self.table)
     }
 
-    /// The column of this name.
+    /// The column with this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// The index in [`columns`](Self::columns) of the column of this name.
+    /// The index in [`columns`](Self::columns) of the column with this name.
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
 
-    /// The families that its cells lie in, each once, in order of their first use.
+    /// The column families without duplicates, in order of their first use.
     pub fn families(&self) -> Vec<&str> {
         let mut families = Vec::new();
         for (family, _) in self.columns.iter().filter_map(Column::family_and_qualifier) {
@@ -246,7 +230,7 @@ impl Catalog {
         families
     }
 
-    /// The field that a column of this name holds by the records alone: the longest record whose prefix it has decides.
+    /// The field of a column with this name, by the records alone: the record with the longest matching prefix decides.
     pub(crate) fn field_of(&self, name: &str) -> String {
         let field = |record: &NestedRecord| {
             let rest = name.strip_prefix(&record.prefix())?;

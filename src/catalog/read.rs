@@ -1,4 +1,4 @@
-//! Reading the catalog's file, with every fault in its place.
+//! Reads a catalog file. Errors name the column and, where possible, line and column of the file.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -12,20 +12,19 @@ use super::{Catalog, Column, ColumnLocation, ColumnType, FINK_2019_RECORDS, MAX_
 use crate::avro::{MAX_NAME_BYTES, Schema};
 use crate::escape::shorten;
 
-/// Longest text of a catalog, bytes.
+/// Maximum size of a catalog, bytes.
 const MAX_CATALOG_BYTES: usize = 32 << 20;
-/// Most records.
+/// Maximum number of records.
 const MAX_RECORDS: usize = 2_000;
-/// Most nodes of the columns' schemas together; a schema that several columns have counts for each.
+/// Maximum number of nodes of the schemas of all columns. A schema that several columns share counts for each.
 const MAX_SCHEMA_NODES: usize = 200_000;
 
-/// Why a catalog cannot be used.
+/// Why a catalog is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("catalog {file}: {reason}")]
 pub struct CatalogError {
-    /// the file, or what stands for it
+    /// the file, or the table
     pub file: String,
-    /// what is wrong, where in the file, and what to do
     pub reason: String,
 }
 
@@ -62,7 +61,7 @@ struct RawRecord {
     nullable: bool,
 }
 
-/// An object's entries in their order; a key that stands twice, or an entry that cannot be read, is an error that names it.
+/// The entries of an object, in order. Duplicate keys and invalid entries are errors that name the key.
 #[derive(Default)]
 struct Entries<T>(Vec<(String, T)>);
 
@@ -90,11 +89,11 @@ impl<'de, T: Deserialize<'de> + Validate> Deserialize<'de> for Entries<T> {
                     if key.len() > MAX_NAME_BYTES {
                         let (len, key) = (key.len(), shorten(&key, 40));
                         return Err(A::Error::custom(format!(
-                            "`{key}` has {len} bytes: a name has at most {MAX_NAME_BYTES}"
+                            "`{key}` has {len} bytes, more than the maximum of {MAX_NAME_BYTES}"
                         )));
                     }
                     if !seen.insert(key.clone()) {
-                        return Err(A::Error::custom(format!("`{key}` stands twice")));
+                        return Err(A::Error::custom(format!("`{key}` is a duplicate")));
                     }
                     let entry: T = map.next_value().map_err(|e| A::Error::custom(format!("in `{key}`: {e}")))?;
                     entry.validate().map_err(|reason| A::Error::custom(format!("`{key}`: {reason}")))?;
@@ -107,11 +106,11 @@ impl<'de, T: Deserialize<'de> + Validate> Deserialize<'de> for Entries<T> {
     }
 }
 
-/// What can be said about an entry by itself, so that the message carries its line.
+/// Checks of an entry by itself, made while it is read so that the error has its line.
 trait Validate {
-    /// The most entries that an object may have,
+    /// Maximum number of entries of an object.
     const MAX_ENTRIES: usize;
-    /// and what they are.
+    /// What they are, for messages.
     const ENTRY_NOUN: &'static str;
 
     fn validate(&self) -> Result<(), String>;
@@ -124,11 +123,11 @@ impl Validate for RawColumn {
     fn validate(&self) -> Result<(), String> {
         let names = [Some(&self.cf), Some(&self.col), self.field.as_ref()];
         if let Some(name) = names.into_iter().flatten().find(|name| name.len() > MAX_NAME_BYTES) {
-            return Err(format!("a name of {} bytes: {MAX_NAME_BYTES} are the most", name.len()));
+            return Err(format!("a name has {} bytes, more than the maximum of {MAX_NAME_BYTES}", name.len()));
         }
         match (COLUMN_TYPES.contains(&self.kind.as_str()), self.kind == "avro" && self.avro.is_none()) {
-            (false, _) => Err(format!("`{}` is no column type: use one of {}", self.kind, COLUMN_TYPES.join(", "))),
-            (_, true) => Err("a column of type avro must name its schema in `avro`".into()),
+            (false, _) => Err(format!("`{}` is not a column type: use one of {}", self.kind, COLUMN_TYPES.join(", "))),
+            (_, true) => Err("a column of type avro requires its schema in `avro`".into()),
             _ => Ok(()),
         }
     }
@@ -156,32 +155,32 @@ const COLUMN_TYPES: [&str; 11] =
     ["string", "long", "int", "integer", "short", "byte", "float", "double", "boolean", "binary", "avro"];
 
 impl Catalog {
-    /// Reads a catalog's file.
+    /// Reads a catalog file.
     ///
     /// # Errors
-    /// It cannot be read or is no catalog: the file, the column and, where it can be had, line and column are named.
+    /// The file cannot be read or is not a catalog.
     pub fn load(path: &Path) -> Result<Self, CatalogError> {
         let error = |reason: String| CatalogError { file: path.display().to_string(), reason };
-        let unreadable = |e: std::io::Error| error(format!("cannot be read: {e}"));
+        let unreadable = |e: std::io::Error| error(format!("cannot read it: {e}"));
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(unreadable)?;
-        // One byte more than is taken, so that `parse` can tell.
+        // One byte more than the maximum, so that `parse` rejects a larger file.
         file.take(MAX_CATALOG_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
         Self::parse(&text).map_err(error)
     }
 
-    /// Reads a catalog from its text.
+    /// Parses a catalog.
     ///
     /// # Errors
-    /// It is no catalog: in words, without the file's name.
+    /// The text is not a catalog. The message does not name the file.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_CATALOG_BYTES {
-            return Err(format!("it has more than {MAX_CATALOG_BYTES} bytes"));
+            return Err(format!("it is larger than the maximum of {MAX_CATALOG_BYTES} bytes"));
         }
         let raw: RawCatalog = match text.trim_start().starts_with('"') {
             true => {
                 let inner: String = serde_json::from_str(text).map_err(|e| e.to_string())?;
-                serde_json::from_str(&inner).map_err(|e| format!("in the JSON that the file's string holds: {e}"))?
+                serde_json::from_str(&inner).map_err(|e| format!("in the JSON in the file's string: {e}"))?
             }
             false => serde_json::from_str(text).map_err(|e| e.to_string())?,
         };
@@ -275,9 +274,9 @@ impl Catalog {
             false => ColumnLocation::Cell { family: raw.cf, qualifier: raw.col },
         };
         let several = self.row_key.len() > 1 && matches!(location, ColumnLocation::RowKey { .. });
-        if several && matches!(kind, ColumnType::Boolean | ColumnType::Binary | ColumnType::Avro(_)) {
+        if several && !kind.is_key_part() {
             return Err(format!(
-                "column `{name}`: a part of a row key of several columns is text, which a {} is not",
+                "column `{name}`: a {} cannot be a part of a row key of several columns, which is text",
                 raw.kind
             ));
         }
@@ -289,18 +288,18 @@ impl Catalog {
         Ok(Column { name: name.to_owned(), location, kind, field, exact })
     }
 
-    /// Each record lies in one that is named before it, and only a boolean can mark a record.
+    /// Checks that the parent of each record precedes it, and that presence markers are booleans.
     fn check_records(&self) -> Result<(), String> {
         for (at, record) in self.records.iter().enumerate() {
             if let Some((parent, _)) = record.path.rsplit_once('.')
                 && !self.records[..at].iter().any(|other| other.path == parent)
             {
-                return Err(format!("`records`: `{}` lies in `{parent}`, which must be named before it", record.path));
+                return Err(format!("`records`: `{}` is in `{parent}`, which must precede it", record.path));
             }
             let marker = self.columns.iter().find(|column| column.field == record.path);
             if let Some(column) = marker.filter(|column| column.kind != ColumnType::Boolean) {
                 return Err(format!(
-                    "column `{}` has the name of a record in `records`, so it must be a boolean that says the record is there, not a {}",
+                    "column `{}` has the name of a record in `records`, so it must be a boolean (the presence marker of the record), not a {}",
                     column.name,
                     column.kind.name()
                 ));
@@ -311,7 +310,7 @@ impl Catalog {
         };
         match self.columns.iter().find(undeclared) {
             Some(column) => Err(format!(
-                "column `{}`: its field `{}` is in a record that `records` does not name",
+                "column `{}`: its field `{}` is in a record that is not in `records`",
                 column.name, column.field
             )),
             None => Ok(()),
@@ -322,10 +321,10 @@ impl Catalog {
 const ROW_KEY: &str = "rowkey";
 
 fn not_in_row_key(name: &str) -> String {
-    format!("column `{name}` has family `rowkey`, but `rowkey` does not name it")
+    format!("column `{name}` has the family `rowkey` but is not in `rowkey`")
 }
 
-/// The key's columns by name; `rowkey` may give a column's name or its `col`.
+/// The names of the columns in the row key. `rowkey` has the name of a column or its `col`.
 fn row_key(parts: &[&str], columns: &[(String, RawColumn)]) -> Result<Vec<String>, String> {
     parts
         .iter()
@@ -335,7 +334,7 @@ fn row_key(parts: &[&str], columns: &[(String, RawColumn)]) -> Result<Vec<String
                 .find(|(name, _)| name == part)
                 .or_else(|| columns.iter().find(|(_, raw)| raw.cf == ROW_KEY && raw.col == *part))
                 .map(|(name, _)| name.clone())
-                .ok_or_else(|| format!("`rowkey` names the column `{part}`, which `columns` does not have"))
+                .ok_or_else(|| format!("`rowkey` has the column `{part}`, which is not in `columns`"))
         })
         .collect()
 }

@@ -51,7 +51,7 @@ fn namespace_may_be_missing() {
 }
 
 #[test]
-fn faults_name_column_and_line() {
+fn errors_name_column_and_line() {
     let wrong = error_text(&with(|json| json["columns"]["candidate_ra"]["type"] = "dubble".into()));
     assert!(wrong.contains("`candidate_ra`") && wrong.contains("dubble") && wrong.contains("line 2"), "{wrong}");
     let missing = error_text(&with(|json| drop(json["columns"]["candid"].as_object_mut().unwrap().remove("cf"))));
@@ -63,7 +63,7 @@ fn faults_name_column_and_line() {
     let same = error_text(&with(|json| json["columns"]["other"] = json["columns"]["candid"].clone()));
     assert!(same.contains("`candid` and `other`"), "{same}");
     let twice = of_2019().to_string().replace("\"candid\":{", "\"candidate_ra\":{");
-    assert!(Catalog::parse(&twice).unwrap_err().contains("`candidate_ra` stands twice"));
+    assert!(Catalog::parse(&twice).unwrap_err().contains("`candidate_ra` is a duplicate"));
     let broken = of_2019().to_string().replace("},\"candidate_fid\"", "}\"candidate_fid\"");
     assert!(Catalog::parse(&broken).unwrap_err().contains("column"));
     let file = Catalog::load(std::path::Path::new("no/such/catalog.json")).unwrap_err().to_string();
@@ -159,7 +159,7 @@ fn object_id_is_found_or_is_the_key() {
         ("diaSource_ra", ColumnType::Double),
     ]);
     assert_eq!(rubin.object_id_column(None).unwrap().unwrap().name, "diaObject_diaObjectId");
-    assert_eq!(rubin.nearest("ra"), ["diaSource_ra"]);
+    assert_eq!(rubin.unknown("ra"), "there is no column `ra`: did you mean `diaSource_ra`?");
     let plain = catalog(&[("k", ColumnType::Int), ("v", ColumnType::Int)]);
     assert_eq!(plain.object_id_column(None).unwrap(), None);
     assert!(plain.object_id_column(Some("x")).is_err());
@@ -167,21 +167,21 @@ fn object_id_is_found_or_is_the_key() {
 }
 
 #[test]
-fn catalogs_of_two_versions_join_unless_they_contradict() {
+fn catalogs_of_two_versions_merge_unless_they_conflict() {
     let mut first = catalog(&[("k", ColumnType::Int), ("v", ColumnType::Int)]);
     let mut second = catalog(&[("k", ColumnType::Int), ("w", ColumnType::Float)]);
     second.records = vec![NestedRecord { path: "r".into(), nullable: true }];
-    first.extend(&second).unwrap();
+    first.merge(&second).unwrap();
     assert_eq!(first.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["k", "v", "w"]);
     assert_eq!(first.records, second.records);
     let before = first.clone();
-    let error = first.extend(&catalog(&[("k", ColumnType::Int), ("v", ColumnType::Long)])).unwrap_err();
+    let error = first.merge(&catalog(&[("k", ColumnType::Int), ("v", ColumnType::Long)])).unwrap_err();
     assert!(error.contains("`v`"), "{error}");
     assert_eq!(first, before);
 }
 
 #[test]
-fn a_catalog_beyond_its_bounds_is_refused_at_once() {
+fn catalog_beyond_its_limits_is_rejected() {
     let of = |columns: &str, more: &str| {
         let text = format!(
             r#"{{"table": {{"name": "t"}}, "rowkey": "k", "columns": {{

@@ -1,12 +1,12 @@
-//! Writing a catalog, and joining the catalogs of two versions of a telescope's schema.
+//! Writes a catalog, and merges the catalogs of two versions of a telescope's schema.
 
 use serde_json::{Map, Value, json};
 
 use super::{Catalog, ColumnLocation, ColumnType};
 
 impl Catalog {
-    /// The catalog as JSON that [`parse`](Self::parse) reads back the same. A schema that a cell needs stands in `schemas` under the
-    /// column's name.
+    /// The catalog as JSON, which [`parse`](Self::parse) reads back the same. The schemas of Avro cells are in `schemas`, under the name of
+    /// the column.
     pub fn to_json(&self) -> Value {
         let (mut columns, mut schemas) = (Map::new(), Map::new());
         for column in &self.columns {
@@ -46,15 +46,14 @@ impl Catalog {
         whole.into()
     }
 
-    /// Adds the columns and records of another catalog of the same table that this one does not have: a later version of the telescope's
-    /// schema.
+    /// Adds the columns and records that only `other` has: the catalog of another version of the telescope's schema.
     ///
     /// # Errors
-    /// Another table or row key, or a column that is not alike in both; this catalog is left as it was.
-    pub fn extend(&mut self, other: &Self) -> Result<(), String> {
+    /// The table or the row key differs, or a column has two definitions. This catalog is unchanged then.
+    pub fn merge(&mut self, other: &Self) -> Result<(), String> {
         if (self.full_name(), &self.row_key) != (other.full_name(), &other.row_key) {
             return Err(format!(
-                "{} is not the same table, or has not the same row key, as {}",
+                "{} and {} are not the same table, or have different row keys",
                 other.full_name(),
                 self.full_name()
             ));
@@ -65,7 +64,7 @@ impl Catalog {
                     "column `{}` is {} in the catalog but {} in the alerts: use another table for them",
                     column.name,
                     known.kind.name(),
-                    if known.kind.name() == column.kind.name() { "of another shape" } else { column.kind.name() }
+                    if known.kind.name() == column.kind.name() { "of another definition" } else { column.kind.name() }
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! Alerts as rows for people: the few fields that every survey has under some name.
+//! Alerts as table rows: the few fields that the alerts of every survey have, under different names.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::alert::decoder::{BytesFormat, Decoder, Projection, Scalar, SchemaCache};
 use crate::avro::Schema;
 
-/// The columns' headings.
+/// The column headers.
 pub const COLUMNS: [&str; 6] = ["object", "alert", "time", "ra", "dec", "brightness"];
 
-/// For each column the fields that may hold it: ZTF's first, then Rubin's, then those of derived schemas.
+/// For each column the fields that can hold it: those of ZTF, of Rubin, then of derived schemas. The first one that is not null is shown.
 const FIELDS: [&[&str]; 6] = [
     &["objectId", "diaObject.diaObjectId", "diaSource.diaObjectId", "ssSource.ssObjectId", "diaObjectId"],
     &["candid", "diaSource.diaSourceId", "diaSourceId"],
@@ -20,19 +20,19 @@ const FIELDS: [&[&str]; 6] = [
     &["candidate.magpsf", "diaSource.psfFlux"],
 ];
 
-/// Why a message is no alert.
+/// Why a message is not an alert.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct DecodeError(String);
 
 impl DecodeError {
-    /// A message without a value.
+    /// The message has no value.
     pub fn without_value() -> Self {
         Self("the message has no value".to_owned())
     }
 }
 
-/// Reads messages whose key is their schema.
+/// Decodes messages whose key is their schema.
 #[derive(Default)]
 pub struct AlertReader {
     schemas: SchemaCache,
@@ -43,17 +43,17 @@ impl AlertReader {
     /// The decoder of a message's schema.
     ///
     /// # Errors
-    /// The key is no schema.
+    /// The key is not a schema.
     pub fn decoder(&mut self, key: Option<&[u8]>) -> Result<Arc<Decoder>, DecodeError> {
-        let no_schema = |reason: String| DecodeError(format!("the message's key is not the alert's schema: {reason}"));
-        let key = key.ok_or_else(|| no_schema("there is no key".to_owned()))?;
+        let no_schema = |reason: String| DecodeError(format!("the message key is not a schema: {reason}"));
+        let key = key.ok_or_else(|| no_schema("the message has no key".to_owned()))?;
         self.schemas.get(key).map_err(|error| no_schema(error.to_string()))
     }
 
     /// The cells of one alert, by [`COLUMNS`].
     ///
     /// # Errors
-    /// The key is no schema, or the value no datum of it: all of the value is looked at, not only these cells.
+    /// The key is not a schema, or the value not a datum of it. The whole value is validated, not only these cells.
     pub fn cells(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<[Value; 6], DecodeError> {
         let decoder = self.decoder(key)?;
         decoder.check(value).map_err(|error| DecodeError(error.to_string()))?;
@@ -79,7 +79,7 @@ impl AlertReader {
         self.decoder(key)?.json(value, BytesFormat::Base64, out).map_err(|error| DecodeError(error.to_string()))
     }
 
-    /// The projections of each column; found anew where the schema is another than before.
+    /// The projections of each column, cached for the schema of the previous alert.
     fn projections(&mut self, decoder: &Decoder) -> &[Vec<Projection>] {
         let known = self.projections.take().filter(|(schema, _)| Arc::ptr_eq(schema, decoder.schema()));
         let find = || {
@@ -98,7 +98,7 @@ fn json(scalar: &Scalar<'_>) -> Value {
         Scalar::Null => Value::Null,
         Scalar::Boolean(value) => Value::from(*value),
         Scalar::Integer(value) => Value::from(*value),
-        // Through the fewest digits, not through f64: 16.07 is not to become 16.06999969.
+        // By its shortest decimal form: a cast to f64 would print 16.07 as 16.06999969.
         Scalar::Float(value) => value.to_string().parse::<f64>().map_or(Value::Null, Value::from),
         Scalar::Double(value) => Value::from(*value),
         Scalar::Text(text) => Value::from(*text),

@@ -20,9 +20,10 @@ use crate::config::{RequiredLogin, Start, parse_timestamp};
 use crate::distribution::GiveUp;
 use crate::kafka::Error as KafkaError;
 use crate::signals::Stop;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// Differences that are listed unless told otherwise; as ndjson, all.
+/// How many differences are listed by default, except in ndjson.
 const DEFAULT_LIMIT: u64 = 20;
 
 /// `fink audit`
@@ -33,40 +34,40 @@ Examples: fink audit --from 2026-02-01T12:00:00Z --until 2026-02-02T12:00:00Z
           fink audit --from 2026-02-01T12:00:00Z --until 2026-02-02T12:00:00Z --format ndjson > differences.ndjson
           fink audit --from 2026-02-01T12:00:00Z --until 2026-02-02T12:00:00Z --repair --dry-run
 
-The exit code is 1 where something differs. Whole topics are read, since an alert may be sent long after it was written.
-A night is named by the date on which it begins, and is counted by the time at which the rows were written.")]
+The exit code is 1 if there are differences. Topics are read from beginning to end, since an alert can be sent long after its row was
+written. A night is named by the date on which it begins. Its alerts are those whose rows were written in it.")]
 pub struct Args {
-    /// Alerts written at or after this time: earliest, milliseconds since 1970, or RFC 3339
+    /// Start of the time range, inclusive: earliest, milliseconds since 1970, or RFC 3339
     #[arg(long, value_name = "WHEN")]
     from: Start,
-    /// Alerts written before this time: now, milliseconds since 1970, or RFC 3339
+    /// End of the time range, exclusive: now, milliseconds since 1970, or RFC 3339
     #[arg(long, value_name = "WHEN", value_parser = parse_timestamp)]
     until: i64,
-    /// Only this stream; may be repeated [default: all]
+    /// Audit only this stream; repeatable [default: all]
     #[arg(long = "stream", value_name = "NAME")]
     streams: Vec<String>,
-    /// Read the topics as [kafka.admin]: the user of [kafka] needs only the right to write to them
+    /// Read the topics as the user of [kafka.admin], for a user of [kafka] that may only write to them
     #[arg(long)]
     as_admin: bool,
-    /// Publish what is missing, after a question
+    /// Publish missing alerts, after confirmation
     #[arg(long)]
     repair: bool,
-    /// With --repair: do it without asking
+    /// With --repair: do not ask for confirmation
     #[arg(short, long, requires = "repair")]
     yes: bool,
-    /// With --repair: show what would be published, and publish nothing
+    /// With --repair: print what would be published, and publish nothing
     #[arg(long, requires = "repair")]
     dry_run: bool,
-    /// Also print counts for each night
+    /// Also print the counts of each night
     #[arg(long)]
     by_night: bool,
-    /// Hour UTC at which nights begin
+    /// Hour (UTC) at which nights begin
     #[arg(long, value_name = "HOUR", default_value_t = 12, value_parser = clap::value_parser!(u8).range(0..24))]
     night_start: u8,
-    /// List at most so many differences [default: 20; with --format ndjson: all]
+    /// Maximum number of differences to list [default: 20; with --format ndjson: all]
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Folder for temporary files: about 60 bytes for each alert, on each stream and each side
+    /// Directory for temporary files: about 60 bytes for each alert, stream and side [default: that of the system]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value_os_t = std::env::temp_dir(), hide_default_value = true)]
     temp_dir: PathBuf,
     #[command(flatten)]
@@ -80,13 +81,15 @@ impl Args {
             Start::Earliest => 0,
             Start::At(from) => from,
             Start::Now => now,
-            Start::Latest => return Err(UsageError("--from latest: an audit needs a time, or `earliest`".to_owned())),
+            Start::Latest => {
+                return Err(UsageError("--from latest is not a time: use `earliest` or a timestamp".to_owned()));
+            }
         };
         let until = self.until;
         if until > now {
-            return Err(UsageError(format!("--until {until} (ms since 1970) lies in the future: use `now`")));
+            return Err(UsageError(format!("--until {until} (ms since 1970) is in the future: use `now`")));
         }
-        Window::new(from, until).ok_or_else(|| {
+        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until)).ok_or_else(|| {
             UsageError(format!(
                 "--from {from} is not before --until {until} (ms since 1970): there is nothing between them"
             ))
@@ -130,7 +133,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     fail_on_differences(&comparison.totals, published)
 }
 
-/// Publishes what is missing; how many alerts were published.
+/// Publishes missing alerts. Returns how many are no longer missing.
 fn repair(
     args: &Args,
     audit: &Audit<'_>,
@@ -150,7 +153,7 @@ fn repair(
     }
     if args.dry_run {
         plan.print_to_stderr();
-        log::info!("nothing was published, this was a dry run");
+        log::info!("dry run: nothing was published");
         return Ok(0);
     }
     ConfirmArgs { yes: args.yes, dry_run: false }.ask(&plan, &format!("publish {total} alerts?"))?;
@@ -160,14 +163,14 @@ fn repair(
     match published == total {
         true => log::info!("{published} missing alerts were published"),
         false => log::info!(
-            "{published} of {total} missing alerts were published; the others have come to their topic since, or their rows have changed"
+            "{published} of {total} missing alerts were published; the others have reached their topic meanwhile, or their rows have changed"
         ),
     }
-    // An alert that came by itself is not missing any more either.
+    // An alert that reached its topic meanwhile is not missing either.
     Ok(total)
 }
 
-/// The exit code: whether something differs still.
+/// Fails if differences remain.
 fn fail_on_differences(totals: &AuditTotals, repaired: u64) -> anyhow::Result<()> {
     let total = |count| totals.streams().iter().map(|stream| stream.get(count)).sum::<u64>();
     let left = [
@@ -179,9 +182,9 @@ fn fail_on_differences(totals: &AuditTotals, repaired: u64) -> anyhow::Result<()
     let left: Vec<String> =
         left.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if !left.is_empty() {
-        bail!("science database and topics differ: {}", left.join(", "));
+        bail!("the science database and the topics differ: {}", left.join(", "));
     }
-    log::info!("science database and topics agree");
+    log::info!("the science database and the topics agree");
     Ok(())
 }
 
@@ -216,13 +219,13 @@ fn finish(progress: &Mutex<Option<Progress>>) {
     }
 }
 
-/// Faults of the configuration, and signals, have exit codes of their own.
+/// Maps configuration errors and signals to their exit codes.
 fn command_error(error: AuditError) -> anyhow::Error {
     match error {
         AuditError::Stopped | AuditError::Kafka(KafkaError::Stopped(_)) => Interrupted.into(),
         error if error.is_configuration() => UsageError(error.to_string()).into(),
         AuditError::Kafka(error @ KafkaError::NotAuthorized { .. }) => {
-            anyhow::anyhow!("{error}; or read the topics as [kafka.admin], with --as-admin")
+            anyhow::anyhow!("{error}; or use --as-admin to read the topics as the user of [kafka.admin]")
         }
         error => error.into(),
     }

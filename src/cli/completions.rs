@@ -1,4 +1,4 @@
-//! `fink completions`: what a shell needs to complete commands and options.
+//! `fink completions`: shell completions.
 
 use clap::Args as ClapArgs;
 use clap_complete::Shell;

@@ -1,7 +1,7 @@
-//! `fink config`: the settings and where each came from; a commented file to begin with.
+//! `fink config`: the settings and their sources; a commented configuration file.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -11,18 +11,19 @@ use serde_json::Value;
 use super::context::Context;
 use super::outcome::UsageError;
 use super::output::{OutputArgs, Table};
-use crate::config::EXAMPLE;
+use crate::atomic_file;
+use crate::config::example_toml;
 
 pub(super) const AFTER_HELP: &str = "\
-A flag goes before an environment variable, that before the configuration file, that before the default.
-The variable of a key is FINK_ and the key in capitals: FINK_SCIENCE_DB_ADDRESS for science_db.address,
-FINK_STREAM_FULL_TOPIC for the topic of the stream `full`. An empty variable counts as unset. Relative
-paths in the file start from the file's folder, all others from the working directory.";
+Precedence: flag, environment variable, configuration file, default. The variable of a key is FINK_ and the
+key in capitals: FINK_SCIENCE_DB_ADDRESS for science_db.address, FINK_STREAM_FULL_TOPIC for the topic of the
+stream `full`. An empty variable counts as unset. Relative paths in the file are relative to its directory,
+all others to the working directory.";
 
 /// `fink config …`
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Print every setting with where it came from; secrets are hidden
+    /// Print every setting and its source; secrets are hidden
     #[command(after_help = "Example: fink config show --format json")]
     Show(Show),
     /// Write a commented configuration file
@@ -43,7 +44,7 @@ pub struct Init {
     /// The file to write
     #[arg(default_value = "fink.toml", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
@@ -66,23 +67,19 @@ fn show(args: &Show, context: &Context) -> anyhow::Result<()> {
 
 fn init(args: &Init) -> anyhow::Result<()> {
     let shown = args.file.display();
-    let mut options = OpenOptions::new();
-    options.write(true).create(true);
-    match args.force {
-        true => options.truncate(true),
-        false => options.create_new(true),
+    let text = example_toml();
+    let written = match args.force {
+        true => atomic_file::replace(&args.file, text.as_bytes()),
+        false => File::create_new(&args.file).and_then(|mut file| file.write_all(text.as_bytes())),
     };
-    let file = options.open(&args.file);
-    if let Err(error) = &file
-        && error.kind() == std::io::ErrorKind::AlreadyExists
-    {
-        return Err(UsageError(format!(
-            "{shown} is there already: name another file, or use --force to write over it"
-        ))
-        .into());
+    match written {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(UsageError(format!("{shown} already exists: name another file, or use --force to overwrite it")).into())
+        }
+        written => {
+            written.with_context(|| format!("cannot write {shown}"))?;
+            log::info!("wrote {shown}");
+            Ok(())
+        }
     }
-    let mut file = file.with_context(|| format!("cannot write {shown}"))?;
-    file.write_all(EXAMPLE.as_bytes()).with_context(|| format!("cannot write {shown}"))?;
-    log::info!("wrote {shown}");
-    Ok(())
 }

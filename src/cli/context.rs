@@ -1,4 +1,4 @@
-//! What every command has: the global flags, the configuration they name, the logger.
+//! What every command has: the global flags, the configuration, the logger.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -14,42 +14,42 @@ use crate::config::{
 };
 use crate::kafka::client::check_option;
 
-/// Flags that every command takes.
+/// The global flags.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Read the configuration from FILE [default: the variable FINK_CONFIG, ./fink.toml, ~/.config/fink/fink.toml, /etc/fink/fink.toml]
+    /// Configuration file [default: the first of $FINK_CONFIG, ./fink.toml, ~/.config/fink/fink.toml, /etc/fink/fink.toml]
     #[arg(short, long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath, help_heading = "Global options")]
     config: Option<PathBuf>,
-    /// Set one key of the configuration, such as kafka.username=me; may be repeated
+    /// Set a configuration key, such as kafka.username=me; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, global = true, help_heading = "Global options")]
     set: Vec<(String, String)>,
-    /// Say more: what is done; twice: every detail
+    /// Log more; -vv logs every detail
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet", help_heading = "Global options")]
     verbose: u8,
-    /// Say nothing but errors
+    /// Log errors only
     #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
-    /// Colour what is printed
+    /// When to use colors
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
     color: ColorChoice,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
 
-/// What a command is given beside its own arguments.
+/// What a command gets in addition to its own arguments.
 pub struct Context {
     global: Global,
     bars: MultiProgress,
 }
 
 impl Context {
-    /// Starts the logger. To be called once.
+    /// Installs the logger. Called once.
     ///
     /// # Errors
-    /// Where a logger was started before.
+    /// A logger was installed before.
     pub fn new(global: Global) -> anyhow::Result<Self> {
         let bars = MultiProgress::with_draw_target(match global.quiet {
             true => ProgressDrawTarget::hidden(),
@@ -59,18 +59,18 @@ impl Context {
         Ok(Self { global, bars })
     }
 
-    /// The configuration, with what `--set` lays over it.
+    /// The configuration, with the values of `--set`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors of the configuration.
     pub fn configuration(&self) -> anyhow::Result<Configuration> {
         self.configuration_with(Vec::new())
     }
 
-    /// The configuration, with what `--set` and then a command's own `flags` lay over it.
+    /// The configuration, with the values of `--set` and then of the command's own `flags`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors of the configuration.
     pub fn configuration_with(&self, flags: Vec<FlagValue>) -> anyhow::Result<Configuration> {
         let flags = self.flags(flags);
         let environment = Environment::from_process();
@@ -113,10 +113,10 @@ impl Context {
         self.global.set.iter().map(flag).chain(flags).collect()
     }
 
-    /// The settings, with the logins that the command needs.
+    /// The settings, with the login that the command needs.
     ///
     /// # Errors
-    /// Everything that is wrong with the configuration, or a password that cannot be had.
+    /// All errors of the configuration, or a password that cannot be read.
     pub fn settings(&self, logins: RequiredLogin) -> anyhow::Result<Settings> {
         Ok(self.configuration()?.settings(logins)?)
     }
@@ -126,15 +126,14 @@ impl Context {
         &self.bars
     }
 
-    /// For commands that tell in their own words what happens: lines of log that are no warnings are left out, unless `-v` or FINK_LOG asks
-    /// for them.
+    /// Logs warnings and errors only, unless `-v` or FINK_LOG asks for more. For commands that print their own progress.
     pub(super) fn mute_log(&self) {
         if self.global.verbose == 0 && filter_variable().is_none() {
             log::set_max_level(log::max_level().min(LevelFilter::Warn));
         }
     }
 
-    /// Whether what is printed on stdout is coloured.
+    /// Whether to use colors on stdout.
     pub(super) fn has_colour(&self) -> bool {
         match self.global.color {
             ColorChoice::Always => true,
@@ -164,7 +163,7 @@ fn checked(configuration: Configuration) -> anyhow::Result<Configuration> {
     Ok(configuration)
 }
 
-/// librdkafka alone knows its options and their values: a wrong one is refused before anything is opened.
+/// Validates raw options, which only librdkafka knows, before any connection is opened.
 fn check_raw_options(configuration: &Configuration) -> Result<(), ConfigErrors> {
     let settings = configuration.settings(RequiredLogin::None)?;
     let wrong = settings.kafka.librdkafka.iter().filter_map(|(option, value)| {
@@ -178,7 +177,7 @@ fn check_raw_options(configuration: &Configuration) -> Result<(), ConfigErrors> 
     if wrong.is_empty() { Ok(()) } else { Err(ConfigErrors(wrong)) }
 }
 
-/// Lines of log that step aside for the progress bars.
+/// A logger that suspends the progress bars for each line.
 struct Logger {
     inner: env_logger::Logger,
     bars: MultiProgress,

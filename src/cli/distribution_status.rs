@@ -1,4 +1,4 @@
-//! What a distribution shows while it works: one line on a terminal, a line of log now and then elsewhere.
+//! The status of a running distribution: one line on a terminal, else a log line every 10 s.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,9 +7,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::context::Context;
 use crate::distribution::stats::{Lane, Stats};
 
-/// Time between two lines of log where there is no terminal.
+/// Time between two log lines without a terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
-/// The rate is that of the last few seconds.
+/// The rate is averaged over this time.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
 /// The status of a distribution.
@@ -24,7 +24,7 @@ pub struct StatusLine {
 }
 
 impl StatusLine {
-    /// A status line; for a job a bar over its key ranges.
+    /// Starts a status line, with a progress bar over the key ranges for a job.
     pub fn new(context: &Context, is_job: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let template = if is_job { "{bar:24} {msg}" } else { "{spinner} {msg}" };
@@ -34,7 +34,7 @@ impl StatusLine {
         Self { bar, is_job, logged_at: now, logged_alerts: 0, rate_start: now, rate_start_alerts: 0, rate: 0.0 }
     }
 
-    /// Shows how things stand.
+    /// Updates the line.
     pub fn show(&mut self, stats: &Stats) {
         let elapsed = self.rate_start.elapsed();
         if elapsed >= RATE_WINDOW || self.rate == 0.0 && stats.alerts > 0 {
@@ -42,7 +42,7 @@ impl StatusLine {
             (self.rate_start, self.rate_start_alerts) = (Instant::now(), stats.alerts);
         }
         if self.bar.is_hidden() {
-            // Silence says that all is well and nothing new.
+            // No line without new alerts: an idle service should not fill the log.
             let is_news = stats.alerts > self.logged_alerts || stats.lane == Lane::History;
             if self.logged_at.elapsed() >= LOG_INTERVAL && is_news {
                 (self.logged_at, self.logged_alerts) = (Instant::now(), stats.alerts);
@@ -57,7 +57,7 @@ impl StatusLine {
         self.bar.set_message(line(stats, self.rate, now()));
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -71,17 +71,17 @@ fn line(stats: &Stats, rate: f64, now: i64) -> String {
     let lane = match stats.lane {
         Lane::Start => return "starting".to_owned(),
         Lane::History => {
-            format!("the past, key range {} of {}", (stats.ranges.0 + 1).min(stats.ranges.1), stats.ranges.1)
+            format!("history, key range {} of {}", (stats.ranges.0 + 1).min(stats.ranges.1), stats.ranges.1)
         }
         Lane::Live => match stats.seen_until {
             0 => "live".to_owned(),
-            seen => format!("live, {:.1} s behind now", (now - seen).max(0) as f64 / 1000.0),
+            seen => format!("live, lag {:.1} s", (now - seen).max(0) as f64 / 1000.0),
         },
     };
     format!("{lane}: {rate:.0} alerts/s, {}", summary(stats))
 }
 
-/// The counts in words.
+/// The counts, for the end of a log line.
 pub fn summary(stats: &Stats) -> String {
     let skipped = match stats.skipped {
         0 => String::new(),
@@ -109,10 +109,10 @@ mod tests {
         stats.streams[0].rejected = 2;
         assert_eq!(
             line(&stats, 299.6, 5_700),
-            "live, 0.7 s behind now: 300 alerts/s, 1200 alerts, 1200 messages sent, 3 late, 2 rejected"
+            "live, lag 0.7 s: 300 alerts/s, 1200 alerts, 1200 messages sent, 3 late, 2 rejected"
         );
         (stats.lane, stats.ranges, stats.skipped) = (Lane::History, (2, 4), 1);
         assert!(line(&stats, 1.0, 0).ends_with("2 rejected, 1 rows skipped"));
-        assert!(line(&stats, 1.0, 0).starts_with("the past, key range 3 of 4: 1 alerts/s"));
+        assert!(line(&stats, 1.0, 0).starts_with("history, key range 3 of 4: 1 alerts/s"));
     }
 }

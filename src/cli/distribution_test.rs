@@ -1,4 +1,4 @@
-//! `fink start distribution_test`: reads alerts back from Kafka and prints them.
+//! `fink start distribution_test`: a console consumer that decodes alerts.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -16,12 +16,12 @@ use crate::escape::escape;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
 use crate::signals::Stop;
 
-/// Where a reader begins that has no position yet.
+/// Where to start consuming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StartOffset {
-    /// with the oldest message
+    /// at the oldest message
     Earliest,
-    /// with what comes from now on
+    /// at the next message
     Latest,
 }
 
@@ -29,26 +29,26 @@ pub enum StartOffset {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example: fink start distribution_test --from earliest --expect 100 --exit-after 30s")]
 pub struct Args {
-    /// Read this topic; may be repeated [default: the topics of all streams]
+    /// Consume this topic; repeatable [default: the topics of all streams]
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Where to begin
+    /// Where to start
     #[arg(long, value_enum, default_value_t = StartOffset::Latest)]
     from: StartOffset,
-    /// End after this many alerts
+    /// Exit after this many alerts
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// End after this time
+    /// Exit after this time
     #[arg(long, alias = "exit_after", value_name = "DUR", value_parser = parse_duration)]
     exit_after: Option<Duration>,
-    /// Fail if fewer alerts than this came; without --limit, end when as many have come and no more are there
+    /// Fail if fewer alerts than this arrive; without --limit, exit once this many have arrived and no more follow
     #[arg(long, value_name = "N")]
     expect: Option<u64>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// Time to wait for the brokers.
+/// How long to wait for the brokers.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a wait goes on without looking whether it should end.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     if let (Some(limit), Some(expect)) = (args.limit, args.expect)
         && limit < expect
     {
-        return Err(UsageError(format!("--limit {limit} ends before --expect {expect} alerts can come")).into());
+        return Err(UsageError(format!("--limit {limit} is less than --expect {expect}")).into());
     }
     let settings = context.settings(RequiredLogin::User)?;
     let topics = match args.topics.is_empty() {
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     log::info!("{count} alerts read");
     match args.expect {
         _ if bad > 0 => bail!("{bad} messages could not be decoded"),
-        Some(expect) if count < expect => bail!("{expect} alerts were expected, {count} came"),
+        Some(expect) if count < expect => bail!("expected {expect} alerts, got {count}"),
         _ if stop.requested() => Err(Interrupted.into()),
         _ => Ok(()),
     }
@@ -112,7 +112,7 @@ enum PrintError {
     Stdout(io::Error),
 }
 
-/// Prints alerts as they come.
+/// Prints alerts as they arrive.
 struct Printer {
     format: Format,
     reader: AlertReader,
@@ -120,13 +120,15 @@ struct Printer {
     line: Vec<u8>,
 }
 
-/// Width of the table's columns: alerts are printed as they come, before the longest is known.
+/// Column widths. They are fixed, since each alert is printed when it arrives.
 const WIDTHS: [usize; 9] = [22, 4, 8, 20, 20, 16, 12, 12, 12];
 
 impl Printer {
     fn new(format: Format) -> anyhow::Result<Self> {
         if format == Format::Json {
-            bail!(super::outcome::UsageError("alerts come one after the other: use --format ndjson".to_owned()));
+            bail!(super::outcome::UsageError(
+                "--format json is not possible for a stream of alerts: use --format ndjson".to_owned()
+            ));
         }
         Ok(Self { format, reader: AlertReader::default(), is_first: true, line: Vec::new() })
     }

@@ -1,4 +1,4 @@
-//! What refused alerts: for a dry run with all that each stream would send, else as lines of the log.
+//! Counts of refused alerts: log lines, and the tables of a dry run.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::output::{self, Format, OutputArgs, Table};
 use crate::config::StreamSettings;
 use crate::distribution::stats::{Criterion, Stats};
 
-/// Says of each stream what refused how many alerts.
+/// Logs for each stream how many alerts each condition and filter refused.
 pub fn log_refusals(stats: &Stats, streams: &[StreamSettings]) {
     for (stream, of) in streams.iter().zip(&stats.streams) {
         for (criterion, count) in of.refused_by().filter(|(_, count)| *count > 0) {
@@ -16,11 +16,10 @@ pub fn log_refusals(stats: &Stats, streams: &[StreamSettings]) {
     }
 }
 
-/// Prints the counts of `streams`. As JSON each stream is one object, in which `refused_by` lists its conditions and filters; as tables these
-/// follow.
+/// Prints the counts of `streams`. In JSON `refused_by` lists the conditions and filters of a stream; else they are a second table.
 ///
 /// # Errors
-/// Where stdout takes no more.
+/// stdout cannot be written to.
 pub fn print(stats: &Stats, streams: &[StreamSettings], output: OutputArgs, context: &Context) -> anyhow::Result<()> {
     const TOTALS: &[&str] = &["stream", "topic", "seen", "skipped", "kept", "refused", "rejected", "bytes"];
     const ALL: &[&str] = &["stream", "topic", "seen", "skipped", "kept", "refused", "rejected", "bytes", "refused_by"];
@@ -59,6 +58,6 @@ pub fn print(stats: &Stats, streams: &[StreamSettings], output: OutputArgs, cont
     if refusals.is_empty() {
         return Ok(());
     }
-    output::print(b"\nEach alert that a stream refuses counts for the first condition that does not hold:\n")?;
+    output::print(b"\nRefused alerts, by the first condition that does not hold:\n")?;
     refusals.print(output.format, context)
 }

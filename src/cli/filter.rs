@@ -1,4 +1,4 @@
-//! `fink filter`: judges a Python filter before it goes live.
+//! `fink filter`: tests a Python filter before it is used.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -20,19 +20,19 @@ use crate::filters::{FilterCall, FilterError, FilterName, FilterRow, FilterRunne
 use crate::ingest::AlertFiles;
 use crate::signals::Stop;
 
-/// Bytes of alerts that are judged at a time, at most.
+/// Maximum size of the alerts in a batch.
 const MAX_BATCH_BYTES: usize = 16 << 20;
 
 /// `fink filter …`
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Run a filter over Avro alert files and print the alerts that it keeps
+    /// Run a filter on alert files and print the alerts that it keeps
     #[command(after_help = "\
 Examples: fink filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/
           fink --set filters.python=venv/bin/python filter test fink_filters.ztf.livestream.filter_vra.filter:vra night.avro
           fink filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/ --format ndjson
 
-The alerts are judged as they are in the files, with the settings of [filters]. A filter that fails ends the command.")]
+The filter runs with the settings of [filters]. If it fails, the command ends with exit code 1.")]
     Test(Test),
 }
 
@@ -41,7 +41,7 @@ The alerts are judged as they are in the files, with the settings of [filters]. 
 pub struct Test {
     /// The filter, package.module:function
     name: FilterName,
-    /// Avro files, or folders of *.avro
+    /// Avro files, or directories of *.avro
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -85,7 +85,7 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Faults of the filter's name, place and arguments have an exit code of their own.
+/// Maps configuration errors to their exit code.
 fn command_error(error: FilterError) -> anyhow::Error {
     match error {
         FilterError::Stopped => Interrupted.into(),
@@ -94,7 +94,7 @@ fn command_error(error: FilterError) -> anyhow::Error {
     }
 }
 
-/// A filter at work on alert files.
+/// A filter under test.
 struct TestRun {
     pool: Arc<Pool>,
     format: Format,
@@ -107,7 +107,7 @@ struct TestRun {
     kept: u64,
 }
 
-/// Alerts of one schema, waiting to be judged.
+/// A batch of alerts of one schema.
 struct FilterTest {
     schema_json: String,
     catalog: Catalog,
@@ -117,7 +117,7 @@ struct FilterTest {
     bytes: usize,
 }
 
-/// One alert as its cells, and as it was.
+/// One alert, as cells for the filter and as a datum to print.
 struct Alert {
     cells: Vec<Option<Vec<u8>>>,
     datum: Vec<u8>,
@@ -169,7 +169,7 @@ impl TestRun {
         Ok(())
     }
 
-    /// Judges the alerts that wait, and prints those kept or adds them to the table.
+    /// Runs the filter on the batch, and prints the alerts that it keeps or adds them to the table.
     fn judge(&mut self, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
         let Some(pending) = &mut self.pending else { return Ok(()) };
         let call = FilterCall { function: 0, rows: (0..pending.waiting.len()).collect() };

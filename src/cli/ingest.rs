@@ -23,12 +23,12 @@ Examples: fink ingest alerts/
           fink ingest night.avro --row-key objectId,candid --history text --regions 16
           fink ingest alerts/ --rate 300
 
-Creates the table, writes the catalog (science_db.catalog) and beside it the alerts' schema (catalog.json -> catalog.avsc). A table that is
-there is added to. Where alerts have a field more, at the top or within a record, the catalog grows by its column; a field less is no
-change. What changes the type of a column (with --history avro also a change within an array's records) needs another table and catalog:
-such a file is refused. A file that cannot be loaded is named, the others are loaded all the same, and the exit code is 1.")]
+Creates the table, the catalog (science_db.catalog) and next to it the schema of the alerts (catalog.json -> catalog.avsc), or adds to
+them. New fields, at the top or in a record, add columns to the catalog; missing fields change nothing. A file that would change the type
+of a column (with --history avro also a record in an array) is rejected: use another table and catalog for it. If a file cannot be
+loaded, the others still are, and the exit code is 1.")]
 pub struct Args {
-    /// Avro files, or folders in which to look for *.avro, however deep
+    /// Avro files, or directories to search for *.avro, recursively
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -40,28 +40,28 @@ pub struct Args {
 /// How alerts are written to the science database.
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
-    /// Columns of the row key, joined by `_` in it [default: objectId,candid for ZTF; diaObjectId,diaSourceId for Rubin]
+    /// Columns of the row key, which joins them by `_` [default: objectId,candid for ZTF; diaObjectId,diaSourceId for Rubin]
     #[arg(long, value_name = "COL,COL", value_delimiter = ',')]
     row_key: Option<Vec<String>>,
-    /// How arrays of records are kept [default: as in the catalog, else avro]
+    /// Storage of arrays of records [default: as in the catalog, else avro]
     #[arg(long, value_enum)]
     history: Option<HistoryArg>,
-    /// Into how many regions a new table is split
+    /// Number of regions of a new table
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
     regions: u16,
-    /// Timestamp of the rows: now (the store's clock), milliseconds since 1970, or RFC 3339
+    /// Timestamp of the rows: now (clock of the store), milliseconds since 1970, or RFC 3339
     #[arg(long, value_name = "WHEN", default_value = "now", value_parser = timestamp)]
     timestamp: Timestamp,
-    /// Alerts a second
+    /// Maximum alerts per second
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum HistoryArg {
-    /// as in 2019: a column of text for each field; nulls in records filled; a column `status`
+    /// as in 2019: a text column for each field; nulls in records replaced; a column `status`
     Text,
-    /// without loss: arrays and maps as Avro cells, nulls as no cell
+    /// lossless: arrays and maps as Avro cells, no cell for null
     Avro,
 }
 
@@ -77,7 +77,7 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
         text => {
             let ms = parse_timestamp(text)?;
             match future_timestamp_error(ms, jiff::Timestamp::now().as_millisecond(), MAX_CLOCK_SKEW_MS) {
-                Some(fault) => Err(format!("{ms} {fault}; rows of the future are distributed only then")),
+                Some(fault) => Err(format!("{ms} {fault}; such rows would not be distributed before that time")),
                 None => Ok(Timestamp::At(ms)),
             }
         }
@@ -86,21 +86,21 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| (1e-3..=1e6).contains(rate));
-    rate.ok_or_else(|| format!("`{text}` is not a number of alerts a second between 0.001 and 1000000"))
+    rate.ok_or_else(|| format!("`{text}` is not a rate: use a number of alerts per second from 0.001 to 1000000"))
 }
 
 impl LoadArgs {
-    /// Alerts a second.
+    /// Alerts per second.
     pub(super) fn rate(&self) -> Option<f64> {
         self.rate
     }
 
-    /// Whether something was said that only matters to the science database.
+    /// Whether a flag was given that has no effect without the science database.
     pub(super) fn is_for_database(&self) -> bool {
         self.row_key.is_some() || self.history.is_some() || matches!(self.timestamp, Timestamp::At(_))
     }
 
-    /// The options that these are.
+    /// The options for the loader.
     pub(super) fn options(&self) -> IngestOptions {
         IngestOptions {
             row_key: self.row_key.clone(),
@@ -134,12 +134,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         return Err(Interrupted.into());
     }
     if loaded.broken > 0 {
-        bail!("{} of {} files could not be loaded as a whole", loaded.broken, files.count());
+        bail!("{} of {} files could not be loaded completely", loaded.broken, files.count());
     }
     Ok(())
 }
 
-/// Prints what was loaded; `files`: how many were read, and how many of them were broken.
+/// Prints the result; `files`: how many were read, and how many of them could not be loaded.
 pub(super) fn print(
     loaded: &IngestSummary,
     files: Option<(u64, u64)>,

@@ -1,4 +1,4 @@
-//! `fink man`: the manual as man pages.
+//! `fink man`: man pages.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use super::output;
 #[command(after_help = "Examples: fink man config show | man -l -
           fink man --out ~/.local/share/man/man1")]
 pub struct Args {
-    /// The command whose page is printed, such as: config show
+    /// The command whose page to print, such as: config show
     #[arg(value_name = "COMMAND", conflicts_with = "out")]
     path: Vec<String>,
-    /// Write all pages into this folder, which is made where it is missing
+    /// Write all pages to this directory, which is created if it is missing
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: Option<PathBuf>,
 }
@@ -26,10 +26,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut command = super::command().disable_help_subcommand(true);
     if let Some(folder) = &args.out {
         let shown = folder.display();
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {shown}"))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create the directory {shown}"))?;
         command.build();
-        write_all(&command, folder).with_context(|| format!("cannot write into {shown}"))?;
-        log::info!("wrote the pages into {shown}");
+        write_all(&command, folder).with_context(|| format!("cannot write to {shown}"))?;
+        log::info!("wrote the pages to {shown}");
         return Ok(());
     }
     command.build();

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, with its arguments and its `run`.
+//! The command line: one file for each subcommand, with its arguments and its `run`.
 //!
 //! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
 
@@ -39,12 +39,12 @@ const AFTER_HELP: &str = "\
 Examples: fink demo
           fink config init, then edit fink.toml, then fink doctor, then fink start distribution
 
-Variables: FINK_CONFIG, the configuration file; FINK_LOG, what is logged, such as `debug` or `warn,fink::kafka=trace`;
-one for each key of the configuration (see `fink config --help`)
+Environment variables: FINK_CONFIG, the configuration file; FINK_LOG, log filter such as `debug` or `warn,fink::kafka=trace`;
+one for each configuration key (see `fink config --help`)
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted";
 
-/// Redistributes astronomical alerts: from a science database to Kafka, each alert exactly once
+/// Distributes astronomical alerts from a science database to Kafka, each alert exactly once
 #[derive(Debug, Parser)]
 #[command(name = "fink", version, after_help = AFTER_HELP, arg_required_else_help = true, max_term_width = 110, propagate_version = true)]
 pub struct Cli {
@@ -56,18 +56,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// See it work: simulated alerts through embedded servers, within seconds
+    /// Run a demonstration: simulated alerts, embedded servers, a few seconds
     Demo(demo::Args),
     /// Start a service
     #[command(subcommand, arg_required_else_help = true)]
     Start(start::Service),
-    /// The same as `start distribution`
+    /// Alias of `start distribution`
     #[command(hide = true)]
     Distribution(distribution::Args),
-    /// The same as `start distribution_test`
+    /// Alias of `start distribution_test`
     #[command(name = "distribution_test", alias = "distribution-test", hide = true)]
     DistributionTest(distribution_test::Args),
-    /// End a running service cleanly
+    /// Stop a running service
     #[command(subcommand, arg_required_else_help = true)]
     Stop(stop::Service),
     /// List the services that run on this machine
@@ -76,27 +76,27 @@ enum Command {
     Consume(consume::Args),
     /// Compare the science database with the topics, alert by alert
     Audit(audit::Args),
-    /// Judge a rules file before it goes live
+    /// Check a rules file
     #[command(subcommand, arg_required_else_help = true)]
     Rules(rules::Action),
-    /// Judge a Python filter before it goes live
+    /// Test a Python filter
     #[command(subcommand, arg_required_else_help = true)]
     Filter(filter::Action),
-    /// Show the settings, or write a commented configuration file
+    /// Show the settings, or create a commented configuration file
     #[command(subcommand, arg_required_else_help = true, after_help = config::AFTER_HELP)]
     Config(config::Action),
     /// Load alert files into the science database
     Ingest(ingest::Args),
-    /// Make synthetic alerts
+    /// Create synthetic alerts
     Simulate(simulate::Args),
-    /// Manage Kafka's users, rights and topics
+    /// Manage Kafka users, ACLs and topics
     #[command(subcommand, visible_alias = "kafka-admin", arg_required_else_help = true, after_help = kafka::AFTER_HELP)]
     Kafka(kafka::Action),
-    /// Look whether everything can be reached, and say what is wrong
+    /// Check configuration, connections and permissions
     Doctor(doctor::Args),
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions(completions::Args),
-    /// Print the manual as man pages
+    /// Print man pages
     Man(man::Args),
 }
 
@@ -104,7 +104,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// Whatever made it fail; [`Outcome::from_result`] gives the exit code.
+    /// Any failure; [`Outcome::from_result`] maps it to an exit code.
     pub fn run(self) -> anyhow::Result<()> {
         let context = Context::new(self.global)?;
         match &self.command {
@@ -129,7 +129,7 @@ impl Cli {
     }
 }
 
-/// The whole command line, as clap sees it.
+/// The command line, for completions and man pages.
 fn command() -> clap::Command {
     Cli::command()
 }

@@ -1,11 +1,12 @@
-//! The newest rows of the science database, to try something on.
+//! Finds the newest rows of the science database, as a sample.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::RowPrefixes;
-use crate::science_db::{Columns, KeyRange, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::row::{Columns, Rows};
+use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// How far back the first look goes, ms; each further one goes `WINDOW_FACTOR` times as far.
@@ -15,7 +16,7 @@ const WINDOW_FACTOR: i64 = 8;
 /// Rows in one answer.
 const PAGE_ROWS: usize = 1000;
 
-/// A row that was found.
+/// A row and the time of its trigger.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NewestRow {
     /// when its trigger was written, ms since 1970
@@ -32,12 +33,12 @@ pub(super) fn newest_rows(
     skip: &RowPrefixes,
     count: usize,
 ) -> Result<Vec<NewestRow>, ScienceDbError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as i64);
+    let now = Timestamp::now().as_millis();
     let mut back = FIRST_WINDOW_MS;
     loop {
-        let window = Window::since(now.saturating_sub(back));
+        let window = Window::since(Timestamp::from_millis(now.saturating_sub(back)));
         let found = newest_rows_in(db, trigger, skip, count, window)?;
-        if found.len() >= count || window.from() == 0 {
+        if found.len() >= count || window.from() == Timestamp::EPOCH {
             return Ok(found);
         }
         back = back.saturating_mul(WINDOW_FACTOR);

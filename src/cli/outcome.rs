@@ -1,4 +1,4 @@
-//! How a command ended, as an exit code and a message.
+//! The exit code and the error message of a command.
 
 use std::io;
 
@@ -7,32 +7,32 @@ use crate::config::ConfigErrors;
 use crate::rules::RulesError;
 use crate::signals::INTERRUPTED;
 
-/// Arguments that clap lets pass and that make no sense together. Exit code 2.
+/// Invalid arguments that clap does not detect. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// The command was interrupted by a signal before it was done. Exit code 130.
+/// A signal interrupted the command. Exit code 130.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// How a command ended.
+/// The outcome of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// exit code 0
     Done,
-    /// any other
+    /// any other exit code
     Failed {
         /// the exit code
         code: u8,
-        /// what to print on stderr, with its line breaks
+        /// for stderr, with its line breaks
         message: String,
     },
 }
 
 impl Outcome {
-    /// What a command's result means. A reader that closed stdout had enough: that is a normal end.
+    /// The outcome of a result. A closed stdout is a normal end: the reader, such as `head`, needs no more.
     pub fn from_result(result: anyhow::Result<()>) -> Self {
         let Err(error) = result else { return Self::Done };
         let is = |wanted: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(wanted);
@@ -54,12 +54,12 @@ impl Outcome {
     }
 }
 
-/// Stdout was closed by its reader.
+/// The reader of stdout has closed it.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout was closed")]
 pub(super) struct ClosedStdout;
 
-/// Tells a reader that went away from other failures to write to stdout.
+/// Maps a failed write to stdout: a closed pipe is not a failure.
 pub(super) fn stdout_error(error: io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => ClosedStdout.into(),

@@ -1,4 +1,4 @@
-//! Rows on stdout: a table for people, JSON for programs.
+//! Rows on stdout: as a table or JSON.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -10,21 +10,21 @@ use super::context::Context;
 use super::outcome::stdout_error;
 use crate::escape::{escape, escape_json};
 
-/// How data is printed.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// columns for people
+    /// aligned columns
     Table,
     /// one JSON document
     Json,
-    /// one JSON document a line
+    /// one JSON document per line
     Ndjson,
 }
 
-/// The `--format` flag, for commands that print data.
+/// The flag `--format`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct OutputArgs {
-    /// How data is printed
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
@@ -42,23 +42,23 @@ impl Table {
         Self { columns, rows: Vec::new() }
     }
 
-    /// Adds a row: a value for each column.
+    /// Adds a row, with a value for each column.
     pub fn row<const N: usize>(&mut self, values: [Value; N]) {
         self.rows.push(values.into());
     }
 
-    /// Prints the table to stdout. On a terminal long cells are wrapped; elsewhere each row is one line.
+    /// Prints the table to stdout. On a terminal long cells are wrapped, else each row is one line.
     ///
     /// # Errors
-    /// Where stdout takes no more.
+    /// stdout cannot be written to.
     pub fn print(&self, format: Format, context: &Context) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         self.write(format, context.is_terminal(), &mut out).and_then(|()| out.flush()).map_err(stdout_error)
     }
 
-    /// Shows the table to a person, on stderr: what is about to be done.
+    /// Prints the table to stderr: what a command is about to do.
     pub(super) fn print_to_stderr(&self) {
-        // Where stderr is closed, nobody looks.
+        // Without a stderr there is nobody to inform.
         let _unheard = writeln!(io::stderr().lock(), "{}", self.format_plain(io::stderr().is_terminal()));
     }
 
@@ -109,7 +109,7 @@ impl Table {
     }
 }
 
-/// A value as text. Characters that act on the terminal are written as escapes: they would move its cursor or break the row.
+/// A value as text. Control characters, which would move the cursor or break the row, are escaped.
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),

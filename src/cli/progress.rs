@@ -1,4 +1,4 @@
-//! Progress: a bar on a terminal, a line of log now and then elsewhere.
+//! Progress: a bar on a terminal, else a log line every 10 s.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::Context;
 
-/// Time between two lines of log where there is no bar.
+/// Time between two log lines without a terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How far a command is. Threads may share it.
+/// The progress of a command. Threads can share it.
 pub struct Progress {
     bar: ProgressBar,
     what: &'static str,
@@ -20,7 +20,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress of `total` things (`None`: nobody knows how many), named in the plural by `what`.
+    /// Progress over `total` things (`None`: unknown); `what` is their name in the plural.
     pub fn new(context: &Context, what: &'static str, total: Option<u64>) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         bar.set_style(style(total.is_some()));
@@ -32,30 +32,30 @@ impl Progress {
         Self { bar, what, start: Instant::now(), due: AtomicU64::new(LOG_INTERVAL.as_secs()) }
     }
 
-    /// `count` more are done.
+    /// Adds `count` finished things.
     pub fn add(&self, count: u64) {
         self.bar.inc(count);
         self.log_if_due();
     }
 
-    /// `count` are done in all.
+    /// Sets the number of finished things.
     pub fn set(&self, count: u64) {
         self.bar.set_position(count);
         self.log_if_due();
     }
 
-    /// Now the total is known, or another.
+    /// Sets the total.
     pub fn set_total(&self, total: u64) {
         self.bar.set_length(total);
         self.bar.set_style(style(true));
     }
 
-    /// How many are done.
+    /// The number of finished things.
     pub fn count(&self) -> u64 {
         self.bar.position()
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -72,7 +72,7 @@ impl Progress {
                 .is_ok();
         if mine {
             let of = self.bar.length().map(|total| format!(" of {total}")).unwrap_or_default();
-            log::info!("{}{of} {}, {:.0} a second", self.count(), self.what, self.count() as f64 / now as f64);
+            log::info!("{}{of} {}, {:.0}/s", self.count(), self.what, self.count() as f64 / now as f64);
         }
     }
 }

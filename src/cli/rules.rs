@@ -1,4 +1,4 @@
-//! `fink rules`: judges a rules file before it goes live.
+//! `fink rules`: checks a rules file before it is used.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,19 +12,20 @@ use super::newest_rows::{NewestRow, newest_rows};
 use super::output::{self, Format, OutputArgs, Table};
 use crate::catalog::Catalog;
 use crate::config::{FlagValue, RequiredLogin, ScienceDbSettings, format_timestamp};
-use crate::rules::{InvalidCell, RuleOutcome, Rules};
-use crate::science_db::{self, Columns, Rows};
+use crate::row::{Columns, Rows};
+use crate::rules::{InvalidCell, Rules};
+use crate::science_db;
 
-/// Rows fetched at a time.
+/// Rows in a request.
 const GET_BATCH_ROWS: usize = 100;
 
-/// Kept rows that are shown in a table.
+/// How many kept rows the table shows.
 const MAX_SHOWN_ROWS: usize = 10;
 
 /// `fink rules …`
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Check a rules file against the catalog and say in words what it means
+    /// Check a rules file against the catalog and explain it
     #[command(after_help = "\
 Examples: fink rules check conf/distribution-rules.xml
           fink rules check conf/distribution-rules.xml --sample 1000")]
@@ -37,10 +38,10 @@ pub struct Check {
     /// The rules file
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// Check against this catalog [default: science_db.catalog]
+    /// The catalog [default: science_db.catalog]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     catalog: Option<PathBuf>,
-    /// Also say what it would send of the newest N rows of the science database
+    /// Also apply the rules to the newest N rows of the science database
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     sample: Option<u32>,
     #[command(flatten)]
@@ -78,11 +79,11 @@ fn check(args: &Check, context: &Context) -> anyhow::Result<()> {
     }
     match sample.map(|sample| sample.unreadable.len()) {
         None | Some(0) => Ok(()),
-        Some(count) => bail!("{count} of these rows cannot be judged: is this the right catalog?"),
+        Some(count) => bail!("{count} of these rows cannot be evaluated: check that the catalog belongs to the table"),
     }
 }
 
-/// What the rules say of rows that are there.
+/// The result of the rules on a sample of rows.
 struct SampleResult {
     rows: usize,
     /// newest first
@@ -121,11 +122,9 @@ fn evaluate_sample(
         db.get(&keys, &columns, &mut rows)?;
         for row in rows.iter() {
             sample.rows += 1;
-            match bound.evaluate(&row) {
-                Ok(RuleOutcome::Kept) => sample.kept.extend(chunk.iter().find(|found| found.key == row.key).cloned()),
-                Ok(RuleOutcome::Refused(condition)) => {
-                    sample.refused.get_mut(condition).into_iter().for_each(|count| *count += 1)
-                }
+            match bound.refused_by(&row) {
+                Ok(None) => sample.kept.extend(chunk.iter().find(|found| found.key == row.key).cloned()),
+                Ok(Some(condition)) => sample.refused.get_mut(condition).into_iter().for_each(|count| *count += 1),
                 Err(error) => sample.unreadable.push(error),
             }
         }
@@ -135,10 +134,10 @@ fn evaluate_sample(
 
 impl SampleResult {
     fn print(&self, rules: &Rules, context: &Context) -> anyhow::Result<()> {
-        let mut text = format!("\nOf the newest {} rows it would send {}.\n", self.rows, self.kept.len());
-        self.unreadable.iter().try_for_each(|error| writeln!(text, "Cannot be judged: {error}"))?;
+        let mut text = format!("\nOf the newest {} rows {} would be sent.\n", self.rows, self.kept.len());
+        self.unreadable.iter().try_for_each(|error| writeln!(text, "Cannot be evaluated: {error}"))?;
         if self.refused.iter().any(|count| *count > 0) {
-            text.push_str("\nEach row that is refused counts for the first condition that does not hold:\n");
+            text.push_str("\nRefused rows, by the first condition that does not hold:\n");
         }
         output::print(text.as_bytes())?;
         if self.refused.iter().any(|count| *count > 0) {
@@ -151,7 +150,7 @@ impl SampleResult {
         if self.kept.is_empty() {
             return Ok(());
         }
-        output::print(b"\nThe newest of those it would send:\n")?;
+        output::print(b"\nThe newest of the rows that would be sent:\n")?;
         let mut table = Table::new(&["row key", "written"]);
         for row in self.kept.iter().take(MAX_SHOWN_ROWS) {
             table.row([Value::from(row.key.escape_ascii().to_string()), Value::from(format_timestamp(row.timestamp))]);

@@ -1,4 +1,4 @@
-//! `fink show`: what runs.
+//! `fink show`: the services that run on this machine.
 
 use clap::Args as ClapArgs;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! `fink simulate`: makes synthetic alerts, as files or straight into the science database.
+//! `fink simulate`: creates synthetic alerts as files or in the science database.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::ingest::{IngestError, IngestOptions, IngestSummary, Loader, RateLimit
 use crate::signals::Stop;
 use crate::simulate::{Simulator, SimulatorOptions, Survey, write_files};
 
-/// How many alerts tell the columns and keys before any is loaded.
+/// Sample from which the columns and the region splits are derived before loading.
 const MAX_SAMPLES: u64 = 256;
 
 /// `fink simulate`
@@ -27,31 +27,31 @@ const MAX_SAMPLES: u64 = 256;
 Examples: fink simulate --survey ztf --alerts 1000 --seed 1 --out alerts/
           fink simulate --survey lsst --alerts 100000 --seed 2 --into-db --rate 300
 
-Alert N of a seed is the same in every run, so --first continues a run that was made before.")]
+Alert N of a seed is always the same, so --first continues an earlier run.")]
 #[command(group(clap::ArgGroup::new("target").required(true)))]
 pub struct Args {
-    /// Whose alerts: ztf (schema 3.3) or lsst (schema 10.0)
+    /// Survey: ztf (schema 3.3) or lsst (schema 10.0)
     #[arg(long, value_name = "SURVEY")]
     survey: Survey,
-    /// How many alerts
+    /// Number of alerts
     #[arg(long, value_name = "N")]
     alerts: u64,
-    /// Number that all alerts follow from
+    /// Seed of the random numbers
     #[arg(long, value_name = "S")]
     seed: u64,
     /// Number of the first alert
     #[arg(long, value_name = "N", default_value_t = 0)]
     first: u64,
-    /// Write each alert as a file of this folder
+    /// Write each alert to a file in this directory
     #[arg(long, value_name = "DIR", group = "target", value_hint = ValueHint::DirPath)]
     out: Option<PathBuf>,
-    /// Load the alerts into the science database, as `fink ingest` does
+    /// Load the alerts into the science database, like `fink ingest`
     #[arg(long, group = "target")]
     into_db: bool,
-    /// Bytes of an alert, reached by a longer history [default: as real alerts]
+    /// Size of an alert in bytes, reached by a longer history [default: as real alerts]
     #[arg(long, value_name = "BYTES")]
     bytes: Option<usize>,
-    /// Add the column cross_match_alerts_per_batch, the type from catalogues that Fink adds
+    /// Add the column cross_match_alerts_per_batch, the classification that Fink adds
     #[arg(long)]
     cross_match: bool,
     #[command(flatten)]
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         .checked_add(args.alerts)
         .ok_or_else(|| UsageError("--first and --alerts are too large".to_owned()))?;
     if args.out.is_some() && args.load.is_for_database() {
-        return Err(UsageError("--row-key, --history and --timestamp go with --into-db".to_owned()).into());
+        return Err(UsageError("--row-key, --history and --timestamp require --into-db".to_owned()).into());
     }
     let stop = Stop::on_signals()?;
     let progress = Progress::new(context, "alerts", Some(args.alerts));
@@ -157,7 +157,7 @@ pub(super) fn load(
     })
 }
 
-/// Alerts from all over the range.
+/// Alerts spread over the range.
 fn sample(simulator: &mut Simulator, range: &Range<u64>) -> anyhow::Result<Sample> {
     let step = (range.end - range.start).div_ceil(MAX_SAMPLES).max(1);
     let mut data = Vec::new();

@@ -1,4 +1,4 @@
-//! `fink stop`: ends a running service cleanly.
+//! `fink stop`: stops a running service.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::runfile::RunningService;
 /// `fink stop …`
 #[derive(Debug, Subcommand)]
 pub enum Service {
-    /// End the distribution: what it has begun is published and committed first
+    /// Stop the distribution after it has committed the open transaction
     #[command(after_help = "Example: fink stop distribution --timeout 2m")]
     Distribution(Distribution),
 }
@@ -20,10 +20,10 @@ pub enum Service {
 /// `fink stop distribution`
 #[derive(Debug, Args)]
 pub struct Distribution {
-    /// Which one, where several run: its distribution.name
+    /// Its distribution.name, if several are running
     #[arg(long)]
     name: Option<String>,
-    /// How long to wait for its end
+    /// How long to wait until it has stopped
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_duration)]
     timeout: Duration,
 }
@@ -36,22 +36,28 @@ pub(super) fn run(service: &Service) -> anyhow::Result<()> {
     });
     let running = match (running.as_slice(), &args.name) {
         ([running], _) => running,
-        ([], Some(name)) => bail!("no distribution `{name}` runs here: `fink show` lists what runs"),
-        ([], None) => bail!("no distribution runs here"),
+        ([], Some(name)) => {
+            bail!("no distribution `{name}` is running on this machine: `fink show` lists the services")
+        }
+        ([], None) => bail!("no distribution is running on this machine"),
         (several, _) => {
             let names: Vec<&str> = several.iter().map(|running| running.run.name.as_str()).collect();
-            return Err(UsageError(format!("several run, {}: say which with --name", names.join(", "))).into());
+            return Err(UsageError(format!(
+                "several distributions are running ({}): select one with --name",
+                names.join(", ")
+            ))
+            .into());
         }
     };
     running.terminate()?;
     if !running.wait(args.timeout) {
         bail!(
-            "distribution `{}` (process {}) has not ended after {}: wait longer with --timeout, or look at its log",
+            "distribution `{}` (process {}) has not stopped after {}: see its log, or use a longer --timeout",
             running.run.name,
             running.run.pid,
             format_duration(args.timeout)
         );
     }
-    log::info!("distribution `{}` has ended", running.run.name);
+    log::info!("distribution `{}` has stopped", running.run.name);
     Ok(())
 }

@@ -1,16 +1,15 @@
-//! Addresses as users write them: `host:port`, several of them separated by commas.
+//! Lists of addresses: `host:port`, separated by commas.
 
-/// Reads `host:port,…`: at least one, blanks around them left out. An IPv6 host stands in brackets.
+/// Parses `host:port,…`, at least one address. Blanks around an address are ignored. An IPv6 address is in brackets.
 ///
 /// # Errors
-/// What is wrong with `text`, in words.
+/// A message that quotes the address.
 pub fn parse_addresses(text: &str) -> Result<Vec<String>, String> {
     text.split(',').map(|address| parse_address(address.trim())).collect()
 }
 
 fn parse_address(address: &str) -> Result<String, String> {
-    let reason =
-        |what: &str| format!("`{address}` is not an address: {what}; write `host:port`, several separated by commas");
+    let reason = |what: &str| format!("`{address}` is not an address: {what}; use `host:port`, separated by commas");
     let (host, port) = address.rsplit_once(':').ok_or_else(|| reason("it has no port"))?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let fits = match bare {
@@ -18,7 +17,7 @@ fn parse_address(address: &str) -> Result<String, String> {
         None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
     };
     if !fits {
-        return Err(reason("its host is not a name or number"));
+        return Err(reason("its host is neither a name nor an IP address"));
     }
     match port.parse::<u16>() {
         Ok(1..) if port.bytes().all(|b| b.is_ascii_digit()) => Ok(address.to_owned()),
@@ -31,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_read() {
+    fn lists_are_parsed() {
         assert_eq!(
             parse_addresses("a.b-c:9090, 127.0.0.1:1,[::1]:65535"),
             Ok(vec!["a.b-c:9090".to_owned(), "127.0.0.1:1".to_owned(), "[::1]:65535".to_owned()])
@@ -39,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn other_texts_are_rejected() {
         for text in [
             "",
             "host",

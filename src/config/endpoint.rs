@@ -1,8 +1,9 @@
-//! The address of a web service that is sent a secret.
+//! The URL of a web service that receives a secret.
 
 use std::path::Path;
 
 use serde_json::Value;
+use ureq::http::Uri;
 
 use super::file::RawValue;
 use super::value::Setting;
@@ -17,36 +18,29 @@ impl Endpoint {
         Self("https://slack.com/api/chat.postMessage".to_owned())
     }
 
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// What is wrong with `url`, in words.
+    /// A message. It never contains a user or password of the URL.
     pub fn parse(url: &str) -> Result<Self, String> {
         let url = url.trim();
-        let (scheme, rest) = url.split_once("://").unwrap_or_default();
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => host,
-            _ => authority,
-        };
-        let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if authority.contains('@') {
-            return Err("a user or a password has no place in it: leave out what stands before the `@`".to_owned());
+        let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next();
+        if authority.is_some_and(|authority| authority.contains('@')) {
+            return Err("the URL must not contain a user or a password: remove the part before the `@`".to_owned());
         }
-        let is_address = host != name && name.parse::<std::net::Ipv6Addr>().is_ok();
-        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-        let is_printable = rest.bytes().all(|b| b.is_ascii_graphic());
-        let is_here = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|host| host.is_loopback());
-        match scheme {
-            "https" | "http" if !(is_address || is_name) || !is_printable => {
-                Err(format!("`{url}` is no URL: write `https://host/path`"))
+        let invalid = || format!("`{url}` is not a URL: use `https://host/path`");
+        let uri: Uri = url.parse().map_err(|_| invalid())?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(invalid)?;
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        let is_loopback =
+            host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        match uri.scheme_str() {
+            Some("https") => Ok(Self(url.to_owned())),
+            Some("http") if is_loopback => Ok(Self(url.to_owned())),
+            Some("http") => {
+                Err(format!("the token would be sent to {host} unencrypted: use `https://` instead of `http://`"))
             }
-            "https" => Ok(Self(url.to_owned())),
-            "http" if is_here => Ok(Self(url.to_owned())),
-            "http" => {
-                Err(format!("the token would travel to {host} for everybody to read: write `https://` for `http://`"))
-            }
-            _ => Err(format!("`{url}` is no URL: write `https://host/path`")),
+            _ => Err(invalid()),
         }
     }
 
@@ -63,12 +57,16 @@ impl Default for Endpoint {
 }
 
 impl Setting for Endpoint {
-    fn parse(given: &RawValue, folder: &Path) -> Result<Self, String> {
-        Self::parse(&String::parse(given, folder)?)
+    fn parse(given: &RawValue, directory: &Path) -> Result<Self, String> {
+        Self::parse(&String::parse(given, directory)?)
     }
 
     fn show(&self) -> Value {
         Value::from(self.as_str())
+    }
+
+    fn describe() -> String {
+        "URL".to_owned()
     }
 }
 
@@ -77,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_with_tls_or_on_this_machine_is_taken() {
+    fn a_url_with_tls_or_on_this_machine_is_accepted() {
         for url in [
             "https://slack.com/api/chat.postMessage",
             "https://slack.example.org:8443/x?y=z",
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn other_urls_are_refused() {
+    fn other_urls_are_rejected() {
         for url in
             ["", "slack.com", "ftp://slack.com/", "http://slack.com/api", "https://", "https://a b/", "https:///x"]
         {

@@ -1,11 +1,11 @@
-//! The environment: one variable for each key, and the names that Fink's shell configuration has used since 2019.
+//! Environment variables: one for each key, and those of Fink's shell configuration of 2019.
 //!
-//! The variable of a key is `FINK_`, then the key in capitals with every other character as `_`: `kafka.bootstrap_servers` is
-//! `FINK_KAFKA_BOOTSTRAP_SERVERS`, `topic` of the stream `full` is `FINK_STREAM_FULL_TOPIC`. An empty variable counts as unset.
+//! The variable of a key is `FINK_` and the key in capitals, with `_` for every other character: `FINK_KAFKA_BOOTSTRAP_SERVERS` for
+//! `kafka.bootstrap_servers`, `FINK_STREAM_FULL_TOPIC` for `topic` of the stream `full`. An empty variable counts as unset.
 
 use std::collections::BTreeMap;
 
-/// Variables of Fink's shell configuration, and the key that each stands for. `stream.` means the only stream.
+/// The variables of Fink's shell configuration and their keys. `stream.` is the only stream.
 pub(super) const FINK_2019_VARIABLES: [(&str, &str); 8] = [
     ("DISTRIBUTION_SERVERS", "kafka.bootstrap_servers"),
     ("DISTRIBUTION_TOPIC", "stream.topic"),
@@ -17,7 +17,7 @@ pub(super) const FINK_2019_VARIABLES: [(&str, &str); 8] = [
     ("SCIENCE_DB_CATALOG", "science_db.catalog"),
 ];
 
-/// The environment variables of a process. Without `Debug`: some of them are secrets.
+/// The environment of a process. It has no `Debug`, since some variables are secrets.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, Result<String, NotUtf8>>);
 
@@ -26,7 +26,7 @@ pub struct Environment(BTreeMap<String, Result<String, NotUtf8>>);
 pub(super) struct NotUtf8;
 
 impl Environment {
-    /// The variables of this process.
+    /// The environment of this process.
     pub fn from_process() -> Self {
         let pairs = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
@@ -42,7 +42,7 @@ impl Environment {
         }
     }
 
-    /// The value of a variable that is set and not empty.
+    /// The value of a variable, unless it is unset or empty.
     pub(super) fn get(&self, name: &str) -> Option<Result<&str, NotUtf8>> {
         match self.0.get(name)? {
             Ok(text) if text.is_empty() => None,
@@ -51,12 +51,12 @@ impl Environment {
         }
     }
 
-    /// The text of a variable that is set, not empty and UTF-8.
+    /// The value of a variable, unless it is unset, empty or not UTF-8.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.ok()
     }
 
-    /// The names of the variables that are set and not empty.
+    /// The names of the variables that are not empty.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(|name| self.get(name).is_some())
     }

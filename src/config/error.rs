@@ -1,62 +1,62 @@
-//! What can be wrong with a configuration.
+//! Errors of a configuration.
 
 use std::path::PathBuf;
 
 use super::origin::{FileLine, Origin};
 
-/// One thing that is wrong.
+/// An error of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// the file that was named cannot be read
+    /// the file cannot be read
     #[error("cannot read the configuration file {}: {reason}", path.display())]
     Unreadable {
         /// the file
         path: PathBuf,
-        /// the system's words
+        /// of the system
         reason: String,
     },
     /// the file is not TOML
     #[error("{place}: {reason}")]
     Syntax {
-        /// where
+        /// its line
         place: FileLine,
-        /// what was expected
+        /// message of the parser
         reason: String,
     },
     /// a key that does not exist
-    #[error("{origin}: unknown key `{key}`; {hint}")]
+    #[error("{origin}: unknown key `{key}`{hint}")]
     UnknownKey {
-        /// the key as written, with its section
+        /// dotted key, as written
         key: String,
-        /// where it stands
+        /// its source
         origin: Origin,
-        /// the nearest key that exists, or what else to do
+        /// the end of the message: empty, or a suggestion
         hint: String,
     },
-    /// a value that does not fit its key
+    /// an invalid value
     #[error("{origin}: `{key}`: {reason}")]
     Value {
         /// dotted key
         key: String,
-        /// where the value stands
+        /// its source
         origin: Origin,
-        /// what is wrong with it
+        /// message
         reason: String,
     },
-    /// a key that must be there
+    /// a required key is not set
     #[error("{}`{key}` is missing: {reason}", place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default())]
     Missing {
         /// dotted key
         key: String,
-        /// the section it belongs to, where there is one
+        /// the header of its section, if there is one
         place: Option<FileLine>,
-        /// why it is needed, or how it is given
+        /// why it is required, or how to set it
         reason: String,
     },
 }
 
 impl ConfigError {
-    /// The line of the file that is meant; `None` where the file is not to blame.
+    /// The line of the file; `None` if the error is not in the file.
     pub fn line(&self) -> Option<usize> {
         match self {
             Self::Unreadable { .. } => None,
@@ -70,7 +70,7 @@ impl ConfigError {
     }
 }
 
-/// Everything that is wrong with a configuration, one a line; never empty.
+/// All errors of a configuration, one per line; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigErrors(pub Vec<ConfigError>);

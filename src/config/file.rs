@@ -1,4 +1,4 @@
-//! The TOML file as a flat list of dotted keys, each with its line.
+//! The TOML file as a flat list of dotted keys with their lines.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use toml::de::{DeTable, DeValue};
 use super::error::ConfigError;
 use super::origin::FileLine;
 
-/// A value as it was given, before its key says what it must be.
+/// A value before it is parsed as the type of its key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum RawValue {
-    /// from a flag or the environment, where everything is text
+    /// of a flag or an environment variable, which are text
     Word(String),
     /// a TOML string
     Text(String),
@@ -27,12 +27,12 @@ pub(super) enum RawValue {
     Date(String),
     /// a TOML array of strings
     List(Vec<String>),
-    /// what no key takes, by the name of its type
+    /// a value that no key accepts: the name of its type
     Other(&'static str),
 }
 
 impl RawValue {
-    /// What kind of value this is, with its article.
+    /// The type, with its article.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Word(_) | Self::Text(_) => "a string",
@@ -49,11 +49,11 @@ impl RawValue {
 /// One `key = value`.
 #[derive(Clone, Debug)]
 pub(super) struct FileValue {
-    /// the key with its sections, dotted; within a stream without them
+    /// the dotted key; in a stream the name alone
     pub key: String,
     /// the value
     pub given: RawValue,
-    /// where it stands
+    /// its line
     pub place: FileLine,
 }
 
@@ -66,14 +66,14 @@ pub(super) struct StreamTable {
     pub values: Vec<FileValue>,
 }
 
-/// A configuration file, read.
+/// A parsed configuration file.
 #[derive(Clone, Debug)]
 pub(super) struct ConfigFile {
-    /// the file, as it was named
+    /// as it was named
     pub path: Arc<PathBuf>,
-    /// all keys outside of streams
+    /// the keys outside of streams
     pub values: Vec<FileValue>,
-    /// all section headers but those of streams
+    /// the section headers, except of streams
     pub sections: Vec<(String, FileLine)>,
     /// the streams, in order
     pub streams: Vec<StreamTable>,
@@ -113,7 +113,7 @@ impl ConfigFile {
                     }
                 }
                 ("stream", _) => {
-                    let reason = "a stream is written with two brackets, [[stream]], once for each".to_owned();
+                    let reason = "a stream needs two brackets, [[stream]], and has its own block".to_owned();
                     return Err(ConfigError::Syntax { place: lines.place(key.span()), reason });
                 }
                 _ => add(&lines, "", key, value, &mut file.values, &mut file.sections),
@@ -123,10 +123,10 @@ impl ConfigFile {
     }
 }
 
-/// What to do with a file of shell variables that was given as a configuration file.
+/// The hint for a file of shell variables that was given as the configuration file.
 pub(super) fn shell_hint(path: &Path) -> String {
     format!(
-        "this looks like a file of shell variables: read it into the environment with `set -a; . {}; set +a`, without -c",
+        "this looks like a file of shell variables: load it into the environment with `set -a; . {}; set +a`, and omit -c",
         path.display()
     )
 }
@@ -167,13 +167,13 @@ fn add(
         DeValue::Array(items) => {
             let texts: Option<Vec<String>> =
                 items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
-            texts.map_or(RawValue::Other("an array of other things than strings"), RawValue::List)
+            texts.map_or(RawValue::Other("an array of values that are not strings"), RawValue::List)
         }
     };
     values.push(FileValue { key, given, place });
 }
 
-/// The text of a file, to turn byte ranges into lines.
+/// The text of a file, to find the line of a byte range.
 struct Lines<'a> {
     file: Arc<PathBuf>,
     text: &'a str,
@@ -185,7 +185,7 @@ impl Lines<'_> {
         FileLine { file: self.file.clone(), line: 1 + before.iter().filter(|b| **b == b'\n').count() }
     }
 
-    /// Whether a line sets a shell variable: `NAME=…`, in capitals and without blanks.
+    /// Whether a line sets a shell variable: `NAME=…`, in capitals.
     fn is_shell(&self, line: usize) -> bool {
         let line = self.text.lines().nth(line - 1).unwrap_or("").trim_start();
         let name = line.strip_prefix("export ").unwrap_or(line).split('=').next().unwrap_or("");
@@ -228,7 +228,7 @@ mod tests {
             parse("\n[stream]\nname = \"a\"\n")
                 .unwrap_err()
                 .to_string()
-                .contains("fink.toml:2: a stream is written with two brackets")
+                .contains("fink.toml:2: a stream needs two brackets")
         );
     }
 

@@ -1,6 +1,6 @@
-//! Raw librdkafka options: which of them are ours to set, and which must not be shown.
+//! Raw options of librdkafka: those that other keys set, and those that are secret.
 
-/// Options that other keys or rules set, each with what sets it.
+/// Options that are reserved, with the key or the reason.
 const RESERVED: &[(&str, &str)] = &[
     ("bootstrap.servers", "kafka.bootstrap_servers"),
     ("metadata.broker.list", "kafka.bootstrap_servers"),
@@ -19,21 +19,21 @@ const RESERVED: &[(&str, &str)] = &[
     ("queue.buffering.max.kbytes", "distribution.memory"),
     ("queue.buffering.max.messages", "distribution.memory"),
     ("transactional.id", "distribution.name"),
-    ("enable.idempotence", "the promise that each alert is sent once"),
-    ("acks", "the promise that each alert is sent once"),
-    ("request.required.acks", "the promise that each alert is sent once"),
-    ("isolation.level", "the promise that each alert is read once"),
-    ("delivery.report.only.error", "the bound of the memory"),
+    ("enable.idempotence", "the guarantee that each alert is sent once"),
+    ("acks", "the guarantee that each alert is sent once"),
+    ("request.required.acks", "the guarantee that each alert is sent once"),
+    ("isolation.level", "the guarantee that each alert is read once"),
+    ("delivery.report.only.error", "the memory limit"),
     ("group.id", "the command that consumes"),
     ("enable.auto.commit", "the command that consumes"),
     ("enable.auto.offset.store", "the command that consumes"),
     ("auto.offset.reset", "the command that consumes"),
     ("enable.partition.eof", "the command that consumes"),
     ("allow.auto.create.topics", "stream.partitions"),
-    ("log.queue", "the program's own log"),
+    ("log.queue", "the log of fink"),
 ];
 
-/// Which key or rule of the program sets this option of librdkafka; `None`: a raw option may set it.
+/// The key or the reason that reserves an option; `None`: it can be set as a raw option.
 pub fn key_that_sets(option: &str) -> Option<&'static str> {
     RESERVED.iter().find(|(name, _)| *name == option).map(|(_, by)| *by)
 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_behind_a_login_are_secret() {
+    fn passwords_and_keys_are_secret() {
         assert!(is_secret_option("ssl.keystore.password"));
         assert!(is_secret_option("sasl.oauthbearer.client.secret"));
         assert!(is_secret_option("ssl.key.pem"));
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_our_own_keys_are_reserved() {
+    fn options_of_other_keys_are_reserved() {
         assert_eq!(key_that_sets("bootstrap.servers"), Some("kafka.bootstrap_servers"));
         assert_eq!(key_that_sets("linger.ms"), None);
     }

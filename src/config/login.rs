@@ -1,44 +1,52 @@
-//! RequiredLogin: the user is a setting like others, the password is fetched only by the commands that need it.
+//! Logins. The user name is read with the other keys; the password only for a command that needs it, so that nobody needs access to a
+//! password that the command does not use.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::definition::Key;
 use super::environment::variable_of;
 use super::error::ConfigError;
 use super::origin::Origin;
-use super::password::read_password_file;
 use super::reader::Reader;
-use super::settings::{Login, Secret, SecurityProtocol};
+use super::settings::{Login, SecurityProtocol};
+use crate::secret::{Secret, read_password_file};
 
-/// The logins that a command needs. The passwords of others are not read, so that nobody needs more rights than his work does.
+/// The login that a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequiredLogin {
     /// none
     None,
-    /// `[kafka]`: who produces and consumes
+    /// that of `[kafka]`, who produces and consumes
     User,
-    /// `[consumer]`; where that names nobody, `[kafka]`
+    /// that of `[consumer]`, else that of `[kafka]`
     Consumer,
-    /// `[kafka.admin]`; where that names nobody, `[kafka]`
+    /// that of `[kafka.admin]`, else that of `[kafka]`
     Admin,
 }
 
-/// Where a login is to be had.
+/// The keys of a login.
+pub(super) struct LoginKeys {
+    pub username: Key,
+    pub password_file: Key,
+}
+
+/// A user name and the source of its password.
 #[derive(Clone)]
 pub(super) struct LoginSource {
     section: &'static str,
-    /// whether the security protocol asks for a login
-    needed: bool,
+    /// whether the security protocol requires a login
+    is_required: bool,
     username: Option<String>,
     password: Option<PasswordSource>,
 }
 
-/// Where a password is to be had.
+/// The source of a password.
 #[derive(Clone)]
 pub(super) struct PasswordSource {
     key: String,
-    place: PasswordOrigin,
+    origin: PasswordOrigin,
 }
 
 #[derive(Clone)]
@@ -48,28 +56,29 @@ enum PasswordOrigin {
 }
 
 impl PasswordSource {
-    /// Looks for the password `key`: in its variable, else in the file that `<key>_file` names.
-    pub fn read(reader: &mut Reader<'_>, key: &str) -> Option<Self> {
-        let file = reader.optional_with_origin::<PathBuf>(&format!("{key}_file"));
-        let variable = variable_of(key);
-        let (place, origin) = match (reader.secret(&variable), file) {
+    /// Looks for the password `name` of the present section in its variable, then in the file that the key `file_key` names.
+    pub fn read(reader: &mut Reader<'_>, file_key: Key, name: &str) -> Option<Self> {
+        let file = reader.optional_with_origin::<PathBuf>(file_key);
+        let key = reader.full_key(name);
+        let variable = variable_of(&key);
+        let (source, origin) = match (reader.secret(&variable), file) {
             (Some(secret), _) => {
                 let origin = Origin::Variable(variable.clone());
                 (PasswordOrigin::Variable(variable, secret), origin)
             }
             (None, Some((path, origin))) => (PasswordOrigin::File(path, origin.clone()), origin),
             (None, None) => {
-                reader.record(key, Value::Null, Origin::Default);
+                reader.record(name, Value::Null, Origin::Default);
                 return None;
             }
         };
-        reader.record(key, Value::from("***"), origin);
-        Some(Self { key: key.to_owned(), place })
+        reader.record(name, Value::from("***"), origin);
+        Some(Self { key, origin: source })
     }
 
-    /// Fetches the password.
+    /// Reads the password.
     pub fn fetch(&self) -> Result<Secret, ConfigError> {
-        match &self.place {
+        match &self.origin {
             PasswordOrigin::Variable(variable, secret) => secret.clone().map_err(|reason| ConfigError::Value {
                 key: self.key.clone(),
                 origin: Origin::Variable(variable.clone()),
@@ -85,37 +94,38 @@ impl PasswordSource {
 }
 
 impl LoginSource {
-    /// Reads the login of `section`.
-    pub fn read(reader: &mut Reader<'_>, section: &'static str, protocol: SecurityProtocol) -> Self {
-        let username = reader.optional(&format!("{section}.username"));
-        let password = PasswordSource::read(reader, &format!("{section}.password"));
-        let needed = matches!(protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl);
-        Self { section, needed, username, password }
+    /// Reads the login of `section`, the present section of the reader.
+    pub fn read(reader: &mut Reader<'_>, keys: &LoginKeys, section: &'static str, protocol: SecurityProtocol) -> Self {
+        let username = reader.optional(keys.username);
+        let password = PasswordSource::read(reader, keys.password_file, "password");
+        let is_required = matches!(protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl);
+        Self { section, is_required, username, password }
     }
 
-    /// Whether a user is named.
+    /// Whether a user name is set.
     pub fn has_user(&self) -> bool {
         self.username.is_some()
     }
 
-    /// Fetches the password; `None` where the security protocol asks for no login.
+    /// Reads the password. `None` if the security protocol has no login.
     pub fn fetch(&self) -> Result<Option<Login>, ConfigError> {
-        if !self.needed {
+        if !self.is_required {
             return Ok(None);
         }
-        let missing = |key: &str, reason: String| ConfigError::Missing {
-            key: format!("{}.{key}", self.section),
+        let missing = |name: &str, reason: String| ConfigError::Missing {
+            key: format!("{}.{name}", self.section),
             place: None,
             reason,
         };
         let username = self.username.clone().ok_or_else(|| {
-            missing("username", "kafka.security_protocol asks for a login; where the cluster takes anybody, set it to \"plaintext\" or \"ssl\"".to_owned())
+            let reason = "kafka.security_protocol requires a login; for brokers without logins set it to \"plaintext\" or \"ssl\"";
+            missing("username", reason.to_owned())
         })?;
         let source = self.password.as_ref().ok_or_else(|| {
             let variable = variable_of(&format!("{}.password", self.section));
             missing(
                 "password_file",
-                format!("`{username}` has no password: name its file, or set the variable {variable}"),
+                format!("user `{username}` needs a password: set this key or the variable {variable}"),
             )
         })?;
         Ok(Some(Login { username, password: source.fetch()? }))

@@ -1,17 +1,16 @@
-//! Settings from file, environment and flags, each knowing where it came from.
+//! Settings from flags, environment and file, each with its source.
 //!
-//! A flag goes before an environment variable, that before the file, that before the default. The file is TOML: the one named by `-c`,
-//! else by `FINK_CONFIG`, else the first of `./fink.toml`, `$XDG_CONFIG_HOME/fink/fink.toml` (`~/.config` where that is unset) and
-//! `/etc/fink/fink.toml`; there need not be one. A relative path in the file starts from the file's own folder; one in a flag, a
-//! variable or a default starts from the working directory.
+//! Precedence: flag, environment variable, file, default. The file is TOML: the one that `-c` or `FINK_CONFIG` names, else the first of
+//! `./fink.toml`, `$XDG_CONFIG_HOME/fink/fink.toml` (`~/.config` if that is not set) and `/etc/fink/fink.toml`, if any. Relative paths in
+//! the file are relative to its directory; those in flags, variables and defaults to the working directory.
 //!
-//! Each key has a variable: `FINK_` and the key in capitals, as in `FINK_SCIENCE_DB_ADDRESS` for `science_db.address` or
-//! `FINK_STREAM_FULL_TOPIC` for the topic of the stream `full`; lists are separated by commas. The variables of Fink's shell
-//! configuration (`DISTRIBUTION_TOPIC`, `SCIENCE_DB_CATALOG`, …) are read too, after those. An empty variable counts as unset.
+//! Each key has an environment variable, see [`variable_of`]; lists are separated by commas. The variables of Fink's shell configuration of
+//! 2019 (`DISTRIBUTION_TOPIC`, `SCIENCE_DB_CATALOG`, …) are read after it. An empty variable counts as unset.
+//!
+//! A key is defined where it is read: see [`definition`].
 
 mod address;
-mod consumer;
-mod duration;
+mod definition;
 mod endpoint;
 mod environment;
 mod error;
@@ -20,19 +19,16 @@ mod keys;
 mod librdkafka;
 mod login;
 mod origin;
-mod password;
 mod reader;
 mod settings;
-mod size;
-mod timestamp;
+mod start;
 mod unknown_keys;
 mod value;
 
 use std::path::{Path, PathBuf};
 
 pub use address::parse_addresses;
-pub use consumer::ConsumerSettings;
-pub use duration::{format_duration, parse_duration};
+pub use definition::{Default as KeyDefault, KeyDefinition, SectionDefinition};
 pub use endpoint::Endpoint;
 pub use environment::{Environment, variable_of};
 pub use error::{ConfigError, ConfigErrors};
@@ -40,30 +36,26 @@ pub use keys::check_topic;
 pub use librdkafka::key_that_sets;
 pub use login::RequiredLogin;
 pub use origin::{Entry, FileLine, Origin};
-pub use password::read_password_file;
 pub use reader::FlagValue;
 pub use settings::*;
-pub use size::{format_size, parse_size};
-pub use timestamp::{
-    MAX_CLOCK_SKEW_MS, format_timestamp, future_timestamp_error, parse_timestamp, timestamp_meant_in_seconds,
-};
+pub use start::Start;
+
+pub use crate::secret::{Secret, read_password_file};
+pub use crate::units::*;
 
 use file::ConfigFile;
 use keys::Keys;
 use login::{LoginSource, PasswordSource};
 use reader::Reader;
 
-/// The commented configuration file that `fink config init` writes: its values are the defaults.
-pub const EXAMPLE: &str = include_str!("../../conf/fink.toml");
-
 /// A configuration that was read and checked.
 #[derive(Clone)]
 pub struct Configuration {
     /// the file it was read from
     pub file: Option<PathBuf>,
-    /// every setting, to be shown
+    /// every value and its source
     pub entries: Vec<Entry>,
-    /// what looks like a mistake and does no harm, each a line
+    /// probable mistakes that are no errors, one a line
     pub warnings: Vec<String>,
     settings: Settings,
     login: LoginSource,
@@ -73,20 +65,20 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the file that `flag` (`-c`), the environment or the usual places name, and lays the environment and `flags` over it.
+    /// Reads the file that `flag` (`-c`), the environment or the default locations name, then applies the environment and `flags`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors of the configuration.
     pub fn load(flag: Option<&Path>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
         let path = flag.map(Path::to_owned).or_else(|| find_file(environment));
         let file = path.as_deref().map(ConfigFile::read).transpose()?;
         Self::build(file.as_ref(), flags, environment)
     }
 
-    /// Reads `text` as if it stood in the file `path`, and lays the environment and `flags` over it.
+    /// Like [`load`](Self::load), with `text` as the content of the file `path`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors of the configuration.
     pub fn parse(
         path: &Path,
         text: &str,
@@ -99,9 +91,10 @@ impl Configuration {
     fn build(file: Option<&ConfigFile>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(flags, environment, file);
         let Keys { settings, login, consumer, admin, key_password } = keys::read(&mut reader, file);
-        let Reader { entries, mut errors, known_keys, .. } = reader;
-        errors.extend(unknown_keys::unknown_in_file(file, &known_keys));
-        errors.extend(unknown_keys::unknown_in_flags(flags, &entries, &known_keys));
+        let Reader { sections, entries, mut errors, .. } = reader;
+        let has_only_stream = file.is_none_or(|file| file.streams.len() <= 1);
+        errors.extend(unknown_keys::unknown_in_file(file, &sections));
+        errors.extend(unknown_keys::unknown_in_flags(flags, &entries, &sections, has_only_stream));
         if !errors.is_empty() {
             errors.sort_by_key(ConfigError::line);
             return Err(ConfigErrors(errors));
@@ -111,13 +104,13 @@ impl Configuration {
         Ok(Self { file, entries, warnings, settings, login, consumer, admin, key_password })
     }
 
-    /// The settings, with the logins that the command needs.
+    /// The settings, with the login that the command needs.
     ///
     /// # Errors
-    /// A login that is needed and not given, or whose password cannot be read.
-    pub fn settings(&self, logins: RequiredLogin) -> Result<Settings, ConfigErrors> {
+    /// The login is not configured, or its password cannot be read.
+    pub fn settings(&self, login: RequiredLogin) -> Result<Settings, ConfigErrors> {
         let mut settings = self.settings.clone();
-        match logins {
+        match login {
             RequiredLogin::None => {}
             RequiredLogin::User => settings.kafka.login = self.login.fetch()?,
             RequiredLogin::Consumer if self.consumer.has_user() => settings.kafka.login = self.consumer.fetch()?,
@@ -125,7 +118,7 @@ impl Configuration {
             RequiredLogin::Admin if self.admin.has_user() => settings.kafka.admin = self.admin.fetch()?,
             RequiredLogin::Admin => settings.kafka.login = self.login.fetch()?,
         }
-        if logins != RequiredLogin::None {
+        if login != RequiredLogin::None {
             settings.kafka.ssl_key_password = self.key_password.as_ref().map(PasswordSource::fetch).transpose()?;
         }
         Ok(settings)
@@ -137,16 +130,29 @@ impl Configuration {
     }
 }
 
-/// The configuration file that is read where no flag names one.
+/// The sections and keys of the configuration, in the order of the generated file.
+pub fn definitions() -> Vec<SectionDefinition> {
+    let environment = Environment::default();
+    let mut reader = Reader::new(&[], &environment, None);
+    keys::read(&mut reader, None);
+    reader.sections
+}
+
+/// The commented configuration file that `fink config init` writes. Its values are the defaults.
+pub fn example_toml() -> String {
+    definition::example_toml(&definitions())
+}
+
+/// The configuration file, if no flag names one.
 fn find_file(environment: &Environment) -> Option<PathBuf> {
-    if let Some(named) = environment.text("FINK_CONFIG") {
-        return Some(PathBuf::from(named));
+    if let Some(path) = environment.text("FINK_CONFIG") {
+        return Some(PathBuf::from(path));
     }
-    let home = environment.text("XDG_CONFIG_HOME").map(PathBuf::from);
-    let home = home.or_else(|| environment.text("HOME").map(|home| Path::new(home).join(".config")));
+    let config_home = environment.text("XDG_CONFIG_HOME").map(PathBuf::from);
+    let config_home = config_home.or_else(|| environment.text("HOME").map(|home| Path::new(home).join(".config")));
     [
         Some(PathBuf::from("fink.toml")),
-        home.map(|home| home.join("fink/fink.toml")),
+        config_home.map(|directory| directory.join("fink/fink.toml")),
         Some(PathBuf::from("/etc/fink/fink.toml")),
     ]
     .into_iter()

@@ -1,4 +1,4 @@
-//! Where a value came from.
+//! The source of a value.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLine {
-    /// the file, as it was named
+    /// as it was named
     pub file: Arc<PathBuf>,
     /// counted from 1
     pub line: usize,
@@ -19,16 +19,16 @@ impl fmt::Display for FileLine {
     }
 }
 
-/// Where a value came from; each kind goes before those under it.
+/// The source of a value, in order of precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// a flag, as it is written on the command line
+    /// a flag, as written on the command line
     Flag(String),
     /// an environment variable
     Variable(String),
     /// a line of the configuration file
     File(FileLine),
-    /// nobody said anything
+    /// the default
     Default,
 }
 
@@ -65,13 +65,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One setting, to be shown.
+/// A value, for `fink config show`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// dotted key, such as `kafka.bootstrap_servers` or `stream.full.topic`
     pub key: String,
-    /// its value; null where it has none; `***` for a secret
+    /// null if it is unset; `***` for a secret
     pub value: serde_json::Value,
-    /// where the value came from
+    /// its source
     pub origin: Origin,
 }

@@ -1,36 +1,16 @@
-//! The settings as plain typed data: what the rest of the program is given. Every rule about them was checked when they were read.
+//! The settings as typed data. All rules between them were checked when they were read.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::consumer::ConsumerSettings;
 use super::endpoint::Endpoint;
 use super::librdkafka::is_secret_option;
+use super::start::Start;
+pub use crate::alert::{Encoding, MessageKey};
 use crate::catalog::Catalog;
+use crate::secret::Secret;
 
-/// A value that must not be shown: its `Debug` is `***`, and it has no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(secret: String) -> Self {
-        Self(secret)
-    }
-
-    /// The secret itself, for the one place that sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// Everything.
+/// All settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `[science_db]`
@@ -190,17 +170,13 @@ impl std::fmt::Debug for KafkaSettings {
     }
 }
 
-/// Where to begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// the beginning of the table
-    Earliest,
-    /// where the checkpoint stands; without one the offset file, else the beginning
-    Latest,
-    /// the present
-    Now,
-    /// ms since 1970
-    At(i64),
+/// `[consumer]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerSettings {
+    /// the consumer group that keeps the position; `None`: none configured
+    pub group: Option<String>,
+    /// the topics that are read where the command names none
+    pub topics: Vec<String>,
 }
 
 /// `[distribution]`
@@ -228,32 +204,6 @@ pub struct DistributionSettings {
     pub memory: u64,
     /// where alerts go that cannot be decoded, encoded or sent
     pub rejected_topic: String,
-}
-
-/// How an alert is framed as a message's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Encoding {
-    /// a bare Avro datum
-    Datum,
-    /// `0x00`, a big-endian schema id, the datum
-    Confluent,
-    /// Avro's single-object encoding
-    SingleObject,
-    /// an Avro object container file with one block
-    Container,
-}
-
-/// What stands in a message's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageKey {
-    /// the schema as JSON: what fink-client 4 and later expect
-    Schema,
-    /// the object's identifier
-    ObjectId,
-    /// `<broker version>_<science version>`: what fink-client 2.1 to 3 expect
-    Version,
-    /// nothing
-    None,
 }
 
 /// One `[[stream]]`.

@@ -1,4 +1,4 @@
-//! How a value of each type is read and shown.
+//! How a value of each type is parsed and printed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,29 +6,32 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::address::parse_addresses;
-use super::duration::{format_duration, parse_duration};
 use super::file::RawValue;
-use super::settings::{CompleteRows, Encoding, MessageKey, OnError, SecurityProtocol, Start, StoreKind};
-use super::size::{format_size, parse_size};
+use super::settings::{CompleteRows, Encoding, MessageKey, OnError, SecurityProtocol, StoreKind};
+use super::start::Start;
+use crate::units::{format_duration, format_size, parse_duration, parse_size};
 
-/// A type that a key can have.
+/// A type of values.
 pub(super) trait Setting: Sized {
-    /// Reads a value. `folder` is the one that a relative path starts from. The error says what is wrong, in words.
-    fn parse(given: &RawValue, folder: &Path) -> Result<Self, String>;
+    /// Parses a value. A relative path is relative to `directory`. The error is a message.
+    fn parse(given: &RawValue, directory: &Path) -> Result<Self, String>;
 
     /// The value as `fink config show` prints it.
     fn show(&self) -> Value;
+
+    /// The notation of its values, for the reference.
+    fn describe() -> String;
 }
 
 fn expected(what: &str, given: &RawValue) -> String {
     format!("expected {what}, found {}", given.kind())
 }
 
-/// The text of a string; an empty one is refused.
+/// The text of a string, which must not be blank.
 fn text<'a>(what: &str, given: &'a RawValue) -> Result<&'a str, String> {
     match given {
         RawValue::Word(text) | RawValue::Text(text) if text.trim().is_empty() => {
-            Err("it is empty: give a value or leave the key out".to_owned())
+            Err("it is empty: give a value or remove the key".to_owned())
         }
         RawValue::Word(text) | RawValue::Text(text) => Ok(text),
         _ => Err(expected(what, given)),
@@ -42,6 +45,10 @@ impl Setting for String {
 
     fn show(&self) -> Value {
         Value::from(self.as_str())
+    }
+
+    fn describe() -> String {
+        "string".to_owned()
     }
 }
 
@@ -57,9 +64,13 @@ impl Setting for bool {
     fn show(&self) -> Value {
         Value::from(*self)
     }
+
+    fn describe() -> String {
+        "boolean".to_owned()
+    }
 }
 
-/// A whole number from `MIN` to `MAX`.
+/// An integer from `MIN` to `MAX`.
 pub(super) struct IntegerInRange<const MIN: u32, const MAX: u32>(pub u32);
 
 impl<const MIN: u32, const MAX: u32> Setting for IntegerInRange<MIN, MAX> {
@@ -71,12 +82,16 @@ impl<const MIN: u32, const MAX: u32> Setting for IntegerInRange<MIN, MAX> {
         };
         match number {
             Some(number) if (MIN..=MAX).contains(&number) => Ok(Self(number)),
-            _ => Err(format!("expected a whole number from {MIN} to {MAX}")),
+            _ => Err(format!("expected an integer from {MIN} to {MAX}")),
         }
     }
 
     fn show(&self) -> Value {
         Value::from(self.0)
+    }
+
+    fn describe() -> String {
+        format!("integer, {MIN} to {MAX}")
     }
 }
 
@@ -92,6 +107,10 @@ impl Setting for Duration {
     fn show(&self) -> Value {
         Value::from(format_duration(*self))
     }
+
+    fn describe() -> String {
+        "duration".to_owned()
+    }
 }
 
 /// An amount of memory, bytes.
@@ -101,12 +120,16 @@ impl Setting for ByteSize {
     fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
         match given {
             RawValue::Integer(bytes) => parse_size(&bytes.to_string()).map(Self),
-            _ => parse_size(text("an amount of memory such as \"256MB\"", given)?).map(Self),
+            _ => parse_size(text("a size such as \"256MB\"", given)?).map(Self),
         }
     }
 
     fn show(&self) -> Value {
         Value::from(format_size(self.0))
+    }
+
+    fn describe() -> String {
+        "size".to_owned()
     }
 }
 
@@ -122,6 +145,10 @@ impl Setting for Start {
     fn show(&self) -> Value {
         Value::from(self.to_string())
     }
+
+    fn describe() -> String {
+        "start".to_owned()
+    }
 }
 
 /// `host:port,…`
@@ -135,15 +162,23 @@ impl Setting for Addresses {
     fn show(&self) -> Value {
         Value::from(self.0.join(","))
     }
+
+    fn describe() -> String {
+        "addresses".to_owned()
+    }
 }
 
 impl Setting for PathBuf {
-    fn parse(given: &RawValue, folder: &Path) -> Result<Self, String> {
-        text("a path", given).map(|path| folder.join(path))
+    fn parse(given: &RawValue, directory: &Path) -> Result<Self, String> {
+        text("a path", given).map(|path| directory.join(path))
     }
 
     fn show(&self) -> Value {
         Value::from(self.display().to_string())
+    }
+
+    fn describe() -> String {
+        "path".to_owned()
     }
 }
 
@@ -163,15 +198,23 @@ impl Setting for Vec<String> {
     fn show(&self) -> Value {
         Value::from(self.as_slice())
     }
+
+    fn describe() -> String {
+        "array of strings".to_owned()
+    }
 }
 
 impl Setting for Vec<PathBuf> {
-    fn parse(given: &RawValue, folder: &Path) -> Result<Self, String> {
-        Ok(Vec::<String>::parse(given, folder)?.into_iter().map(|path| folder.join(path)).collect())
+    fn parse(given: &RawValue, directory: &Path) -> Result<Self, String> {
+        Ok(Vec::<String>::parse(given, directory)?.into_iter().map(|path| directory.join(path)).collect())
     }
 
     fn show(&self) -> Value {
         self.iter().map(Setting::show).collect()
+    }
+
+    fn describe() -> String {
+        "array of paths".to_owned()
     }
 }
 
@@ -188,13 +231,18 @@ impl<T: NamedValues> Setting for T {
             Some((_, value)) => Ok(*value),
             None => {
                 let names: Vec<&str> = T::NAMES.iter().map(|(name, _)| *name).collect();
-                Err(format!("`{word}` is none of {}", names.join(", ")))
+                Err(format!("`{word}` is not one of {}", names.join(", ")))
             }
         }
     }
 
     fn show(&self) -> Value {
         T::NAMES.iter().find(|(_, value)| value == self).map_or(Value::Null, |(name, _)| Value::from(*name))
+    }
+
+    fn describe() -> String {
+        let names: Vec<String> = T::NAMES.iter().map(|(name, _)| format!("`{name}`")).collect();
+        names.join(", ")
     }
 }
 
@@ -234,7 +282,7 @@ impl NamedValues for OnError {
     const NAMES: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("stop", Self::Stop)];
 }
 
-/// The way a user proves who he is to Kafka.
+/// A SASL mechanism, in Kafka's notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SaslMechanism(pub &'static str);
 

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::config::{parse_duration, parse_timestamp};
+use crate::units::{parse_duration, parse_timestamp};
 
 /// Where a consumer begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,14 @@ use super::request::Request;
 use crate::config::{
     MAX_CLOCK_SKEW_MS, Settings, Start, StreamSettings, future_timestamp_error, timestamp_meant_in_seconds,
 };
+use crate::timestamp::Timestamp;
 
 impl Request {
-    /// Judges the request at `now` (ms since 1970), and gives the streams asked for. Nothing is opened, read or started.
+    /// Judges the request at `now`, and gives the streams asked for. Nothing is opened, read or started.
     ///
     /// # Errors
     /// There is no stream of a name; a start lies in the future; the end of a job lies in the future, or not after its start.
-    pub fn check(&self, settings: &Settings, now: i64) -> Result<Vec<StreamSettings>, DistributionError> {
+    pub fn check(&self, settings: &Settings, now: Timestamp) -> Result<Vec<StreamSettings>, DistributionError> {
         let streams = self.select_streams(&settings.streams)?;
         let (start, place) = match self.from {
             Some(start) => (start, "--from"),
@@ -20,23 +21,23 @@ impl Request {
         };
         if let Some(until) = self.until {
             let from = match start {
-                Start::Earliest => Some(0),
+                Start::Earliest => Some(Timestamp::EPOCH),
                 Start::Now => Some(now),
-                Start::At(from) => Some(from),
+                Start::At(from) => Some(Timestamp::from_millis(from)),
                 // The offset file is read only where the job has no checkpoint.
                 Start::Latest => None,
             };
             if let Some(from) = from.filter(|from| *from >= until) {
                 return Err(DistributionError::EmptyWindow { from, until });
             }
-            if let Some(fault) = future_timestamp_error(until, now, 0) {
+            if let Some(fault) = future_timestamp_error(until.as_millis(), now.as_millis(), 0) {
                 return Err(DistributionError::FutureUntil { until, fault });
             }
-            tell_seconds("--until", until, now);
+            tell_seconds("--until", until.as_millis(), now);
         }
         if let Start::At(from) = start {
-            if let Some(fault) = future_timestamp_error(from, now, MAX_CLOCK_SKEW_MS) {
-                return Err(DistributionError::FutureFrom { place, from, fault });
+            if let Some(fault) = future_timestamp_error(from, now.as_millis(), MAX_CLOCK_SKEW_MS) {
+                return Err(DistributionError::FutureFrom { place, from: Timestamp::from_millis(from), fault });
             }
             tell_seconds(place, from, now);
         }
@@ -44,8 +45,8 @@ impl Request {
     }
 }
 
-fn tell_seconds(place: &str, ms: i64, now: i64) {
-    if let Some(meant) = timestamp_meant_in_seconds(ms, now) {
+fn tell_seconds(place: &str, ms: i64, now: Timestamp) {
+    if let Some(meant) = timestamp_meant_in_seconds(ms, now.as_millis()) {
         log::warn!("{place} {ms} is read as milliseconds since 1970, but looks like seconds: those would be {meant}");
     }
 }
@@ -64,8 +65,8 @@ mod tests {
     }
 
     fn check(from: Option<Start>, until: Option<i64>) -> Result<(), String> {
-        let request = Request { from, until, ..Request::default() };
-        request.check(&settings(), NOW).map(|_| ()).map_err(|error| {
+        let request = Request { from, until: until.map(Timestamp::from_millis), ..Request::default() };
+        request.check(&settings(), Timestamp::from_millis(NOW)).map(|_| ()).map_err(|error| {
             assert!(error.is_configuration(), "{error}");
             error.to_string()
         })
@@ -114,9 +115,9 @@ mod tests {
         let mut settings = settings();
         settings.distribution.start = Start::At(NOW + 3_600_000);
         let service = Request::default();
-        let error = service.check(&settings, NOW).expect_err("the future").to_string();
+        let error = service.check(&settings, Timestamp::from_millis(NOW)).expect_err("the future").to_string();
         assert!(error.starts_with("distribution.start 1574946000000"), "{error}");
-        let job = Request { until: Some(NOW), ..Request::default() };
-        assert!(job.check(&settings, NOW).is_ok(), "a job has a start of its own");
+        let job = Request { until: Some(Timestamp::from_millis(NOW)), ..Request::default() };
+        assert!(job.check(&settings, Timestamp::from_millis(NOW)).is_ok(), "a job has a start of its own");
     }
 }

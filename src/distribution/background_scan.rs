@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::readers::{ReadError, ReadOutput, Readers, RowVersion, Task};
+use super::readers::{ReadError, ReadOutput, Readers, Task};
+use crate::ledger::RowVersion;
 use crate::science_db::KeyRange;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// Rows that are taken up before the live lane gets its turn.
 const MAX_ROWS_PER_STEP: usize = 500;
 
 struct UnderWay {
-    began: i64,
     late: bool,
     looking: bool,
     found: VecDeque<RowVersion>,
@@ -24,8 +25,6 @@ pub struct ScanOutput {
     pub rows: Vec<RowVersion>,
     /// whether they count as late
     pub late: bool,
-    /// when the search began, ms since 1970
-    pub began: i64,
     /// whether nothing is left of this search
     pub is_last: bool,
 }
@@ -42,10 +41,10 @@ impl BackgroundScan {
         Self { readers, under_way: None }
     }
 
-    /// Begins to look through `window`, at `now`; `late` says what its finds count as.
-    pub fn begin(&mut self, window: Window, now: i64, late: bool) {
+    /// Begins to look through `window`, `late` says what its finds count as.
+    pub fn begin(&mut self, window: Window, late: bool) {
         self.readers.submit(Task::ScanTriggers { keys: KeyRange::default(), window });
-        self.under_way = Some(UnderWay { began: now, late, looking: true, found: VecDeque::new() });
+        self.under_way = Some(UnderWay { late, looking: true, found: VecDeque::new() });
     }
 
     /// Whether the last search is not over yet.
@@ -83,12 +82,7 @@ impl BackgroundScan {
         let search = self.under_way.as_mut()?;
         let count = search.found.len().min(MAX_ROWS_PER_STEP);
         let rows = search.found.drain(..count).collect();
-        let turn = ScanOutput {
-            rows,
-            late: search.late,
-            began: search.began,
-            is_last: !search.looking && search.found.is_empty(),
-        };
+        let turn = ScanOutput { rows, late: search.late, is_last: !search.looking && search.found.is_empty() };
         if turn.is_last {
             self.under_way = None;
         }
@@ -124,26 +118,26 @@ impl FutureRowScan {
         Self { readers, looking: false, rows: 0, farthest: None, warned: None, count: 0 }
     }
 
-    /// Begins to look at everything stamped from `from` (ms since 1970) on, unless such a look is under way.
-    pub fn begin(&mut self, from: i64) {
+    /// Begins to look at everything stamped from `from` on, unless such a look is under way.
+    pub fn begin(&mut self, from: Timestamp) {
         if !self.looking {
             self.readers.submit(Task::ScanTriggers { keys: KeyRange::default(), window: Window::since(from) });
             (self.looking, self.rows, self.farthest) = (true, 0, None);
         }
     }
 
-    /// How many rows the last look found. Does not wait. `now`: ms since 1970.
+    /// How many rows the last look found. Does not wait.
     ///
     /// # Errors
     /// The science database refused.
-    pub fn poll(&mut self, now: i64) -> Result<u64, ReadError> {
+    pub fn poll(&mut self, now: Timestamp) -> Result<u64, ReadError> {
         while self.looking
             && let Some((answer, _)) = self.readers.receive(Duration::ZERO)
         {
             match answer {
                 ReadOutput::Triggers { rows, done } => {
                     self.rows += rows.len() as u64;
-                    self.farthest = rows.into_iter().chain(self.farthest.take()).max_by_key(|(_, at)| *at);
+                    self.farthest = rows.into_iter().chain(self.farthest.take()).max_by_key(|row| row.timestamp);
                     if done {
                         self.looking = false;
                         self.count = self.rows;
@@ -163,16 +157,16 @@ impl FutureRowScan {
         self.looking = false;
     }
 
-    fn warn(&mut self, now: i64) {
+    fn warn(&mut self, now: Timestamp) {
         let is_warned = self.warned.is_some_and(|(count, at)| count == self.count && at.elapsed() < WARNING_INTERVAL);
-        let Some((key, at)) = self.farthest.as_ref().filter(|_| !is_warned) else { return };
+        let Some(RowVersion { timestamp, key }) = self.farthest.as_ref().filter(|_| !is_warned) else { return };
         self.warned = Some((self.count, Instant::now()));
         log::warn!(
-            "{} rows are stamped ahead of now and are sent when their time comes; the farthest is row {}, stamped {at}, which is {} s from \
+            "{} rows are stamped ahead of now and are sent when their time comes; the farthest is row {}, stamped {timestamp}, which is {} s from \
              now: compare the clocks, and whether its writer means milliseconds",
             self.count,
             key.escape_ascii(),
-            (at - now) / 1000
+            timestamp.since(now).as_secs()
         );
     }
 }

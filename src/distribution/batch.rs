@@ -216,13 +216,13 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::AlertId;
+    use crate::timestamp::Timestamp;
 
     fn batch(alerts: &[(&str, i64)]) -> Batch {
         let mut batch = Batch::default();
         for (object, timestamp) in alerts {
             let key = format!("{object}_{timestamp}");
-            let entry = LedgerEntry { id: AlertId::new(key.as_bytes(), *timestamp), timestamp: *timestamp };
+            let entry = LedgerEntry::new(key.as_bytes(), Timestamp::from_millis(*timestamp));
             batch.begin_alert(entry, key.as_bytes(), object.as_bytes());
             let value = batch.write_value(|out| {
                 out.extend_from_slice(format!("value of {key}").as_bytes());

@@ -56,6 +56,7 @@ fn writers(records: &Records) -> usize {
 mod tests {
     use super::*;
     use crate::distribution::checkpoint_state::CheckpointState;
+    use crate::timestamp::Timestamp;
     use crate::window::Window;
 
     fn state(progress: &CheckpointState) -> (Vec<u8>, Vec<u8>) {
@@ -64,7 +65,10 @@ mod tests {
     }
 
     fn job(prefix: &str) -> (Vec<u8>, Vec<u8>) {
-        state(&CheckpointState::job(prefix, Window::new(1, 9).expect("a window")))
+        state(&CheckpointState::job(
+            prefix,
+            Window::new(Timestamp::from_millis(1), Timestamp::from_millis(9)).expect("a window"),
+        ))
     }
 
     fn finished(prefix: &str) -> (Vec<u8>, Vec<u8>) {
@@ -81,7 +85,7 @@ mod tests {
     fn the_service_has_its_own_partition_and_a_job_stays_where_it_began() {
         let all = || {
             partitions([
-                vec![state(&CheckpointState::service("live", "now", 1))],
+                vec![state(&CheckpointState::service("live", "now", Timestamp::from_millis(1)))],
                 vec![job("job-1")],
                 vec![job("job-2")],
             ])
@@ -100,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_records_of_an_earlier_versions_job_move_out_of_the_services_partition() {
-        let service = state(&CheckpointState::service("live", "now", 1));
+        let service = state(&CheckpointState::service("live", "now", Timestamp::from_millis(1)));
         let all = partitions([vec![service, job("job-1"), (b"job-1/ledger/0".to_vec(), vec![])], vec![], vec![]]);
         let place = choose_partition("job-1", all);
         assert_eq!(place.partition, 1);
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn with_a_single_partition_all_share_it() {
-        let all = partitions([vec![state(&CheckpointState::service("live", "now", 1))]]);
+        let all = partitions([vec![state(&CheckpointState::service("live", "now", Timestamp::from_millis(1)))]]);
         let place = choose_partition("job-1", all);
         assert_eq!((place.partition, place.records.len(), place.to_copy.len()), (0, 1, 0));
     }

@@ -12,6 +12,7 @@ use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
 use crate::notify::NotifyError;
 use crate::science_db::ScienceDbError;
+use crate::timestamp::Timestamp;
 
 /// Why a distribution does not start, or ends.
 #[derive(Debug, thiserror::Error)]
@@ -29,28 +30,28 @@ pub enum DistributionError {
     #[error(transparent)]
     Filter(#[from] FilterError),
     /// no stream of that name
-    #[error("there is no stream `{name}`; the configuration has {count} streams, the nearest: {nearest}")]
+    #[error("there is no stream `{name}` among the {count} streams of the configuration{suggestion}")]
     NoStream {
         /// the name asked for
         name: String,
         /// how many there are
         count: usize,
-        /// those with the most similar names
-        nearest: String,
+        /// the end of the message: a question that names similar streams, or some of those there are
+        suggestion: String,
     },
     /// a job over nothing
     #[error("--from {from} is not before --until {until} (ms since 1970): there is nothing between them")]
     EmptyWindow {
-        /// ms since 1970
-        from: i64,
-        /// ms since 1970
-        until: i64,
+        /// where it would begin
+        from: Timestamp,
+        /// where it would end
+        until: Timestamp,
     },
     /// a job over what is not written yet
     #[error("--until {until} {fault}; a job reads what is there: leave it out, or use --exit-after")]
     FutureUntil {
-        /// ms since 1970
-        until: i64,
+        /// where it would end
+        until: Timestamp,
         /// when that is, and which unit was probably meant
         fault: String,
     },
@@ -61,8 +62,8 @@ pub enum DistributionError {
     FutureFrom {
         /// who says so: a flag or a key
         place: &'static str,
-        /// ms since 1970
-        from: i64,
+        /// where it would begin
+        from: Timestamp,
         /// when that is, and which unit was probably meant
         fault: String,
     },
@@ -105,10 +106,10 @@ pub enum DistributionError {
         "the watermark {watermark} is ahead of the system clock, {now} (ms since 1970): rows stamped between them would never be sent. If the clock is right now, start with --from {now}, and send what was stamped in [{now}, {watermark}) meanwhile with a job: --from {now} --until {watermark}"
     )]
     WatermarkAhead {
-        /// the system clock, ms since 1970
-        now: i64,
-        /// the watermark, ms since 1970
-        watermark: i64,
+        /// the system clock
+        now: Timestamp,
+        /// the watermark
+        watermark: Timestamp,
     },
     /// transactions are aborted for the same reason again and again
     #[error("the transaction is aborted again and again, and waiting does not help: {reason}")]

@@ -17,7 +17,7 @@ impl Distribution<'_> {
         let Some(history) = self.progress.history() else { return Ok(true) };
         let window = history.window();
         // Up to the present the newest cells are read too: a row completed by a later write is then whole.
-        let cells = match window.until() < self.now.wall - 2 * self.intervals.repair {
+        let cells = match window.until() < self.now.wall - self.intervals.repair.saturating_mul(2) {
             true => window,
             false => Window::since(window.from()),
         };
@@ -62,7 +62,7 @@ impl Distribution<'_> {
         // The position in the checkpoint says that they are done; no ledger is needed.
         self.publisher.take_entries();
         let records = self.progress.history_records()?;
-        self.stats.watermark = self.progress.watermark();
+        self.stats.watermark = self.progress.watermark().as_millis();
         self.publisher.commit(records, &mut self.stats)
     }
 }

@@ -26,6 +26,7 @@ use crate::kafka::tail::OffsetRange;
 use crate::kafka::transaction::Aborted;
 use crate::kafka::{Error as KafkaError, FlushOutcome, IdempotentProducer, ProducerOptions, TailReader, schema_topic};
 use crate::ledger::{AlertId, LedgerEntry};
+use crate::timestamp::Timestamp;
 
 /// The header that says who wrote a message without a transaction: the transactional id of its distribution.
 pub const WRITER_HEADER: &str = "fink-writer";
@@ -127,7 +128,7 @@ impl IdempotentSink {
     ///
     /// # Errors
     /// A topic cannot be read, was made again, or has another writer.
-    pub fn take_up(&mut self, records: &Records, watermark: i64) -> Result<(), SinkError> {
+    pub fn take_up(&mut self, records: &Records, watermark: Timestamp) -> Result<(), SinkError> {
         self.accounts.clear();
         let found = self.topics.iter().map(|of| TopicState::load(&self.prefix, &of.topic, records));
         let found: Vec<Option<TopicState>> = found.collect::<Result<_, TopicStateError>>()?;
@@ -226,7 +227,7 @@ impl IdempotentSink {
         };
         let text = |name: &str| header(name).and_then(|value| std::str::from_utf8(value).ok());
         let id = header(ALERT_HEADER).and_then(AlertId::from_hex);
-        let timestamp = text(TIMESTAMP_HEADER).and_then(|digits| digits.parse().ok());
+        let timestamp = text(TIMESTAMP_HEADER).and_then(|digits| digits.parse().ok()).map(Timestamp::from_millis);
         match (text(WRITER_HEADER), id, timestamp) {
             (Some(writer), Some(id), Some(timestamp)) if writer == self.options.transactional_id => {
                 Ok(LedgerEntry { id, timestamp })
@@ -267,7 +268,7 @@ impl IdempotentSink {
     }
 
     /// Forgets the alerts known to be sent that lie before the watermark, ms since 1970.
-    pub fn expire(&mut self, watermark: i64) {
+    pub fn expire(&mut self, watermark: Timestamp) {
         self.accounts.iter_mut().for_each(|account| account.expire(watermark));
     }
 

@@ -16,6 +16,7 @@ use crate::kafka::checkpoint::Records;
 use crate::kafka::producer::ProducerRecord;
 use crate::kafka::{Admin, Error as KafkaError, Producer, ProducerOptions, checkpoint, partition};
 use crate::ledger::AlertId;
+use crate::timestamp::Timestamp;
 
 /// Says several times a second whether to give up waiting.
 pub type GiveUp = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -212,7 +213,7 @@ impl KafkaSink {
     ///
     /// # Errors
     /// Such a topic may not be read, was made again, or has another writer.
-    pub fn restore_idempotent(&mut self, records: &Records, watermark: i64) -> Result<(), SinkError> {
+    pub fn restore_idempotent(&mut self, records: &Records, watermark: Timestamp) -> Result<(), SinkError> {
         self.plain.as_mut().map_or(Ok(()), |plain| plain.take_up(records, watermark))
     }
 
@@ -228,7 +229,7 @@ impl KafkaSink {
     }
 
     /// Forgets which alerts before the watermark, ms since 1970, were found on topics without transactions.
-    pub fn expire(&mut self, watermark: i64) {
+    pub fn expire(&mut self, watermark: Timestamp) {
         self.plain.iter_mut().for_each(|plain| plain.expire(watermark));
     }
 

@@ -11,10 +11,11 @@ use super::batch::Batch;
 use super::checkpoint_state::CatchUpSlice;
 use super::memory_budget::MemoryLease;
 use super::publisher::TransactionLimits;
-use super::readers::{ReadOutput, RowVersion, Task};
+use super::readers::{ReadOutput, Task};
 use super::{Distribution, DistributionError, READER_THREADS};
-use crate::ledger::LedgerEntry;
+use crate::ledger::{LedgerEntry, RowVersion};
 use crate::science_db::KeyRange;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// Rows fetched whole by one task.
@@ -30,9 +31,9 @@ const TRANSACTION_LIMITS: TransactionLimits =
 #[derive(Clone, Copy, Debug)]
 enum Completion {
     /// a live look that began at this time
-    Live(i64),
+    Live(Timestamp),
     /// a slice of the catch-up, and when its look began
-    Slice(CatchUpSlice, i64),
+    Slice(CatchUpSlice, Timestamp),
     /// a turn of a search
     BackgroundScan,
 }
@@ -70,7 +71,7 @@ impl Distribution<'_> {
             match self.readers.receive(Duration::from_millis(100)) {
                 Some((ReadOutput::Triggers { rows, done }, _)) => {
                     self.publisher.saw(rows.len() as u64);
-                    fresh.extend(rows.into_iter().filter(|(key, at)| self.progress.is_new(key, *at)));
+                    fresh.extend(rows.into_iter().filter(|row| self.progress.is_new(&row.key, row.timestamp)));
                     if done {
                         return Ok(Some(fresh));
                     }
@@ -83,28 +84,28 @@ impl Distribution<'_> {
 
     /// Takes up what sweep and repair have found, and publishes some of it.
     pub(super) fn publish_background_rows(&mut self) -> Result<(), DistributionError> {
-        let is_new = |(key, at): &RowVersion| self.progress.is_new(key, *at);
+        let is_new = |row: &RowVersion| self.progress.is_new(&row.key, row.timestamp);
         self.sweep.poll(is_new)?;
         self.repair.poll(is_new)?;
         if let Some(ScanOutput { rows, late, is_last, .. }) = self.sweep.next()
             && self.publish_step(rows, late)?
             && is_last
         {
-            self.progress.sweep_ended();
+            self.progress.finish_sweep();
         }
-        if let Some(ScanOutput { rows, late, began, is_last }) = self.repair.next()
+        if let Some(ScanOutput { rows, late, is_last }) = self.repair.next()
             && self.publish_step(rows, late)?
             && is_last
         {
-            let records = self.progress.repair_ended(began, &self.intervals)?;
-            self.stats.watermark = self.progress.watermark();
+            let records = self.progress.finish_repair(&self.intervals)?;
+            self.stats.watermark = self.progress.watermark().as_millis();
             self.publisher.commit(records, &mut self.stats)?;
         }
         Ok(())
     }
 
     fn publish_step(&mut self, mut rows: Vec<RowVersion>, late: bool) -> Result<bool, DistributionError> {
-        rows.retain(|(key, at)| self.progress.is_new(key, *at));
+        rows.retain(|row| self.progress.is_new(&row.key, row.timestamp));
         self.publish(rows, late, Completion::BackgroundScan)
     }
 
@@ -112,7 +113,7 @@ impl Distribution<'_> {
     ///
     /// A row that was written again since it was found goes out in its new place: it is new to the look that finds it there.
     fn publish(&mut self, mut rows: Vec<RowVersion>, late: bool, look: Completion) -> Result<bool, DistributionError> {
-        rows.sort_by(|(a, a_at), (b, b_at)| a_at.cmp(b_at).then_with(|| a.cmp(b)));
+        rows.sort_unstable();
         let turn = Arc::new(AtomicUsize::new(0));
         let mut chunks = rows.chunks(ROWS_PER_FETCH).enumerate();
         let count = chunks.len();
@@ -175,12 +176,12 @@ impl Distribution<'_> {
     /// Commits what was sent; `look`: what ends with it.
     fn commit_published(&mut self, look: Option<Completion>) -> Result<(), DistributionError> {
         match look {
-            Some(Completion::Live(began)) => self.progress.looked(began),
-            Some(Completion::Slice(slice, began)) => self.progress.caught_up_to(slice, began),
+            Some(Completion::Live(began)) => self.progress.finish_live_scan(began),
+            Some(Completion::Slice(slice, began)) => self.progress.finish_slice(slice, began),
             Some(Completion::BackgroundScan) | None => {}
         }
         let entries = self.publisher.take_entries();
-        let records = self.progress.published(&entries)?;
+        let records = self.progress.record_published(&entries)?;
         self.publisher.commit(records, &mut self.stats)?;
         self.watch_ledger();
         (self.report)(&self.stats);

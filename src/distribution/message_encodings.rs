@@ -13,8 +13,8 @@ use crate::alert::schema;
 use crate::alert::{EncodeError, Encoder, Plan};
 use crate::catalog::Catalog;
 use crate::config::{Encoding, StreamSettings};
+use crate::row::{Columns, Row};
 use crate::rules::Rules;
-use crate::science_db::{Columns, Row};
 
 /// What a plan is made from: the telescope's schema, and the columns that rules select.
 type PlanKey = (Option<PathBuf>, Option<Vec<usize>>);
@@ -81,7 +81,7 @@ impl MessageEncoding {
         let Some(framing) = &self.framing else { return self.encoder.encode(row, out) };
         datum.clear();
         self.encoder.encode(row, datum)?;
-        framing.put(datum, out);
+        framing.write(datum, out);
         Ok(())
     }
 }
@@ -109,7 +109,7 @@ impl MessageEncodings {
             return Ok(*known);
         }
         let (name, plan) = (|| stream.name.clone(), plans.get(plan));
-        let encoder = plan.encoder(columns).map_err(|source| PipelineError::Plan { stream: name(), source })?;
+        let encoder = plan.encoder(columns)?;
         let framing = Framing::new(stream.encoding, plan.schema(), stream.schema_id);
         let framing = framing.map_err(|source| PipelineError::Message { stream: name(), source })?;
         self.encodings

@@ -40,11 +40,12 @@ pub use error::DistributionError;
 pub use request::{EndReason, Request};
 
 use crate::catalog::Catalog;
-use crate::config::{DistributionSettings, Settings};
+use crate::config::Settings;
 use crate::filters::FilterError;
 use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
 use crate::science_db::KeyRange;
+use crate::timestamp::Timestamp;
 use abort_backoff::AbortBackoff;
 use background_scan::{BackgroundScan, FutureRowScan};
 use checkpoint_state::{Action, CheckpointState, Intervals, Record};
@@ -74,8 +75,8 @@ const MAX_FILTERED_PAGE_BYTES: usize = 32 << 20;
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a ledger that takes much memory is told, and rows that are stamped ahead of now.
 const WARNING_INTERVAL: Duration = Duration::from_secs(600);
-/// A watermark so far ahead of the system clock, ms, is no mere step of a clock.
-const MAX_CLOCK_DIFFERENCE_MS: i64 = 1_000;
+/// A watermark further ahead of the system clock than this is no mere step of a clock.
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(1);
 
 /// A distribution at work.
 struct Distribution<'a> {
@@ -148,7 +149,7 @@ pub fn run(
     }
 
     if let Some(until) = request.until
-        && until > now.wall - intervals(&settings.distribution).repair
+        && until > now.wall - settings.distribution.repair
     {
         log::warn!("rows stamped before --until that become visible after this job has passed them are not seen by it");
     }
@@ -186,7 +187,7 @@ pub fn run(
         begun => begun?,
     };
     let mut distribution = Distribution {
-        intervals: intervals(&settings.distribution),
+        intervals: Intervals::new(&settings.distribution),
         clock,
         now,
         progress,
@@ -226,7 +227,7 @@ pub fn run(
     }
     let give_up: &dyn Fn() -> bool = &|| stopped() || deadline.is_some_and(|deadline| deadline <= Instant::now());
     distribution.publisher.end(give_up)?;
-    let ended = match distribution.progress.next(distribution.now, &distribution.intervals) {
+    let ended = match distribution.progress.next_action(distribution.now, &distribution.intervals) {
         Action::Finished => EndReason::Finished,
         _ => request.ended(stopped()),
     };
@@ -245,9 +246,9 @@ impl Distribution<'_> {
     fn take_up(&mut self, records: &Records, outdated: Vec<Record>) -> Result<(), DistributionError> {
         self.publisher.restore_status(records)?;
         self.now = self.clock.now();
-        self.stats.watermark = self.progress.watermark();
+        self.stats.watermark = self.progress.watermark().as_millis();
         // A job that is done has nothing to send: another one may have used its topics since.
-        if self.progress.next(self.now, &self.intervals) != Action::Finished {
+        if self.progress.next_action(self.now, &self.intervals) != Action::Finished {
             self.publisher.restore_idempotent(records, self.progress.watermark())?;
         }
         let mut records = self.progress.records()?;
@@ -289,17 +290,17 @@ impl Distribution<'_> {
         loop {
             self.now = self.clock.now();
             let now = self.now;
-            self.stats.watermark = self.progress.watermark();
+            self.stats.watermark = self.progress.watermark().as_millis();
             self.stats.skipped = self.pipeline.skipped();
             (self.report)(&self.stats);
             if (self.give_up)() {
                 return Ok(());
             }
-            if self.progress.watermark() > now.wall + MAX_CLOCK_DIFFERENCE_MS {
+            if self.progress.watermark() > now.wall + MAX_CLOCK_DIFFERENCE {
                 return Err(DistributionError::WatermarkAhead { now: now.wall, watermark: self.progress.watermark() });
             }
-            match self.progress.next(now, &self.intervals) {
-                Action::BeginHistory(window) => {
+            match self.progress.next_action(now, &self.intervals) {
+                Action::StartHistory(window) => {
                     let Some(regions) = self.key_ranges()? else { return Ok(()) };
                     log::info!("reading the past: {window}, {} regions", regions.len());
                     self.progress.start_history(window, &regions);
@@ -315,23 +316,23 @@ impl Distribution<'_> {
                     if !self.catch_up(slice)? {
                         return Ok(());
                     }
-                    self.stats.seen_until = slice.window.until();
+                    self.stats.seen_until = slice.window.until().as_millis();
                 }
                 Action::Repair(window) => {
-                    self.repair.begin(window, now.steady, true);
-                    self.progress.repair_started(window, now.steady);
+                    self.repair.begin(window, true);
+                    self.progress.start_repair(window, now.steady);
                     self.ahead.begin(now.wall + self.intervals.overlap);
                 }
                 Action::Sweep(window) => {
-                    self.sweep.begin(window, now.steady, false);
-                    self.progress.sweep_started(now.steady);
+                    self.sweep.begin(window, false);
+                    self.progress.start_sweep(now.steady);
                 }
                 Action::Live(window) => {
                     self.stats.lane = Lane::Live;
                     if !self.live(window)? {
                         return Ok(());
                     }
-                    self.stats.seen_until = window.until();
+                    self.stats.seen_until = window.until().as_millis();
                 }
                 Action::Wait(_) if request.dry_run && !self.repair.is_under_way() && self.progress.is_caught_up() => {
                     return Ok(());
@@ -344,8 +345,8 @@ impl Distribution<'_> {
         }
     }
 
-    fn wait(&self, until: i64) {
-        let pause = Duration::from_millis((until - self.now.steady).clamp(0, 100) as u64);
+    fn wait(&self, until: Timestamp) {
+        let pause = until.since(self.now.steady).min(Duration::from_millis(100));
         if !self.sweep.has_found() && !self.repair.has_found() {
             retry::sleep(pause, &*self.give_up);
         }
@@ -388,16 +389,5 @@ fn page(settings: &Settings, pipeline: &Pipeline) -> PageLimits {
             bytes: PageLimits::default().bytes.min(settings.distribution.memory as usize / 64),
             ..PageLimits::default()
         },
-    }
-}
-
-fn intervals(settings: &DistributionSettings) -> Intervals {
-    let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
-    Intervals {
-        poll: ms(settings.poll),
-        settle: ms(settings.settle),
-        overlap: ms(settings.overlap),
-        repair: ms(settings.repair),
-        repair_every: ms(settings.repair_every),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, ColumnType};
 use crate::notify::{Channels, Notice, NotifyError};
-use crate::science_db::Row;
+use crate::row::Row;
 
 /// The class, which chooses the channel.
 const CLASS: &str = "cross_match_alerts_per_batch";

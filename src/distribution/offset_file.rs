@@ -1,10 +1,12 @@
 //! 2019's offset file: one line, `distributed till, <ms>`, without a newline. Read where there is no checkpoint yet, and kept up to date
 //! for the scripts that look at it.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::{MAX_CLOCK_SKEW_MS, future_timestamp_error};
+use crate::atomic_file;
+use crate::timestamp::Timestamp;
+use crate::units::{MAX_CLOCK_SKEW_MS, future_timestamp_error};
 
 /// An offset file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +27,8 @@ pub enum OffsetFileError {
     Future {
         /// which file
         path: PathBuf,
-        /// what it says, ms since 1970
-        time: i64,
+        /// what it says
+        time: Timestamp,
         /// when that is, and which unit was probably meant
         fault: String,
     },
@@ -40,11 +42,11 @@ pub enum OffsetFileError {
     },
 }
 
-/// The time in the file, ms since 1970; `None` where the file is missing or empty. `now`: ms since 1970.
+/// The time in the file; `None` where the file is missing or empty.
 ///
 /// # Errors
 /// The file says something else, or more than a minute after `now`, or cannot be read.
-pub fn read(path: &Path, now: i64) -> Result<Option<i64>, OffsetFileError> {
+pub fn read(path: &Path, now: Timestamp) -> Result<Option<Timestamp>, OffsetFileError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -57,26 +59,21 @@ pub fn read(path: &Path, now: i64) -> Result<Option<i64>, OffsetFileError> {
     let Some(time) = time else {
         return Err(OffsetFileError::Unreadable { path: path.into(), text: text.chars().take(60).collect() });
     };
-    match future_timestamp_error(time, now, MAX_CLOCK_SKEW_MS) {
+    let fault = future_timestamp_error(time, now.as_millis(), MAX_CLOCK_SKEW_MS);
+    let time = Timestamp::from_millis(time);
+    match fault {
         Some(fault) => Err(OffsetFileError::Future { path: path.into(), time, fault }),
         None => Ok(Some(time)),
     }
 }
 
-/// Puts `time` (ms since 1970) into the file, whole or not at all.
+/// Puts `time` into the file, whole or not at all.
 ///
 /// # Errors
 /// The file system refused.
-pub fn write(path: &Path, time: i64) -> Result<(), OffsetFileError> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let replace = || {
-        let mut file = std::fs::File::create(&new)?;
-        write!(file, "distributed till, {time}")?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
-    };
-    replace().map_err(|source| OffsetFileError::Io { path: path.into(), source })
+pub fn write(path: &Path, time: Timestamp) -> Result<(), OffsetFileError> {
+    let line = format!("distributed till, {time}");
+    atomic_file::replace(path, line.as_bytes()).map_err(|source| OffsetFileError::Io { path: path.into(), source })
 }
 
 #[cfg(test)]
@@ -87,12 +84,13 @@ mod tests {
     fn the_file_is_read_as_2019_wrote_it() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("distribution.offset");
-        let read = || read(&path, 1_574_942_400_000);
+        let at = Timestamp::from_millis;
+        let read = || read(&path, at(1_574_942_400_000));
         assert_eq!(read()?, None);
         std::fs::write(&path, "")?;
         assert_eq!(read()?, None);
         std::fs::write(&path, "distributed till, 1574937600123")?;
-        assert_eq!(read()?, Some(1_574_937_600_123));
+        assert_eq!(read()?, Some(at(1_574_937_600_123)));
         std::fs::write(&path, "distributed till, yesterday")?;
         assert!(read().is_err_and(|error| error.to_string().contains("yesterday")));
         std::fs::write(&path, "distributed till, 1574937600123000")?;
@@ -106,8 +104,8 @@ mod tests {
     fn what_is_written_is_2019s_line() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("offset");
-        write(&path, 5)?;
-        write(&path, 77)?;
+        write(&path, Timestamp::from_millis(5))?;
+        write(&path, Timestamp::from_millis(77))?;
         assert_eq!(std::fs::read_to_string(&path)?, "distributed till, 77");
         Ok(())
     }

@@ -17,9 +17,10 @@ use crate::alert::schema::StreamSchemaError;
 use crate::catalog::{Catalog, CatalogError, ColumnType};
 use crate::config::{CompleteRows, ScienceDbSettings, StreamSettings};
 use crate::filters::FilterError;
-use crate::ledger::{AlertId, LedgerEntry};
-use crate::rules::{BoundRules, NotRead, RuleOutcome, Rules, RulesError};
-use crate::science_db::{Columns, Row};
+use crate::ledger::LedgerEntry;
+use crate::row::{ColumnNotRead, Columns, Row};
+use crate::rules::{BoundRules, Rules, RulesError};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// A stream that does not fit the catalog.
@@ -33,20 +34,9 @@ pub enum PipelineError {
         /// why
         source: RulesError,
     },
-    /// the rules ask for a column that is not read
-    #[error("stream `{stream}`: {source}")]
-    BindRules {
-        /// which stream
-        stream: String,
-        /// why
-        source: NotRead,
-    },
-    /// a filter asks for a column that is not read
-    #[error("a filter asks for column `{column}`, which is not read from the science database")]
-    NotRead {
-        /// the column's name
-        column: String,
-    },
+    /// a column that a stream needs is not read
+    #[error(transparent)]
+    ColumnNotRead(#[from] ColumnNotRead),
     /// there is no schema to send
     #[error("stream `{stream}`: {source}")]
     Schema {
@@ -122,9 +112,9 @@ impl Stream {
             Some(FilterVerdict::Keep) => {}
             Some(FilterVerdict::Refuse(criterion)) => return batch.refuse(index, *criterion),
             Some(FilterVerdict::Fail(reason)) => return batch.reject(index, reason.to_string()),
-            None => match self.judge.evaluate(row) {
-                Ok(RuleOutcome::Kept) => {}
-                Ok(RuleOutcome::Refused(condition)) => return batch.refuse(index, condition),
+            None => match self.judge.refused_by(row) {
+                Ok(None) => {}
+                Ok(Some(condition)) => return batch.refuse(index, condition),
                 Err(bad_cell) => return batch.reject(index, bad_cell.to_string()),
             },
         }
@@ -217,8 +207,7 @@ impl Pipeline {
             let filters =
                 stream_filters.iter().flat_map(|stream_filters| stream_filters.names(index)).map(Criterion::from);
             let criteria = conditions.chain(filters).collect();
-            let judge = plan.rules.bind(&columns);
-            let judge = judge.map_err(|source| PipelineError::BindRules { stream: settings.name.clone(), source })?;
+            let judge = plan.rules.bind(&columns)?;
             let encoding = encodings.of(settings, (plan.plan, &plans), &columns)?;
             let keys = plan.keys.needed_columns().iter();
             let key_slots = keys.filter_map(|at| Some((*at, slot(&catalog.columns[*at].name)?))).collect();
@@ -306,7 +295,7 @@ impl Pipeline {
         let alerts: Vec<usize> =
             (0..rows.len()).filter(|index| self.trigger_of(&rows[*index], window).is_some()).collect();
         let wanted: Vec<Row<'_>> = alerts.iter().map(|index| rows[*index]).collect();
-        let judge = |stream: usize, row: &Row<'_>| self.streams[stream].judge.evaluate(row);
+        let judge = |stream: usize, row: &Row<'_>| self.streams[stream].judge.refused_by(row);
         let verdicts = stream_filters.filter(&wanted, judge, |stream| self.streams[stream].conditions, give_up)?;
         let mut of_rows = vec![Vec::new(); rows.len()];
         for (index, verdicts) in alerts.into_iter().zip(verdicts) {
@@ -316,19 +305,20 @@ impl Pipeline {
     }
 
     /// The trigger's timestamp, where the row is an alert of `window` that was not distributed before.
-    fn trigger_of(&self, row: &Row<'_>, window: Window) -> Option<i64> {
+    fn trigger_of(&self, row: &Row<'_>, window: Window) -> Option<Timestamp> {
         let timestamp = self.timestamp_in(row, window).filter(|_| !self.skipped.contains(row.key))?;
         let status = self.status_slot.and_then(|slot| row.cell(slot));
-        let is_done = status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp);
+        let is_done =
+            status.is_some_and(|status| status.value == DISTRIBUTED && status.timestamp >= timestamp.as_millis());
         (!is_done).then_some(timestamp)
     }
 
     /// When the row's trigger was written, ms since 1970; `None` where it has none.
-    pub fn trigger_time(&self, row: &Row<'_>) -> Option<i64> {
-        row.cell(self.trigger_slot).map(|cell| cell.timestamp)
+    pub fn trigger_time(&self, row: &Row<'_>) -> Option<Timestamp> {
+        row.cell(self.trigger_slot).map(|cell| Timestamp::from_millis(cell.timestamp))
     }
 
-    fn timestamp_in(&self, row: &Row<'_>, window: Window) -> Option<i64> {
+    fn timestamp_in(&self, row: &Row<'_>, window: Window) -> Option<Timestamp> {
         self.trigger_time(row).filter(|at| window.contains(*at))
     }
 
@@ -369,7 +359,7 @@ impl Pipeline {
         };
         let Encoders { writer, key, object } = encoders;
         self.write_object(row, object);
-        batch.begin_alert(LedgerEntry { id: AlertId::new(row.key, timestamp), timestamp }, row.key, object);
+        batch.begin_alert(LedgerEntry::new(row.key, timestamp), row.key, object);
         writer.begin();
         for (index, stream) in self.streams.iter().enumerate() {
             let verdicts = verdicts.get(index).and_then(Option::as_ref);

@@ -11,12 +11,12 @@ use super::checkpoint_state::Record;
 use super::kafka_sink::AbortReport;
 use super::kafka_sink::{KafkaSink, Rejection, SinkError};
 use super::offset_file;
-use super::readers::RowVersion;
 use super::stats::{Stats, StreamStats};
 use super::status_column::StatusWriter;
 use crate::kafka::checkpoint::Records;
-use crate::ledger::{AlertId, LedgerEntry};
+use crate::ledger::{AlertId, LedgerEntry, RowVersion};
 use crate::notify::{Notice, Notifier};
+use crate::timestamp::Timestamp;
 
 /// How much one transaction holds. A commit waits for the brokers, the longer the more partitions it touches, and nothing is sent meanwhile.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ pub struct Publisher {
     status: Option<StatusWriter>,
     notifier: Option<Notifier>,
     offset_file: Option<PathBuf>,
-    offset: i64,
+    offset: Timestamp,
     chunk: OpenTransaction,
     too_large: HashSet<(AlertId, usize)>,
     /// rejected alerts whose copy the rejected topic does not take
@@ -99,7 +99,7 @@ impl Publisher {
             status,
             notifier,
             offset_file,
-            offset: i64::MIN,
+            offset: Timestamp::EPOCH,
             chunk: OpenTransaction::new(streams),
             too_large: HashSet::new(),
             rejected_too_large: HashSet::new(),
@@ -125,7 +125,7 @@ impl Publisher {
     ///
     /// # Errors
     /// Such a topic may not be read, was made again, or has another writer.
-    pub fn restore_idempotent(&mut self, records: &Records, watermark: i64) -> Result<(), SinkError> {
+    pub fn restore_idempotent(&mut self, records: &Records, watermark: Timestamp) -> Result<(), SinkError> {
         self.sink.as_mut().map_or(Ok(()), |sink| sink.restore_idempotent(records, watermark))
     }
 
@@ -206,7 +206,9 @@ impl Publisher {
         self.chunk.late += u64::from(late);
         self.chunk.entries.push(alert.entry);
         if self.status.is_some() {
-            self.chunk.distributed.push((batch.bytes(&alert.key).to_vec(), alert.entry.timestamp));
+            self.chunk
+                .distributed
+                .push(RowVersion { timestamp: alert.entry.timestamp, key: batch.bytes(&alert.key).to_vec() });
         }
         Ok(())
     }
@@ -239,7 +241,7 @@ impl Publisher {
             && (self.chunk.alerts > 0 || !records.is_empty())
         {
             let began = Instant::now();
-            sink.expire(stats.watermark);
+            sink.expire(Timestamp::from_millis(stats.watermark));
             sink.commit(&records)?;
             let OpenTransaction { alerts, bytes, .. } = self.chunk;
             log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", began.elapsed().as_millis());
@@ -261,7 +263,7 @@ impl Publisher {
         if let Some(notifier) = &self.notifier {
             notifier.enqueue(chunk.notices);
         }
-        self.keep_offset(stats.watermark);
+        self.keep_offset(Timestamp::from_millis(stats.watermark));
         Ok(())
     }
 
@@ -305,7 +307,7 @@ impl Publisher {
     }
 
     // The file is for people and old scripts; the checkpoint is what counts, so a full disk must not stop the alerts.
-    fn keep_offset(&mut self, watermark: i64) {
+    fn keep_offset(&mut self, watermark: Timestamp) {
         if let Some(path) = &self.offset_file
             && self.sink.is_some()
             && watermark > self.offset

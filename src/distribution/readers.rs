@@ -18,13 +18,15 @@ use super::batch::Batch;
 use super::memory_budget::{MemoryBudget, MemoryLease};
 use super::pipeline::{Encoders, Pipeline};
 use super::retry::{Connector, RetryError, RetryingSession};
-use crate::ledger::LedgerEntry;
-use crate::science_db::{Cancel, KeyRange, Row, Rows, Scan, ScienceDb, ScienceDbError};
+use crate::ledger::{LedgerEntry, RowVersion};
+use crate::row::{Row, Rows};
+use crate::science_db::{Cancel, KeyRange, Scan, ScienceDb, ScienceDbError};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 use row_size::RowSize;
 use task::TaskError;
 pub(super) use task::panic_message;
-pub use task::{ReadError, ReadOutput, RowVersion, Task};
+pub use task::{ReadError, ReadOutput, Task};
 
 /// Some reader threads, and the way to them.
 pub struct Readers {
@@ -203,7 +205,7 @@ impl Reader {
         loop {
             let more = self.read(|db, rows| db.scan(&scan, after.as_deref(), rows))?;
             // A scan of all cells there are, however new, finds no row in part.
-            self.complete(cells == Window::since(0))?;
+            self.complete(cells == Window::ALL)?;
             let mut batch = std::mem::take(&mut held);
             self.encode(window, &mut batch)?;
             batch.sort_objects();
@@ -236,9 +238,8 @@ impl Reader {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let more = self.read(|db, rows| db.scan(&scan, after.as_deref(), rows))?;
-            let found: Vec<RowVersion> =
-                self.rows.iter().filter_map(|row| Some((row.key.to_vec(), row.cell(0)?.timestamp))).collect();
-            after = found.last().map(|(key, _)| key.clone()).or(after);
+            let found: Vec<RowVersion> = self.rows.iter().filter_map(trigger_version).collect();
+            after = found.last().map(|row| row.key.clone()).or(after);
             self.send(ReadOutput::Triggers { rows: found, done: !more }, None);
             if !more {
                 return Ok(());
@@ -253,21 +254,21 @@ impl Reader {
             let count = self.row_size.rows_in(self.page.bytes, MAX_FETCH_ROWS);
             let (part, later) = rest.split_at(count.min(rest.len()));
             rest = later;
-            let keys: Vec<&[u8]> = part.iter().map(|(key, _)| &key[..]).collect();
+            let keys: Vec<&[u8]> = part.iter().map(|row| &row.key[..]).collect();
             self.read(|db, rows| db.get(&keys, pipeline.columns(), rows))?;
             self.row_size.update(self.rows.len(), self.rows.bytes());
             let mut asked = part.iter();
             let unchanged = |row: &Row<'_>| {
-                let at = asked.find(|(key, _)| key == row.key).map(|(_, at)| *at);
+                let at = asked.find(|asked| asked.key == row.key).map(|asked| asked.timestamp);
                 at.is_some() && pipeline.trigger_time(row) == at
             };
             let rows: Vec<Row<'_>> = self.rows.iter().filter(unchanged).collect();
             let mut batch = Batch::default();
-            encode(&pipeline, &rows, Window::since(0), &mut self.encoders, &*self.is_cancelled, &mut batch)?;
+            encode(&pipeline, &rows, Window::ALL, &mut self.encoders, &*self.is_cancelled, &mut batch)?;
             let is_next = || turn.load(Ordering::Relaxed) == sequence;
             let is_cancelled = || (self.is_cancelled)();
             let lease = self.budget.acquire(batch.size(), is_cancelled, is_next).ok_or(TaskError::Cancelled)?;
-            let asked = part.iter().map(|(key, at)| LedgerEntry::new(key, *at)).collect();
+            let asked = part.iter().map(LedgerEntry::from).collect();
             self.send(ReadOutput::Fetched { sequence, batch, asked, done: rest.is_empty() }, Some(lease));
         }
         Ok(())
@@ -309,6 +310,12 @@ impl Reader {
         }
         encode(&self.pipeline, &rows, window, &mut self.encoders, &*self.is_cancelled, batch)
     }
+}
+
+/// The version of a row that was read with its trigger column alone.
+fn trigger_version(row: Row<'_>) -> Option<RowVersion> {
+    let timestamp = Timestamp::from_millis(row.cell(0)?.timestamp);
+    Some(RowVersion { timestamp, key: row.key.to_vec() })
 }
 
 /// Judges rows, and encodes those that are alerts of `window`.

@@ -6,18 +6,20 @@ use super::DistributionError;
 use super::checkpoint_state::{CheckpointState, Record};
 use super::offset_file;
 use crate::config::{DistributionSettings, Start, StreamSettings};
+use crate::suggest::suggestion;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// The most names that are suggested for a wrong one.
-const MAX_SUGGESTIONS: usize = 3;
+/// Names that are listed where none is similar to a wrong one.
+const MAX_LISTED_STREAMS: usize = 3;
 
 /// The command line's part of a distribution.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// where to begin; `None`: `distribution.start`
     pub from: Option<Start>,
-    /// a bounded job: where to end, ms since 1970
-    pub until: Option<i64>,
+    /// a bounded job: where to end
+    pub until: Option<Timestamp>,
     /// only these streams; empty: all
     pub streams: Vec<String>,
     /// end after this time
@@ -59,9 +61,11 @@ impl Request {
     pub fn select_streams(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
         let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
         match unknown {
-            Some(name) => {
-                Err(DistributionError::NoStream { name: name.clone(), count: all.len(), nearest: nearest(name, all) })
-            }
+            Some(name) => Err(DistributionError::NoStream {
+                name: name.clone(),
+                count: all.len(),
+                suggestion: similar_streams(name, all),
+            }),
             None if self.streams.is_empty() => Ok(all.to_vec()),
             None => Ok(all.iter().filter(|stream| self.streams.contains(&stream.name)).cloned().collect()),
         }
@@ -105,7 +109,7 @@ impl Request {
     /// Where to begin, given what the checkpoint holds; and what deletes records that are outdated by that.
     ///
     /// `--from` and `start` say where a *new* checkpoint begins. A service that is started again with the same words resumes at its
-    /// checkpoint, so that a supervisor may restart it at any time; other words move it. `now`: the moment of the command, ms since 1970.
+    /// checkpoint, so that a supervisor may restart it at any time; other words move it. `now`: the moment of the command.
     ///
     /// # Errors
     /// The offset file cannot be read; the job's window holds no instant.
@@ -114,19 +118,19 @@ impl Request {
         found: Option<CheckpointState>,
         prefix: &str,
         settings: &DistributionSettings,
-        now: i64,
+        now: Timestamp,
     ) -> Result<(CheckpointState, Vec<Record>), DistributionError> {
         let start = self.from.unwrap_or(if self.is_job() { Start::Earliest } else { settings.start });
-        let from = || -> Result<i64, DistributionError> {
+        let from = || -> Result<Timestamp, DistributionError> {
             match start {
-                Start::Earliest => Ok(0),
+                Start::Earliest => Ok(Timestamp::EPOCH),
                 Start::Now => Ok(now),
-                Start::At(from) => Ok(from),
+                Start::At(from) => Ok(Timestamp::from_millis(from)),
                 Start::Latest => Ok(settings
                     .offset_file
                     .as_deref()
                     .map_or(Ok(None), |path| offset_file::read(path, now))?
-                    .unwrap_or(0)),
+                    .unwrap_or(Timestamp::EPOCH)),
             }
         };
         if let Some(until) = self.until {
@@ -161,12 +165,15 @@ impl Request {
     }
 }
 
-/// The names most similar to one that does not exist.
-fn nearest(name: &str, all: &[StreamSettings]) -> String {
-    let mut known: Vec<&str> = all.iter().map(|stream| stream.name.as_str()).collect();
-    known.sort_by_key(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()));
-    known.truncate(MAX_SUGGESTIONS);
-    format!("`{}`", known.join("`, `"))
+/// A suggestion of streams for a name that does not exist. Without a similar one, the first names.
+fn similar_streams(name: &str, all: &[StreamSettings]) -> String {
+    let known = all.iter().map(|stream| stream.name.as_str());
+    match suggestion(name, known.clone()) {
+        none if none.is_empty() => {
+            format!(", such as `{}`", known.take(MAX_LISTED_STREAMS).collect::<Vec<_>>().join("`, `"))
+        }
+        suggestion => suggestion,
+    }
 }
 
 #[cfg(test)]
@@ -189,8 +196,12 @@ mod tests {
         }
     }
 
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
     fn begin(request: &Request, found: Option<CheckpointState>) -> i64 {
-        request.begin(found, "live", &settings(), 5000).expect("a place to begin").0.watermark()
+        request.begin(found, "live", &settings(), at(5000)).expect("a place to begin").0.watermark().as_millis()
     }
 
     fn from(start: Start) -> Request {
@@ -199,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_restart_with_the_same_words_goes_on_where_it_stood() {
-        let stood = || Some(CheckpointState::service("live", "now", 77));
+        let stood = || Some(CheckpointState::service("live", "now", at(77)));
         assert_eq!(begin(&from(Start::Now), stood()), 77);
         assert_eq!(begin(&Request::default(), stood()), 77);
         assert_eq!(begin(&from(Start::At(9)), stood()), 9);
@@ -218,15 +229,15 @@ mod tests {
         let path = folder.path().join("offset");
         std::fs::write(&path, "distributed till, 1234")?;
         let settings = DistributionSettings { offset_file: Some(path), ..settings() };
-        let (progress, _) = Request::default().begin(None, "live", &settings, 5000)?;
-        assert_eq!(progress.watermark(), 1234);
+        let (progress, _) = Request::default().begin(None, "live", &settings, at(5000))?;
+        assert_eq!(progress.watermark(), at(1234));
         Ok(())
     }
 
     #[test]
     fn a_job_that_ends_before_it_begins_is_refused() {
-        let request = Request { from: Some(Start::At(10)), until: Some(10), ..Request::default() };
-        assert!(request.begin(None, "job", &settings(), 5000).is_err());
+        let request = Request { from: Some(Start::At(10)), until: Some(at(10)), ..Request::default() };
+        assert!(request.begin(None, "job", &settings(), at(5000)).is_err());
     }
 
     fn streams(names: &[&str]) -> Vec<StreamSettings> {
@@ -249,7 +260,7 @@ mod tests {
     #[test]
     fn a_job_for_a_stream_is_the_same_job_when_there_are_more() {
         let job = |names: &[&str]| Request {
-            until: Some(9),
+            until: Some(at(9)),
             streams: names.iter().map(|name| (*name).to_owned()).collect(),
             ..Request::default()
         };
@@ -269,6 +280,9 @@ mod tests {
         let all = streams(&["supernovae", "kilonovae", "microlensing", "solar"]);
         let request = Request { streams: vec!["Kilonova".to_owned()], ..Request::default() };
         let error = request.select_streams(&all).expect_err("no such stream").to_string();
-        assert!(error.contains("`Kilonova`; the configuration has 4 streams, the nearest: `kilonovae`"), "{error}");
+        assert!(
+            error.contains("`Kilonova` among the 4 streams of the configuration: did you mean `kilonovae`?"),
+            "{error}"
+        );
     }
 }

@@ -5,14 +5,15 @@ use super::publisher::Publisher;
 use super::{DistributionError, Request};
 use crate::config::Settings;
 use crate::kafka::checkpoint::Records;
+use crate::timestamp::Timestamp;
 
 /// What decides where a distribution begins.
 pub(super) struct Begin<'a> {
     pub settings: &'a Settings,
     pub request: &'a Request,
     pub prefix: &'a str,
-    /// the moment of the command, ms since 1970
-    pub now: i64,
+    /// the moment of the command
+    pub now: Timestamp,
 }
 
 impl Begin<'_> {

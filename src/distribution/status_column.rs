@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::checkpoint_state::{Record, numbered};
-use super::readers::{ReadError, RowVersion, panic_message};
+use super::readers::{ReadError, panic_message};
 use super::retry::{Connector, RetryError, RetryingSession};
 use crate::kafka::checkpoint::Records;
+use crate::ledger::RowVersion;
 use crate::science_db::{Put, PutCell};
+use crate::timestamp::Timestamp;
 
 /// What the column says of an alert that was sent.
 pub const DISTRIBUTED: &[u8] = b"distributed";
@@ -163,9 +165,9 @@ impl StatusWriter {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let (mut bytes, mut segment) = (Vec::new(), Vec::new());
-            while let Some((key, timestamp)) = rows.next_if(|(key, _)| segment_fits(bytes.len(), key)) {
-                put_row(&key, timestamp, &mut bytes);
-                segment.push((key, timestamp));
+            while let Some(row) = rows.next_if(|row| segment_fits(bytes.len(), &row.key)) {
+                put_row(&row, &mut bytes);
+                segment.push(row);
             }
             let number = self.next;
             self.next += 1;
@@ -251,7 +253,11 @@ impl Drop for StatusWriter {
 
 fn write(session: &mut RetryingSession, rows: &[RowVersion], cell: &PutCell) -> Result<(), RetryError> {
     rows.chunks(ROWS_PER_REQUEST).try_for_each(|rows| {
-        let put = |(key, at): &RowVersion| Put { key: key.clone(), timestamp: Some(*at), cells: vec![cell.clone()] };
+        let put = |row: &RowVersion| Put {
+            key: row.key.clone(),
+            timestamp: Some(row.timestamp.as_millis()),
+            cells: vec![cell.clone()],
+        };
         let puts: Vec<Put> = rows.iter().map(put).collect();
         session.ask(|db| db.put(&puts))
     })
@@ -271,10 +277,10 @@ fn segment_fits(bytes: usize, key: &[u8]) -> bool {
 }
 
 /// A row as it stands in a segment: the timestamp, the key's length (both big-endian, 8 and 4 bytes) and the key.
-fn put_row(key: &[u8], timestamp: i64, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(&timestamp.to_be_bytes());
-    bytes.extend_from_slice(&(key.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(key);
+fn put_row(row: &RowVersion, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(&row.timestamp.as_millis().to_be_bytes());
+    bytes.extend_from_slice(&(row.key.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(&row.key);
 }
 
 /// Reads rows that [`put_row`] wrote, or `None` where the bytes are damaged.
@@ -284,7 +290,7 @@ fn from_bytes(mut bytes: &[u8]) -> Option<Vec<RowVersion>> {
         let (timestamp, rest) = bytes.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let (key, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        rows.push((key.to_vec(), i64::from_be_bytes(*timestamp)));
+        rows.push(RowVersion { timestamp: Timestamp::from_millis(i64::from_be_bytes(*timestamp)), key: key.to_vec() });
         bytes = rest;
     }
     Some(rows)

@@ -6,12 +6,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::pipeline::PipelineError;
-use crate::catalog::{Catalog, ColumnLocation, ColumnType};
+use crate::catalog::Catalog;
 use crate::config::{FilterSettings, StreamSettings};
 use crate::filters::{FilterCall, FilterError, FilterName, FilterRow, FilterRunner, Judgement, Pool};
-use crate::rules::{InvalidCell, RuleOutcome};
-use crate::science_db::{Columns, Row};
+use crate::row::{BoundColumn, ColumnNotRead, Columns, Row};
+use crate::rules::InvalidCell;
 
 /// What a stream with filters makes of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,30 +71,13 @@ impl UnboundFilters {
     ///
     /// # Errors
     /// A column that a filter needs is not among them.
-    pub(super) fn bind(self, catalog: &Catalog, columns: &Columns) -> Result<StreamFilters, PipelineError> {
-        let mut places = vec![Where::Nowhere; catalog.columns.len()];
+    pub(super) fn bind(self, catalog: &Catalog, columns: &Columns) -> Result<StreamFilters, ColumnNotRead> {
+        let mut bound = vec![None; catalog.columns.len()];
         for index in self.columns() {
-            let column = &catalog.columns[index];
-            places[index] = match &column.location {
-                ColumnLocation::RowKey { .. } if catalog.row_key.len() < 2 => Where::Key,
-                ColumnLocation::RowKey { part } => Where::KeyPart(*part, column.kind.clone()),
-                ColumnLocation::Cell { family, qualifier } => {
-                    let slot = columns.slot(family.as_bytes(), qualifier.as_bytes(), &mut 0);
-                    Where::Slot(slot.ok_or_else(|| PipelineError::NotRead { column: column.name.clone() })?)
-                }
-            };
+            bound[index] = Some(BoundColumn::new(&catalog.columns[index], catalog.row_key.len(), columns)?);
         }
-        Ok(StreamFilters { runner: self.runner, streams: self.streams, places, parts: catalog.row_key.len() })
+        Ok(StreamFilters { runner: self.runner, streams: self.streams, columns: bound })
     }
-}
-
-/// Where a column is found in a row.
-#[derive(Clone, Debug)]
-enum Where {
-    Nowhere,
-    Slot(usize),
-    Key,
-    KeyPart(usize, ColumnType),
 }
 
 /// A row as filters see it.
@@ -106,18 +88,10 @@ struct FilteredRow<'a> {
 
 impl FilterRow for FilteredRow<'_> {
     fn cell(&self, column: usize) -> Result<Option<Cow<'_, [u8]>>, String> {
-        Ok(match self.filters.places.get(column) {
-            Some(Where::Slot(slot)) => self.row.cell(*slot).map(|cell| cell.value.into()),
-            Some(Where::Key) => Some(self.row.key.into()),
-            Some(Where::KeyPart(part, kind)) => {
-                let part = self.row.key.splitn(self.filters.parts, |byte| *byte == b'_').nth(*part);
-                match part.ok_or("the row key has too few parts")? {
-                    [] => None,
-                    part => Some(kind.cell_of_text(part).ok_or("its part of the row key is not of its type")?.into()),
-                }
-            }
-            Some(Where::Nowhere) | None => None,
-        })
+        match self.filters.columns.get(column) {
+            Some(Some(column)) => column.value(&self.row).map_err(|error| error.to_string()),
+            _ => Err("the column is not read from the science database".to_owned()),
+        }
     }
 }
 
@@ -125,8 +99,8 @@ impl FilterRow for FilteredRow<'_> {
 pub(super) struct StreamFilters {
     runner: FilterRunner,
     streams: Vec<Vec<usize>>,
-    places: Vec<Where>,
-    parts: usize,
+    /// by index in the catalog: the columns that filters need
+    columns: Vec<Option<BoundColumn>>,
 }
 
 impl StreamFilters {
@@ -143,7 +117,7 @@ impl StreamFilters {
     pub fn filter(
         &self,
         rows: &[Row<'_>],
-        judge: impl Fn(usize, &Row<'_>) -> Result<RuleOutcome, InvalidCell>,
+        judge: impl Fn(usize, &Row<'_>) -> Result<Option<usize>, InvalidCell>,
         conditions: impl Fn(usize) -> usize,
         give_up: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Vec<Option<FilterVerdict>>>, FilterError> {
@@ -155,11 +129,11 @@ impl StreamFilters {
             let mut kept = Vec::with_capacity(rows.len());
             for (index, row) in rows.iter().enumerate() {
                 verdicts[index][stream] = Some(match judge(stream, row) {
-                    Ok(RuleOutcome::Kept) => {
+                    Ok(None) => {
                         kept.push(index);
                         FilterVerdict::Keep
                     }
-                    Ok(RuleOutcome::Refused(condition)) => FilterVerdict::Refuse(condition),
+                    Ok(Some(condition)) => FilterVerdict::Refuse(condition),
                     Err(bad_cell) => FilterVerdict::Fail(bad_cell.to_string().into()),
                 });
             }

@@ -13,12 +13,11 @@ use super::record::{CellColumn, RecordColumns};
 use super::runner::FilterRow;
 use super::value_type::ValueType;
 use crate::catalog::{Catalog, ColumnType};
+use crate::suggest::suggestion;
 
 /// Names that mean one column whatever else ends with them.
 const FIXED_NAMES: [(&str, &str); 2] =
     [("linear_fit_slope", "lc_features_r.linear_fit_slope"), ("cstampDatac", "cutoutScience.stampData")];
-/// Most suggestions for a wrong name.
-const MAX_SUGGESTIONS: usize = 3;
 
 /// What is given to an argument.
 #[derive(Clone, Debug)]
@@ -77,7 +76,9 @@ impl Argument {
                     value_type: history.value_type(),
                     source: Source::FieldHistory(history),
                 }),
-                None => Err(ResolveError::Unknown { argument: name.to_owned(), nearest: nearest(catalog, name) }),
+                None => {
+                    Err(ResolveError::Unknown { argument: name.to_owned(), suggestion: similar_fields(catalog, name) })
+                }
             },
             (leaves, records, _) => {
                 let mut candidates: Vec<String> =
@@ -153,20 +154,10 @@ fn is_text_list(catalog: &Catalog, index: usize) -> bool {
     column.kind == ColumnType::String && column.field.starts_with("prv") && column.field.contains('.')
 }
 
-fn nearest(catalog: &Catalog, name: &str) -> Vec<String> {
-    let wanted = name.to_lowercase();
+/// A suggestion of fields and records for an argument that names none.
+fn similar_fields(catalog: &Catalog, argument: &str) -> String {
     let fields = catalog.columns.iter().map(|column| column.field.as_str());
-    let mut scored: Vec<(f64, &str)> = fields
-        .chain(catalog.records.iter().map(|record| record.path.as_str()))
-        .map(|field| {
-            let last = field.rsplit('.').next().unwrap_or(field).to_lowercase();
-            (strsim::normalized_damerau_levenshtein(&last, &wanted), field)
-        })
-        .filter(|(score, _)| *score >= 0.5)
-        .collect();
-    scored.sort_by(|(a, one), (b, other)| b.total_cmp(a).then_with(|| one.cmp(other)));
-    scored.dedup_by_key(|(_, field)| *field);
-    scored.into_iter().take(MAX_SUGGESTIONS).map(|(_, field)| field.to_owned()).collect()
+    suggestion(argument, fields.chain(catalog.records.iter().map(|record| record.path.as_str())))
 }
 
 #[cfg(test)]
@@ -231,7 +222,7 @@ mod tests {
     #[test]
     fn a_wrong_name_gets_the_nearest_ones() {
         let error = Argument::resolve(&ztf(), "magpsff").expect_err("no column");
-        assert!(error.to_string().contains("no column `magpsff` (nearest: `candidate.magpsf`"), "{error}");
+        assert!(error.to_string().contains("no column `magpsff`: did you mean `candidate.magpsf`"), "{error}");
         assert!(Argument::resolve(&ztf(), "cnothingc").is_err());
     }
 

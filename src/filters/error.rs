@@ -8,12 +8,12 @@ use super::name::{FilterName, FilterNameError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
     /// nothing has that name
-    #[error("the alerts have no column `{argument}`{}", near(.nearest))]
+    #[error("the alerts have no column `{argument}`{suggestion}")]
     Unknown {
         /// the argument
         argument: String,
-        /// names that do exist, best first
-        nearest: Vec<String>,
+        /// the end of the message: empty, or a question that names similar columns
+        suggestion: String,
     },
     /// several have
     #[error("the argument `{argument}` may be `{}`: name it as one of them with `_` in place of `.`", .candidates.join("`, `"))]
@@ -33,13 +33,6 @@ pub enum ResolveError {
         /// why not
         reason: String,
     },
-}
-
-fn near(nearest: &[String]) -> String {
-    match nearest.is_empty() {
-        true => String::new(),
-        false => format!(" (nearest: `{}`)", nearest.join("`, `")),
-    }
 }
 
 /// Why filters cannot be run.

@@ -1,7 +1,6 @@
 //! The table and its catalog: made, and kept up with the alerts' schemas.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::rate_limiter::RateLimiter;
@@ -9,6 +8,7 @@ use super::row_key;
 use super::writer::{AlertWriter, RowMapper};
 use super::{IngestError, IngestOptions};
 use crate::alert::{Layout, LayoutOptions, ListEncoding};
+use crate::atomic_file;
 use crate::avro::Schema;
 use crate::catalog::{Catalog, Column, ColumnType};
 use crate::config::{ScienceDbSettings, StoreKind};
@@ -236,11 +236,11 @@ impl<'a> Loader<'a> {
         let mut layout = Layout::new(schema, &options)?;
         let trigger = [catalog, layout.catalog()].into_iter().find_map(|catalog| self.trigger_of(catalog));
         if let Some(trigger) = trigger.map(str::to_owned) {
-            layout.place_in(&trigger, &self.trigger_family);
+            layout.set_family(&trigger, &self.trigger_family);
         }
         let mut extended = catalog.clone();
         extended
-            .extend(layout.catalog())
+            .merge(layout.catalog())
             .map_err(|reason| IngestError::Mismatch { path: self.settings.catalog.clone(), reason })?;
         Ok((layout, extended))
     }
@@ -292,27 +292,16 @@ fn write_catalog(path: &Path, catalog: &Catalog, schema_json: Option<&str>) -> R
     }
 }
 
-/// Writes a file so that nobody ever sees half of it.
+/// Replaces a file as a whole, and creates its directory.
 fn replace_file(path: &Path, content: &[u8]) -> Result<(), IngestError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |reason| IngestError::Write { path, reason }
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(failed(folder))?;
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory).map_err(failed(directory))?;
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let new = PathBuf::from(name);
-    let written = std::fs::File::create(&new).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
-    });
-    written.map_err(|reason| {
-        let _gone = std::fs::remove_file(&new);
-        IngestError::Write { path: path.to_owned(), reason }
-    })
+    atomic_file::replace(path, content).map_err(failed(path))
 }
 
 /// Keys that part others like these into `regions` equal parts.

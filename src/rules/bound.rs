@@ -1,230 +1,127 @@
-//! Rules at work on cells.
+//! Rules bound to the columns of a read: the evaluation of conditions on rows.
 
+use super::cell_test::CellTest;
 use super::check::{CheckedCondition, ColumnTest};
-use super::comparison::CellTest;
 use super::parse::GroupKind;
-use crate::catalog::{Column, ColumnLocation, ColumnType};
-use crate::science_db::{Columns, Row};
+use crate::catalog::Column;
+use crate::row::{BoundColumn, ColumnNotRead, Columns, Row};
 
-/// What the rules say of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleOutcome {
-    /// every condition holds
-    Kept,
-    /// the first condition that does not hold, by its place in [`Rules::conditions`](super::Rules::conditions)
-    Refused(usize),
-}
-
-/// A column that the rules ask for is not among those read.
+/// A cell that is not of the type in the catalog, so that the rules cannot be evaluated on its row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the rules ask for column {column}, which is not read from the science database")]
-pub struct NotRead {
-    /// the column's name
-    pub column: String,
-}
-
-/// A cell that is not what the catalog says, so that the rules cannot judge the row.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("row {row}: column {column} is {kind} in the catalog, but {found}")]
+#[error("row `{row_key}`: column `{column}` is {kind} in the catalog, but {found}")]
 pub struct InvalidCell {
-    /// the row's key, bytes other than printable ASCII escaped
-    pub row: String,
-    /// the column's name
+    /// row key; bytes other than printable ASCII are escaped
+    pub row_key: String,
     pub column: String,
-    /// the catalog's type
+    /// type in the catalog
     pub kind: &'static str,
-    /// what is there instead
+    /// what was found instead
     pub found: String,
 }
 
-/// The conditions of a rules file, made ready for rows with certain slots. It holds no state: threads may share it.
+/// The conditions of a rules file, bound to the columns of a read. Stateless: threads may share it.
 #[derive(Clone, Debug)]
 pub struct BoundRules {
-    conditions: Vec<Node>,
+    conditions: Vec<BoundCondition>,
 }
 
 #[derive(Clone, Debug)]
-enum Node {
-    Test(Box<BoundTest>),
-    Group(GroupKind, Vec<Node>),
+enum BoundCondition {
+    Column(Box<BoundTest>),
+    Group(GroupKind, Vec<BoundCondition>),
 }
 
 #[derive(Clone, Debug)]
 struct BoundTest {
-    source: Source,
+    source: BoundColumn,
     test: CellTest,
     column: Column,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Source {
-    /// a cell
-    Slot(usize),
-    /// the row key as a whole, in the column's encoding
-    Key,
-    /// one of `parts` text parts of the row key, ended by `_`; the last takes the rest, and one that is empty is null
-    KeyPart { part: usize, parts: usize },
-}
-
 impl BoundRules {
-    /// The conditions for rows read with `columns`, in a table whose key has `parts` parts.
-    pub(super) fn new(conditions: &[CheckedCondition], columns: &Columns, parts: usize) -> Result<Self, NotRead> {
-        Ok(Self { conditions: conditions.iter().map(|c| Node::new(c, columns, parts)).collect::<Result<_, _>>()? })
+    /// Binds `conditions` to `columns`, in a table whose row key has `key_parts` columns.
+    pub(super) fn new(
+        conditions: &[CheckedCondition],
+        columns: &Columns,
+        key_parts: usize,
+    ) -> Result<Self, ColumnNotRead> {
+        Ok(Self { conditions: bind_all(conditions, columns, key_parts)? })
     }
 
-    /// Whether every condition holds for `row`, which must have been read with the columns that the judge was made for.
+    /// The index in [`Rules::conditions`](super::Rules::conditions) of the first condition that does not hold for `row`; `None` if the
+    /// row passes. The row must have been read with the columns that the rules are bound to.
     ///
     /// # Errors
-    /// A cell that a condition looks at is not of the catalog's type.
-    pub fn matches(&self, row: &Row<'_>) -> Result<bool, InvalidCell> {
-        Ok(self.evaluate(row)? == RuleOutcome::Kept)
-    }
-
-    /// As [`matches`](Self::matches), and which condition refused. Conditions are tried in the order of the file up to the first that fails.
-    ///
-    /// # Errors
-    /// A cell that a condition looks at is not of the catalog's type.
-    pub fn evaluate(&self, row: &Row<'_>) -> Result<RuleOutcome, InvalidCell> {
+    /// A cell that a condition tests is not of the type in the catalog. Conditions after the first that does not hold are not evaluated.
+    pub fn refused_by(&self, row: &Row<'_>) -> Result<Option<usize>, InvalidCell> {
         for (index, condition) in self.conditions.iter().enumerate() {
             if !condition.holds(row)? {
-                return Ok(RuleOutcome::Refused(index));
+                return Ok(Some(index));
             }
         }
-        Ok(RuleOutcome::Kept)
+        Ok(None)
     }
 }
 
-impl Node {
-    fn new(condition: &CheckedCondition, columns: &Columns, parts: usize) -> Result<Self, NotRead> {
+fn bind_all(
+    conditions: &[CheckedCondition],
+    columns: &Columns,
+    key_parts: usize,
+) -> Result<Vec<BoundCondition>, ColumnNotRead> {
+    let bind = |condition: &CheckedCondition| {
         Ok(match condition {
-            CheckedCondition::Column(leaf) => Self::Test(Box::new(BoundTest::new(leaf, columns, parts)?)),
+            CheckedCondition::Column(test) => {
+                BoundCondition::Column(Box::new(BoundTest::new(test, columns, key_parts)?))
+            }
             CheckedCondition::Group(kind, members) => {
-                Self::Group(*kind, members.iter().map(|m| Self::new(m, columns, parts)).collect::<Result<_, _>>()?)
+                BoundCondition::Group(*kind, bind_all(members, columns, key_parts)?)
             }
         })
-    }
+    };
+    conditions.iter().map(bind).collect()
+}
 
+impl BoundCondition {
     fn holds(&self, row: &Row<'_>) -> Result<bool, InvalidCell> {
-        let (group, members) = match self {
-            Self::Test(ready) => return ready.holds(row),
-            Self::Group(group, members) => (group, members),
+        let (kind, members) = match self {
+            Self::Column(test) => return test.holds(row),
+            Self::Group(kind, members) => (kind, members),
         };
         for member in members {
-            match (group, member.holds(row)?) {
+            match (kind, member.holds(row)?) {
                 (GroupKind::All, false) | (GroupKind::Not, true) => return Ok(false),
                 (GroupKind::Any, true) => return Ok(true),
                 _ => {}
             }
         }
-        Ok(*group != GroupKind::Any)
+        Ok(*kind != GroupKind::Any)
     }
 }
 
 impl BoundTest {
-    fn new(leaf: &ColumnTest, columns: &Columns, parts: usize) -> Result<Self, NotRead> {
-        let source = match &leaf.column.location {
-            ColumnLocation::RowKey { .. } if parts == 1 => Source::Key,
-            ColumnLocation::RowKey { part } => Source::KeyPart { part: *part, parts },
-            ColumnLocation::Cell { family, qualifier } => columns
-                .slot(family.as_bytes(), qualifier.as_bytes(), &mut 0)
-                .map(Source::Slot)
-                .ok_or_else(|| NotRead { column: leaf.column.name.clone() })?,
-        };
-        Ok(Self { source, test: leaf.test.clone(), column: leaf.column.clone() })
+    fn new(test: &ColumnTest, columns: &Columns, key_parts: usize) -> Result<Self, ColumnNotRead> {
+        let source = BoundColumn::new(&test.column, key_parts, columns)?;
+        Ok(Self { source, test: test.test.clone(), column: test.column.clone() })
     }
 
     fn holds(&self, row: &Row<'_>) -> Result<bool, InvalidCell> {
-        let bytes = match self.source {
-            Source::Slot(slot) => row.cell(slot).map(|cell| cell.value),
-            Source::Key => Some(row.key),
-            Source::KeyPart { part, parts } => {
-                let part = row.key.splitn(parts, |byte| *byte == b'_').nth(part);
-                let part = part.ok_or_else(|| self.bad(row, "the row key has too few parts".to_owned()))?;
-                Some(part).filter(|part| !part.is_empty())
-            }
-        };
-        let bytes = match (&self.test, bytes) {
-            (CellTest::Null { wanted }, bytes) => return Ok(bytes.is_none() == *wanted),
-            (_, None) => return Ok(false),
-            (_, Some(bytes)) => bytes,
-        };
-        let held = match self.source {
-            Source::KeyPart { .. } => self.test.holds_of_text(bytes),
-            Source::Slot(_) | Source::Key => self.test.holds_of_cell(bytes, &self.column.kind),
-        };
-        held.ok_or_else(|| self.bad_value(row, bytes))
-    }
-
-    fn bad_value(&self, row: &Row<'_>, bytes: &[u8]) -> InvalidCell {
-        let found = match (self.source, self.column.kind.width()) {
-            (Source::KeyPart { .. }, _) => format!("its part of the key is `{}`", bytes.escape_ascii()),
-            (_, Some(width)) => format!("its cell has {} bytes instead of {width}", bytes.len()),
-            (_, None) => "its cell cannot be read so".to_owned(),
-        };
-        self.bad(row, found)
-    }
-
-    fn bad(&self, row: &Row<'_>, found: String) -> InvalidCell {
-        let row = format!("`{}`", row.key.escape_ascii());
-        InvalidCell { row, column: format!("`{}`", self.column.name), kind: self.column.kind.name(), found }
-    }
-}
-
-impl CellTest {
-    /// Whether the cell `bytes` of type `kind` passes; `None`: they are not of this type.
-    fn holds_of_cell(&self, bytes: &[u8], kind: &ColumnType) -> Option<bool> {
-        match self {
-            Self::Null { wanted } => Some(!*wanted),
-            Self::Boolean { wanted } => bytes.try_into().ok().map(|[byte]: [u8; 1]| (byte != 0) == *wanted),
-            Self::Text(_) => Some(self.holds_of_bytes(bytes)),
-            Self::Integer(_) => match kind {
-                ColumnType::Byte => bytes.try_into().ok().map(|b| i64::from(i8::from_be_bytes(b))),
-                ColumnType::Short => bytes.try_into().ok().map(|b| i64::from(i16::from_be_bytes(b))),
-                ColumnType::Int => bytes.try_into().ok().map(|b| i64::from(i32::from_be_bytes(b))),
-                _ => bytes.try_into().ok().map(i64::from_be_bytes),
-            }
-            .map(|number| self.holds_of_integer(number)),
-            Self::Nan { .. } | Self::Float(_) | Self::Double(_) => match kind {
-                ColumnType::Float => bytes.try_into().ok().map(|b| self.holds_of_float(f32::from_be_bytes(b))),
-                _ => bytes.try_into().ok().map(|b| self.holds_of_double(f64::from_be_bytes(b))),
-            },
+        let mut scratch = [0; 8];
+        let cell = self.source.bytes(row, &mut scratch).map_err(|error| self.invalid(row, error.to_string()))?;
+        match (&self.test, cell) {
+            (CellTest::Null { wanted }, cell) => Ok(cell.is_none() == *wanted),
+            (_, None) => Ok(false),
+            (test, Some(cell)) => test.holds(cell, &self.column.kind).ok_or_else(|| {
+                let found = match self.column.kind.width() {
+                    Some(width) => format!("its cell has {} bytes instead of {width}", cell.len()),
+                    None => "its cell is of another type".to_owned(),
+                };
+                self.invalid(row, found)
+            }),
         }
     }
 
-    /// Whether a number written as text, or text, passes; `None`: it is no such number.
-    fn holds_of_text(&self, bytes: &[u8]) -> Option<bool> {
-        let text = || std::str::from_utf8(bytes).ok();
-        match self {
-            Self::Null { wanted } => Some(!*wanted),
-            Self::Boolean { .. } => None,
-            Self::Text(_) => Some(self.holds_of_bytes(bytes)),
-            Self::Integer(_) => text()?.parse().ok().map(|number| self.holds_of_integer(number)),
-            Self::Float(_) => text()?.parse().ok().map(|number| self.holds_of_float(number)),
-            Self::Nan { .. } | Self::Double(_) => text()?.parse().ok().map(|number| self.holds_of_double(number)),
-        }
-    }
-
-    fn holds_of_integer(&self, number: i64) -> bool {
-        matches!(self, Self::Integer(comparison) if comparison.holds(|own| Some(own.cmp(&number))))
-    }
-
-    fn holds_of_float(&self, number: f32) -> bool {
-        match self {
-            Self::Nan { wanted } => number.is_nan() == *wanted,
-            Self::Float(comparison) => comparison.holds(|own| own.partial_cmp(&number)),
-            _ => false,
-        }
-    }
-
-    fn holds_of_double(&self, number: f64) -> bool {
-        match self {
-            Self::Nan { wanted } => number.is_nan() == *wanted,
-            Self::Double(comparison) => comparison.holds(|own| own.partial_cmp(&number)),
-            _ => false,
-        }
-    }
-
-    fn holds_of_bytes(&self, bytes: &[u8]) -> bool {
-        matches!(self, Self::Text(comparison) if comparison.holds(|own| Some((**own).cmp(bytes))))
+    fn invalid(&self, row: &Row<'_>, found: String) -> InvalidCell {
+        let row_key = row.key.escape_ascii().to_string();
+        InvalidCell { row_key, column: self.column.name.clone(), kind: self.column.kind.name(), found }
     }
 }

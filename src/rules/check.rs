@@ -1,18 +1,17 @@
-//! Rules against the catalog: every name is looked up and every value read in its column's type, before anything is read.
+//! Rules against the catalog: looks up every name, and parses every value in the type of its column, before any row is read.
 
-use super::comparison::CellTest;
-use super::diagnostic::{Lines, MAX_DIAGNOSTICS, OffsetDiagnostic, quoted, truncated};
+use super::cell_test::CellTest;
+use super::diagnostic::{Lines, Report, quoted, truncated};
 use super::literal;
-use super::nearest::nearest;
 use super::operator::Operator;
 use super::parse::{ColumnReference, Condition, GroupKind, RulesDocument};
 use crate::catalog::{Catalog, Column};
+use crate::suggest::similar_names;
 
-/// The longest name that is compared with others, and the longest text of a condition.
-const MAX_COMPARED_NAME_BYTES: usize = 100;
+/// Maximum length of the text of a condition, in characters.
 const MAX_CONDITION_CHARS: usize = 200;
 
-/// A condition checked against the catalog.
+/// A condition that fits the catalog.
 #[derive(Clone, Debug)]
 pub(super) enum CheckedCondition {
     Column(Box<ColumnTest>),
@@ -22,7 +21,7 @@ pub(super) enum CheckedCondition {
 /// A test of one column.
 #[derive(Clone, Debug)]
 pub(super) struct ColumnTest {
-    /// place in the catalog's list
+    /// index in the catalog's columns
     pub(super) index: usize,
     pub(super) column: Column,
     pub(super) test: CellTest,
@@ -31,34 +30,32 @@ pub(super) struct ColumnTest {
     pub(super) value: String,
 }
 
-/// What a name stands for.
+/// What a name refers to, as indexes in the catalog's columns.
 enum Target {
     Everything,
-    /// a record's columns, among them the marker that it is there
+    /// the columns of a record, including its presence marker
     Record(Vec<usize>),
     Column(usize),
 }
 
-/// Which columns remain, and what is asked of them.
+/// The remaining columns, as indexes in the catalog's columns, and the conditions.
 #[derive(Debug, Default)]
 pub(super) struct CheckedRules {
     pub(super) columns: Vec<usize>,
     pub(super) dropped: Vec<usize>,
-    /// each with the offset where it stands
+    /// with the offset of their elements
     pub(super) conditions: Vec<(usize, CheckedCondition)>,
 }
 
-/// Checks the whole document; where anything is added to `flaws` the outcome is of no use.
+/// Checks the whole document. If `report` grows, the result must not be used.
 pub(super) fn check(
     document: &RulesDocument<'_>,
     catalog: &Catalog,
     lines: &Lines<'_>,
-    flaws: &mut Vec<OffsetDiagnostic>,
+    report: &mut Report,
 ) -> CheckedRules {
-    let mut checker =
-        Checker { catalog, lines, flaws, selected: Vec::new(), dropped: Vec::new(), uncertain: document.uncertain };
-    checker.selected = vec![None; catalog.columns.len()];
-    checker.dropped = vec![None; catalog.columns.len()];
+    let selections = vec![Selection::default(); catalog.columns.len()];
+    let mut checker = Checker { catalog, lines, report, selections, incomplete: document.incomplete };
     checker.select(&document.select);
     checker.drop(&document.drop);
     let columns = checker.remaining(document);
@@ -66,53 +63,57 @@ pub(super) fn check(
     for condition in &document.filter {
         conditions.extend(checker.condition(condition).map(|checked| (condition.at(), checked)));
     }
-    let dropped = (0..catalog.columns.len()).filter(|index| checker.is_dropped(*index)).collect();
-    CheckedRules { columns, dropped, conditions }
+    CheckedRules { columns, dropped: checker.indexes(Selection::is_dropped), conditions }
+}
+
+/// The offsets of the elements that select and drop a column.
+#[derive(Clone, Copy, Default)]
+struct Selection {
+    selected: Option<usize>,
+    dropped: Option<usize>,
+}
+
+impl Selection {
+    fn remains(&self) -> bool {
+        self.selected.is_some() && self.dropped.is_none()
+    }
+
+    fn is_dropped(&self) -> bool {
+        self.selected.is_some() && self.dropped.is_some()
+    }
 }
 
 struct Checker<'a> {
     catalog: &'a Catalog,
     lines: &'a Lines<'a>,
-    flaws: &'a mut Vec<OffsetDiagnostic>,
-    /// by column: the offset of what selected it
-    selected: Vec<Option<usize>>,
-    /// by column: the offset of what dropped it
-    dropped: Vec<Option<usize>>,
-    uncertain: bool,
+    report: &'a mut Report,
+    /// by index in the catalog's columns
+    selections: Vec<Selection>,
+    /// a name in `select` or `drop` is unknown, so errors that follow from the remaining columns are not reported
+    incomplete: bool,
 }
 
 impl Checker<'_> {
-    fn flaw(&mut self, at: usize, what: String) {
-        if self.flaws.len() < MAX_DIAGNOSTICS {
-            self.flaws.push(OffsetDiagnostic::new(at, what));
-        }
-    }
-
-    fn is_dropped(&self, index: usize) -> bool {
-        matches!((self.selected.get(index), self.dropped.get(index)), (Some(Some(_)), Some(Some(_))))
-    }
-
-    fn remains(&self, index: usize) -> bool {
-        matches!((self.selected.get(index), self.dropped.get(index)), (Some(Some(_)), Some(None)))
+    fn indexes(&self, is: impl Fn(&Selection) -> bool) -> Vec<usize> {
+        self.selections.iter().enumerate().filter(|(_, selection)| is(selection)).map(|(index, _)| index).collect()
     }
 
     fn select(&mut self, references: &[ColumnReference<'_>]) {
         for reference in references {
             let Some(columns) = self.columns_of(reference) else { continue };
-            let mut first = None;
-            let mut news = false;
+            let mut earlier = None;
+            let mut adds_column = false;
             for index in columns {
-                if let Some(place) = self.selected.get_mut(index) {
-                    news |= place.is_none();
-                    first = first.or(*place);
-                    place.get_or_insert(reference.at);
-                }
+                let selected = &mut self.selections[index].selected;
+                adds_column |= selected.is_none();
+                earlier = earlier.or(*selected);
+                selected.get_or_insert(reference.at);
             }
-            if let (false, Some(first)) = (news, first) {
-                let line = self.lines.line(first);
-                self.flaw(
+            if let (false, Some(earlier)) = (adds_column, earlier) {
+                let line = self.lines.line(earlier);
+                self.report.add(
                     reference.at,
-                    format!("{} is already selected on line {line}: leave one out", reference.words()),
+                    format!("{} is already selected on line {line}: remove one of them", reference.quoted()),
                 );
             }
         }
@@ -121,60 +122,54 @@ impl Checker<'_> {
     fn drop(&mut self, references: &[ColumnReference<'_>]) {
         for reference in references {
             let Some(columns) = self.columns_of(reference) else { continue };
-            let mut before = None;
-            let mut news = false;
+            let mut earlier = None;
+            let mut drops_column = false;
             for index in columns {
-                if let (Some(Some(_)), Some(place)) = (self.selected.get(index), self.dropped.get_mut(index)) {
-                    news |= place.is_none();
-                    before = before.or(*place);
-                    place.get_or_insert(reference.at);
-                }
+                let Selection { selected: Some(_), dropped } = &mut self.selections[index] else { continue };
+                drops_column |= dropped.is_none();
+                earlier = earlier.or(*dropped);
+                dropped.get_or_insert(reference.at);
             }
-            match (news, before) {
+            match (drops_column, earlier) {
                 (true, _) => {}
-                (false, Some(before)) => {
-                    let line = self.lines.line(before);
-                    self.flaw(
+                (false, Some(earlier)) => {
+                    let line = self.lines.line(earlier);
+                    self.report.add(
                         reference.at,
-                        format!("{} is already dropped on line {line}: leave one out", reference.words()),
+                        format!("{} is already dropped on line {line}: remove one of them", reference.quoted()),
                     );
                 }
-                (false, None) if self.uncertain => {}
+                (false, None) if self.incomplete => {}
                 (false, None) => {
-                    let what =
-                        format!("{} is not selected, so there is nothing to drop: leave it out", reference.words());
-                    self.flaw(reference.at, what);
+                    let message = format!("{} is not selected and cannot be dropped: remove it", reference.quoted());
+                    self.report.add(reference.at, message);
                 }
             }
         }
     }
 
-    /// What remains, in the catalog's order. A record's marker goes with its fields, since without it a record of nulls and no record
-    /// at all could not be told apart.
+    /// The remaining columns, in the order of the catalog.
+    ///
+    /// The presence marker of a record remains exactly when one of its fields does: without it, a record of nulls and a null record could
+    /// not be told apart.
     fn remaining(&mut self, document: &RulesDocument<'_>) -> Vec<usize> {
         for record in &self.catalog.records {
-            let below = format!("{}.", record.path);
-            let marker = self.catalog.columns.iter().position(|column| column.field == record.path);
-            let fields = self.catalog.columns.iter().enumerate().filter(|(_, column)| column.field.starts_with(&below));
-            let field = fields.map(|(index, _)| index).find(|index| self.remains(*index));
-            if let Some(marker) = marker {
-                if let Some(place) = self.dropped.get_mut(marker) {
-                    *place = None;
-                }
-                let origin = field.and_then(|field| self.selected.get(field).copied().flatten());
-                if let Some(place) = self.selected.get_mut(marker) {
-                    *place = origin;
-                }
-            }
+            let Some(marker) = self.catalog.columns.iter().position(|column| column.field == record.path) else {
+                continue;
+            };
+            let fields = self.catalog.columns.iter().zip(&self.selections);
+            let mut fields = fields.filter(|(column, _)| is_within(column, &record.path)).map(|(_, field)| *field);
+            let selected = fields.find(Selection::remains).and_then(|field| field.selected);
+            self.selections[marker] = Selection { selected, dropped: None };
         }
-        let columns: Vec<usize> = (0..self.catalog.columns.len()).filter(|index| self.remains(*index)).collect();
-        if let (true, false, Some(first)) = (columns.is_empty(), self.uncertain, document.drop.first()) {
-            self.flaw(first.at, "every selected column is dropped: nothing would be left to send".to_owned());
+        let columns = self.indexes(Selection::remains);
+        if let (true, false, Some(first)) = (columns.is_empty(), self.incomplete, document.drop.first()) {
+            self.report.add(first.at, "every selected column is dropped: no column remains to send");
         }
         columns
     }
 
-    /// The columns that a name in `select` or `drop` stands for; after a flaw, `None`.
+    /// The columns that a name in `select` or `drop` refers to; `None` if it was reported.
     fn columns_of(&mut self, reference: &ColumnReference<'_>) -> Option<Vec<usize>> {
         match self.target(reference)? {
             Target::Everything => Some((0..self.catalog.columns.len()).collect()),
@@ -184,7 +179,7 @@ impl Checker<'_> {
     }
 
     fn target(&mut self, reference: &ColumnReference<'_>) -> Option<Target> {
-        if self.flaws.len() >= MAX_DIAGNOSTICS {
+        if self.report.is_full() {
             return None;
         }
         let name = reference.name.value.as_ref();
@@ -196,15 +191,14 @@ impl Checker<'_> {
             None => (name.to_owned(), name.to_owned()),
             Some(subcol) => (format!("{name}_{subcol}"), format!("{name}.{subcol}")),
         };
-        if let Some(record) =
-            self.catalog.records.iter().find(|record| record.path == dotted || record.prefix() == flat)
-        {
-            let below = format!("{}.", record.path);
-            let within = |column: &Column| column.field == record.path || column.field.starts_with(&below);
-            let columns = self.catalog.columns.iter().enumerate().filter(|(_, column)| within(column));
-            return Some(Target::Record(columns.map(|(index, _)| index).collect()));
+        let columns = &self.catalog.columns;
+        let records = &self.catalog.records;
+        if let Some(record) = records.iter().find(|record| record.path == dotted || record.prefix() == flat) {
+            let of_record = |column: &Column| column.field == record.path || is_within(column, &record.path);
+            let indexes = columns.iter().enumerate().filter(|(_, column)| of_record(column));
+            return Some(Target::Record(indexes.map(|(index, _)| index).collect()));
         }
-        let by_field = || self.catalog.columns.iter().position(|column| subcol.is_some() && column.field == dotted);
+        let by_field = || columns.iter().position(|column| subcol.is_some() && column.field == dotted);
         if let Some(index) = self.catalog.index_of(&flat).or_else(by_field) {
             return Some(Target::Column(index));
         }
@@ -213,7 +207,7 @@ impl Checker<'_> {
     }
 
     fn unknown(&mut self, reference: &ColumnReference<'_>, flat: &str) {
-        self.uncertain = true;
+        self.incomplete = true;
         let prefix = format!("{}_", reference.name.value);
         let at = match &reference.subcol {
             Some(subcol) if self.catalog.columns.iter().any(|column| column.name.starts_with(&prefix)) => {
@@ -221,24 +215,20 @@ impl Checker<'_> {
             }
             _ => reference.name.value_at,
         };
-        let what = match reference.subcol.as_ref().map_or(&reference.name, |subcol| subcol) {
-            last if last.value.is_empty() => {
-                format!("the attribute {} is empty: write a name or leave it out", last.name)
-            }
-            _ if flat.len() > MAX_COMPARED_NAME_BYTES || flat.contains(char::is_control) => {
-                format!("there is no column {}", quoted(flat))
-            }
-            _ => {
-                let structs: Vec<String> = self.catalog.records.iter().map(|record| record.prefix()).collect();
-                let columns = self.catalog.columns.iter().map(|column| column.name.as_str());
-                let known = structs.iter().map(String::as_str).chain(columns);
-                match nearest(&flat.replace('.', "_"), known).filter(|name| structs.iter().any(|known| known == name)) {
-                    Some(name) => format!("there is no column {}: did you mean the struct `{name}`?", quoted(flat)),
-                    None => self.catalog.unknown(flat),
-                }
+        let last = reference.subcol.as_ref().unwrap_or(&reference.name);
+        let message = if last.value.is_empty() {
+            format!("the attribute `{}` is empty: write a name or remove it", last.name)
+        } else {
+            let structs: Vec<String> = self.catalog.records.iter().map(|record| record.prefix()).collect();
+            let columns = self.catalog.columns.iter().map(|column| column.name.as_str());
+            let known = structs.iter().map(String::as_str).chain(columns);
+            let similar = similar_names(flat, known);
+            match similar.first().filter(|name| structs.iter().any(|known| known == *name)) {
+                Some(name) => format!("there is no column {}: did you mean the struct `{name}`?", quoted(flat)),
+                None => format!("there is no column {}{}", quoted(flat), self.catalog.suggestion(flat)),
             }
         };
-        self.flaw(at, what);
+        self.report.add(at, message);
     }
 
     fn condition(&mut self, condition: &Condition<'_>) -> Option<CheckedCondition> {
@@ -248,22 +238,17 @@ impl Checker<'_> {
                 Some(CheckedCondition::Group(*kind, members))
             }
             Condition::Column { reference, operator, operator_at, value } => {
-                let index = self.filtered(reference)?;
-                let column = self.catalog.columns.get(index)?;
+                let index = self.condition_column(reference)?;
+                let column = &self.catalog.columns[index];
                 let written = value.as_ref().map(|value| value.value.trim());
                 match literal::test(column, *operator, written) {
                     Ok(test) => {
                         let (column, value) = (column.clone(), written.unwrap_or_default().to_owned());
-                        Some(CheckedCondition::Column(Box::new(ColumnTest {
-                            index,
-                            column,
-                            test,
-                            operator: *operator,
-                            value,
-                        })))
+                        let test = ColumnTest { index, column, test, operator: *operator, value };
+                        Some(CheckedCondition::Column(Box::new(test)))
                     }
-                    Err(what) => {
-                        self.flaw(value.as_ref().map_or(*operator_at, |value| value.value_at), what);
+                    Err(message) => {
+                        self.report.add(value.as_ref().map_or(*operator_at, |value| value.value_at), message);
                         None
                     }
                 }
@@ -271,78 +256,68 @@ impl Checker<'_> {
         }
     }
 
-    /// The one column that a condition asks; it must be among those that remain.
-    fn filtered(&mut self, reference: &ColumnReference<'_>) -> Option<usize> {
+    /// The column of a condition. It must be among those that remain.
+    fn condition_column(&mut self, reference: &ColumnReference<'_>) -> Option<usize> {
         let index = match self.target(reference)? {
             Target::Column(index) => index,
             Target::Everything => {
-                self.flaw(reference.name.value_at, "a condition asks one column: name it".to_owned());
+                self.report.add(reference.name.value_at, "a condition applies to one column: name it");
                 return None;
             }
             Target::Record(_) => {
-                let what = format!("{} is a struct, and a condition asks one column: add subcol", reference.words());
-                self.flaw(reference.at, what);
+                let quoted = reference.quoted();
+                self.report.add(
+                    reference.at,
+                    format!("{quoted} is a struct, but a condition applies to one column: add the attribute `subcol`"),
+                );
                 return None;
             }
         };
-        if !self.remains(index) && !self.uncertain {
-            let what = match self.dropped.get(index).copied().flatten() {
-                Some(at) => format!("{} is dropped on line {}", reference.words(), self.lines.line(at)),
-                None => format!("{} is not selected", reference.words()),
+        let selection = self.selections[index];
+        if !selection.remains() && !self.incomplete {
+            let quoted = reference.quoted();
+            let reason = match selection.dropped {
+                Some(at) => format!("{quoted} is dropped on line {}", self.lines.line(at)),
+                None => format!("{quoted} is not selected"),
             };
-            self.flaw(
+            self.report.add(
                 reference.name.value_at,
-                format!("{what}: conditions may only use columns that remain after select and drop"),
+                format!("{reason}: conditions may only use columns that remain after select and drop"),
             );
         }
         Some(index)
     }
 }
 
-impl ColumnReference<'_> {
-    /// The name for a message.
-    fn words(&self) -> String {
-        match &self.subcol {
-            None => quoted(&self.name.value),
-            Some(subcol) => quoted(&format!("{}.{}", self.name.value, subcol.value)),
-        }
-    }
-}
-
-impl Condition<'_> {
-    /// The offset of its element.
-    fn at(&self) -> usize {
-        match self {
-            Self::Column { reference, .. } => reference.at,
-            Self::Group { at, .. } => *at,
-        }
-    }
+/// Whether the field of a column lies in the record at `path`, at any depth.
+fn is_within(column: &Column, path: &str) -> bool {
+    column.field.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
 }
 
 impl CheckedCondition {
-    /// As a line of text: `candidate_magpsf > 16`.
+    /// On one line: `candidate_magpsf > 16`.
     pub(super) fn text(&self) -> String {
         let text = match self {
-            Self::Column(leaf) if leaf.value.is_empty() => format!("{} {}", leaf.column.name, leaf.operator.spelling()),
-            Self::Column(leaf) => format!("{} {} {}", leaf.column.name, leaf.operator.spelling(), leaf.value),
+            Self::Column(test) if test.value.is_empty() => format!("{} {}", test.column.name, test.operator.spelling()),
+            Self::Column(test) => format!("{} {} {}", test.column.name, test.operator.spelling(), test.value),
             Self::Group(kind, members) => {
                 let members: Vec<String> = members.iter().map(Self::text).collect();
-                let word = match kind {
+                let name = match kind {
                     GroupKind::All => "all",
                     GroupKind::Any => "any",
                     GroupKind::Not => "not",
                 };
-                format!("{word}({})", members.join("; "))
+                format!("{name}({})", members.join("; "))
             }
         };
         truncated(&text, MAX_CONDITION_CHARS)
     }
 
-    /// Adds the columns that it asks.
-    pub(super) fn columns(&self, list: &mut Vec<usize>) {
+    /// Appends the indexes of its columns.
+    pub(super) fn columns(&self, indexes: &mut Vec<usize>) {
         match self {
-            Self::Column(leaf) => list.push(leaf.index),
-            Self::Group(_, members) => members.iter().for_each(|member| member.columns(list)),
+            Self::Column(test) => indexes.push(test.index),
+            Self::Group(_, members) => members.iter().for_each(|member| member.columns(indexes)),
         }
     }
 }

@@ -3,18 +3,17 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// The most diagnostics that one file is reported with.
+/// Maximum number of diagnostics for one file.
 pub(super) const MAX_DIAGNOSTICS: usize = 100;
 
-/// The longest piece of the file that a message repeats, in characters.
+/// Maximum length of a piece of the file that a message repeats, in characters.
 const MAX_QUOTE_CHARS: usize = 60;
 
-/// A place in a file; both numbers begin at 1, a column is one character.
+/// A line and a column in a file, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TextPosition {
-    /// line
     pub line: usize,
-    /// column, in characters
+    /// in characters
     pub column: usize,
 }
 
@@ -24,45 +23,27 @@ impl fmt::Display for TextPosition {
     }
 }
 
-/// One thing wrong with the file.
+/// One thing that is wrong with the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// where it stands
     pub position: TextPosition,
     /// what is wrong and what to do
-    pub what: String,
+    pub message: String,
 }
 
 /// Why a rules file cannot be used. Nothing of such a file takes effect.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    /// the file cannot be read
     #[error("cannot read the rules file {}: {reason}", path.display())]
-    Unreadable {
-        /// the file
-        path: PathBuf,
-        /// the system's words
-        reason: std::io::Error,
-    },
-    /// larger than any rules file need be
-    #[error("the rules file {} is larger than {most} bytes, the most that is read", path.display())]
-    TooLarge {
-        /// the file
-        path: PathBuf,
-        /// bytes
-        most: u64,
-    },
-    /// read, and wrong
+    Unreadable { path: PathBuf, reason: std::io::Error },
+    #[error("the rules file {} is larger than the maximum of {max_bytes} bytes", path.display())]
+    TooLarge { path: PathBuf, max_bytes: u64 },
+    /// The file has at least one diagnostic. They are in the order of the file.
     #[error("{}", Listing { path, diagnostics })]
-    Broken {
-        /// the file
-        path: PathBuf,
-        /// what is wrong, in the order of the file; at least one
-        diagnostics: Vec<Diagnostic>,
-    },
+    Invalid { path: PathBuf, diagnostics: Vec<Diagnostic> },
 }
 
-/// One fault a line, each `path:line:column: what`, the form that editors jump to.
+/// One diagnostic a line as `path:line:column: message`, the form that editors jump to.
 struct Listing<'a> {
     path: &'a PathBuf,
     diagnostics: &'a [Diagnostic],
@@ -70,27 +51,55 @@ struct Listing<'a> {
 
 impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.diagnostics.iter().enumerate() {
+        for (index, diagnostic) in self.diagnostics.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{}:{}: {}", self.path.display(), fault.position, fault.what)?;
+            write!(f, "{separator}{}:{}: {}", self.path.display(), diagnostic.position, diagnostic.message)?;
         }
         if self.diagnostics.len() >= MAX_DIAGNOSTICS {
-            write!(f, "\n{}: further diagnostics are not listed", self.path.display())?;
+            write!(f, "\n{}: further errors are not listed", self.path.display())?;
         }
         Ok(())
     }
 }
 
-/// A fault at a byte offset of the text, before lines are counted.
+/// A diagnostic at a byte offset of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OffsetDiagnostic {
     pub(super) at: usize,
-    pub(super) what: String,
+    pub(super) message: String,
 }
 
 impl OffsetDiagnostic {
-    pub(super) fn new(at: usize, what: impl Into<String>) -> Self {
-        Self { at, what: what.into() }
+    pub(super) fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
+    }
+}
+
+/// Collects the diagnostics of one file, up to [`MAX_DIAGNOSTICS`].
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    diagnostics: Vec<OffsetDiagnostic>,
+}
+
+impl Report {
+    pub(super) fn add(&mut self, at: usize, message: impl Into<String>) {
+        if !self.is_full() {
+            self.diagnostics.push(OffsetDiagnostic::new(at, message));
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.diagnostics.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= MAX_DIAGNOSTICS
+    }
+
+    /// The diagnostics in the order of the file.
+    pub(super) fn into_sorted(mut self, lines: &Lines<'_>) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(|diagnostic| diagnostic.at);
+        self.diagnostics.into_iter().map(|diagnostic| lines.locate(diagnostic)).collect()
     }
 }
 
@@ -106,12 +115,12 @@ impl<'a> Lines<'a> {
         Self { text, starts: std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect() }
     }
 
-    /// The line that holds the byte `at`.
+    /// The line that holds the byte at `at`.
     pub(super) fn line(&self, at: usize) -> usize {
         self.starts.partition_point(|start| *start <= at).max(1)
     }
 
-    /// Line and column of the byte `at`; one past the end is the last column plus one.
+    /// The line and column of the byte at `at`. An offset past the end is one column after the last.
     pub(super) fn position(&self, at: usize) -> TextPosition {
         let line = self.line(at);
         let start = self.starts.get(line - 1).copied().unwrap_or_default();
@@ -119,21 +128,21 @@ impl<'a> Lines<'a> {
         TextPosition { line, column: 1 + before.chars().count() }
     }
 
-    pub(super) fn fault(&self, flaw: OffsetDiagnostic) -> Diagnostic {
-        Diagnostic { position: self.position(flaw.at), what: flaw.what }
+    pub(super) fn locate(&self, diagnostic: OffsetDiagnostic) -> Diagnostic {
+        Diagnostic { position: self.position(diagnostic.at), message: diagnostic.message }
     }
 }
 
-/// A piece of the file as a message repeats it: short, on one line, in backquotes.
+/// A piece of the file for a message: shortened, on one line, in backquotes.
 pub(super) fn quoted(piece: &str) -> String {
     format!("`{}`", truncated(piece, MAX_QUOTE_CHARS))
 }
 
-/// The first `most` characters of `piece`, on one line.
-pub(super) fn truncated(piece: &str, most: usize) -> String {
+/// The first `max_chars` characters of `piece`, on one line.
+pub(super) fn truncated(piece: &str, max_chars: usize) -> String {
     let one_line = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut shown: String = piece.chars().take(most).map(one_line).collect();
-    if piece.chars().nth(most).is_some() {
+    let mut shown: String = piece.chars().take(max_chars).map(one_line).collect();
+    if piece.chars().nth(max_chars).is_some() {
         shown.push('…');
     }
     shown

@@ -1,4 +1,4 @@
-//! What a rules file means, in words.
+//! A rules file explained in words.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use super::operator::{Operator, Relation};
 use super::parse::GroupKind;
 use crate::catalog::{Catalog, Column};
 
-/// Rules in words, for a person to read: `Display` is a short text of several lines.
+/// The meaning of rules in words, as a text of several lines.
 pub struct Explanation<'a> {
     rules: &'a Rules,
     catalog: &'a Catalog,
 }
 
 impl Rules {
-    /// What the rules mean, in words. `catalog` must be the one they were checked against.
+    /// The meaning of the rules in words. `catalog` must be the one that they were checked against.
     pub fn explain<'a>(&'a self, catalog: &'a Catalog) -> Explanation<'a> {
         Explanation { rules: self, catalog }
     }
@@ -31,7 +31,7 @@ impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.catalog.columns.len();
         if self.rules.is_everything() {
-            return writeln!(f, "The file is empty, which means: every alert is sent, with all {all} columns.");
+            return writeln!(f, "The file is empty: every alert is sent, with all {all} columns.");
         }
         writeln!(f, "An alert is sent with {} of the {all} columns:", self.rules.columns().len())?;
         for column in self.columns(self.rules.columns()) {
@@ -48,12 +48,12 @@ impl fmt::Display for Explanation<'_> {
         }?;
         for (condition, checked) in self.rules.conditions.iter().zip(&self.rules.checked) {
             write!(f, "  line {}: ", condition.line)?;
-            words(checked, 2, f)?;
+            write_condition(checked, 2, f)?;
         }
         match self.rules.checked.is_empty() {
             true => Ok(()),
             false => {
-                writeln!(f, "A comparison with a column that has no value does not hold; nor, except !=, one with NaN.")
+                writeln!(f, "A comparison with a column that has no value does not hold; with NaN only != holds.")
             }
         }
     }
@@ -66,8 +66,8 @@ impl<'a> Explanation<'a> {
     }
 }
 
-/// One condition; the members of a group stand below it, further to the right.
-fn words(condition: &CheckedCondition, indent: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Writes one condition. The members of a group follow on lines of their own, indented.
+fn write_condition(condition: &CheckedCondition, indent: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match condition {
         CheckedCondition::Column(leaf) => writeln!(f, "{}", sentence(leaf)),
         CheckedCondition::Group(kind, members) => {
@@ -79,7 +79,7 @@ fn words(condition: &CheckedCondition, indent: usize, f: &mut fmt::Formatter<'_>
             writeln!(f, "{head}")?;
             for member in members {
                 write!(f, "{:1$}- ", "", indent + 2)?;
-                words(member, indent + 2, f)?;
+                write_condition(member, indent + 2, f)?;
             }
             Ok(())
         }
@@ -95,7 +95,7 @@ fn sentence(leaf: &ColumnTest) -> String {
         Operator::Compare(Relation::GreaterOrEqual) => "is at least",
         Operator::Compare(Relation::Greater) => "is above",
         Operator::In => "is one of",
-        Operator::Between => "lies, ends included, between",
+        Operator::Between => "is within, bounds included,",
         Operator::Null { wanted: true } => "has no value",
         Operator::Null { wanted: false } => "has a value",
         Operator::Nan { wanted: true } => "is NaN",

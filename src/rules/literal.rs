@@ -1,16 +1,15 @@
-//! From a rule's value, as written, to one of the column's type.
+//! Parses the value of a rule in the type of its column.
 //!
-//! The type of the column decides: a whole number is read as such and never passes through a float; a number for a `float` column is
-//! rounded to a float, so that `16.1` is the same 16.1 that a cell holds.
+//! An integer never passes through a float. A number for a `float` column is rounded to a float, so that `16.1` equals the 16.1 in a cell.
 
 use std::str::FromStr;
 
-use super::comparison::{CellTest, Comparison};
+use super::cell_test::{CellTest, Comparison};
 use super::diagnostic::quoted;
 use super::operator::{Operator, Relation};
 use crate::catalog::{Column, ColumnType};
 
-/// The test that `operator` and `value` ask for. The error says what is wrong, and lacks only the place.
+/// The test of a rule. The error is a message without a position.
 pub(super) fn test(column: &Column, operator: Operator, value: Option<&str>) -> Result<CellTest, String> {
     let value = match (operator, value) {
         (Operator::Null { wanted }, _) => return Ok(CellTest::Null { wanted }),
@@ -18,7 +17,7 @@ pub(super) fn test(column: &Column, operator: Operator, value: Option<&str>) -> 
             return match column.kind {
                 ColumnType::Float | ColumnType::Double => Ok(CellTest::Nan { wanted }),
                 _ => Err(format!(
-                    "`{}` is for float and double, and {} is {}",
+                    "operator `{}` requires a float or a double, but {} is {}",
                     operator.spelling(),
                     column.name,
                     kind(column)
@@ -26,7 +25,7 @@ pub(super) fn test(column: &Column, operator: Operator, value: Option<&str>) -> 
             };
         }
         (_, Some(value)) => value,
-        (_, None) => return Err(format!("operator `{}` needs the attribute value", operator.spelling())),
+        (_, None) => return Err(format!("operator `{}` requires the attribute `value`", operator.spelling())),
     };
     match column.kind {
         ColumnType::Boolean => boolean(column, operator, value),
@@ -35,21 +34,19 @@ pub(super) fn test(column: &Column, operator: Operator, value: Option<&str>) -> 
         ColumnType::Int => integer(column, operator, value, i64::from(i32::MIN)..=i64::from(i32::MAX)),
         ColumnType::Long => integer(column, operator, value, i64::MIN..=i64::MAX),
         ColumnType::Float => {
-            comparison(column, operator, value, |item| float(column, item, f32::is_finite, |v| v == 0.0))
-                .map(CellTest::Float)
+            comparison(operator, value, |item| float(column, item, f32::is_finite, |v| v == 0.0)).map(CellTest::Float)
         }
         ColumnType::Double => {
-            comparison(column, operator, value, |item| float(column, item, f64::is_finite, |v| v == 0.0))
-                .map(CellTest::Double)
+            comparison(operator, value, |item| float(column, item, f64::is_finite, |v| v == 0.0)).map(CellTest::Double)
         }
-        ColumnType::String => comparison(column, operator, value, |item| text(column, item)).map(CellTest::Text),
+        ColumnType::String => comparison(operator, value, |item| text(column, item)).map(CellTest::Text),
         ColumnType::Binary | ColumnType::Avro(_) => {
-            Err(format!("{} is {}, which can only be asked with `is null` or `is not null`", column.name, kind(column)))
+            Err(format!("{} is {}: only `is null` and `is not null` are supported", column.name, kind(column)))
         }
     }
 }
 
-/// The column's type, with its article.
+/// The type of a column, with its article.
 fn kind(column: &Column) -> &'static str {
     match column.kind {
         ColumnType::Boolean => "a boolean",
@@ -65,10 +62,10 @@ fn kind(column: &Column) -> &'static str {
     }
 }
 
-/// One value of a list, as written.
+/// One value, as written.
 #[derive(Clone, Debug, PartialEq)]
 enum Item<'a> {
-    /// in single quotes, these taken off
+    /// in single quotes, without them
     Quoted(String),
     Bare(&'a str),
 }
@@ -78,13 +75,13 @@ fn boolean(column: &Column, operator: Operator, value: &str) -> Result<CellTest,
         "true" => true,
         "false" => false,
         other => {
-            return Err(format!("{} is a boolean: the value is true or false, not {}", column.name, quoted(other)));
+            return Err(format!("{} is a boolean: write true or false, not {}", column.name, quoted(other)));
         }
     };
     match operator {
         Operator::Compare(Relation::Equal) => Ok(CellTest::Boolean { wanted: value }),
         Operator::Compare(Relation::NotEqual) => Ok(CellTest::Boolean { wanted: !value }),
-        _ => Err(format!("{} is a boolean: the operators are = and !=, not `{}`", column.name, operator.spelling())),
+        _ => Err(format!("{} is a boolean: write operator = or !=, not `{}`", column.name, operator.spelling())),
     }
 }
 
@@ -95,22 +92,18 @@ fn integer(
     range: std::ops::RangeInclusive<i64>,
 ) -> Result<CellTest, String> {
     let read = |item: Item<'_>| {
-        let written = bare(column, item)?;
+        let written = unquoted(column, item)?;
         let (whole, fraction) = written.split_once('.').unwrap_or((written, "0"));
         let is_number = is_digits(whole.strip_prefix(['+', '-']).unwrap_or(whole)) && is_digits(fraction);
-        if !is_number {
-            return Err(format!("{} is {}: {} is not a whole number", column.name, kind(column), quoted(written)));
-        }
-        if fraction.bytes().any(|digit| digit != b'0') {
-            let what = "is not a whole number: write the one above or below";
-            return Err(format!("{} is {}, and {} {what}", column.name, kind(column), quoted(written)));
+        if !is_number || fraction.bytes().any(|digit| digit != b'0') {
+            return Err(format!("{} is {}: {} is not an integer", column.name, kind(column), quoted(written)));
         }
         whole.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
             let (low, high) = (range.start(), range.end());
-            format!("{} is {}, from {low} to {high}: {} lies outside", column.name, kind(column), quoted(written))
+            format!("{} is out of range: {} is {}, from {low} to {high}", quoted(written), column.name, kind(column))
         })
     };
-    comparison(column, operator, value, read).map(CellTest::Integer)
+    comparison(operator, value, read).map(CellTest::Integer)
 }
 
 fn is_digits(text: &str) -> bool {
@@ -123,11 +116,11 @@ fn float<T: FromStr + Copy>(
     is_finite: impl Fn(T) -> bool,
     is_zero: impl Fn(T) -> bool,
 ) -> Result<T, String> {
-    let written = bare(column, item)?;
+    let written = unquoted(column, item)?;
     let lower = written.to_ascii_lowercase();
     let magnitude = lower.strip_prefix(['+', '-']).unwrap_or(&lower);
     if magnitude == "nan" {
-        return Err("nothing is equal to NaN, nor above or below it: ask with `is nan` or `is not nan`".to_owned());
+        return Err("NaN cannot be compared: use operator `is nan` or `is not nan`".to_owned());
     }
     let infinite = matches!(magnitude, "inf" | "infinity");
     let numeric = magnitude.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'+' | b'-'));
@@ -144,7 +137,7 @@ fn float<T: FromStr + Copy>(
     Ok(number)
 }
 
-fn bare<'a>(column: &Column, item: Item<'a>) -> Result<&'a str, String> {
+fn unquoted<'a>(column: &Column, item: Item<'a>) -> Result<&'a str, String> {
     match item {
         Item::Bare(written) => Ok(written),
         Item::Quoted(text) => {
@@ -158,54 +151,53 @@ fn text(column: &Column, item: Item<'_>) -> Result<Box<[u8]>, String> {
         Item::Quoted(text) => Ok(text.into_bytes().into_boxed_slice()),
         Item::Bare(written) => {
             let example = quoted(&format!("value=\"'{written}'\""));
-            Err(format!("{} is a string, and strings stand in single quotes: write {example}", column.name))
+            Err(format!("{} is a string: put the value in single quotes, {example}", column.name))
         }
     }
 }
 
 fn comparison<T: PartialOrd>(
-    column: &Column,
     operator: Operator,
     value: &str,
     read: impl Fn(Item<'_>) -> Result<T, String>,
 ) -> Result<Comparison<T>, String> {
     let list = match operator {
-        Operator::In => items(in_brackets(value), ",")?,
+        Operator::In => items(strip_parentheses(value), ",")?,
         Operator::Between => items(value, "and")?,
         _ => items(value, "")?,
     };
     let mut values = list.into_iter().map(read).collect::<Result<Vec<T>, String>>()?;
     match (operator, values.len()) {
-        (Operator::In, _) => Ok(Comparison::among(values)),
+        (Operator::In, _) => Ok(Comparison::is_in(values)),
         (Operator::Between, 2) => match (values.pop(), values.pop()) {
             (Some(high), Some(low)) if low <= high => Ok(Comparison::Between(low, high)),
-            _ => Err(format!("no value lies between {}: the smaller one comes first", quoted(value))),
+            _ => Err(format!("the range {} is empty: write the lower bound first", quoted(value))),
         },
         (Operator::Between, _) => {
-            Err(format!("between needs two values, as in value=\"16 and 22\", not {}", quoted(value)))
+            Err(format!("operator `between` requires two values, as in value=\"16 and 22\", not {}", quoted(value)))
         }
         (Operator::Compare(relation), 1) => match values.pop() {
             Some(value) => Ok(Comparison::Relation(relation, value)),
-            None => Err(format!("{} has no value to compare with", column.name)),
+            None => Err(format!("operator `{}` requires a value", operator.spelling())),
         },
         _ => Err(format!("operator `{}` takes one value, not {}", operator.spelling(), quoted(value))),
     }
 }
 
-/// The list without the brackets that SQL puts round it.
-fn in_brackets(value: &str) -> &str {
+/// The list without the parentheses that SQL puts around it.
+fn strip_parentheses(value: &str) -> &str {
     let value = value.trim();
     value.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(value)
 }
 
-/// Splits at `separator`: `,`; or the word `and`, for which a comma may stand too; or nothing, and then there is one item.
+/// Splits `value` at `separator`, which is a comma, the word `and` (a comma is accepted too), or empty for a single item.
 fn items<'a>(value: &'a str, separator: &str) -> Result<Vec<Item<'a>>, String> {
     let mut list = Vec::new();
     let mut rest = value.trim();
     loop {
         let (item, after) = match rest.strip_prefix('\'') {
             Some(open) => {
-                quoted_item(open).ok_or_else(|| format!("the single quote that ends {} is missing", quoted(rest)))?
+                quoted_item(open).ok_or_else(|| format!("missing closing single quote in {}", quoted(rest)))?
             }
             None => {
                 let end = match separator {
@@ -234,7 +226,7 @@ fn items<'a>(value: &'a str, separator: &str) -> Result<Vec<Item<'a>>, String> {
     }
 }
 
-/// Reads a string whose opening quote is taken off; a quote within is written twice.
+/// Parses a string after its opening quote. A quote in the string is written twice.
 fn quoted_item(open: &str) -> Option<(Item<'_>, &str)> {
     let mut text = String::new();
     let mut rest = open;

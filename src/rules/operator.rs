@@ -1,8 +1,8 @@
-//! What a rule may ask of a column.
+//! The operators of a rule.
 
-use super::nearest::nearest;
+use crate::suggest::similar_names;
 
-/// How a value is compared.
+/// A comparison with one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
     Less,
@@ -23,7 +23,7 @@ pub(super) enum Operator {
     Nan { wanted: bool },
 }
 
-/// Every spelling, the usual one of each first.
+/// Every spelling; of each operator, the preferred one is first.
 const SPELLINGS: [(&str, Operator); 13] = [
     ("<", Operator::Compare(Relation::Less)),
     ("<=", Operator::Compare(Relation::LessOrEqual)),
@@ -41,8 +41,11 @@ const SPELLINGS: [(&str, Operator); 13] = [
 ];
 
 impl Operator {
-    /// Reads an operator; case and the amount of space do not matter. The error says what to write instead.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    /// Parses an operator, ignoring case and the amount of white space.
+    ///
+    /// # Errors
+    /// The text is not an operator. The error says what to write instead.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().take(4).collect();
         let spelling = words.join(" ").to_ascii_lowercase();
         if let Some((_, operator)) = SPELLINGS.iter().find(|(known, _)| *known == spelling) {
@@ -53,29 +56,30 @@ impl Operator {
             "<>" | "~=" | "≠" => Some("!="),
             "=<" | "≤" => Some("<="),
             "=>" | "≥" => Some(">="),
-            "not in" => return Err("`in` is negated by a group: <not><column … operator=\"in\" …/></not>".to_owned()),
-            _ => nearest(&spelling, SPELLINGS.iter().map(|(known, _)| *known)),
+            "not in" => return Err("write <not><column … operator=\"in\" …/></not>".to_owned()),
+            _ => similar_names(&spelling, SPELLINGS.iter().map(|(known, _)| *known)).first().copied(),
         };
         Err(match instead {
             Some(known) => format!("did you mean `{known}`?"),
-            None => "the operators are <, <=, =, !=, >=, >, in, between, is null, is not null, is nan, is not nan"
-                .to_owned(),
+            None => {
+                "expected one of <, <=, =, !=, >=, >, in, between, is null, is not null, is nan, is not nan".to_owned()
+            }
         })
     }
 
-    /// The usual spelling.
+    /// The preferred spelling.
     pub(super) fn spelling(self) -> &'static str {
         SPELLINGS.iter().find(|(_, operator)| *operator == self).map_or("", |(spelling, _)| spelling)
     }
 
-    /// Whether it compares with a value.
+    /// Whether the rule must have a value.
     pub(super) fn takes_value(self) -> bool {
         !matches!(self, Self::Null { .. } | Self::Nan { .. })
     }
 }
 
 impl Relation {
-    /// Whether a value that stands in this order to the rule's own satisfies it; `None` is a NaN's order to anything.
+    /// Whether the relation holds for a cell that compares to the rule's value as `order`. `None`: one of them is NaN.
     pub(super) fn holds(self, order: Option<std::cmp::Ordering>) -> bool {
         match self {
             Self::Less => order.is_some_and(|order| order.is_lt()),

@@ -1,8 +1,8 @@
 //! What rules mean, on rows made for the purpose.
 
-use super::{BoundRules, InvalidCell, RuleOutcome, Rules};
+use super::{BoundRules, InvalidCell, Rules};
 use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
-use crate::science_db::{Columns, Rows};
+use crate::row::{Columns, Rows};
 
 const EXAMPLE: &str = include_str!("../../tests/rules/01-worked-example.xml");
 
@@ -35,16 +35,16 @@ fn file(filter: &str) -> String {
 }
 
 fn diagnostics(text: &str) -> Vec<String> {
-    let diagnostics = Rules::read(text.as_bytes(), &example_catalog()).expect_err("the file is wrong");
-    diagnostics.into_iter().map(|fault| format!("{}: {}", fault.position, fault.what)).collect()
+    let diagnostics = Rules::parse(text.as_bytes(), &example_catalog()).expect_err("the file is wrong");
+    diagnostics.into_iter().map(|diagnostic| format!("{}: {}", diagnostic.position, diagnostic.message)).collect()
 }
 
 fn evaluate_one(filter: &str, key: &str, cells: &[NamedCell<'_>]) -> Result<bool, InvalidCell> {
     let catalog = example_catalog();
     let (columns, page) = page(&catalog, &[(key, cells)]);
-    let rules = Rules::read(file(filter).as_bytes(), &catalog).unwrap();
+    let rules = Rules::parse(file(filter).as_bytes(), &catalog).unwrap();
     let bound: BoundRules = rules.bind(&columns).unwrap();
-    bound.matches(&page.row(0))
+    bound.refused_by(&page.row(0)).map(|condition| condition.is_none())
 }
 
 fn names(catalog: &Catalog, indexes: &[usize]) -> Vec<String> {
@@ -52,9 +52,9 @@ fn names(catalog: &Catalog, indexes: &[usize]) -> Vec<String> {
 }
 
 #[test]
-fn the_worked_example_keeps_the_first_row_of_three() {
+fn worked_example_keeps_the_first_row_of_three() {
     let catalog = example_catalog();
-    let rules = Rules::read(EXAMPLE.as_bytes(), &catalog).unwrap();
+    let rules = Rules::parse(EXAMPLE.as_bytes(), &catalog).unwrap();
     assert_eq!(
         names(&catalog, rules.columns()),
         ["objectId", "candidate_ra", "candidate_dec", "candidate_magpsf", "cross_match_alerts_per_batch"]
@@ -80,8 +80,8 @@ fn the_worked_example_keeps_the_first_row_of_three() {
         alerts.iter().zip(&cells).map(|((key, ..), cells)| (*key, &cells[..])).collect();
     let (columns, page) = page(&catalog, &rows);
     let bound = rules.bind(&columns).unwrap();
-    let verdicts: Vec<RuleOutcome> = page.iter().map(|row| bound.evaluate(&row).unwrap()).collect();
-    assert_eq!(verdicts, [RuleOutcome::Kept, RuleOutcome::Refused(2), RuleOutcome::Refused(2)]);
+    let verdicts: Vec<Option<usize>> = page.iter().map(|row| bound.refused_by(&row).unwrap()).collect();
+    assert_eq!(verdicts, [None, Some(2), Some(2)]);
     assert_eq!(rules.conditions()[2].text, "cross_match_alerts_per_batch = 'Star'");
     assert_eq!(rules.conditions()[2].line, 27);
 }
@@ -96,14 +96,14 @@ fn only_an_empty_file_or_element_means_everything() {
         "<distribution-rules/>",
         "<?xml version='1.0'?><distribution-rules>\n<!-- none --></distribution-rules>",
     ] {
-        let rules = Rules::read(text.as_bytes(), &catalog).unwrap();
+        let rules = Rules::parse(text.as_bytes(), &catalog).unwrap();
         assert!(rules.is_everything() && rules.conditions().is_empty(), "{text}");
         assert_eq!(rules.columns().len(), catalog.columns.len());
     }
     for text in
         ["<!-- nothing else -->", "<?xml version='1.0'?>", "<distribution-rules>", "everything", "<rules/>", "\0"]
     {
-        assert!(Rules::read(text.as_bytes(), &catalog).is_err(), "{text}");
+        assert!(Rules::parse(text.as_bytes(), &catalog).is_err(), "{text}");
     }
 }
 
@@ -160,7 +160,7 @@ fn of_all_comparisons_only_unequal_holds_with_nan() {
 }
 
 #[test]
-fn the_row_key_can_be_asked() {
+fn row_key_can_be_tested() {
     let filter = "<column name='objectId' operator='between' value=\"'ZTF18' and 'ZTF19'\"/>";
     assert_eq!(evaluate_one(filter, "ZTF18aceatkx", &[]), Ok(true));
     assert_eq!(evaluate_one(filter, "ZTF19aceatkx", &[]), Ok(false));
@@ -172,7 +172,7 @@ fn parts_of_a_row_key_are_read_as_text() {
     let columns =
         vec![part("salt", 0, ColumnType::Short), part("ra", 1, ColumnType::Float), part("id", 2, ColumnType::Long)];
     let catalog = Catalog::new("default", "t", &["salt", "ra", "id"], columns, Vec::new());
-    let rules = Rules::read(
+    let rules = Rules::parse(
         file("<column name='salt' operator='=' value='7'/><column name='ra' operator='&lt;' value='16.1'/><column name='id' operator='!=' value='4'/>").as_bytes(),
         &catalog,
     )
@@ -181,18 +181,19 @@ fn parts_of_a_row_key_are_read_as_text() {
     let verdict = |key: &str| {
         let mut page = Rows::default();
         page.refill(0).row(key.as_bytes());
-        bound.evaluate(&page.row(0)).map_err(|error| error.to_string())
+        bound.refused_by(&page.row(0)).map_err(|error| error.to_string())
     };
-    assert_eq!(verdict("007_1.5_5"), Ok(RuleOutcome::Kept));
-    assert_eq!(verdict("7_16.1_5"), Ok(RuleOutcome::Refused(1)));
-    assert_eq!(verdict("7_1_4"), Ok(RuleOutcome::Refused(2)));
+    assert_eq!(verdict("007_1.5_5"), Ok(None));
+    assert_eq!(verdict("7_16.1_5"), Ok(Some(1)));
+    assert_eq!(verdict("7_1_4"), Ok(Some(2)));
     assert_eq!(
         verdict("7_1_4_4"),
-        Err("row `7_1_4_4`: column `id` is long in the catalog, but its part of the key is `4_4`".into())
+        Err("row `7_1_4_4`: column `id` is long in the catalog, but the part `4_4` of the row key is not of type long"
+            .into())
     );
     assert_eq!(
         verdict("7_1"),
-        Err("row `7_1`: column `id` is long in the catalog, but the row key has too few parts".into())
+        Err("row `7_1`: column `id` is long in the catalog, but the row key has too few parts: 3 are expected".into())
     );
 }
 
@@ -221,14 +222,14 @@ fn any_non_zero_byte_is_true() {
 #[test]
 fn a_column_that_is_not_read_is_named() {
     let catalog = example_catalog();
-    let rules = Rules::read(EXAMPLE.as_bytes(), &catalog).unwrap();
+    let rules = Rules::parse(EXAMPLE.as_bytes(), &catalog).unwrap();
     let columns = Columns::new(vec![("i".into(), "candidate_magpsf".into())]);
     let error = rules.bind(&columns).expect_err("two columns are missing");
     assert_eq!(error.column, "candidate_ra");
 }
 
 #[test]
-fn a_records_marker_stays_as_long_as_one_of_its_fields() {
+fn presence_marker_remains_exactly_with_a_field_of_its_record() {
     let marker = Column::cell("i", "diaObject", ColumnType::Boolean);
     let fields = ["diaObject_ra", "diaObject_dec"].map(|name| Column::cell("i", name, ColumnType::Double));
     let columns = [Column::cell("i", "id", ColumnType::Long), marker].into_iter().chain(fields).collect();
@@ -236,7 +237,7 @@ fn a_records_marker_stays_as_long_as_one_of_its_fields() {
     let catalog = Catalog::new("default", "t", &["id"], columns, records);
     let left = |parts: &str| {
         let text = format!("<distribution-rules>{parts}</distribution-rules>");
-        names(&catalog, Rules::read(text.as_bytes(), &catalog).unwrap().columns())
+        names(&catalog, Rules::parse(text.as_bytes(), &catalog).unwrap().columns())
     };
     assert_eq!(left("<select><column name='diaObject' subcol='ra'/></select>"), ["diaObject", "diaObject_ra"]);
     assert_eq!(left("<select><column name='diaObject'/></select>"), ["diaObject", "diaObject_ra", "diaObject_dec"]);
@@ -246,7 +247,7 @@ fn a_records_marker_stays_as_long_as_one_of_its_fields() {
 }
 
 #[test]
-fn faults_in_xml_are_placed_where_they_stand() {
+fn xml_errors_have_their_positions() {
     for (text, expected) in [
         ("<distribution-rules>\n<select>\n</distribution-rules>", "3:1"),
         ("<distribution-rules>\n  <select>", "2:3"),
@@ -275,7 +276,7 @@ fn faults_in_xml_are_placed_where_they_stand() {
         );
     }
     let latin = b"<distribution-rules>\n <!-- \xe9 --></distribution-rules>";
-    let diagnostics = Rules::read(latin, &example_catalog()).unwrap_err();
+    let diagnostics = Rules::parse(latin, &example_catalog()).unwrap_err();
     assert_eq!((diagnostics[0].position.line, diagnostics[0].position.column), (2, 7));
 }
 
@@ -284,21 +285,21 @@ fn an_encoding_other_than_utf_8_is_refused_where_it_matters() {
     let text = |comment| {
         format!("<?xml version='1.0' encoding='ISO-8859-1'?><distribution-rules><!--{comment}--></distribution-rules>")
     };
-    assert!(Rules::read(text("e").as_bytes(), &example_catalog()).is_ok());
+    assert!(Rules::parse(text("e").as_bytes(), &example_catalog()).is_ok());
     assert_eq!(
         diagnostics(&text("é")),
         [
-            "1:1: the encoding is declared as `ISO-8859-1`, but rules files are read as UTF-8: save it as UTF-8 and say so"
+            "1:1: the declared encoding is `ISO-8859-1`, but rules files must be UTF-8: save the file as UTF-8 and declare that"
         ]
     );
 }
 
 #[test]
-fn elements_lie_at_most_thirty_two_deep() {
+fn elements_nest_at_most_thirty_two_deep() {
     let nested = |depth: usize| {
         let (open, close) = ("<any>".repeat(depth - 3), "</any>".repeat(depth - 3));
         file(&format!("{open}<column name='roid' operator='is null'/>{close}"))
     };
-    assert!(Rules::read(nested(32).as_bytes(), &example_catalog()).is_ok());
+    assert!(Rules::parse(nested(32).as_bytes(), &example_catalog()).is_ok());
     assert_eq!(diagnostics(&nested(33)).len(), 1);
 }

@@ -1,7 +1,7 @@
-//! Well-formed XML, as a tree of elements that know where they stand.
+//! Parses well-formed XML into a tree of elements with their offsets.
 //!
-//! Stricter than the reader underneath: whatever an XML processor must refuse is refused, and so is what a rules file has no use
-//! for (text, CDATA, entities of its own). A document type declaration may stand there; it is passed over, never fetched or expanded.
+//! Stricter than quick-xml: everything that the XML specification requires a processor to reject is rejected, and so is what a rules file
+//! has no use for (text, CDATA, its own entities). A document type declaration is skipped; nothing is fetched or expanded.
 
 use std::borrow::Cow;
 
@@ -12,40 +12,40 @@ use quick_xml::events::{BytesDecl, Event};
 
 use super::diagnostic::{OffsetDiagnostic, quoted};
 
-/// The deepest nesting of elements.
+/// Maximum nesting of elements.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// The most attributes of one element: comparing each with each is what takes the reader's time.
+/// Maximum number of attributes of one element: quick-xml compares each with all others.
 const MAX_ATTRIBUTES: usize = 16;
 
-/// An element and all below it.
+/// An element and its descendants.
 #[derive(Debug)]
 pub(super) struct Element<'a> {
     pub(super) name: &'a str,
-    /// offset of its `<`
+    /// offset of `<`
     pub(super) at: usize,
     pub(super) attributes: Vec<Attribute<'a>>,
     pub(super) children: Vec<Element<'a>>,
 }
 
-/// An attribute, its value with references replaced and line breaks as spaces.
+/// An attribute. In its value, references are replaced and line breaks are spaces.
 #[derive(Clone, Debug)]
 pub(super) struct Attribute<'a> {
     pub(super) name: &'a str,
-    /// offset of its name
+    /// offset of the name
     pub(super) at: usize,
     pub(super) value: Cow<'a, str>,
-    /// offset of the first character of its value
+    /// offset of the first character of the value
     pub(super) value_at: usize,
 }
 
-/// The document's element; `None` where the text is blank.
+/// The root element; `None` if the text is blank.
 pub(super) fn read(text: &str) -> Result<Option<Element<'_>>, OffsetDiagnostic> {
     if text.trim_matches(is_space).is_empty() {
         return Ok(None);
     }
     if let Some((at, c)) = text.char_indices().find(|(_, c)| !is_character(*c)) {
-        return Err(OffsetDiagnostic::new(at, format!("the character U+{:04X} has no place in XML", u32::from(c))));
+        return Err(OffsetDiagnostic::new(at, format!("the character U+{:04X} is not allowed in XML", u32::from(c))));
     }
     let mut reader = Reader::from_str(text);
     let mut document = TreeBuilder { text, open: Vec::new(), root: None, doctype: false };
@@ -63,20 +63,22 @@ pub(super) fn read(text: &str) -> Result<Option<Element<'_>>, OffsetDiagnostic> 
                 if let Some(skip) = piece.find(|c| !is_space(c)) {
                     return Err(OffsetDiagnostic::new(
                         at + skip,
-                        "text has no place here: rules are written as elements and attributes",
+                        "text is not allowed here: rules are elements and attributes",
                     ));
                 }
             }
-            Event::CData(_) => return Err(OffsetDiagnostic::new(at, "a CDATA section has no place in a rules file")),
-            Event::GeneralRef(_) => return Err(OffsetDiagnostic::new(at, "a reference has no place between elements")),
+            Event::CData(_) => return Err(OffsetDiagnostic::new(at, "a CDATA section is not allowed in a rules file")),
+            Event::GeneralRef(_) => {
+                return Err(OffsetDiagnostic::new(at, "a reference is not allowed between elements"));
+            }
             Event::Decl(declaration) => document.declaration(at, &declaration)?,
             Event::DocType(declaration) => document.doctype(at, &declaration)?,
             Event::Comment(piece) => {
-                // A comment that was never closed would swallow what follows, up to the end of the next one.
+                // Otherwise an unclosed comment would hide the rules up to the end of the next comment.
                 if let Some(skip) = piece.find("--").or_else(|| piece.ends_with('-').then(|| piece.len() - 1)) {
                     return Err(OffsetDiagnostic::new(
                         at + "<!--".len() + skip,
-                        "not well-formed XML: `--` has no place within a comment",
+                        "not well-formed XML: `--` is not allowed in a comment",
                     ));
                 }
             }
@@ -91,23 +93,23 @@ fn position(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// White space as XML has it: Unicode's other spaces are text.
+/// White space in XML. Other Unicode spaces are text.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// XML 1.0, production 2 (Char), and no byte order mark after the first, which the caller took away.
+/// XML 1.0, production 2 (Char), without the byte order mark: the caller removes the one at the start of a file.
 fn is_character(c: char) -> bool {
     !matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 fn not_well_formed(error: &Error, at: usize) -> OffsetDiagnostic {
-    let what = match error {
+    let message = match error {
         Error::Syntax(error) => error.to_string(),
         Error::IllFormed(error) => error.to_string(),
         error => error.to_string(),
     };
-    OffsetDiagnostic::new(at, format!("not well-formed XML: {what}"))
+    OffsetDiagnostic::new(at, format!("not well-formed XML: {message}"))
 }
 
 struct TreeBuilder<'a> {
@@ -121,7 +123,7 @@ impl<'a> TreeBuilder<'a> {
     /// A tag that begins at `at`, whose `>` or `/>` begins at `until`.
     fn start(&mut self, at: usize, until: usize) -> Result<(), OffsetDiagnostic> {
         if self.root.is_some() {
-            return Err(OffsetDiagnostic::new(at, "a file holds one element, and this is a second one"));
+            return Err(OffsetDiagnostic::new(at, "second root element: a file has one"));
         }
         if self.open.len() == MAX_DEPTH {
             return Err(OffsetDiagnostic::new(at, format!("elements are nested more than {MAX_DEPTH} deep")));
@@ -129,7 +131,7 @@ impl<'a> TreeBuilder<'a> {
         let content = self.text.get(at + 1..until).unwrap_or_default();
         let name = content.split(is_space).next().unwrap_or_default();
         if name.is_empty() {
-            return Err(OffsetDiagnostic::new(at, "not well-formed XML: the name must follow `<` at once"));
+            return Err(OffsetDiagnostic::new(at, "not well-formed XML: white space after `<`"));
         }
         let attributes = attributes(content, name.len(), at + 1)?;
         self.open.push(Element { name, at, attributes, children: Vec::new() });
@@ -149,18 +151,17 @@ impl<'a> TreeBuilder<'a> {
         if at != 0 {
             return Err(OffsetDiagnostic::new(
                 at,
-                "not well-formed XML: the XML declaration must be the first thing in the file",
+                "not well-formed XML: the XML declaration must be at the start of the file",
             ));
         }
         match declaration.encoding() {
             None => Ok(()),
             Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") || self.text.is_ascii() => Ok(()),
             Some(Ok(name)) => {
-                let what =
-                    "the encoding is declared as {}, but rules files are read as UTF-8: save it as UTF-8 and say so";
-                Err(OffsetDiagnostic::new(at, what.replace("{}", &quoted(&name))))
+                let message = "the declared encoding is {}, but rules files must be UTF-8: save the file as UTF-8 and declare that";
+                Err(OffsetDiagnostic::new(at, message.replace("{}", &quoted(&name))))
             }
-            Some(Err(error)) => Err(attribute_flaw(&error, at + 2)),
+            Some(Err(error)) => Err(attribute_error(&error, at + 2)),
         }
     }
 
@@ -168,13 +169,13 @@ impl<'a> TreeBuilder<'a> {
         if self.doctype || self.root.is_some() || !self.open.is_empty() {
             return Err(OffsetDiagnostic::new(
                 at,
-                "not well-formed XML: one DOCTYPE may stand before the first element, and nowhere else",
+                "not well-formed XML: only one DOCTYPE is allowed, before the root element",
             ));
         }
         self.doctype = true;
         match is_doctype(declaration) {
             true => Ok(()),
-            false => Err(OffsetDiagnostic::new(at, "not well-formed XML: the DOCTYPE does not end where it should")),
+            false => Err(OffsetDiagnostic::new(at, "not well-formed XML: the DOCTYPE is not closed")),
         }
     }
 
@@ -182,14 +183,14 @@ impl<'a> TreeBuilder<'a> {
         if let Some(element) = self.open.last() {
             return Err(OffsetDiagnostic::new(
                 element.at,
-                format!("not well-formed XML: {} is never closed", quoted(element.name)),
+                format!("not well-formed XML: {} is not closed", quoted(element.name)),
             ));
         }
-        self.root.ok_or_else(|| OffsetDiagnostic::new(self.text.len(), "there is no element in this file"))
+        self.root.ok_or_else(|| OffsetDiagnostic::new(self.text.len(), "the file has no root element"))
     }
 }
 
-/// Whether nothing but names and literals stands outside the internal subset: the reader takes a lost `>` for a longer declaration.
+/// Whether only names and literals are outside the internal subset. quick-xml reads past a missing `>`.
 fn is_doctype(declaration: &str) -> bool {
     let mut quote = None;
     for (at, c) in declaration.char_indices() {
@@ -211,13 +212,13 @@ fn is_doctype(declaration: &str) -> bool {
 fn attributes<'a>(content: &'a str, name: usize, base: usize) -> Result<Vec<Attribute<'a>>, OffsetDiagnostic> {
     let mut list = Vec::new();
     for attribute in Attributes::new(content, name) {
-        let attribute = attribute.map_err(|error| attribute_flaw(&error, base))?;
+        let attribute = attribute.map_err(|error| attribute_error(&error, base))?;
         let key: &'a str = attribute.key.0;
         let at = offset_in(content, key);
         if key.is_empty() || !content[..at].ends_with(is_space) {
             return Err(OffsetDiagnostic::new(
                 base + at,
-                "not well-formed XML: a space and a name must stand before `=`",
+                "not well-formed XML: white space and a name are required before `=`",
             ));
         }
         if list.len() == MAX_ATTRIBUTES {
@@ -230,31 +231,31 @@ fn attributes<'a>(content: &'a str, name: usize, base: usize) -> Result<Vec<Attr
             return Err(OffsetDiagnostic::new(base + at, "not well-formed XML: the attribute cannot be read"));
         };
         let value_at = base + offset_in(content, raw);
-        list.push(Attribute { name: key, at: base + at, value: plain(raw, value_at)?, value_at });
+        list.push(Attribute { name: key, at: base + at, value: unescape(raw, value_at)?, value_at });
     }
     Ok(list)
 }
 
-/// Where `piece`, a slice of `text`, begins in it.
+/// The offset of `piece`, a slice of `text`, in it.
 fn offset_in(text: &str, piece: &str) -> usize {
     (piece.as_ptr() as usize).saturating_sub(text.as_ptr() as usize).min(text.len())
 }
 
-fn attribute_flaw(error: &AttrError, base: usize) -> OffsetDiagnostic {
-    let (at, what) = match error {
-        AttrError::ExpectedEq(at) => (*at, "an attribute is written name=\"value\", and here the `=` is missing"),
-        AttrError::ExpectedValue(at) => (*at, "an attribute is written name=\"value\", and here the value is missing"),
-        AttrError::UnquotedValue(at) => (*at, "an attribute's value must stand in quotes"),
-        AttrError::ExpectedQuote(at, _) => (*at, "the quote that ends this attribute's value is missing"),
-        AttrError::Duplicated(at, _) => (*at, "this attribute stands twice in the same element"),
+fn attribute_error(error: &AttrError, base: usize) -> OffsetDiagnostic {
+    let (at, message) = match error {
+        AttrError::ExpectedEq(at) => (*at, "missing `=`: an attribute is name=\"value\""),
+        AttrError::ExpectedValue(at) => (*at, "missing value: an attribute is name=\"value\""),
+        AttrError::UnquotedValue(at) => (*at, "the value of an attribute must be in quotes"),
+        AttrError::ExpectedQuote(at, _) => (*at, "missing closing quote of the attribute's value"),
+        AttrError::Duplicated(at, _) => (*at, "duplicate attribute"),
     };
-    OffsetDiagnostic::new(base + at, format!("not well-formed XML: {what}"))
+    OffsetDiagnostic::new(base + at, format!("not well-formed XML: {message}"))
 }
 
-/// An attribute's value with its references replaced (XML 1.0, section 3.3.3).
-fn plain(raw: &str, base: usize) -> Result<Cow<'_, str>, OffsetDiagnostic> {
+/// The value of an attribute with references replaced (XML 1.0, section 3.3.3).
+fn unescape(raw: &str, base: usize) -> Result<Cow<'_, str>, OffsetDiagnostic> {
     if let Some(at) = raw.find('<') {
-        return Err(OffsetDiagnostic::new(base + at, "not well-formed XML: within quotes `<` is written &lt;"));
+        return Err(OffsetDiagnostic::new(base + at, "not well-formed XML: write &lt; for `<` in quotes"));
     }
     if !raw.contains(['&', '\t', '\r', '\n']) {
         return Ok(Cow::Borrowed(raw));
@@ -266,7 +267,7 @@ fn plain(raw: &str, base: usize) -> Result<Cow<'_, str>, OffsetDiagnostic> {
         rest = match c {
             '&' => {
                 let Some((name, after)) = rest[1..].split_once(';') else {
-                    return Err(OffsetDiagnostic::new(at, "not well-formed XML: a lone `&` is written &amp;"));
+                    return Err(OffsetDiagnostic::new(at, "not well-formed XML: write &amp; for `&`"));
                 };
                 value.push(reference(name, at)?);
                 after
@@ -281,7 +282,7 @@ fn plain(raw: &str, base: usize) -> Result<Cow<'_, str>, OffsetDiagnostic> {
     Ok(Cow::Owned(value))
 }
 
-/// The character that `&name;` stands for.
+/// The character of the reference `&name;`.
 fn reference(name: &str, at: usize) -> Result<char, OffsetDiagnostic> {
     let number = match (name.strip_prefix("#x"), name.strip_prefix('#')) {
         (Some(digits), _) if digits.bytes().all(|b| b.is_ascii_hexdigit()) => u32::from_str_radix(digits, 16).ok(),
@@ -298,7 +299,7 @@ fn reference(name: &str, at: usize) -> Result<char, OffsetDiagnostic> {
         _ => number.and_then(char::from_u32).filter(|c| is_character(*c)),
     };
     character.ok_or_else(|| {
-        let known = "only &lt; &gt; &amp; &quot; &apos; and characters by number are replaced";
-        OffsetDiagnostic::new(at, format!("the reference {} is refused: {known}", quoted(&format!("&{name};"))))
+        let known = "only &lt; &gt; &amp; &quot; &apos; and character references are supported";
+        OffsetDiagnostic::new(at, format!("unknown reference {}: {known}", quoted(&format!("&{name};"))))
     })
 }

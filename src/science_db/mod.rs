@@ -6,19 +6,18 @@
 mod embedded;
 mod gateway;
 mod open;
-mod row;
 mod thrift1;
 mod thrift2;
 
 pub use embedded::Embedded;
 pub use gateway::Timeouts;
 pub use open::{Sessions, open, open_session};
-pub use row::{Cell, Columns, Mark, PageBuffer, Row, RowIndex, Rows, RowsBuilder};
 pub use thrift1::Thrift1;
 pub use thrift2::Thrift2;
 
 use std::sync::Arc;
 
+use crate::row::{Columns, Rows};
 use crate::window::Window;
 
 /// Says whether the caller of a session has given up. A session asks it several times a second while it waits for a server.
@@ -230,7 +229,7 @@ mod tests {
     fn scan_resumes_behind_the_last_key_and_never_before_its_range() {
         let columns = Columns::new(Vec::new());
         let keys = KeyRange { start: b"m".to_vec(), end: Vec::new() };
-        let scan = Scan { keys, window: Window::since(0), columns: &columns, page: 1 };
+        let scan = Scan { keys, window: Window::ALL, columns: &columns, page: 1 };
         assert_eq!(start_after(&scan, None), b"m");
         assert_eq!(start_after(&scan, Some(b"a")), b"m");
         assert_eq!(start_after(&scan, Some(b"m")), b"m\0");

@@ -15,10 +15,9 @@ use super::gateway::{
     Call, CallError, Connection, Gateways, Health, Interface, ReplyReader, RequestWriter, Stream, Timeouts,
 };
 use super::open::never;
-use super::{
-    Cancel, Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, RowsBuilder, Scan, ScienceDb, ScienceDbError,
-    key_ranges_from,
-};
+use super::{Cancel, KeyRange, NewTable, PAGE_BYTES, Put, Scan, ScienceDb, ScienceDbError, key_ranges_from};
+use crate::row::{Columns, Rows, RowsBuilder};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 const INTERFACE: Interface = Interface { kind: "thrift1", other: 2, handshake };
@@ -98,7 +97,7 @@ impl Thrift1 {
     }
 
     fn warn_once(&mut self, window: Window) {
-        if window.from() > 0 && !self.warned {
+        if window.from() > Timestamp::EPOCH && !self.warned {
             self.warned = true;
             log::warn!(
                 "through a Thrift 1 gateway every window is a scan of the whole table `{}`: \
@@ -118,7 +117,7 @@ impl Thrift1 {
                 client.get_rows_with_columns(table.clone(), keys.clone(), names.clone(), none).map_err(failure)
             })?;
             let mut page = rows.refill_after(rows.mark());
-            if !found.into_iter().all(|row| add(row, columns, Window::since(0), &mut page)) {
+            if !found.into_iter().all(|row| add(row, columns, Window::ALL, &mut page)) {
                 let reason = String::from("more than 4 GB in one read: ask for fewer rows");
                 return Err(ScienceDbError::Refused { address: self.gateways.address(), reason });
             }
@@ -166,7 +165,7 @@ impl ScienceDb for Thrift1 {
         let count = i32::try_from(scan.page.max(1)).unwrap_or(i32::MAX);
         let (start, end) = (super::start_after(scan, after), scan.keys.end.clone());
         let names = column_names(scan.columns);
-        let ask = TScan::new(start, end, scan.window.until(), names, count, None, None, None, None, false);
+        let ask = TScan::new(start, end, scan.window.until().as_millis(), names, count, None, None, None, None, false);
         let table = self.name();
         let done = self.client(Call::scan(scan.columns.len()), |client| {
             let mut page = rows.refill(scan.columns.len());
@@ -305,7 +304,9 @@ fn add(row: TRowResult, columns: &Columns, window: Window, page: &mut RowsBuilde
         let colon = name.iter().position(|byte| *byte == b':').unwrap_or(name.len());
         let (family, qualifier) = (&name[..colon], name.get(colon + 1..).unwrap_or_default());
         let timestamp = cell.timestamp.unwrap_or_default();
-        if let (Some(slot), true) = (columns.slot(family, qualifier, &mut hint), window.contains(timestamp)) {
+        if let (Some(slot), true) =
+            (columns.slot(family, qualifier, &mut hint), window.contains(Timestamp::from_millis(timestamp)))
+        {
             page.cell(slot, cell.value.as_deref().unwrap_or_default(), timestamp);
         }
     }

@@ -1,4 +1,4 @@
-//! Schemas by the keys that they came in: each is parsed once.
+//! The decoders of the schemas in message keys. Each schema is parsed once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 use super::Decoder;
 use crate::avro::{Schema, SchemaError};
 
-/// Most schemas that are remembered; a topic has a handful, and one that has more must not fill the memory.
+/// Maximum number of cached schemas. A topic has a few; one with many must not exhaust memory.
 const MAX_SCHEMAS: usize = 64;
-/// Most bytes of their keys together, for the same reason.
+/// Maximum size of all cached keys, for the same reason.
 const MAX_KEY_BYTES: usize = 8 << 20;
 
-/// Decoders by key.
+/// Decoders by message key.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaCache {
     known: HashMap<Vec<u8>, Arc<Decoder>>,
-    /// bytes of the keys
+    /// size of all keys
     bytes: usize,
     last: Option<(Vec<u8>, Arc<Decoder>)>,
 }
 
 impl SchemaCache {
-    /// The decoder for the schema that a message's key holds.
+    /// The decoder for the schema in a message's key.
     ///
     /// # Errors
-    /// The key is no schema: a key may be missing, a version, or JSON that is something else.
+    /// The key is not a schema: it may be empty, a version, or other JSON.
     pub fn get(&mut self, key: &[u8]) -> Result<Arc<Decoder>, SchemaError> {
         if let Some((last, decoder)) = &self.last
             && last == key
@@ -36,7 +36,7 @@ impl SchemaCache {
             None => {
                 let text = std::str::from_utf8(key).map_err(|_| SchemaError {
                     at: String::new(),
-                    reason: "the key is not text, so it is no schema".into(),
+                    reason: "the key is not UTF-8, so it is not a schema".into(),
                 })?;
                 let decoder = Arc::new(Decoder::new(Schema::parse(text)?));
                 if self.known.len() >= MAX_SCHEMAS || self.bytes + key.len() > MAX_KEY_BYTES {

@@ -1,24 +1,24 @@
-//! A datum as JSON text, straight from its bytes.
+//! A datum as JSON, written from its bytes.
 
 use std::io::Write;
 
 use crate::avro::{Kind, Malformed, NodeId, Reader, Schema};
 use crate::escape::json_string;
 
-/// How bytes are shown.
+/// How bytes are written as JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BytesFormat {
-    /// whole, in base64
+    /// in base64
     #[default]
     Base64,
-    /// how many, as text: `"<24510 bytes>"`
+    /// their number: `"<24510 bytes>"`
     Length,
     /// not at all: null
     Null,
 }
 
 const MAX_DEPTH: usize = 200;
-/// Longest text of one datum, bytes. A few bytes of a datum can stand for any number of fields' names.
+/// Maximum size of the JSON of one datum. A few bytes can be an array of any number of records, each with all its field names.
 const MAX_JSON_BYTES: usize = 256 << 20;
 
 /// Appends one value of the node.
@@ -36,17 +36,17 @@ pub(super) fn write(
 struct Writer<'a> {
     schema: &'a Schema,
     bytes: BytesFormat,
-    /// where the text must end
+    /// maximum length of the output
     end: usize,
 }
 
 impl Writer<'_> {
     fn value(&self, id: NodeId, reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
         if depth > MAX_DEPTH {
-            return reader.error("values nested too deep");
+            return reader.error("values are nested too deep");
         }
         if out.len() > self.end {
-            return reader.error("a datum whose JSON has more than 256 MiB");
+            return reader.error("JSON of more than 256 MiB");
         }
         match self.schema.kind(id) {
             Kind::Null => out.extend_from_slice(b"null"),
@@ -145,10 +145,9 @@ pub fn write_bytes(bytes: &[u8], format: BytesFormat, out: &mut Vec<u8>) {
     }
 }
 
-/// What is formatted goes to memory, which does not fail.
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let written = out.write_fmt(text);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
+    debug_assert!(written.is_ok(), "a write to memory does not fail");
 }
 
 fn float(value: f64, text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {

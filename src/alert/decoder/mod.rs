@@ -1,6 +1,6 @@
-//! Messages for their readers: a datum as a line of JSON, some fields of it, or a file of its own.
+//! Decodes messages for their consumers: a datum as a line of JSON, some of its fields, or an Avro file.
 //!
-//! No tree of values is built here either. Whatever the bytes are, a length is believed only as far as there are bytes for it.
+//! Decoding builds no tree of values. A length in the datum never allocates more than the datum has bytes.
 
 mod cache;
 mod json;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::avro::container::Header;
 use crate::avro::{Malformed, Reader, Schema, Skipper};
 
-/// A schema made ready for decoding.
+/// A schema compiled for decoding.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     schema: Arc<Schema>,
@@ -24,33 +24,31 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Makes a schema ready.
     pub fn new(schema: Schema) -> Self {
         let skipper = Skipper::new(&schema);
         let header = Header::new(&schema.to_string());
         Self { schema: Arc::new(schema), skipper: Arc::new(skipper), header: Arc::new(header) }
     }
 
-    /// The schema.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
-    /// Whether `datum` is one datum of the schema.
+    /// Checks that `datum` is exactly one datum of the schema.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// It is not; the error has the byte offset.
     pub fn check(&self, datum: &[u8]) -> Result<(), Malformed> {
         self.skipper.check(self.schema.root(), datum)
     }
 
-    /// Appends the datum as JSON on one line, without a line's end.
+    /// Appends the datum as JSON on one line, without a line break.
     ///
-    /// Integers are exact. Floats have the fewest digits that read back the same; `NaN`, `Infinity` and `-Infinity`, which JSON lacks, are
-    /// strings. Bytes are as `bytes` says. A union is its value alone.
+    /// Integers are exact. Floats have the fewest digits that parse to the same value; `NaN`, `Infinity` and `-Infinity`, which JSON lacks,
+    /// are strings. A union is its value alone.
     ///
     /// # Errors
-    /// The datum is damaged; `out` is left as it was.
+    /// The datum is malformed; `out` is unchanged.
     pub fn json(&self, datum: &[u8], bytes: BytesFormat, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let start = out.len();
         let mut reader = Reader::new(datum);
@@ -65,17 +63,17 @@ impl Decoder {
     /// The datum as a JSON value; see [`json`](Self::json).
     ///
     /// # Errors
-    /// The datum is damaged.
+    /// The datum is malformed.
     pub fn value(&self, datum: &[u8], bytes: BytesFormat) -> Result<serde_json::Value, Malformed> {
         let mut text = Vec::new();
         self.json(datum, bytes, &mut text)?;
-        serde_json::from_slice(&text).or(Err(Malformed { what: "values nested too deep for JSON", at: 0 }))
+        serde_json::from_slice(&text).or(Err(Malformed { what: "values are nested too deep for JSON", at: 0 }))
     }
 
-    /// Appends the datum as an Avro file of its own, with the schema.
+    /// Appends the datum as an Avro object container file, with the schema.
     ///
     /// # Errors
-    /// The datum is damaged.
+    /// The datum is malformed.
     pub fn container(&self, datum: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         self.check(datum)?;
         self.header.write(out);
@@ -83,12 +81,12 @@ impl Decoder {
         Ok(())
     }
 
-    /// Whether there is a field of this dotted name.
-    pub fn has_field(&self, field: &str) -> bool {
+    /// Whether the schema has the field with this dotted path.
+    pub(crate) fn has_field(&self, field: &str) -> bool {
         project::has_field(&self.schema, field)
     }
 
-    /// Picks the fields of these dotted names.
+    /// A projection on the fields with these dotted paths.
     ///
     /// # Errors
     /// The schema has no such field.

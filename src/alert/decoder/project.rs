@@ -1,11 +1,12 @@
-//! A few fields of a datum, the rest passed over.
+//! Reads a few fields of a datum and skips the others.
 
 use std::sync::Arc;
 
 use super::json::{self, BytesFormat};
 use crate::avro::{Kind, Malformed, NodeId, Reader, Schema, Skipper};
+use crate::suggest::{did_you_mean, similar_names};
 
-/// A field's value, borrowed from the datum where it can be.
+/// The value of a field, borrowed from the datum where possible.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Scalar<'a> {
     /// null, or a field of a record that is null
@@ -27,27 +28,20 @@ pub enum Scalar<'a> {
     Json(String),
 }
 
-/// Why fields cannot be picked.
+/// A field that the schema does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the alerts have no field `{field}`{}", near(.nearest))]
+#[error("the alerts have no field `{field}`{}", did_you_mean(similar).map_or_else(String::new, |question| format!(": {question}")))]
 pub struct ProjectionError {
-    /// as asked for
+    /// the requested field
     pub field: String,
-    /// fields that do exist, best first
-    pub nearest: Vec<String>,
-}
-
-fn near(nearest: &[String]) -> String {
-    match nearest.is_empty() {
-        true => String::new(),
-        false => format!(" (nearest: `{}`)", nearest.join("`, `")),
-    }
+    /// similar fields of the schema, best first
+    pub similar: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 enum ReadStep {
     Skip(NodeId),
-    /// a value; `inside` reads fields of it that are asked for too
+    /// a requested value; `inside` reads requested fields of it
     Take {
         node: NodeId,
         slots: Vec<usize>,
@@ -65,7 +59,7 @@ enum ReadStep {
     },
 }
 
-/// Some fields of a schema, found once.
+/// Reads some fields of data of a schema.
 #[derive(Clone, Debug)]
 pub struct Projection {
     schema: Arc<Schema>,
@@ -84,15 +78,15 @@ impl Projection {
             steps.pop();
         }
         if let Some((_, missing)) = fields.iter().enumerate().find(|(slot, _)| !found.contains(slot)) {
-            return Err(ProjectionError { field: (*missing).to_owned(), nearest: nearest(&schema, missing) });
+            return Err(ProjectionError { field: (*missing).to_owned(), similar: similar_fields(&schema, missing) });
         }
         Ok(Self { schema, skipper, steps, width: fields.len() })
     }
 
-    /// The fields' values, in the order in which they were asked for. What follows the last of them is not looked at.
+    /// The values of the fields, in the order of the request. The datum is not checked after the last of them.
     ///
     /// # Errors
-    /// The datum is damaged.
+    /// The datum is malformed.
     pub fn read<'a>(&'a self, datum: &'a [u8]) -> Result<Vec<Scalar<'a>>, Malformed> {
         let mut values = vec![Scalar::Null; self.width];
         self.steps(&self.steps, &mut Reader::new(datum), &mut values)?;
@@ -167,7 +161,7 @@ impl Projection {
     }
 }
 
-/// Whether the schema has a field of this dotted name.
+/// Whether the schema has the field with this dotted path.
 pub(super) fn has_field(schema: &Schema, field: &str) -> bool {
     let mut id = schema.root();
     field.split('.').all(|name| {
@@ -202,7 +196,7 @@ fn record(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mu
     fields.iter().map(|field| step(field, found)).collect()
 }
 
-/// The way to some fields of a value that is a record, perhaps null.
+/// The step that reads some fields of a record, or of a union of a record and null.
 fn fields_of(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mut Vec<usize>) -> ReadStep {
     match (schema.kind(id), schema.optional(id)) {
         (Kind::Record { .. }, _) => ReadStep::Record { steps: record(schema, id, wanted, found) },
@@ -216,19 +210,11 @@ fn fields_of(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: 
     }
 }
 
-/// The dotted paths nearest to one that does not exist.
-fn nearest(schema: &Schema, wanted: &str) -> Vec<String> {
+/// The fields that resemble an unknown one.
+fn similar_fields(schema: &Schema, unknown: &str) -> Vec<String> {
     let mut paths = Vec::new();
     collect(schema, schema.root(), "", &mut Vec::new(), &mut paths);
-    let last = wanted.rsplit('.').next().unwrap_or(wanted).to_lowercase();
-    let score = |path: &String| {
-        let same = path.rsplit('.').next().is_some_and(|end| end.to_lowercase() == last);
-        strsim::jaro_winkler(&path.to_lowercase(), &wanted.to_lowercase()) + if same { 1.0 } else { 0.0 }
-    };
-    let mut scored: Vec<(f64, String)> = paths.into_iter().map(|path| (score(&path), path)).collect();
-    scored.retain(|(score, _)| *score > 0.7);
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    scored.into_iter().take(3).map(|(_, path)| path).collect()
+    similar_names(unknown, paths.iter().map(String::as_str)).into_iter().map(str::to_owned).collect()
 }
 
 fn collect(schema: &Schema, id: NodeId, path: &str, open: &mut Vec<NodeId>, paths: &mut Vec<String>) {

@@ -62,7 +62,7 @@ fn few_fields_are_read_by_name() {
     assert_eq!(few.read(&null).unwrap()[..1], [Scalar::Null]);
     assert_eq!(decoder.projection(&["candid"]).unwrap().read(&null[..12]).unwrap(), [Scalar::Integer((1 << 53) + 1)]);
     let error = decoder.projection(&["mag"]).unwrap_err();
-    assert_eq!(error.nearest, ["candidate.mag"]);
+    assert_eq!(error.similar, ["candidate.mag"]);
     assert!(decoder.projection(&["candidate.nosuch"]).is_err());
     assert!(decoder.projection(&["candid.x"]).is_err());
 }

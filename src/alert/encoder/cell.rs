@@ -1,153 +1,59 @@
-//! One cell into the datum.
+//! What the encoder writes around a cell and instead of a missing one.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use crate::avro::{Kind, NodeId, Schema, write_long};
 
-use super::resolve::Resolver;
-use crate::avro::{Kind, NodeId, Schema, Skipper, same_encoding, write_bytes, write_long};
-use crate::catalog::ColumnType;
+/// A cell that cannot be encoded.
+#[derive(Debug)]
+pub(super) struct CellError {
+    /// index in the plan's columns
+    pub source: usize,
+    pub reason: String,
+}
 
-/// How a cell's bytes become a value's. Numbers may only widen, as Avro lets a reader's schema widen a writer's.
+impl CellError {
+    pub fn new(source: usize, reason: impl Into<String>) -> Self {
+        Self { source, reason: reason.into() }
+    }
+
+    pub fn missing(source: usize) -> Self {
+        Self::new(source, "the row has no cell, but the schema requires a value")
+    }
+}
+
+/// What to do if a column is null.
 #[derive(Clone, Debug)]
-pub(super) enum Conversion {
-    Boolean,
-    Integer,
-    IntegerAsFloat,
-    IntegerAsDouble,
-    Float,
-    FloatAsDouble,
-    Double,
-    Text,
-    Binary,
-    Fixed(usize),
-    Symbol(Arc<HashMap<String, i64>>),
-    /// an Avro datum with the same bytes in both schemas
-    Splice(Arc<Skipper>, NodeId),
-    /// an Avro datum in another schema
-    Resolve(Arc<Resolver>),
+pub(super) enum OnNull {
+    Fail,
+    /// the encoding of null or of the field's default
+    Write(Box<[u8]>),
 }
 
-/// How a column of type `kind` fills the node, and in which branch where the node is a union. Of several branches the first that is the
-/// same type wins, else the first that can hold it.
-pub(super) fn fit(kind: &ColumnType, schema: &Schema, node: NodeId) -> Result<(Option<usize>, Conversion), String> {
-    if let ColumnType::Avro(cell) = kind {
-        return fit_avro(cell, schema, node);
-    }
-    let Kind::Union(branches) = schema.kind(node) else {
-        return scalar(kind, schema, node).map(|(write, _)| (None, write)).ok_or_else(|| describe(schema, node));
-    };
-    let fitting = || {
-        let all = branches.iter().enumerate();
-        all.filter_map(|(at, branch)| scalar(kind, schema, *branch).map(|(write, same)| (Some(at), write, same)))
-    };
-    let best = fitting().find(|(.., same)| *same).or_else(|| fitting().next());
-    best.map(|(at, write, _)| (at, write)).ok_or_else(|| describe(schema, node))
-}
-
-fn describe(schema: &Schema, node: NodeId) -> String {
-    let mut json = schema.subschema(node).to_string();
-    if json.len() > 100 {
-        json = format!("{}…", json.chars().take(100).collect::<String>());
-    }
-    format!("it is {json}")
-}
-
-fn fit_avro(cell: &Schema, schema: &Schema, node: NodeId) -> Result<(Option<usize>, Conversion), String> {
-    let splice = || Conversion::Splice(Arc::new(Skipper::new(cell)), cell.root());
-    let whole = (cell, cell.root());
-    if same_encoding(whole, (schema, node)) {
-        return Ok((None, splice()));
-    }
-    if let Kind::Union(branches) = schema.kind(node)
-        && let Some(branch) = branches.iter().position(|branch| same_encoding(whole, (schema, *branch)))
-    {
-        return Ok((Some(branch), splice()));
-    }
-    Ok((None, Conversion::Resolve(Arc::new(Resolver::new(cell, &schema.subschema(node))?))))
-}
-
-/// How a scalar column fills a node that is no union, and whether the node is the very same type.
-fn scalar(kind: &ColumnType, schema: &Schema, node: NodeId) -> Option<(Conversion, bool)> {
-    use ColumnType as C;
-    Some(match (kind, schema.kind(node)) {
-        (C::Boolean, Kind::Boolean) => (Conversion::Boolean, true),
-        (C::Byte | C::Short | C::Int, Kind::Int) | (C::Long, Kind::Long) => (Conversion::Integer, true),
-        (C::Byte | C::Short | C::Int, Kind::Long) => (Conversion::Integer, false),
-        (C::Byte | C::Short | C::Int | C::Long, Kind::Float) => (Conversion::IntegerAsFloat, false),
-        (C::Byte | C::Short | C::Int | C::Long, Kind::Double) => (Conversion::IntegerAsDouble, false),
-        (C::Float, Kind::Float) => (Conversion::Float, true),
-        (C::Float, Kind::Double) => (Conversion::FloatAsDouble, false),
-        (C::Double, Kind::Double) => (Conversion::Double, true),
-        (C::String, Kind::String) => (Conversion::Text, true),
-        (C::String, Kind::Bytes) => (Conversion::Binary, false),
-        (C::String, Kind::Enum { symbols, .. }) => {
-            let indexes = symbols.iter().zip(0..).map(|(symbol, at)| (symbol.clone(), at)).collect();
-            (Conversion::Symbol(Arc::new(indexes)), false)
-        }
-        (C::Binary, Kind::Bytes) => (Conversion::Binary, true),
-        (C::Binary, Kind::Fixed { size, .. }) => (Conversion::Fixed(*size), false),
-        (C::Binary, Kind::String) => (Conversion::Text, false),
-        _ => return None,
-    })
-}
-
-impl Conversion {
-    /// Appends the value; on an error `out` may hold a part of it.
-    pub fn put(&self, cell: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-        match self {
-            Self::Boolean => match cell {
-                [byte] => out.push(u8::from(*byte != 0)),
-                _ => return Err(width(cell, "1")),
-            },
-            Self::Integer => write_long(integer(cell)?, out),
-            Self::IntegerAsFloat => out.extend_from_slice(&(integer(cell)? as f32).to_le_bytes()),
-            Self::IntegerAsDouble => out.extend_from_slice(&(integer(cell)? as f64).to_le_bytes()),
-            Self::Float => {
-                let bytes = cell.try_into().map_err(|_| width(cell, "4"))?;
-                out.extend_from_slice(&u32::from_be_bytes(bytes).to_le_bytes());
-            }
-            Self::FloatAsDouble => {
-                let bytes = cell.try_into().map_err(|_| width(cell, "4"))?;
-                out.extend_from_slice(&f64::from(f32::from_be_bytes(bytes)).to_le_bytes());
-            }
-            Self::Double => {
-                let bytes = cell.try_into().map_err(|_| width(cell, "8"))?;
-                out.extend_from_slice(&u64::from_be_bytes(bytes).to_le_bytes());
-            }
-            Self::Text => {
-                std::str::from_utf8(cell)
-                    .map_err(|e| format!("the text is not UTF-8 after byte {}", e.valid_up_to()))?;
-                write_bytes(cell, out);
-            }
-            Self::Binary => write_bytes(cell, out),
-            Self::Fixed(size) if cell.len() == *size => out.extend_from_slice(cell),
-            Self::Fixed(size) => return Err(width(cell, &size.to_string())),
-            Self::Symbol(indexes) => {
-                let symbol = std::str::from_utf8(cell).ok().and_then(|word| indexes.get(word));
-                let unknown = || format!("`{}` is no symbol of the schema's enum", String::from_utf8_lossy(cell));
-                write_long(*symbol.ok_or_else(unknown)?, out);
-            }
-            Self::Splice(skipper, node) => {
-                skipper.check(*node, cell).map_err(|e| format!("the Avro datum in the cell is damaged: {e}"))?;
-                out.extend_from_slice(cell);
-            }
-            Self::Resolve(resolver) => resolver.put(cell, out)?,
-        }
-        Ok(())
+impl OnNull {
+    /// For a field of type `node`: null if the type allows it, else the default.
+    pub fn new(schema: &Schema, node: NodeId, default: Option<Box<[u8]>>) -> Self {
+        null_bytes(schema, node).or(default).map_or(Self::Fail, Self::Write)
     }
 }
 
-fn width(cell: &[u8], wanted: &str) -> String {
-    format!("the cell has {} bytes, not {wanted}", cell.len())
+/// The index of a union's branch, as it precedes the value.
+pub(super) fn branch_bytes(branch: usize) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    write_long(branch as i64, &mut bytes);
+    bytes.into()
 }
 
-/// A signed big-endian number of 1, 2, 4 or 8 bytes; the column's width is checked before.
-fn integer(cell: &[u8]) -> Result<i64, String> {
-    match *cell {
-        [a] => Ok(i64::from(a as i8)),
-        [a, b] => Ok(i64::from(i16::from_be_bytes([a, b]))),
-        [a, b, c, d] => Ok(i64::from(i32::from_be_bytes([a, b, c, d]))),
-        [a, b, c, d, e, f, g, h] => Ok(i64::from_be_bytes([a, b, c, d, e, f, g, h])),
-        _ => Err(width(cell, "1, 2, 4 or 8")),
+/// The encoding of null, if the node allows it.
+pub(super) fn null_bytes(schema: &Schema, node: NodeId) -> Option<Box<[u8]>> {
+    match schema.kind(node) {
+        Kind::Null => Some(Box::new([])),
+        _ => schema.null_branch(node).map(branch_bytes),
+    }
+}
+
+/// The branch bytes and the type of a node that is one type, or one type and null.
+pub(super) fn value_of(schema: &Schema, node: NodeId) -> (Box<[u8]>, NodeId) {
+    match schema.optional(node) {
+        Some(optional) => (branch_bytes(optional.value), optional.node),
+        None => (Box::default(), node),
     }
 }

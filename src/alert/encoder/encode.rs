@@ -1,117 +1,100 @@
-//! A plan bound to the columns of a scan: the encoder.
+//! The encoder: a plan bound to the columns of a read.
 
-use super::plan::{OnMissing, Op, Plan, PlanColumn, PlanError};
-use crate::catalog::{ColumnLocation, ColumnType};
-use crate::science_db::{Columns, Row};
+use super::cell::{CellError, OnNull};
+use super::plan::{Op, Plan};
+use crate::row::{BoundColumn, ColumnNotRead, Columns, Row};
 
-/// Why a row cannot be an alert of the schema.
+/// Why a row cannot be encoded as an alert.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("row `{row_key}`, column `{column}`: {reason}")]
-pub struct EncodeError {
-    /// the row's key; bytes that are not printable as `\xNN`
-    pub row_key: String,
-    /// the column
-    pub column: String,
-    /// what is wrong
-    pub reason: String,
+pub enum EncodeError {
+    #[error("row `{row_key}`, column `{column}`: {reason}")]
+    Cell {
+        /// bytes other than printable ASCII are escaped
+        row_key: String,
+        column: String,
+        reason: String,
+    },
+    #[error("row `{row_key}` has {found} columns, but the encoder is bound to {expected}")]
+    Width {
+        /// bytes other than printable ASCII are escaped
+        row_key: String,
+        found: usize,
+        expected: usize,
+    },
 }
 
-/// Where a source is found in a row.
-#[derive(Clone, Copy, Debug)]
-enum CellSource {
-    Slot(usize),
-    Key(usize),
-}
-
-/// Makes alerts of rows; each thread has its own.
+/// Encodes rows as Avro data. Each thread has its own.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     plan: Plan,
-    places: Vec<CellSource>,
+    /// the columns of the plan
+    columns: Vec<BoundColumn>,
+    /// number of slots in a row
     width: usize,
 }
 
-/// What is wrong with the source of this index.
-pub(super) type CellFault = (usize, String);
-
 impl Plan {
-    /// The encoder for rows read with `columns`.
+    /// The encoder for rows that are read with `columns`.
     ///
     /// # Errors
-    /// A column that the plan needs is not among them.
-    pub fn encoder(&self, columns: &Columns) -> Result<Encoder, PlanError> {
-        let place = |source: &PlanColumn| match &source.location {
-            ColumnLocation::RowKey { part } => Ok(CellSource::Key(*part)),
-            ColumnLocation::Cell { family, qualifier } => columns
-                .slot(family.as_bytes(), qualifier.as_bytes(), &mut 0)
-                .map(CellSource::Slot)
-                .ok_or_else(|| PlanError::NotRead(source.name.clone())),
-        };
-        let places = self.sources.iter().map(place).collect::<Result<_, _>>()?;
-        Ok(Encoder { plan: self.clone(), places, width: columns.len() })
+    /// A column of the plan is not in `columns`.
+    pub fn encoder(&self, columns: &Columns) -> Result<Encoder, ColumnNotRead> {
+        let bound = self.columns.iter().map(|source| BoundColumn::new(&source.column, self.key_parts, columns));
+        Ok(Encoder { columns: bound.collect::<Result<_, _>>()?, plan: self.clone(), width: columns.len() })
     }
 }
 
 impl Encoder {
-    /// The plan.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// Appends the row as a datum; on an error `out` is left as it was.
+    /// Appends the row as an Avro datum. On an error, `out` is unchanged.
     ///
     /// # Errors
-    /// A cell of a wrong width, text that is not UTF-8, a damaged Avro datum, no cell where the schema wants a value: row key, column and
-    /// what is wrong are named.
-    pub fn encode(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    /// A cell has the wrong width, is not UTF-8, is a damaged Avro datum, or is missing although the schema requires a value.
+    pub fn encode(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let row_key = || row.key.escape_ascii().to_string();
+        if row.width() != self.width {
+            return Err(EncodeError::Width { row_key: row_key(), found: row.width(), expected: self.width });
+        }
         let start = out.len();
-        let written = match row.width() == self.width {
-            true => self.ops(&self.plan.ops, row, out),
-            false => {
-                Err((usize::MAX, format!("the row has {} columns, not the {} asked for", row.width(), self.width)))
-            }
-        };
-        written.map_err(|(source, reason)| {
+        self.run(&self.plan.ops, row, out).map_err(|CellError { source, reason }| {
             out.truncate(start);
-            let column = self.plan.sources.get(source).map_or_else(String::new, |source| source.name.clone());
-            EncodeError { row_key: row.key.escape_ascii().to_string(), column, reason }
+            EncodeError::Cell { row_key: row_key(), column: self.plan.columns[source].column.name.clone(), reason }
         })
     }
 
-    fn ops(&self, ops: &[Op], row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), CellFault> {
-        ops.iter().try_for_each(|op| self.op(op, row, out))
+    fn run(&self, ops: &[Op], row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), CellError> {
+        ops.iter().try_for_each(|op| self.run_op(op, row, out))
     }
 
-    fn op(&self, op: &Op, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), CellFault> {
+    fn run_op(&self, op: &Op, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), CellError> {
         match op {
             Op::Constant(bytes) => out.extend_from_slice(bytes),
-            Op::Cell { source, before, write, absent } => {
+            Op::Cell { source, branch, conversion, on_null } => {
                 let mut scratch = [0; 8];
                 match self.bytes(*source, row, &mut scratch)? {
                     Some(cell) => {
                         self.check_width(*source, cell)?;
-                        out.extend_from_slice(before);
-                        write.put(cell, out).map_err(|reason| (*source, reason))?;
+                        out.extend_from_slice(branch);
+                        conversion.encode(cell, out).map_err(|reason| CellError::new(*source, reason))?;
                     }
-                    None => match absent {
-                        OnMissing::Write(bytes) => out.extend_from_slice(bytes),
-                        OnMissing::Fail => return Err((*source, NO_CELL.into())),
+                    None => match on_null {
+                        OnNull::Write(bytes) => out.extend_from_slice(bytes),
+                        OnNull::Fail => return Err(CellError::missing(*source)),
                     },
                 }
             }
-            Op::Record { sources, before, null, ops } => match null {
-                Some(null) if !self.any(sources, row)? => out.extend_from_slice(null),
+            Op::Record { sources, branch, null, ops } => match null {
+                Some(null) if !self.has_any(sources, row)? => out.extend_from_slice(null),
                 _ => {
-                    out.extend_from_slice(before);
-                    self.ops(ops, row, out)?;
+                    out.extend_from_slice(branch);
+                    self.run(ops, row, out)?;
                 }
             },
-            Op::List(list) => list.put(|source| self.text(source, row), out)?,
+            Op::List(list) => list.encode(|source| self.text(source, row), out)?,
         }
         Ok(())
     }
 
-    fn any(&self, sources: &[usize], row: &Row<'_>) -> Result<bool, CellFault> {
+    fn has_any(&self, sources: &[usize], row: &Row<'_>) -> Result<bool, CellError> {
         for source in sources {
             if self.bytes(*source, row, &mut [0; 8])?.is_some() {
                 return Ok(true);
@@ -120,60 +103,24 @@ impl Encoder {
         Ok(false)
     }
 
-    fn check_width(&self, source: usize, cell: &[u8]) -> Result<(), CellFault> {
-        let wanted = self.plan.sources.get(source).and_then(|source| source.kind.width());
-        match wanted {
-            Some(wanted) if wanted != cell.len() => {
-                Err((source, format!("the cell has {} bytes, not {wanted}", cell.len())))
+    fn check_width(&self, source: usize, cell: &[u8]) -> Result<(), CellError> {
+        match self.plan.columns[source].column.kind.width() {
+            Some(width) if width != cell.len() => {
+                Err(CellError::new(source, format!("the cell has {} bytes, not {width}", cell.len())))
             }
             _ => Ok(()),
         }
     }
 
-    /// A source's bytes in the encoding of its column.
-    fn bytes<'a>(&self, source: usize, row: &Row<'a>, scratch: &'a mut [u8; 8]) -> Result<Option<&'a [u8]>, CellFault> {
-        match self.places.get(source) {
-            Some(CellSource::Slot(slot)) => Ok(row.cell(*slot).map(|cell| cell.value)),
-            Some(CellSource::Key(_)) if self.plan.parts < 2 => Ok(Some(row.key)),
-            Some(CellSource::Key(part)) => {
-                let part = row.key.splitn(self.plan.parts, |byte| *byte == b'_').nth(*part);
-                let part = part.ok_or_else(|| (source, "the row key has too few parts".to_owned()))?;
-                let kind = self.plan.sources.get(source).map(|source| &source.kind);
-                match (part.is_empty(), kind) {
-                    (true, _) | (_, None) => Ok(None),
-                    (false, Some(kind)) => number(kind, part, scratch).map(Some).ok_or_else(|| {
-                        (source, format!("the part `{}` of the row key is no {}", part.escape_ascii(), kind.name()))
-                    }),
-                }
-            }
-            None => Ok(None),
-        }
+    /// The bytes of a column in the encoding of its type.
+    #[inline]
+    fn bytes<'a>(&self, source: usize, row: &Row<'a>, scratch: &'a mut [u8; 8]) -> Result<Option<&'a [u8]>, CellError> {
+        self.columns[source].bytes(row, scratch).map_err(|error| CellError::new(source, error.to_string()))
     }
 
-    fn text<'a>(&self, source: usize, row: &Row<'a>) -> Result<Option<&'a str>, CellFault> {
-        let Some(CellSource::Slot(slot)) = self.places.get(source) else { return Ok(None) };
-        let Some(cell) = row.cell(*slot) else { return Ok(None) };
-        std::str::from_utf8(cell.value).map(Some).map_err(|_| (source, "the text is not UTF-8".to_owned()))
+    fn text<'a>(&self, source: usize, row: &Row<'a>) -> Result<Option<&'a str>, CellError> {
+        let stored = self.columns[source].stored(row).map_err(|error| CellError::new(source, error.to_string()))?;
+        let text = stored.map(std::str::from_utf8).transpose();
+        text.map_err(|_| CellError::new(source, "the text is not UTF-8"))
     }
-}
-
-pub(super) const NO_CELL: &str = "the row has no cell there, and the schema wants a value";
-
-/// A part of a key, which is text, in the encoding of its column.
-fn number<'a>(kind: &ColumnType, part: &'a [u8], scratch: &'a mut [u8; 8]) -> Option<&'a [u8]> {
-    let text = std::str::from_utf8(part).ok()?;
-    let mut keep = |bytes: &[u8]| {
-        scratch.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(bytes.len())
-    };
-    let len = match kind {
-        ColumnType::Byte => keep(&text.parse::<i8>().ok()?.to_be_bytes()),
-        ColumnType::Short => keep(&text.parse::<i16>().ok()?.to_be_bytes()),
-        ColumnType::Int => keep(&text.parse::<i32>().ok()?.to_be_bytes()),
-        ColumnType::Long => keep(&text.parse::<i64>().ok()?.to_be_bytes()),
-        ColumnType::Float => keep(&text.parse::<f32>().ok()?.to_be_bytes()),
-        ColumnType::Double => keep(&text.parse::<f64>().ok()?.to_be_bytes()),
-        _ => return Some(part),
-    }?;
-    scratch.get(..len)
 }

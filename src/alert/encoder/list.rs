@@ -1,17 +1,15 @@
-//! Lists that 2019's layout wrote as text, back into arrays and maps.
+//! Arrays and maps from lists of text, as the table layout of Fink in 2019 has them.
 //!
-//! The text is Spark's (see [`crate::alert::layout`]) and does not say everything: a first item that is nothing may be null or empty, `[]`
-//! may hold nothing or one null, `, ` may stand within a string. What is read: a first item that is nothing is null where the field can
-//! be null, else empty; how many items there are is what the columns that are not strings say; a comma without a space after it belongs
-//! to the string; a list of strings that still has another number of items than its neighbours is an error.
+//! The text is Spark's (see [`crate::list_text`]) and is ambiguous. Rules for reading it:
+//! - an empty item is null if the field can be null, else an empty string;
+//! - the columns that are not strings decide the number of items, because `, ` may occur in a string and `[]` may be one null;
+//! - a list of strings with another number of items is an error.
 
-use super::encode::{CellFault, NO_CELL};
-use super::plan::{OnMissing, Op, PlanError, Planner, branch_bytes, null_bytes};
+use super::cell::{CellError, OnNull, null_bytes, value_of};
 use crate::avro::{Kind, NodeId, Schema, write_bytes, write_long};
-use crate::catalog::ColumnType;
 use crate::list_text::Items;
 
-/// How an item's text is read.
+/// The type of an item.
 #[derive(Clone, Debug)]
 enum ItemType {
     Boolean,
@@ -23,208 +21,102 @@ enum ItemType {
     Symbol(Vec<String>),
 }
 
-/// What an item's text becomes; `before` is the index of its union's branch.
+/// How the text of an item is encoded.
 #[derive(Clone, Debug)]
-struct Item {
-    before: Box<[u8]>,
+pub(super) struct Item {
+    /// the index of the union's branch
+    branch: Box<[u8]>,
     null: Option<Box<[u8]>>,
-    parse: ItemType,
+    kind: ItemType,
 }
 
+/// A field of each record of a list.
 #[derive(Clone, Debug)]
-enum ListField {
+pub(super) enum ListField {
+    /// the same bytes in every record
     Constant(Box<[u8]>),
+    /// an item of the list in a column, given as index in the plan's columns
     Column(usize, Item),
 }
 
-/// An array or a map that is put together from text.
+/// An array or a map that is built from one or more columns of text.
 #[derive(Clone, Debug)]
 pub(super) struct ListPlan {
-    before: Box<[u8]>,
-    absent: OnMissing,
-    item_before: Box<[u8]>,
-    parts: Vec<ListField>,
-    map: bool,
-}
-
-/// Whether the node is an array or a map, perhaps null.
-pub(super) fn is_list(schema: &Schema, node: NodeId) -> bool {
-    matches!(schema.kind(value_of(schema, node).1), Kind::Array(_) | Kind::Map(_))
-}
-
-/// The branch and the type of a node that is one type, perhaps null.
-fn value_of(schema: &Schema, node: NodeId) -> (Box<[u8]>, NodeId) {
-    match schema.optional(node) {
-        Some(optional) => (branch_bytes(optional.value), optional.node),
-        None => (Box::default(), node),
-    }
-}
-
-fn absent(schema: &Schema, node: NodeId, default: Option<Box<[u8]>>) -> OnMissing {
-    null_bytes(schema, node).or(default).map_or(OnMissing::Fail, OnMissing::Write)
-}
-
-fn item(schema: &Schema, node: NodeId) -> Option<Item> {
-    let (before, value) = value_of(schema, node);
-    let described = schema.node(value);
-    if described.logical().is_some_and(|logical| matches!(described.kind, Kind::Int | Kind::Long) && logical != "uuid")
-    {
-        return None;
-    }
-    let parse = match &described.kind {
-        Kind::Boolean => ItemType::Boolean,
-        Kind::Int => ItemType::Int,
-        Kind::Long => ItemType::Long,
-        Kind::Float => ItemType::Float,
-        Kind::Double => ItemType::Double,
-        Kind::String => ItemType::Text,
-        Kind::Enum { symbols, .. } => ItemType::Symbol(symbols.clone()),
-        _ => return None,
-    };
-    Some(Item { before, null: null_bytes(schema, node), parse })
-}
-
-/// An array of scalars, or a map of them, from one column of text.
-pub(super) fn values(
-    planner: &mut Planner<'_>,
-    node: NodeId,
-    column: usize,
-    default: Option<Box<[u8]>>,
-) -> Result<Op, String> {
-    let schema = planner.schema;
-    let (before, list) = value_of(schema, node);
-    let (inner, map) = match schema.kind(list) {
-        Kind::Array(inner) => (*inner, false),
-        Kind::Map(inner) => (*inner, true),
-        _ => return Err("the field is neither an array nor a map".into()),
-    };
-    let item = item(schema, inner).ok_or("only lists of numbers, booleans and strings can be read back from text")?;
-    let absent = absent(schema, node, default);
-    let parts = vec![ListField::Column(planner.source(column), item)];
-    Ok(Op::List(ListPlan { before, absent, item_before: Box::default(), parts, map }))
-}
-
-/// An array of records from a column of text for each field; `None` where the field is no such array or has no such column.
-pub(super) fn records(
-    planner: &mut Planner<'_>,
-    node: NodeId,
-    default: Option<Box<[u8]>>,
-) -> Result<Option<Op>, PlanError> {
-    let schema = planner.schema;
-    let (before, list) = value_of(schema, node);
-    let Kind::Array(inner) = schema.kind(list) else { return Ok(None) };
-    let (item_before, record) = value_of(schema, *inner);
-    let Kind::Record { fields, .. } = schema.kind(record) else { return Ok(None) };
-    let columns: Vec<Option<usize>> = fields
-        .iter()
-        .map(|field| {
-            planner.column_of(&field.name).filter(|at| planner.catalog.columns[*at].kind == ColumnType::String)
-        })
-        .collect();
-    if columns.iter().all(Option::is_none) {
-        return Ok(None);
-    }
-    let mut parts = Vec::with_capacity(fields.len());
-    for (field, column) in fields.iter().zip(columns) {
-        if let (Some(column), Some(item)) = (column, item(schema, field.node)) {
-            parts.push(ListField::Column(planner.source(column), item));
-            continue;
-        }
-        let name = format!("{}.{}", planner.field_name(), field.name);
-        let mut bytes = Vec::new();
-        let default =
-            field.default.as_ref().filter(|value| schema.encode_default(field.node, value, &mut bytes).is_ok());
-        let stand_in = default.map(|_| bytes.into()).or_else(|| null_bytes(schema, field.node));
-        match (stand_in, column) {
-            (Some(stand_in), _) => {
-                planner
-                    .warn(format!("`{name}` cannot be read back from text: it is null or its default in every alert"));
-                parts.push(ListField::Constant(stand_in));
-            }
-            (None, Some(column)) => {
-                return Err(PlanError::TypeMismatch {
-                    column: planner.catalog.columns[column].name.clone(),
-                    kind: "string",
-                    field: name,
-                    reason: "only numbers, booleans and strings can be read back from text".into(),
-                });
-            }
-            (None, None) => {
-                let table = planner.catalog.full_name();
-                return Err(PlanError::NoColumn { column: name.replace('.', "_"), field: name, table });
-            }
-        }
-    }
-    let absent = absent(schema, node, default);
-    Ok(Some(Op::List(ListPlan { before, absent, item_before, parts, map: false })))
+    /// the index of the union's branch around the list
+    pub branch: Box<[u8]>,
+    pub on_null: OnNull,
+    /// the index of the union's branch around each item
+    pub item_branch: Box<[u8]>,
+    pub fields: Vec<ListField>,
+    /// a column of `fields`, for errors
+    pub source: usize,
+    pub is_map: bool,
 }
 
 impl ListPlan {
-    /// The columns read.
+    /// The columns that are read, as indexes in the plan's columns.
     pub fn sources(&self) -> impl Iterator<Item = usize> {
-        self.parts.iter().filter_map(|part| match part {
+        self.fields.iter().filter_map(|field| match field {
             ListField::Column(source, _) => Some(*source),
             ListField::Constant(_) => None,
         })
     }
 
-    /// Appends the list; `text` gives a column's text.
-    pub fn put<'a>(
+    /// Appends the list. `text` returns the text of a column, given as index in the plan's columns.
+    pub fn encode<'a>(
         &self,
-        text: impl Fn(usize) -> Result<Option<&'a str>, CellFault>,
+        text: impl Fn(usize) -> Result<Option<&'a str>, CellError>,
         out: &mut Vec<u8>,
-    ) -> Result<(), CellFault> {
-        let mut lists: Vec<Option<Items<'a>>> = Vec::with_capacity(self.parts.len());
-        let (mut any, mut by_number, mut by_text) = (None, 0, 0);
-        for part in &self.parts {
-            let list = match part {
+    ) -> Result<(), CellError> {
+        let mut lists: Vec<Option<Items<'a>>> = Vec::with_capacity(self.fields.len());
+        let (mut number_items, mut text_items) = (0, 0);
+        for field in &self.fields {
+            lists.push(match field {
                 ListField::Constant(_) => None,
                 ListField::Column(source, item) => match text(*source)? {
                     None => None,
                     Some(text) => {
-                        let items = Items::new(text).ok_or_else(|| (*source, "the text is no list".to_owned()))?;
-                        any = Some(*source);
-                        let counted = if item.parse.is_string() { &mut by_text } else { &mut by_number };
-                        *counted = items.items().max(*counted);
+                        let items =
+                            Items::new(text).ok_or_else(|| CellError::new(*source, "the text is not a list"))?;
+                        let count = if item.is_text() { &mut text_items } else { &mut number_items };
+                        *count = items.items().max(*count);
                         Some(items)
                     }
                 },
-            };
-            lists.push(list);
+            });
         }
-        if any.is_none() {
-            return match &self.absent {
-                OnMissing::Write(bytes) => {
+        if lists.iter().all(Option::is_none) {
+            return match &self.on_null {
+                OnNull::Write(bytes) => {
                     out.extend_from_slice(bytes);
                     Ok(())
                 }
-                OnMissing::Fail => Err((self.sources().next().unwrap_or(usize::MAX), NO_CELL.into())),
+                OnNull::Fail => Err(CellError::missing(self.source)),
             };
         }
-        let count = if by_number > 0 { by_number } else { by_text };
-        for (part, list) in self.parts.iter().zip(&lists) {
-            if let (ListField::Column(source, _), Some(list)) = (part, list)
+        let count = if number_items > 0 { number_items } else { text_items };
+        for (field, list) in self.fields.iter().zip(&lists) {
+            // `[]` is also how one null is written.
+            if let (ListField::Column(source, _), Some(list)) = (field, list)
                 && list.items() != count
                 && (list.items(), count) != (0, 1)
             {
-                return Err((
-                    *source,
-                    format!("the list has {} items where its neighbours have {count}", list.items()),
-                ));
+                let reason = format!("the list has {} items, but the lists of other fields have {count}", list.items());
+                return Err(CellError::new(*source, reason));
             }
         }
-        out.extend_from_slice(&self.before);
+        out.extend_from_slice(&self.branch);
         if count > 0 {
             write_long(count as i64, out);
         }
         for _ in 0..count {
-            out.extend_from_slice(&self.item_before);
-            for (part, list) in self.parts.iter().zip(&mut lists) {
-                match part {
+            out.extend_from_slice(&self.item_branch);
+            for (field, list) in self.fields.iter().zip(&mut lists) {
+                match field {
                     ListField::Constant(bytes) => out.extend_from_slice(bytes),
                     ListField::Column(source, item) => {
-                        let entry = list.as_mut().and_then(Iterator::next).flatten();
-                        self.entry(item, entry, out).map_err(|reason| (*source, reason))?;
+                        let text = list.as_mut().and_then(Iterator::next).flatten();
+                        self.encode_item(item, text, out).map_err(|reason| CellError::new(*source, reason))?;
                     }
                 }
             }
@@ -233,50 +125,65 @@ impl ListPlan {
         Ok(())
     }
 
-    fn entry(&self, item: &Item, entry: Option<&str>, out: &mut Vec<u8>) -> Result<(), String> {
-        if !self.map {
-            return item.put(entry, out);
+    fn encode_item(&self, item: &Item, text: Option<&str>, out: &mut Vec<u8>) -> Result<(), String> {
+        if !self.is_map {
+            return item.encode(text, out);
         }
-        let entry = entry.unwrap_or_default();
+        let entry = text.unwrap_or_default();
         let (key, value) = match entry.split_once(" -> ") {
             Some((key, value)) => (key, Some(value)),
-            None => (entry.strip_suffix(" ->").ok_or_else(|| format!("`{entry}` is no entry of a map"))?, None),
+            None => (entry.strip_suffix(" ->").ok_or_else(|| format!("`{entry}` is not an entry of a map"))?, None),
         };
         write_bytes(key.as_bytes(), out);
-        item.put(value, out)
-    }
-}
-
-impl ItemType {
-    fn is_string(&self) -> bool {
-        matches!(self, Self::Text | Self::Symbol(_))
+        item.encode(value, out)
     }
 }
 
 impl Item {
-    fn put(&self, entry: Option<&str>, out: &mut Vec<u8>) -> Result<(), String> {
-        let entry = match (entry, &self.null, &self.parse) {
-            (Some(entry), ..) => entry,
+    /// The encoding of items of type `node`; `None` if they cannot be read from text.
+    pub fn new(schema: &Schema, node: NodeId) -> Option<Self> {
+        let (branch, value) = value_of(schema, node);
+        let value = schema.node(value);
+        let kind = match &value.kind {
+            // A date or time is written as such, not as the number that the schema has.
+            Kind::Int | Kind::Long if value.logical().is_some_and(|logical| logical != "uuid") => return None,
+            Kind::Boolean => ItemType::Boolean,
+            Kind::Int => ItemType::Int,
+            Kind::Long => ItemType::Long,
+            Kind::Float => ItemType::Float,
+            Kind::Double => ItemType::Double,
+            Kind::String => ItemType::Text,
+            Kind::Enum { symbols, .. } => ItemType::Symbol(symbols.clone()),
+            _ => return None,
+        };
+        Some(Self { branch, null: null_bytes(schema, node), kind })
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self.kind, ItemType::Text | ItemType::Symbol(_))
+    }
+
+    fn encode(&self, text: Option<&str>, out: &mut Vec<u8>) -> Result<(), String> {
+        let text = match (text, &self.null, &self.kind) {
+            (Some(text), ..) => text,
             (None, Some(null), _) => {
                 out.extend_from_slice(null);
                 return Ok(());
             }
             (None, None, ItemType::Text) => "",
-            (None, None, _) => return Err("the list has a null where the schema wants a value".into()),
+            (None, None, _) => return Err("the list has a null where the schema requires a value".into()),
         };
-        out.extend_from_slice(&self.before);
-        let type_mismatch = || format!("`{entry}` in the list is not of the schema's type");
-        match &self.parse {
-            ItemType::Boolean => out.push(u8::from(entry.parse::<bool>().map_err(|_| type_mismatch())?)),
-            ItemType::Int => write_long(entry.parse::<i32>().map_err(|_| type_mismatch())?.into(), out),
-            ItemType::Long => write_long(entry.parse().map_err(|_| type_mismatch())?, out),
-            ItemType::Float => out.extend_from_slice(&entry.parse::<f32>().map_err(|_| type_mismatch())?.to_le_bytes()),
-            ItemType::Double => {
-                out.extend_from_slice(&entry.parse::<f64>().map_err(|_| type_mismatch())?.to_le_bytes())
-            }
-            ItemType::Text => write_bytes(entry.as_bytes(), out),
+        out.extend_from_slice(&self.branch);
+        let wrong_type = || format!("`{text}` in the list is not of the schema's type");
+        match &self.kind {
+            ItemType::Boolean => out.push(u8::from(text.parse::<bool>().map_err(|_| wrong_type())?)),
+            ItemType::Int => write_long(text.parse::<i32>().map_err(|_| wrong_type())?.into(), out),
+            ItemType::Long => write_long(text.parse().map_err(|_| wrong_type())?, out),
+            ItemType::Float => out.extend_from_slice(&text.parse::<f32>().map_err(|_| wrong_type())?.to_le_bytes()),
+            ItemType::Double => out.extend_from_slice(&text.parse::<f64>().map_err(|_| wrong_type())?.to_le_bytes()),
+            ItemType::Text => write_bytes(text.as_bytes(), out),
             ItemType::Symbol(symbols) => {
-                let at = symbols.iter().position(|symbol| symbol == entry).ok_or_else(type_mismatch)?;
+                let at = symbols.iter().position(|symbol| symbol == text).ok_or_else(wrong_type)?;
                 write_long(at as i64, out);
             }
         }

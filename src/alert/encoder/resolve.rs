@@ -1,4 +1,4 @@
-//! The slow path: a cell whose Avro schema is another than the field's, read as Avro's rules of schema resolution say.
+//! Schema resolution: a cell whose Avro schema differs from the field's. Slow, through apache-avro and a tree of values.
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema_compatibility::SchemaCompatibility;
@@ -6,7 +6,7 @@ use apache_avro::writer::datum::GenericDatumWriter;
 
 use crate::avro::{NodeId, Schema, Skipper};
 
-/// A cell's schema and the schema that it is read as.
+/// The schema of a cell (the writer's schema) and of the field (the reader's schema).
 #[derive(Debug)]
 pub(super) struct Resolver {
     skipper: Skipper,
@@ -17,7 +17,7 @@ pub(super) struct Resolver {
 
 impl Resolver {
     /// # Errors
-    /// Data of the one cannot be read as the other; in words.
+    /// Data of `written` cannot be read as `read`.
     pub fn new(written: &Schema, read: &Schema) -> Result<Self, String> {
         let parse = |schema: &Schema| apache_avro::Schema::parse(&schema.to_json()).map_err(|e| e.to_string());
         let (skipper, root) = (Skipper::new(written), written.root());
@@ -27,7 +27,7 @@ impl Resolver {
         Ok(Self { skipper, root, written, read })
     }
 
-    pub fn put(&self, cell: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    pub fn encode(&self, cell: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         self.skipper.check(self.root, cell).map_err(|e| format!("the Avro datum in the cell is damaged: {e}"))?;
         let fault =
             |e: apache_avro::Error| format!("the Avro datum in the cell cannot be read as the field's type: {e}");

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Encoder, Plan, PlanError};
+use super::{EncodeError, Encoder, Plan, PlanError};
 use crate::avro::Schema;
 use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
-use crate::science_db::{Columns, Rows};
+use crate::row::{ColumnNotRead, Columns, Rows};
 
 fn schema(fields: &Value) -> Arc<Schema> {
     Arc::new(Schema::from_json(&json!({"type": "record", "name": "r", "fields": fields})).unwrap())
@@ -28,12 +28,11 @@ fn catalog(columns: Vec<(&str, ColumnType)>) -> Catalog {
 
 fn bind(schema: Arc<Schema>, catalog: &Catalog) -> (Encoder, Columns) {
     let plan = Plan::new(schema, catalog).unwrap();
-    let names = plan.needed_columns().into_iter().filter_map(|at| catalog.columns[at].family_and_qualifier());
-    let columns = Columns::new(names.map(|(family, name)| (family.to_owned(), name.to_owned())).collect());
+    let columns: Columns = plan.needed_columns().iter().map(|at| &catalog.columns[*at]).collect();
     (plan.encoder(&columns).unwrap(), columns)
 }
 
-fn encode(schema: Arc<Schema>, catalog: &Catalog, cells: &[(&str, &[u8])]) -> Result<Vec<u8>, super::EncodeError> {
+fn encode(schema: Arc<Schema>, catalog: &Catalog, cells: &[(&str, &[u8])]) -> Result<Vec<u8>, EncodeError> {
     encode_row(schema, catalog, b"k", cells)
 }
 
@@ -42,8 +41,8 @@ fn encode_row(
     catalog: &Catalog,
     key: &[u8],
     cells: &[(&str, &[u8])],
-) -> Result<Vec<u8>, super::EncodeError> {
-    let (mut encoder, columns) = bind(schema, catalog);
+) -> Result<Vec<u8>, EncodeError> {
+    let (encoder, columns) = bind(schema, catalog);
     let mut rows = Rows::default();
     let mut page = rows.refill(columns.len());
     page.row(key);
@@ -109,7 +108,7 @@ fn numbers_widen_and_never_narrow() {
 }
 
 #[test]
-fn faults_name_row_column_and_what_is_wrong() {
+fn errors_name_row_column_and_reason() {
     let fields = json!([{"name": "a", "type": "int"}, {"name": "s", "type": "string"},
         {"name": "l", "type": ["null", {"type": "array", "items": "string"}]},
         {"name": "e", "type": {"type": "enum", "name": "e", "symbols": ["A"]}}]);
@@ -118,21 +117,22 @@ fn faults_name_row_column_and_what_is_wrong() {
         catalog(vec![("a", ColumnType::Int), ("s", ColumnType::String), ("l", avro(&list)), ("e", ColumnType::String)]);
     let good: [(&str, &[u8]); 4] = [("a", &[0, 0, 0, 1]), ("s", b"x"), ("l", &[2, 2, b'q', 0]), ("e", b"A")];
     assert_eq!(encode(schema(&fields), &catalog, &good).unwrap(), [2, 2, b'x', 2, 2, 2, b'q', 0, 0]);
-    let fault = |column: &str, bytes: Option<&[u8]>| {
+    let reason = |column: &str, bytes: Option<&[u8]>| {
         let mut cells = good.to_vec();
         cells.retain(|(name, _)| *name != column || bytes.is_some());
         cells.iter_mut().filter(|(name, _)| *name == column).for_each(|cell| cell.1 = bytes.unwrap_or_default());
         let error = encode_row(schema(&fields), &catalog, b"\xffk", &cells).unwrap_err();
-        assert_eq!((error.column.as_str(), error.row_key.as_str()), (column, "\\xffk"));
-        error.reason
+        let EncodeError::Cell { row_key, column: named, reason } = error else { panic!("{error}") };
+        assert_eq!((named.as_str(), row_key.as_str()), (column, "\\xffk"));
+        reason
     };
-    assert!(fault("a", Some(&[1, 2])).contains("2 bytes, not 4"));
-    assert!(fault("a", Some(&[0; 8])).contains("8 bytes, not 4"));
-    assert!(fault("a", None).contains("no cell"));
-    assert!(fault("s", Some(&[0xff])).contains("UTF-8"));
-    assert!(fault("l", Some(&[2, 2])).contains("damaged"));
-    assert!(fault("l", Some(&[0, 0])).contains("damaged"));
-    assert!(fault("e", Some(b"B")).contains("`B`"));
+    assert!(reason("a", Some(&[1, 2])).contains("2 bytes, not 4"));
+    assert!(reason("a", Some(&[0; 8])).contains("8 bytes, not 4"));
+    assert!(reason("a", None).contains("no cell"));
+    assert!(reason("s", Some(&[0xff])).contains("UTF-8"));
+    assert!(reason("l", Some(&[2, 2])).contains("damaged"));
+    assert!(reason("l", Some(&[0, 0])).contains("damaged"));
+    assert!(reason("e", Some(b"B")).contains("`B`"));
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn key_parts_are_read_from_the_key() {
     let with = |key: &[u8]| encode_row(Arc::clone(&fields), &catalog, key, &[]);
     assert_eq!(with(b"Z_-1_a_b").unwrap(), b"\x06a_b\x02\x01\x02Z");
     assert_eq!(with(b"Z__b").unwrap(), b"\x02b\x00\x02Z");
-    assert!(with(b"Z_x_b").unwrap_err().reason.contains("`x`"));
-    assert!(with(b"Z").unwrap_err().reason.contains("too few"));
+    assert!(with(b"Z_x_b").unwrap_err().to_string().contains("`x`"));
+    assert!(with(b"Z").unwrap_err().to_string().contains("too few"));
 }
 
 #[test]
@@ -176,12 +176,12 @@ fn another_avro_schema_is_resolved() {
     let bytes = encode(schema(&fields), &catalog_of(avro(&written)), &[("l", &[2, 10, 14, 0])]).unwrap();
     assert_eq!(bytes, [0, 2, 14, 8, 0]);
     let damaged = encode(schema(&fields), &catalog_of(avro(&written)), &[("l", &[2, 10])]).unwrap_err();
-    assert!(damaged.reason.contains("damaged"));
+    assert!(damaged.to_string().contains("damaged"));
     let other = Plan::new(schema(&fields), &catalog_of(avro(&json!({"type": "map", "values": "int"}))));
     assert!(matches!(other.unwrap_err(), PlanError::TypeMismatch { column, .. } if column == "l"));
 }
 
-fn lists(cells: &[(&str, &str)]) -> Result<Vec<u8>, super::EncodeError> {
+fn lists(cells: &[(&str, &str)]) -> Result<Vec<u8>, EncodeError> {
     let fields = json!([{"name": "list", "type": ["null", {"type": "array", "items": {"type": "record", "name": "p", "fields": [
         {"name": "n", "type": "int"}, {"name": "s", "type": ["null", "string"]}]}}]}]);
     let catalog = catalog(vec![("list_n", ColumnType::String), ("list_s", ColumnType::String)]);
@@ -199,10 +199,10 @@ fn lists_of_text_become_records_again() {
     assert_eq!(with("[]", "[]").unwrap(), b"\x02\x00");
     assert_eq!(lists(&[]).unwrap(), b"\x00");
     assert_eq!(lists(&[("list_n", "[3]")]).unwrap(), b"\x02\x02\x06\x00\x00");
-    assert!(with("[1, 2]", "[a, b, c]").unwrap_err().reason.contains("3 items"));
-    assert!(with("[1.5]", "[a]").unwrap_err().reason.contains("`1.5`"));
-    assert!(with("1, 2", "[a]").unwrap_err().reason.contains("no list"));
-    assert!(with("[1,]", "[a, b]").unwrap_err().reason.contains("null"));
+    assert!(with("[1, 2]", "[a, b, c]").unwrap_err().to_string().contains("3 items"));
+    assert!(with("[1.5]", "[a]").unwrap_err().to_string().contains("`1.5`"));
+    assert!(with("1, 2", "[a]").unwrap_err().to_string().contains("not a list"));
+    assert!(with("[1,]", "[a, b]").unwrap_err().to_string().contains("null"));
 }
 
 #[test]
@@ -218,12 +218,12 @@ fn text_becomes_an_array_or_a_map_again() {
 }
 
 #[test]
-fn columns_that_were_not_asked_for_are_noticed() {
+fn columns_that_are_not_read_are_an_error() {
     let catalog = catalog(vec![("a", ColumnType::Int)]);
     let plan = Plan::new(schema(&json!([{"name": "a", "type": "int"}])), &catalog).unwrap();
-    assert_eq!(plan.encoder(&Columns::new(Vec::new())).unwrap_err(), PlanError::NotRead("a".into()));
-    let (mut encoder, _) = bind(schema(&json!([{"name": "a", "type": "int"}])), &catalog);
+    assert_eq!(plan.encoder(&Columns::new(Vec::new())).unwrap_err(), ColumnNotRead { column: "a".into() });
+    let (encoder, _) = bind(schema(&json!([{"name": "a", "type": "int"}])), &catalog);
     let mut rows = Rows::default();
     rows.refill(3).row(b"k");
-    assert!(encoder.encode(&rows.row(0), &mut Vec::new()).unwrap_err().reason.contains("3 columns"));
+    assert!(encoder.encode(&rows.row(0), &mut Vec::new()).unwrap_err().to_string().contains("3 columns"));
 }

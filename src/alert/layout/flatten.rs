@@ -1,33 +1,33 @@
-//! One alert's datum into cells, in one pass.
+//! Turns a datum into cells, in one pass.
 
 use std::sync::Arc;
 
+use super::options::NEW_STATUS;
 use super::row_key::RowKey;
 use super::spark_text::TextWriter;
 use super::steps::{FlattenStep, Nullable, OnNull, ScalarKind};
-use super::{Layout, NEW_STATUS};
+use super::table::Layout;
 use crate::avro::{Malformed, NodeId, Reader, Schema, Skipper};
 
-/// Why an alert cannot be laid out.
+/// Why an alert cannot be turned into cells.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlattenError {
-    /// the bytes are no datum of the schema
     #[error("the alert is damaged: {0}")]
     Malformed(#[from] Malformed),
-    /// a key cannot be made
+    /// the row key is null
     #[error("{0}")]
     RowKey(String),
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Span {
+struct CellSpan {
     column: usize,
     start: usize,
     end: usize,
     in_datum: bool,
 }
 
-/// Turns alerts into cells; its buffers are used again for each.
+/// Turns alerts into cells. Its buffers are reused for each alert.
 #[derive(Clone, Debug)]
 pub struct Flattener {
     schema: Arc<Schema>,
@@ -35,27 +35,26 @@ pub struct Flattener {
     skipper: Skipper,
     row_key: RowKey,
     status: Option<usize>,
-    out: Output,
+    out: CellBuffer,
     key: Vec<u8>,
 }
 
-/// An alert's cells: slices of the alert or of the flattener's buffer.
+/// The cells of an alert: slices of the datum or of the flattener's buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct FlatAlert<'a> {
     key: &'a [u8],
     in_key: Option<usize>,
     datum: &'a [u8],
     buffer: &'a [u8],
-    spans: &'a [Span],
+    spans: &'a [CellSpan],
 }
 
 impl<'a> FlatAlert<'a> {
-    /// The row key.
     pub fn key(&self) -> &'a [u8] {
         self.key
     }
 
-    /// The cells as (index in the catalog's columns, bytes); a column that the key holds has none.
+    /// The cells as (index in the catalog's columns, bytes). A column that is stored in the key has none.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &'a [u8])> + use<'a> {
         let cells = *self;
         self.spans
@@ -64,29 +63,32 @@ impl<'a> FlatAlert<'a> {
             .map(move |span| (span.column, cells.bytes(span)))
     }
 
-    fn bytes(&self, span: &Span) -> &'a [u8] {
+    fn bytes(&self, span: &CellSpan) -> &'a [u8] {
         let from = if span.in_datum { self.datum } else { self.buffer };
         from.get(span.start..span.end).unwrap_or_default()
     }
 }
 
-impl Flattener {
-    pub(super) fn new(layout: &Layout) -> Self {
-        Self {
-            schema: Arc::clone(&layout.schema),
-            steps: Arc::clone(&layout.steps),
-            skipper: Skipper::new(&layout.schema),
-            row_key: layout.row_key.clone(),
-            status: layout.status,
-            out: Output::default(),
+impl Layout {
+    /// The flattener of the layout. Each thread has its own.
+    pub fn flattener(&self) -> Flattener {
+        Flattener {
+            schema: Arc::clone(&self.schema),
+            steps: Arc::clone(&self.steps),
+            skipper: Skipper::new(&self.schema),
+            row_key: self.row_key.clone(),
+            status: self.status,
+            out: CellBuffer::default(),
             key: Vec::new(),
         }
     }
+}
 
+impl Flattener {
     /// The cells of one alert, a datum in the layout's schema.
     ///
     /// # Errors
-    /// The datum is damaged, or its row key is null.
+    /// The datum is malformed, or its row key is null.
     pub fn flatten<'a>(&'a mut self, datum: &'a [u8]) -> Result<FlatAlert<'a>, FlattenError> {
         self.out.spans.clear();
         self.out.buffer.clear();
@@ -105,31 +107,31 @@ impl Flattener {
             buffer: &self.out.buffer,
             spans: &self.out.spans,
         };
-        let look = cells(&[]);
-        let cell = |column| look.spans.iter().find(|span| span.column == column).map(|span| look.bytes(span));
+        let keyless = cells(&[]);
+        let cell = |column| keyless.spans.iter().find(|span| span.column == column).map(|span| keyless.bytes(span));
         self.row_key.write(cell, &mut self.key).map_err(FlattenError::RowKey)?;
         Ok(cells(&self.key))
     }
 }
 
 #[derive(Clone, Debug, Default)]
-struct Output {
-    spans: Vec<Span>,
+struct CellBuffer {
+    spans: Vec<CellSpan>,
     buffer: Vec<u8>,
     text: TextWriter,
 }
 
-impl Output {
+impl CellBuffer {
     fn copy(&mut self, column: usize, bytes: &[u8]) {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(bytes);
-        self.spans.push(Span { column, start, end: self.buffer.len(), in_datum: false });
+        self.spans.push(CellSpan { column, start, end: self.buffer.len(), in_datum: false });
     }
 
-    /// A cell that is the `len` bytes before the reader's position.
+    /// Adds a cell that is the `len` bytes before the reader's position.
     fn borrow(&mut self, column: usize, reader: &Reader<'_>, len: usize) {
         let end = reader.position();
-        self.spans.push(Span { column, start: end - len, end, in_datum: true });
+        self.spans.push(CellSpan { column, start: end - len, end, in_datum: true });
     }
 }
 
@@ -139,22 +141,22 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn steps(&self, steps: &[FlattenStep], reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
+    fn steps(&self, steps: &[FlattenStep], reader: &mut Reader<'_>, out: &mut CellBuffer) -> Result<(), Malformed> {
         steps.iter().try_for_each(|step| self.step(step, reader, out))
     }
 
-    fn step(&self, step: &FlattenStep, reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
+    fn step(&self, step: &FlattenStep, reader: &mut Reader<'_>, out: &mut CellBuffer) -> Result<(), Malformed> {
         match step {
-            FlattenStep::Nothing(node) => self.skipper.skip(*node, reader),
-            FlattenStep::Scalar { column, union, scalar, on_null } => match (present(*union, reader)?, on_null) {
-                (true, _) => put_scalar(scalar, *column, reader, out),
+            FlattenStep::Skip(node) => self.skipper.skip(*node, reader),
+            FlattenStep::Scalar { column, union, scalar, on_null } => match (read_branch(*union, reader)?, on_null) {
+                (true, _) => write_scalar(scalar, *column, reader, out),
                 (false, OnNull::NoCell) => Ok(()),
                 (false, OnNull::Fill) => {
-                    out.copy(*column, filling(scalar));
+                    out.copy(*column, null_filler(scalar));
                     Ok(())
                 }
             },
-            FlattenStep::Avro { column, union, node } => match present(*union, reader)? {
+            FlattenStep::Avro { column, union, node } => match read_branch(*union, reader)? {
                 true => self.avro(*column, *node, reader, out),
                 false => Ok(()),
             },
@@ -167,7 +169,7 @@ impl Walk<'_> {
                 }
             }
             FlattenStep::Record { union, steps, marker } => {
-                if !present(*union, reader)? {
+                if !read_branch(*union, reader)? {
                     return Ok(());
                 }
                 let before = out.spans.len();
@@ -180,34 +182,40 @@ impl Walk<'_> {
                 Ok(())
             }
             FlattenStep::Text { column, union, node } => {
-                if present(*union, reader)? {
+                if read_branch(*union, reader)? {
                     let start = out.buffer.len();
                     out.text.value(self.schema, *node, reader, &mut out.buffer)?;
-                    out.spans.push(Span { column: *column, start, end: out.buffer.len(), in_datum: false });
+                    out.spans.push(CellSpan { column: *column, start, end: out.buffer.len(), in_datum: false });
                 }
                 Ok(())
             }
-            FlattenStep::List { union, item, fields } => match present(*union, reader)? {
+            FlattenStep::List { union, item, fields } => match read_branch(*union, reader)? {
                 true => self.list(*item, fields, reader, out),
                 false => Ok(()),
             },
         }
     }
 
-    fn avro(&self, column: usize, node: NodeId, reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
+    fn avro(
+        &self,
+        column: usize,
+        node: NodeId,
+        reader: &mut Reader<'_>,
+        out: &mut CellBuffer,
+    ) -> Result<(), Malformed> {
         let start = reader.position();
         self.skipper.skip(node, reader)?;
         out.borrow(column, reader, reader.position() - start);
         Ok(())
     }
 
-    /// Reads an array of records item by item, each field into the text of its own column.
+    /// Reads an array of records, each field into the text of its own column.
     fn list(
         &self,
         item: Option<Nullable>,
         fields: &[(usize, NodeId)],
         reader: &mut Reader<'_>,
-        out: &mut Output,
+        out: &mut CellBuffer,
     ) -> Result<(), Malformed> {
         out.text.begin(fields.len());
         let empty = item.is_none() && fields.iter().all(|(_, node)| self.schema.is_zero_sized(*node));
@@ -217,9 +225,9 @@ impl Walk<'_> {
                 break;
             }
             for _ in 0..count {
-                let there = present(item, reader)?;
+                let is_present = read_branch(item, reader)?;
                 for (at, (_, node)) in fields.iter().enumerate() {
-                    match there {
+                    match is_present {
                         true => out.text.item(at, self.schema, *node, reader)?,
                         false => out.text.null_item(at),
                     }
@@ -229,21 +237,26 @@ impl Walk<'_> {
         for (at, (column, _)) in fields.iter().enumerate() {
             let start = out.buffer.len();
             out.text.end(at, &mut out.buffer);
-            out.spans.push(Span { column: *column, start, end: out.buffer.len(), in_datum: false });
+            out.spans.push(CellSpan { column: *column, start, end: out.buffer.len(), in_datum: false });
         }
         Ok(())
     }
 }
 
-/// Reads the branch of a union with null, and says whether a value follows.
-pub(super) fn present(union: Option<Nullable>, reader: &mut Reader<'_>) -> Result<bool, Malformed> {
+/// Reads the branch of a union with null. Returns whether a value follows.
+fn read_branch(union: Option<Nullable>, reader: &mut Reader<'_>) -> Result<bool, Malformed> {
     match union {
         Some(union) => Ok(reader.index(union.branches, "a union index without a branch")? == union.value),
         None => Ok(true),
     }
 }
 
-fn put_scalar(scalar: &ScalarKind, column: usize, reader: &mut Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
+fn write_scalar(
+    scalar: &ScalarKind,
+    column: usize,
+    reader: &mut Reader<'_>,
+    out: &mut CellBuffer,
+) -> Result<(), Malformed> {
     match scalar {
         ScalarKind::Boolean => out.copy(column, &[if reader.boolean()? { 0xff } else { 0 }]),
         ScalarKind::Int => out.copy(column, &reader.int()?.to_be_bytes()),
@@ -270,8 +283,8 @@ fn put_scalar(scalar: &ScalarKind, column: usize, reader: &mut Reader<'_>, out: 
     Ok(())
 }
 
-/// What 2019's writer put in place of a null within a record.
-fn filling(scalar: &ScalarKind) -> &'static [u8] {
+/// The cell of a null in a record, in the layout of 2019.
+fn null_filler(scalar: &ScalarKind) -> &'static [u8] {
     match scalar {
         ScalarKind::Boolean => &[0xff],
         ScalarKind::Int | ScalarKind::Float => &[0; 4],

@@ -1,8 +1,9 @@
 //! The row key of a new row, from its cells.
 
 use crate::catalog::{Catalog, ColumnType};
+use crate::row::key;
 
-/// The columns that a key is made of. One is taken as it is; several are written as text and joined by `_`.
+/// The columns of a row key. A single one is stored as it is. Several are written as text and joined by `_`, see [`crate::row`].
 #[derive(Clone, Debug)]
 pub(super) struct RowKey {
     parts: Vec<(usize, String, ColumnType)>,
@@ -17,8 +18,7 @@ impl RowKey {
         for name in &catalog.row_key {
             let Some(index) = catalog.index_of(name) else { return Err(catalog.unknown(name)) };
             let kind = catalog.columns[index].kind.clone();
-            let text = !matches!(kind, ColumnType::Boolean | ColumnType::Binary | ColumnType::Avro(_));
-            if !text && catalog.row_key.len() > 1 {
+            if catalog.row_key.len() > 1 && !kind.is_key_part() {
                 return Err(format!("`{name}` is {}, which cannot be a part of a key of several columns", kind.name()));
             }
             parts.push((index, name.clone(), kind));
@@ -26,12 +26,12 @@ impl RowKey {
         Ok(Self { parts })
     }
 
-    /// No key at all, which is written as nothing.
+    /// An empty key.
     pub fn none() -> Self {
         Self { parts: Vec::new() }
     }
 
-    /// The column that is kept in the key alone.
+    /// The column that is stored only in the key.
     pub fn only(&self) -> Option<usize> {
         match self.parts.as_slice() {
             [(column, ..)] => Some(*column),
@@ -39,7 +39,7 @@ impl RowKey {
         }
     }
 
-    /// Appends the key of a row whose cells `cell` finds by column.
+    /// Appends the key of a row; `cell` returns the cell of a column.
     pub fn write<'a>(&self, cell: impl Fn(usize) -> Option<&'a [u8]>, out: &mut Vec<u8>) -> Result<(), String> {
         if let [(column, name, _)] = self.parts.as_slice() {
             return match cell(*column) {
@@ -57,7 +57,7 @@ impl RowKey {
             }
             if let Some(value) = cell(*column) {
                 any = true;
-                put_text(kind, value, out);
+                key::write_text(kind, value, out);
             }
         }
         match any {
@@ -65,23 +65,4 @@ impl RowKey {
             false => Err("all columns of the row key are null".into()),
         }
     }
-}
-
-/// A scalar cell as the text that it is in a key.
-fn put_text(kind: &ColumnType, value: &[u8], out: &mut Vec<u8>) {
-    use std::io::Write;
-    let written = match (kind, value) {
-        (ColumnType::Byte, &[byte]) => write!(out, "{}", byte as i8),
-        (ColumnType::Short, &[a, b]) => write!(out, "{}", i16::from_be_bytes([a, b])),
-        (ColumnType::Int, &[a, b, c, d]) => write!(out, "{}", i32::from_be_bytes([a, b, c, d])),
-        (ColumnType::Float, &[a, b, c, d]) => write!(out, "{}", f32::from_be_bytes([a, b, c, d])),
-        (ColumnType::Long, &[a, b, c, d, e, f, g, h]) => {
-            write!(out, "{}", i64::from_be_bytes([a, b, c, d, e, f, g, h]))
-        }
-        (ColumnType::Double, &[a, b, c, d, e, f, g, h]) => {
-            write!(out, "{}", f64::from_be_bytes([a, b, c, d, e, f, g, h]))
-        }
-        _ => out.write_all(value),
-    };
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
 }

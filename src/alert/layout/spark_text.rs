@@ -1,4 +1,4 @@
-//! Values as text in the words of Spark 2.4's cast to string.
+//! Values as text, as written by Spark 2.4's cast to string.
 //!
 //! `org.apache.spark.sql.catalyst.expressions.Cast`, branch 2.4: a list is `[a, b]`, a null in it is nothing and has no space before it
 //! (`[a,, c]`, `[, b]`, `[]` for one null); a map is `[k -> v, l ->]`; a struct is written like a list. Numbers are Java's.
@@ -8,7 +8,7 @@ use std::io::Write;
 use crate::avro::{Kind, Malformed, Node, NodeId, Reader, Schema};
 use crate::catalog::Column;
 
-/// The columns' order in the table of 2019: the alert's own fields, candidate, other records, cut-outs, lists, status.
+/// The order of columns in the table of 2019: the alert's own fields, candidate, other records, cut-outs, lists, status.
 pub(super) fn fink_2019_order(columns: &[Column]) -> Vec<usize> {
     const FIRST: [&str; 6] =
         ["schemavsn", "publisher", "objectId", "candid", "timestamp", "cross_match_alerts_per_batch"];
@@ -38,7 +38,7 @@ struct List {
 }
 
 impl List {
-    /// Adds one item; `write` says whether it was anything but null.
+    /// Appends one item; `write` returns false for null.
     fn item(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<bool, Malformed>) -> Result<(), Malformed> {
         separated(self.items, &mut self.text, write)?;
         self.items += 1;
@@ -46,7 +46,7 @@ impl List {
     }
 }
 
-/// Writes what stands between items and one item.
+/// Appends a separator, unless it is the first item, and one item.
 fn separated(
     before: usize,
     out: &mut Vec<u8>,
@@ -62,14 +62,14 @@ fn separated(
     Ok(())
 }
 
-/// Writes texts, several lists side by side; its buffers are used again.
+/// Writes several lists side by side. Its buffers are reused.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TextWriter {
     lists: Vec<List>,
 }
 
 impl TextWriter {
-    /// Begins `count` lists.
+    /// Starts `count` lists.
     pub fn begin(&mut self, count: usize) {
         self.lists.resize_with(self.lists.len().max(count), List::default);
         for list in &mut self.lists {
@@ -78,7 +78,7 @@ impl TextWriter {
         }
     }
 
-    /// Adds the next value to the list `at`.
+    /// Appends the next value to the list `at`.
     pub fn item(&mut self, at: usize, schema: &Schema, id: NodeId, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         match self.lists.get_mut(at) {
             Some(list) => list.item(|out| cast(schema, id, reader, out, 0)),
@@ -86,7 +86,7 @@ impl TextWriter {
         }
     }
 
-    /// Adds a null to the list `at`.
+    /// Appends a null to the list `at`.
     pub fn null_item(&mut self, at: usize) {
         if let Some(list) = self.lists.get_mut(at) {
             let written = list.item(|_| Ok(false));
@@ -94,7 +94,7 @@ impl TextWriter {
         }
     }
 
-    /// Appends the list `at`.
+    /// Appends the list `at` to `out`.
     pub fn end(&mut self, at: usize, out: &mut Vec<u8>) {
         out.push(b'[');
         out.extend_from_slice(self.lists.get(at).map_or(&[], |list| &list.text));
@@ -115,7 +115,7 @@ impl TextWriter {
 
 const MAX_DEPTH: usize = 100;
 
-/// Writes one value; `false`: it is null and nothing was written.
+/// Appends one value. Returns false for null, for which nothing is written.
 fn cast(
     schema: &Schema,
     id: NodeId,
@@ -186,7 +186,7 @@ fn cast(
     Ok(true)
 }
 
-/// Calls `item` for each item of an array or map with how many came before it.
+/// Calls `item` for each item of an array or map with its index.
 fn each<'a>(
     empty: bool,
     reader: &mut Reader<'a>,
@@ -206,10 +206,9 @@ fn each<'a>(
     }
 }
 
-/// What is formatted goes to memory, which does not fail.
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let written = out.write_fmt(text);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
+    debug_assert!(written.is_ok(), "a write to memory does not fail");
 }
 
 /// Java's `toString` of a float: plain between 1e-3 and 1e7, else with an exponent; always a digit after the point. The digits are the

@@ -1,18 +1,18 @@
-//! The way through a datum that turns it into cells, made once from the schema.
+//! The steps that turn a datum into cells, made once from the schema.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{LayoutError, LayoutOptions, ListEncoding, STATUS, status_column};
+use super::options::{LayoutError, LayoutOptions, ListEncoding, STATUS, status_column};
 use crate::avro::{Kind, NodeId, OptionalUnion, Schema};
 use crate::catalog::{Column, ColumnLocation, ColumnType, MAX_COLUMNS, NestedRecord};
 
-/// Whether a value stands in a union with null.
+/// A union of one type, or of one type and null, around a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Nullable {
     /// number of branches: 1 or 2
     pub branches: usize,
-    /// the one that holds the value
+    /// index of the branch that holds the value
     pub value: usize,
 }
 
@@ -22,7 +22,7 @@ impl From<OptionalUnion> for Nullable {
     }
 }
 
-/// How a scalar's bytes become a cell's.
+/// How the bytes of a scalar become those of a cell.
 #[derive(Clone, Debug)]
 pub(super) enum ScalarKind {
     Boolean,
@@ -36,7 +36,7 @@ pub(super) enum ScalarKind {
     Enum(Vec<String>),
 }
 
-/// What is done with a null.
+/// The cell of a null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnNull {
     NoCell,
@@ -45,21 +45,21 @@ pub(super) enum OnNull {
 
 #[derive(Clone, Debug)]
 pub(super) enum FlattenStep {
-    /// a value that has no column
-    Nothing(NodeId),
+    /// a value without a column
+    Skip(NodeId),
     Scalar {
         column: usize,
         union: Option<Nullable>,
         scalar: ScalarKind,
         on_null: OnNull,
     },
-    /// a datum of `node`; `union` is around it
+    /// a cell that holds a datum of `node`
     Avro {
         column: usize,
         union: Option<Nullable>,
         node: NodeId,
     },
-    /// a datum of a union of several types; its branch `null` has no cell
+    /// a cell that holds a datum of a union of several types; its branch `null` has no cell
     AvroUnion {
         column: usize,
         null: Option<usize>,
@@ -86,34 +86,36 @@ pub(super) enum FlattenStep {
 }
 
 impl FlattenStep {
-    /// Whether it writes a cell whatever the datum, so that a record around it needs no marker.
-    fn always(&self) -> bool {
+    /// Whether it writes a cell for every datum, so that a record around it needs no presence marker.
+    fn always_writes(&self) -> bool {
         match self {
-            Self::Nothing(_) => false,
+            Self::Skip(_) => false,
             Self::Scalar { union, on_null, .. } => *on_null == OnNull::Fill || union.is_none_or(|u| u.branches == 1),
             Self::Avro { union, .. } | Self::Text { union, .. } => union.is_none_or(|u| u.branches == 1),
             Self::AvroUnion { null, .. } => null.is_none(),
             Self::Record { union, steps, marker } => {
-                union.is_none_or(|u| u.branches == 1) && (marker.is_some() || steps.iter().any(Self::always))
+                union.is_none_or(|u| u.branches == 1) && (marker.is_some() || steps.iter().any(Self::always_writes))
             }
             Self::List { union, fields, .. } => union.is_none_or(|u| u.branches == 1) && !fields.is_empty(),
         }
     }
 }
 
-/// Gives the steps' columns other numbers.
-pub(super) fn renumber(steps: &mut [FlattenStep], place: &impl Fn(usize) -> usize) {
+/// Replaces each column of the steps by its new index.
+pub(super) fn renumber(steps: &mut [FlattenStep], new_indexes: &[usize]) {
     for step in steps {
         match step {
-            FlattenStep::Nothing(_) => {}
+            FlattenStep::Skip(_) => {}
             FlattenStep::Scalar { column, .. }
             | FlattenStep::Avro { column, .. }
             | FlattenStep::AvroUnion { column, .. }
-            | FlattenStep::Text { column, .. } => *column = place(*column),
-            FlattenStep::List { fields, .. } => fields.iter_mut().for_each(|(column, _)| *column = place(*column)),
+            | FlattenStep::Text { column, .. } => *column = new_indexes[*column],
+            FlattenStep::List { fields, .. } => {
+                fields.iter_mut().for_each(|(column, _)| *column = new_indexes[*column])
+            }
             FlattenStep::Record { steps, marker, .. } => {
-                *marker = marker.map(place);
-                renumber(steps, place);
+                *marker = marker.map(|column| new_indexes[column]);
+                renumber(steps, new_indexes);
             }
         }
     }
@@ -143,11 +145,11 @@ impl<'a> LayoutBuilder<'a> {
         }
     }
 
-    /// The steps for the whole alert.
+    /// The steps for a whole alert.
     pub fn root(&mut self) -> Result<Vec<FlattenStep>, LayoutError> {
         let steps = match self.schema.kind(self.schema.root()) {
             Kind::Record { .. } => self.record(self.schema.root())?,
-            _ => return Err(LayoutError::NoRecord),
+            _ => return Err(LayoutError::NotARecord),
         };
         if self.options.status {
             self.no_clash(STATUS, STATUS)?;
@@ -156,7 +158,7 @@ impl<'a> LayoutBuilder<'a> {
         Ok(steps)
     }
 
-    /// The columns and records found.
+    /// The columns and records.
     pub fn finish(self) -> (Vec<Column>, Vec<NestedRecord>) {
         (self.columns, self.records)
     }
@@ -180,7 +182,7 @@ impl<'a> LayoutBuilder<'a> {
         if let Kind::Union(branches) = schema.kind(id) {
             return match schema.optional(id) {
                 Some(optional) => self.one_type(optional.node, Some(optional.into())),
-                None if branches.len() == 1 => Ok(FlattenStep::Nothing(id)),
+                None if branches.len() == 1 => Ok(FlattenStep::Skip(id)),
                 None => {
                     let column = self.avro_column(id)?;
                     Ok(FlattenStep::AvroUnion {
@@ -199,7 +201,7 @@ impl<'a> LayoutBuilder<'a> {
         let schema = self.schema;
         let text = self.options.history == ListEncoding::Text;
         let (kind, scalar) = match schema.kind(id) {
-            Kind::Null => return Ok(FlattenStep::Nothing(id)),
+            Kind::Null => return Ok(FlattenStep::Skip(id)),
             Kind::Boolean => (ColumnType::Boolean, ScalarKind::Boolean),
             Kind::Int => (ColumnType::Int, ScalarKind::Int),
             Kind::Long => (ColumnType::Long, ScalarKind::Long),
@@ -225,7 +227,7 @@ impl<'a> LayoutBuilder<'a> {
             Kind::Array(_) | Kind::Map(_) => {
                 return Ok(FlattenStep::Avro { column: self.avro_column(id)?, union, node: id });
             }
-            Kind::Union(_) => return Ok(FlattenStep::Nothing(id)),
+            Kind::Union(_) => return Ok(FlattenStep::Skip(id)),
         };
         let node = schema.node(id);
         let column = self.column(kind)?;
@@ -241,14 +243,14 @@ impl<'a> LayoutBuilder<'a> {
         let nullable = union.is_some_and(|union| union.branches == 2);
         self.records.push(NestedRecord { path: self.path.join("."), nullable });
         let steps = self.record(id)?;
-        let marker = match nullable && !steps.iter().any(FlattenStep::always) {
+        let marker = match nullable && !steps.iter().any(FlattenStep::always_writes) {
             true => Some(self.column(ColumnType::Boolean)?),
             false => None,
         };
         Ok(FlattenStep::Record { union, steps, marker })
     }
 
-    /// An array whose items are records, possibly null.
+    /// An array of records, or of records and null.
     fn list(&mut self, item: NodeId, union: Option<Nullable>) -> Result<Option<FlattenStep>, LayoutError> {
         let schema = self.schema;
         let (record, item) = match schema.optional(item) {

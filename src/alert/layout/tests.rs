@@ -194,7 +194,7 @@ fn two_fields_with_one_column_are_refused() {
     let error = Layout::new(&schema, &options(ListEncoding::Avro, &["a_b"])).unwrap_err().to_string();
     assert!(error.contains("`a.b`") && error.contains("`a_b`"), "{error}");
     let scalar = Layout::new(&Schema::parse("\"int\"").unwrap(), &options(ListEncoding::Avro, &["a"]));
-    assert_eq!(scalar.unwrap_err(), LayoutError::NoRecord);
+    assert_eq!(scalar.unwrap_err(), LayoutError::NotARecord);
 }
 
 #[test]

@@ -1,14 +1,14 @@
-//! A schema from the catalog's columns.
+//! A schema derived from the columns of a catalog.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::StreamSchemaError;
+use super::error::StreamSchemaError;
 use crate::avro::{Field, Kind, Node, NodeId, Schema, is_name, namespace_of};
 use crate::catalog::{Catalog, Column, ColumnType};
 
-/// The root's name, and the namespace of what has none: Spark's.
+/// The name of the root, and the namespace of types without one, as in Spark.
 const ROOT: &str = "topLevelRecord";
 
 pub(super) fn derive(catalog: &Catalog, selected: Option<&[usize]>) -> Result<Schema, StreamSchemaError> {
@@ -36,7 +36,7 @@ pub(super) fn derive(catalog: &Catalog, selected: Option<&[usize]>) -> Result<Sc
     Ok(Schema::from_nodes(nodes.list, root)?)
 }
 
-/// The columns as the tree of records that they lie in, each record where its first column is.
+/// The columns as a tree of records. A record is at the position of its first column.
 #[derive(Default)]
 struct FieldTree<'a> {
     entries: Vec<(&'a str, Entry<'a>)>,
@@ -67,7 +67,7 @@ impl<'a> FieldTree<'a> {
 
 struct NodeList {
     list: Vec<Node>,
-    /// types by name, with what they were written as
+    /// the types by name, with their JSON
     names: HashMap<String, (NodeId, Value)>,
 }
 
@@ -82,7 +82,7 @@ impl NodeList {
         self.add(Kind::Union(vec![node, null]))
     }
 
-    /// A record whose fields lie at `path`; `name` is its full name, and the namespace of the records in it.
+    /// Adds a record at `path`. `name` is its full name, and the namespace of the records in it.
     fn record(&mut self, group: &FieldTree<'_>, path: &str, name: &str, catalog: &Catalog) -> NodeId {
         let id = self.add(Kind::Null);
         let name = self.free_name(name.to_owned());
@@ -128,7 +128,7 @@ impl NodeList {
         node
     }
 
-    /// Copies a cell's type. A type without namespace gets the root's; a name that is taken by another type gets `_` at its end.
+    /// Copies the type of a cell. A type without namespace gets the root's. A name that another type has gets a trailing `_`.
     fn import(&mut self, from: &Schema, id: NodeId, moved: &mut Vec<Option<NodeId>>) -> NodeId {
         if let Some(there) = moved[id] {
             return there;

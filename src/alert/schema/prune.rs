@@ -1,6 +1,6 @@
-//! A telescope's schema limited to what some columns fill.
+//! A telescope's schema, limited to the fields that some columns fill.
 
-use super::StreamSchemaError;
+use super::error::StreamSchemaError;
 use crate::avro::{Field, Kind, Node, NodeId, Schema, SchemaError, same_encoding};
 use crate::catalog::Catalog;
 
@@ -25,7 +25,7 @@ struct Pruner<'a> {
 }
 
 impl Pruner<'_> {
-    /// The record with the selected of its fields; `None` where there is none.
+    /// The record with those of its fields that are selected; `None` if there is none.
     fn record(&mut self, id: NodeId, path: &str) -> Option<NodeId> {
         let schema = self.schema;
         let Kind::Record { name, fields } = schema.kind(id) else { return None };
@@ -83,7 +83,7 @@ impl Pruner<'_> {
         })
     }
 
-    /// The union with another type in one branch.
+    /// The union with the type of one branch replaced.
     fn branch(&mut self, union: NodeId, at: usize, node: NodeId) -> NodeId {
         let Kind::Union(branches) = self.schema.kind(union) else { return node };
         if branches.get(at) == Some(&node) {
@@ -99,7 +99,7 @@ impl Pruner<'_> {
     }
 }
 
-/// Gives a record that was pruned another name where the whole one, or one pruned otherwise, is in the schema too.
+/// Renames a pruned record if the schema also has the whole record, or one that was pruned differently.
 fn distinct_names(schema: &Schema) -> Result<Schema, SchemaError> {
     let mut nodes: Vec<Node> = (0..schema.len()).map(|id| schema.node(id).clone()).collect();
     for id in 0..nodes.len() {

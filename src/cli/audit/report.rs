@@ -1,4 +1,4 @@
-//! What an audit found, as tables or JSON.
+//! The result of an audit, as tables or JSON.
 
 use std::io::{self, Write};
 
@@ -29,17 +29,17 @@ const NIGHTS: &[&str] =
     &["stream", "night", "in_database", "kept", "on_topic", "matched", "missing", "duplicated", "altered"];
 const DIFFERENCES: &[&str] = &["stream", "difference", "row_key", "time", "timestamp", "messages"];
 
-/// What is only shown where there is some, and what it means.
+/// Counts that are shown only if they are not 0, with their meaning.
 const MEANINGS: [(Category, &str); 6] = [
-    (Category::Unwanted, "messages of alerts that rules or filters refuse now"),
-    (Category::Superseded, "messages of row versions that were written again or deleted since"),
-    (Category::Foreign, "messages without fink's headers, of any time"),
-    (Category::NotDue, "alerts not on the topic that the service may still send"),
-    (Category::Gone, "alerts not on the topic whose row was written again or deleted since"),
-    (Category::Expired, "alerts not on the topic, from which messages of that time were deleted (retention)"),
+    (Category::Unwanted, "messages of alerts that the rules or filters refuse now"),
+    (Category::Superseded, "messages of row versions that were replaced or deleted since"),
+    (Category::Foreign, "messages without the headers of fink, of any time"),
+    (Category::NotDue, "alerts not on the topic, which the service can still send"),
+    (Category::Gone, "alerts not on the topic, whose row was replaced or deleted since"),
+    (Category::Expired, "alerts not on the topic, whose time retention has deleted from it"),
 ];
 
-/// Collects the differences, or prints them as they are found.
+/// Collects the differences, or prints them as they are found (ndjson).
 pub(super) struct Report {
     format: Format,
     limit: u64,
@@ -54,10 +54,10 @@ impl Report {
         Self { format, limit, count: 0, table: Table::new(DIFFERENCES), documents: Vec::new() }
     }
 
-    /// Adds a difference. As ndjson it is printed at once.
+    /// Adds a difference. In ndjson it is printed immediately.
     ///
     /// # Errors
-    /// Where stdout takes no more.
+    /// stdout cannot be written to.
     pub fn add(&mut self, difference: &Difference<'_>) -> anyhow::Result<()> {
         self.count += 1;
         if self.count > self.limit {
@@ -105,7 +105,7 @@ impl Report {
     /// Prints the counts, and the differences that were collected.
     ///
     /// # Errors
-    /// Where stdout takes no more.
+    /// stdout cannot be written to.
     pub fn print(
         self,
         audit: &Audit<'_>,

@@ -1,4 +1,4 @@
-//! `fink demo`: the whole way of an alert in one process, on embedded servers.
+//! `fink demo`: simulates, distributes and consumes alerts in one process, with embedded servers.
 
 mod read_topics;
 mod servers;
@@ -24,12 +24,13 @@ use crate::distribution::{self, EndReason, GiveUp, Request};
 use crate::ingest::{IngestOptions, IngestSummary};
 use crate::signals::Stop;
 use crate::simulate::{Simulator, SimulatorOptions, Survey};
+use crate::timestamp::Timestamp;
 use read_topics::ReadAlert;
 use servers::{DemoServers, SELECTED};
 
-/// How long ago the alerts were written: long enough for a job over that time to be sure that it has seen all.
+/// How long ago the alerts were written. Longer than `distribution.repair`, so that the job can be sure to have seen all.
 const ALERT_AGE: Duration = Duration::from_secs(3600);
-/// Alerts that are shown in a table.
+/// How many alerts the table shows.
 const MAX_SHOWN_ALERTS: usize = 12;
 
 /// `fink demo`
@@ -39,16 +40,16 @@ Examples: fink demo
           fink demo --survey lsst --alerts 300 --rules conf/distribution-rules-lsst.xml
           fink demo --format ndjson
 
-Reads no configuration, needs no server and leaves nothing behind: the science database is an SQLite file in a temporary folder, Kafka
-is librdkafka's mock cluster within this process. Two streams go out: `full` with every alert, `selected` with what the rules keep.")]
+Reads no configuration, needs no server and leaves no files: the science database is an SQLite file in a temporary directory, Kafka is
+the mock cluster of librdkafka in this process. There are two streams: `full` with all alerts, `selected` with those that the rules keep.")]
 pub struct Args {
-    /// Whose alerts: ztf or lsst
+    /// Survey: ztf or lsst
     #[arg(long, value_name = "SURVEY", default_value = "ztf")]
     survey: Survey,
-    /// How many alerts
+    /// Number of alerts
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=2000))]
     alerts: u64,
-    /// Number that all alerts follow from
+    /// Seed of the random numbers
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
     /// XML rules of the stream `selected` [default: the example in conf/ for the survey]
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let loaded = load(args, written, settings, &stop, context)?;
     interrupted(&stop)?;
     say(format!(
-        "1. Simulated {} alerts of {}, {}, and loaded them into a science database (SQLite): {}.\n",
+        "1. Simulated {} {} alerts ({}) and loaded them into a science database (SQLite): {}.\n",
         loaded.alerts,
         survey_name(args.survey),
         megabytes(loaded.bytes),
@@ -83,7 +84,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let start = Instant::now();
     let stats = distribute(written, settings, &stop, context)?;
     say(format!(
-        "2. Distributed them to Kafka (embedded), in transactions that also hold the checkpoint: {}.\n\n",
+        "2. Distributed them to Kafka (embedded), in transactions with the checkpoint: {}.\n\n",
         seconds(start)
     ))?;
     if args.output.format == Format::Table {
@@ -99,7 +100,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let topic = settings.streams.iter().find(|stream| stream.name == SELECTED).map_or("", |stream| &stream.topic);
     let selected: Vec<&ReadAlert> = alerts.iter().filter(|alert| alert.topic == topic).collect();
     say(format!(
-        "\n3. Read both topics back, as an astronomer's client does, and found each alert once: {}.\n   In {topic} ({}):\n\n",
+        "\n3. Consumed both topics and found each alert once: {}.\n   Alerts in {topic} ({}):\n\n",
         seconds(start),
         units(args.survey)
     ))?;
@@ -111,11 +112,11 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
 }
 
 const NEXT_STEPS: &str = "
-What to try next
-  fink demo --survey lsst --alerts 300       Rubin's alerts
-  fink demo --rules FILE                     rules of your own: docs/rules.md
-  scripts/cluster up                         a real HBase and a real Kafka on this machine: README.md, quick start
-  fink config init                           a configuration for your own servers; fink doctor says what is missing
+Next steps
+  fink demo --survey lsst --alerts 300       alerts of the Rubin Observatory
+  fink demo --rules FILE                     your own rules: docs/rules.md
+  scripts/cluster up                         HBase and Kafka on this machine: README.md, quick start
+  fink config init                           a configuration for your own servers; check it with fink doctor
 ";
 
 fn load(
@@ -133,9 +134,9 @@ fn load(
     loaded
 }
 
-/// A bounded job over everything that is there.
+/// Runs a bounded job over all rows.
 fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Stats> {
-    let request = Request { until: Some(written + 1), ..Request::default() };
+    let request = Request { until: Some(Timestamp::from_millis(written + 1)), ..Request::default() };
     let stopped: GiveUp = Arc::new({
         let stop = stop.clone();
         move || stop.requested()
@@ -170,7 +171,7 @@ fn stream_table(settings: &Settings, stats: &Stats) -> Table {
     table
 }
 
-/// All there is to know, for programs.
+/// All cells, for JSON.
 fn full_table(alerts: &[ReadAlert]) -> Table {
     let mut table = Table::new(&["topic", "partition", "offset", "object", "alert", "time", "ra", "dec", "brightness"]);
     for alert in alerts {
@@ -181,7 +182,7 @@ fn full_table(alerts: &[ReadAlert]) -> Table {
     table
 }
 
-/// What fits on a line, for people.
+/// Rounded cells, which fit on a line.
 fn summary_table<'a>(alerts: impl Iterator<Item = &'a ReadAlert>) -> Table {
     let mut table = Table::new(&COLUMNS);
     for alert in alerts {

@@ -1,4 +1,4 @@
-//! Reading the demonstration's topics to their end, as any client does.
+//! Consumes the topics of the demonstration to their end.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::distribution::stats::Stats;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use crate::signals::Stop;
 
-/// Time in which an embedded Kafka has to give everything.
+/// How long the embedded Kafka may take to deliver all messages.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An alert that was read.
+/// A consumed alert.
 pub(super) struct ReadAlert {
     pub(super) topic: String,
     pub(super) partition: i32,
@@ -24,11 +24,11 @@ pub(super) struct ReadAlert {
     pub(super) cells: [Value; 6],
 }
 
-/// Reads every stream's topic to its end, and sees that each holds as many alerts as were sent, none of them twice. In the order of
-/// topics, then of the alerts' times.
+/// Consumes the topic of every stream to its end, and checks that it contains as many alerts as were sent, none of them twice. Sorted by
+/// topic, then by the time of the alerts.
 ///
 /// # Errors
-/// What was read is not what was sent, or Kafka failed.
+/// The consumed alerts differ from those sent, or Kafka failed.
 pub(super) fn read_topics(settings: &Settings, stats: &Stats, stop: &Stop) -> anyhow::Result<Vec<ReadAlert>> {
     let topics: Vec<String> = settings.streams.iter().map(|stream| stream.topic.clone()).collect();
     let options = ConsumerOptions { topics, group: None, start: StartAt::Earliest, timeout: KAFKA_TIMEOUT };
@@ -48,7 +48,7 @@ pub(super) fn read_topics(settings: &Settings, stats: &Stats, stop: &Stop) -> an
                 open.remove(&(topic, partition));
             }
             _ if Instant::now() >= deadline => {
-                bail!("the embedded kafka gave no end of its topics in {KAFKA_TIMEOUT:?}")
+                bail!("the embedded Kafka did not deliver all messages within {KAFKA_TIMEOUT:?}")
             }
             _ => {}
         }
@@ -68,13 +68,13 @@ fn compare(settings: &Settings, stats: &Stats, alerts: &[ReadAlert]) -> anyhow::
         let of_stream = || alerts.iter().filter(|alert| alert.topic == stream.topic);
         let read = of_stream().count() as u64;
         if read != stats.sent {
-            bail!("topic `{}` holds {read} alerts, but {} were sent", stream.topic, stats.sent);
+            bail!("topic `{}` contains {read} alerts, but {} were sent", stream.topic, stats.sent);
         }
         let mut seen = BTreeSet::new();
         let twice =
             of_stream().map(|alert| &alert.cells[1]).filter(|id| !id.is_null()).find(|id| !seen.insert(id.to_string()));
         if let Some(id) = twice {
-            bail!("topic `{}` holds alert {id} twice", stream.topic);
+            bail!("topic `{}` contains alert {id} twice", stream.topic);
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The servers of a demonstration, all within this process: an SQLite file as the science database, librdkafka's mock cluster as Kafka.
+//! The embedded servers of the demonstration: an SQLite file as the science database, the mock cluster of librdkafka as Kafka.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use crate::config::{Configuration, Environment, RequiredLogin, Settings};
 use crate::kafka::checkpoint;
 use crate::simulate::Survey;
 
-/// The stream that carries every alert.
+/// The stream of all alerts.
 pub(super) const FULL: &str = "full";
-/// The stream that carries what the rules keep.
+/// The stream of the alerts that the rules keep.
 pub(super) const SELECTED: &str = "selected";
 
-/// The servers, and the settings that lead to them. They are gone when this is dropped.
+/// The servers and the settings that point to them. Dropping this stops them.
 pub(super) struct DemoServers {
     settings: Settings,
     _folder: TempDir,
@@ -24,10 +24,10 @@ pub(super) struct DemoServers {
 }
 
 impl DemoServers {
-    /// Starts the servers. `rules`: the file for the stream [`SELECTED`]; without it, the example for the survey.
+    /// Starts the servers. `rules` is the file for the stream [`SELECTED`]; by default the example for the survey.
     pub(super) fn start(survey: Survey, alerts: u64, rules: Option<&Path>) -> anyhow::Result<Self> {
         let folder =
-            tempfile::Builder::new().prefix("fink-demo-").tempdir().context("cannot make a temporary folder")?;
+            tempfile::Builder::new().prefix("fink-demo-").tempdir().context("cannot create a temporary directory")?;
         let rules = match rules {
             Some(rules) => std::path::absolute(rules)?,
             None => {
@@ -38,7 +38,7 @@ impl DemoServers {
             }
         };
         let rules = rules.to_str().with_context(|| format!("the path {} is not UTF-8", rules.display()))?;
-        let cluster = MockCluster::new(1).context("cannot start the embedded kafka")?;
+        let cluster = MockCluster::new(1).context("cannot start the embedded Kafka")?;
         let text = configuration(&cluster.bootstrap_servers(), partitions(alerts), rules);
         let configuration =
             Configuration::parse(&folder.path().join("fink.toml"), &text, &[], &Environment::default())?;
@@ -54,7 +54,7 @@ impl DemoServers {
     }
 }
 
-/// The rules for a survey that stand in `conf/`: name and text.
+/// The example rules for a survey, of `conf/`: name and text.
 fn example(survey: Survey) -> (&'static str, &'static str) {
     match survey {
         Survey::Ztf => ("distribution-rules.xml", include_str!("../../../conf/distribution-rules.xml")),
@@ -62,7 +62,7 @@ fn example(survey: Survey) -> (&'static str, &'static str) {
     }
 }
 
-/// The mock cluster forgets the oldest messages of a partition beyond 5 MiB: with so few alerts in each, none comes near that.
+/// The mock cluster deletes the oldest messages of a partition beyond 5 MiB. With so few alerts in each, no partition gets near that.
 fn partitions(alerts: u64) -> u64 {
     (alerts / 8).clamp(4, 250)
 }
@@ -93,7 +93,7 @@ fn configuration(servers: &str, partitions: u64, rules: &str) -> String {
     )
 }
 
-/// The mock cluster takes no orders to create topics, so all that the distribution needs are made here, with their partitions.
+/// The topics of the distribution with their partitions: the mock cluster does not support the request to create topics.
 fn topics(settings: &Settings) -> Vec<(String, i32)> {
     let distribution = &settings.distribution;
     let streams = settings.streams.iter().map(|stream| (stream.topic.clone(), stream.partitions));

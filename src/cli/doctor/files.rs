@@ -2,22 +2,23 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
-
 use super::checklist::Checklist;
 use crate::config::{Configuration, RequiredLogin, format_timestamp};
 use crate::distribution::{Request, offset_file};
+use crate::timestamp::Timestamp;
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
     let settings = configuration.settings(RequiredLogin::None)?;
-    let now = Timestamp::now().as_millisecond();
+    let now = Timestamp::now();
     if let Err(error) = Request::default().check(&settings, now) {
         list.fail("start", error)?;
     }
     if let Some(path) = &settings.distribution.offset_file {
         const OFFSET_FILE: &str = "offset file";
         match offset_file::read(path, now) {
-            Ok(Some(time)) => list.pass(OFFSET_FILE, format!("{} says {}", path.display(), format_timestamp(time)))?,
+            Ok(Some(time)) => {
+                list.pass(OFFSET_FILE, format!("{} says {}", path.display(), format_timestamp(time.as_millis())))?
+            }
             Ok(None) => list.pass(OFFSET_FILE, format!("{} holds nothing yet", path.display()))?,
             Err(error) => list.fail(OFFSET_FILE, error)?,
         }

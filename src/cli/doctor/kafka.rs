@@ -198,9 +198,12 @@ fn checkpoint_of(list: &mut Checklist, admin: &Admin, topic: &str, timeout: Dura
     };
     match CheckpointState::load("live", &records) {
         Ok(Some(progress)) => {
-            let behind = Timestamp::now().as_millisecond().saturating_sub(progress.watermark()).max(0);
+            let behind = Timestamp::now().as_millisecond().saturating_sub(progress.watermark().as_millis()).max(0);
             let behind = format_duration(Duration::from_secs(behind as u64 / 1000));
-            list.pass(WHAT, format!("all is sent up to {}, {behind} ago", format_timestamp(progress.watermark())))
+            list.pass(
+                WHAT,
+                format!("all is sent up to {}, {behind} ago", format_timestamp(progress.watermark().as_millis())),
+            )
         }
         Ok(None) => list.pass(WHAT, format!("{topic}, in which no service has written yet")),
         Err(error) => list.fail(WHAT, error),

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::checklist::Checklist;
 use crate::catalog::{Catalog, ColumnLocation};
 use crate::config::{Configuration, RequiredLogin, ScienceDbSettings, StoreKind, format_duration};
-use crate::science_db::{Cancel, Columns, KeyRange, Rows, Scan, ScienceDb, Sessions, Timeouts};
+use crate::row::{Columns, Rows};
+use crate::science_db::{Cancel, KeyRange, Scan, ScienceDb, Sessions, Timeouts};
 use crate::window::Window;
 
 /// How long a gateway may take for its first answer.
@@ -94,7 +95,7 @@ fn clock(
         return list.unknown(WHAT, "a Thrift 1 gateway would read the whole table to compare clocks");
     }
     let columns = Columns::new(vec![(family.clone(), qualifier.clone())]);
-    let window = Window::since(Timestamp::now().as_millisecond());
+    let window = Window::since(crate::timestamp::Timestamp::now());
     let mut rows = Rows::default();
     if let Err(error) =
         db.scan(&Scan { keys: KeyRange::default(), window, columns: &columns, page: 100 }, None, &mut rows)

@@ -1,61 +1,76 @@
-//! What a distribution does next, and the waiting times that decide it.
+//! What a distribution does next, and the intervals that decide it.
 
+use std::time::Duration;
+
+use crate::config::DistributionSettings;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// The waiting times that decide which lane is due, all in ms.
+/// The intervals that decide which lane is due: the keys of the same names under `[distribution]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Intervals {
-    /// how often the live lane looks
-    pub poll: i64,
-    /// rows younger than this are left alone
-    pub settle: i64,
-    /// how far back a sweep goes; above `settle`
-    pub overlap: i64,
+pub(crate) struct Intervals {
+    /// time between two live scans
+    pub poll: Duration,
+    /// rows younger than this are left for a later scan
+    pub settle: Duration,
+    /// how far back a sweep reads; above `settle`
+    pub overlap: Duration,
     /// how late a row may become visible and still be sent; at least `overlap`
-    pub repair: i64,
+    pub repair: Duration,
     /// time between two repairs
-    pub repair_every: i64,
+    pub repair_every: Duration,
 }
 
-/// How far back a live look goes beyond `settle`, ms: the time that most writes take to become visible.
-pub const LIVE_LOOKBACK_MS: i64 = 2_000;
-/// Time between two sweeps, ms: a row that became visible later than a [`LIVE_LOOKBACK_MS`], but within `overlap`, waits no longer than this.
-pub(super) const SWEEP_INTERVAL_MS: i64 = 5_000;
-/// How long a stretch of time the catch-up reads at once, ms: what one look finds has to fit into memory.
-pub(super) const CATCH_UP_SLICE_MS: i64 = 60_000;
+/// How far back a live scan reads beyond `settle`: the time that most writes take to become visible.
+pub(super) const LIVE_LOOKBACK: Duration = Duration::from_secs(2);
+/// Time between two sweeps: a row that became visible later than a [`LIVE_LOOKBACK`], but within `overlap`, waits no longer than this.
+pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// The longest window that the catch-up reads at once: the row keys that one scan finds have to fit into memory.
+pub(super) const CATCH_UP_SLICE: Duration = Duration::from_secs(60);
 
 impl Intervals {
-    /// How far back a live look goes, ms.
-    pub(super) fn live_lookback(&self) -> i64 {
-        self.overlap.min(self.settle + LIVE_LOOKBACK_MS)
+    /// The intervals of the configuration.
+    pub fn new(settings: &DistributionSettings) -> Self {
+        Self {
+            poll: settings.poll,
+            settle: settings.settle,
+            overlap: settings.overlap,
+            repair: settings.repair,
+            repair_every: settings.repair_every,
+        }
+    }
+
+    /// How far back a live scan reads.
+    pub(super) fn live_lookback(&self) -> Duration {
+        self.overlap.min(self.settle.saturating_add(LIVE_LOOKBACK))
     }
 }
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Begin the history lane over this window, or take it up after a restart: [`start_history`](super::CheckpointState::start_history).
-    BeginHistory(Window),
-    /// Go on with the history lane.
+pub(crate) enum Action {
+    /// Start the history lane over this window, or continue it after a restart: [`start_history`](super::CheckpointState::start_history).
+    StartHistory(Window),
+    /// Continue the history lane.
     History,
-    /// Publish what stands in this slice of the gap that a stop has left, oldest first.
+    /// Publish the rows of this slice of the gap since the last run, oldest first.
     CatchUp(CatchUpSlice),
-    /// Begin a repair.
+    /// Start a repair.
     Repair(Window),
-    /// Begin a sweep: look again for rows that became visible only now.
+    /// Start a sweep.
     Sweep(Window),
-    /// Look for fresh rows.
+    /// Scan for fresh rows.
     Live(Window),
-    /// Nothing before this time, ms since 1970.
-    Wait(i64),
-    /// A bounded job has done all it was asked to.
+    /// Nothing before this time, by the steady clock.
+    Wait(Timestamp),
+    /// A bounded job is done.
     Finished,
 }
 
-/// A part of the gap between the last look of the former process and the present.
+/// A part of the gap between the last live scan of the previous run and the present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CatchUpSlice {
-    /// what to look through
+pub(crate) struct CatchUpSlice {
+    /// the window to scan
     pub window: Window,
     /// whether it reaches the present
     pub is_last: bool,

@@ -1,20 +1,21 @@
 //! How far the history lane has come, one record for each key range.
 //!
-//! A range gets a record when it has moved for the first time, and a new one whenever it has moved since: what a transaction writes of the
-//! history lane grows with what it moved, not with the table's number of regions. A restart takes up the recorded ranges as they are and
-//! splits what no record covers along the regions of that moment.
+//! A range gets a record when it advances for the first time, and a new one whenever it has advanced since: what a transaction writes about the
+//! history lane grows with the ranges that advanced, not with the number of regions. A restart keeps the recorded ranges as they are, and splits
+//! the keys that no record covers along the regions of that time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::records::{text, to_json};
 use super::{CheckpointStateError, Record, hex};
 use crate::science_db::KeyRange;
 use crate::window::Window;
 
 /// How far the history lane has come in one key range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RangeProgress {
+pub(crate) struct RangeProgress {
     #[serde(with = "hex")]
     start: Vec<u8>,
     #[serde(with = "hex")]
@@ -45,50 +46,50 @@ impl RangeProgress {
     }
 }
 
-/// The history lane at work over one window.
+/// The history lane over one window.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryScan {
+pub(crate) struct HistoryScan {
     window: Window,
     ranges: BTreeMap<u32, RangeProgress>,
     /// whether `ranges` cover every key
     is_split: bool,
-    /// the ranges that have moved since their last record
-    moved: BTreeSet<u32>,
+    /// the ranges that have advanced since their last record
+    advanced: BTreeSet<u32>,
     /// the ranges that have a record
     recorded: BTreeSet<u32>,
 }
 
 impl HistoryScan {
     pub(super) fn new(window: Window) -> Self {
-        let (ranges, moved, recorded) = Default::default();
-        Self { window, ranges, is_split: false, moved, recorded }
+        let (ranges, advanced, recorded) = Default::default();
+        Self { window, ranges, is_split: false, advanced, recorded }
     }
 
-    /// The history lane over `window` as version 1 of the checkpoint recorded it: all ranges in the state.
+    /// The history lane over `window` from version 1 of the checkpoint, which held all ranges in the state record.
     pub(super) fn of_version_1(window: Window, ranges: Vec<RangeProgress>) -> Self {
         let ranges: BTreeMap<u32, RangeProgress> =
             (0..).zip(ranges).filter(|(_, range)| range.done || !range.after.is_empty()).collect();
-        let moved = ranges.keys().copied().collect();
-        Self { ranges, moved, ..Self::new(window) }
+        let advanced = ranges.keys().copied().collect();
+        Self { ranges, advanced, ..Self::new(window) }
     }
 
-    /// Takes up the record of range `number`.
+    /// Adds range `number` from its record.
     pub(super) fn restore(&mut self, number: u32, range: RangeProgress) {
         self.ranges.insert(number, range);
         self.recorded.insert(number);
     }
 
-    /// The window it reads.
+    /// The window that it reads.
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// Whether the key ranges are known; else they are to be split along the regions.
+    /// Whether the ranges cover all keys; otherwise they have to be [split](super::CheckpointState::start_history) along the regions.
     pub fn is_split(&self) -> bool {
         self.is_split
     }
 
-    /// How far it has come, by number of the range.
+    /// The ranges with their numbers.
     pub fn ranges(&self) -> impl ExactSizeIterator<Item = (u32, &RangeProgress)> {
         self.ranges.iter().map(|(number, range)| (*number, range))
     }
@@ -105,8 +106,8 @@ impl HistoryScan {
         self.is_split = true;
     }
 
-    /// Notes that all rows of range `number` up to and with `after` are done, or (`done`) all of them.
-    pub(super) fn reached(
+    /// Records that all rows of range `number` up to and including `after` are done, or (`done`) all of them.
+    pub(super) fn advance(
         &mut self,
         number: u32,
         after: Option<&[u8]>,
@@ -114,11 +115,14 @@ impl HistoryScan {
     ) -> Result<(), CheckpointStateError> {
         let range = self.ranges.get_mut(&number).ok_or(CheckpointStateError::NoRange { number })?;
         if let Some(after) = after {
+            if *after < *range.after {
+                return Err(CheckpointStateError::RangeBackwards { number, from: text(&range.after), to: text(after) });
+            }
             range.after.clear();
             range.after.extend_from_slice(after);
         }
         range.done |= done;
-        self.moved.insert(number);
+        self.advanced.insert(number);
         Ok(())
     }
 
@@ -126,21 +130,20 @@ impl HistoryScan {
         self.is_split && self.ranges.values().all(RangeProgress::is_done)
     }
 
-    /// The records of the ranges that have moved.
+    /// The records of the ranges that have advanced since the last call.
     pub(super) fn take_records(&mut self, prefix: &str) -> Result<Vec<Record>, CheckpointStateError> {
-        let mut records = Vec::with_capacity(self.moved.len());
-        for number in std::mem::take(&mut self.moved) {
+        let mut records = Vec::with_capacity(self.advanced.len());
+        for number in std::mem::take(&mut self.advanced) {
             let range = self.ranges.get(&number).ok_or(CheckpointStateError::NoRange { number })?;
-            records.push((
-                record_key(prefix, number),
-                Some(serde_json::to_vec(range).map_err(CheckpointStateError::Unwritable)?),
-            ));
+            let key = record_key(prefix, number);
+            let value = to_json(&key, range)?;
+            records.push((key, Some(value)));
             self.recorded.insert(number);
         }
         Ok(records)
     }
 
-    /// What deletes all its records.
+    /// The records that delete all records of the ranges.
     pub(super) fn into_deletions(self, prefix: &str) -> Vec<Record> {
         self.recorded.iter().map(|number| (record_key(prefix, *number), None)).collect()
     }
@@ -150,12 +153,12 @@ fn record_key(prefix: &str, number: u32) -> Vec<u8> {
     format!("{}{number:08x}", records_prefix(prefix)).into_bytes()
 }
 
-/// What the keys of all ranges' records begin with; the range's number follows as 8 hexadecimal digits.
+/// The prefix of the keys of the ranges' records; the number of the range follows as 8 hexadecimal digits.
 pub(super) fn records_prefix(prefix: &str) -> String {
     format!("{prefix}/history/")
 }
 
-/// What lies between `known` ranges, which ascend and do not overlap.
+/// The keys outside the `known` ranges, which ascend and do not overlap.
 fn gaps(known: &[KeyRange]) -> Vec<KeyRange> {
     let mut gaps = Vec::new();
     let mut start = Some(Vec::new());
@@ -182,17 +185,18 @@ fn overlap(a: &KeyRange, b: &KeyRange) -> Option<KeyRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timestamp::Timestamp;
 
     fn range(start: &str, end: &str) -> KeyRange {
         KeyRange { start: start.into(), end: end.into() }
     }
 
     fn history() -> HistoryScan {
-        HistoryScan::new(Window::new(1, 2).expect("a window"))
+        HistoryScan::new(Window::new(Timestamp::from_millis(1), Timestamp::from_millis(2)).expect("a window"))
     }
 
     #[test]
-    fn what_no_record_covers_is_split_along_the_regions_of_the_moment() {
+    fn keys_without_a_record_are_split_along_the_regions() {
         let mut history = history();
         history.restore(7, RangeProgress::new(range("c", "g")));
         history.restore(2, RangeProgress::new(range("m", "p")));
@@ -203,26 +207,28 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_recorded_only_when_it_has_moved() {
+    fn a_range_is_recorded_only_when_it_has_advanced() {
         let mut history = history();
         history.split(&[range("", "e"), range("e", "")]);
         assert!(history.take_records("p").expect("records").is_empty());
-        history.reached(1, Some(b"f"), false).expect("range 1");
+        history.advance(1, Some(b"f"), false).expect("range 1");
         let records = history.take_records("p").expect("records");
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].0, b"p/history/00000001");
         assert!(history.take_records("p").expect("records").is_empty());
-        history.reached(0, None, true).expect("range 0");
+        let back = history.advance(1, Some(b"e"), false).expect_err("a step back");
+        assert_eq!(back.to_string(), "key range 1 of the history lane would move back from row `f` to row `e`");
+        history.advance(0, None, true).expect("range 0");
         assert!(!history.is_finished());
-        history.reached(1, None, true).expect("range 1");
+        history.advance(1, None, true).expect("range 1");
         assert!(history.is_finished());
-        assert!(history.reached(2, None, true).is_err());
+        assert!(history.advance(2, None, true).is_err());
         history.take_records("p").expect("records");
         assert_eq!(history.into_deletions("p").len(), 2);
     }
 
     #[test]
-    fn a_recorded_range_that_ends_nowhere_leaves_nothing_behind_it() {
+    fn a_recorded_range_without_an_end_covers_all_keys_behind_its_start() {
         let mut history = history();
         history.restore(0, RangeProgress::new(range("c", "")));
         history.split(&[range("", "")]);

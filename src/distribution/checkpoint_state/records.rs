@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `<prefix>/state` | JSON: watermark, where the user said to begin, the last look, the history lane's window |
+//! | `<prefix>/state` | JSON: the watermark, the start that the user asked for, the last live scan, the window of the history lane |
 //! | `<prefix>/history/<8 hexadecimal digits>` | JSON: how far the history lane has come in one key range |
 //! | `<prefix>/ledger/<16 hexadecimal digits>` | entries of the ledger, 24 bytes each, at most 256 KiB |
 //!
@@ -14,42 +14,48 @@ use serde::{Deserialize, Serialize};
 
 use super::history_scan::{self, HistoryScan, RangeProgress};
 use crate::ledger::{Ledger, LedgerError};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// One change of the checkpoint: a key and its new value, or `None` where the key is deleted.
-pub type Record = (Vec<u8>, Option<Vec<u8>>);
+/// One change of the checkpoint: a key and its new value, or `None` to delete the key.
+pub(crate) type Record = (Vec<u8>, Option<Vec<u8>>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct StateRecord {
-    pub(super) version: u32,
-    pub(super) origin: String,
-    pub(super) watermark: i64,
+    pub version: u32,
+    pub origin: String,
+    pub watermark: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) job_until: Option<i64>,
-    /// when the last look began of whose finds all are published, ms since 1970
+    pub job_until: Option<Timestamp>,
+    #[serde(rename = "looked", default, skip_serializing_if = "Option::is_none")]
+    pub live_scanned_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) looked: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) history: Option<HistoryScanRecord>,
+    pub history: Option<HistoryScanRecord>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct HistoryScanRecord {
-    pub(super) from: i64,
-    pub(super) until: i64,
+    from: Timestamp,
+    until: Timestamp,
     /// in version 1 only; since then each range has a record of its own
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) ranges: Vec<RangeProgress>,
+    ranges: Vec<RangeProgress>,
 }
 
-/// What is written. Version 1, which held all key ranges in one record, is read as well.
+impl HistoryScanRecord {
+    pub fn new(window: Window) -> Self {
+        Self { from: window.from(), until: window.until(), ranges: Vec::new() }
+    }
+}
+
+/// The version that is written. Version 1, which held all key ranges in one record, is read as well.
 pub(super) const VERSION: u32 = 2;
 
 /// A checkpoint that cannot be used, or a change that would break it.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointStateError {
-    /// not what this program writes
-    #[error("checkpoint record `{key}` cannot be read: {reason}")]
+    /// a record has unknown or damaged contents
+    #[error("cannot read checkpoint record `{key}`: {reason}")]
     Unreadable {
         /// the record's key
         key: String,
@@ -59,40 +65,72 @@ pub enum CheckpointStateError {
     /// a damaged ledger
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// there are records, but not the one that says where the distribution stands
+    /// there are records, but not the state
     #[error(
-        "the checkpoint holds records of `{prefix}`, but `{prefix}/state` is gone: its topic was deleted and made again, or lost records; say with --from where to begin"
+        "the checkpoint holds records of `{prefix}`, but the record `{prefix}/state` is gone: its topic was deleted and created again, or lost records; say with --from where to begin"
     )]
     NoState {
         /// what the records' keys begin with
         prefix: String,
     },
     /// a record cannot be written as JSON
-    #[error("a checkpoint record cannot be written: {0}")]
-    Unwritable(serde_json::Error),
+    #[error("cannot write checkpoint record `{key}`: {source}")]
+    Unwritable {
+        /// the record's key
+        key: String,
+        /// why
+        source: serde_json::Error,
+    },
     /// a key range that the history lane does not have
     #[error("the history lane has no key range {number}")]
     NoRange {
         /// its number
         number: u32,
     },
-    /// the history lane was told to go on and is not at work
-    #[error("the history lane is not at work")]
+    /// a key range would move backwards
+    #[error("key range {number} of the history lane would move back from row `{from}` to row `{to}`")]
+    RangeBackwards {
+        /// its number
+        number: u32,
+        /// the last row that is done
+        from: String,
+        /// the row to which it would move
+        to: String,
+    },
+    /// the history lane is not running
+    #[error("the history lane is not running")]
     NoHistory,
+    /// no repair is running
+    #[error("no repair is running")]
+    NoRepair,
     /// the watermark would move backwards
-    #[error("the watermark {watermark} would move back to {to} (ms since 1970)")]
-    Backwards {
-        /// where it is, ms since 1970
-        watermark: i64,
-        /// where it would move, ms since 1970
-        to: i64,
+    #[error("the watermark would move back from {watermark} to {to} (ms since 1970)")]
+    WatermarkBackwards {
+        /// where it is
+        watermark: Timestamp,
+        /// where it would move
+        to: Timestamp,
     },
 }
 
-/// Whether the record `<prefix>/state` is that of a job that has done all it was asked to.
-pub fn is_job_finished(state: &[u8]) -> bool {
+/// Whether the record `<prefix>/state` is that of a finished job. A record that cannot be read is not: its writer may still use the checkpoint.
+pub(crate) fn is_job_finished(state: &[u8]) -> bool {
     let state: Option<StateRecord> = serde_json::from_slice(state).ok();
     state.is_some_and(|state| state.job_until.is_some_and(|until| state.watermark >= until))
+}
+
+pub(super) fn load_state(
+    prefix: &str,
+    records: &BTreeMap<Vec<u8>, Vec<u8>>,
+) -> Result<Option<StateRecord>, CheckpointStateError> {
+    let key = state_key(prefix);
+    let Some(value) = records.get(&key) else { return Ok(None) };
+    let state: StateRecord = serde_json::from_slice(value).map_err(|error| unreadable(&key, error.to_string()))?;
+    if !(1..=VERSION).contains(&state.version) {
+        let reason = format!("it has version {}, this program reads versions 1 to {VERSION}", state.version);
+        return Err(unreadable(&key, reason));
+    }
+    Ok(Some(state))
 }
 
 pub(super) fn load_ledger(prefix: &str, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Ledger, CheckpointStateError> {
@@ -107,9 +145,10 @@ pub(super) fn load_ledger(prefix: &str, records: &BTreeMap<Vec<u8>, Vec<u8>>) ->
 pub(super) fn load_history(
     prefix: &str,
     records: &BTreeMap<Vec<u8>, Vec<u8>>,
-    window: Window,
-    ranges: Vec<RangeProgress>,
+    HistoryScanRecord { from, until, ranges }: HistoryScanRecord,
 ) -> Result<HistoryScan, CheckpointStateError> {
+    let empty = || unreadable(&state_key(prefix), format!("its history lane reads from {from} until {until}"));
+    let window = Window::new(from, until).ok_or_else(empty)?;
     if !ranges.is_empty() {
         return Ok(HistoryScan::of_version_1(window, ranges));
     }
@@ -123,8 +162,9 @@ pub(super) fn load_history(
     Ok(history)
 }
 
-/// The records whose key is `prefix` and a number in hexadecimal digits.
-pub fn numbered<'a>(
+/// The records whose keys are `prefix` and a number in hexadecimal digits: the number, the key and the value. The number is `None` where
+/// the rest of the key is something else.
+pub(crate) fn numbered<'a>(
     records: &'a BTreeMap<Vec<u8>, Vec<u8>>,
     prefix: &str,
 ) -> impl Iterator<Item = (Option<u64>, &'a [u8], &'a [u8])> {
@@ -137,8 +177,17 @@ pub fn numbered<'a>(
     })
 }
 
-pub(super) fn unreadable(key: &[u8], reason: String) -> CheckpointStateError {
-    CheckpointStateError::Unreadable { key: String::from_utf8_lossy(key).into_owned(), reason }
+pub(super) fn to_json(key: &[u8], value: &impl Serialize) -> Result<Vec<u8>, CheckpointStateError> {
+    serde_json::to_vec(value).map_err(|source| CheckpointStateError::Unwritable { key: text(key), source })
+}
+
+fn unreadable(key: &[u8], reason: String) -> CheckpointStateError {
+    CheckpointStateError::Unreadable { key: text(key), reason }
+}
+
+/// A record key or a row key in an error.
+pub(super) fn text(key: &[u8]) -> String {
+    key.escape_ascii().to_string()
 }
 
 pub(super) fn state_key(prefix: &str) -> Vec<u8> {

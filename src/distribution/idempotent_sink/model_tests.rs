@@ -9,6 +9,7 @@ use super::topic_state::{TopicState, TopicStateError};
 use crate::distribution::checkpoint_state::Record;
 use crate::kafka::tail::OffsetRange;
 use crate::ledger::LedgerEntry;
+use crate::timestamp::Timestamp;
 
 const PARTITIONS: usize = 3;
 const POSITION: &[u8] = b"p/position";
@@ -29,7 +30,7 @@ struct World {
 }
 
 fn entry(alert: u8) -> LedgerEntry {
-    LedgerEntry::new(&[alert], i64::from(alert))
+    LedgerEntry::new(&[alert], Timestamp::from_millis(alert.into()))
 }
 
 impl World {
@@ -109,7 +110,7 @@ impl World {
             records.push((POSITION.to_vec(), Some(vec![alerts[alerts.len() - 1] + 1])));
             self.commit(records)?;
         }
-        account.expire(i64::MAX / 2);
+        account.expire(Timestamp::MAX);
         let records = account.records(&offsets, false);
         self.commit(records)
     }

@@ -18,6 +18,7 @@ use super::process::Process;
 use crate::distribution::checkpoint_state::Record;
 use crate::kafka::tail::OffsetRange;
 use crate::ledger::{Ledger, LedgerEntry, LedgerError};
+use crate::timestamp::Timestamp;
 
 const VERSION: u32 = 1;
 
@@ -226,7 +227,7 @@ impl TopicState {
     }
 
     /// Forgets the sent alerts before the watermark, ms since 1970: those are never sent again. The next transaction deletes their records.
-    pub fn expire(&mut self, watermark: i64) {
+    pub fn expire(&mut self, watermark: Timestamp) {
         for number in self.sent.expire(watermark) {
             self.pending.push((self.segment_key(number), None));
         }

@@ -65,7 +65,8 @@ mod tests {
     #[test]
     fn a_copy_fits_into_a_topic_whatever_the_row_key_and_the_reason() {
         let (key, reason) = (vec![0xff; 32 << 10], "é".repeat(1 << 20));
-        let copy = Copy::new(&key, LedgerEntry::new(&key, 5), ("s", "t"), &reason);
+        let copy =
+            Copy::new(&key, LedgerEntry::new(&key, crate::timestamp::Timestamp::from_millis(5)), ("s", "t"), &reason);
         let headers: usize = copy.headers().iter().map(|(name, value)| name.len() + value.len()).sum();
         assert!(copy.row_key().len() + copy.value().len() + headers < 64 << 10);
         assert!(std::str::from_utf8(copy.headers()[0].1).is_ok());

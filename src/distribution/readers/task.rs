@@ -7,12 +7,9 @@ use std::sync::atomic::AtomicUsize;
 use crate::distribution::batch::Batch;
 use crate::distribution::retry::RetryError;
 use crate::filters::FilterError;
-use crate::ledger::LedgerEntry;
+use crate::ledger::{LedgerEntry, RowVersion};
 use crate::science_db::{KeyRange, ScienceDbError};
 use crate::window::Window;
-
-/// A row that a look found: its key, and when its trigger was written (ms since 1970).
-pub type RowVersion = (Vec<u8>, i64);
 
 /// What a reader is asked to do.
 #[derive(Debug)]

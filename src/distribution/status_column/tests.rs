@@ -17,8 +17,12 @@ fn writer(max_bytes: usize) -> StatusWriter {
     StatusWriter::start(&Arc::new(Connector::new(&settings, "default:nowhere")), ("i", "status"), "p", max_bytes)
 }
 
+fn row(key: &[u8], millis: i64) -> RowVersion {
+    RowVersion { timestamp: Timestamp::from_millis(millis), key: key.to_vec() }
+}
+
 fn rows(count: usize) -> Vec<RowVersion> {
-    (0..count).map(|number| (format!("row{number:08}").into_bytes(), number as i64)).collect()
+    (0..count).map(|number| row(format!("row{number:08}").as_bytes(), number as i64)).collect()
 }
 
 fn committed(records: Vec<Record>) -> Records {
@@ -60,10 +64,10 @@ fn what_the_checkpoint_lists_waits_to_be_written_again() {
 #[test]
 fn the_single_record_of_earlier_versions_is_read_and_deleted() {
     let mut bytes = Vec::new();
-    put_row(b"a", 5, &mut bytes);
+    put_row(&row(b"a", 5), &mut bytes);
     let mut writer = writer(usize::MAX);
     writer.restore(&Records::from([(b"p/status".to_vec(), bytes)])).expect("a checkpoint");
-    assert_eq!(writer.pending[0].rows, [(b"a".to_vec(), 5)]);
+    assert_eq!(writer.pending[0].rows, [row(b"a", 5)]);
     let records = writer.add(Vec::new()).expect("records");
     assert_eq!(records, [(b"p/status".to_vec(), None)]);
 }
@@ -71,8 +75,8 @@ fn the_single_record_of_earlier_versions_is_read_and_deleted() {
 #[test]
 fn torn_rows_are_noticed() {
     let mut bytes = Vec::new();
-    put_row(b"key", 5, &mut bytes);
-    assert_eq!(from_bytes(&bytes), Some(vec![(b"key".to_vec(), 5)]));
+    put_row(&row(b"key", 5), &mut bytes);
+    assert_eq!(from_bytes(&bytes), Some(vec![row(b"key", 5)]));
     assert!((1..bytes.len()).all(|length| from_bytes(&bytes[..length]).is_none()));
     let error = writer(1).restore(&Records::from([(b"p/status/0000000000000000".to_vec(), vec![1])]));
     assert!(error.is_err_and(|error| error.to_string().contains("p/status/0000000000000000")));

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::{Columns, KeyRange, NewTable, Put, Rows, Scan, ScienceDb, ScienceDbError, check_puts, key_ranges_from};
+use super::{KeyRange, NewTable, Put, Scan, ScienceDb, ScienceDbError, check_puts, key_ranges_from};
+use crate::row::{Columns, Rows};
 
 /// A session with one table of a SQLite file.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use rusqlite::{CachedStatement, OptionalExtension, Params, Row, Transaction};
 
 use super::schema::{MAX_COLUMNS, first_cell};
 use super::{StoreError, check_families};
-use crate::science_db::row::{Columns, RowsBuilder};
+use crate::row::{Columns, RowsBuilder};
 use crate::science_db::{PAGE_BYTES, Scan};
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// Up to this many rows with cells since the window began are looked up by time and sorted anew for each page; with more, the rows are
@@ -23,7 +24,7 @@ pub fn scan(
     let mut cells = RowReader::new(transaction, table, scan.columns, scan.window)?;
     let count = "SELECT count(*) FROM (SELECT 1 FROM science_row INDEXED BY row_newest
         WHERE table_id = ?1 AND newest >= ?2 LIMIT ?3)";
-    let (from, until) = (scan.window.from(), scan.window.until());
+    let (from, until) = (scan.window.from().as_millis(), scan.window.until().as_millis());
     let recent: i64 =
         transaction.prepare_cached(count)?.query_row((table, from, MAX_SORTED_ROWS + 1), |row| row.get(0))?;
     let index = if recent <= MAX_SORTED_ROWS { "row_newest" } else { "row_key" };
@@ -55,7 +56,7 @@ pub fn get(
     columns: &Columns,
     mut page: RowsBuilder<'_>,
 ) -> Result<(), StoreError> {
-    let mut cells = RowReader::new(transaction, table, columns, Window::since(0))?;
+    let mut cells = RowReader::new(transaction, table, columns, Window::ALL)?;
     let mut row = transaction.prepare_cached("SELECT id FROM science_row WHERE table_id = ?1 AND key = ?2")?;
     for key in keys {
         if let Some(id) = row.query_row((table, key), |row| row.get(0)).optional()? {
@@ -151,7 +152,7 @@ impl RowAppender<'_, '_, '_> {
             let (id, timestamp): (i64, i64) = (cell.get(0)?, cell.get(1)?);
             let slot =
                 usize::try_from(id % MAX_COLUMNS).ok().and_then(|number| self.slots.get(number).copied().flatten());
-            let (Some(slot), true) = (slot, self.window.contains(timestamp)) else { continue };
+            let (Some(slot), true) = (slot, self.window.contains(Timestamp::from_millis(timestamp))) else { continue };
             let value = cell.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
             if !self.page.has_room(self.key.len() + value.len()) {
                 return Err(StoreError::Refused(String::from("more than 4 GB in one read: ask for fewer rows")));

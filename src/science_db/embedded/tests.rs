@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::science_db::PutCell;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 fn new_table(path: &Path) -> Embedded {
@@ -30,7 +31,7 @@ fn scan(db: &mut Embedded, keys: &KeyRange, window: Window, columns: &Columns, p
     let (mut rows, mut found, mut after) = (Rows::default(), Vec::new(), None::<Vec<u8>>);
     loop {
         let more = db.scan(&scan, after.as_deref(), &mut rows).unwrap();
-        let cells = |row: &crate::science_db::Row<'_>| {
+        let cells = |row: &crate::row::Row<'_>| {
             (0..row.width()).map(|slot| row.cell(slot).map(|cell| (cell.value[0], cell.timestamp))).collect()
         };
         found.extend(rows.iter().map(|row| (row.key.to_vec(), cells(&row))));
@@ -62,10 +63,10 @@ proptest! {
             db.put(&[put(vec![*row], *timestamp, cells.iter().map(|(name, value)| (*name, *value)))]).unwrap();
         }
         for (from, length, names, page, first) in &looks {
-            let window = Window::new(*from, from + length).unwrap();
+            let window = Window::new(Timestamp::from_millis(*from), Timestamp::from_millis(from + length)).unwrap();
             let range = KeyRange { start: vec![*first], end: vec![5] };
             let cell = |cells: &BTreeMap<u8, (i64, u8)>, name: &u8| {
-                cells.get(name).filter(|(at, _)| window.contains(*at)).map(|(at, value)| (*value, *at))
+                cells.get(name).filter(|(at, _)| window.contains(Timestamp::from_millis(*at))).map(|(at, value)| (*value, *at))
             };
             let expected: ScannedRows = model.range(vec![*first]..vec![5])
                 .map(|(key, cells)| (key.clone(), names.iter().map(|name| cell(cells, name)).collect::<Vec<_>>()))
@@ -84,11 +85,17 @@ fn more_rows_than_a_time_lookup_takes_are_walked_by_key() {
     let puts: Vec<Put> = (0..10_100).map(|n| put(key(n), i64::from(n) + 1, [(0, n as u8)])).collect();
     db.put(&puts).unwrap();
     let columns = columns([0]);
-    assert_eq!(scan(&mut db, &KeyRange::default(), Window::since(0), &columns, 777).len(), 10_100);
-    let few = scan(&mut db, &KeyRange::default(), Window::new(5001, 5011).unwrap(), &columns, 3);
+    assert_eq!(scan(&mut db, &KeyRange::default(), Window::ALL, &columns, 777).len(), 10_100);
+    let few = scan(
+        &mut db,
+        &KeyRange::default(),
+        Window::new(Timestamp::from_millis(5001), Timestamp::from_millis(5011)).unwrap(),
+        &columns,
+        3,
+    );
     assert_eq!(few.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), (5000..5010).map(key).collect::<Vec<_>>());
     let range = KeyRange { start: key(100), end: key(200) };
-    assert_eq!(scan(&mut db, &range, Window::since(0), &columns, 7).len(), 100);
+    assert_eq!(scan(&mut db, &range, Window::ALL, &columns, 7).len(), 100);
 }
 
 #[test]
@@ -106,7 +113,7 @@ fn several_threads_write_and_read_at_the_same_time() {
         }
         scope.spawn(|| {
             let mut db = Embedded::open(&path, "default:t");
-            while scan(&mut db, &KeyRange::default(), Window::since(0), &columns(0..7), 10).len() < 100 {}
+            while scan(&mut db, &KeyRange::default(), Window::ALL, &columns(0..7), 10).len() < 100 {}
         });
     });
 }

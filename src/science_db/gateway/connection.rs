@@ -10,7 +10,7 @@ use super::call_error::CallError;
 use super::reply::ReplyReader;
 use super::stream::Stream;
 use super::wait::Wait;
-use crate::science_db::row::PageBuffer;
+use crate::row::PageBuffer;
 
 /// Most bytes in the answer to a call that generated code decodes.
 const MAX_REPLY_BYTES: usize = 256 << 20;

@@ -10,7 +10,7 @@ use thrift::protocol::{
 };
 use thrift::{Error, ProtocolErrorKind, TransportErrorKind};
 
-use crate::science_db::row::PageBuffer;
+use crate::row::PageBuffer;
 
 const VERSION_1: u32 = 0x8001_0000;
 const VERSION_MASK: u32 = 0xffff_0000;

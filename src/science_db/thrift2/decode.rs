@@ -9,8 +9,8 @@ use thrift::protocol::{TInputProtocol, TMessageType, TSerializable, TType};
 use thrift::{ApplicationErrorKind, ProtocolErrorKind};
 
 use super::idl;
+use crate::row::{Columns, RowIndex};
 use crate::science_db::gateway::{ByteSpan, ReplyReader};
-use crate::science_db::row::{Columns, RowIndex};
 
 /// What was read of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,7 +175,7 @@ mod tests {
     use thrift::protocol::{TMessageIdentifier, TOutputProtocol};
 
     use super::*;
-    use crate::science_db::row::Rows;
+    use crate::row::Rows;
 
     const METHOD: &str = "getScannerResults";
 
@@ -225,8 +225,8 @@ mod tests {
     type Plain = Vec<(Vec<u8>, Vec<Option<(Vec<u8>, i64)>>)>;
 
     fn plain(rows: &Rows) -> Plain {
-        let cell = |cell: crate::science_db::Cell<'_>| (cell.value.to_vec(), cell.timestamp);
-        let cells = |row: crate::science_db::Row<'_>| (0..row.width()).map(|slot| row.cell(slot).map(cell)).collect();
+        let cell = |cell: crate::row::Cell<'_>| (cell.value.to_vec(), cell.timestamp);
+        let cells = |row: crate::row::Row<'_>| (0..row.width()).map(|slot| row.cell(slot).map(cell)).collect();
         rows.iter().map(|row| (row.key.to_vec(), cells(row))).collect()
     }
 

@@ -5,7 +5,7 @@
 //! answer shows that too much of it was not wanted.
 
 use super::decode::ReadSummary;
-use crate::science_db::row::Columns;
+use crate::row::Columns;
 
 /// With fewer columns than this, naming them is cheaper.
 const MIN_COLUMNS: usize = 32;

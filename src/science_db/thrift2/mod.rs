@@ -6,7 +6,7 @@ mod decode;
 mod family_scan;
 mod request;
 
-// Made by scripts/generate-thrift2 from HBase's own interface description.
+// Made by scripts/dev/generate-thrift2 from HBase's own interface description.
 #[rustfmt::skip]
 #[allow(missing_docs, dead_code, unused_parens, clippy::all, reason = "generated")]
 mod idl;
@@ -21,10 +21,8 @@ use super::gateway::{
     Call, CallError, Connection, Gateways, Health, Interface, ReplyReader, RequestWriter, Stream, Timeouts,
 };
 use super::open::never;
-use super::row::PageBuffer;
-use super::{
-    Cancel, Columns, KeyRange, NewTable, PAGE_BYTES, Put, Rows, Scan, ScienceDb, ScienceDbError, key_ranges_from,
-};
+use super::{Cancel, KeyRange, NewTable, PAGE_BYTES, Put, Scan, ScienceDb, ScienceDbError, key_ranges_from};
+use crate::row::{Columns, PageBuffer, Rows};
 
 const INTERFACE: Interface = Interface { kind: "thrift2", other: 1, handshake };
 /// Rows in one call of `getMultiple`; bounds what a gateway holds at a time.

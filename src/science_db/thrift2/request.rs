@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::row::Columns;
 use crate::science_db::gateway::Request;
-use crate::science_db::row::Columns;
 use crate::science_db::{Put, Scan};
 
 /// The columns as field `id`, a list of `TColumn`: one by one, or the whole of their families.
@@ -41,8 +41,8 @@ pub fn scan(table: &[u8], scan: &Scan<'_>, start: &[u8], rows: usize, whole: boo
     request.append(&columns(scan.columns, whole, 3));
     request.int_field(4, rows);
     request.struct_field(6);
-    request.long_field(1, scan.window.from());
-    request.long_field(2, scan.window.until());
+    request.long_field(1, scan.window.from().as_millis());
+    request.long_field(2, scan.window.until().as_millis());
     request.stop();
     request.bool_field(12, false);
     request.int_field(15, rows);
@@ -149,7 +149,16 @@ mod tests {
     fn scan_says_what_the_generated_code_would() {
         let columns = asked();
         let keys = KeyRange { start: b"a".to_vec(), end: b"z".to_vec() };
-        let ask = Scan { keys, window: Window::new(3, 9).unwrap(), columns: &columns, page: 50 };
+        let ask = Scan {
+            keys,
+            window: Window::new(
+                crate::timestamp::Timestamp::from_millis(3),
+                crate::timestamp::Timestamp::from_millis(9),
+            )
+            .unwrap(),
+            columns: &columns,
+            page: 50,
+        };
         let request = scan(b"ns:t", &ask, b"m\0", 40, false);
         let mut input = open(&request, SCAN);
         argument(&mut input, TType::Struct, 2);

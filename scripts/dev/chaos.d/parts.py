@@ -1,0 +1,81 @@
+"""The parts of the cluster: gateways and brokers, killed, stopped and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
+# How long a part may take until it serves again, in seconds.
+READY = 300
+
+
+class Parts:
+    """The parts of the cluster in `folder`, whose `servers` are asked whether all is well again."""
+
+    def __init__(self, folder, servers):
+        self._folder, self._servers = Path(folder), servers
+        # librdkafka is silent: brokers that cannot be reached are what is wanted.
+        self._admin = AdminClient({**servers.client("ADMIN"), "log_level": 0})
+        self._stopped = set()
+
+    def kill(self, part, down):
+        """SIGKILL, and a start after `down` seconds. Returns when it serves again."""
+        self._cluster("stop", part, "--kill")
+        time.sleep(down)
+        self._cluster("start", part, "--no-wait")
+        self._wait(part)
+        return True
+
+    def pause(self, part, seconds):
+        """SIGSTOP for so long. Returns when it serves again."""
+        pid = int((self._folder / "run" / f"{part}.pid").read_text().split()[0])
+        self._stopped.add(pid)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+        self._stopped.discard(pid)
+        self._wait(part)
+        return True
+
+    def wake(self):
+        """Nothing is left stopped, whatever happened."""
+        for pid in list(self._stopped):
+            os.kill(pid, signal.SIGCONT)
+
+    def _cluster(self, *words):
+        ended = subprocess.run([CLUSTER, *words, "--dir", self._folder], capture_output=True, text=True)
+        if ended.returncode != 0:
+            raise RuntimeError(f"scripts/cluster {' '.join(words)}: {ended.stderr.strip()}")
+
+    def _wait(self, part):
+        end = time.monotonic() + READY
+        serves = self._replicas_are_in_sync if part.startswith("kafka") else lambda: self._listens(part)
+        while not serves():
+            if time.monotonic() > end:
+                raise RuntimeError(f"{part} does not serve after {READY} s: see {self._folder}/logs/{part}.log")
+            time.sleep(0.3)
+
+    def _replicas_are_in_sync(self):
+        """Else the next broker's fault could leave a partition without enough of them."""
+        try:
+            metadata = self._admin.list_topics(timeout=5)
+        except Exception:
+            # No broker answers yet.
+            return False
+        parts = [part for topic in metadata.topics.values() for part in topic.partitions.values()]
+        brokers = int(self._servers.env["FINK_TEST_BROKERS"])
+        return len(metadata.brokers) == brokers and all(len(part.isrs) == len(part.replicas) for part in parts)
+
+    def _listens(self, part):
+        addresses = self._servers.env["FINK_TEST_THRIFT2"].split(",")
+        host, port = addresses[int(part.rpartition("-")[2]) - 1].rsplit(":", 1)
+        try:
+            socket.create_connection((host, int(port)), 2).close()
+        except OSError:
+            return False
+        return True

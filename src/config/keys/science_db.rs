@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+
+use crate::config::definition::key;
+use crate::config::reader::Reader;
+use crate::config::settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+use crate::config::value::Addresses;
+
+pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
+    reader.section("science_db", "");
+    let settings = ScienceDbSettings {
+        kind: reader.read(
+            key(
+                "kind",
+                "The store that holds the alerts: HBase through Thrift 2 or Thrift 1 gateways, or an SQLite file (embedded). \
+                 A scan through a Thrift 1 gateway reads the whole table.",
+            ),
+            StoreKind::Thrift2,
+        ),
+        addresses: reader
+            .read(
+                key(
+                    "address",
+                    "The gateways, host:port, separated by commas. Several gateways share the load; if one fails, the others take over.",
+                ),
+                Addresses(vec!["127.0.0.1:9090".to_owned()]),
+            )
+            .0,
+        path: reader.read(key("path", "The SQLite file, for kind = \"embedded\"."), PathBuf::from("science.db")),
+        catalog: reader.read(
+            key("catalog", "The catalog: a JSON file that describes the columns of the table."),
+            PathBuf::from("conf/catalog.json"),
+        ),
+        table: reader.optional(
+            key("table", "The table, `name` or `namespace:name`. If unset: the table that the catalog names.")
+                .example("\"default:alerts\""),
+        ),
+        trigger: reader.optional(
+            key(
+                "trigger",
+                "The trigger: the column whose write makes a row an alert. If unset: candid, else diaSourceId, else the first column \
+                 that is not part of the row key.",
+            )
+            .example("\"candid\""),
+        ),
+        object_id: reader.optional(
+            key(
+                "object_id",
+                "The column that selects the partition of an alert. If unset: objectId, else diaObjectId (also in a record), else the \
+                 row key.",
+            )
+            .example("\"objectId\""),
+        ),
+        complete_rows: reader.read(
+            key(
+                "complete_rows",
+                "When to fetch the whole current row: if a needed column has no cell in the time window (when-partial), or for every \
+                 alert (always).",
+            ),
+            CompleteRows::WhenPartial,
+        ),
+        skip_rows: RowPrefixes(reader.read(
+            key(
+                "skip_rows",
+                "Prefixes of row keys. Rows with such a key are not alerts and are skipped. Fink's writer stores the types of the \
+                 columns in rows `schema_…`.",
+            ),
+            vec!["schema_".to_owned()],
+        )),
+    };
+    if let Some(table) = &settings.table
+        && !is_table_name(table)
+    {
+        reader.add_error(
+            "table",
+            format!(
+                "`{table}` is not a table name: use `name` or `namespace:name`, with letters, digits, `_`, `-` and `.`"
+            ),
+        );
+    }
+    settings
+}
+
+/// Whether HBase accepts this name of a table.
+fn is_table_name(name: &str) -> bool {
+    let is_part = |part: &str, others: &[u8]| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || others.contains(&b))
+    };
+    let (namespace, table) = name.split_once(':').unwrap_or(("default", name));
+    is_part(namespace, b"") && is_part(table, b"-.") && !table.starts_with(['-', '.'])
+}

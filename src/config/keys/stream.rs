@@ -1,0 +1,216 @@
+use super::topic::check_topic;
+use crate::config::definition::{Default, Key, key};
+use crate::config::error::ConfigError;
+use crate::config::file::{ConfigFile, RawValue, StreamTable};
+use crate::config::origin::{FileLine, Origin};
+use crate::config::reader::Reader;
+use crate::config::settings::{
+    DistributionSettings, Encoding, MAX_PARTITIONS_WITHOUT_TRANSACTIONS, MessageKey, StreamSettings,
+};
+use crate::config::value::IntegerInRange;
+
+const NAME: Key =
+    key("name", "The name of the stream, for `--stream`, its variables and counts: letters, digits, `_` and `-`.")
+        .example("\"full\"");
+
+/// The stream without a configuration file, or in one without streams.
+const DEFAULT_NAME: &str = "full";
+const DEFAULT_TOPIC: &str = "fink_outstream";
+
+/// Reads the streams of the file; without any, the default stream.
+pub(super) fn read_all(
+    reader: &mut Reader<'_>,
+    file: Option<&ConfigFile>,
+    distribution: &DistributionSettings,
+) -> Vec<StreamSettings> {
+    reader.section("stream", "One block for each stream.");
+    reader.define::<String>(NAME, Default::Required);
+    let tables = file.map_or(&[][..], |file| &file.streams);
+    if tables.is_empty() {
+        reader.stream(DEFAULT_NAME, None, true);
+        return vec![read(reader, DEFAULT_NAME.to_owned(), None)];
+    }
+    let mut streams: Vec<StreamSettings> = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let name = match stream_name(table) {
+            Ok(name) => name,
+            Err(error) => {
+                reader.errors.push(error);
+                continue;
+            }
+        };
+        if let Some(other) = streams.iter().find(|other| variable_part(&other.name) == variable_part(&name)) {
+            let reason = format!("the name must differ from `{}` by more than case, `-` and `_`", other.name);
+            let origin = Origin::File(table.place.clone());
+            reader.errors.push(ConfigError::Value { key: format!("stream.{name}"), origin, reason });
+        }
+        reader.stream(&name, Some(index), tables.len() == 1);
+        let stream = read(reader, name, Some(&table.place));
+        check_topics_differ(reader, &stream, &streams, distribution);
+        streams.push(stream);
+    }
+    if tables.len() > 1 {
+        reader.reject_ambiguous_variables();
+    }
+    streams
+}
+
+/// The part of a stream's variables that is its name: names that are equal there cannot be told apart.
+fn variable_part(name: &str) -> String {
+    name.replace('-', "_").to_ascii_uppercase()
+}
+
+fn stream_name(table: &StreamTable) -> Result<String, ConfigError> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    let key = "stream.name".to_owned();
+    match table.values.iter().find(|value| value.key == NAME.name) {
+        Some(value) => match &value.given {
+            RawValue::Text(name) if is_name(name) => Ok(name.clone()),
+            _ => Err(ConfigError::Value {
+                key,
+                origin: Origin::File(value.place.clone()),
+                reason: "expected a string of letters, digits, `_` and `-`".to_owned(),
+            }),
+        },
+        None => {
+            let reason = "each [[stream]] needs a name".to_owned();
+            Err(ConfigError::Missing { key, place: Some(table.place.clone()), reason })
+        }
+    }
+}
+
+/// Reads the keys of the stream that `reader` has started. The topic is empty after an error.
+fn read(reader: &mut Reader<'_>, name: String, place: Option<&FileLine>) -> StreamSettings {
+    let topic = key("topic", "The topic of the stream.").example("\"fink_outstream\"");
+    let settings = StreamSettings {
+        name,
+        topic: reader.required(topic, place, DEFAULT_TOPIC.to_owned()).unwrap_or_default(),
+        partitions: reader
+            .read(
+                key("partitions", "The number of partitions, if the service creates the topic."),
+                IntegerInRange::<1, 100_000>(4),
+            )
+            .0 as i32,
+        rules: reader.optional(
+            key("rules", "XML rules, which select columns and alerts. If unset: all columns of all alerts.")
+                .example("\"conf/distribution-rules.xml\""),
+        ),
+        filters: reader.read(
+            key("filters", "Python filters, package.module:function. An alert is sent if all of them keep it.")
+                .example("[\"userfilters.leveltwo:sigmapsf_and_sgscore\"]"),
+            Vec::<String>::new(),
+        ),
+        schema: reader.optional(
+            key("schema", "The Avro schema (.avsc) of the alerts. If unset: derived from the catalog.")
+                .example("\"conf/schemas/ztf.avsc\""),
+        ),
+        encoding: reader.read(
+            key(
+                "encoding",
+                "The encoding of the message value: a bare Avro datum (datum), with a schema id (confluent), as a single object, or as \
+                 an Avro file (container).",
+            ),
+            Encoding::Datum,
+        ),
+        key: reader.read(
+            key(
+                "key",
+                "The message key: schema (for fink-client 4 and later), object-id, version (for fink-client 2.1 to 3) or none.",
+            ),
+            MessageKey::Schema,
+        ),
+        schema_id: reader
+            .optional::<IntegerInRange<0, { u32::MAX }>>(
+                key("schema_id", "The id of the schema in the registry. Required for encoding = \"confluent\".").example("1"),
+            )
+            .map(|id| id.0),
+        transactions: reader.read(
+            key(
+                "transactions",
+                "Whether to send in transactions. false: for consumers that take a number of messages for an offset, such as \
+                 `finkctl transfer`.",
+            ),
+            true,
+        ),
+        schema_topic: reader.read(
+            key(
+                "schema_topic",
+                "Whether to also write the schema, as the key of a message, to the topic `<topic>_schema`, where `finkctl transfer` reads \
+                 it.",
+            ),
+            false,
+        ),
+    };
+    check(reader, &settings);
+    settings
+}
+
+fn check(reader: &mut Reader<'_>, settings: &StreamSettings) {
+    if !settings.transactions && settings.partitions > MAX_PARTITIONS_WITHOUT_TRANSACTIONS {
+        let reason = format!("with transactions = false it must be at most {MAX_PARTITIONS_WITHOUT_TRANSACTIONS}");
+        reader.add_error("partitions", reason);
+    }
+    if let Some(topic) = settings.schema_topic().filter(|_| !settings.topic.is_empty())
+        && let Err(reason) = check_topic(&topic)
+    {
+        reader.add_error("schema_topic", reason);
+    }
+    if !settings.topic.is_empty()
+        && let Err(reason) = check_topic(&settings.topic)
+    {
+        reader.add_error("topic", reason);
+    }
+    for filter in &settings.filters {
+        let parts = filter
+            .split_once(':')
+            .map(|(module, function)| module.split('.').all(is_identifier) && is_identifier(function));
+        if parts != Some(true) {
+            reader.add_error("filters", format!("`{filter}` is not a filter: use `package.module:function`"));
+        }
+    }
+    match (settings.encoding, settings.schema_id) {
+        (Encoding::Confluent, None) => reader.add_error("encoding", "`confluent` requires `schema_id`"),
+        (Encoding::Confluent, Some(_)) | (_, None) => {}
+        (_, Some(_)) => reader.add_error("schema_id", "it requires encoding = \"confluent\""),
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_numeric())
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Two streams on one topic would send its consumers each alert twice. A schema topic holds nothing but schemas.
+fn check_topics_differ(
+    reader: &mut Reader<'_>,
+    stream: &StreamSettings,
+    others: &[StreamSettings],
+    distribution: &DistributionSettings,
+) {
+    if stream.topic.is_empty() {
+        return;
+    }
+    if let Some(other) = others.iter().find(|other| other.topic == stream.topic) {
+        reader.add_error("topic", format!("the stream `{}` is sent to `{}` already", other.name, stream.topic));
+    }
+    if stream.topic == distribution.rejected_topic {
+        reader.add_error("topic", "it is also distribution.rejected_topic: use another topic");
+    }
+    let checkpoint = format!("fink_checkpoint_{}", distribution.name);
+    if stream.topic == checkpoint {
+        reader.add_error("topic", "it is also the checkpoint topic: use another topic");
+    }
+    if let Some(other) = others.iter().find(|other| other.schema_topic().as_ref() == Some(&stream.topic)) {
+        reader.add_error("topic", format!("the schema of the stream `{}` is written to it (schema_topic)", other.name));
+    }
+    if let Some(topic) = stream.schema_topic() {
+        if let Some(other) = others.iter().find(|other| other.topic == topic) {
+            reader.add_error("schema_topic", format!("the stream `{}` is sent to `{topic}`", other.name));
+        }
+        if topic == distribution.rejected_topic || topic == checkpoint {
+            reader.add_error("schema_topic", format!("`{topic}` is a topic of the distribution already"));
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! A model of everything around a [`CheckpointState`]: rows that become visible late, a system clock that is wrong for a while, a process that
+//! may crash between any two of its steps, and a checkpoint partition that another producer writes to as well, whose transactions may stay open.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::distribution::clock::Clock;
+use crate::kafka::Message;
+use crate::kafka::checkpoint::Restore;
+
+/// No record may be larger, however many alerts and key ranges there are.
+pub const MAX_RECORD_BYTES: usize = 1 << 10;
+
+/// The model runs until nothing has gone wrong for so many steps, and until this time, ms.
+const QUIET_STEPS: usize = 2500;
+const END: i64 = 2500;
+
+pub const fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// A version of a row: its key and its timestamp.
+pub type Version = (u8, Timestamp);
+
+/// A row of the table.
+#[derive(Clone, Debug)]
+pub struct ModelRow {
+    pub key: u8,
+    pub timestamp: Timestamp,
+    pub visible: Timestamp,
+}
+
+/// The object that the row of this key belongs to.
+pub fn object_of(key: u8) -> u8 {
+    key % 7
+}
+
+/// One record of the checkpoint's partition.
+struct WrittenRecord {
+    record: Record,
+    /// when the brokers abort the other producer's transaction that it is part of; `None`: it is committed
+    open_until: Option<Timestamp>,
+}
+
+/// The topics.
+#[derive(Default)]
+pub struct ModelKafka {
+    /// what consumers read, and whether the history lane sent it
+    pub alerts: Vec<(Version, bool)>,
+    checkpoint: Vec<WrittenRecord>,
+}
+
+impl ModelKafka {
+    fn commit(&mut self, alerts: &[Version], records: Vec<Record>, by_history: bool) {
+        self.alerts.extend(alerts.iter().map(|alert| (*alert, by_history)));
+        for record in records {
+            let size = record.0.len() + record.1.as_ref().map_or(0, Vec::len);
+            assert!(size <= MAX_RECORD_BYTES, "a record of {size} bytes");
+            self.checkpoint.push(WrittenRecord { record, open_until: None });
+        }
+    }
+
+    /// Another producer begins a transaction here, and crashes: the brokers abort it at `until`.
+    fn open_foreign_transaction(&mut self, until: Timestamp) {
+        let record = (b"other/state".to_vec(), Some(Vec::new()));
+        self.checkpoint.push(WrittenRecord { record, open_until: Some(until) });
+    }
+
+    fn last_stable_offset(&self, now: Timestamp) -> usize {
+        let is_open = |written: &WrittenRecord| written.open_until.is_some_and(|until| until > now);
+        self.checkpoint.iter().position(is_open).unwrap_or(self.checkpoint.len())
+    }
+
+    /// Reads the checkpoint at `now`, waiting where it has to. Returns the records, and when they are read.
+    fn read(&self, mut now: Timestamp) -> (BTreeMap<Vec<u8>, Vec<u8>>, Timestamp) {
+        let mut restore = Restore::new([(0, self.checkpoint.len() as i64)]);
+        let mut next = 0;
+        loop {
+            let end = self.last_stable_offset(now);
+            for (offset, written) in self.checkpoint.iter().enumerate().take(end).skip(next) {
+                if written.open_until.is_none() {
+                    restore.add(message(offset, &written.record)).expect("a record");
+                }
+            }
+            next = end;
+            restore.reached(0, end as i64);
+            if restore.is_complete() {
+                return (restore.into_records().remove(&0).unwrap_or_default(), now);
+            }
+            now = now + Duration::from_millis(10);
+        }
+    }
+}
+
+fn message(offset: usize, (key, value): &Record) -> Message {
+    Message {
+        topic: "checkpoint".to_owned(),
+        partition: 0,
+        offset: offset as i64,
+        timestamp: None,
+        key: Some(key.clone()),
+        value: value.clone(),
+        headers: Vec::new(),
+    }
+}
+
+/// The process, or one of its threads, has crashed.
+pub struct Crash;
+
+/// What happens at a step of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    pub crashes: bool,
+    /// how long the step takes, ms
+    pub took: u8,
+    /// the system clock is ahead by so many ms from here on, until it is corrected or the process crashes
+    pub ahead: Option<u8>,
+    /// another producer's transaction begins, and stays open for so many ms
+    pub foreign: Option<u8>,
+}
+
+const QUIET: Event = Event { crashes: false, took: 1, ahead: None, foreign: None };
+
+/// The process and its surroundings.
+pub struct Model {
+    pub rows: Vec<ModelRow>,
+    intervals: Intervals,
+    /// the true time
+    pub now: Timestamp,
+    ahead: Duration,
+    clock: Clock,
+    pub kafka: ModelKafka,
+    events: Vec<Event>,
+    steps: usize,
+    /// rows of a page, or of a fetch
+    page: usize,
+    regions: Vec<KeyRange>,
+}
+
+impl Model {
+    pub fn new(rows: Vec<ModelRow>, intervals: Intervals, now: i64, events: Vec<Event>, page: usize) -> Self {
+        let starts = (0..40u8).map(|index| if index == 0 { Vec::new() } else { vec![index] });
+        let starts: Vec<Vec<u8>> = starts.collect();
+        let ends = starts.iter().skip(1).cloned().chain([Vec::new()]);
+        let regions = starts.iter().cloned().zip(ends).map(|(start, end)| KeyRange { start, end }).collect();
+        let (now, kafka) = (at(now), ModelKafka::default());
+        let clock = new_clock(now);
+        Self { rows, intervals, now, ahead: Duration::ZERO, clock, kafka, events, steps: 0, page, regions }
+    }
+
+    /// Time passes, and the next event happens.
+    fn step(&mut self) -> Result<(), Crash> {
+        let event = self.events.get(self.steps).copied().unwrap_or(QUIET);
+        self.steps += 1;
+        self.now = self.now + Duration::from_millis(event.took.into());
+        match event.ahead {
+            Some(ahead) => self.ahead = Duration::from_millis(ahead.into()),
+            None if event.took % 5 == 0 => self.ahead = Duration::ZERO,
+            None => {}
+        }
+        if let Some(lasts) = event.foreign {
+            self.kafka.open_foreign_transaction(self.now + Duration::from_millis(lasts.into()));
+        }
+        match event.crashes {
+            true => Err(Crash),
+            false => Ok(()),
+        }
+    }
+
+    /// The newest visible version of each row, in row order.
+    fn table(&self) -> BTreeMap<u8, Timestamp> {
+        let mut table = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| row.visible <= self.now) {
+            let newest = table.entry(row.key).or_insert(row.timestamp);
+            *newest = row.timestamp.max(*newest);
+        }
+        table
+    }
+
+    /// The rows of `window` that are not published yet.
+    fn scan(&self, window: Window, state: &CheckpointState) -> Vec<Version> {
+        let is_new = |(key, timestamp): &Version| window.contains(*timestamp) && state.is_new(&[*key], *timestamp);
+        self.table().into_iter().filter(is_new).collect()
+    }
+
+    /// Publishes rows in the order of their timestamps, except those that were written again meanwhile. `finish` is applied to the state
+    /// that the last transaction writes.
+    fn publish(
+        &mut self,
+        state: &mut CheckpointState,
+        found: &[Version],
+        finish: impl FnOnce(&mut CheckpointState),
+    ) -> Result<(), Crash> {
+        let mut rows = found.to_vec();
+        rows.sort_by_key(|(key, timestamp)| (*timestamp, *key));
+        let pages: Vec<Vec<Version>> = rows.chunks(self.page).map(<[_]>::to_vec).collect();
+        let count = pages.len();
+        let mut finish = Some(finish);
+        for (index, page) in pages.into_iter().enumerate() {
+            self.step()?;
+            let table = self.table();
+            let unchanged: Vec<Version> =
+                page.iter().copied().filter(|(key, timestamp)| table.get(key) == Some(timestamp)).collect();
+            if index + 1 == count
+                && let Some(finish) = finish.take()
+            {
+                finish(state);
+            }
+            let entries: Vec<LedgerEntry> =
+                page.iter().map(|(key, timestamp)| LedgerEntry::new(&[*key], *timestamp)).collect();
+            let records = state.record_published(&entries).expect("records");
+            self.step()?;
+            self.kafka.commit(&unchanged, records, false);
+            self.step()?;
+        }
+        if let Some(finish) = finish {
+            finish(state);
+        }
+        Ok(())
+    }
+
+    /// Publishes some of the rows that a background scan has found.
+    fn publish_some(&mut self, state: &mut CheckpointState, found: &mut Vec<Version>) -> Result<(), Crash> {
+        let some = found.drain(..found.len().min(3));
+        let new: Vec<_> = some.filter(|(key, timestamp)| state.is_new(&[*key], *timestamp)).collect();
+        self.publish(state, &new, |_| ())
+    }
+
+    fn history(&mut self, state: &mut CheckpointState) -> Result<(), Crash> {
+        let Some(history) = state.history().cloned() else { return Ok(()) };
+        let window = history.window();
+        for (number, range) in history.ranges().filter(|(_, range)| !range.is_done()) {
+            let mut after = range.after().map(|key| key[0]);
+            let keys = range.keys();
+            loop {
+                let page: Vec<u8> = self
+                    .table()
+                    .into_keys()
+                    .filter(|key| [*key][..] >= keys.start[..] && (keys.end.is_empty() || [*key][..] < keys.end[..]))
+                    .filter(|key| after.is_none_or(|after| *key > after))
+                    .take(self.page)
+                    .collect();
+                // Most ranges are empty, and are recorded in the same transaction as others.
+                if page.is_empty() {
+                    state.advance_history(number, None, true).expect("a range");
+                    break;
+                }
+                self.step()?;
+                let found: Vec<Version> =
+                    self.scan(window, state).into_iter().filter(|(key, _)| page.contains(key)).collect();
+                after = page.last().copied();
+                state.advance_history(number, after.as_ref().map(std::slice::from_ref), false).expect("a range");
+                let records = state.history_records().expect("records");
+                self.step()?;
+                self.kafka.commit(&found, records, true);
+                self.step()?;
+            }
+        }
+        let records = state.history_records().expect("records");
+        self.kafka.commit(&[], records, true);
+        self.step()
+    }
+
+    /// Whether all events are over, and a quiet time that is long enough to recover from them.
+    pub fn is_over(&self) -> bool {
+        self.steps >= self.events.len() + QUIET_STEPS && self.now >= at(END)
+    }
+
+    /// Runs a process from its start until it crashes, or the model is over. Returns whether the job is finished.
+    pub fn run(&mut self, job: Option<Window>) -> Result<bool, Crash> {
+        // A process that starts while the clock is wrong ends with an error, which is not part of the model.
+        self.ahead = Duration::ZERO;
+        self.clock = new_clock(self.now);
+        let (records, now) = self.kafka.read(self.now);
+        self.now = now;
+        let found = CheckpointState::load("p", &records).expect("a readable checkpoint");
+        let mut state = found.unwrap_or_else(|| match job {
+            None => CheckpointState::service("p", "earliest", at(0)),
+            Some(window) => CheckpointState::job("p", window),
+        });
+        self.step()?;
+        let records = state.records().expect("records");
+        self.kafka.commit(&[], records, false);
+        let mut repair: Option<Vec<Version>> = None;
+        let mut sweep: Option<Vec<Version>> = None;
+        while !self.is_over() {
+            self.step()?;
+            let intervals = self.intervals;
+            let monotonic = self.now.since(Timestamp::EPOCH);
+            let now = self.clock.read(self.now + self.ahead, monotonic);
+            match state.next_action(now, &intervals) {
+                Action::StartHistory(window) => {
+                    let regions = self.regions.clone();
+                    state.start_history(window, &regions);
+                }
+                Action::History => self.history(&mut state)?,
+                Action::CatchUp(slice) => {
+                    let found = self.scan(slice.window, &state);
+                    self.publish(&mut state, &found, |state| state.finish_slice(slice, now.steady))?;
+                }
+                Action::Repair(window) => {
+                    state.start_repair(window, now.steady);
+                    self.step()?;
+                    repair = Some(self.scan(window, &state));
+                }
+                Action::Sweep(window) => {
+                    state.start_sweep(now.steady);
+                    self.step()?;
+                    sweep = Some(self.scan(window, &state));
+                }
+                Action::Live(window) => {
+                    let found = self.scan(window, &state);
+                    self.publish(&mut state, &found, |state| state.finish_live_scan(now.steady))?;
+                }
+                Action::Wait(until) => {
+                    self.now = self.now + until.since(now.steady).max(Duration::from_millis(1));
+                }
+                Action::Finished => return Ok(true),
+            }
+            if let Some(mut found) = sweep.take() {
+                self.publish_some(&mut state, &mut found)?;
+                match found.is_empty() {
+                    true => state.finish_sweep(),
+                    false => sweep = Some(found),
+                }
+            }
+            if let Some(mut found) = repair.take() {
+                self.publish_some(&mut state, &mut found)?;
+                if found.is_empty() {
+                    let records = state.finish_repair(&intervals).expect("records");
+                    self.kafka.commit(&[], records, false);
+                    self.step()?;
+                } else {
+                    repair = Some(found);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// What the checkpoint holds in the end.
+    pub fn checkpoint(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.kafka.read(self.now).0
+    }
+}
+
+fn new_clock(now: Timestamp) -> Clock {
+    Clock::new(now, now.since(Timestamp::EPOCH))
+}

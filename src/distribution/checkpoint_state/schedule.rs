@@ -1,0 +1,95 @@
+//! Which lane is due.
+
+use std::time::Duration;
+
+use super::action::{CATCH_UP_SLICE, SWEEP_INTERVAL};
+use super::{Action, CatchUp, CatchUpSlice, CheckpointState, Intervals};
+use crate::distribution::clock::ClockReading;
+use crate::timestamp::Timestamp;
+use crate::window::Window;
+
+impl CheckpointState {
+    /// What to do at `now`.
+    pub(crate) fn next_action(&self, now: ClockReading, intervals: &Intervals) -> Action {
+        if let Some(history) = &self.history {
+            return match history.is_split() {
+                true => Action::History,
+                false => Action::StartHistory(history.window()),
+            };
+        }
+        if let Some(until) = self.job_until {
+            return Window::new(self.watermark, until).map_or(Action::Finished, Action::StartHistory);
+        }
+        let past = now.steady - intervals.repair;
+        if self.repair.is_none()
+            && self.watermark < past - intervals.repair_every.saturating_mul(2)
+            && let Some(window) = Window::new(self.watermark, past)
+        {
+            return Action::StartHistory(window);
+        }
+        // A pause of the running process leaves a gap just as a stop does.
+        if self.catch_up != CatchUp::Done
+            || self.live_scanned_at.is_some_and(|scanned| now.steady.since(scanned) > CATCH_UP_SLICE)
+        {
+            return self.next_slice(now, intervals);
+        }
+        // Rows after the last live scan belong to the live lane, which publishes them in the order of their timestamps.
+        let scanned_until = self.live_scanned_at.unwrap_or(now.steady).min(now.steady) - intervals.settle;
+        // A live scan comes between two repairs, however long they take.
+        if self.repair.is_none()
+            && self.live_scanned_at > self.last_repair
+            && due(self.last_repair, intervals.repair_every, now) <= now.steady
+            && let Some(window) = Window::new(self.watermark, scanned_until.min(now.wall - intervals.overlap))
+        {
+            return Action::Repair(window);
+        }
+        if !self.is_sweeping
+            && intervals.live_lookback() < intervals.overlap
+            && due(self.last_sweep, SWEEP_INTERVAL.max(intervals.poll), now) <= now.steady
+            && let Some(window) = self.window_since(self.last_sweep, intervals.overlap, now, scanned_until)
+        {
+            return Action::Sweep(window);
+        }
+        let live_at = due(self.live_scanned_at, intervals.poll, now);
+        match self.window_since(self.live_scanned_at, intervals.live_lookback(), now, now.wall - intervals.settle) {
+            Some(window) if live_at <= now.steady => Action::Live(window),
+            _ => Action::Wait(live_at.max(now.steady + Duration::from_millis(1))),
+        }
+    }
+
+    /// The window from `lookback` before the `last` scan to `until`; it does not begin before the watermark.
+    fn window_since(
+        &self,
+        last: Option<Timestamp>,
+        lookback: Duration,
+        now: ClockReading,
+        until: Timestamp,
+    ) -> Option<Window> {
+        let from = last.unwrap_or(now.steady).min(now.steady) - lookback;
+        Window::new(from.max(self.watermark), until)
+    }
+
+    fn next_slice(&self, now: ClockReading, intervals: &Intervals) -> Action {
+        let from = match (self.catch_up, self.live_scanned_at) {
+            (CatchUp::At { from, .. }, _) => from,
+            (CatchUp::Due, Some(scanned)) => scanned.min(now.steady) - intervals.overlap,
+            (CatchUp::Done, Some(scanned)) => scanned.min(now.steady) - intervals.live_lookback(),
+            (_, None) => self.watermark,
+        };
+        let from = from.max(self.watermark);
+        let until = now.wall - intervals.settle;
+        match Window::new(from, until.min(from + CATCH_UP_SLICE)) {
+            Some(window) => Action::CatchUp(CatchUpSlice { window, is_last: window.until() == until }),
+            None => {
+                let settled_in = (from + intervals.settle).since(now.wall);
+                Action::Wait(now.steady + settled_in.min(intervals.poll) + Duration::from_millis(1))
+            }
+        }
+    }
+}
+
+/// When what was last done at `last` is due again. It is due at once where the clock was set back since: it must not wait for the time that
+/// the clock has lost.
+fn due(last: Option<Timestamp>, interval: Duration, now: ClockReading) -> Timestamp {
+    last.map_or(now.steady, |last| if last > now.steady { now.steady } else { last + interval })
+}

@@ -1,0 +1,19 @@
+//! `fink start distribution` on a real HBase and a real Kafka, driven as an operator drives it.
+
+mod arguments;
+mod audit;
+mod audit_scale;
+mod checkpoint;
+mod faults;
+mod filters;
+mod fink_client;
+mod gateways;
+mod jobs;
+mod lanes;
+mod policies;
+mod readback;
+mod rows;
+mod skipped_rows;
+mod slack;
+mod streams;
+mod transfer;

@@ -1,0 +1,444 @@
+//! Which module of `src/` uses which, read from the text: imports point one way, and no files of a module use each other in a circle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The modules of the crate from the bottom up: each may use those of the lines above its own, and none of its own line.
+const LAYERS: [&[&str]; 9] = [
+    &["cancel", "duration", "escape", "hex", "list_text", "secret", "size", "suggest", "timestamp", "topic"],
+    &["avro", "ledger", "runfile", "signals", "window"],
+    &["catalog"],
+    &["row"],
+    &["alert", "filters", "kafka", "notify", "rules", "science_db"],
+    &["config"],
+    &["distribution", "ingest", "simulate"],
+    &["audit"],
+    &["cli"],
+];
+
+/// What is still to be put right: a module, and one that it should not use.
+const KNOWN_IMPORTS: &[(&str, &str)] =
+    &[("filters", "config"), ("kafka", "config"), ("notify", "config"), ("science_db", "config")];
+
+/// What is still to be put right: modules with files that use each other in a circle.
+const KNOWN_CIRCLES: &[&str] =
+    &["audit", "cli", "config", "distribution", "filters", "kafka", "science_db", "simulate"];
+
+/// A module's path within the crate: `["kafka", "producer"]`; empty for lib.rs.
+type ModulePath = Vec<String>;
+
+/// One source file without comments, the contents of strings, and tests.
+struct SourceFile {
+    path: PathBuf,
+    module: ModulePath,
+    text: String,
+    imports: Vec<Import>,
+}
+
+/// One name that a `use` brings in.
+struct Import {
+    path: Vec<String>,
+    /// the name that it gets; `*` for a glob
+    name: String,
+    is_public: bool,
+    line: usize,
+}
+
+struct Crate {
+    files: BTreeMap<ModulePath, SourceFile>,
+}
+
+/// That file `from` uses something that `to` defines.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Edge {
+    from: ModulePath,
+    to: ModulePath,
+    line: usize,
+}
+
+impl Crate {
+    fn read(folder: &Path) -> Self {
+        let mut sources = Vec::new();
+        walk(folder, &mut sources);
+        let mut files = BTreeMap::new();
+        let mut tests = BTreeSet::new();
+        for path in sources {
+            let module = module_of(path.strip_prefix(folder).expect("a file of the folder"));
+            let text = without_tests(&without_comments_and_strings(&std::fs::read_to_string(&path).expect("UTF-8")));
+            for name in test_modules(&text) {
+                tests.insert([&module[..], &[name]].concat());
+            }
+            let imports = imports(&text);
+            files.insert(module.clone(), SourceFile { path, module, text, imports });
+        }
+        files.retain(|module, _| !(1..=module.len()).any(|length| tests.contains(&module[..length])));
+        Self { files }
+    }
+
+    /// The path from the crate's root, where it is one of this crate.
+    fn absolute(&self, module: &[String], path: &[String]) -> Option<Vec<String>> {
+        let mut base = module.to_vec();
+        let mut rest = path;
+        match path.first()?.as_str() {
+            "crate" => (base, rest) = (Vec::new(), &path[1..]),
+            "self" => rest = &path[1..],
+            "super" => {
+                while rest.first().is_some_and(|word| word == "super") {
+                    base.pop();
+                    rest = &rest[1..];
+                }
+            }
+            first => {
+                let child = [module, &[first.to_owned()]].concat();
+                self.files.contains_key(&child).then_some(())?;
+            }
+        }
+        Some([&base[..], rest].concat())
+    }
+
+    /// The module whose file defines what `path` names, through all re-exports.
+    fn definer(&self, path: &[String], depth: usize) -> Option<ModulePath> {
+        let length = (0..=path.len()).rev().find(|length| self.files.contains_key(&path[..*length]))?;
+        let (module, rest) = path.split_at(length);
+        let Some(name) = rest.first() else { return Some(module.to_vec()) };
+        let file = &self.files[module];
+        if depth < 8 && !defines(&file.text, name) {
+            let found = file.imports.iter().filter(|import| import.name == *name || import.name == "*");
+            for import in found {
+                let Some(mut target) = self.absolute(module, &import.path) else { continue };
+                if import.name == "*" {
+                    target.push(name.clone());
+                }
+                match self.definer(&[&target[..], &rest[1..]].concat(), depth + 1) {
+                    Some(found) if import.name != "*" || defines(&self.files[&found].text, name) => return Some(found),
+                    _ => {}
+                }
+            }
+        }
+        Some(module.to_vec())
+    }
+
+    fn edges(&self) -> BTreeSet<Edge> {
+        let mut edges = BTreeSet::new();
+        for file in self.files.values() {
+            let imports = file.imports.iter().filter(|import| !import.is_public);
+            let imported = imports.map(|import| (import.path.clone(), import.line));
+            for (path, line) in imported.chain(mentions(&file.text)) {
+                let Some(path) = self.absolute(&file.module, &path) else { continue };
+                let Some(to) = self.definer(&path, 0) else { continue };
+                if to != file.module {
+                    edges.insert(Edge { from: file.module.clone(), to, line });
+                }
+            }
+        }
+        edges
+    }
+
+    fn name(&self, module: &[String]) -> String {
+        self.files[module].path.display().to_string()
+    }
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("main.rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn module_of(path: &Path) -> ModulePath {
+    let mut module: ModulePath =
+        path.with_extension("").iter().map(|part| part.to_str().expect("UTF-8").to_owned()).collect();
+    if module.last().is_some_and(|last| last == "mod" || last == "lib") {
+        module.pop();
+    }
+    module
+}
+
+/// The text with blanks for comments and for what stands in strings; lines stay where they are.
+fn without_comments_and_strings(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    let blank = |text: &str| -> String { text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect() };
+    while let Some(c) = rest.chars().next() {
+        let is_word = out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else if !is_word && (rest.starts_with("r\"") || rest.starts_with("r#") || rest.starts_with("br")) {
+            raw_string(rest)
+        } else if c == '"' {
+            string(rest)
+        } else if c == '\'' {
+            character(rest)
+        } else {
+            0
+        };
+        if length == 0 {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        } else {
+            out.push_str(&blank(&rest[..length]));
+            rest = &rest[length..];
+        }
+    }
+    out
+}
+
+/// The length of the raw string that `text` begins with, or 0.
+fn raw_string(text: &str) -> usize {
+    let text_after = text.trim_start_matches('b');
+    let Some(after) = text_after.strip_prefix('r') else { return 0 };
+    let hashes = after.len() - after.trim_start_matches('#').len();
+    if !after[hashes..].starts_with('"') {
+        return 0;
+    }
+    let end = format!("\"{}", "#".repeat(hashes));
+    let begin = text.len() - after.len() + hashes + 1;
+    text[begin..].find(&end).map_or(text.len(), |at| begin + at + end.len())
+}
+
+fn string(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The length of the character literal that `text` begins with; 0 for a lifetime.
+fn character(text: &str) -> usize {
+    let mut chars = text.char_indices().skip(1);
+    match (chars.next(), chars.next()) {
+        (Some((_, '\\')), Some(_)) => chars.find(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 1),
+        (Some(_), Some((at, '\''))) => at + 1,
+        _ => 0,
+    }
+}
+
+/// Without the blocks of `#[cfg(test)] mod NAME { … }`.
+fn without_tests(text: &str) -> String {
+    let mut out = text.to_owned();
+    while let Some(begin) = out.find("#[cfg(test)]") {
+        let item = &out[begin..];
+        let (semicolon, brace) = (item.find(';').unwrap_or(item.len()), item.find('{').unwrap_or(item.len()));
+        let length = if semicolon < brace { 0 } else { block(item) };
+        // `mod NAME;` is kept, in a form that `test_modules` finds and this loop does not.
+        let kept = if length == 0 { "#[for(test)]".to_owned() } else { item[..length].replace(|c| c != '\n', " ") };
+        out.replace_range(begin..begin + length.max("#[cfg(test)]".len()), &kept);
+    }
+    out
+}
+
+/// The length up to the end of the first block in braces.
+fn block(text: &str) -> usize {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 1 => return at + 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn test_modules(text: &str) -> Vec<String> {
+    let after = text.split("#[for(test)]").skip(1);
+    let names = after.filter_map(|rest| {
+        let item = rest.split(';').next()?;
+        item.split_once("mod ").map(|(_, name)| name.trim().to_owned())
+    });
+    names.collect()
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Whether the file has an item of this name.
+fn defines(text: &str, name: &str) -> bool {
+    let kinds = ["fn", "struct", "enum", "trait", "type", "const", "static", "union", "macro_rules!"];
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].trim_end();
+        let is_whole = text[..at].ends_with(char::is_whitespace) && !text[at + name.len()..].starts_with(is_word);
+        is_whole && kinds.iter().any(|kind| before.strip_suffix(kind).is_some_and(|rest| !rest.ends_with(is_word)))
+    })
+}
+
+/// All names that the `use` items bring in.
+fn imports(text: &str) -> Vec<Import> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("use ") {
+        let before = text[..at].trim_end();
+        let starts = before.is_empty() || before.ends_with([';', '{', '}', ']', ')']) || before.ends_with("pub");
+        if text[..at].ends_with(is_word) || !starts {
+            continue;
+        }
+        let is_public = before.ends_with("pub") || before.ends_with(')');
+        let tree = text[at + 4..].split(';').next().expect("a part");
+        let line = text[..at].lines().count().max(1);
+        expand(tree, &[], &mut |path, name| found.push(Import { path, name, is_public, line }));
+    }
+    found
+}
+
+/// Calls `add` with each path of a `use` tree and the name that it gets.
+fn expand(tree: &str, prefix: &[String], add: &mut impl FnMut(Vec<String>, String)) {
+    let tree = tree.trim();
+    if let Some((head, group)) = tree.split_once('{') {
+        let words = head.split("::").map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
+        let prefix: Vec<String> = prefix.iter().cloned().chain(words).collect();
+        let group = group.trim_end().strip_suffix('}').unwrap_or(group);
+        let (mut depth, mut begin) = (0, 0);
+        for (at, c) in group.char_indices().chain([(group.len(), ',')]) {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    expand(&group[begin..at], &prefix, add);
+                    begin = (at + 1).min(group.len());
+                }
+                _ => {}
+            }
+        }
+    } else if !tree.is_empty() {
+        let (path, alias) = tree.split_once(" as ").map_or((tree, None), |(path, alias)| (path, Some(alias.trim())));
+        let words = path.split("::").map(|word| word.trim().to_owned());
+        let mut path: Vec<String> = prefix.iter().cloned().chain(words).collect();
+        let last = path.last().expect("a word").clone();
+        if last == "self" || last == "*" {
+            path.pop();
+        }
+        let name = match alias {
+            Some(alias) => alias.to_owned(),
+            None if last == "self" => path.last().cloned().unwrap_or_default(),
+            None => last,
+        };
+        add(path, name);
+    }
+}
+
+/// The paths with `::` outside of `use` items, with their lines.
+fn mentions(text: &str) -> Vec<(Vec<String>, usize)> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("use ") || line.trim_start().starts_with("pub") && line.contains(" use ") {
+            continue;
+        }
+        for (at, _) in line.match_indices("::") {
+            let begin = line[..at].rfind(|c| !is_word(c)).map_or(0, |before| before + 1);
+            // Not the middle of a path.
+            if begin == at || line[..begin].ends_with("::") || line[..begin].ends_with('.') {
+                continue;
+            }
+            let end = line[at..].find(|c| !is_word(c) && c != ':').map_or(line.len(), |length| at + length);
+            let path = line[begin..end].split("::").filter(|word| !word.is_empty()).map(str::to_owned);
+            found.push((path.collect(), number + 1));
+        }
+    }
+    found
+}
+
+/// Groups of modules that reach each other, each of more than one.
+fn cycles(modules: &[ModulePath], edges: &BTreeSet<Edge>) -> Vec<Vec<ModulePath>> {
+    let mut uses: BTreeMap<&ModulePath, Vec<&ModulePath>> = BTreeMap::new();
+    for edge in edges.iter().filter(|edge| !edge.from.is_empty() && !edge.to.is_empty()) {
+        uses.entry(&edge.from).or_default().push(&edge.to);
+    }
+    let reach = |start: &ModulePath| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
+        while let Some(module) = open.pop() {
+            for to in uses.get(module).into_iter().flatten() {
+                if seen.insert((*to).clone()) {
+                    open.push(to);
+                }
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<&ModulePath, BTreeSet<ModulePath>> =
+        modules.iter().map(|module| (module, reach(module))).collect();
+    let mut groups: Vec<Vec<ModulePath>> = Vec::new();
+    for module in modules.iter().filter(|module| reached[module].contains(*module)) {
+        if groups.iter().any(|group| group.contains(module)) {
+            continue;
+        }
+        let group =
+            modules.iter().filter(|other| reached[module].contains(*other) && reached[other].contains(module)).cloned();
+        groups.push(group.collect());
+    }
+    groups
+}
+
+fn source() -> Crate {
+    Crate::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+#[test]
+fn modules_import_only_from_the_layers_below() {
+    let source = source();
+    let known: BTreeSet<&str> = LAYERS.iter().flat_map(|layer| layer.iter().copied()).collect();
+    let modules: BTreeSet<&str> = source.files.keys().filter_map(|module| Some(module.first()?.as_str())).collect();
+    let homeless: Vec<_> = modules.difference(&known).collect();
+    assert!(homeless.is_empty(), "modules without a layer: {homeless:?}");
+    let layer = |name: &str| LAYERS.iter().position(|layer| layer.contains(&name));
+    let mut wrong = Vec::new();
+    for edge in source.edges() {
+        let (Some(from), Some(to)) = (edge.from.first(), edge.to.first()) else { continue };
+        let is_known = KNOWN_IMPORTS.contains(&(from.as_str(), to.as_str()));
+        if from != to && layer(to) >= layer(from) && !is_known {
+            wrong.push(format!("{}:{}: {from} uses {to}", source.name(&edge.from), edge.line));
+        }
+    }
+    assert!(wrong.is_empty(), "{} imports against the layers:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_files_of_a_module_use_each_other_in_a_circle() {
+    let source = source();
+    let edges = source.edges();
+    let modules: Vec<ModulePath> = source.files.keys().filter(|module| !module.is_empty()).cloned().collect();
+    let mut told = Vec::new();
+    for group in cycles(&modules, &edges) {
+        if std::env::var_os("FINK_ALL_CIRCLES").is_none()
+            && group.iter().all(|file| KNOWN_CIRCLES.contains(&file[0].as_str()))
+        {
+            continue;
+        }
+        told.push(format!("{} files in a circle:", group.len()));
+        for edge in edges.iter().filter(|edge| group.contains(&edge.from) && group.contains(&edge.to)) {
+            told.push(format!("  {}:{} uses {}", source.name(&edge.from), edge.line, source.name(&edge.to)));
+        }
+    }
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+#[test]
+fn imports_are_read_as_they_are_written() {
+    let text = without_tests(&without_comments_and_strings(
+        "use crate::a::{self, b::C, d as e}; // use crate::no;\npub(crate) use super::x::*;\nfn f() { let s = \"use crate::n;\"; g::h('{', r#\"crate::m\"#); }\n#[cfg(test)]\nmod tests { use crate::t; }\n#[cfg(test)]\nmod more;\n",
+    ));
+    let found: Vec<(String, String, bool)> =
+        imports(&text).into_iter().map(|import| (import.path.join("::"), import.name, import.is_public)).collect();
+    let expected = [
+        ("crate::a", "a", false),
+        ("crate::a::b::C", "C", false),
+        ("crate::a::d", "e", false),
+        ("super::x", "*", true),
+    ];
+    assert_eq!(found, expected.map(|(path, name, public)| (path.to_owned(), name.to_owned(), public)));
+    assert_eq!(mentions(&text), [(vec!["g".to_owned(), "h".to_owned()], 3)]);
+    assert_eq!(test_modules(&text), ["more"]);
+}

@@ -1,0 +1,146 @@
+//! Faults that real brokers do not commit on request: librdkafka's own mock brokers, which need no cluster.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fink::kafka::{CommitOutcome, Error, Producer, ProducerRecord};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka_sys::{RDKafkaApiKey as Request, RDKafkaRespErr as ErrorCode};
+
+use crate::fixture::cluster::plaintext;
+use crate::fixture::topics::{message, options};
+use crate::fixture::wait_until;
+
+const TOPIC: &str = "fink_faults";
+
+type Mock = MockCluster<'static, DefaultProducerContext>;
+
+fn open(give_up: impl Fn() -> bool + Send + Sync + 'static) -> (Mock, Producer) {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic(TOPIC, 2, 1).unwrap();
+    let settings = plaintext(mock.bootstrap_servers());
+    let producer = Producer::open(&settings, &options("fink-faults"), give_up).unwrap();
+    (mock, producer)
+}
+
+fn send(producer: &Producer, count: usize) -> Result<(), Error> {
+    (0..count).try_for_each(|id| producer.send(&ProducerRecord { id, ..message(TOPIC, b"k", b"value") }))
+}
+
+/// Sends until it is committed. After a failed message the next transaction may be aborted as well, since the numbers that the broker expects
+/// have a gap; then they are counted anew.
+fn commit_again(producer: &Producer, count: usize) {
+    for _ in 0..2 {
+        producer.begin().unwrap();
+        let sent = send(producer, count);
+        let outcome = if sent.is_ok() { producer.commit() } else { producer.abort().map(CommitOutcome::Aborted) };
+        match outcome.unwrap() {
+            CommitOutcome::Committed => return,
+            CommitOutcome::Aborted(aborted) => assert!(aborted.failures.is_empty(), "{aborted:?}"),
+        }
+    }
+    panic!("not committed")
+}
+
+#[test]
+fn passing_faults_are_waited_out() {
+    let (mock, producer) = open(|| false);
+    let coordinator = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+    let busy = ErrorCode::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
+    let replicas = ErrorCode::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
+    mock.request_errors(Request::AddPartitionsToTxn, &[busy, coordinator]);
+    mock.request_errors(Request::Produce, &[replicas, replicas, ErrorCode::RD_KAFKA_RESP_ERR__TRANSPORT]);
+    mock.request_errors(Request::EndTxn, &[coordinator, busy, coordinator]);
+    producer.begin().unwrap();
+    send(&producer, 10).unwrap();
+    assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
+}
+
+#[test]
+fn a_transaction_that_fails_is_aborted_and_the_next_one_works() {
+    let (mock, producer) = open(|| false);
+    mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+    producer.begin().unwrap();
+    send(&producer, 3).unwrap();
+    let Ok(CommitOutcome::Aborted(aborted)) = producer.commit() else { panic!("not aborted") };
+    assert!(aborted.failures.iter().all(|f| f.topic == TOPIC && f.is_permanent()), "{aborted:?}");
+    assert!(aborted.reason.contains(TOPIC), "{aborted:?}");
+    commit_again(&producer, 3);
+}
+
+#[test]
+fn sending_into_a_failed_transaction_asks_for_an_abort() {
+    let (mock, producer) = open(|| false);
+    mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+    producer.begin().unwrap();
+    let error = wait_until(|| "the failure is not told".to_owned(), || send(&producer, 1).err());
+    assert!(matches!(error, Error::MustAbort { .. }), "{error}");
+    let aborted = producer.abort().unwrap();
+    assert!(aborted.failures.iter().any(|f| f.id == 0), "{aborted:?}");
+    commit_again(&producer, 1);
+}
+
+#[test]
+fn a_refused_batch_is_sent_again_one_by_one() {
+    let (mock, producer) = open(|| false);
+    mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    producer.begin().unwrap();
+    send(&producer, 20).unwrap();
+    let Ok(CommitOutcome::Aborted(aborted)) = producer.commit() else { panic!("not aborted") };
+    assert!(aborted.failures.is_empty(), "no message is known to be too large: {aborted:?}");
+    commit_again(&producer, 20);
+    mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    producer.begin().unwrap();
+    assert!(matches!(send(&producer, 20), Err(Error::MustAbort { .. })));
+    let aborted = producer.abort().unwrap();
+    assert_eq!(aborted.failures.iter().map(|f| f.id).collect::<Vec<_>>(), [0]);
+}
+
+#[test]
+fn a_fenced_producer_says_so_at_every_call() {
+    let (mock, producer) = open(|| false);
+    mock.request_errors(Request::EndTxn, &[ErrorCode::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
+    producer.begin().unwrap();
+    send(&producer, 1).unwrap();
+    assert!(matches!(producer.commit(), Err(Error::Fenced { .. })));
+    assert!(matches!(send(&producer, 1), Err(Error::Fenced { .. })));
+    assert!(matches!(producer.begin(), Err(Error::Fenced { .. })));
+    assert!(matches!(producer.abort(), Err(Error::Fenced { .. })));
+}
+
+#[test]
+fn a_commit_waits_for_brokers_that_come_back() {
+    let (mock, producer) = open(|| false);
+    producer.begin().unwrap();
+    send(&producer, 10).unwrap();
+    mock.broker_down(-1).unwrap();
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| producer.commit());
+        let is_away = || producer.context().status().fault().is_some().then_some(());
+        wait_until(|| "nobody notices that the broker is away".to_owned(), is_away);
+        assert!(!commit.is_finished());
+        mock.broker_up(-1).unwrap();
+        assert_eq!(commit.join().unwrap(), Ok(CommitOutcome::Committed));
+    });
+}
+
+#[test]
+fn a_commit_without_brokers_ends_when_asked() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let (mock, producer) = open(move || asked.load(Ordering::Relaxed));
+    producer.begin().unwrap();
+    send(&producer, 10).unwrap();
+    mock.broker_down(-1).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let is_away = || producer.context().status().fault().is_some().then_some(());
+            wait_until(|| "nobody notices that the broker is away".to_owned(), is_away);
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert!(matches!(producer.commit(), Err(Error::Stopped(_))));
+    });
+    assert!(producer.context().status().fault().is_some());
+    drop(producer);
+}

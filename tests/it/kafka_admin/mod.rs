@@ -1,0 +1,8 @@
+//! `fink kafka`, driven as an administrator would, on a real cluster.
+
+mod acls;
+mod bootstrap;
+mod scripts;
+mod terminal;
+mod topics;
+mod users;

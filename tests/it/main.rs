@@ -1,0 +1,23 @@
+//! The integration tests: one program, a module for each subcommand or area, over one fixture of settings and servers.
+//!
+//! `scripts/test` starts the servers that FINK_TEST_CLUSTER names; the tests run beside each other, each on a table and topics of its own.
+
+mod alert;
+mod chaos;
+mod cli;
+mod config;
+mod demo;
+mod distribution;
+mod docs;
+mod doctor;
+mod filters;
+mod fixture;
+mod imports;
+mod ingest;
+mod kafka;
+mod kafka_admin;
+mod rules;
+mod science_db;
+mod scripts;
+mod security;
+mod simulate;

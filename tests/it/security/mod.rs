@@ -1,0 +1,12 @@
+//! Who gets in, who may do what, and what is said where not: on a real cluster that also serves TLS.
+
+mod clients;
+mod connection_errors;
+mod foreign_servers;
+mod forwarder;
+mod many_users;
+mod matrix;
+mod rotation;
+mod secrets;
+mod security_page;
+mod tls;
