@@ -3,6 +3,7 @@
 mod login;
 mod move_position;
 mod progress;
+mod save_args;
 mod settings;
 mod stats;
 mod topics;
@@ -14,6 +15,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
 
 use self::progress::ProgressLine;
+use self::save_args::SaveArgs;
 use self::settings::{ConsumerLogin, LoginArgs};
 use super::context::Context;
 use super::outcome::{Interrupted, UsageError, stdout_error};
@@ -27,10 +29,12 @@ use crate::consume::output::Output;
 use crate::consume::printer::{PrintFormat, Printer};
 use crate::consume::reset;
 use crate::consume::schemas::SchemaSet;
-use crate::consume::selection::Selection;
+use crate::consume::selection::{Choice, Selection};
 use crate::consume::session::{Limits, Session, Source, Summary};
 use crate::consume::start::Start;
 use crate::consume::table::AlertTable;
+use crate::consume::where_clause::Condition;
+use crate::filters::FilterName;
 use crate::kafka::client::Identity;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
 use crate::kafka::group::ConsumerGroup;
@@ -50,6 +54,7 @@ const AWAY_INTERVAL: Duration = Duration::from_secs(60);
 Examples: fink consume login --survey ztf --username alice --group alice_fink --servers kafka.example.org:24499
           fink consume --limit 1
           fink consume fink_sn_candidates_ztf --from earliest --until-end --format ndjson --fields objectId,magpsf
+          fink consume fink_sn_candidates_ztf --save alerts --as parquet --partition-by time
           fink consume fink_sn_candidates_ztf --no-group --from -2h --expect 10 --exit-after 60s
 
 The position is kept by a consumer group: the next call goes on where this one ended. --no-group keeps none.
@@ -71,6 +76,10 @@ pub struct Args {
     decode: DecodeArgs,
     #[command(flatten)]
     print: PrintArgs,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    #[command(flatten)]
+    save: SaveArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,6 +146,29 @@ struct DecodeArgs {
     dump_schema: Option<PathBuf>,
 }
 
+/// Which alerts are wanted.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Choice")]
+struct ChoiceArgs {
+    /// Only alerts of which this condition is true, such as 'magpsf < 18 and drb > 0.9'
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Only alerts that the conditions of these XML rules keep; may be repeated
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    rules: Vec<PathBuf>,
+    /// Only alerts that this Python filter keeps, package.module:function, with the interpreter of [filters]; may be repeated
+    #[arg(long, value_name = "NAME")]
+    filter: Vec<FilterName>,
+}
+
+impl ChoiceArgs {
+    fn choice(&self) -> anyhow::Result<Choice> {
+        let condition = self.condition.as_deref().map(Condition::parse).transpose();
+        let condition = condition.map_err(|error| UsageError(error.to_string()))?;
+        Ok(Choice { condition, rules: self.rules.clone(), filters: self.filter.clone() })
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// a line for each alert, in columns
@@ -192,26 +224,34 @@ fn command_error(error: ConsumeError) -> anyhow::Error {
 
 fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     let limits = args.end.limits()?;
+    args.save.check()?;
     let printer = args.print.printer(context)?;
+    let choice = args.choice.choice()?;
     let schemas = SchemaSet::load(&args.decode.schema, args.decode.registry.as_deref()).map_err(command_error)?;
     let login = args.login.find(context)?;
     let topics = login.topics(&args.topics)?;
     let stop = Stop::on_signals()?;
     let deadline = limits.exit_after.map(|time| Instant::now() + time);
+    let output = match args.save.open(&topics, choice.describe()).map_err(command_error)? {
+        Some(output) => output,
+        None => Output::Printer(printer),
+    };
+    let is_saving = !matches!(output, Output::Printer(_));
+    let selection = Selection::new(choice, &login.settings.filters, &stop).map_err(command_error)?;
     let consumer = open(args, &login, &topics, &stop, deadline)?;
     let Some(consumer) = consumer else { return ended(args, &Summary::default(), &stop) };
     log::debug!("reading {}", topics.join(", "));
     // A line of progress on the terminal would stand among the alerts.
-    let shows_progress = !context.is_terminal();
+    let shows_progress = is_saving || !context.is_terminal();
     let lag = match shows_progress {
         true => Some(LagWatch::start(login.kafka(), topics.clone())?),
         false => None,
     };
     let mut decoder = MessageDecoder::new(schemas);
     decoder.dump_schema(args.decode.dump_schema.clone());
-    let source = Source { consumer, decoder, selection: Selection::default(), lag };
-    let session = Session::new(source, Output::Printer(printer), limits, &stop);
-    let mut progress = ProgressLine::new(context, "read", shows_progress);
+    let source = Source { consumer, decoder, selection, lag };
+    let session = Session::new(source, output, limits, &stop);
+    let mut progress = ProgressLine::new(context, if is_saving { "saved" } else { "read" }, shows_progress);
     let done = session.run(&mut |snapshot| progress.update(snapshot));
     let summary = done.map_err(command_error)?;
     progress.finish(&summary);

@@ -14,10 +14,12 @@ pub mod output;
 pub mod positions;
 pub mod printer;
 pub mod reset;
+pub mod save;
 pub mod schemas;
 pub mod selection;
 pub mod session;
 pub mod start;
 pub mod table;
+pub mod where_clause;
 
 pub use error::ConsumeError;

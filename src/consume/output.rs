@@ -4,6 +4,7 @@ use super::decode::Alert;
 use super::error::ConsumeError;
 use super::positions::Place;
 use super::printer::Printer;
+use super::save::{AlertFiles, BatchFiles};
 use crate::kafka::Message;
 
 /// Where the alerts go.
@@ -11,6 +12,10 @@ use crate::kafka::Message;
 pub enum Output {
     /// stdout
     Printer(Printer),
+    /// a file for each alert
+    Alerts(Box<AlertFiles>),
+    /// files of many alerts
+    Batches(Box<BatchFiles>),
 }
 
 /// What a flush has made safe.
@@ -50,6 +55,8 @@ impl Output {
     pub fn add(&mut self, message: &Message, alert: &Alert<'_>) -> Result<Added, ConsumeError> {
         match self {
             Self::Printer(printer) => printer.add(message, alert).map(|()| Added::New),
+            Self::Alerts(files) => files.add(message, alert).map(|()| Added::New),
+            Self::Batches(files) => files.add(message, alert),
         }
     }
 
@@ -57,6 +64,8 @@ impl Output {
     pub fn due(&self) -> Option<Due> {
         match self {
             Self::Printer(_) => Some(Due::All),
+            Self::Alerts(files) => files.is_due().then_some(Due::All),
+            Self::Batches(files) => files.due(),
         }
     }
 
@@ -64,26 +73,25 @@ impl Output {
     ///
     /// # Errors
     /// Stdout, the disk or a command fails.
-    pub fn flush(&mut self, _due: &Due) -> Result<Flushed, ConsumeError> {
+    pub fn flush(&mut self, due: &Due) -> Result<Flushed, ConsumeError> {
         match self {
             Self::Printer(printer) => printer.flush().map(|()| Flushed::default()),
+            Self::Alerts(files) => files.flush(),
+            Self::Batches(files) => files.flush(due),
         }
     }
 
-    /// These partitions are read from now on.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn assign(&mut self, _places: &[Place]) -> Result<(), ConsumeError> {
-        match self {
-            Self::Printer(_) => Ok(()),
+    /// Partitions are read from now on.
+    pub fn assign(&mut self) {
+        if let Self::Batches(files) = self {
+            files.assign();
         }
     }
 
     /// These partitions went to another consumer: what was taken of them and not flushed is dropped.
-    pub fn revoke(&mut self, _places: &[Place]) {
-        match self {
-            Self::Printer(_) => {}
+    pub fn revoke(&mut self, places: &[Place]) {
+        if let Self::Batches(files) = self {
+            files.revoke(places);
         }
     }
 }

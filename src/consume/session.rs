@@ -248,7 +248,7 @@ impl<'a> Session<'a> {
                     true => self.consumer.lag()?.into_iter().map(|lag| ((lag.topic, lag.partition), lag.end)).collect(),
                     false => BTreeMap::new(),
                 };
-                self.output.assign(&places)?;
+                self.output.assign();
                 for place in places {
                     let end = ends.get(&place).copied();
                     self.positions.assign(place, end);

@@ -20,8 +20,10 @@ mod runner;
 mod value_type;
 mod worker;
 
+pub(crate) use arrow::struct_array;
 pub use column_builder::ColumnBuilder;
 pub use error::{FilterError, ResolveError};
 pub use name::{FilterName, FilterNameError};
 pub use pool::{Function, Parameter, Pool};
 pub use runner::{FilterCall, FilterRow, FilterRunner, Judgement};
+pub(crate) use value_type::ValueType;

@@ -81,6 +81,16 @@ impl Decoder {
         Ok(())
     }
 
+    /// Appends the header of an Avro object container file.
+    pub(crate) fn container_header(&self, out: &mut Vec<u8>) {
+        self.header.write(out);
+    }
+
+    /// Appends a block of an Avro object container file with this datum, which must be one of the schema.
+    pub(crate) fn container_block(&self, datum: &[u8], out: &mut Vec<u8>) {
+        self.header.write_block(datum, out);
+    }
+
     /// Whether the schema has the field with this dotted path.
     pub(crate) fn has_field(&self, field: &str) -> bool {
         project::has_field(&self.schema, field)
