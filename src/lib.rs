@@ -1,7 +1,17 @@
-//! `fink` takes alerts out of a broker's science database and puts each of them on Kafka exactly once.
+//! `fink` distributes alerts from an astronomical broker's science database to Kafka, each alert exactly once.
 //!
-//! The way of an alert reads top to bottom in [`distribution`]; the rooms beside it do not know each other:
-//! [`science_db`] finds rows, [`alert`] turns their cells into Avro, [`kafka`] delivers.
+//! The path of an alert: [`distribution`] reads rows from a [`science_db`], applies the rules and filters of each stream, encodes
+//! the alert ([`alert`]) and sends it to [`kafka`]; docs/decisions.md lists the files in order. Modules import each other in one
+//! direction only, checked by tests/it/imports.rs:
+//!
+//! - `cli`: the commands
+//! - `config`: reads the settings that the modules below define
+//! - `distribution`, `audit`, `ingest`, `simulate`
+//! - `science_db`, `rules`, `filters`, `alert`, `kafka`, `notify`, which do not import each other
+//! - `row`, `catalog`, `avro`: rows and cells, the columns of a table, Avro schemas and data
+//! - `timestamp`, `window`, `topic`, `secret`, …: types and functions without dependencies
+//!
+//! Public is what the binary, the benchmarks and the tests use.
 #![deny(unsafe_code)]
 
 pub mod alert;
@@ -18,12 +28,12 @@ mod escape;
 pub mod filters;
 pub mod ingest;
 pub mod kafka;
-pub mod ledger;
-pub mod list_text;
+mod ledger;
+mod list_text;
 pub mod notify;
 pub mod row;
 pub mod rules;
-pub mod runfile;
+mod runfile;
 pub mod science_db;
 pub mod secret;
 pub mod signals;
@@ -31,5 +41,5 @@ pub mod simulate;
 mod suggest;
 pub mod timestamp;
 pub mod topic;
-pub mod units;
+mod units;
 pub mod window;

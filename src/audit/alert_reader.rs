@@ -1,15 +1,15 @@
 //! Reads the alerts of a window from the science database, as the service would: whole rows, rules and filters applied, encoded.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::AuditError;
-use crate::config::ScienceDbSettings;
 use crate::distribution::batch::Batch;
 use crate::distribution::pipeline::{Encoders, Pipeline};
 use crate::row::{Row, Rows};
-use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError, open_session};
+use crate::science_db::{Cancel, KeyRange, Scan, ScienceDb, ScienceDbError, Sessions};
 use crate::window::Window;
 
 /// How long a science database that went away is waited for.
@@ -23,9 +23,7 @@ const FIRST_PAGE_ROWS: usize = 50;
 
 /// A session that is opened again where the server went away after it had answered once.
 struct RetryingSession<'a> {
-    settings: &'a ScienceDbSettings,
-    table: &'a str,
-    number: usize,
+    sessions: &'a Sessions,
     session: Option<Box<dyn ScienceDb>>,
     has_answered: bool,
 }
@@ -43,7 +41,9 @@ impl RetryingSession<'_> {
             }
             let answer = match &mut self.session {
                 Some(session) => question(session.as_mut()),
-                none => open_session(self.settings, self.table, self.number)
+                none => self
+                    .sessions
+                    .open(&(Arc::new(|| false) as Cancel))
                     .and_then(|session| question(none.insert(session).as_mut())),
             };
             match answer {
@@ -64,10 +64,8 @@ impl RetryingSession<'_> {
 
 /// What is read, and how.
 pub(super) struct DatabaseScan<'a> {
-    /// `[science_db]`
-    pub settings: &'a ScienceDbSettings,
-    /// `namespace:name`
-    pub table: &'a str,
+    /// opens sessions with the table
+    pub sessions: Sessions,
     /// the streams
     pub pipeline: &'a Pipeline,
     /// most rows of a page
@@ -76,28 +74,28 @@ pub(super) struct DatabaseScan<'a> {
     pub give_up: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl<'a> DatabaseScan<'a> {
+impl DatabaseScan<'_> {
     /// The table's regions.
     ///
     /// # Errors
     /// The science database refused or cannot be reached.
     pub fn key_ranges(&self) -> Result<Vec<KeyRange>, AuditError> {
-        self.session(0).ask(self.give_up, |db| db.key_ranges())
+        self.session().ask(self.give_up, |db| db.key_ranges())
     }
 
-    /// A reader; `number` spreads several over the gateways.
-    pub fn reader(&self, number: usize) -> AlertReader<'_> {
+    /// A reader for one thread.
+    pub fn reader(&self) -> AlertReader<'_> {
         AlertReader {
             source: self,
-            session: self.session(number),
+            session: self.session(),
             encoders: self.pipeline.encoders(),
             rows: Rows::default(),
             whole: Rows::default(),
         }
     }
 
-    fn session(&self, number: usize) -> RetryingSession<'a> {
-        RetryingSession { settings: self.settings, table: self.table, number, session: None, has_answered: false }
+    fn session(&self) -> RetryingSession<'_> {
+        RetryingSession { sessions: &self.sessions, session: None, has_answered: false }
     }
 }
 

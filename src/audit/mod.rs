@@ -159,7 +159,7 @@ impl<'a> Audit<'a> {
         let AuditInput { records, keys, mut totals, scopes } = self.read(report)?;
         let give_up = || (self.give_up)();
         let source = self.source(&give_up);
-        let mut confirmation = Confirmation::new(self, source.reader(0), keys, found);
+        let mut confirmation = Confirmation::new(self, source.reader(), keys, found);
         records.compare(&scopes, &mut totals, &mut |difference| confirmation.add(difference))?;
         let (confirmed, missing, keys) = confirmation.end()?;
         totals.merge(&confirmed);

@@ -78,7 +78,7 @@ impl Audit<'_> {
         report(AuditProgress::Publish(missing.len() as u64));
         let give_up = || (self.give_up)();
         let source = self.source(&give_up);
-        let mut reader = source.reader(0);
+        let mut reader = source.reader();
         let (mut published, mut failed) = (0, Vec::new());
         let mut rest = &missing[..];
         while !rest.is_empty() {

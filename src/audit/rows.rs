@@ -12,6 +12,7 @@ use super::totals::{AuditTotals, Category};
 use super::{Audit, AuditError, AuditProgress};
 use crate::distribution::batch::{Batch, Verdict};
 use crate::kafka::partition;
+use crate::science_db::{Sessions, Timeouts};
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
@@ -28,8 +29,7 @@ impl Audit<'_> {
             false => MAX_PAGE_ROWS,
         };
         DatabaseScan {
-            settings: &self.settings.science_db,
-            table: &self.table,
+            sessions: Sessions::new(&self.settings.science_db, &self.table, Timeouts::default()),
             pipeline: &self.pipeline,
             page,
             give_up,
@@ -61,7 +61,7 @@ impl Audit<'_> {
         let ranges = source.key_ranges()?;
         let next = AtomicUsize::new(0);
         let shared = Mutex::new((records, keys, totals));
-        let work = |number: usize| {
+        let work = || {
             let mut identities = IdentityHasher::default();
             let mut page = Vec::new();
             let mut each = |batch: &Batch, rows: usize| {
@@ -80,14 +80,14 @@ impl Audit<'_> {
                 report(AuditProgress::Rows(rows as u64));
                 Ok(())
             };
-            let outcome = source.reader(number).scan(&ranges, &next, window, cells, &mut each);
+            let outcome = source.reader().scan(&ranges, &next, window, cells, &mut each);
             if outcome.is_err() {
                 has_failed.store(true, Ordering::Relaxed);
             }
             outcome
         };
         let outcomes: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..READERS).map(|number| scope.spawn(move || work(number))).collect();
+            let threads: Vec<_> = (0..READERS).map(|_| scope.spawn(work)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap_or(Err(AuditError::Panicked))).collect()
         });
         // One that failed made the others stop.

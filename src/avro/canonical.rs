@@ -11,7 +11,7 @@ use super::schema::{Kind, NodeId, Schema};
 
 impl Schema {
     /// The schema in Parsing Canonical Form.
-    pub(crate) fn canonical_form(&self) -> String {
+    pub fn canonical_form(&self) -> String {
         let mut out = String::new();
         self.canonical(self.root, &mut HashSet::new(), &mut out);
         out

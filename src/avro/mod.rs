@@ -15,7 +15,9 @@ mod schema;
 mod skip;
 mod write;
 
-pub(crate) use limits::{MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES};
+pub(crate) use limits::MAX_NAME_BYTES;
+#[cfg(test)]
+pub(crate) use limits::{MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES};
 pub(crate) use name::{is_name, namespace_of};
 pub use reader::{Malformed, Reader};
 #[cfg(test)]

@@ -91,7 +91,7 @@ impl Args {
         }
         Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until)).ok_or_else(|| {
             UsageError(format!(
-                "--from {from} is not before --until {until} (ms since 1970): there is nothing between them"
+                "--from {from} is not before --until {until} (ms since 1970)"
             ))
         })
     }

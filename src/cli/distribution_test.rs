@@ -50,9 +50,9 @@ pub struct Args {
 
 /// How long to wait for the brokers.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a wait goes on without looking whether it should end.
+/// Time between two checks whether to exit.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// After as many as were expected, this long is waited for one too many.
+/// How long to wait for surplus alerts after the expected number has arrived.
 const SURPLUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use super::output::{OutputArgs, Table};
 use super::progress::Progress;
 use crate::alert::ListEncoding;
 use crate::config::{MAX_CLOCK_SKEW_MS, RequiredLogin, future_timestamp_error, parse_timestamp};
-use crate::ingest::{AlertFiles, IngestOptions, IngestSummary, load_files};
+use crate::ingest::{AlertFiles, IngestError, IngestOptions, IngestSummary, load_files};
 use crate::signals::Stop;
 
 /// `fink ingest`
@@ -111,7 +111,7 @@ impl LoadArgs {
             regions: self.regions.into(),
             timestamp: match self.timestamp {
                 Timestamp::Now => None,
-                Timestamp::At(ms) => Some(ms),
+                Timestamp::At(ms) => Some(crate::timestamp::Timestamp::from_millis(ms)),
             },
             rate: self.rate,
         }
@@ -124,11 +124,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let files = AlertFiles::find(&args.paths)?;
     let start = Instant::now();
     let progress = Progress::new(context, "files", Some(files.count() as u64));
-    let loaded = load_files(&settings, &args.load.options(), &files, &stop, &|| progress.add(1), &|file, reason| {
-        log::error!("{}: {reason}", file.display())
-    });
+    let loaded =
+        load_files(&settings, &args.load.options(), &files, stop.token(), &|| progress.add(1), &|file, reason| {
+            log::error!("{}: {reason}", file.display())
+        });
     progress.finish();
-    let loaded = loaded?;
+    let loaded = loaded.map_err(with_hint)?;
     print(&loaded, Some((progress.count(), loaded.broken)), start, args.output, context)?;
     if loaded.stopped {
         return Err(Interrupted.into());
@@ -137,6 +138,14 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         bail!("{} of {} files could not be loaded completely", loaded.broken, files.count());
     }
     Ok(())
+}
+
+/// The error, with the option that corrects it.
+pub(super) fn with_hint(error: IngestError) -> anyhow::Error {
+    match error {
+        IngestError::RowKey(_) => anyhow::anyhow!("{error} (--row-key COL,COL)"),
+        error => error.into(),
+    }
 }
 
 /// Prints the result; `files`: how many were read, and how many of them could not be loaded.

@@ -1,6 +1,6 @@
 //! The command line: one file for each subcommand, with its arguments and its `run`.
 //!
-//! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid arguments or configuration, 130 interrupted.
 
 mod alert_table;
 mod audit;
@@ -42,7 +42,7 @@ Examples: fink demo
 Environment variables: FINK_CONFIG, the configuration file; FINK_LOG, log filter such as `debug` or `warn,fink::kafka=trace`;
 one for each configuration key (see `fink config --help`)
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted";
+Exit codes: 0 success, 1 failure, 2 invalid arguments or configuration, 130 interrupted";
 
 /// Distributes astronomical alerts from a science database to Kafka, each alert exactly once
 #[derive(Debug, Parser)]

@@ -9,11 +9,11 @@ use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError};
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// How far back the first look goes, ms; each further one goes `WINDOW_FACTOR` times as far.
+/// Length of the first time range that is scanned, ms. Each further one is `WINDOW_FACTOR` times as long.
 const FIRST_WINDOW_MS: i64 = 60_000;
 const WINDOW_FACTOR: i64 = 8;
 
-/// Rows in one answer.
+/// Rows in a response.
 const PAGE_ROWS: usize = 1000;
 
 /// A row and the time of its trigger.

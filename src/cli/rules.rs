@@ -100,9 +100,9 @@ fn evaluate_sample(
     count: usize,
 ) -> anyhow::Result<SampleResult> {
     let trigger = catalog.trigger_column(settings.trigger.as_deref())?;
-    let asked = rules.filter_columns().iter().filter_map(|index| catalog.columns.get(*index));
+    let in_conditions = rules.filter_columns().iter().filter_map(|index| catalog.columns.get(*index));
     let mut names: Vec<(String, String)> = Vec::new();
-    for (family, qualifier) in std::iter::once(trigger).chain(asked).filter_map(|column| column.family_and_qualifier())
+    for (family, qualifier) in std::iter::once(trigger).chain(in_conditions).filter_map(|column| column.family_and_qualifier())
     {
         let name = (family.to_owned(), qualifier.to_owned());
         if !names.contains(&name) {

@@ -9,7 +9,7 @@ use clap::ValueHint;
 use serde_json::Value;
 
 use super::context::Context;
-use super::ingest::{LoadArgs, print};
+use super::ingest::{LoadArgs, print, with_hint};
 use super::outcome::{Interrupted, UsageError};
 use super::output::{OutputArgs, Table};
 use super::progress::Progress;
@@ -104,7 +104,7 @@ fn to_files(
         bytes += written as u64;
         progress.add(1);
         match &limiter {
-            Some(limiter) => !limiter.wait(stop),
+            Some(limiter) => !limiter.wait(stop.token()),
             None => !stop.requested(),
         }
     })?;
@@ -131,7 +131,7 @@ pub(super) fn load(
     progress: &Progress,
 ) -> anyhow::Result<IngestSummary> {
     let samples = [sample(&mut simulator()?, &range)?];
-    let loader = Loader::open(settings, options, &samples, stop.clone())?;
+    let loader = Loader::open(settings, options, &samples, stop.token()).map_err(with_hint)?;
     let (next, bytes) = (AtomicU64::new(range.start), AtomicU64::new(0));
     loader.run_writers(|writer| {
         let failed = |error: &dyn std::fmt::Display| IngestError::Source(error.to_string());
@@ -140,11 +140,11 @@ pub(super) fn load(
         let mut datum = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            if !range.contains(&index) || loader.stopped() {
+            if !range.contains(&index) || loader.is_cancelled() {
                 return Ok(());
             }
             simulator.alert(index, &mut datum).map_err(|error| failed(&error))?;
-            writer.add(&mut mapper, &datum)?.map_err(|error| failed(&error))?;
+            writer.add(&mut mapper, &datum)?;
             bytes.fetch_add(datum.len() as u64, Ordering::Relaxed);
             progress.add(1);
         }

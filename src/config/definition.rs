@@ -1,13 +1,13 @@
 //! Definitions of keys: the one place for name, type, default, example and description.
 //!
-//! Reading a key takes its definition, so no key can be read without one. `fink config init` and the reference in docs/configuration.md
+//! Reading a key requires its definition, so no key can be read without one. `fink config init` and the reference in docs/configuration.md
 //! are generated from the definitions; `fink config show` and the check for unknown keys use the same list.
 
 use serde_json::Value;
 
 use super::environment::variable_of;
 
-/// What a key is called and means, as given where it is read. Type and default come from the code that reads it.
+/// The definition of a key, as given where it is read, except for its type and default, which the reader adds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
     /// without its section
@@ -89,7 +89,7 @@ impl KeyDefinition {
 pub struct SectionDefinition {
     /// such as `kafka.admin`
     pub name: &'static str,
-    /// for people; empty if its keys say enough
+    /// for people; empty if its keys are enough
     pub description: &'static str,
     /// an example line, for a section whose keys another program defines
     pub example: Option<&'static str>,

@@ -32,7 +32,6 @@ pub use definition::{Default as KeyDefault, KeyDefinition, SectionDefinition};
 pub use endpoint::Endpoint;
 pub use environment::{Environment, variable_of};
 pub use error::{ConfigError, ConfigErrors};
-pub use keys::check_topic;
 pub use librdkafka::key_that_sets;
 pub use login::RequiredLogin;
 pub use origin::{Entry, FileLine, Origin};

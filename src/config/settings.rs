@@ -7,7 +7,7 @@ use super::endpoint::Endpoint;
 use super::librdkafka::is_secret_option;
 use super::start::Start;
 pub use crate::alert::{Encoding, MessageKey};
-use crate::catalog::Catalog;
+pub use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 use crate::secret::Secret;
 
 /// All settings.
@@ -33,71 +33,6 @@ impl Settings {
     /// The topics that a distribution reads back: those without transactions, and those of schemas.
     pub fn read_back_topics(&self) -> Vec<String> {
         self.streams.iter().flat_map(StreamSettings::read_back_topics).collect()
-    }
-}
-
-/// Which store holds the science database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreKind {
-    /// HBase through Thrift 2 gateways
-    Thrift2,
-    /// HBase through a Thrift 1 gateway
-    Thrift1,
-    /// SQLite
-    Embedded,
-}
-
-/// When a row is fetched whole after its trigger was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompleteRows {
-    /// where a needed column has no cell in the window
-    WhenPartial,
-    /// always
-    Always,
-}
-
-/// How the keys of certain rows begin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowPrefixes(pub Vec<String>);
-
-impl RowPrefixes {
-    /// The first of them that `row_key` begins with.
-    pub fn of(&self, row_key: &[u8]) -> Option<&str> {
-        self.0.iter().map(String::as_str).find(|prefix| row_key.starts_with(prefix.as_bytes()))
-    }
-}
-
-/// `[science_db]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScienceDbSettings {
-    /// which store
-    pub kind: StoreKind,
-    /// gateways as `host:port`; at least one for the Thrift kinds
-    pub addresses: Vec<String>,
-    /// the SQLite file, for the embedded kind
-    pub path: PathBuf,
-    /// the catalog's file
-    pub catalog: PathBuf,
-    /// the table, `name` or `namespace:name`, instead of the one that the catalog names
-    pub table: Option<String>,
-    /// the column whose write makes a row an alert; `None`: by the catalog
-    pub trigger: Option<String>,
-    /// the column that partitions are chosen by; `None`: by the catalog
-    pub object_id: Option<String>,
-    /// when rows are fetched whole
-    pub complete_rows: CompleteRows,
-    /// rows that are no alerts
-    pub skip_rows: RowPrefixes,
-}
-
-impl ScienceDbSettings {
-    /// The table as `namespace:name`: the one named here, else the catalog's.
-    pub fn table_of(&self, catalog: &Catalog) -> String {
-        match &self.table {
-            Some(table) if table.contains(':') => table.clone(),
-            Some(table) => format!("default:{table}"),
-            None => format!("{}:{}", catalog.namespace, catalog.table),
-        }
     }
 }
 

@@ -4,25 +4,27 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::error::IngestError;
 use super::loader::{Loader, Sample};
-use super::writer::{AlertWriter, RowMapper};
-use super::{IngestError, IngestOptions};
+use super::options::IngestOptions;
+use super::row_mapper::RowMapper;
+use super::writer::{AlertWriter, WriteError};
 use crate::avro::container::Container;
-use crate::config::ScienceDbSettings;
-use crate::signals::Stop;
+use crate::cancel::CancellationToken;
+use crate::science_db::ScienceDbSettings;
 
-/// How many files, and how many alerts in all, are looked into before anything is loaded.
+/// Number of files to sample, and about the number of alerts in all samples.
 const MAX_SAMPLES: usize = 256;
 
-/// The files to load, in order of their names.
+/// Files to load, ordered by path.
 #[derive(Clone, Debug)]
 pub struct AlertFiles(Vec<PathBuf>);
 
 impl AlertFiles {
-    /// The files among `paths`, and those called `*.avro` in the folders among them, however deep.
+    /// The files among `paths`, and the files `*.avro` at any depth below the folders among them.
     ///
     /// # Errors
-    /// A path that is not there or cannot be read, or no file at all.
+    /// A path does not exist or cannot be read, or there is no file.
     pub fn find(paths: &[PathBuf]) -> Result<Self, IngestError> {
         let mut files = Vec::new();
         for path in paths {
@@ -39,24 +41,27 @@ impl AlertFiles {
         }
     }
 
-    /// The files.
+    /// The paths of the files.
     pub fn paths(&self) -> &[PathBuf] {
         &self.0
     }
 
-    /// How many there are.
+    /// The number of files.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// Alerts from files all over the list; those that cannot be read are left out, unless there is no other.
+    /// Alerts of evenly spaced files. Files that cannot be read are left out.
+    ///
+    /// # Errors
+    /// No file can be read.
     fn samples(&self) -> Result<Vec<Sample>, IngestError> {
         let mut samples: Vec<Sample> = Vec::new();
-        let mut first_fault = None;
+        let mut first_error = None;
         let step = self.0.len().div_ceil(MAX_SAMPLES);
         let each = MAX_SAMPLES.div_ceil(self.0.len());
         for (number, file) in self.0.iter().enumerate() {
-            // Where all those in their turn are broken, the others have theirs.
+            // While no file could be read, every file is tried.
             if number % step != 0 && !samples.is_empty() {
                 continue;
             }
@@ -71,11 +76,11 @@ impl AlertFiles {
                     }
                 }
                 Err(reason) => {
-                    first_fault.get_or_insert((file, reason));
+                    first_error.get_or_insert((file, reason));
                 }
             }
         }
-        match (samples.is_empty(), first_fault) {
+        match (samples.is_empty(), first_error) {
             (true, Some((file, reason))) => Err(IngestError::NoAlerts { file: file.display().to_string(), reason }),
             _ => Ok(samples),
         }
@@ -87,7 +92,7 @@ fn find(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> Result<(), (PathB
     if std::fs::metadata(path).map_err(failed)?.is_dir() {
         for entry in std::fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            // A link to a folder is not followed: it may lead back here.
+            // Links to folders are not followed: they may lead back to this one.
             let is_link = entry.file_type().map_err(failed)?.is_symlink();
             if !is_link || !entry.path().is_dir() {
                 find(&entry.path(), false, files)?;
@@ -104,46 +109,46 @@ fn read(file: &Path) -> Result<Container, String> {
     Container::read(&bytes).map_err(|reason| reason.to_string())
 }
 
-/// What was loaded.
+/// The result of loading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IngestSummary {
-    /// the table, `namespace:name`
+    /// table, `namespace:name`
     pub table: String,
     /// alerts written
     pub alerts: u64,
-    /// bytes of alerts written
+    /// bytes of Avro data of the alerts written
     pub bytes: u64,
-    /// files of which something could not be loaded
+    /// files with something that could not be loaded
     pub broken: u64,
-    /// whether it ended before the last file
+    /// whether it was cancelled before the last file
     pub stopped: bool,
 }
 
-/// Loads alert files. `progress` is called after each file; `fault` for each file of which something could not be loaded, with the reason;
-/// the other files are loaded all the same.
+/// Loads alert files. Calls `progress` after each file, and `failed` with the reason for each file with something that could not be loaded;
+/// the rest is loaded.
 ///
 /// # Errors
-/// What ends it all: the store, the catalog, or no file that can be read.
+/// The store or the catalog failed, or no file can be read.
 pub fn load_files(
     settings: &ScienceDbSettings,
     options: &IngestOptions,
     files: &AlertFiles,
-    stop: &Stop,
+    cancel: &CancellationToken,
     progress: &(impl Fn() + Sync),
-    fault: &(impl Fn(&Path, &str) + Sync),
+    failed: &(impl Fn(&Path, &str) + Sync),
 ) -> Result<IngestSummary, IngestError> {
-    let loader = Loader::open(settings, options, &files.samples()?, stop.clone())?;
+    let loader = Loader::open(settings, options, &files.samples()?, cancel)?;
     let (next, broken) = (AtomicUsize::new(0), AtomicU64::new(0));
     let counters = Counters::default();
     loader.run_writers(|writer| {
-        let mut mapper = HashMap::new();
+        let mut mappers = HashMap::new();
         while let Some(file) = files.0.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if loader.stopped() {
+            if loader.is_cancelled() {
                 break;
             }
-            if let Some(reason) = load_file(&loader, writer, &mut mapper, file, &counters)? {
+            if let Some(reason) = load_file(&loader, writer, &mut mappers, file, &counters)? {
                 broken.fetch_add(1, Ordering::Relaxed);
-                fault(file, &reason);
+                failed(file, &reason);
             }
             progress();
         }
@@ -154,7 +159,7 @@ pub fn load_files(
         alerts: counters.alerts.into_inner(),
         bytes: counters.bytes.into_inner(),
         broken: broken.into_inner(),
-        stopped: stop.requested(),
+        stopped: cancel.is_cancelled(),
     })
 }
 
@@ -164,11 +169,11 @@ struct Counters {
     bytes: AtomicU64,
 }
 
-/// Loads one file; gives what is wrong with it or with one of its alerts.
+/// Loads one file. Returns what could not be loaded, and why.
 fn load_file(
     loader: &Loader<'_>,
     writer: &mut AlertWriter<'_>,
-    known: &mut HashMap<String, RowMapper>,
+    mappers: &mut HashMap<String, RowMapper>,
     file: &Path,
     counters: &Counters,
 ) -> Result<Option<String>, IngestError> {
@@ -176,28 +181,29 @@ fn load_file(
         Ok(container) => container,
         Err(reason) => return Ok(Some(reason)),
     };
-    let mapper = match known.get_mut(&container.schema_json) {
+    let mapper = match mappers.get_mut(&container.schema_json) {
         Some(mapper) => mapper,
         None => match loader.row_mapper(&container.schema_json, &container.schema) {
-            Ok(mapper) => known.entry(container.schema_json.clone()).or_insert(mapper),
+            Ok(mapper) => mappers.entry(container.schema_json.clone()).or_insert(mapper),
             Err(error @ (IngestError::Layout(_) | IngestError::Mismatch { .. })) => return Ok(Some(error.to_string())),
             Err(error) => return Err(error),
         },
     };
-    let mut refused = (0, None);
+    let (mut refused, mut first_reason) = (0, None);
     for (number, datum) in container.data().enumerate() {
-        match writer.add(mapper, datum)? {
+        match writer.add(mapper, datum) {
             Ok(()) => {
                 counters.alerts.fetch_add(1, Ordering::Relaxed);
                 counters.bytes.fetch_add(datum.len() as u64, Ordering::Relaxed);
             }
-            Err(reason) => {
-                refused.0 += 1;
-                refused.1.get_or_insert(format!("alert {}: {reason}", number + 1));
+            Err(WriteError::ScienceDb(error)) => return Err(error.into()),
+            Err(error) => {
+                refused += 1;
+                first_reason.get_or_insert_with(|| format!("alert {}: {error}", number + 1));
             }
         }
     }
-    Ok(refused.1.map(|first| match refused.0 {
+    Ok(first_reason.map(|first| match refused {
         1 => first,
         count => format!("{count} alerts cannot be loaded; {first}"),
     }))

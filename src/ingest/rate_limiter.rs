@@ -1,41 +1,41 @@
-//! An even pace.
+//! A limit of the number of alerts per second.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::signals::Stop;
+use crate::cancel::CancellationToken;
 
-/// How far behind its pace work may catch up: what comes later than that is not made good by a burst.
+/// How far behind schedule the work may be and still catch up. A longer delay is not made up by a burst.
 const MAX_CATCH_UP: Duration = Duration::from_millis(200);
 
-/// Points in time at equal distances, handed out to whoever asks.
+/// Hands out points in time at equal intervals, to all threads together.
 #[derive(Debug)]
 pub struct RateLimiter {
-    step: Duration,
-    /// `None`: nobody has asked yet
+    interval: Duration,
+    /// `None` before the first call
     next: Mutex<Option<Instant>>,
 }
 
 impl RateLimiter {
-    /// So many a second, the first of them when it is asked for. `None` where that is no positive number.
+    /// `rate` points in time per second, the first one at the first call. `None` if the rate is not a positive number.
     pub fn new(rate: f64) -> Option<Self> {
-        let step = Duration::try_from_secs_f64(1.0 / rate).ok().filter(|step| !step.is_zero())?;
-        Some(Self { step, next: Mutex::new(None) })
+        let interval = Duration::try_from_secs_f64(1.0 / rate).ok().filter(|interval| !interval.is_zero())?;
+        Some(Self { interval, next: Mutex::new(None) })
     }
 
-    /// The next point in time; where it has passed already, there is nothing to wait for.
+    /// The next point in time. If it has passed, there is nothing to wait for.
     pub fn next(&self) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let earliest = now.checked_sub(MAX_CATCH_UP).unwrap_or(now);
         let due = next.map_or(now, |next| next.max(earliest));
-        *next = Some(due + self.step);
+        *next = Some(due + self.interval);
         due
     }
 
-    /// Waits for the next point in time; `true`: it is time to stop instead.
-    pub fn wait(&self, stop: &Stop) -> bool {
-        stop.wait(self.next().saturating_duration_since(Instant::now()))
+    /// Waits for the next point in time. Returns whether `cancel` was cancelled.
+    pub fn wait(&self, cancel: &CancellationToken) -> bool {
+        cancel.wait(self.next().saturating_duration_since(Instant::now()))
     }
 }
 
@@ -53,16 +53,18 @@ mod tests {
     }
 
     #[test]
-    fn after_a_long_pause_there_is_no_long_burst() {
+    fn a_long_pause_is_not_followed_by_a_long_burst() {
         let limiter = RateLimiter::new(100.0).unwrap();
         limiter.next();
-        *limiter.next.lock().unwrap() = Some(Instant::now() - Duration::from_secs(60));
-        let passed = std::iter::repeat_with(|| limiter.next()).take_while(|due| *due <= Instant::now()).count();
-        assert!((15..=25).contains(&passed), "{passed}");
+        let paused_until = Instant::now();
+        *limiter.next.lock().unwrap() = Some(paused_until - Duration::from_secs(60));
+        let first = limiter.next();
+        assert!(first >= paused_until - MAX_CATCH_UP);
+        assert_eq!(limiter.next() - first, Duration::from_millis(10));
     }
 
     #[test]
-    fn only_positive_rates_are_paces() {
+    fn only_positive_rates_are_accepted() {
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             assert!(RateLimiter::new(rate).is_none(), "{rate}");
         }

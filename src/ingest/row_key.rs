@@ -1,14 +1,14 @@
-//! Which columns make up the row key.
+//! Chooses the columns of the row key.
 
 use crate::avro::{Kind, NodeId, Schema};
 use crate::catalog::Catalog;
 
-/// Names that are tried as the row key of alerts of unknown origin: ZTF's, Rubin's.
+/// Row keys to try if none is given: ZTF's, Rubin's.
 const KNOWN_ROW_KEYS: [[&str; 2]; 2] = [["objectId", "candid"], ["diaObjectId", "diaSourceId"]];
-/// The records where Rubin's identifiers are looked for first.
+/// Records of Rubin's alerts in which an identifier is looked up first.
 const PREFERRED_RECORDS: [&str; 2] = ["diaSource", "diaObject"];
 
-/// The columns of the scalars in a schema, also of those in records.
+/// The columns of a schema's scalar fields, including those within records.
 fn scalars(schema: &Schema) -> Vec<String> {
     fn walk(schema: &Schema, id: NodeId, path: &str, open: &mut Vec<NodeId>, found: &mut Vec<String>) {
         let id = schema.optional(id).map_or(id, |choice| choice.node);
@@ -30,7 +30,7 @@ fn scalars(schema: &Schema) -> Vec<String> {
     found
 }
 
-/// The one column that `name` means.
+/// The one column that `name` denotes.
 fn column<'a>(columns: &'a [String], name: &str) -> Result<&'a str, String> {
     let wanted = name.replace('.', "_");
     let is = |exact: &str| columns.iter().find(|column| *column == exact);
@@ -41,36 +41,37 @@ fn column<'a>(columns: &'a [String], name: &str) -> Result<&'a str, String> {
     let nested: Vec<&String> = columns.iter().filter(|column| column.ends_with(&format!("_{wanted}"))).collect();
     match nested.as_slice() {
         [only] => Ok(only),
-        [] => Err(format!("the alerts have no scalar field `{name}`; name their columns with --row-key COL,COL")),
+        [] => Err(format!("the alerts have no scalar field `{name}`")),
         several => {
             let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
-            Err(format!("`{name}` may be `{}`: write one of them", names.join("` or `")))
+            Err(format!("`{name}` is ambiguous: write `{}`", names.join("` or `")))
         }
     }
 }
 
-/// The columns of the row key for a new table: those asked for, or those that are known of ZTF's and Rubin's alerts.
+/// The columns of the row key of a new table: the given ones, else those of ZTF's or Rubin's alerts.
 pub(super) fn choose(schema: &Schema, asked: Option<&[String]>) -> Result<Vec<String>, String> {
     let columns = scalars(schema);
     let all = |names: &[&str]| names.iter().map(|name| column(&columns, name).map(str::to_owned)).collect();
     match asked {
         Some(names) => all(&names.iter().map(String::as_str).collect::<Vec<_>>()),
-        None => KNOWN_ROW_KEYS.iter().map(|names| all(names)).find(Result::is_ok).unwrap_or_else(|| {
-            Err("the alerts are neither ZTF's nor Rubin's: name the columns of the row key with --row-key COL,COL"
-                .into())
-        }),
+        None => {
+            KNOWN_ROW_KEYS.iter().map(|names| all(names)).find(Result::is_ok).unwrap_or_else(|| {
+                Err("the alerts are neither ZTF's nor Rubin's: give the columns of the row key".into())
+            })
+        }
     }
 }
 
-/// Rubin's alerts of solar-system objects have no diaObject: the ssObject stands in its place in the key.
+/// The row keys of Rubin's alerts of solar-system objects, which have no diaObject: the ssObjectId replaces the diaObjectId.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SsObjectKey {
-    /// index of the column whose number is taken
+    /// index of the column `ssObjectId`
     column: usize,
 }
 
 impl SsObjectKey {
-    /// The stand-in for the first part of a catalog's row key, where that is a diaObjectId.
+    /// For a catalog whose row key begins with a diaObjectId.
     pub(super) fn of(catalog: &Catalog) -> Option<Self> {
         let [first, _, ..] = catalog.row_key.as_slice() else { return None };
         first.ends_with("diaObjectId").then_some(())?;
@@ -78,8 +79,8 @@ impl SsObjectKey {
         names.iter().find_map(|name| catalog.index_of(name)).map(|column| Self { column })
     }
 
-    /// The key to use instead of `key`, where its first part is missing or 0 and the alert has an ssObject. Keys stay different: their last
-    /// part tells the detection.
+    /// The key to use instead of `key` if its first part is missing or 0 and the alert has an ssObject. Keys remain unique: their last part
+    /// identifies the detection.
     pub(super) fn replace<'a>(self, key: &[u8], mut cells: impl Iterator<Item = (usize, &'a [u8])>) -> Option<Vec<u8>> {
         let end = key.iter().position(|byte| *byte == b'_')?;
         let (object, rest) = key.split_at(end);
@@ -120,15 +121,15 @@ mod tests {
     }
 
     #[test]
-    fn other_alerts_need_to_be_told() {
+    fn other_alerts_need_a_given_row_key() {
         let other =
             Schema::parse(r#"{"type": "record", "name": "a", "fields": [{"name": "id", "type": "long"}]}"#).unwrap();
-        assert!(choose(&other, None).unwrap_err().contains("--row-key"));
+        assert!(choose(&other, None).unwrap_err().contains("neither ZTF's nor Rubin's"));
         assert_eq!(choose(&other, Some(&["id".to_owned()])), Ok(vec!["id".into()]));
     }
 
     #[test]
-    fn the_solar_system_object_stands_in() {
+    fn ss_object_id_replaces_missing_dia_object_id() {
         let ss_object_key = SsObjectKey { column: 7 };
         let cell = 42i64.to_be_bytes();
         let replaced = |key: &[u8], column| ss_object_key.replace(key, [(column, cell.as_slice())].into_iter());

@@ -1,126 +1,96 @@
-//! One session that writes alerts as rows, in batches.
+//! Writes alerts as rows, in batches.
 
 use std::time::Instant;
 
-use super::IngestError;
 use super::rate_limiter::RateLimiter;
-use super::row_key::SsObjectKey;
-use crate::alert::{FlatAlert, FlattenError, Flattener, Layout};
-use crate::catalog::Column;
-use crate::config::RowPrefixes;
-use crate::science_db::{Put, PutCell, ScienceDb};
-use crate::signals::Stop;
+use super::row_mapper::RowMapper;
+use crate::alert::FlattenError;
+use crate::cancel::CancellationToken;
+use crate::science_db::{Put, RowPrefixes, ScienceDb, ScienceDbError};
+use crate::timestamp::Timestamp;
 
-/// A batch is written when its values are this large.
-const BATCH_BYTES: usize = 4 << 20;
-/// A batch is written when it has this many rows.
-const BATCH_ROWS: usize = 500;
+/// A batch is written when its values have this number of bytes.
+const MAX_BATCH_BYTES: usize = 4 << 20;
+/// A batch is written when it has this number of rows.
+const MAX_BATCH_ROWS: usize = 500;
 
-/// Alerts of one schema, ready to be laid out as rows.
-#[derive(Clone, Debug)]
-pub struct RowMapper {
-    flattener: Flattener,
-    /// family and qualifier by column; `None`: in the key alone
-    places: Vec<Option<(String, String)>>,
-    ss_object_key: Option<SsObjectKey>,
-}
-
-impl RowMapper {
-    pub(super) fn new(layout: &Layout) -> Self {
-        let place = |column: &Column| {
-            column.family_and_qualifier().map(|(family, qualifier)| (family.to_owned(), qualifier.to_owned()))
-        };
-        Self {
-            flattener: layout.flattener(),
-            places: layout.catalog().columns.iter().map(place).collect(),
-            ss_object_key: SsObjectKey::of(layout.catalog()),
-        }
-    }
-
-    /// The row key of an alert.
-    pub(super) fn key(&mut self, datum: &[u8]) -> Result<Vec<u8>, FlattenError> {
-        let cells = self.flattener.flatten(datum)?;
-        Ok(row_key(self.ss_object_key, &cells))
-    }
-
-    fn put(&mut self, datum: &[u8], timestamp: Option<i64>) -> Result<Put, FlattenError> {
-        let cells = self.flattener.flatten(datum)?;
-        let key = row_key(self.ss_object_key, &cells);
-        let cell = |(column, value): (usize, &[u8])| {
-            let (family, qualifier) = self.places.get(column)?.as_ref()?;
-            Some(PutCell { family: family.clone(), qualifier: qualifier.clone(), value: value.to_vec() })
-        };
-        Ok(Put { key, timestamp, cells: cells.iter().filter_map(cell).collect() })
-    }
-}
-
-fn row_key(ss_object_key: Option<SsObjectKey>, cells: &FlatAlert<'_>) -> Vec<u8> {
-    let replaced = ss_object_key.and_then(|ss_object_key| ss_object_key.replace(cells.key(), cells.iter()));
-    replaced.unwrap_or_else(|| cells.key().to_vec())
+/// Why an alert was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// the alert cannot be laid out as a row
+    #[error(transparent)]
+    Flatten(#[from] FlattenError),
+    /// every reader would skip the row
+    #[error(
+        "its row key `{key}` begins with `{prefix}`, and rows with this prefix are not alerts (science_db.skip_rows)"
+    )]
+    Skipped {
+        /// the row key, escaped
+        key: String,
+        /// the prefix
+        prefix: String,
+    },
+    /// the store failed; other alerts of the batch may not have been written either
+    #[error(transparent)]
+    ScienceDb(#[from] ScienceDbError),
 }
 
 /// Writes alerts through a session of its own.
 pub struct AlertWriter<'a> {
     session: Box<dyn ScienceDb>,
-    skipped: &'a RowPrefixes,
-    timestamp: Option<i64>,
+    skip_rows: &'a RowPrefixes,
+    timestamp: Option<Timestamp>,
     limiter: Option<&'a RateLimiter>,
-    stop: &'a Stop,
+    cancel: &'a CancellationToken,
     batch: Vec<Put>,
-    bytes: usize,
+    batch_bytes: usize,
 }
 
 impl<'a> AlertWriter<'a> {
     pub(super) fn new(
         session: Box<dyn ScienceDb>,
-        skipped: &'a RowPrefixes,
-        timestamp: Option<i64>,
+        skip_rows: &'a RowPrefixes,
+        timestamp: Option<Timestamp>,
         limiter: Option<&'a RateLimiter>,
-        stop: &'a Stop,
+        cancel: &'a CancellationToken,
     ) -> Self {
-        Self { session, skipped, timestamp, limiter, stop, batch: Vec::new(), bytes: 0 }
+        Self { session, skip_rows, timestamp, limiter, cancel, batch: Vec::new(), batch_bytes: 0 }
     }
 
-    /// Takes an alert to be written with others. With a rate it waits its turn, after writing those before it, so rows come at an even
-    /// pace and not in heaps. `Ok(Err(_))`: the alert itself cannot be laid out, or its row would be skipped by every reader.
+    /// Adds an alert to the batch. With a rate limit it waits until the alert is due, and writes the batch before it waits: rows are then
+    /// written at an even rate.
     ///
     /// # Errors
-    /// The store failed.
-    pub fn add(&mut self, mapper: &mut RowMapper, datum: &[u8]) -> Result<Result<(), FlattenError>, IngestError> {
-        let put = match mapper.put(datum, self.timestamp) {
-            Ok(put) => put,
-            Err(error) => return Ok(Err(error)),
-        };
-        if let Some(prefix) = self.skipped.of(&put.key) {
-            return Ok(Err(FlattenError::RowKey(format!(
-                "its row key `{}` begins with `{prefix}`, and science_db.skip_rows says that such rows are no alerts",
-                put.key.escape_ascii()
-            ))));
+    /// The alert cannot be a row, or the store failed.
+    pub fn add(&mut self, mapper: &mut RowMapper, datum: &[u8]) -> Result<(), WriteError> {
+        let put = mapper.put(datum, self.timestamp)?;
+        if let Some(prefix) = self.skip_rows.of(&put.key) {
+            return Err(WriteError::Skipped { key: put.key.escape_ascii().to_string(), prefix: prefix.to_owned() });
         }
         if let Some(limiter) = self.limiter {
             let wait = limiter.next().saturating_duration_since(Instant::now());
             if !wait.is_zero() {
                 self.flush()?;
-                self.stop.wait(wait);
+                self.cancel.wait(wait);
             }
         }
-        self.bytes += put.cells.iter().map(|cell| cell.value.len()).sum::<usize>();
+        self.batch_bytes += put.cells.iter().map(|cell| cell.value.len()).sum::<usize>();
         self.batch.push(put);
-        if self.bytes >= BATCH_BYTES || self.batch.len() >= BATCH_ROWS {
+        if self.batch_bytes >= MAX_BATCH_BYTES || self.batch.len() >= MAX_BATCH_ROWS {
             self.flush()?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
-    /// Writes what was taken and not yet written.
+    /// Writes the batch.
     ///
     /// # Errors
-    /// The store failed; of the batch, some rows may have been written.
-    pub fn flush(&mut self) -> Result<(), IngestError> {
+    /// The store failed; some rows of the batch may have been written.
+    pub fn flush(&mut self) -> Result<(), ScienceDbError> {
         if !self.batch.is_empty() {
             self.session.put(&self.batch)?;
             self.batch.clear();
-            self.bytes = 0;
+            self.batch_bytes = 0;
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ const NO_SPAN: Span = Span { start: ABSENT, len: 0, timestamp: 0 };
 
 /// The bytes of a page. The memory stays allocated and initialised from one page to the next.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PageBuffer {
+pub struct PageBuffer {
     bytes: Vec<u8>,
     used: usize,
 }
@@ -42,6 +42,7 @@ impl PageBuffer {
     }
 
     /// Bytes of allocated memory.
+    #[cfg(test)]
     pub fn allocated(&self) -> usize {
         self.bytes.capacity()
     }
@@ -80,7 +81,7 @@ impl PageBuffer {
 
 /// The positions of keys and cells in the buffer of a page: for each row, its cells by slot (16 bytes each).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RowIndex {
+pub struct RowIndex {
     keys: Vec<(u32, u32)>,
     spans: Vec<Span>,
     width: usize,
@@ -137,7 +138,7 @@ impl RowIndex {
 
 /// A length of a page, to which it can be truncated.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark {
+pub struct Mark {
     bytes: usize,
     rows: usize,
 }

@@ -1,47 +1,46 @@
 //! The science database: a table of rows that can be scanned by time window.
 //!
-//! Three stores speak [`ScienceDb`]: HBase through a Thrift 2 gateway, HBase through a Thrift 1 gateway, and an
-//! embedded SQLite file. All follow HBase's meaning of rows, cells and timestamps.
+//! [`ScienceDb`] has three implementations: HBase through Thrift 2 gateways, HBase through Thrift 1 gateways, and an embedded SQLite file.
+//! Rows, cells and timestamps mean in all of them what they mean in HBase.
 
 mod embedded;
 mod gateway;
 mod open;
+mod settings;
 mod thrift1;
 mod thrift2;
 
-pub use embedded::Embedded;
 pub use gateway::Timeouts;
-pub use open::{Sessions, open, open_session};
-pub use thrift1::Thrift1;
-pub use thrift2::Thrift2;
+pub use open::{Sessions, open};
+pub use settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 
 use std::sync::Arc;
 
 use crate::row::{Columns, Rows};
 use crate::window::Window;
 
-/// Says whether the caller of a session has given up. A session asks it several times a second while it waits for a server.
+/// Whether the caller of a session has given up. A session asks several times a second while it waits for a server.
 pub type Cancel = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// A stretch of row keys, `[start, end)`; an empty `end` has no bound.
+/// The row keys `[start, end)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRange {
     /// first key
     pub start: Vec<u8>,
-    /// first key after the range; empty: no bound
+    /// first key after the range; empty: no upper bound
     pub end: Vec<u8>,
 }
 
 /// What a scan reads.
 #[derive(Clone, Debug)]
 pub struct Scan<'a> {
-    /// row keys
+    /// the row keys
     pub keys: KeyRange,
-    /// cell timestamps, ms since 1970; only cells inside the window are returned
+    /// the cell timestamps; cells outside the window are not returned
     pub window: Window,
-    /// the columns; rows that have none of them in the window are left out
+    /// the columns; rows with none of them in the window are not returned
     pub columns: &'a Columns,
-    /// most rows in one page
+    /// maximum number of rows in a page
     pub page: usize,
 }
 
@@ -50,18 +49,18 @@ pub struct Scan<'a> {
 pub struct PutCell {
     /// column family
     pub family: String,
-    /// qualifier within the family
+    /// column qualifier
     pub qualifier: String,
-    /// the cell's bytes
+    /// the bytes of the cell
     pub value: Vec<u8>,
 }
 
-/// Cells of one row to write, all at one timestamp.
+/// Cells of one row to write, all with the same timestamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put {
     /// row key
     pub key: Vec<u8>,
-    /// ms since 1970; `None`: the server's clock
+    /// ms since 1970; `None`: by the server's clock
     pub timestamp: Option<i64>,
     /// the cells
     pub cells: Vec<PutCell>,
@@ -72,24 +71,24 @@ pub struct Put {
 pub struct NewTable {
     /// column families
     pub families: Vec<String>,
-    /// keys at which the table is split from the start, ascending
+    /// start keys of all regions but the first, ascending
     pub splits: Vec<Vec<u8>>,
 }
 
-/// What can go wrong between `fink` and the science database.
+/// An error of the science database.
 #[derive(Debug, thiserror::Error)]
 pub enum ScienceDbError {
-    /// no answer; worth another try later
+    /// no server answers, or HBase is not available now; a later call may succeed
     #[error("cannot reach the science database at {address}: {reason}")]
     Unreachable {
         /// `host:port` or path
         address: String,
-        /// what happened
+        /// what failed
         reason: String,
     },
-    /// the table is not there
+    /// the table does not exist
     #[error(
-        "the science database at {address} has no table `{table}`: create it with `fink ingest`, or name the right one in the catalog"
+        "the science database at {address} has no table `{table}`: create it with `fink ingest`, or correct science_db.table or the catalog"
     )]
     NoTable {
         /// `host:port` or path
@@ -97,30 +96,30 @@ pub enum ScienceDbError {
         /// namespace:name
         table: String,
     },
-    /// something else answers at this address
+    /// the server has the other Thrift interface
     #[error(
-        "{address} is a Thrift {found} server, but science_db.kind = \"{wanted}\" was asked for: set kind = \"thrift{found}\" or start the other gateway"
+        "{address} is a Thrift {found} gateway, but science_db.kind is \"{wanted}\": set kind = \"thrift{found}\" or start the other gateway"
     )]
     WrongServer {
         /// `host:port`
         address: String,
-        /// thrift1 or thrift2
+        /// the configured kind, `thrift1` or `thrift2`
         wanted: &'static str,
-        /// the version that answers: 1 or 2
+        /// version of the server's interface: 1 or 2
         found: u8,
     },
-    /// the caller gave up while the server was waited for
-    #[error("gave up waiting for the science database at {address}")]
+    /// the session was cancelled while it waited for the server
+    #[error("cancelled while waiting for the science database at {address}")]
     Cancelled {
         /// `host:port`
         address: String,
     },
-    /// the server refused the request, or answered what cannot be understood
-    #[error("the science database at {address} refused: {reason}")]
+    /// the server refused the request, or its reply cannot be decoded
+    #[error("the science database at {address} refused the request: {reason}")]
     Refused {
         /// `host:port` or path
         address: String,
-        /// the server's words
+        /// what the server answered
         reason: String,
     },
 }
@@ -132,41 +131,44 @@ impl ScienceDbError {
     }
 }
 
-/// One session with one table of the science database; each thread has its own. After an error it may be used again.
+/// A session with one table of the science database, for one thread. It can be used again after an error.
 ///
-/// Every call may give [`ScienceDbError::Cancelled`] where the session was opened with a [`Cancel`] that says so.
+/// Each call fails with [`ScienceDbError::Cancelled`] once the session's token is cancelled.
 ///
-/// Rows, cells and timestamps mean what they mean in HBase: of each cell the newest version counts, and one written with an older
-/// timestamp than the present one is not seen; a delete hides everything in the row up to the server's clock, what is written with a later
-/// timestamp is seen again. Keys are ordered as bytes. To read or write a column family that the table does not have is refused.
+/// A read returns the newest version of each cell; a cell written with an older timestamp than the present one is never returned. A delete
+/// hides the cells of a row with timestamps up to the server's clock; cells written with a later timestamp are returned again. Keys are
+/// ordered as bytes. Reads and writes of a column family that the table does not have are refused.
 pub trait ScienceDb: Send {
-    /// The regions of the table, ascending, together covering every key.
+    /// The regions of the table, in ascending order. Together they cover all keys.
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError>;
 
-    /// Reads one page of `scan` into `rows` (cleared first), beginning after the row `after`, or at the start.
-    /// `false`: there are no further rows; `true`: there may be, and the page holds at least one, whose key is where to go on.
-    /// Nothing of the scan's state is the caller's to keep but the last key. A page of very large rows ends before `scan.page` of them.
+    /// Reads one page of `scan` into `rows` (cleared first): the rows after the key `after`, or from the start of the scan. Returns whether
+    /// there may be more rows. If so, the page has at least one row; pass the key of its last row as `after` to read the next page. A page
+    /// of large rows has fewer than `scan.page`.
     fn scan(&mut self, scan: &Scan<'_>, after: Option<&[u8]>, rows: &mut Rows) -> Result<bool, ScienceDbError>;
 
-    /// Reads the newest cells of the rows `keys` into `rows` (cleared first). Rows that have none of the columns are left out;
-    /// the others come in the order of `keys`. All must fit into 4 GB.
+    /// Reads the newest cells of the rows `keys` into `rows` (cleared first), in the order of `keys`. Rows with none of the columns are left
+    /// out. All rows together must be smaller than 4 GB.
     fn get(&mut self, keys: &[&[u8]], columns: &Columns, rows: &mut Rows) -> Result<(), ScienceDbError>;
 
-    /// Writes rows. Each of them is written as a whole or not at all; after an error, some may have been written and some not. A failed
-    /// connection is not a reason to write rows without a timestamp a second time: the error says so, and the caller decides.
+    /// Writes rows. Each row is written as a whole or not at all; after an error, some rows may have been written. Writes without a
+    /// timestamp are not idempotent: they are not repeated when the connection fails, and the error says that they may have been done.
     fn put(&mut self, puts: &[Put]) -> Result<(), ScienceDbError>;
 
     /// Deletes whole rows.
     fn delete(&mut self, keys: &[&[u8]]) -> Result<(), ScienceDbError>;
 
-    /// Creates the table; `false` where it is there already.
+    /// Creates the table. Returns `false` if it exists already.
     fn create_table(&mut self, table: &NewTable) -> Result<bool, ScienceDbError>;
 }
 
-/// A page ends with the row that takes it past this many bytes.
-const PAGE_BYTES: usize = 64 << 20;
+/// A page ends with the row that takes it past this number of bytes.
+const MAX_PAGE_BYTES: usize = 64 << 20;
 
-/// The first key that a page may hold.
+/// What a read fails with whose rows do not fit into one page.
+const TOO_LARGE: &str = "more than 4 GB in one read: ask for fewer rows";
+
+/// The first key of the page after the row `after`.
 fn start_after(scan: &Scan<'_>, after: Option<&[u8]>) -> Vec<u8> {
     match after {
         Some(key) if key >= scan.keys.start.as_slice() => [key, &[0]].concat(),
@@ -174,7 +176,8 @@ fn start_after(scan: &Scan<'_>, after: Option<&[u8]>) -> Vec<u8> {
     }
 }
 
-/// The ranges between the first keys of regions, given in any order: whatever the regions do meanwhile, these cover every key once.
+/// The ranges between the start keys of regions, which may be in any order. They cover each key once, even if a region was split or merged
+/// while its start keys were listed.
 fn key_ranges_from(mut starts: Vec<Vec<u8>>) -> Vec<KeyRange> {
     starts.push(Vec::new());
     starts.sort();
@@ -183,33 +186,38 @@ fn key_ranges_from(mut starts: Vec<Vec<u8>>) -> Vec<KeyRange> {
     starts.iter().cloned().zip(ends).map(|(start, end)| KeyRange { start, end }).collect()
 }
 
-/// Says what HBase would refuse, in clearer words than it has.
+/// Refuses what HBase would refuse with a less clear error.
 fn check_puts(puts: &[Put]) -> Result<(), String> {
     for put in puts {
         let key = put.key.escape_ascii();
         if put.key.is_empty() {
-            return Err(String::from("a row to write has no key"));
+            return Err(String::from("a row to write has an empty key"));
         }
         if put.cells.is_empty() {
-            return Err(format!("no cells to write to row \"{key}\""));
+            return Err(format!("row \"{key}\" has no cells to write"));
+        }
+        // The longest that Thrift can announce.
+        if let Some(cell) = put.cells.iter().find(|cell| i32::try_from(cell.value.len()).is_err()) {
+            let (family, qualifier) = (&cell.family, &cell.qualifier);
+            return Err(format!("cell `{family}:{qualifier}` of row \"{key}\" is larger than 2 GB"));
         }
         if let Some(timestamp) = put.timestamp.filter(|timestamp| *timestamp < 0) {
-            return Err(format!("row \"{key}\" to be written at the negative timestamp {timestamp}"));
+            return Err(format!("row \"{key}\" has the negative timestamp {timestamp}"));
         }
     }
     Ok(())
 }
 
-/// Cuts `puts` into runs of about `most` bytes of values.
-fn put_batches(puts: &[Put], most: usize) -> impl Iterator<Item = &[Put]> {
+/// Splits `puts` into batches that end with the row that takes them to `max_bytes` of values.
+fn put_batches(puts: &[Put], max_bytes: usize) -> impl Iterator<Item = &[Put]> {
     let mut bytes = 0;
     puts.chunk_by(move |put, _| {
         bytes += put.cells.iter().map(|cell| cell.value.len()).sum::<usize>();
-        let goes_on = bytes < most;
-        if !goes_on {
+        let has_room = bytes < max_bytes;
+        if !has_room {
             bytes = 0;
         }
-        goes_on
+        has_room
     })
 }
 
@@ -218,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_ranges_cover_everything_whatever_the_regions_say() {
+    fn key_ranges_cover_all_keys_for_any_regions() {
         let range = |start: &[u8], end: &[u8]| KeyRange { start: start.to_vec(), end: end.to_vec() };
         assert_eq!(key_ranges_from(Vec::new()), [range(b"", b"")]);
         let starts = [b"m".as_slice(), b"", b"c", b"m"].map(<[u8]>::to_vec).to_vec();
@@ -226,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn scan_resumes_behind_the_last_key_and_never_before_its_range() {
+    fn scan_resumes_after_the_last_key_and_never_before_its_range() {
         let columns = Columns::new(Vec::new());
         let keys = KeyRange { start: b"m".to_vec(), end: Vec::new() };
         let scan = Scan { keys, window: Window::ALL, columns: &columns, page: 1 };
@@ -236,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn puts_are_cut_by_size_and_none_is_lost() {
+    fn puts_are_split_by_size_and_none_is_lost() {
         let put = |len: usize| Put {
             key: vec![len as u8],
             timestamp: None,

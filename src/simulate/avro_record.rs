@@ -1,11 +1,11 @@
-//! Records written as Avro, field after field, with no value tree between.
+//! Writes records as Avro, field by field, without an intermediate value tree.
 //!
 //! An Avro datum is its fields in the schema's order and nothing else (Avro specification, "Binary Encoding"), so a struct whose fields
 //! stand in that order is its own encoder.
 
 use crate::avro::{write_bytes, write_long};
 
-/// Where a datum is written to.
+/// Where a datum is written.
 pub(super) struct AvroWriter<'a> {
     /// the bytes so far
     pub(super) bytes: &'a mut Vec<u8>,
@@ -13,12 +13,12 @@ pub(super) struct AvroWriter<'a> {
     pub(super) null_first: bool,
 }
 
-/// Something that is written as an Avro value.
+/// A type that can be written as an Avro value.
 pub(super) trait Encode {
     /// Appends the value.
     fn encode(&self, out: &mut AvroWriter<'_>);
 
-    /// Appends the schema's names for a struct field of this type called `name`.
+    /// Appends the schema's field names for a struct field `name` of this type.
     #[cfg(test)]
     fn names(name: &'static str, into: &mut Vec<String>) {
         into.push(name.to_owned());
@@ -127,7 +127,7 @@ macro_rules! record {
 
         #[cfg(test)]
         impl $name {
-            /// The names of the fields, as the schema has them.
+            /// The names of the fields in the schema.
             pub(super) fn fields() -> Vec<String> {
                 let mut names = Vec::new();
                 $(<$type as $crate::simulate::avro_record::Encode>::names(stringify!($field), &mut names);)*

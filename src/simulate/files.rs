@@ -1,16 +1,17 @@
-//! Alerts as files: one Avro object container file for each alert, as ZTF publishes them.
+//! Writes alerts as files: one Avro object container file for each alert, as ZTF publishes them.
 
 use std::ops::Range;
 use std::path::Path;
 
-use super::{SimulateError, Simulator};
+use super::error::SimulateError;
+use super::simulator::Simulator;
 use crate::avro::container::Header;
 
-/// Writes the alerts of `range` into the folder `dir` (made where missing) as `<candid or diaSourceId>.avro`, uncompressed, each with
-/// the schema. `progress` is called after each file with the bytes written, and says whether to go on.
+/// Writes the alerts of `range` into the folder `dir`, which it creates if necessary, as `<candid or diaSourceId>.avro`, uncompressed, each
+/// with the schema. Calls `progress` after each file with its size in bytes, and stops if it returns `false`.
 ///
 /// # Errors
-/// [`SimulateError::Write`] where a file or the folder cannot be written.
+/// The folder or a file cannot be written, or the compressor failed.
 pub fn write_files(
     simulator: &mut Simulator,
     dir: &Path,

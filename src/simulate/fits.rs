@@ -3,9 +3,9 @@
 use std::fmt::Display;
 use std::io::Write;
 
-/// Every part of a FITS file is filled up to a multiple of this.
+/// The parts of a FITS file are padded to a multiple of this number of bytes.
 pub(super) const BLOCK: usize = 2880;
-/// Length of a card.
+/// Bytes of a card.
 const CARD: usize = 80;
 
 /// Writes a header, card by card, at the end of a file.
@@ -15,7 +15,7 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Begins a header with its first cards: the kind of unit, the type of the pixels and the two sizes. `file` holds whole blocks.
+    /// Begins the header of an image, with the type of its pixels and its size. `file` must end at the end of a block.
     pub(super) fn image(file: &'a mut Vec<u8>, is_first: bool, bitpix: i32, width: usize, height: usize) -> Self {
         let start = file.len();
         let mut header = Self { file, start };
@@ -58,7 +58,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Fills the data of a unit, `length` bytes long so far, up to whole blocks.
+/// Pads the data of a unit, of `length` bytes, to whole blocks.
 pub(super) fn pad(file: &mut Vec<u8>, length: usize) {
     file.resize(file.len() + length.next_multiple_of(BLOCK) - length, 0);
 }

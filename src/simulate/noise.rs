@@ -1,11 +1,11 @@
-//! Image noise, drawn once for a seed and used again from another place for each image.
+//! Image noise: a pool that is drawn once for each seed. Each image takes a slice at a random offset.
 
 use super::rng::{AlertRng, Purpose};
 
 /// A pool of normal deviates; a power of two, far more than an image has pixels.
 const POOL: usize = 1 << 16;
 
-/// Normal deviates to take images' noise from.
+/// A pool of normal deviates.
 pub(super) struct Noise(Vec<f32>);
 
 impl Noise {
@@ -15,7 +15,7 @@ impl Noise {
         Self((0..POOL).map(|_| rng.normal() as f32).collect())
     }
 
-    /// `count` deviates (at most half a pool) from a random place.
+    /// `count` deviates (at most half the pool) from a random offset.
     pub(super) fn take(&self, count: usize, rng: &mut AlertRng) -> &[f32] {
         let start = rng.below((POOL - count) as u64) as usize;
         &self.0[start..start + count]

@@ -1,11 +1,11 @@
-//! Things in the sky: where they are and how their light changes.
+//! Objects in the sky: their positions and light curves.
 
 use std::f64::consts::TAU;
 
-use super::Survey;
 use super::rng::{AlertRng, Purpose};
 use super::schedule::Pointing;
 use super::sky::Position;
+use super::survey::Survey;
 
 /// How an object's light changes. Magnitudes are AB, times are days of the schedule.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub(super) enum LightCurve {
     },
 }
 
-/// Kinds of [`LightCurve`], with how often each is drawn.
+/// Kinds of [`LightCurve`]; `draw` has the frequency of each.
 #[derive(Clone, Copy)]
 enum ObjectClass {
     Supernova,
@@ -86,7 +86,7 @@ impl ObjectClass {
 pub(super) struct Object {
     /// the pointing of its first alert
     pub(super) discovery: Pointing,
-    /// where it is on the day of its first alert
+    /// position on the day of its first alert
     position: Position,
     /// how its light changes
     pub(super) light_curve: LightCurve,
@@ -114,12 +114,12 @@ impl Measurement {
         self.snr() >= 5.0
     }
 
-    /// AB magnitude of the flux's size.
+    /// AB magnitude of the absolute flux.
     pub(super) fn magnitude(&self) -> f64 {
         magnitude(self.flux.abs())
     }
 
-    /// The AB magnitude that is 5 σ.
+    /// AB magnitude of a flux of 5 σ.
     pub(super) fn limit(&self) -> f64 {
         magnitude(5.0 * self.error)
     }
@@ -139,7 +139,7 @@ impl Object {
     /// The object seen in `pointing`.
     pub(super) fn seen_in(pointing: Pointing, seed: u64, survey: Survey) -> Self {
         let discovered = Self::draw(pointing.discovery(seed), seed, survey, None);
-        // ZTF knows an object by its place, so what has moved on, and what is no object, is new every time.
+        // ZTF identifies an object by its position: a minor planet that has moved on, or another artefact, is a new object.
         match discovered.light_curve {
             LightCurve::MinorPlanet { .. } if survey == Survey::Ztf => {
                 Self::draw(pointing, seed, survey, Some(ObjectClass::MinorPlanet))
@@ -191,7 +191,7 @@ impl Object {
         Self { discovery, position, light_curve, colours }
     }
 
-    /// Where it is on a day.
+    /// Position on a day.
     pub(super) fn position(&self, day: f64) -> Position {
         match self.light_curve {
             LightCurve::MinorPlanet { east, north, .. } => {
@@ -202,12 +202,12 @@ impl Object {
         }
     }
 
-    /// Whether it moves among the stars.
+    /// Whether it is a minor planet.
     pub(super) fn is_minor_planet(&self) -> bool {
         matches!(self.light_curve, LightCurve::MinorPlanet { .. })
     }
 
-    /// The mean magnitude of what has one.
+    /// Mean magnitude; `None` for supernovae and artefacts.
     pub(super) fn mean_magnitude(&self) -> Option<f64> {
         match self.light_curve {
             LightCurve::Variable { magnitude, .. }
@@ -217,7 +217,7 @@ impl Object {
         }
     }
 
-    /// The type that a catalogue of known objects gives it, as SIMBAD's short names.
+    /// Its type in catalogues, by SIMBAD's short names.
     pub(super) fn catalogued(&self) -> &'static str {
         match self.light_curve {
             LightCurve::Variable { period, .. } => match period {
@@ -232,7 +232,7 @@ impl Object {
         }
     }
 
-    /// The magnitude of the steady light in the template, in a band (0 = u … 5 = y); `None` where nothing is there.
+    /// The magnitude of the steady light in the template, in a band (0 = u … 5 = y); `None` if there is none.
     pub(super) fn template(&self, band: usize) -> Option<f64> {
         match self.light_curve {
             LightCurve::Variable { magnitude, .. } | LightCurve::Agn { magnitude, .. } => {
@@ -262,7 +262,7 @@ impl Object {
                 let now: f64 = waves.iter().map(|(a, period, phase)| a * (TAU * (day / period + phase)).sin()).sum();
                 flux(magnitude + colour + now) - flux(magnitude + colour)
             }
-            // Before its first alert a mover was elsewhere, and an artefact was not.
+            // Before its first alert a minor planet was elsewhere, and an artefact did not exist.
             LightCurve::MinorPlanet { .. } | LightCurve::Artefact { .. } if day < self.discovery.day() => 0.0,
             LightCurve::MinorPlanet { magnitude, amplitude, period, .. } => {
                 flux(magnitude + colour + amplitude * (TAU * day / period).sin())
@@ -271,7 +271,7 @@ impl Object {
         }
     }
 
-    /// What a visit measures with noise of `error` nJy; `alert`: the visit made an alert, so it is a detection whatever the noise.
+    /// What a visit measures with noise of `error` nJy; `alert`: the visit made an alert, so the result is a detection, whatever the noise.
     pub(super) fn measure(&self, day: f64, band: usize, error: f64, alert: bool, rng: &mut AlertRng) -> Measurement {
         let flux = self.flux(day, band) + error * rng.normal();
         let floor = error * rng.between(5.1, 7.0);

@@ -1,13 +1,13 @@
-//! Random draws that depend on nothing but the seed and on what is drawn for.
+//! Random numbers that depend only on the seed and on their purpose.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a draw is for: draws for different purposes are independent.
+/// What random numbers are for. Numbers for different purposes are independent.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
 pub(super) enum Purpose {
-    /// whether a new object begins in a pointing
+    /// whether a pointing discovers a new object
     Discovery = 1,
     /// an object's light curve
     Object,
@@ -25,7 +25,7 @@ pub(super) enum Purpose {
 pub(super) struct AlertRng(ChaCha8Rng);
 
 impl AlertRng {
-    /// The stream for one purpose, one thing (`id`) and one part of that thing.
+    /// The stream for one purpose, one object, alert or image (`id`) and one part of it.
     pub(super) fn new(seed: u64, purpose: Purpose, id: u64, part: i64) -> Self {
         let mut key = [0; 32];
         for (place, word) in key.chunks_exact_mut(8).zip([seed, purpose as u64, id, part as u64]) {
@@ -55,7 +55,7 @@ impl AlertRng {
         self.unit() < probability
     }
 
-    /// Uniform in `0..bound`; `bound` is far below 2⁶⁴, so the bias of the remainder is nil.
+    /// Uniform in `0..bound`; `bound` is far below 2⁶⁴, so the bias of the remainder is negligible.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0.next_u64() % bound
     }

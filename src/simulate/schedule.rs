@@ -1,8 +1,8 @@
-//! Which number of which night an alert belongs to.
+//! The night and the time of each alert.
 //!
-//! The simulated stream is in the order of time: [`POINTINGS_PER_NIGHT`] alerts a night, each from an exposure of its own, 6.3 minutes apart. A number is
-//! pointed at anew every night at the same hour, so an object that shines on for some nights gives alerts that are `POINTINGS_PER_NIGHT` apart. After
-//! [`NIGHTS_PER_PASS`] nights the survey begins again from its first night, each exposure a moment later than in the pass before.
+//! The alerts are ordered by time: [`POINTINGS_PER_NIGHT`] alerts a night, each from its own exposure, 6.3 minutes apart. The pointings of a
+//! night are repeated in the next night at the same times, so the alerts of one object are a multiple of `POINTINGS_PER_NIGHT` apart. After
+//! [`NIGHTS_PER_PASS`] nights the survey starts again at its first night, with each exposure a moment later than in the pass before.
 
 use super::rng::{AlertRng, Purpose};
 
@@ -10,23 +10,23 @@ use super::rng::{AlertRng, Purpose};
 const POINTINGS_PER_NIGHT: u64 = 100;
 /// Nights in a pass (5.5 years).
 const NIGHTS_PER_PASS: u64 = 2000;
-/// Chance that a night's alert in some number is of a new object.
+/// Probability that an alert is of a new object.
 const NEW_OBJECT_PROBABILITY: f64 = 0.45;
 /// Time between two exposures, in hundred-thousandths of a day.
 const EXPOSURE_INTERVAL: u64 = 440;
 /// Time of the first exposure in a night, in hundred-thousandths of a day.
 const FIRST_EXPOSURE: u64 = 12_000;
 
-/// One alert's number in the stream.
+/// The pointing of one alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pointing {
-    /// which alert
+    /// number of the alert
     pub(super) index: u64,
     /// nights since the first of the pass
     pub(super) night: u64,
-    /// which number
+    /// number of the pointing within the night
     pub(super) number: u64,
-    /// how often the survey has begun again
+    /// number of passes before this one
     pub(super) pass: u64,
 }
 
@@ -42,7 +42,7 @@ impl Pointing {
         FIRST_EXPOSURE + self.number * EXPOSURE_INTERVAL + self.pass % EXPOSURE_INTERVAL
     }
 
-    /// How often the times of day of the passes have begun again: alerts of one lap have times of their own.
+    /// Number of times that the passes have used up all times of day. No two alerts of one lap have the same time.
     pub(super) fn lap(self) -> u64 {
         self.pass / EXPOSURE_INTERVAL
     }
@@ -52,13 +52,13 @@ impl Pointing {
         self.night as f64 + self.tick() as f64 / 1e5
     }
 
-    /// The same number `nights` earlier.
+    /// The same pointing `nights` earlier.
     pub(super) fn earlier(self, nights: u64) -> Option<Self> {
         let night = self.night.checked_sub(nights)?;
         Some(Self { index: self.index - nights * POINTINGS_PER_NIGHT, night, ..self })
     }
 
-    /// Where the object that is seen in this pointing was seen first.
+    /// The pointing that discovered the object of this pointing.
     pub(super) fn discovery(self, seed: u64) -> Self {
         let is_new =
             |pointing: Self| AlertRng::new(seed, Purpose::Discovery, pointing.index, 0).chance(NEW_OBJECT_PROBABILITY);

@@ -1,24 +1,24 @@
-//! When an object was looked at, and what was measured then.
+//! The visits to an object, and what each measured.
 
-use super::Survey;
 use super::object::{self, LightCurve, Measurement, Object};
 use super::rng::{AlertRng, Purpose};
 use super::schedule::Pointing;
 use super::sky::Position;
+use super::survey::Survey;
 
-/// One look at an object.
+/// One visit to an object.
 pub(super) struct Visit {
     /// day of the schedule; negative before its first day
     pub(super) day: f64,
     /// 0 = u, 1 = g … 5 = y
     pub(super) band: usize,
-    /// the alert that this look made; `None` where the stream has none of it
+    /// the alert of this visit; `None` if it made none
     pub(super) alert: Option<Pointing>,
     /// what was measured
     pub(super) measure: Measurement,
-    /// where the object was
+    /// position of the object
     pub(super) position: Position,
-    /// for whatever else is to be known about this look
+    /// random numbers for all other properties of this visit
     pub(super) rng: AlertRng,
 }
 
@@ -29,12 +29,12 @@ impl Visit {
     }
 }
 
-/// The look that made the alert in `pointing`.
+/// The visit that made the alert of `pointing`.
 pub(super) fn now(object: &Object, pointing: Pointing, seed: u64, survey: Survey) -> Visit {
     visit_on(object, pointing.night as i64, pointing.day(), Some(pointing), seed, survey)
 }
 
-/// The looks at the object in the `nights` before `pointing`, in the order of time. Every alert of the object is among them.
+/// The visits in the `nights` before `pointing`, in the order of time. They include all earlier alerts of the object in these nights.
 pub(super) fn before(object: &Object, pointing: Pointing, nights: u64, seed: u64, survey: Survey) -> Vec<Visit> {
     let clear = match survey {
         Survey::Ztf => 0.45,
@@ -57,7 +57,7 @@ pub(super) fn before(object: &Object, pointing: Pointing, nights: u64, seed: u64
     visits
 }
 
-/// How many nights of history an alert has, unless its size is asked for.
+/// The number of nights of history of an alert whose size is not given.
 pub(super) fn usual_nights(object: &Object, pointing: Pointing, seed: u64, survey: Survey) -> u64 {
     let mut rng = AlertRng::new(seed, Purpose::Weather, object.discovery.index, i64::MIN);
     let before_discovery = match (survey, &object.light_curve) {

@@ -114,7 +114,9 @@ fn the_layout_of_2019_has_lists_as_text_and_a_status() {
     }
     // The next night goes the same way without being told, and the two are not to be mixed.
     ingest(&fixture, &["alerts"]);
-    fixture.run(&["ingest", "alerts", "--history", "avro"]).assert_stderr(1, &["--history avro does not fit"]);
+    fixture
+        .run(&["ingest", "alerts", "--history", "avro"])
+        .assert_stderr(1, &["its histories cannot be stored as Avro"]);
     fixture
         .run(&["ingest", "alerts", "--row-key", "candid"])
         .assert_stderr(1, &["its row key is objectId,candid, not candid"]);

@@ -62,7 +62,7 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     context.mute_log();
-    let say = |text: String| match args.output.format {
+    let print = |text: String| match args.output.format {
         Format::Table => output::print(text.as_bytes()),
         Format::Json | Format::Ndjson => Ok(()),
     };
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let start = Instant::now();
     let loaded = load(args, written, settings, &stop, context)?;
     interrupted(&stop)?;
-    say(format!(
+    print(format!(
         "1. Simulated {} {} alerts ({}) and loaded them into a science database (SQLite): {}.\n",
         loaded.alerts,
         survey_name(args.survey),
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
 
     let start = Instant::now();
     let stats = distribute(written, settings, &stop, context)?;
-    say(format!(
+    print(format!(
         "2. Distributed them to Kafka (embedded), in transactions with the checkpoint: {}.\n\n",
         seconds(start)
     ))?;
@@ -99,13 +99,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     }
     let topic = settings.streams.iter().find(|stream| stream.name == SELECTED).map_or("", |stream| &stream.topic);
     let selected: Vec<&ReadAlert> = alerts.iter().filter(|alert| alert.topic == topic).collect();
-    say(format!(
+    print(format!(
         "\n3. Consumed both topics and found each alert once: {}.\n   Alerts in {topic} ({}):\n\n",
         seconds(start),
         units(args.survey)
     ))?;
     summary_table(selected.iter().copied().take(MAX_SHOWN_ALERTS)).print(Format::Table, context)?;
-    say(match selected.len().saturating_sub(MAX_SHOWN_ALERTS) {
+    print(match selected.len().saturating_sub(MAX_SHOWN_ALERTS) {
         0 => NEXT_STEPS.to_owned(),
         left => format!("and {left} more.\n{NEXT_STEPS}"),
     })
@@ -127,7 +127,8 @@ fn load(
     context: &Context,
 ) -> anyhow::Result<IngestSummary> {
     let progress = Progress::new(context, "alerts", Some(args.alerts));
-    let options = IngestOptions { regions: 1, timestamp: Some(written), ..IngestOptions::default() };
+    let options =
+        IngestOptions { regions: 1, timestamp: Some(Timestamp::from_millis(written)), ..IngestOptions::default() };
     let simulator = || Ok(Simulator::new(args.survey, args.seed, SimulatorOptions::default())?);
     let loaded = simulate::load(&settings.science_db, &options, &simulator, 0..args.alerts, stop, &progress);
     progress.finish();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::check_topic;
+use crate::topic::Topic;
 
 /// The names in order, each once.
 pub(super) fn distinct(names: &[String]) -> Vec<String> {
@@ -39,6 +39,10 @@ pub(super) fn new_user(text: &str) -> Result<String, String> {
 /// Reads a topic's name.
 pub(super) fn topic(text: &str) -> Result<String, String> {
     check_topic(text).map(|()| text.to_owned())
+}
+
+fn check_topic(text: &str) -> Result<(), String> {
+    text.parse::<Topic>().map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Checks the name of a topic, or the beginning of such names, in an ACL.

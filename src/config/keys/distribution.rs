@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use super::topic::check_topic;
 use crate::config::definition::key;
 use crate::config::reader::Reader;
 use crate::config::settings::DistributionSettings;
 use crate::config::start::Start;
 use crate::config::value::ByteSize;
+use crate::topic::Topic;
 
 pub(super) fn read(reader: &mut Reader<'_>) -> DistributionSettings {
     reader.section("distribution", "");
@@ -61,11 +61,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DistributionSettings {
             "fink_rejected".to_owned(),
         ),
     };
-    if let Err(reason) = check_topic(&format!("fink_checkpoint_{}", settings.name)) {
-        reader.add_error("name", format!("it is part of the name of the checkpoint topic, and {reason}"));
+    if let Err(error) = format!("fink_checkpoint_{}", settings.name).parse::<Topic>() {
+        reader.add_error("name", format!("it is part of the name of the checkpoint topic, and {error}"));
     }
-    if let Err(reason) = check_topic(&settings.rejected_topic) {
-        reader.add_error("rejected_topic", reason);
+    if let Err(error) = settings.rejected_topic.parse::<Topic>() {
+        reader.add_error("rejected_topic", error.to_string());
     }
     for (name, duration) in [("poll", settings.poll), ("repair_every", settings.repair_every)] {
         if duration < Duration::from_millis(1) {

@@ -7,14 +7,11 @@ mod kafka;
 mod science_db;
 mod slack;
 mod stream;
-mod topic;
 
 use super::file::ConfigFile;
 use super::login::{LoginSource, PasswordSource};
 use super::reader::Reader;
 use super::settings::Settings;
-
-pub use topic::check_topic;
 
 /// The settings without passwords, and the sources of the passwords.
 pub(super) struct Keys {

@@ -1,4 +1,3 @@
-use super::topic::check_topic;
 use crate::config::definition::{Default, Key, key};
 use crate::config::error::ConfigError;
 use crate::config::file::{ConfigFile, RawValue, StreamTable};
@@ -8,6 +7,7 @@ use crate::config::settings::{
     DistributionSettings, Encoding, MAX_PARTITIONS_WITHOUT_TRANSACTIONS, MessageKey, StreamSettings,
 };
 use crate::config::value::IntegerInRange;
+use crate::topic::Topic;
 
 const NAME: Key =
     key("name", "The name of the stream, for `--stream`, its variables and counts: letters, digits, `_` and `-`.")
@@ -152,14 +152,14 @@ fn check(reader: &mut Reader<'_>, settings: &StreamSettings) {
         reader.add_error("partitions", reason);
     }
     if let Some(topic) = settings.schema_topic().filter(|_| !settings.topic.is_empty())
-        && let Err(reason) = check_topic(&topic)
+        && let Err(error) = topic.parse::<Topic>()
     {
-        reader.add_error("schema_topic", reason);
+        reader.add_error("schema_topic", error.to_string());
     }
     if !settings.topic.is_empty()
-        && let Err(reason) = check_topic(&settings.topic)
+        && let Err(error) = settings.topic.parse::<Topic>()
     {
-        reader.add_error("topic", reason);
+        reader.add_error("topic", error.to_string());
     }
     for filter in &settings.filters {
         let parts = filter

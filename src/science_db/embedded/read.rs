@@ -2,19 +2,18 @@
 
 use rusqlite::{CachedStatement, OptionalExtension, Params, Row, Transaction};
 
-use super::schema::{MAX_COLUMNS, first_cell};
-use super::{StoreError, check_families};
+use super::schema::{MAX_COLUMNS, StoreError, check_families, first_cell};
 use crate::row::{Columns, RowsBuilder};
-use crate::science_db::{PAGE_BYTES, Scan};
+use crate::science_db::{MAX_PAGE_BYTES, Scan, TOO_LARGE};
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// Up to this many rows with cells since the window began are looked up by time and sorted anew for each page; with more, the rows are
-/// walked in the order of their keys.
+/// Up to this number of rows with cells since the start of the window, a page looks the rows up by time and sorts them by key. With more
+/// rows, it reads them in the order of their keys.
 const MAX_SORTED_ROWS: i64 = 10_000;
 
-/// One page of `scan` from the key `start` on. Whether there may be more rows.
-pub fn scan(
+/// Reads one page of `scan` from the key `start` on. Returns whether there may be more rows.
+pub(crate) fn scan(
     transaction: &Transaction<'_>,
     table: i64,
     scan: &Scan<'_>,
@@ -41,15 +40,15 @@ pub fn scan(
     while let Some(row) = rows.next()? {
         let key = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
         cells.read(row.get(0)?, key, &mut page)?;
-        if page.index.len() >= scan.page.max(1) || page.buffer.filled().len() > PAGE_BYTES {
+        if page.index.len() >= scan.page.max(1) || page.buffer.filled().len() > MAX_PAGE_BYTES {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// The rows `keys`.
-pub fn get(
+/// Reads the rows `keys`.
+pub(crate) fn get(
     transaction: &Transaction<'_>,
     table: i64,
     keys: &[&[u8]],
@@ -66,19 +65,19 @@ pub fn get(
     Ok(())
 }
 
-/// Reads the cells of one row after the other.
+/// Reads the cells of rows.
 struct RowReader<'a> {
     window: Window,
-    /// by the number of the column
+    /// by column number; `None`: not asked for
     slots: Vec<Option<usize>>,
     lookup: Lookup<'a>,
 }
 
-/// How the cells of a row are found.
+/// How to find the cells of a row.
 enum Lookup<'a> {
-    /// one by one: few of the table's columns are asked for, by number
+    /// by the numbers of the columns, where few of the table's columns are asked for
     ByColumn(CachedStatement<'a>, Vec<i64>),
-    /// all of the row, passing over what is not asked for
+    /// all cells of the row, of which some are skipped
     WholeRow(CachedStatement<'a>),
 }
 
@@ -96,7 +95,8 @@ impl<'a> RowReader<'a> {
         let (mut slots, mut numbers, mut hint) = (Vec::new(), Vec::new(), 0);
         while let Some(column) = all.next()? {
             let number: i64 = column.get(2)?;
-            let at = usize::try_from(number).unwrap_or(usize::MAX);
+            let at = usize::try_from(number).ok().filter(|_| number < MAX_COLUMNS);
+            let at = at.ok_or_else(|| StoreError::Refused(format!("the file is damaged: column number {number}")))?;
             let [family, qualifier] = [text(column, 0)?, text(column, 1)?];
             if slots.len() <= at {
                 slots.resize(at + 1, None);
@@ -119,15 +119,15 @@ impl<'a> RowReader<'a> {
         Ok(Self { window, slots, lookup })
     }
 
-    /// Adds the row to the page, where it has any of the cells.
+    /// Adds the row to the page if it has one of the cells.
     fn read(&mut self, row: i64, key: &[u8], page: &mut RowsBuilder<'_>) -> Result<(), StoreError> {
-        let mut found = RowAppender { key, begun: false, window: self.window, slots: &self.slots, page };
+        let mut appender = RowAppender { key, has_begun: false, window: self.window, slots: &self.slots, page };
         let first = first_cell(row);
         match &mut self.lookup {
             Lookup::ByColumn(statement, numbers) => {
-                numbers.iter().try_for_each(|number| found.add_all(statement, [first + number]))
+                numbers.iter().try_for_each(|number| appender.add_all(statement, [first + number]))
             }
-            Lookup::WholeRow(statement) => found.add_all(statement, [first, first + MAX_COLUMNS]),
+            Lookup::WholeRow(statement) => appender.add_all(statement, [first, first + MAX_COLUMNS]),
         }
     }
 }
@@ -136,10 +136,10 @@ fn text<'r>(row: &'r Row<'_>, at: usize) -> Result<&'r [u8], rusqlite::Error> {
     Ok(row.get_ref(at)?.as_bytes()?)
 }
 
-/// The row that is being added to a page: it begins with its first cell.
+/// Adds one row to a page, beginning with its first cell.
 struct RowAppender<'a, 'p, 'b> {
     key: &'a [u8],
-    begun: bool,
+    has_begun: bool,
     window: Window,
     slots: &'a [Option<usize>],
     page: &'p mut RowsBuilder<'b>,
@@ -155,11 +155,11 @@ impl RowAppender<'_, '_, '_> {
             let (Some(slot), true) = (slot, self.window.contains(Timestamp::from_millis(timestamp))) else { continue };
             let value = cell.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
             if !self.page.has_room(self.key.len() + value.len()) {
-                return Err(StoreError::Refused(String::from("more than 4 GB in one read: ask for fewer rows")));
+                return Err(StoreError::Refused(String::from(TOO_LARGE)));
             }
-            if !self.begun {
+            if !self.has_begun {
                 self.page.row(self.key);
-                self.begun = true;
+                self.has_begun = true;
             }
             self.page.cell(slot, value, timestamp);
         }

@@ -8,7 +8,7 @@ use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 fn new_table(path: &Path) -> Embedded {
-    let mut db = Embedded::open(path, "default:t");
+    let mut db = Embedded::new(path, "default:t");
     assert!(db.create_table(&NewTable { families: vec![String::from("i")], splits: Vec::new() }).unwrap());
     db
 }
@@ -107,12 +107,12 @@ fn several_threads_write_and_read_at_the_same_time() {
         for writer in 0..4u8 {
             let path = &path;
             scope.spawn(move || {
-                let mut db = Embedded::open(path, "default:t");
+                let mut db = Embedded::new(path, "default:t");
                 (0..25u8).for_each(|n| db.put(&[put(vec![writer, n], 5, [(n % 7, n)])]).unwrap());
             });
         }
         scope.spawn(|| {
-            let mut db = Embedded::open(&path, "default:t");
+            let mut db = Embedded::new(&path, "default:t");
             while scan(&mut db, &KeyRange::default(), Window::ALL, &columns(0..7), 10).len() < 100 {}
         });
     });
@@ -125,17 +125,17 @@ fn file_that_is_something_else_is_refused_and_left_alone() {
     std::fs::write(&text, "not a database, but longer than the header of one would be: ".repeat(20)).unwrap();
     let before = std::fs::read(&text).unwrap();
     let new = NewTable { families: vec![String::from("i")], splits: Vec::new() };
-    let error = Embedded::open(&text, "default:t").create_table(&new).unwrap_err();
+    let error = Embedded::new(&text, "default:t").create_table(&new).unwrap_err();
     assert!(matches!(error, ScienceDbError::Refused { .. }), "{error}");
     assert_eq!(std::fs::read(&text).unwrap(), before);
 
     let other = folder.path().join("other.db");
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
-    let error = Embedded::open(&other, "default:t").key_ranges().unwrap_err();
+    let error = Embedded::new(&other, "default:t").key_ranges().unwrap_err();
     assert!(error.to_string().contains("not a science database"), "{error}");
-    assert!(Embedded::open(&other, "default:t").create_table(&new).is_err());
+    assert!(Embedded::new(&other, "default:t").create_table(&new).is_err());
 
-    let missing = Embedded::open(&folder.path().join("none.db"), "default:t").key_ranges().unwrap_err();
+    let missing = Embedded::new(&folder.path().join("none.db"), "default:t").key_ranges().unwrap_err();
     assert!(matches!(missing, ScienceDbError::NoTable { .. }), "{missing}");
     assert!(!folder.path().join("none.db").exists());
 }

@@ -1,16 +1,15 @@
 //! Puts and deletes of the embedded store.
 
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::schema::{MAX_COLUMNS, first_cell};
-use super::{StoreError, check_families};
+use super::schema::{MAX_COLUMNS, StoreError, check_families, first_cell};
 use crate::science_db::Put;
+use crate::timestamp::Timestamp;
 
 /// Writes rows.
-pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<(), StoreError> {
+pub(crate) fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<(), StoreError> {
     let mut columns = ColumnNumbers { transaction, table, known: HashMap::new() };
     let mut find =
         transaction.prepare_cached("SELECT id, deleted FROM science_row WHERE table_id = ?1 AND key = ?2")?;
@@ -25,7 +24,7 @@ pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<()
          ON CONFLICT (id) DO UPDATE SET timestamp = excluded.timestamp, value = excluded.value
          WHERE excluded.timestamp >= cell.timestamp",
     )?;
-    let now = now();
+    let now = Timestamp::now().as_millis();
     for put in puts {
         let found: Option<(i64, i64)> =
             find.query_row((table, &put.key), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -49,8 +48,8 @@ pub fn put(transaction: &Transaction<'_>, table: i64, puts: &[Put]) -> Result<()
     Ok(())
 }
 
-/// Deletes whole rows: what they hold up to now, and what will be written with a timestamp up to now.
-pub fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Result<(), StoreError> {
+/// Deletes whole rows: their cells with timestamps up to now, including those that are written later.
+pub(crate) fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Result<(), StoreError> {
     let mut hide = transaction.prepare_cached(
         "INSERT INTO science_row (table_id, key, oldest, newest, deleted) VALUES (?1, ?2, ?3, -1, ?3)
          ON CONFLICT (table_id, key) DO UPDATE SET deleted = max(deleted, excluded.deleted) RETURNING id",
@@ -61,7 +60,7 @@ pub fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Resu
          oldest = coalesce((SELECT min(timestamp) FROM cell WHERE cell.id >= ?2 AND cell.id < ?3), oldest),
          newest = coalesce((SELECT max(timestamp) FROM cell WHERE cell.id >= ?2 AND cell.id < ?3), -1) WHERE id = ?1",
     )?;
-    let now = now();
+    let now = Timestamp::now().as_millis();
     for key in keys {
         let row: i64 = hide.query_row((table, key, now), |row| row.get(0))?;
         let (first, end) = (first_cell(row), first_cell(row) + MAX_COLUMNS);
@@ -71,12 +70,7 @@ pub fn delete(transaction: &Transaction<'_>, table: i64, keys: &[&[u8]]) -> Resu
     Ok(())
 }
 
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The numbers of the columns, given out as they are first written.
+/// The numbers of the columns. A new column gets the next number.
 struct ColumnNumbers<'a, 'p> {
     transaction: &'a Transaction<'a>,
     table: i64,
@@ -104,7 +98,7 @@ impl<'p> ColumnNumbers<'_, 'p> {
         let number: i64 = self.transaction.query_row(next, [self.table], |row| row.get(0))?;
         if number >= MAX_COLUMNS {
             return Err(StoreError::Refused(format!(
-                "no room for `{family}:{qualifier}`: {MAX_COLUMNS} columns are the most"
+                "no room for column `{family}:{qualifier}`: a table has at most {MAX_COLUMNS} columns"
             )));
         }
         let add = "INSERT INTO column_name (table_id, family, qualifier, number) VALUES (?1, ?2, ?3, ?4)";

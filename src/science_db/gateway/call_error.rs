@@ -1,34 +1,35 @@
-//! Why a call to a gateway failed, as far as it decides what to do next.
+//! Why a call to a gateway failed, as far as that decides what to do next.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io::{Error as IoError, ErrorKind};
 
 use thrift::{ApplicationErrorKind, TransportErrorKind};
 
 /// A failed call.
 #[derive(Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// the connection broke: another gateway may answer
+pub(crate) enum CallError {
+    /// the connection broke; another gateway may answer
     Disconnected(String),
-    /// the gateway did not answer in time: another one may
+    /// the gateway did not answer in time; another gateway may answer
     TimedOut(String),
-    /// what answers does not speak Thrift as HBase does: another gateway may
+    /// the server does not speak HBase's Thrift; another gateway may answer
     Protocol(String),
-    /// the gateway is one of this version of HBase's Thrift interface, 1 or 2, but the other was asked for
+    /// the gateway has this version of HBase's Thrift interface, 1 or 2, instead of the configured one
     WrongVersion(u8),
     /// the gateway does not know the method
     UnknownMethod(String),
-    /// HBase cannot do it now, but perhaps later
+    /// HBase is not available now; a later call may succeed
     Unavailable(String),
     /// the table exists already
     TableExists,
-    /// HBase will not do it
+    /// HBase refused the request
     Refused(String),
 }
 
 impl CallError {
-    /// A failure of a Thrift call; `declared` judges the exceptions that the interface declares.
-    pub fn from_thrift(
+    /// The error of a call through generated code. `declared` converts the exceptions that the interface declares.
+    pub(crate) fn from_thrift(
         error: thrift::Error,
         declared: impl FnOnce(&(dyn StdError + 'static)) -> Option<CallError>,
     ) -> Self {
@@ -50,37 +51,18 @@ impl CallError {
         }
     }
 
-    /// A failure to list a table's regions; `of` judges other failures. While a region is split, merged or opened, the gateway itself fails.
-    pub fn from_region_list(error: thrift::Error, of: impl FnOnce(thrift::Error) -> CallError) -> Self {
-        match error {
-            thrift::Error::Application(error) if error.kind == ApplicationErrorKind::InternalError => {
-                Self::Unavailable(format!("the table's regions cannot be listed now: {}", first_lines(&error.message)))
-            }
-            error => of(error),
-        }
-    }
-
-    /// A failed read or write of a connection.
-    pub fn from_io(error: &IoError) -> Self {
+    /// The error of a read or write on a connection.
+    pub(crate) fn from_io(error: &IoError) -> Self {
         match error.kind() {
             ErrorKind::TimedOut => Self::TimedOut(error.to_string()),
             _ => Self::Disconnected(error.to_string()),
         }
     }
 
-    /// The same failure of a connection, with `what` was being done.
-    pub fn with_context(self, what: &str) -> Self {
-        match self {
-            Self::Disconnected(reason) => Self::Disconnected(format!("{what}: {reason}")),
-            Self::TimedOut(reason) => Self::TimedOut(format!("{what}: {reason}")),
-            other => other,
-        }
-    }
-
-    /// What HBase's `IOError` means; `can_retry` is its own opinion, which newer versions give.
-    pub fn from_hbase_io_error(message: Option<&str>, can_retry: Option<bool>) -> Self {
-        let message = message.map_or_else(|| String::from("without a reason"), first_lines);
-        // A batch is reported as one exception that may be retried, even when each of its operations failed for good.
+    /// The meaning of HBase's `IOError`. `can_retry` is what newer versions say about it.
+    pub(crate) fn from_hbase_io_error(message: Option<&str>, can_retry: Option<bool>) -> Self {
+        let message = message.map_or_else(|| String::from("no reason given"), first_lines);
+        // HBase reports a batch as one exception that may be retried, even when each of its operations failed for good.
         const PERMANENT_EXCEPTIONS: [&str; 5] = [
             "NoSuchColumnFamilyException",
             "TableNotFoundException",
@@ -92,10 +74,10 @@ impl CallError {
             Self::TableExists
         } else if let Some(family) = missing_family(&message) {
             Self::Refused(format!(
-                "the table has no column family `{family}`: take the table's own catalog, or another table"
+                "the table has no column family `{family}`: use the catalog of this table, or another table"
             ))
         } else if message.starts_with("Zookeeper ") {
-            // Said not to be worth another try, which is so only for that moment: HBase is down or starting.
+            // HBase is down or starting. It marks this exception as not to be retried, which holds for that moment only.
             Self::Unavailable(message)
         } else if can_retry == Some(false) || PERMANENT_EXCEPTIONS.iter().any(|name| message.contains(name)) {
             Self::Refused(message)
@@ -103,9 +85,57 @@ impl CallError {
             Self::Unavailable(message)
         }
     }
+
+    /// The error of a call that lists a table's regions. While a region is split, merged or opened, the gateway answers with an internal
+    /// error instead of waiting.
+    pub(crate) fn in_region_list(error: thrift::Error, convert: impl FnOnce(thrift::Error) -> CallError) -> Self {
+        match error {
+            thrift::Error::Application(error) if error.kind == ApplicationErrorKind::InternalError => {
+                Self::Unavailable(format!("cannot list the regions of the table now: {}", first_lines(&error.message)))
+            }
+            error => convert(error),
+        }
+    }
+
+    /// Whether the connection cannot be used any more.
+    pub(crate) fn breaks_connection(&self) -> bool {
+        matches!(self, Self::Disconnected(_) | Self::TimedOut(_) | Self::Protocol(_))
+    }
+
+    /// Puts `context` before the reason of a broken connection.
+    pub(crate) fn with_context(self, context: &str) -> Self {
+        match self {
+            Self::Disconnected(reason) => Self::Disconnected(format!("{context}: {reason}")),
+            Self::TimedOut(reason) => Self::TimedOut(format!("{context}: {reason}")),
+            other => other,
+        }
+    }
 }
 
-/// The family that a table does not have, where that is the complaint. HBase says it for each row, with the whole table's description.
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected(reason)
+            | Self::TimedOut(reason)
+            | Self::Protocol(reason)
+            | Self::UnknownMethod(reason)
+            | Self::Unavailable(reason)
+            | Self::Refused(reason) => f.write_str(reason),
+            Self::WrongVersion(version) => write!(f, "a Thrift {version} gateway"),
+            Self::TableExists => f.write_str("the table exists already"),
+        }
+    }
+}
+
+/// For replies that fink decodes itself, which reads the declared exceptions too.
+impl From<thrift::Error> for CallError {
+    fn from(error: thrift::Error) -> Self {
+        Self::from_thrift(error, |_| None)
+    }
+}
+
+/// The column family that the table does not have, if that is the complaint. HBase repeats it for each row, with the description of the
+/// whole table.
 fn missing_family(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("NoSuchColumnFamilyException: Column family ")?;
     Some(rest.split_once(" does not exist")?.0)
@@ -122,25 +152,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gateway_that_cannot_list_regions_may_do_so_later() {
+    fn failure_to_list_regions_is_transient() {
         let internal = || {
-            let words = "Internal error processing getAllRegionLocations";
-            thrift::new_application_error(ApplicationErrorKind::InternalError, words)
+            let message = "Internal error processing getAllRegionLocations";
+            thrift::new_application_error(ApplicationErrorKind::InternalError, message)
         };
-        let refused = |error| CallError::from_thrift(error, |_| None);
-        assert!(matches!(CallError::from_region_list(internal(), refused), CallError::Unavailable(_)));
-        assert!(matches!(refused(internal()), CallError::Refused(_)));
+        assert!(matches!(CallError::in_region_list(internal(), CallError::from), CallError::Unavailable(_)));
+        assert!(matches!(CallError::from(internal()), CallError::Refused(_)));
     }
 
     #[test]
-    fn a_batch_that_failed_for_good_is_refused_though_hbase_says_retry() {
+    fn batch_that_failed_for_good_is_refused_although_hbase_says_retry() {
         let message = "Failed 1 action: org.apache.hadoop.hbase.regionserver.NoSuchColumnFamilyException: x\n\tat a.b(C.java:1)\n";
-        let failure = CallError::from_hbase_io_error(Some(message), Some(true));
-        assert!(matches!(failure, CallError::Refused(reason) if !reason.contains("C.java")));
+        let error = CallError::from_hbase_io_error(Some(message), Some(true));
+        assert!(matches!(error, CallError::Refused(reason) if !reason.contains("C.java")));
     }
 
     #[test]
-    fn a_missing_family_is_named_once() {
+    fn missing_family_is_named_once() {
         let one = "NoSuchColumnFamilyException: Column family t does not exist in region a,b. in table 'a', {NAME => 'i'}: 1 time";
         let CallError::Refused(reason) = CallError::from_hbase_io_error(Some(&format!("{one}, {one}")), Some(true))
         else {
@@ -150,11 +179,9 @@ mod tests {
     }
 
     #[test]
-    fn a_moving_region_is_worth_another_try() {
-        assert!(matches!(
-            CallError::from_hbase_io_error(Some("NotServingRegionException: x"), Some(true)),
-            CallError::Unavailable(_)
-        ));
+    fn moving_region_is_transient() {
+        let moving = CallError::from_hbase_io_error(Some("NotServingRegionException: x"), Some(true));
+        assert!(matches!(moving, CallError::Unavailable(_)));
         assert!(matches!(CallError::from_hbase_io_error(None, None), CallError::Unavailable(_)));
     }
 }

@@ -1,160 +1,160 @@
-//! Which gateways answer: what the sessions of one process know of them together.
+//! Which gateways answer, as seen by all sessions of the process together.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::wait::Wait;
-use super::{CallError, Connection, Interface, Timeouts};
+use super::call_error::CallError;
+use super::timeouts::Timeouts;
 
-/// Time between two probes of a gateway that is silent in the middle of a call.
+/// Time between two probes of a gateway that is silent during a call.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-/// Time from a gateway's failure to its next probe, which doubles up to the longest.
+/// Time between the failure of a gateway and its next probe. It doubles with each failed probe, up to the maximum.
 const MIN_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// Time between two lines of log about one gateway's silence.
+/// Time between two log lines about the silence of one gateway.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The state of each gateway, shared by the sessions that may use it.
-#[derive(Debug)]
-pub struct Health {
+/// Opens a new connection to a gateway and closes it: shows whether the gateway answers.
+pub(crate) type Probe = Box<dyn Fn(&Arc<Health>, usize) -> Result<(), CallError> + Send + Sync>;
+
+/// The state of each gateway, shared by the sessions that may use it. A gateway is its index in the list of addresses.
+pub(crate) struct Health {
     addresses: Vec<String>,
-    interface: Interface,
     timeouts: Timeouts,
+    probe: Probe,
     gateways: Mutex<Vec<Gateway>>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Gateway {
-    failed: Option<Failed>,
+    failure: Option<Failure>,
     is_probed: bool,
     last_probe: Option<Instant>,
-    logged: Option<Instant>,
+    last_logged: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
-struct Failed {
+struct Failure {
     since: Instant,
     retry_at: Instant,
-    next_retry: Duration,
+    next_interval: Duration,
 }
 
 impl Health {
-    /// Gateways that are taken to answer until they fail.
-    pub fn new(addresses: &[String], interface: Interface, timeouts: Timeouts) -> Self {
+    /// Gateways at `addresses` (`host:port`), which count as healthy until they fail.
+    pub(crate) fn new(addresses: &[String], timeouts: Timeouts, probe: Probe) -> Self {
         let gateways = Mutex::new(vec![Gateway::default(); addresses.len()]);
-        Self { addresses: addresses.to_vec(), interface, timeouts, gateways }
+        Self { addresses: addresses.to_vec(), timeouts, probe, gateways }
     }
 
-    /// The gateways' addresses, `host:port`.
-    pub fn addresses(&self) -> &[String] {
+    /// The addresses of the gateways.
+    pub(crate) fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
-    /// The address of one.
-    pub fn address(&self, gateway: usize) -> &str {
-        self.addresses.get(gateway).map_or("", String::as_str)
+    /// The address of one gateway.
+    pub(crate) fn address(&self, gateway: usize) -> &str {
+        &self.addresses[gateway]
     }
 
-    /// Which of the two interfaces the gateways have.
-    pub fn interface(&self) -> Interface {
-        self.interface
-    }
-
-    /// The time-outs.
-    pub fn timeouts(&self) -> Timeouts {
+    /// The time-outs of the sessions.
+    pub(crate) fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
 
-    /// The gateways in the order in which to try them: from `home` on, those that have failed last.
-    pub fn order(&self, home: usize) -> Vec<usize> {
+    /// The order in which to try the gateways: from `home` on, failed ones last.
+    pub(crate) fn order(&self, home: usize) -> Vec<usize> {
         let gateways = self.lock();
         let count = gateways.len();
         let mut order: Vec<usize> = (0..count).map(|step| (home + step) % count).collect();
-        order.sort_by_key(|gateway| gateways[*gateway].failed.is_some());
+        order.sort_by_key(|gateway| gateways[*gateway].failure.is_some());
         order
     }
 
-    /// Whether the gateway has failed while another one is available.
-    pub fn is_replaceable(&self, gateway: usize) -> bool {
+    /// Whether the gateway has failed while another one is healthy.
+    pub(crate) fn is_replaceable(&self, gateway: usize) -> bool {
         let gateways = self.lock();
-        gateways[gateway].failed.is_some() && has_other(&gateways, gateway)
+        gateways[gateway].failure.is_some() && has_other(&gateways, gateway)
     }
 
     /// Whether the gateway has failed.
-    pub fn has_failed(&self, gateway: usize) -> bool {
-        self.lock()[gateway].failed.is_some()
+    pub(crate) fn has_failed(&self, gateway: usize) -> bool {
+        self.lock()[gateway].failure.is_some()
     }
 
-    /// Whether another gateway is available.
-    pub fn has_other(&self, gateway: usize) -> bool {
+    /// Whether another gateway is healthy.
+    pub(crate) fn has_other(&self, gateway: usize) -> bool {
         has_other(&self.lock(), gateway)
     }
 
-    /// The gateway has answered on a new connection.
-    pub fn mark_healthy(&self, gateway: usize) {
-        let failed = self.lock()[gateway].failed.take();
-        if let Some(failed) = failed.filter(|_| self.addresses.len() > 1) {
-            let seconds = failed.since.elapsed().as_secs_f64();
-            log::info!("the gateway at {} answers again, after {seconds:.1} s", self.address(gateway));
+    /// Records that the gateway answered on a new connection.
+    pub(crate) fn mark_healthy(&self, gateway: usize) {
+        let failure = self.lock()[gateway].failure.take();
+        if let Some(failure) = failure.filter(|_| self.addresses.len() > 1) {
+            let seconds = failure.since.elapsed().as_secs_f64();
+            log::info!("gateway {} answers again, after {seconds:.1} s", self.address(gateway));
         }
     }
 
-    /// The gateway has answered a call. Where it is taken to have failed, a new connection is to show soon that it has not.
-    pub fn mark_answered(&self, gateway: usize) {
-        if let Some(failed) = &mut self.lock()[gateway].failed {
-            failed.retry_at = Instant::now();
+    /// Records that the gateway answered a call. If it counts as failed, the next probe comes soon: only an answer on a new connection
+    /// makes it healthy.
+    pub(crate) fn mark_answered(&self, gateway: usize) {
+        if let Some(failure) = &mut self.lock()[gateway].failure {
+            failure.retry_at = Instant::now();
         }
     }
 
-    /// The gateway has not taken a new connection, or has not answered on it.
-    pub fn mark_failed(&self, gateway: usize, reason: &str) {
+    /// Records that the gateway did not accept a new connection, or did not answer on it.
+    pub(crate) fn mark_failed(&self, gateway: usize, reason: &str) {
         let mut gateways = self.lock();
         let is_replaced = has_other(&gateways, gateway);
         let now = Instant::now();
-        let state = &mut gateways[gateway].failed;
-        if let Some(failed) = state {
-            failed.retry_at = now + failed.next_retry;
-            failed.next_retry = (failed.next_retry * 2).min(MAX_RETRY_INTERVAL);
+        let state = &mut gateways[gateway].failure;
+        if let Some(failure) = state {
+            failure.retry_at = now + failure.next_interval;
+            failure.next_interval = (failure.next_interval * 2).min(MAX_RETRY_INTERVAL);
             return;
         }
-        *state = Some(Failed { since: now, retry_at: now + MIN_RETRY_INTERVAL, next_retry: 2 * MIN_RETRY_INTERVAL });
+        *state =
+            Some(Failure { since: now, retry_at: now + MIN_RETRY_INTERVAL, next_interval: 2 * MIN_RETRY_INTERVAL });
         drop(gateways);
         let address = self.address(gateway);
         match is_replaced {
-            true => log::warn!("the gateway at {address} failed ({reason}); requests go to the other gateways"),
-            // With a single gateway the call's own error says so.
+            true => log::warn!("gateway {address} failed ({reason}); requests go to the other gateways"),
+            // The error of the call itself reports the failure of a single gateway.
             false if self.addresses.len() > 1 => {
-                log::warn!("the gateway at {address} failed ({reason}); no other gateway is available");
+                log::warn!("gateway {address} failed ({reason}); no other gateway is available");
             }
             false => {}
         }
     }
 
-    /// Whether the caller may say now that the gateway is silent; nobody else may then for a minute.
-    pub fn should_log_silence(&self, gateway: usize) -> bool {
+    /// Whether the caller should log that the gateway is silent: true once per [`LOG_INTERVAL`] over all sessions.
+    pub(crate) fn should_log_silence(&self, gateway: usize) -> bool {
         let mut gateways = self.lock();
-        let logged = &mut gateways[gateway].logged;
-        let may = logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL);
-        if may {
-            *logged = Some(Instant::now());
+        let last_logged = &mut gateways[gateway].last_logged;
+        let is_due = last_logged.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
+        if is_due {
+            *last_logged = Some(Instant::now());
         }
-        may
+        is_due
     }
 
-    /// Finds out in the background whether a gateway that is silent takes new connections, unless somebody has asked just now.
-    pub fn probe(self: &Arc<Self>, gateway: usize) {
+    /// Probes a silent gateway in the background, unless it was probed within [`PROBE_INTERVAL`].
+    pub(crate) fn probe(self: &Arc<Self>, gateway: usize) {
         let mut gateways = self.lock();
         let state = &mut gateways[gateway];
-        if state.failed.is_none() && state.last_probe.is_none_or(|last| last.elapsed() >= PROBE_INTERVAL) {
+        if state.failure.is_none() && state.last_probe.is_none_or(|last| last.elapsed() >= PROBE_INTERVAL) {
             self.start_probe(state, gateway);
         }
     }
 
-    /// Finds out in the background whether gateways that have failed answer again, each when its time has come.
-    pub fn probe_failed(self: &Arc<Self>) {
+    /// Probes in the background each failed gateway whose next probe is due.
+    pub(crate) fn probe_failed(self: &Arc<Self>) {
         let now = Instant::now();
         for (gateway, state) in self.lock().iter_mut().enumerate() {
-            if state.failed.as_ref().is_some_and(|failed| failed.retry_at <= now) {
+            if state.failure.as_ref().is_some_and(|failure| failure.retry_at <= now) {
                 self.start_probe(state, gateway);
             }
         }
@@ -166,16 +166,9 @@ impl Health {
         }
         let health = Arc::clone(self);
         let probe = move || {
-            let outcome = Connection::open(Wait::for_probe(&health, gateway));
-            let reason = match outcome {
-                Err(CallError::Disconnected(reason) | CallError::TimedOut(reason) | CallError::Protocol(reason)) => {
-                    Some(reason)
-                }
-                Ok(_) | Err(_) => None,
-            };
-            match reason {
-                Some(reason) => health.mark_failed(gateway, &reason),
-                None => health.mark_healthy(gateway),
+            match (health.probe)(&health, gateway) {
+                Err(error) if error.breaks_connection() => health.mark_failed(gateway, &error.to_string()),
+                Ok(()) | Err(_) => health.mark_healthy(gateway),
             }
             health.lock()[gateway].is_probed = false;
         };
@@ -188,8 +181,14 @@ impl Health {
     }
 }
 
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("addresses", &self.addresses).field("gateways", &self.gateways).finish()
+    }
+}
+
 fn has_other(gateways: &[Gateway], gateway: usize) -> bool {
-    gateways.iter().enumerate().any(|(other, state)| other != gateway && state.failed.is_none())
+    gateways.iter().enumerate().any(|(other, state)| other != gateway && state.failure.is_none())
 }
 
 #[cfg(test)]
@@ -198,8 +197,7 @@ mod tests {
 
     fn health(count: usize) -> Arc<Health> {
         let addresses: Vec<String> = (0..count).map(|number| format!("gateway{number}:9090")).collect();
-        let interface = Interface { kind: "thrift2", other: 1, handshake: |_| Ok(()) };
-        Arc::new(Health::new(&addresses, interface, Timeouts::default()))
+        Arc::new(Health::new(&addresses, Timeouts::default(), Box::new(|_, _| Ok(()))))
     }
 
     #[test]
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn gateway_is_not_replaceable_where_all_others_have_failed() {
+    fn gateway_is_not_replaceable_if_all_others_have_failed() {
         let health = health(2);
         health.mark_failed(0, "no answer");
         health.mark_failed(1, "no answer");
@@ -224,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_told_by_one_session() {
+    fn silence_is_logged_by_one_session() {
         let health = health(1);
         assert_eq!([health.should_log_silence(0), health.should_log_silence(0)], [true, false]);
     }

@@ -1,4 +1,4 @@
-//! An answer in Thrift's strict binary protocol, read with nothing believed: no length that it announces makes us allocate.
+//! A reply in Thrift's strict binary protocol. Memory grows with the bytes that arrive, never with a length that the reply announces.
 //!
 //! The format: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-binary-protocol.md>.
 
@@ -14,42 +14,42 @@ use crate::row::PageBuffer;
 
 const VERSION_1: u32 = 0x8001_0000;
 const VERSION_MASK: u32 = 0xffff_0000;
-/// Most elements of a list that the generated code may decode: it allocates room for all of them at once.
+/// Longest list that generated code may decode: it allocates room for all elements at once.
 const MAX_LIST_ELEMENTS: i32 = 1 << 16;
-/// Structs, lists and maps inside each other; HBase's answers nest five deep.
+/// Deepest nesting of structs, lists and maps. HBase's replies nest five deep.
 const MAX_NESTING: i8 = 32;
 
-/// Where a string or an array of bytes lies in the buffer.
+/// The position of a string or an array of bytes in the buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ByteSpan {
-    /// first byte
+pub(crate) struct ByteSpan {
+    /// index of the first byte
     pub start: usize,
-    /// how many
+    /// number of bytes
     pub len: usize,
 }
 
-/// An answer on its way in. All that has been read of it stays in `buffer`, so that cells can be kept as spans of it.
-pub struct ReplyReader<'a, S> {
+/// Decodes a reply while it arrives. The bytes stay in `buffer`, so that cells are kept as spans of it.
+pub(crate) struct ReplyReader<'a, S> {
     source: S,
     buffer: &'a mut PageBuffer,
     at: usize,
-    most: usize,
+    max_bytes: usize,
 }
 
 impl<'a, S: Read> ReplyReader<'a, S> {
-    /// An answer that comes from `source`, appended to `buffer`, which may grow to `most` bytes.
-    pub fn new(source: S, buffer: &'a mut PageBuffer, most: usize) -> Self {
+    /// A reply that is read from `source` and appended to `buffer`, which may grow to `max_bytes`.
+    pub(crate) fn new(source: S, buffer: &'a mut PageBuffer, max_bytes: usize) -> Self {
         let at = buffer.filled().len();
-        Self { source, buffer, at, most: most.min(PageBuffer::MAX_BYTES) }
+        Self { source, buffer, at, max_bytes: max_bytes.min(PageBuffer::MAX_BYTES) }
     }
 
-    /// Bytes of `span`, which this answer gave.
-    pub fn get(&self, span: ByteSpan) -> &[u8] {
+    /// The bytes of `span`, which this reader returned.
+    pub(crate) fn get(&self, span: ByteSpan) -> &[u8] {
         &self.buffer.filled()[span.start..][..span.len]
     }
 
-    /// Where the next byte to decode lies in the buffer.
-    pub fn position(&self) -> usize {
+    /// Index in the buffer of the next byte to decode.
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
@@ -65,14 +65,14 @@ impl<'a, S: Read> ReplyReader<'a, S> {
 
     #[cold]
     fn receive(&mut self, len: usize) -> thrift::Result<()> {
-        if len > self.most.saturating_sub(self.at) {
-            let message = format!("an answer of more than {} bytes", self.most);
+        if len > self.max_bytes.saturating_sub(self.at) {
+            let message = format!("a reply of more than {} bytes", self.max_bytes);
             return Err(thrift::new_protocol_error(ProtocolErrorKind::SizeLimit, message));
         }
         while self.buffer.filled().len() - self.at < len {
             match self.buffer.read_from(&mut self.source) {
                 Ok(0) => {
-                    let message = "the connection was closed in the middle of an answer";
+                    let message = "the connection was closed in the middle of a reply";
                     return Err(thrift::new_transport_error(TransportErrorKind::EndOfFile, message));
                 }
                 Ok(_) => {}
@@ -91,9 +91,9 @@ impl<'a, S: Read> ReplyReader<'a, S> {
         Ok(bytes)
     }
 
-    /// A string or array of bytes, left where it is.
+    /// Reads a string or array of bytes, which stays in the buffer.
     #[inline]
-    pub fn span(&mut self) -> thrift::Result<ByteSpan> {
+    pub(crate) fn span(&mut self) -> thrift::Result<ByteSpan> {
         let len = i32::from_be_bytes(self.array()?);
         let len = usize::try_from(len).map_err(|_| {
             thrift::new_protocol_error(ProtocolErrorKind::NegativeSize, format!("a length of {len} bytes"))
@@ -101,9 +101,9 @@ impl<'a, S: Read> ReplyReader<'a, S> {
         Ok(ByteSpan { start: self.take(len)?, len })
     }
 
-    /// The head of a field: its type and number; the number of the stop field is 0.
+    /// Reads the head of a field: type and id. The id of the stop field is 0.
     #[inline]
-    pub fn field(&mut self) -> thrift::Result<(TType, i16)> {
+    pub(crate) fn field(&mut self) -> thrift::Result<(TType, i16)> {
         let kind = self.kind()?;
         let id = match kind {
             TType::Stop => 0,
@@ -112,24 +112,24 @@ impl<'a, S: Read> ReplyReader<'a, S> {
         Ok((kind, id))
     }
 
-    /// The head of a list or set: the type of its elements and their number.
-    pub fn elements(&mut self) -> thrift::Result<(TType, i32)> {
+    /// Reads the head of a list or set: type and number of the elements.
+    pub(crate) fn elements(&mut self) -> thrift::Result<(TType, i32)> {
         let kind = self.kind()?;
         Ok((kind, not_negative(i32::from_be_bytes(self.array()?))?))
     }
 
-    /// A 64-bit number.
+    /// Reads a 64-bit number.
     #[inline]
-    pub fn long(&mut self) -> thrift::Result<i64> {
+    pub(crate) fn long(&mut self) -> thrift::Result<i64> {
         self.array().map(i64::from_be_bytes)
     }
 
-    /// Passes over a value of type `kind`.
-    pub fn pass(&mut self, kind: TType) -> thrift::Result<()> {
-        self.pass_nested(kind, MAX_NESTING)
+    /// Skips a value of type `kind`.
+    pub(crate) fn skip_value(&mut self, kind: TType) -> thrift::Result<()> {
+        self.skip_nested(kind, MAX_NESTING)
     }
 
-    fn pass_nested(&mut self, kind: TType, depth: i8) -> thrift::Result<()> {
+    fn skip_nested(&mut self, kind: TType, depth: i8) -> thrift::Result<()> {
         if depth == 0 {
             let message = format!("values nested more than {MAX_NESTING} deep");
             return Err(thrift::new_protocol_error(ProtocolErrorKind::DepthLimit, message));
@@ -143,19 +143,19 @@ impl<'a, S: Read> ReplyReader<'a, S> {
             TType::Struct => loop {
                 match self.field()? {
                     (TType::Stop, _) => return Ok(()),
-                    (kind, _) => self.pass_nested(kind, depth - 1)?,
+                    (kind, _) => self.skip_nested(kind, depth - 1)?,
                 }
             },
             TType::List | TType::Set => {
                 let (kind, count) = self.elements()?;
-                (0..count).try_for_each(|_| self.pass_nested(kind, depth - 1))
+                (0..count).try_for_each(|_| self.skip_nested(kind, depth - 1))
             }
             TType::Map => {
                 let (key, value) = (self.kind()?, self.kind()?);
                 let count = not_negative(i32::from_be_bytes(self.array()?))?;
                 (0..count).try_for_each(|_| {
-                    self.pass_nested(key, depth - 1)?;
-                    self.pass_nested(value, depth - 1)
+                    self.skip_nested(key, depth - 1)?;
+                    self.skip_nested(value, depth - 1)
                 })
             }
             other => {
@@ -165,7 +165,7 @@ impl<'a, S: Read> ReplyReader<'a, S> {
         }
     }
 
-    /// The type of a field or element. Bytes that name none mean that this is no Thrift answer.
+    /// Reads the type of a field or element. Another byte than a type means that the server does not speak Thrift.
     #[inline]
     fn kind(&mut self) -> thrift::Result<TType> {
         let [byte] = self.array()?;
@@ -208,13 +208,13 @@ fn not_negative(count: i32) -> thrift::Result<i32> {
     Ok(count)
 }
 
-/// For the calls that are decoded by generated code.
+/// For calls whose reply generated code decodes.
 impl<S: Read> TInputProtocol for ReplyReader<'_, S> {
     fn read_message_begin(&mut self) -> thrift::Result<TMessageIdentifier> {
         let head = u32::from_be_bytes(self.array()?);
         if head & VERSION_MASK != VERSION_1 {
             let bytes = head.to_be_bytes().escape_ascii().to_string();
-            let message = format!("it begins with \"{bytes}\"");
+            let message = format!("the reply begins with \"{bytes}\"");
             return Err(Error::Protocol(thrift::ProtocolError::new(ProtocolErrorKind::BadVersion, message)));
         }
         let kind = TMessageType::try_from((head & 0xff) as u8)?;
@@ -222,10 +222,10 @@ impl<S: Read> TInputProtocol for ReplyReader<'_, S> {
     }
 
     fn read_message_end(&mut self) -> thrift::Result<()> {
-        // The other side speaks only when asked: more than the answer is no answer.
+        // A server sends nothing but replies: more bytes mean that this was not one.
         let rest = self.buffer.filled().len() - self.at;
         if rest > 0 {
-            let message = format!("{rest} bytes after the end of an answer");
+            let message = format!("{rest} bytes after the end of a reply");
             return Err(thrift::new_protocol_error(ProtocolErrorKind::InvalidData, message));
         }
         Ok(())
@@ -310,7 +310,7 @@ impl<S: Read> TInputProtocol for ReplyReader<'_, S> {
     }
 
     fn skip(&mut self, kind: TType) -> thrift::Result<()> {
-        self.pass(kind)
+        self.skip_value(kind)
     }
 
     fn read_byte(&mut self) -> thrift::Result<u8> {
@@ -326,11 +326,11 @@ mod tests {
 
     fn read<T>(
         bytes: &[u8],
-        most: usize,
+        max_bytes: usize,
         ask: impl FnOnce(&mut ReplyReader<'_, &[u8]>) -> thrift::Result<T>,
     ) -> thrift::Result<T> {
         let mut buffer = PageBuffer::default();
-        let done = ask(&mut ReplyReader::new(bytes, &mut buffer, most));
+        let done = ask(&mut ReplyReader::new(bytes, &mut buffer, max_bytes));
         assert!(buffer.allocated() < 1 << 20, "{} bytes allocated for {}", buffer.allocated(), bytes.len());
         done
     }
@@ -343,43 +343,43 @@ mod tests {
     }
 
     #[test]
-    fn length_that_lies_is_not_allocated() {
-        let told = read(b"\x7f\xff\xff\xff....", PageBuffer::MAX_BYTES, |answer| answer.span());
-        assert!(matches!(told, Err(Error::Transport(error)) if error.kind == TransportErrorKind::EndOfFile));
+    fn false_length_is_not_allocated() {
+        let result = read(b"\x7f\xff\xff\xff....", PageBuffer::MAX_BYTES, |reply| reply.span());
+        assert!(matches!(result, Err(Error::Transport(error)) if error.kind == TransportErrorKind::EndOfFile));
         assert_eq!(
-            kind(read(b"\xff\xff\xff\xff", 100, |answer| answer.span()).unwrap_err()),
+            kind(read(b"\xff\xff\xff\xff", 100, |reply| reply.span()).unwrap_err()),
             ProtocolErrorKind::NegativeSize
         );
-        assert_eq!(kind(read(b"\0\0\0\x7f", 100, |answer| answer.span()).unwrap_err()), ProtocolErrorKind::SizeLimit);
+        assert_eq!(kind(read(b"\0\0\0\x7f", 100, |reply| reply.span()).unwrap_err()), ProtocolErrorKind::SizeLimit);
     }
 
     #[test]
-    fn list_that_lies_is_not_handed_to_generated_code() {
-        let told = read(b"\x0c\x7f\xff\xff\xff", 100, |answer| answer.read_list_begin().map(drop));
-        assert_eq!(kind(told.unwrap_err()), ProtocolErrorKind::SizeLimit);
-        let told = read(b"\x0b\x0b\xff\xff\xff\xff", 100, |answer| answer.read_map_begin().map(drop));
-        assert_eq!(kind(told.unwrap_err()), ProtocolErrorKind::NegativeSize);
+    fn long_list_is_not_decoded_by_generated_code() {
+        let result = read(b"\x0c\x7f\xff\xff\xff", 100, |reply| reply.read_list_begin().map(drop));
+        assert_eq!(kind(result.unwrap_err()), ProtocolErrorKind::SizeLimit);
+        let result = read(b"\x0b\x0b\xff\xff\xff\xff", 100, |reply| reply.read_map_begin().map(drop));
+        assert_eq!(kind(result.unwrap_err()), ProtocolErrorKind::NegativeSize);
     }
 
     #[test]
-    fn bottomless_nesting_is_refused() {
+    fn deep_nesting_is_refused() {
         let bytes = b"\x0c\x00\x01".repeat(100_000);
-        let told = read(&bytes, 1 << 20, |answer| answer.pass(TType::Struct));
-        assert_eq!(kind(told.unwrap_err()), ProtocolErrorKind::DepthLimit);
+        let result = read(&bytes, 1 << 20, |reply| reply.skip_value(TType::Struct));
+        assert_eq!(kind(result.unwrap_err()), ProtocolErrorKind::DepthLimit);
     }
 
     #[test]
-    fn what_is_not_thrift_is_shown() {
-        let told = read(b"HTTP/1.1 400 Bad Request", 100, |answer| answer.read_message_begin().map(drop));
-        assert!(matches!(told, Err(Error::Protocol(error)) if error.message.contains("HTTP")));
+    fn error_shows_bytes_that_are_not_thrift() {
+        let result = read(b"HTTP/1.1 400 Bad Request", 100, |reply| reply.read_message_begin().map(drop));
+        assert!(matches!(result, Err(Error::Protocol(error)) if error.message.contains("HTTP")));
     }
 
     proptest! {
         #[test]
-        fn nothing_that_arrives_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), first in 2u8..16) {
-            let Ok(kind) = read(&[first], 1, |answer| answer.kind()) else { return Ok(()) };
-            let _ = read(&bytes, 1 << 20, |answer| answer.pass(kind));
-            let _ = read(&bytes, 1 << 20, |answer| answer.read_message_begin().map(drop));
+        fn no_input_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), first in 2u8..16) {
+            let Ok(kind) = read(&[first], 1, |reply| reply.kind()) else { return Ok(()) };
+            let _ = read(&bytes, 1 << 20, |reply| reply.skip_value(kind));
+            let _ = read(&bytes, 1 << 20, |reply| reply.read_message_begin().map(drop));
         }
     }
 }

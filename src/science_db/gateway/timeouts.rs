@@ -1,30 +1,30 @@
-//! How long to wait for a gateway, by kind of call.
+//! Time-outs of calls to a gateway.
 
 use std::time::Duration;
 
-/// How long to wait for gateways. A time-out is a time without any byte: what arrives begins it anew.
+/// How long to wait for gateways. A time-out is a time without any byte: each byte received or sent starts it anew.
 ///
 /// A gateway that accepts connections and answers nothing is found by a second connection, a *probe*, within `probe_after` + `probe`,
-/// whatever the call. So the time-outs of the calls are for gateways that do answer, and may be long: HBase goes on with a call that its
-/// client has given up, and a second one beside it makes it slower.
+/// whatever the call. The time-outs of the calls are therefore for gateways that do answer, and may be long: HBase goes on with a call that
+/// its client has given up, and a repeated call slows it down further.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// for a connection and its first answer, while another gateway is available
+    /// a connection and its first reply, while another gateway is healthy
     pub handshake: Duration,
-    /// for a connection and its first answer, where no other gateway is available; a gateway whose worker threads are all taken accepts
-    /// connections and never answers
+    /// a connection and its first reply, while no other gateway is healthy; longer, since a gateway whose worker threads are all busy
+    /// accepts connections and answers when one is free
     pub handshake_alone: Duration,
     /// silence after which a gateway is probed
     pub probe_after: Duration,
-    /// for the connection of a probe and its first answer
+    /// the connection and first reply of a probe
     pub probe: Duration,
-    /// for an answer that is small, and for the rows of one look or get
+    /// reads of a few rows, of one column, or of metadata
     pub read: Duration,
-    /// for a write
+    /// idempotent writes
     pub write: Duration,
-    /// for the page of a scan of many columns, which is sent when it is full or at the end of the range; for what cannot be repeated
+    /// scans of many columns, whose page is sent when it is full or the range ends; calls that must not be repeated
     pub scan: Duration,
-    /// the longest that any of these grows to
+    /// upper bound of the time-outs, which double while calls time out
     pub max: Duration,
 }
 
@@ -45,8 +45,8 @@ impl Default for Timeouts {
 
 /// The kinds of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// the first question on a new connection
+pub(crate) enum Call {
+    /// the first call on a new connection
     Handshake,
     /// regions, tables, namespaces
     Metadata,
@@ -56,62 +56,62 @@ pub enum Call {
     NarrowScan,
     /// a scan of several columns
     WideScan,
-    /// a write that may be done twice
+    /// an idempotent write
     Write,
-    /// a write that must not be done twice: where its answer is lost, it is not repeated
+    /// a write that is not idempotent: if its reply is lost, it is not repeated
     WriteOnce,
-    /// a new table
+    /// the creation of a table or namespace
     Create,
 }
 
 impl Call {
     const COUNT: usize = Self::Create as usize + 1;
 
-    /// The kind of a scan of so many columns.
-    pub fn scan(columns: usize) -> Self {
+    /// A scan of this number of columns.
+    pub(crate) fn scan(columns: usize) -> Self {
         if columns == 1 { Self::NarrowScan } else { Self::WideScan }
     }
 
-    /// Whether the call may be done again, on this gateway or another, when its answer was lost.
-    pub fn is_idempotent(self) -> bool {
+    /// Whether the call may be repeated, on this gateway or another, when its reply was lost.
+    pub(crate) fn is_idempotent(self) -> bool {
         self != Self::WriteOnce
     }
 }
 
-/// The time-outs of one session, which grow while calls of a kind time out: a call that takes longer than its time-out succeeds in the end,
-/// and a server that is busy gets fewer and fewer repetitions.
+/// The time-outs of one session. They double each time a call of the kind times out: a call that needs longer succeeds in the end, and a
+/// busy server is sent fewer and fewer repetitions.
 #[derive(Clone, Debug)]
-pub struct AdaptiveTimeouts {
+pub(crate) struct AdaptiveTimeouts {
     timeouts: Timeouts,
     doublings: [u32; Call::COUNT],
 }
 
 impl AdaptiveTimeouts {
-    /// Begins with `timeouts`.
-    pub fn new(timeouts: Timeouts) -> Self {
+    /// Starts at `timeouts`.
+    pub(crate) fn new(timeouts: Timeouts) -> Self {
         Self { timeouts, doublings: [0; Call::COUNT] }
     }
 
-    /// The time-out of a call now.
-    pub fn get(&self, call: Call) -> Duration {
-        let first = match call {
+    /// The present time-out of a call.
+    pub(crate) fn get(&self, call: Call) -> Duration {
+        let initial = match call {
             Call::Handshake => self.timeouts.handshake_alone,
             Call::Metadata | Call::Get | Call::NarrowScan => self.timeouts.read,
             Call::Write => self.timeouts.write,
             Call::WideScan | Call::WriteOnce | Call::Create => self.timeouts.scan,
         };
-        first.saturating_mul(1 << self.doublings[call as usize]).min(self.timeouts.max)
+        initial.saturating_mul(1 << self.doublings[call as usize]).min(self.timeouts.max)
     }
 
-    /// A call has timed out: the next one is given twice the time.
-    pub fn timed_out(&mut self, call: Call) {
+    /// Records that a call timed out: doubles the time-out.
+    pub(crate) fn timed_out(&mut self, call: Call) {
         if self.get(call) < self.timeouts.max {
             self.doublings[call as usize] += 1;
         }
     }
 
-    /// A call was answered after `elapsed`. The time-out shrinks again where it is far longer than that.
-    pub fn answered(&mut self, call: Call, elapsed: Duration) {
+    /// Records that a call was answered after `elapsed`: halves the time-out if it is more than four times as long.
+    pub(crate) fn answered(&mut self, call: Call, elapsed: Duration) {
         if elapsed < self.get(call) / 4 {
             self.doublings[call as usize] = self.doublings[call as usize].saturating_sub(1);
         }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_out_grows_to_the_longest_and_shrinks_after_quick_answers() {
+    fn timeout_grows_to_the_maximum_and_shrinks_after_quick_answers() {
         let timeouts = Timeouts { max: Duration::from_secs(200), ..Timeouts::default() };
         let mut adaptive = AdaptiveTimeouts::new(timeouts);
         let grown: Vec<u64> = (0..5)

@@ -1,35 +1,35 @@
-//! What ends a blocked read or write: bytes, a time-out, a better gateway, or the caller.
+//! What ends a blocked read or write: bytes, a time-out, a better gateway, or cancellation.
 
-use std::fmt;
 use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Call, Health};
+use super::health::Health;
+use super::timeouts::Call;
 use crate::science_db::Cancel;
 
-/// Longest time for which a thread is blocked without asking whether to give up.
-pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Silence after which the log says that a gateway is waited for.
+/// Longest time for which a thread blocks before it asks whether to go on.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Silence after which the log says that the session is waiting.
 const LOG_AFTER: Duration = Duration::from_secs(10);
 
 /// How one session waits for one gateway.
-pub struct Wait {
+pub(crate) struct Wait {
     health: Arc<Health>,
     gateway: usize,
     cancel: Cancel,
     call: Call,
-    /// silence after which the gateway is given up
+    /// silence after which the call has timed out
     timeout: Duration,
-    /// since the last byte, or the beginning of the call
+    /// time of the last byte, or of the beginning of the call
     since: Instant,
-    logged: bool,
+    was_logged: bool,
     is_probe: bool,
 }
 
 impl Wait {
-    /// A wait for the first answer of `gateway`, for `timeout` where no other gateway is available.
-    pub fn for_handshake(health: &Arc<Health>, gateway: usize, cancel: &Cancel, timeout: Duration) -> Self {
+    /// A wait for the first reply of `gateway`, which times out after `timeout`, or sooner while another gateway is healthy.
+    pub(crate) fn for_handshake(health: &Arc<Health>, gateway: usize, cancel: &Cancel, timeout: Duration) -> Self {
         Self {
             health: Arc::clone(health),
             gateway,
@@ -37,101 +37,91 @@ impl Wait {
             call: Call::Handshake,
             timeout,
             since: Instant::now(),
-            logged: false,
+            was_logged: false,
             is_probe: false,
         }
     }
 
-    /// A wait for the first answer of `gateway` that is only to show whether it answers.
-    pub fn for_probe(health: &Arc<Health>, gateway: usize) -> Self {
-        let never: Cancel = Arc::new(|| false);
+    /// A wait for the first reply of `gateway` to a probe.
+    pub(crate) fn for_probe(health: &Arc<Health>, gateway: usize) -> Self {
         let timeout = health.timeouts().probe;
-        Self { is_probe: true, ..Self::for_handshake(health, gateway, &never, timeout) }
+        Self { is_probe: true, ..Self::for_handshake(health, gateway, &(Arc::new(|| false) as Cancel), timeout) }
     }
 
     /// Begins a call.
-    pub fn begin(&mut self, call: Call, timeout: Duration) {
-        (self.call, self.timeout, self.since, self.logged) = (call, timeout, Instant::now(), false);
+    pub(crate) fn begin(&mut self, call: Call, timeout: Duration) {
+        (self.call, self.timeout, self.since, self.was_logged) = (call, timeout, Instant::now(), false);
     }
 
-    /// The address of the gateway.
-    pub fn address(&self) -> &str {
+    /// Address of the gateway.
+    pub(crate) fn address(&self) -> &str {
         self.health.address(self.gateway)
     }
 
-    /// The gateways' state.
-    pub fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// The silence after which the gateway is given up.
-    pub fn timeout(&self) -> Duration {
+    /// Silence after which the call has timed out.
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Bytes have come or gone.
-    pub fn progress(&mut self) {
-        if self.logged {
+    /// Records that bytes were received or sent.
+    pub(crate) fn progress(&mut self) {
+        if self.was_logged {
             let seconds = self.since.elapsed().as_secs_f64();
-            log::info!("the gateway at {} has answered after {seconds:.1} s", self.address());
-            self.logged = false;
+            log::info!("gateway {} has answered after {seconds:.1} s", self.address());
+            self.was_logged = false;
         }
         self.since = Instant::now();
     }
 
-    /// Whether to go on.
-    ///
-    /// # Errors
-    /// The caller has given up.
-    pub fn check_cancelled(&self) -> std::io::Result<()> {
-        if (self.cancel)() { Err(Error::other("the caller has given up")) } else { Ok(()) }
+    /// Fails if the session was cancelled.
+    pub(crate) fn check_cancelled(&self) -> std::io::Result<()> {
+        if (self.cancel)() { Err(Error::other("cancelled")) } else { Ok(()) }
     }
 
-    /// Whether to go on although nothing comes. To be asked every [`POLL_INTERVAL`].
+    /// Fails if the read or write must end although no byte was moved. To be called every [`POLL_INTERVAL`].
     ///
     /// # Errors
-    /// The caller has given up, or [`ErrorKind::TimedOut`].
-    pub fn check(&mut self) -> std::io::Result<()> {
+    /// The session was cancelled; or [`ErrorKind::TimedOut`], also where the gateway failed and another one is healthy.
+    pub(crate) fn check(&mut self) -> std::io::Result<()> {
         self.check_cancelled()?;
-        let silent = self.since.elapsed();
+        let silence = self.since.elapsed();
+        let seconds = silence.as_secs_f64();
         let is_handshake = self.call == Call::Handshake;
         let timeouts = self.health.timeouts();
         let timeout = match is_handshake && !self.is_probe && self.health.has_other(self.gateway) {
             true => self.timeout.min(timeouts.handshake),
             false => self.timeout,
         };
-        if silent >= timeout {
-            return Err(timed_out(format!("no answer for {:.0} s", silent.as_secs_f64())));
+        if silence >= timeout {
+            return Err(timed_out(format!("no answer for {seconds:.0} s")));
         }
         if self.is_probe {
             return Ok(());
         }
-        if is_handshake && silent >= timeouts.handshake && !self.health.has_failed(self.gateway) {
-            // It is waited for as long as there is no better one, and the log is to say so.
-            self.health
-                .mark_failed(self.gateway, &format!("no answer on a new connection for {:.0} s", silent.as_secs_f64()));
+        if is_handshake && silence >= timeouts.handshake && !self.health.has_failed(self.gateway) {
+            // The session waits on, since no other gateway is healthy; other sessions and the log should know.
+            self.health.mark_failed(self.gateway, &format!("no answer on a new connection for {seconds:.0} s"));
         }
-        if !is_handshake && silent >= timeouts.probe_after {
+        if !is_handshake && silence >= timeouts.probe_after {
             self.health.probe(self.gateway);
         }
         self.health.probe_failed();
         if self.call.is_idempotent() && self.health.is_replaceable(self.gateway) {
-            let seconds = silent.as_secs_f64();
             return Err(timed_out(format!("no answer for {seconds:.0} s, nor on a new connection")));
         }
-        if silent >= LOG_AFTER && self.health.should_log_silence(self.gateway) {
-            self.logged = true;
-            let (address, seconds) = (self.address(), silent.as_secs_f64());
-            let also = if self.health.has_failed(self.gateway) { ", nor taken a new connection" } else { "" };
-            log::warn!("the gateway at {address} has not answered for {seconds:.0} s{also}; still waiting");
+        if silence >= LOG_AFTER && self.health.should_log_silence(self.gateway) {
+            self.was_logged = true;
+            let address = self.address();
+            let also = if self.health.has_failed(self.gateway) { ", nor accepted a new connection" } else { "" };
+            log::warn!("gateway {address} has not answered for {seconds:.0} s{also}; still waiting");
         }
         Ok(())
     }
 }
 
-impl fmt::Debug for Wait {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Wait({}, {:?}, {:?})", self.address(), self.call, self.timeout)
+impl std::fmt::Debug for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Wait({}, {:?}, {:?})", self.address(), self.call, self.timeout)
     }
 }
 

@@ -1,20 +1,20 @@
-//! Whether to ask HBase for columns one by one or for the whole of their families.
+//! Whether to ask HBase for single columns or for whole column families.
 //!
-//! HBase picks many named columns out of a row more slowly than it hands out all of them: measured with 165 columns, 46 kB a row, 0.15 ms
-//! of the region server's CPU a row against 0.08 ms. But what nobody asked for must then be moved. So wide reads ask for whole families, until an
-//! answer shows that too much of it was not wanted.
+//! HBase picks many named columns out of a row more slowly than it returns all columns: measured with 165 columns and 46 kB a row, 0.15 ms of
+//! the region server's CPU a row against 0.08 ms. But then the columns that were not asked for cross the network too. So reads of many
+//! columns ask for whole families, until a reply shows that too much of it was not wanted.
 
-use super::decode::ReadSummary;
+use super::decode_rows::ReadSummary;
 use crate::row::Columns;
 
-/// With fewer columns than this, naming them is cheaper.
+/// Number of columns from which on whole families are cheaper.
 const MIN_COLUMNS: usize = 32;
-/// Unwanted bytes may be one part in this many of the wanted ones.
+/// Whole families are wasteful when their unwanted bytes exceed the wanted bytes divided by this.
 const MAX_UNWANTED_PART: usize = 4;
 
-/// What a session has learnt about the columns that it last read many of.
+/// What a session has learnt about the last set of many columns that it read.
 #[derive(Debug, Default)]
-pub struct FamilyScan {
+pub(crate) struct FamilyScan {
     columns: Option<Columns>,
     is_wasteful: bool,
     read_families: bool,
@@ -22,19 +22,19 @@ pub struct FamilyScan {
 
 impl FamilyScan {
     /// Whether to ask for the whole families of `columns`.
-    pub fn reads_families(&mut self, columns: &Columns) -> bool {
-        let wide = columns.len() >= MIN_COLUMNS;
-        if wide && self.columns.as_ref() != Some(columns) {
+    pub(crate) fn reads_families(&mut self, columns: &Columns) -> bool {
+        let is_wide = columns.len() >= MIN_COLUMNS;
+        if is_wide && self.columns.as_ref() != Some(columns) {
             self.columns = Some(columns.clone());
             self.is_wasteful = false;
         }
-        self.read_families = wide && !self.is_wasteful;
+        self.read_families = is_wide && !self.is_wasteful;
         self.read_families
     }
 
-    /// Learns from the answer to what was asked last.
-    pub fn observe(&mut self, summary: &ReadSummary) {
-        if self.read_families && summary.unwanted > summary.wanted / MAX_UNWANTED_PART {
+    /// Learns from the reply to the last read.
+    pub(crate) fn observe(&mut self, summary: &ReadSummary) {
+        if self.read_families && summary.unwanted_bytes > summary.wanted_bytes / MAX_UNWANTED_PART {
             self.is_wasteful = true;
         }
     }
@@ -49,17 +49,17 @@ mod tests {
     }
 
     #[test]
-    fn wide_reads_take_whole_families_until_too_much_is_unwanted() {
+    fn wide_reads_use_families_until_too_much_is_unwanted() {
         let mut family_scan = FamilyScan::default();
         assert!(!family_scan.reads_families(&columns(1)));
         assert!(family_scan.reads_families(&columns(100)));
-        family_scan.observe(&ReadSummary { wanted: 1000, unwanted: 100, ..ReadSummary::default() });
+        family_scan.observe(&ReadSummary { wanted_bytes: 1000, unwanted_bytes: 100, ..ReadSummary::default() });
         assert!(family_scan.reads_families(&columns(100)));
-        family_scan.observe(&ReadSummary { wanted: 1000, unwanted: 900, ..ReadSummary::default() });
+        family_scan.observe(&ReadSummary { wanted_bytes: 1000, unwanted_bytes: 900, ..ReadSummary::default() });
         assert!(!family_scan.reads_families(&columns(100)));
-        family_scan.observe(&ReadSummary { wanted: 1000, unwanted: 0, ..ReadSummary::default() });
+        family_scan.observe(&ReadSummary { wanted_bytes: 1000, unwanted_bytes: 0, ..ReadSummary::default() });
         assert!(!family_scan.reads_families(&columns(1)));
-        assert!(!family_scan.reads_families(&columns(100)), "the narrow read in between has changed nothing");
+        assert!(!family_scan.reads_families(&columns(100)), "the narrow read in between changes nothing");
         assert!(family_scan.reads_families(&columns(99)));
     }
 }

@@ -1,6 +1,6 @@
-//! The requests that carry many columns or cells, written straight from the caller's data.
+//! The requests, written straight from the caller's data.
 //!
-//! Field numbers are those of HBase's `hbase.thrift`.
+//! Methods, argument numbers and field numbers are those of HBase's hbase.thrift; those of the rows are in the hbase.thrift beside this file.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,26 @@ use crate::row::Columns;
 use crate::science_db::gateway::Request;
 use crate::science_db::{Put, Scan};
 
-/// The columns as field `id`, a list of `TColumn`: one by one, or the whole of their families.
-fn columns(columns: &Columns, whole: bool, id: i16) -> Request {
+/// Settings of a new column family. Date-tiered compaction keeps the cells of one time span in one file, so a scan of a time window does not
+/// read the others (https://hbase.apache.org/book.html, "Date Tiered Compaction"). It needs more files than HBase's limit of 16 allows.
+const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
+    ("hbase.hstore.engine.class", "org.apache.hadoop.hbase.regionserver.DateTieredStoreEngine"),
+    ("hbase.hstore.blockingStoreFiles", "60"),
+];
+
+/// The columns as field `id`, a list of `TColumn`: each column, or the families of the columns.
+fn columns(columns: &Columns, families: bool, id: i16) -> Request {
     let mut list = Request::default();
-    if whole {
+    if families {
         let families: BTreeSet<&str> = columns.names().map(|(family, _)| family).collect();
-        list.list_field(id, families.len());
+        list.struct_list_field(id, families.len());
         for family in families {
             list.string_field(1, family.as_bytes());
             list.stop();
         }
         return list;
     }
-    list.list_field(id, columns.len());
+    list.struct_list_field(id, columns.len());
     for (family, qualifier) in columns.names() {
         list.string_field(1, family.as_bytes());
         list.string_field(2, qualifier.as_bytes());
@@ -29,16 +36,16 @@ fn columns(columns: &Columns, whole: bool, id: i16) -> Request {
     list
 }
 
-/// `getScannerResults`: at most `rows` rows from `start` on, of the columns or the `whole` of their families. The server's scanner is open
-/// for this one call.
-pub fn scan(table: &[u8], scan: &Scan<'_>, start: &[u8], rows: usize, whole: bool) -> Request {
+/// `getScannerResults`: at most `rows` rows from the key `start` on, with the columns or their whole families. The server opens, reads and
+/// closes its scanner within this call.
+pub(crate) fn scan(table: &str, scan: &Scan<'_>, start: &[u8], rows: usize, families: bool) -> Request {
     let rows = i32::try_from(rows).unwrap_or(i32::MAX);
-    let mut request = Request::call(SCAN);
-    request.string_field(1, table);
+    let mut request = Request::call("getScannerResults");
+    request.string_field(1, table.as_bytes());
     request.struct_field(2);
     request.string_field(1, start);
     request.string_field(2, &scan.keys.end);
-    request.append(&columns(scan.columns, whole, 3));
+    request.append(&columns(scan.columns, families, 3));
     request.int_field(4, rows);
     request.struct_field(6);
     request.long_field(1, scan.window.from().as_millis());
@@ -52,15 +59,12 @@ pub fn scan(table: &[u8], scan: &Scan<'_>, start: &[u8], rows: usize, whole: boo
     request
 }
 
-/// The method that [`scan`] calls.
-pub const SCAN: &str = "getScannerResults";
-
-/// `getMultiple`, of the columns or the `whole` of their families.
-pub fn get(table: &[u8], keys: &[&[u8]], asked: &Columns, whole: bool) -> Request {
-    let asked = columns(asked, whole, 2);
-    let mut request = Request::call(GET);
-    request.string_field(1, table);
-    request.list_field(2, keys.len());
+/// `getMultiple`, with the columns or their whole families.
+pub(crate) fn get(table: &str, keys: &[&[u8]], asked: &Columns, families: bool) -> Request {
+    let asked = columns(asked, families, 2);
+    let mut request = Request::call("getMultiple");
+    request.string_field(1, table.as_bytes());
+    request.struct_list_field(2, keys.len());
     for key in keys {
         request.string_field(1, key);
         request.append(&asked);
@@ -70,17 +74,14 @@ pub fn get(table: &[u8], keys: &[&[u8]], asked: &Columns, whole: bool) -> Reques
     request
 }
 
-/// The method that [`get`] calls.
-pub const GET: &str = "getMultiple";
-
 /// `putMultiple`.
-pub fn put(table: &[u8], puts: &[Put]) -> Request {
-    let mut request = Request::call(PUT);
-    request.string_field(1, table);
-    request.list_field(2, puts.len());
+pub(crate) fn put(table: &str, puts: &[Put]) -> Request {
+    let mut request = Request::call("putMultiple");
+    request.string_field(1, table.as_bytes());
+    request.struct_list_field(2, puts.len());
     for put in puts {
         request.string_field(1, &put.key);
-        request.list_field(2, put.cells.len());
+        request.struct_list_field(2, put.cells.len());
         for cell in &put.cells {
             request.string_field(1, cell.family.as_bytes());
             request.string_field(2, cell.qualifier.as_bytes());
@@ -96,8 +97,93 @@ pub fn put(table: &[u8], puts: &[Put]) -> Request {
     request
 }
 
-/// The method that [`put`] calls.
-pub const PUT: &str = "putMultiple";
+/// `deleteMultiple`: whole rows.
+pub(crate) fn delete(table: &str, keys: &[&[u8]]) -> Request {
+    let mut request = Request::call("deleteMultiple");
+    request.string_field(1, table.as_bytes());
+    request.struct_list_field(2, keys.len());
+    for key in keys {
+        request.string_field(1, key);
+        request.stop();
+    }
+    request.stop();
+    request
+}
+
+/// `getAllRegionLocations`.
+pub(crate) fn regions(table: &str) -> Request {
+    let mut request = Request::call("getAllRegionLocations");
+    request.string_field(1, table.as_bytes());
+    request.stop();
+    request
+}
+
+/// `tableExists`.
+pub(crate) fn table_exists(table: &str) -> Request {
+    let mut request = Request::call("tableExists");
+    table_name(&mut request, table);
+    request.stop();
+    request
+}
+
+/// `listNamespaces`.
+pub(crate) fn list_namespaces() -> Request {
+    let mut request = Request::call("listNamespaces");
+    request.stop();
+    request
+}
+
+/// `createNamespace`.
+pub(crate) fn create_namespace(name: &str) -> Request {
+    let mut request = Request::call("createNamespace");
+    request.struct_field(1);
+    request.string_field(1, name.as_bytes());
+    request.stop();
+    request.stop();
+    request
+}
+
+/// `createTable`: each family keeps one version of a cell.
+pub(crate) fn create_table(table: &str, families: &[String], splits: &[Vec<u8>]) -> Request {
+    let mut request = Request::call("createTable");
+    request.struct_field(1);
+    table_name(&mut request, table);
+    request.struct_list_field(2, families.len());
+    for family in families {
+        request.string_field(1, family.as_bytes());
+        request.string_map_field(3, &FAMILY_CONFIGURATION);
+        request.int_field(10, 1);
+        request.stop();
+    }
+    request.stop();
+    request.string_list_field(2, splits.len());
+    for split in splits {
+        request.string(split);
+    }
+    request.stop();
+    request
+}
+
+/// `getThriftServerType`.
+pub(crate) fn server_type() -> Request {
+    let mut request = Request::call("getThriftServerType");
+    request.stop();
+    request
+}
+
+/// A `TTableName` as field 1.
+fn table_name(request: &mut Request, table: &str) {
+    request.struct_field(1);
+    let name = match table.split_once(':') {
+        Some((namespace, name)) => {
+            request.string_field(1, namespace.as_bytes());
+            name
+        }
+        None => table,
+    };
+    request.string_field(2, name.as_bytes());
+    request.stop();
+}
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +192,7 @@ mod tests {
     use super::super::idl;
     use super::*;
     use crate::science_db::{KeyRange, PutCell};
+    use crate::timestamp::Timestamp;
     use crate::window::Window;
 
     fn asked() -> Columns {
@@ -113,15 +200,16 @@ mod tests {
     }
 
     fn idl_columns() -> Vec<idl::TColumn> {
-        let column = |family: &[u8], qualifier: &[u8]| idl::TColumn::new(family.to_vec(), qualifier.to_vec(), None);
+        let column = |family: &[u8], qualifier: &[u8]| idl::TColumn::new(family.to_vec(), qualifier.to_vec());
         vec![column(b"i", b"a"), column(b"d", b"")]
     }
 
-    /// Opens a call of `method` and reads its first argument, the table.
+    /// Opens a request and reads its first argument, the table.
     fn open<'a>(request: &'a Request, method: &str) -> TBinaryInputProtocol<&'a [u8]> {
         let mut input = TBinaryInputProtocol::new(request.bytes(), true);
         let head = input.read_message_begin().unwrap();
         assert_eq!((head.name.as_str(), head.message_type), (method, TMessageType::Call));
+        assert_eq!(request.method(), method);
         argument(&mut input, TType::String, 1);
         assert_eq!(input.read_bytes().unwrap(), b"ns:t");
         input
@@ -146,21 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn scan_says_what_the_generated_code_would() {
+    fn generated_code_reads_scan() {
         let columns = asked();
         let keys = KeyRange { start: b"a".to_vec(), end: b"z".to_vec() };
-        let ask = Scan {
-            keys,
-            window: Window::new(
-                crate::timestamp::Timestamp::from_millis(3),
-                crate::timestamp::Timestamp::from_millis(9),
-            )
-            .unwrap(),
-            columns: &columns,
-            page: 50,
-        };
-        let request = scan(b"ns:t", &ask, b"m\0", 40, false);
-        let mut input = open(&request, SCAN);
+        let window = Window::new(Timestamp::from_millis(3), Timestamp::from_millis(9)).unwrap();
+        let ask = Scan { keys, window, columns: &columns, page: 50 };
+        let request = scan("ns:t", &ask, b"m\0", 40, false);
+        let mut input = open(&request, "getScannerResults");
         argument(&mut input, TType::Struct, 2);
         let read = idl::TScan::read_from_in_protocol(&mut input).unwrap();
         assert_eq!(read.start_row.as_deref(), Some(b"m\0".as_slice()));
@@ -174,30 +254,30 @@ mod tests {
     }
 
     #[test]
-    fn gets_say_what_the_generated_code_would() {
-        let request = get(b"ns:t", &[b"one", b"\0\xff"], &asked(), false);
-        let read: Vec<idl::TGet> = list(&mut open(&request, GET));
+    fn generated_code_reads_gets() {
+        let request = get("ns:t", &[b"one", b"\0\xff"], &asked(), false);
+        let read: Vec<idl::TGet> = list(&mut open(&request, "getMultiple"));
         assert_eq!(read.iter().map(|get| get.row.as_slice()).collect::<Vec<_>>(), [b"one".as_slice(), b"\0\xff"]);
         assert!(read.iter().all(|get| get.columns == Some(idl_columns()) && get.time_range.is_none()));
 
-        let request = get(b"ns:t", &[b"one"], &asked(), true);
-        let read: Vec<idl::TGet> = list(&mut open(&request, GET));
-        let family = |name: &[u8]| idl::TColumn::new(name.to_vec(), None, None);
+        let request = get("ns:t", &[b"one"], &asked(), true);
+        let read: Vec<idl::TGet> = list(&mut open(&request, "getMultiple"));
+        let family = |name: &[u8]| idl::TColumn::new(name.to_vec(), None);
         assert_eq!(read[0].columns, Some(vec![family(b"d"), family(b"i")]));
     }
 
     #[test]
-    fn puts_say_what_the_generated_code_would() {
+    fn generated_code_reads_puts() {
         let cell = |value: &[u8]| PutCell { family: "i".into(), qualifier: "a".into(), value: value.to_vec() };
         let puts = [
             Put { key: b"one".to_vec(), timestamp: Some(7), cells: vec![cell(b"x"), cell(b"")] },
             Put { key: b"two".to_vec(), timestamp: None, cells: Vec::new() },
         ];
-        let request = put(b"ns:t", &puts);
-        let read: Vec<idl::TPut> = list(&mut open(&request, PUT));
+        let request = put("ns:t", &puts);
+        let read: Vec<idl::TPut> = list(&mut open(&request, "putMultiple"));
         let value =
             |value: &[u8]| idl::TColumnValue::new(b"i".to_vec(), b"a".to_vec(), value.to_vec(), None, None, None);
-        let one = idl::TPut::new(b"one".to_vec(), vec![value(b"x"), value(b"")], 7, None, None, None);
-        assert_eq!(read, [one, idl::TPut::new(b"two".to_vec(), vec![], None, None, None, None)]);
+        let one = idl::TPut::new(b"one".to_vec(), vec![value(b"x"), value(b"")], 7);
+        assert_eq!(read, [one, idl::TPut::new(b"two".to_vec(), vec![], None)]);
     }
 }

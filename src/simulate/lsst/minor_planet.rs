@@ -1,9 +1,9 @@
-//! Solar-system objects: their numbers, where they are and their orbits.
+//! Solar-system objects: designations, positions and orbits.
 
-use super::super::object::Object;
-use super::super::rng::AlertRng;
-use super::super::sky::Position;
 use super::packet::{MpcOrbits, SsSource};
+use crate::simulate::object::Object;
+use crate::simulate::rng::AlertRng;
+use crate::simulate::sky::Position;
 
 /// Ecliptic longitude of the Earth on the schedule's first day, degrees, and degrees a day.
 const EARTH: (f64, f64) = (39.0, 0.985_6);
@@ -55,7 +55,7 @@ fn angle(a: Vector, b: Vector) -> f64 {
     (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).clamp(-1.0, 1.0).acos().to_degrees()
 }
 
-/// Where the object was: distances in au, speeds in au a day, in the frame of the ecliptic.
+/// The position of the object: distances in au and speeds in au per day, in ecliptic coordinates.
 pub(super) fn ss_source(
     dia_source: i64,
     designation: &Designation,
@@ -116,7 +116,7 @@ pub(super) fn ss_source(
     }
 }
 
-/// The orbit; the same for every sighting of the object, given the object's own random stream.
+/// The orbit. `rng` must be the object's own stream: the orbit is then the same in all its alerts.
 pub(super) fn orbit(designation: Designation, number: u64, object: &Object, rng: &mut AlertRng) -> MpcOrbits {
     let (a, e, i) = (rng.between(2.1, 3.4), rng.unit() * 0.3, rng.unit().powi(2) * 35.0);
     let period = 365.25 * a.powf(1.5);

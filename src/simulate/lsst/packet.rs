@@ -1,6 +1,6 @@
 //! The records of a Rubin alert, version 10.0 (conf/schemas/lsst.avsc).
 
-use super::super::avro_record::{NonNullFlag, record};
+use crate::simulate::avro_record::{NonNullFlag, record};
 
 record! {
     DiaSource {

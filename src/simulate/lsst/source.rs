@@ -1,21 +1,21 @@
-//! What one visit says of an object: `diaSource`, `prvDiaSources` and `prvDiaForcedSources`; and what all of them say: `diaObject`.
+//! The records of one visit to an object (`diaSource`, `prvDiaSources`, `prvDiaForcedSources`), and of all visits (`diaObject`).
 
-use super::super::avro_record::NonNullFlag;
-use super::super::object::{LightCurve, Object};
-use super::super::schedule::Pointing;
-use super::super::visits::Visit;
+use super::ids::{ObjectIds, mjd};
 use super::packet::{DiaForcedSource, DiaObject, DiaSource, PsfMeans, PsfRange, ScienceMeans};
-use super::{ObjectIds, mjd};
+use crate::simulate::avro_record::NonNullFlag;
 use crate::simulate::object;
+use crate::simulate::object::{LightCurve, Object};
+use crate::simulate::schedule::Pointing;
+use crate::simulate::visits::Visit;
 
-/// The bands by number.
+/// Names of the bands, by number.
 pub(super) const BANDS: [&str; 6] = ["u", "g", "r", "i", "z", "y"];
 /// Days from an exposure to the end of its processing.
 const PROCESSING: f64 = 0.0012;
 /// Square degrees to 1 σ of a centroid, for a signal to noise ratio of 1.
 const CENTROID: f64 = 1.2e-4;
 
-/// Where and by what number a visit saw the object.
+/// The identifiers of a visit's source.
 pub(super) struct VisitIds {
     id: i64,
     visit: i64,
@@ -23,7 +23,7 @@ pub(super) struct VisitIds {
 }
 
 impl VisitIds {
-    /// Day, time of day, detector and a number on the detector, packed.
+    /// Packs day, time of day, detector and a number on the detector.
     pub(super) fn of(visit: &mut Visit) -> Self {
         let day = mjd(visit.day).floor() as i64;
         let tick = ((visit.day - visit.day.floor()) * 1e5).round() as i64;
@@ -40,7 +40,7 @@ impl VisitIds {
     }
 }
 
-/// A detection.
+/// The record of a detection.
 pub(super) fn dia_source(object: &Object, ids: &ObjectIds, visit_ids: &VisitIds, visit: &mut Visit) -> DiaSource {
     let (measure, at, mjd) = (visit.measure, visit.position, mjd(visit.day));
     let rng = &mut visit.rng;
@@ -58,7 +58,7 @@ pub(super) fn dia_source(object: &Object, ids: &ObjectIds, visit_ids: &VisitIds,
     let dipole = |value: f64| is_dipole.then_some(value as f32);
     let noisy = |rng: &mut crate::simulate::rng::AlertRng, by: f64| measure.flux + measure.error * by * rng.normal();
     let (length, angle) = (rng.between(0.2, 1.5), rng.between(-90.0, 90.0));
-    // A source without a shape has no extendedness that is a number.
+    // As in real alerts, a source without a shape has the extendedness NaN.
     let extendedness = if has_shape { rng.unit().powi(2) } else { f64::NAN };
     DiaSource {
         diaSourceId: visit_ids.id,
@@ -122,7 +122,7 @@ pub(super) fn dia_source(object: &Object, ids: &ObjectIds, visit_ids: &VisitIds,
     }
 }
 
-/// Photometry at the object's place, whether it was detected or not.
+/// The record of photometry at the object's position, detected or not.
 pub(super) fn forced_source(object: &Object, dia_object: i64, visit_ids: &VisitIds, visit: &Visit) -> DiaForcedSource {
     let (measure, mjd) = (visit.measure, mjd(visit.day));
     let steady = object.template(visit.band).map_or(0.0, object::flux);
@@ -145,7 +145,7 @@ pub(super) fn forced_source(object: &Object, dia_object: i64, visit_ids: &VisitI
     }
 }
 
-/// The sum of an object's detections, the present one last.
+/// The summary of an object's detections, of which the present one is the last.
 pub(super) fn dia_object(object: &Object, id: i64, sources: &[&DiaSource]) -> DiaObject {
     let mut sum = DiaObject { diaObjectId: id, nDiaSources: sources.len() as i32, ..DiaObject::default() };
     let place = object.position(object.discovery.day());

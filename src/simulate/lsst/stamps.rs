@@ -1,24 +1,24 @@
 //! Rubin's stamps: plain FITS files of three units: the image, its variance (both 32-bit floats) and the point spread function (64-bit).
 
-use super::super::fits::{self, Header};
-use super::super::noise::{Noise, point_source};
-use super::super::sky::Position;
+use crate::simulate::fits::{self, Header};
+use crate::simulate::noise::{Noise, point_source};
 use crate::simulate::rng::AlertRng;
+use crate::simulate::sky::Position;
 
-/// Degrees a pixel.
+/// Degrees per pixel.
 const SCALE: f64 = 0.2 / 3600.0;
 /// Widths of the point spread function to choose from, pixels (σ).
 const WIDTHS: [f32; 4] = [1.6, 1.9, 2.2, 2.6];
 /// Pixels along a side of the point spread function's image: of an exposure, and of the template.
 const PSF_SIDES: [usize; 2] = [41, 45];
 
-/// What one stamp shows.
+/// The content of one stamp.
 pub(super) struct Stamp {
     /// pixels along a side
     pub(super) side: usize,
-    /// where the source is
+    /// position of the source
     pub(super) at: Position,
-    /// where that is on the detector, pixels
+    /// position on the detector, pixels
     pub(super) pixel: (f32, f32),
     /// rotation of the image, radians
     pub(super) angle: f64,
@@ -26,7 +26,7 @@ pub(super) struct Stamp {
     pub(super) flux: f32,
     /// standard deviation of the flux of a point source, nJy
     pub(super) error: f32,
-    /// which of the point spread functions, from 0 to 3
+    /// number of the point spread function, from 0 to 3
     pub(super) seeing: usize,
     /// whether it is the template
     pub(super) is_template: bool,
@@ -39,7 +39,7 @@ pub(super) struct Stamps {
 }
 
 impl Stamps {
-    /// A maker of stamps.
+    /// Prepares the point spread functions.
     pub(super) fn new() -> Self {
         Self { psf: PSF_SIDES.map(|side| WIDTHS.map(|width| psf_unit(side, width))) }
     }
@@ -76,7 +76,7 @@ impl Stamps {
 }
 
 impl Stamp {
-    /// The detector's pixel that is the stamp's first.
+    /// The position on the detector of the stamp's first pixel.
     fn corner(&self) -> (f32, f32) {
         let half = self.side as f32 / 2.0;
         ((self.pixel.0 - half).floor(), (self.pixel.1 - half).floor())

@@ -1,24 +1,24 @@
-//! What one exposure says of an object: `candidate` and the entries of `prv_candidates`.
+//! The records of one exposure of an object: `candidate`, and the entries of `prv_candidates`.
 
-use super::super::object::{LightCurve, Object};
-use super::super::schedule::Pointing;
-use super::super::sky::Position;
-use super::super::visits::Visit;
+use super::dates::{FIRST_NIGHT, julian};
 use super::field_context::{FieldContext, Neighbour};
 use super::packet::{Candidate, DetectorPosition, Exposure, PrvCandidate, Shape};
-use super::{FIRST_NIGHT, julian};
+use crate::simulate::object::{LightCurve, Object};
 use crate::simulate::rng::AlertRng;
+use crate::simulate::schedule::Pointing;
+use crate::simulate::sky::Position;
+use crate::simulate::visits::Visit;
 
-/// What stands where there is no value, besides null.
+/// ZTF's number for a missing value, used beside null.
 const MISSING_VALUE: f32 = -999.0;
-/// Version of the random forest that judges candidates.
+/// Version of the random forest that scores candidates.
 const RB_VERSION: &str = "t17_f5_c3";
-/// Version of the neural network that judges candidates.
+/// Version of the neural network that scores candidates.
 const DRB_VERSION: &str = "d6_m7";
-/// Pixels of a readout channel.
+/// Size of a readout channel, pixels.
 const CHANNEL: (f64, f64) = (3072.0, 3080.0);
 
-/// What the alert says of earlier looks.
+/// What the alert says about earlier visits.
 pub(super) struct DetectionHistory {
     detections: i32,
     covered: i32,
@@ -26,7 +26,7 @@ pub(super) struct DetectionHistory {
 }
 
 impl DetectionHistory {
-    /// Sums up a history, and what was before it.
+    /// Summarises the history, and assumes what was before it.
     pub(super) fn of(object: &Object, history: &[Visit], now: &Visit) -> Self {
         let mut seen = history.iter().filter(|visit| visit.is_detection());
         let older = match object.light_curve {
@@ -41,7 +41,7 @@ impl DetectionHistory {
     }
 }
 
-/// What `candidate` and `prv_candidates` say alike of a detection.
+/// The fields of a detection that `candidate` and `prv_candidates` share.
 pub(super) struct Detection {
     pub(super) exposure: Exposure,
     pub(super) candid: i64,
@@ -56,14 +56,14 @@ pub(super) struct Detection {
     calibration: Calibration,
 }
 
-/// How the exposure's magnitudes were calibrated.
+/// The photometric calibration of the exposure.
 struct Calibration {
     zero_point: f32,
     scatter: f32,
     colour: f32,
 }
 
-/// The exposure of a visit and where the object is in it.
+/// The exposure of a visit, and the position of the object in it.
 fn exposure(context: &FieldContext, visit: &Visit, is_history: bool) -> (Exposure, DetectorPosition) {
     let night = FIRST_NIGHT + visit.day.floor() as i64;
     let tick = ((visit.day - visit.day.floor()) * 1e5).round() as i64;
@@ -99,7 +99,7 @@ fn exposure(context: &FieldContext, visit: &Visit, is_history: bool) -> (Exposur
     (exposure, spot)
 }
 
-/// What is measured of an object that was detected.
+/// The measurements of a detected object.
 pub(super) fn detection(object: &Object, context: &FieldContext, visit: &mut Visit, is_history: bool) -> Detection {
     let (exposure, spot) = exposure(context, visit, is_history);
     let (measure, rng) = (visit.measure, &mut visit.rng);
@@ -114,7 +114,7 @@ pub(super) fn detection(object: &Object, context: &FieldContext, visit: &mut Vis
     let (long, elongation) = (fwhm * rng.between(0.25, 0.45), rng.between(1.0, if is_real { 1.4 } else { 2.2 }));
     let aperture = magnitude + sigma * rng.normal();
     let wide = aperture + 0.5 * sigma * rng.normal();
-    // The wide aperture may hold less than no light; its magnitude is then not a number.
+    // The flux in the wide aperture may be negative; its magnitude is then NaN, as in real alerts.
     let is_dark = measure.snr() < 6.0 && rng.chance(0.02);
     let shape = Shape {
         chipsf: some(if is_real { 0.6 + rng.unit().powi(4) * 20.0 } else { rng.between(5.0, 220.0) }),
@@ -166,7 +166,7 @@ pub(super) fn detection(object: &Object, context: &FieldContext, visit: &mut Vis
     }
 }
 
-/// An entry of `prv_candidates`: a detection, or the limit of a look that saw nothing.
+/// An entry of `prv_candidates`: a detection, or the upper limit of a visit without detection.
 pub(super) fn earlier(object: &Object, context: &FieldContext, mut visit: Visit) -> PrvCandidate {
     if !visit.is_detection() {
         let (exposure, spot) = exposure(context, &visit, true);

@@ -1,24 +1,24 @@
-//! Where on the camera an object falls, and what catalogues know around it.
+//! The position of an object on the camera, and its neighbours in catalogues.
 
 use std::f64::consts::TAU;
 
-use super::super::object::{LightCurve, Object};
-use super::super::rng::{AlertRng, Purpose};
-use super::super::sky::Position;
+use crate::simulate::object::{LightCurve, Object};
+use crate::simulate::rng::{AlertRng, Purpose};
+use crate::simulate::sky::Position;
 
-/// What does not change from one look at an object to the next.
+/// What is the same in all visits to an object.
 pub(super) struct FieldContext {
     /// number of the survey's field
     pub(super) field: i32,
     /// readout channel, 0 to 63
     pub(super) rcid: i32,
-    /// where on the readout channel, pixels
+    /// position on the readout channel, pixels
     pub(super) x: f64,
-    /// where on the readout channel, pixels
+    /// position on the readout channel, pixels
     pub(super) y: f64,
     /// the nearest source in the reference image
     pub(super) reference: Neighbour,
-    /// where that is
+    /// its position
     pub(super) reference_position: Position,
     /// the nearest sources in PS1, nearest first; those within 30 arc seconds
     pub(super) neighbours: [Option<Neighbour>; 3],
@@ -38,11 +38,11 @@ pub(super) struct Neighbour {
 }
 
 impl FieldContext {
-    /// The surroundings of an object on the day of its first alert.
+    /// The context of an object on the day of its first alert.
     pub(super) fn of(object: &Object, seed: u64) -> Self {
         let rng = &mut AlertRng::new(seed, Purpose::Object, object.discovery.index, 1);
         let at = object.position(object.discovery.day());
-        // The star itself, the galaxy around the nucleus, or the galaxy that the supernova is in.
+        // The star itself, or the host galaxy of the nucleus or supernova.
         let own = match object.light_curve {
             LightCurve::Supernova { .. } => {
                 Some((rng.between(0.2, 8.0), rng.between(15.0, 21.0), rng.between(0.0, 0.3)))

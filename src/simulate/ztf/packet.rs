@@ -1,8 +1,8 @@
 //! The records of a ZTF alert, version 3.3 (conf/schemas/ztf.avsc).
 //!
-//! What `candidate` and `prv_candidates` have in common stands in parts of its own: they differ in which fields may be null.
+//! `candidate` and `prv_candidates` share parts; they differ in which fields may be null.
 
-use super::super::avro_record::record;
+use crate::simulate::avro_record::record;
 
 record! {
     part Exposure {

@@ -1,15 +1,14 @@
 //! ZTF's stamps: gzipped FITS images of 63 × 63 pixels of 32-bit floats.
 //!
-//! To compress 20 kB takes longer than all the rest of an alert. So a stamp's upper and lower thirds are noise from a stock of pieces that
-//! were compressed once, and only the rows through the source are new for each stamp, as a stored block: a deflate stream may be put
-//! together from pieces that each end on a byte boundary (RFC 1951, section 3.2.4). The thirds are drawn from [`CHUNKS_PER_IMAGE`] pieces for each
-//! image, so that no two stamps are alike.
+//! To compress 20 kB takes longer than all other work for an alert. Therefore the upper and lower thirds of a stamp are chunks of noise that
+//! were compressed once, drawn from [`CHUNKS_PER_IMAGE`] chunks for each image, and only the rows through the source are new for each
+//! stamp, as a stored block. A deflate stream may be assembled from chunks that end on a byte boundary (RFC 1951, section 3.2.4).
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
-use super::super::fits::{self, Header};
-use super::super::noise::{Noise, point_source};
-use super::super::rng::{AlertRng, Purpose};
+use crate::simulate::fits::{self, Header};
+use crate::simulate::noise::{Noise, point_source};
+use crate::simulate::rng::{AlertRng, Purpose};
 
 /// Pixels along a side.
 const SIDE: usize = 63;
@@ -17,12 +16,12 @@ const SIDE: usize = 63;
 const OUTER_ROWS: usize = 25;
 /// Rows between, through the source.
 const INNER_ROWS: usize = SIDE - 2 * OUTER_ROWS;
-/// Pieces of noise in stock for each image.
+/// Chunks of noise for each image.
 const CHUNKS_PER_IMAGE: usize = 256;
 /// Start of a gzip file: deflate, no name, no time, fast, Unix (RFC 1952).
 const GZIP: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3];
 
-/// Which of the three.
+/// The three images of an alert.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Image {
     /// as exposed
@@ -65,13 +64,13 @@ pub(super) struct Stamps {
     deflater: Compress,
     header: DeflatedChunk,
     tail: DeflatedChunk,
-    stock: [Vec<Option<DeflatedChunk>>; 3],
+    chunks: [Vec<Option<DeflatedChunk>>; 3],
     rows: Vec<u8>,
     stamp: Vec<u8>,
 }
 
 impl Stamps {
-    /// A maker of stamps; the stock is filled as it is used.
+    /// Prepares the header. The chunks of noise are compressed when they are first used.
     pub(super) fn new(seed: u64) -> Result<Self, flate2::CompressError> {
         let mut deflater = Compress::new(Compression::fast(), false);
         let mut header = Vec::new();
@@ -83,7 +82,7 @@ impl Stamps {
             header: DeflatedChunk::pack(header, &mut deflater, FlushCompress::Sync)?,
             tail: DeflatedChunk::pack(tail, &mut deflater, FlushCompress::Finish)?,
             deflater,
-            stock: std::array::from_fn(|_| (0..CHUNKS_PER_IMAGE).map(|_| None).collect()),
+            chunks: std::array::from_fn(|_| (0..CHUNKS_PER_IMAGE).map(|_| None).collect()),
             rows: Vec::new(),
             stamp: Vec::new(),
         })
@@ -99,19 +98,19 @@ impl Stamps {
         rng: &mut AlertRng,
     ) -> Result<&[u8], flate2::CompressError> {
         let outer = [rng.below(CHUNKS_PER_IMAGE as u64) as usize, rng.below(CHUNKS_PER_IMAGE as u64) as usize];
-        for piece in outer {
-            self.fill(image, piece)?;
+        for chunk in outer {
+            self.fill(image, chunk)?;
         }
         self.draw_inner(image, peak, sigma, noise, rng);
-        let stock = &self.stock[image as usize];
-        let (upper, lower) = (stock[outer[0]].as_ref(), stock[outer[1]].as_ref());
+        let chunks = &self.chunks[image as usize];
+        let (upper, lower) = (chunks[outer[0]].as_ref(), chunks[outer[1]].as_ref());
 
         let mut check = Crc::new();
         self.stamp.clear();
         self.stamp.extend_from_slice(&GZIP);
-        for piece in [Some(&self.header), upper].into_iter().flatten() {
-            self.stamp.extend_from_slice(&piece.packed);
-            check.update(&piece.plain);
+        for chunk in [Some(&self.header), upper].into_iter().flatten() {
+            self.stamp.extend_from_slice(&chunk.packed);
+            check.update(&chunk.plain);
         }
         let length = self.rows.len() as u16;
         self.stamp.push(0);
@@ -119,9 +118,9 @@ impl Stamps {
         self.stamp.extend_from_slice(&(!length).to_le_bytes());
         self.stamp.extend_from_slice(&self.rows);
         check.update(&self.rows);
-        for piece in [lower, Some(&self.tail)].into_iter().flatten() {
-            self.stamp.extend_from_slice(&piece.packed);
-            check.update(&piece.plain);
+        for chunk in [lower, Some(&self.tail)].into_iter().flatten() {
+            self.stamp.extend_from_slice(&chunk.packed);
+            check.update(&chunk.plain);
         }
         self.stamp.extend_from_slice(&check.sum().to_le_bytes());
         self.stamp.extend_from_slice(&check.amount().to_le_bytes());
@@ -140,10 +139,10 @@ impl Stamps {
         }
     }
 
-    fn fill(&mut self, image: Image, piece: usize) -> Result<(), flate2::CompressError> {
-        let place = &mut self.stock[image as usize][piece];
+    fn fill(&mut self, image: Image, chunk: usize) -> Result<(), flate2::CompressError> {
+        let place = &mut self.chunks[image as usize][chunk];
         if place.is_none() {
-            let mut rng = AlertRng::new(self.seed, Purpose::Noise, piece as u64, image as i64);
+            let mut rng = AlertRng::new(self.seed, Purpose::Noise, chunk as u64, image as i64);
             let (mean, spread) = image.sky();
             let plain =
                 (0..OUTER_ROWS * SIDE).flat_map(|_| (mean + spread * rng.normal() as f32).to_be_bytes()).collect();

@@ -2,7 +2,7 @@
 
 use fink::config::KafkaSettings;
 use fink::kafka::{CommitOutcome, Message, Producer, ProducerOptions, ProducerRecord};
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 use rustix::process::Signal;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128_with_seed;

@@ -89,7 +89,7 @@ fn a_rejected_alert_that_fits_no_topic_stops_nothing() {
     table.put(0..20, None);
     let mut bad = row(7, None);
     bad.cells[2].value = vec![1, 2, 3];
-    fink::science_db::ScienceDb::put(&mut table.db, &[bad]).expect("a row is written");
+    table.db.put(&[bad]).expect("a row is written");
     let running = table.fixture.start(&["start", "distribution"], "log");
     table.wait_for(19, &running);
     running.wait_for("the rejected topic does not take its copy");
@@ -189,7 +189,7 @@ fn large_rows_keep_within_the_memory_that_is_given() {
         let mut large = row(number, None);
         let value = vec![number as u8; 900_000];
         large.cells.push(fink::science_db::PutCell { family: "i".into(), qualifier: "stamp".into(), value });
-        fink::science_db::ScienceDb::put(&mut table.db, &[large]).expect("a row is written");
+        table.db.put(&[large]).expect("a row is written");
     }
     running.wait_for(" 200 alerts,");
     let peak = running.peak_memory();

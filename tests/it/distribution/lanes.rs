@@ -64,7 +64,7 @@ fn a_new_version_of_a_row_is_a_new_alert_and_another_column_is_not() {
     table.wait_for(2, &running);
     let mut other = crate::fixture::alert_table::row(0, None);
     other.cells.retain(|cell| cell.qualifier == "candidate_ra");
-    fink::science_db::ScienceDb::put(&mut table.db, &[other]).expect("a cell is written");
+    table.db.put(&[other]).expect("a cell is written");
     table.put(1..2, None);
     table.wait_for(3, &running);
     table.wait_for_repair(&running);

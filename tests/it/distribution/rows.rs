@@ -1,7 +1,7 @@
 //! What a row must be like to become an alert, and what becomes of it otherwise.
 
 use fink::row::{Columns, Rows};
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 
 use crate::fixture::alert_table::{Table, key, now, row};
 

@@ -1,6 +1,6 @@
 //! Rows that are no alerts: `science_db.skip_rows`.
 
-use fink::science_db::{Put, PutCell, ScienceDb};
+use fink::science_db::{Put, PutCell};
 
 use crate::fixture::alert_table::{Table, now};
 

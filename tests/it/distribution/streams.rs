@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use fink::alert::decoder::{BytesFormat, SchemaCache};
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
-use fink::science_db::ScienceDb;
 
 use crate::fixture::Fixture;
 use crate::fixture::alert_table::{Table, now, row};

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use fink::alert::decoder::{BytesFormat, SchemaCache};
 use fink::kafka::TailReader;
 use fink::kafka::topics::TopicSpec;
-use fink::science_db::{PutCell, ScienceDb};
+use fink::science_db::PutCell;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use fink::config::{ScienceDbSettings, StoreKind};
 use fink::row::{Columns, Rows};
-use fink::science_db::{
-    Cancel, KeyRange, Put, PutCell, Scan, ScienceDb, ScienceDbError, Sessions, Timeouts, open_session,
-};
+use fink::science_db::{Cancel, KeyRange, Put, PutCell, Scan, ScienceDb, ScienceDbError, Sessions, Timeouts, open};
 use fink::window::Window;
 
 use super::stores::{self, Store};
@@ -23,7 +21,7 @@ pub fn settings(kind: StoreKind, addresses: &[String]) -> ScienceDbSettings {
 
 fn through(proxies: &[&Proxy]) -> Box<dyn ScienceDb> {
     let addresses: Vec<String> = proxies.iter().map(|proxy| proxy.address()).collect();
-    open_session(&settings(StoreKind::Thrift2, &addresses), TABLE, 0).expect("a session")
+    open(&settings(StoreKind::Thrift2, &addresses), TABLE).expect("a session")
 }
 
 /// A caller that does not give up.
@@ -112,8 +110,9 @@ fn stopped_gateway_is_left_for_the_next() {
 #[test]
 fn sessions_are_spread_over_the_gateways() {
     let [one, other] = proxies();
-    let settings = settings(StoreKind::Thrift2, &[one.address(), other.address()]);
-    let _sessions: Vec<_> = (0..4).map(|session| open_session(&settings, TABLE, session).expect("a session")).collect();
+    let sessions =
+        Sessions::new(&settings(StoreKind::Thrift2, &[one.address(), other.address()]), TABLE, Timeouts::default());
+    let _open: Vec<_> = (0..4).map(|_| sessions.open(&never()).expect("a session")).collect();
     assert_eq!((one.accepted(), other.accepted()), (2, 2));
 }
 
@@ -154,9 +153,7 @@ fn other_thrift_version_is_named() {
         (StoreKind::Thrift1, Cluster::get().thrift2(), "thrift1", 2),
     ];
     for (kind, addresses, name, version) in cases {
-        let Err(error) = open_session(&settings(kind, &addresses), TABLE, 0) else {
-            panic!("the wrong gateway was taken")
-        };
+        let Err(error) = open(&settings(kind, &addresses), TABLE) else { panic!("the wrong gateway was taken") };
         assert!(
             matches!(&error, ScienceDbError::WrongServer { wanted, found, .. } if *wanted == name && *found == version),
             "{error}"
@@ -208,6 +205,6 @@ fn server_that_hangs_up_is_passed_over() {
     let Err(error) = impatient(&settings(StoreKind::Thrift2, &list)) else { panic!("dead gateways were taken") };
     assert!(error.is_transient() && list.iter().all(|address| error.to_string().contains(address)), "{error}");
     list.extend(Cluster::get().thrift2());
-    let mut db = open_session(&settings(StoreKind::Thrift2, &list), TABLE, 0).expect("the gateway that lives");
+    let mut db = open(&settings(StoreKind::Thrift2, &list), TABLE).expect("the gateway that lives");
     assert!(scan(&mut *db, &store, 5).is_empty());
 }

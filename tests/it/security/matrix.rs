@@ -128,7 +128,7 @@ fn everybody_may_do_what_the_page_says_and_nothing_else() {
         ("a consumer of T from another host", cli.as_user(host, PASSWORD)),
         ("a user who was removed", cli.as_user(removed, PASSWORD)),
         ("a user without rights", cli.as_user(stranger, PASSWORD)),
-        ("somebody without a password", nobody),
+        ("a client without a password", nobody),
     ];
     // Something to be read.
     for topic in [&t, &u, &checkpoint] {

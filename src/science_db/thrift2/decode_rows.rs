@@ -1,102 +1,112 @@
-//! The answers that carry rows, decoded where they arrived: a cell is a span of the page's buffer, nothing is copied or allocated.
+//! Decodes the replies that carry rows in place: a cell is a span of the page's buffer, nothing is copied or allocated.
 //!
-//! The structs are those of HBase's `hbase.thrift`: `TResult` (1: row, 2: columnValues, …) and `TColumnValue` (1: family, 2: qualifier,
-//! 3: value, 4: timestamp, …). Fields with other numbers are passed over.
+//! The structs are those of HBase's hbase.thrift: `TResult` (1: row, 2: columnValues) and `TColumnValue` (1: family, 2: qualifier, 3: value,
+//! 4: timestamp). Other fields are skipped.
 
 use std::io::Read;
 
-use thrift::protocol::{TInputProtocol, TMessageType, TSerializable, TType};
+use thrift::protocol::{TInputProtocol, TMessageType, TType};
 use thrift::{ApplicationErrorKind, ProtocolErrorKind};
 
-use super::idl;
 use crate::row::{Columns, RowIndex};
-use crate::science_db::gateway::{ByteSpan, ReplyReader};
+use crate::science_db::gateway::{ByteSpan, CallError, ReplyReader};
 
-/// What was read of an answer.
+/// What a reply with rows contained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReadSummary {
-    /// how many rows the answer announced
+pub(crate) struct ReadSummary {
+    /// rows that the reply announced
     pub announced: usize,
-    /// how many of them were read, those without any of the columns included
-    pub results: usize,
-    /// where the key of the last of them is
-    pub last: ByteSpan,
-    /// bytes in the values of cells that were asked for
-    pub wanted: usize,
-    /// bytes in the values of the others
-    pub unwanted: usize,
+    /// rows that were read, including those with none of the columns
+    pub read: usize,
+    /// the key of the last of them
+    pub last_key: ByteSpan,
+    /// bytes in the values of the columns that were asked for
+    pub wanted_bytes: usize,
+    /// bytes in the values of other columns
+    pub unwanted_bytes: usize,
 }
 
-/// Reads the answer to `method`, a list of `TResult`, into `index`, whose slots are those of `columns`. Stops after the row that takes
-/// the answer past `most` bytes: the connection is then in the middle of it.
-pub fn read_rows<S: Read>(
-    answer: &mut ReplyReader<'_, S>,
+/// Reads the reply to `method`, a list of `TResult`, into `index`, whose slots are those of `columns`. Stops after the row that takes the
+/// reply past `max_bytes`; the connection is then in the middle of the reply.
+pub(crate) fn read_rows<S: Read>(
+    reply: &mut ReplyReader<'_, S>,
     method: &str,
     columns: &Columns,
     index: &mut RowIndex,
-    most: usize,
-) -> thrift::Result<ReadSummary> {
-    let begin = answer.position();
-    read_head(answer, method)?;
+    max_bytes: usize,
+) -> Result<ReadSummary, CallError> {
+    let start = reply.position();
+    read_head(reply, method)?;
     let mut summary = ReadSummary::default();
     let mut has_rows = false;
     loop {
-        match answer.field()? {
+        match reply.field()? {
             (TType::Stop, _) => break,
             (TType::List, 0) => {
-                let (kind, count) = answer.elements()?;
-                if kind != TType::Struct && count > 0 {
-                    return Err(invalid(format!("a list of {kind} where rows were due")));
-                }
+                let count = read_elements(reply, TType::Struct)?;
                 summary.announced = count as usize;
                 for _ in 0..count {
-                    if answer.position() - begin > most {
+                    if reply.position() - start > max_bytes {
                         return Ok(summary);
                     }
-                    read_row(answer, columns, index, &mut summary)?;
-                    summary.results += 1;
+                    read_row(reply, columns, index, &mut summary)?;
+                    summary.read += 1;
                 }
                 has_rows = true;
             }
-            (TType::Struct, 1) => return Err(idl::TIOError::read_from_in_protocol(answer)?.into()),
-            (TType::Struct, 2) => return Err(idl::TIllegalArgument::read_from_in_protocol(answer)?.into()),
-            (kind, _) => answer.pass(kind)?,
+            (TType::Struct, 1) => return Err(read_io_error(reply)?),
+            (kind, _) => reply.skip_value(kind)?,
         }
     }
-    answer.read_message_end()?;
+    reply.read_message_end()?;
     if !has_rows {
         let message = format!("{method} without rows");
-        return Err(thrift::new_application_error(ApplicationErrorKind::MissingResult, message));
+        return Err(thrift::new_application_error(ApplicationErrorKind::MissingResult, message).into());
     }
     Ok(summary)
 }
 
-/// Reads the answer to `method` for nothing but the exception in it.
-pub fn read_done<S: Read>(answer: &mut ReplyReader<'_, S>, method: &str) -> thrift::Result<()> {
-    read_head(answer, method)?;
-    loop {
-        match answer.field()? {
-            (TType::Stop, _) => return answer.read_message_end(),
-            (TType::Struct, 1) => return Err(idl::TIOError::read_from_in_protocol(answer)?.into()),
-            (kind, _) => answer.pass(kind)?,
-        }
-    }
-}
-
-fn read_head<S: Read>(answer: &mut ReplyReader<'_, S>, method: &str) -> thrift::Result<()> {
-    let message = answer.read_message_begin()?;
+/// Reads the head of the reply to `method`.
+pub(crate) fn read_head<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str) -> thrift::Result<()> {
+    let message = reply.read_message_begin()?;
     if message.message_type == TMessageType::Exception {
-        return Err(thrift::Error::Application(thrift::Error::read_application_error_from_in_protocol(answer)?));
+        return Err(thrift::Error::Application(thrift::Error::read_application_error_from_in_protocol(reply)?));
     }
     if message.message_type != TMessageType::Reply || message.name != method {
-        let reason = format!("{} where the answer to {method} was due", message.name);
+        let reason = format!("a reply to {} instead of {method}", message.name);
         return Err(thrift::new_application_error(ApplicationErrorKind::WrongMethodName, reason));
     }
     Ok(())
 }
 
+/// Reads `TIOError` (1: message, 2: canRetry), the exception of all methods.
+pub(crate) fn read_io_error<S: Read>(reply: &mut ReplyReader<'_, S>) -> thrift::Result<CallError> {
+    let (mut message, mut can_retry) = (None, None);
+    loop {
+        match reply.field()? {
+            (TType::Stop, _) => return Ok(CallError::from_hbase_io_error(message.as_deref(), can_retry)),
+            (TType::String, 1) => message = Some(reply.read_string()?),
+            (TType::Bool, 2) => can_retry = Some(reply.read_bool()?),
+            (kind, _) => reply.skip_value(kind)?,
+        }
+    }
+}
+
+/// Reads the head of a list of `kind`: the number of its elements.
+pub(crate) fn read_elements<S: Read>(reply: &mut ReplyReader<'_, S>, kind: TType) -> thrift::Result<i32> {
+    match reply.elements()? {
+        (found, count) if found == kind || count == 0 => Ok(count),
+        (found, _) => Err(invalid(format!("a list of {found} instead of {kind}"))),
+    }
+}
+
+/// Bytes that are Thrift, but not this reply.
+pub(crate) fn invalid(message: String) -> thrift::Error {
+    thrift::new_protocol_error(ProtocolErrorKind::InvalidData, message)
+}
+
 fn read_row<S: Read>(
-    answer: &mut ReplyReader<'_, S>,
+    reply: &mut ReplyReader<'_, S>,
     columns: &Columns,
     index: &mut RowIndex,
     summary: &mut ReadSummary,
@@ -104,27 +114,25 @@ fn read_row<S: Read>(
     index.push_row(0, 0);
     let mut has_key = false;
     loop {
-        match answer.field()? {
+        match reply.field()? {
             (TType::Stop, _) => break,
             (TType::String, 1) => {
-                let key = answer.span()?;
+                let key = reply.span()?;
                 index.set_key(key.start, key.len);
-                summary.last = key;
+                summary.last_key = key;
                 has_key = true;
             }
             (TType::List, 2) => {
-                let (kind, count) = answer.elements()?;
-                if kind != TType::Struct && count > 0 {
-                    return Err(invalid(format!("a list of {kind} where cells were due")));
-                }
+                let count = read_elements(reply, TType::Struct)?;
                 let mut hint = 0;
                 for _ in 0..count {
-                    read_cell(answer, columns, &mut hint, index, summary)?;
+                    read_cell(reply, columns, &mut hint, index, summary)?;
                 }
             }
-            (kind, _) => answer.pass(kind)?,
+            (kind, _) => reply.skip_value(kind)?,
         }
     }
+    // `getMultiple` answers a key that has no row with a `TResult` without key.
     if !has_key || index.row_is_empty() {
         index.drop_row();
     }
@@ -132,54 +140,51 @@ fn read_row<S: Read>(
 }
 
 fn read_cell<S: Read>(
-    answer: &mut ReplyReader<'_, S>,
+    reply: &mut ReplyReader<'_, S>,
     columns: &Columns,
     hint: &mut usize,
     index: &mut RowIndex,
     summary: &mut ReadSummary,
 ) -> thrift::Result<()> {
-    let (mut family, mut qualifier, mut value): (Option<ByteSpan>, Option<ByteSpan>, Option<ByteSpan>) =
-        (None, None, None);
-    let mut timestamp = None;
+    let (mut family, mut qualifier, mut value, mut timestamp) = (None, None, None, None);
     loop {
-        match answer.field()? {
+        match reply.field()? {
             (TType::Stop, _) => break,
-            (TType::String, 1) => family = Some(answer.span()?),
-            (TType::String, 2) => qualifier = Some(answer.span()?),
-            (TType::String, 3) => value = Some(answer.span()?),
-            (TType::I64, 4) => timestamp = Some(answer.long()?),
-            (kind, _) => answer.pass(kind)?,
+            (TType::String, 1) => family = Some(reply.span()?),
+            (TType::String, 2) => qualifier = Some(reply.span()?),
+            (TType::String, 3) => value = Some(reply.span()?),
+            (TType::I64, 4) => timestamp = Some(reply.long()?),
+            (kind, _) => reply.skip_value(kind)?,
         }
     }
     let (Some(family), Some(qualifier), Some(value), Some(timestamp)) = (family, qualifier, value, timestamp) else {
         return Err(invalid(String::from("a cell without family, qualifier, value or timestamp")));
     };
-    match columns.slot(answer.get(family), answer.get(qualifier), hint) {
+    match columns.slot(reply.get(family), reply.get(qualifier), hint) {
         Some(slot) => {
             index.push_cell(slot, value.start, value.len, timestamp);
-            summary.wanted += value.len;
+            summary.wanted_bytes += value.len;
         }
-        None => summary.unwanted += value.len,
+        None => summary.unwanted_bytes += value.len,
     }
     Ok(())
-}
-
-fn invalid(message: String) -> thrift::Error {
-    thrift::new_protocol_error(ProtocolErrorKind::InvalidData, message)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol, TFieldIdentifier, TListIdentifier};
-    use thrift::protocol::{TMessageIdentifier, TOutputProtocol};
+    use thrift::protocol::{
+        TBinaryInputProtocol, TBinaryOutputProtocol, TFieldIdentifier, TListIdentifier, TMessageIdentifier,
+        TOutputProtocol, TSerializable,
+    };
 
+    use super::super::idl;
     use super::*;
-    use crate::row::Rows;
+    use crate::row::{Cell, Row, Rows};
 
     const METHOD: &str = "getScannerResults";
 
-    /// Gives what it has in portions, as a network does.
+    /// Yields its bytes in portions, as a network does.
     struct Portions<'a>(&'a [u8], usize);
 
     impl Read for Portions<'_> {
@@ -207,7 +212,7 @@ mod tests {
         bytes
     }
 
-    fn answer_of(results: &[idl::TResult]) -> Vec<u8> {
+    fn reply_of(results: &[idl::TResult]) -> Vec<u8> {
         reply(TMessageType::Reply, METHOD, |out| {
             out.write_field_begin(&TFieldIdentifier::new("success", TType::List, 0)).unwrap();
             out.write_list_begin(&TListIdentifier::new(TType::Struct, results.len() as i32)).unwrap();
@@ -215,18 +220,18 @@ mod tests {
         })
     }
 
-    fn decode(bytes: &[u8], portion: usize, most: usize, rows: &mut Rows) -> thrift::Result<ReadSummary> {
+    fn decode(bytes: &[u8], portion: usize, max_bytes: usize, rows: &mut Rows) -> Result<ReadSummary, CallError> {
         let columns = asked();
         let page = rows.refill(columns.len());
-        let mut answer = ReplyReader::new(Portions(bytes, portion), page.buffer, 1 << 24);
-        read_rows(&mut answer, METHOD, &columns, page.index, most)
+        let mut reply = ReplyReader::new(Portions(bytes, portion), page.buffer, 1 << 24);
+        read_rows(&mut reply, METHOD, &columns, page.index, max_bytes)
     }
 
     type Plain = Vec<(Vec<u8>, Vec<Option<(Vec<u8>, i64)>>)>;
 
     fn plain(rows: &Rows) -> Plain {
-        let cell = |cell: crate::row::Cell<'_>| (cell.value.to_vec(), cell.timestamp);
-        let cells = |row: crate::row::Row<'_>| (0..row.width()).map(|slot| row.cell(slot).map(cell)).collect();
+        let cell = |cell: Cell<'_>| (cell.value.to_vec(), cell.timestamp);
+        let cells = |row: Row<'_>| (0..row.width()).map(|slot| row.cell(slot).map(cell)).collect();
         rows.iter().map(|row| (row.key.to_vec(), cells(row))).collect()
     }
 
@@ -284,23 +289,23 @@ mod tests {
             results in prop::collection::vec(result(), 0..12),
             portion in prop::sample::select(vec![1, 7, 1000]),
         ) {
-            let bytes = answer_of(&results);
+            let bytes = reply_of(&results);
             let mut rows = Rows::default();
             let summary = decode(&bytes, portion, usize::MAX, &mut rows).unwrap();
-            prop_assert_eq!((summary.announced, summary.results), (results.len(), results.len()));
+            prop_assert_eq!((summary.announced, summary.read), (results.len(), results.len()));
             let bytes_of = |cells: &[idl::TColumnValue]| cells.iter().map(|cell| cell.value.len()).sum::<usize>();
             let all: usize = results.iter().map(|result| bytes_of(&result.column_values)).sum();
-            prop_assert_eq!(summary.wanted + summary.unwanted, all);
+            prop_assert_eq!(summary.wanted_bytes + summary.unwanted_bytes, all);
             prop_assert_eq!(plain(&rows), oracle(&bytes));
         }
 
         #[test]
-        fn damaged_answer_is_an_error_or_rows_and_never_a_panic(
+        fn damaged_reply_is_an_error_or_rows_and_never_a_panic(
             results in prop::collection::vec(result(), 1..6),
             damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
             cut in any::<prop::sample::Index>(),
         ) {
-            let mut bytes = answer_of(&results);
+            let mut bytes = reply_of(&results);
             let whole = bytes.len();
             bytes.truncate(cut.index(whole + 1));
             let cut = bytes.len() < whole;
@@ -318,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_later_versions_are_passed_over_and_order_does_not_matter() {
+    fn unknown_fields_are_skipped_and_order_does_not_matter() {
         let mut bytes = vec![0x80, 1, 0, 2, 0, 0, 0, 17];
         bytes.extend(METHOD.as_bytes());
         bytes.extend([0, 0, 0, 1]);
@@ -336,41 +341,39 @@ mod tests {
     }
 
     #[test]
-    fn page_ends_after_the_row_that_makes_it_too_large() {
+    fn page_ends_after_the_row_that_exceeds_the_limit() {
         let cell = idl::TColumnValue::new(b"i".to_vec(), b"a".to_vec(), vec![7; 1000], 5, None, None);
         let results: Vec<_> = (0..10u8).map(|n| idl::TResult::new(vec![n], vec![cell.clone()], false, false)).collect();
         let mut rows = Rows::default();
-        let summary = decode(&answer_of(&results), 100, 2500, &mut rows).unwrap();
-        assert_eq!((summary.announced, summary.results, summary.wanted, summary.unwanted), (10, 3, 3000, 0));
+        let summary = decode(&reply_of(&results), 100, 2500, &mut rows).unwrap();
+        assert_eq!((summary.announced, summary.read, summary.wanted_bytes, summary.unwanted_bytes), (10, 3, 3000, 0));
         assert_eq!(rows.len(), 3);
     }
 
     #[test]
-    fn exceptions_are_told_from_rows() {
+    fn exceptions_are_errors() {
         let error = idl::TIOError::new(String::from("the reason"), false);
         let thrown = reply(TMessageType::Reply, METHOD, |out| {
             out.write_field_begin(&TFieldIdentifier::new("io", TType::Struct, 1)).unwrap();
             error.write_to_out_protocol(out).unwrap();
         });
         let mut rows = Rows::default();
-        let told = decode(&thrown, 5, usize::MAX, &mut rows);
-        assert!(matches!(told, Err(thrift::Error::User(told)) if told.downcast_ref() == Some(&error)));
+        let thrown = decode(&thrown, 5, usize::MAX, &mut rows);
+        assert_eq!(thrown, Err(CallError::Refused(String::from("the reason"))));
 
         let application = reply(TMessageType::Exception, METHOD, |out| {
             out.write_field_begin(&TFieldIdentifier::new("type", TType::I32, 2)).unwrap();
             out.write_i32(ApplicationErrorKind::UnknownMethod as i32).unwrap();
         });
-        let told = decode(&application, 5, usize::MAX, &mut rows);
-        assert!(
-            matches!(told, Err(thrift::Error::Application(told)) if told.kind == ApplicationErrorKind::UnknownMethod)
-        );
+        let application = decode(&application, 5, usize::MAX, &mut rows);
+        assert!(matches!(application, Err(CallError::UnknownMethod(_))), "{application:?}");
 
         let other = reply(TMessageType::Reply, "somethingElse", |_| {});
-        assert!(matches!(decode(&other, 5, usize::MAX, &mut rows), Err(thrift::Error::Application(_))));
+        assert!(matches!(decode(&other, 5, usize::MAX, &mut rows), Err(CallError::Protocol(_))));
         let empty = reply(TMessageType::Reply, METHOD, |_| {});
-        assert!(matches!(decode(&empty, 5, usize::MAX, &mut rows), Err(thrift::Error::Application(_))));
-        let mut longer = answer_of(&[]);
+        assert!(matches!(decode(&empty, 5, usize::MAX, &mut rows), Err(CallError::Protocol(_))));
+        let mut longer = reply_of(&[]);
         longer.push(0);
-        assert!(matches!(decode(&longer, 500, usize::MAX, &mut rows), Err(thrift::Error::Protocol(_))));
+        assert!(matches!(decode(&longer, 500, usize::MAX, &mut rows), Err(CallError::Protocol(_))));
     }
 }
