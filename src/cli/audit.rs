@@ -89,11 +89,8 @@ impl Args {
         if until > now {
             return Err(UsageError(format!("--until {until} (ms since 1970) is in the future: use `now`")));
         }
-        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until)).ok_or_else(|| {
-            UsageError(format!(
-                "--from {from} is not before --until {until} (ms since 1970)"
-            ))
-        })
+        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until))
+            .ok_or_else(|| UsageError(format!("--from {from} is not before --until {until} (ms since 1970)")))
     }
 }
 

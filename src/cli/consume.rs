@@ -25,6 +25,7 @@ use crate::consume::decode::MessageDecoder;
 use crate::consume::error::ConsumeError;
 use crate::consume::lag_watch::LagWatch;
 use crate::consume::ndjson::NdjsonWriter;
+use crate::consume::notices::Notices;
 use crate::consume::output::Output;
 use crate::consume::printer::{PrintFormat, Printer};
 use crate::consume::reset;
@@ -39,6 +40,8 @@ use crate::kafka::client::Identity;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
 use crate::kafka::group::ConsumerGroup;
 use crate::kafka::{self, Admin};
+use crate::notify::{Notifier, TOKEN_VARIABLE};
+use crate::secret::Secret;
 use crate::signals::{Signal, Stop};
 
 /// How long the brokers may take to answer before that is told.
@@ -80,6 +83,9 @@ pub struct Args {
     choice: ChoiceArgs,
     #[command(flatten)]
     save: SaveArgs,
+    /// Tell this Slack channel of each alert, with your own token in the variable SLACK_API_TOKEN
+    #[arg(long, value_name = "CHANNEL", help_heading = "Notices")]
+    slack: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -247,15 +253,26 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
         true => Some(LagWatch::start(login.kafka(), topics.clone())?),
         false => None,
     };
+    let notices = args.slack.as_deref().map(|channel| notices(channel, &login)).transpose()?;
     let mut decoder = MessageDecoder::new(schemas);
     decoder.dump_schema(args.decode.dump_schema.clone());
-    let source = Source { consumer, decoder, selection, lag };
+    let source = Source { consumer, decoder, selection, lag, notices };
     let session = Session::new(source, output, limits, &stop);
     let mut progress = ProgressLine::new(context, if is_saving { "saved" } else { "read" }, shows_progress);
     let done = session.run(&mut |snapshot| progress.update(snapshot));
     let summary = done.map_err(command_error)?;
     progress.finish(&summary);
     ended(args, &summary, &stop)
+}
+
+/// The way to a Slack channel.
+fn notices(channel: &str, login: &ConsumerLogin) -> anyhow::Result<Notices> {
+    let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()).map(Secret::new);
+    if token.is_none() {
+        return Err(UsageError(format!("--slack takes a token: set the variable {TOKEN_VARIABLE}")).into());
+    }
+    let notifier = Notifier::start(&login.settings.slack.endpoint, token.as_ref())?;
+    Ok(Notices::new(notifier, channel.trim_start_matches('#')))
 }
 
 /// How the command ends, by what came.

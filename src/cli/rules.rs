@@ -102,7 +102,8 @@ fn evaluate_sample(
     let trigger = catalog.trigger_column(settings.trigger.as_deref())?;
     let in_conditions = rules.filter_columns().iter().filter_map(|index| catalog.columns.get(*index));
     let mut names: Vec<(String, String)> = Vec::new();
-    for (family, qualifier) in std::iter::once(trigger).chain(in_conditions).filter_map(|column| column.family_and_qualifier())
+    for (family, qualifier) in
+        std::iter::once(trigger).chain(in_conditions).filter_map(|column| column.family_and_qualifier())
     {
         let name = (family.to_owned(), qualifier.to_owned());
         if !names.contains(&name) {

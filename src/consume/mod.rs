@@ -9,6 +9,7 @@ pub mod fields;
 pub mod finkctl;
 pub mod lag_watch;
 pub mod ndjson;
+pub mod notices;
 pub mod observation;
 pub mod output;
 pub mod positions;

@@ -39,12 +39,12 @@ pub enum Added {
 }
 
 /// What is to be flushed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// everything
-    All,
-    /// one partition
-    Partition(Place),
+    /// what was taken
+    Flush,
+    /// nothing, but files have their names whose offsets are to be committed
+    Commit,
 }
 
 impl Output {
@@ -63,8 +63,8 @@ impl Output {
     /// What has to be flushed now.
     pub fn due(&self) -> Option<Due> {
         match self {
-            Self::Printer(_) => Some(Due::All),
-            Self::Alerts(files) => files.is_due().then_some(Due::All),
+            Self::Printer(_) => Some(Due::Flush),
+            Self::Alerts(files) => files.is_due().then_some(Due::Flush),
             Self::Batches(files) => files.due(),
         }
     }
@@ -73,11 +73,19 @@ impl Output {
     ///
     /// # Errors
     /// Stdout, the disk or a command fails.
-    pub fn flush(&mut self, due: &Due) -> Result<Flushed, ConsumeError> {
+    pub fn flush(&mut self, due: Due) -> Result<Flushed, ConsumeError> {
         match self {
             Self::Printer(printer) => printer.flush().map(|()| Flushed::default()),
             Self::Alerts(files) => files.flush(),
             Self::Batches(files) => files.flush(due),
+        }
+    }
+
+    /// From which offset on alerts of a partition would be lost if the process ended now.
+    pub fn unsaved(&self, place: &Place) -> Option<i64> {
+        match self {
+            Self::Batches(files) => files.unsaved(place),
+            Self::Printer(_) | Self::Alerts(_) => None,
         }
     }
 

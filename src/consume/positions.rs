@@ -44,14 +44,15 @@ impl Positions {
         }
     }
 
-    /// What is to be committed, of one partition or of all.
-    pub fn uncommitted(&self, only: Option<&Place>) -> Vec<(String, i32, i64)> {
-        let of = self.0.iter().filter(|(place, _)| only.is_none_or(|only| only == *place));
-        of.filter_map(|((topic, partition), position)| {
-            let next = position.next.filter(|next| position.committed.is_none_or(|committed| committed < *next))?;
+    /// What is to be committed. `unsaved` says from which offset on alerts of a partition are not safe yet.
+    pub fn uncommitted(&self, unsaved: impl Fn(&Place) -> Option<i64>) -> Vec<(String, i32, i64)> {
+        let of_place = |(place, position): (&Place, &Position)| {
+            let (topic, partition) = place;
+            let next = position.next.map(|next| unsaved(place).map_or(next, |unsaved| next.min(unsaved)));
+            let next = next.filter(|next| position.committed.is_none_or(|committed| committed < *next))?;
             Some((topic.clone(), *partition, next))
-        })
-        .collect()
+        };
+        self.0.iter().filter_map(of_place).collect()
     }
 
     /// These offsets are committed.
@@ -98,17 +99,17 @@ mod tests {
         let place = |partition| ("t".to_owned(), partition);
         positions.assign(place(0), Some(5));
         positions.assign(place(1), Some(0));
-        assert!(positions.uncommitted(None).is_empty() && !positions.has_ended());
+        assert!(positions.uncommitted(|_| None).is_empty() && !positions.has_ended());
         positions.advance("t", 0, 3);
         positions.advance("t", 9, 3);
-        assert_eq!(positions.uncommitted(None), [("t".to_owned(), 0, 3)]);
-        assert!(positions.uncommitted(Some(&place(1))).is_empty());
+        assert_eq!(positions.uncommitted(|_| None), [("t".to_owned(), 0, 3)]);
+        assert_eq!(positions.uncommitted(|place| (place.1 == 0).then_some(2)), [("t".to_owned(), 0, 2)]);
         positions.mark_committed(&[("t".to_owned(), 0, 3)]);
-        assert!(positions.uncommitted(None).is_empty());
+        assert!(positions.uncommitted(|_| None).is_empty());
         positions.advance("t", 0, 5);
         assert!(positions.has_ended());
         positions.rewind(&place(0), 4);
         assert!(!positions.has_ended());
-        assert_eq!(positions.uncommitted(None), [("t".to_owned(), 0, 4)]);
+        assert_eq!(positions.uncommitted(|_| None), [("t".to_owned(), 0, 4)]);
     }
 }

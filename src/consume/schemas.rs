@@ -11,8 +11,10 @@ use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use super::error::ConsumeError;
 use crate::alert::decoder::Decoder;
 use crate::avro::container::Container;
-use crate::avro::{MAX_SCHEMA_BYTES, Schema, namespace_of};
+use crate::avro::{Schema, namespace_of};
 
+/// The longest schema that is read, bytes.
+const MAX_SCHEMA_BYTES: usize = 4 << 20;
 /// How long one question to the registry may take, and how often it is asked before that is a failure.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(10);
 const REGISTRY_TRIES: usize = 3;

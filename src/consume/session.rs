@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::decode::{Alert, DecodeError, MessageDecoder};
 use super::error::ConsumeError;
 use super::lag_watch::LagWatch;
+use super::notices::Notices;
 use super::output::{Added, Due, Output};
 use super::positions::{Place, Positions};
 use super::selection::Selection;
@@ -84,6 +85,7 @@ pub struct Session<'a> {
     output: Output,
     limits: Limits,
     lag: Option<LagWatch>,
+    notices: Option<Notices>,
     stop: &'a Stop,
     positions: Positions,
     summary: Summary,
@@ -105,12 +107,14 @@ pub struct Source {
     pub selection: Selection,
     /// tells how many messages are left
     pub lag: Option<LagWatch>,
+    /// tells of the alerts that are kept
+    pub notices: Option<Notices>,
 }
 
 impl<'a> Session<'a> {
     /// Puts the parts together.
     pub fn new(source: Source, output: Output, limits: Limits, stop: &'a Stop) -> Self {
-        let Source { consumer, decoder, selection, lag } = source;
+        let Source { consumer, decoder, selection, lag, notices } = source;
         let now = Instant::now();
         Self {
             consumer,
@@ -119,6 +123,7 @@ impl<'a> Session<'a> {
             output,
             limits,
             lag,
+            notices,
             stop,
             positions: Positions::default(),
             summary: Summary::default(),
@@ -149,14 +154,17 @@ impl<'a> Session<'a> {
                 self.handle(event)?;
             }
             if let Some(due) = self.output.due() {
-                self.flush(&due)?;
+                self.flush(due)?;
             }
             self.check_connection();
             self.report(progress);
         }
-        self.flush(&Due::All)?;
-        self.commit(None, true)?;
+        self.flush(Due::Flush)?;
+        self.commit(true)?;
         self.report(progress);
+        if let Some(notices) = self.notices.take() {
+            notices.finish();
+        }
         Ok(self.summary)
     }
 
@@ -213,6 +221,9 @@ impl<'a> Session<'a> {
             while let Some(((_, alert), is_chosen)) = alerts.next_if(|((of, _), _)| *of == at) {
                 match is_chosen.then(|| self.output.add(message, &alert)).transpose()? {
                     Some(Added::New) => {
+                        if let Some(notices) = &mut self.notices {
+                            notices.add(&alert);
+                        }
                         self.summary.alerts += 1;
                         self.summary.bytes += alert.datum.len() as u64;
                         *self.summary.by_topic.entry(message.topic.clone()).or_default() += 1;
@@ -258,8 +269,8 @@ impl<'a> Session<'a> {
                 log::debug!("reading {} partitions", self.positions.len());
             }
             Event::Revoked(places) => {
-                self.flush(&Due::All)?;
-                self.commit(None, true)?;
+                self.flush(Due::Flush)?;
+                self.commit(true)?;
                 self.output.revoke(&places);
                 places.iter().for_each(|place| self.positions.revoke(place));
                 log::debug!("{} partitions went to another consumer of the group", places.len());
@@ -269,7 +280,7 @@ impl<'a> Session<'a> {
     }
 
     /// Makes what was taken safe, and commits its offsets.
-    fn flush(&mut self, due: &Due) -> Result<(), ConsumeError> {
+    fn flush(&mut self, due: Due) -> Result<(), ConsumeError> {
         let flushed = self.output.flush(due)?;
         self.summary.files += flushed.files;
         self.summary.file_bytes += flushed.bytes;
@@ -282,20 +293,20 @@ impl<'a> Session<'a> {
             self.consumer.seek(&place.0, place.1, *offset)?;
             self.positions.rewind(place, *offset);
         }
-        let is_saved = flushed.files > 0;
-        match due {
-            Due::Partition(place) => self.commit(Some(place), true),
-            Due::All => self.commit(None, is_saved),
+        self.commit(flushed.files > 0)?;
+        if let Some(notices) = &mut self.notices {
+            notices.send();
         }
+        Ok(())
     }
 
     /// Commits offsets, now or when it is time.
-    fn commit(&mut self, only: Option<&Place>, now: bool) -> Result<(), ConsumeError> {
+    fn commit(&mut self, now: bool) -> Result<(), ConsumeError> {
         if !now && self.last_commit.elapsed() < COMMIT_INTERVAL {
             return Ok(());
         }
         self.last_commit = Instant::now();
-        let offsets = self.positions.uncommitted(only);
+        let offsets = self.positions.uncommitted(|place| self.output.unsaved(place));
         match self.consumer.commit(&offsets) {
             Ok(OffsetCommit::Committed) => self.positions.mark_committed(&offsets),
             Ok(OffsetCommit::Lost) => {

@@ -62,7 +62,9 @@ fn a_rules_file_that_is_not_there_is_refused() {
     let fixture = fixture(Fixture::embedded("rules"));
     fixture.run(&["rules", "check", "nowhere.xml"]).assert_stderr(2, &["nowhere.xml", "cannot read the rules file"]);
     std::fs::write(fixture.path("large.xml"), " ".repeat((1 << 20) + 1)).unwrap();
-    fixture.run(&["rules", "check", "large.xml"]).assert_stderr(2, &["large.xml is larger than the maximum of 1048576 bytes"]);
+    fixture
+        .run(&["rules", "check", "large.xml"])
+        .assert_stderr(2, &["large.xml is larger than the maximum of 1048576 bytes"]);
 }
 
 #[test]

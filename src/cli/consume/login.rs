@@ -13,9 +13,10 @@ use super::topics;
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::Format;
-use crate::config::{RequiredLogin, Secret, check_topic, parse_addresses, read_password_file};
+use crate::config::{RequiredLogin, Secret, parse_addresses, read_password_file};
 use crate::kafka::Admin;
 use crate::kafka::client::Identity;
+use crate::topic::Topic;
 
 /// How long the brokers may take.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
@@ -89,7 +90,9 @@ pub(super) fn login_file(survey: &str) -> anyhow::Result<PathBuf> {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     parse_addresses(&args.servers).map_err(|reason| UsageError(format!("--servers: {reason}")))?;
-    args.topics.iter().try_for_each(|topic| check_topic(topic)).map_err(UsageError)?;
+    if let Some(error) = args.topics.iter().find_map(|topic| topic.parse::<Topic>().err()) {
+        return Err(UsageError(format!("--topic: {error}")).into());
+    }
     let file = login_file(&args.survey)?;
     if file.exists() && !args.replace {
         return Err(UsageError(format!("{} is there already: say --replace to write it anew", file.display())).into());

@@ -66,7 +66,7 @@ impl ProgressLine {
         log::info!("{}", summary_text(summary, self.done, self.began.elapsed()));
         if summary.by_topic.len() > 1 {
             for (topic, alerts) in &summary.by_topic {
-                log::info!("{topic}: {} alerts", grouped(*alerts));
+                log::info!("{topic}: {}", count(*alerts, "alert"));
             }
         }
     }
@@ -91,15 +91,20 @@ fn line(snapshot: &Snapshot<'_>, done: &str, rate: f64) -> String {
 fn summary_text(summary: &Summary, done: &str, took: Duration) -> String {
     let seconds = took.as_secs_f64();
     let mut text =
-        format!("{} alerts {done}, {}, in {seconds:.1} s", grouped(summary.alerts), megabytes(summary.bytes));
+        format!("{} {done}, {}, in {seconds:.1} s", count(summary.alerts, "alert"), megabytes(summary.bytes));
     if summary.files > 0 {
-        text.push_str(&format!("; {} files, {}", grouped(summary.files), megabytes(summary.file_bytes)));
+        text.push_str(&format!("; {}, {}", count(summary.files, "file"), megabytes(summary.file_bytes)));
     }
     let others = [(summary.refused, "refused"), (summary.known, "saved before"), (summary.broken, "broken")];
     for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!("; {} {what}", grouped(count)));
     }
     text
+}
+
+/// `1 alert`, `2 alerts`
+fn count(number: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 fn megabytes(bytes: u64) -> String {

@@ -2,8 +2,7 @@ use crate::config::definition::key;
 use crate::config::login::{LoginKeys, LoginSource};
 use crate::config::reader::Reader;
 use crate::config::settings::{ConsumerSettings, SecurityProtocol};
-
-use super::topic::check_topic;
+use crate::topic::Topic;
 
 const LOGIN: LoginKeys = LoginKeys {
     username: key("username", "The user that reads. If unset: the user of [kafka].").example("\"alice\""),
@@ -29,8 +28,8 @@ pub(super) fn read(reader: &mut Reader<'_>, protocol: SecurityProtocol) -> (Cons
         key("topics", "The topics to read if the command names none.").example("[\"fink_outstream\"]"),
         Vec::<String>::new(),
     );
-    if let Some(reason) = topics.iter().find_map(|topic| check_topic(topic).err()) {
-        reader.add_error("topics", reason);
+    if let Some(reason) = topics.iter().find_map(|topic| topic.parse::<Topic>().err()) {
+        reader.add_error("topics", reason.to_string());
     }
     (ConsumerSettings { group, topics }, login)
 }

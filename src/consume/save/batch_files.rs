@@ -58,7 +58,7 @@ pub struct BatchFiles {
     observations: ObservationReader,
     stamps: StampRemover,
     open: BTreeMap<Place, Batch>,
-    /// what was done since the last flush because a schema changed
+    /// what was done since the last flush, where a file was full or a schema changed
     done: Flushed,
     buffer: Vec<u8>,
 }
@@ -140,7 +140,7 @@ impl BatchFiles {
         if self.open.get(&place).is_some_and(|batch| !is_same(&batch.schema, schema)) {
             self.publish(std::slice::from_ref(&place))?;
         }
-        let batch = self.open.entry(place).or_insert_with(|| Batch {
+        let batch = self.open.entry(place.clone()).or_insert_with(|| Batch {
             schema: Arc::clone(schema),
             first: message.offset,
             rows: 0,
@@ -156,29 +156,35 @@ impl BatchFiles {
         };
         file.push(alert, message.offset, &mut self.buffer)?;
         batch.rows += 1;
-        self.bound_memory()?;
+        match batch.rows >= self.options.rows {
+            true => self.publish(&[place])?,
+            false => self.bound_memory()?,
+        }
         Ok(Added::New)
     }
 
-    /// What has to be flushed now.
+    /// What has to be done now.
     pub fn due(&self) -> Option<Due> {
         if self.open.values().any(|batch| batch.began.elapsed() >= self.options.flush) {
-            return Some(Due::All);
+            return Some(Due::Flush);
         }
-        let full = self.open.iter().find(|(_, batch)| batch.rows >= self.options.rows);
-        full.map(|(place, _)| Due::Partition(place.clone()))
+        (self.done.files > 0 || !self.done.rewind.is_empty()).then_some(Due::Commit)
+    }
+
+    /// The first offset of a partition that is in no file with a name.
+    pub fn unsaved(&self, place: &Place) -> Option<i64> {
+        self.open.get(place).map(|batch| batch.first)
     }
 
     /// Ends files and gives them their names, unless another process has saved some of their alerts meanwhile.
     ///
     /// # Errors
     /// The disk refuses, or a command fails.
-    pub fn flush(&mut self, due: &Due) -> Result<Flushed, ConsumeError> {
-        let places: Vec<Place> = match due {
-            Due::All => self.open.keys().cloned().collect(),
-            Due::Partition(place) => vec![place.clone()],
-        };
-        self.publish(&places)?;
+    pub fn flush(&mut self, due: Due) -> Result<Flushed, ConsumeError> {
+        if due == Due::Flush {
+            let places: Vec<Place> = self.open.keys().cloned().collect();
+            self.publish(&places)?;
+        }
         Ok(std::mem::take(&mut self.done))
     }
 
