@@ -16,7 +16,7 @@
 
 pub mod alert;
 mod atomic_file;
-pub mod audit;
+mod audit;
 pub mod avro;
 pub mod cancel;
 pub mod catalog;
@@ -25,7 +25,7 @@ pub mod config;
 pub mod consume;
 pub mod distribution;
 mod escape;
-pub mod filters;
+mod filters;
 pub mod ingest;
 pub mod kafka;
 mod ledger;

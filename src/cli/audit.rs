@@ -3,7 +3,7 @@
 mod report;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::bail;
 use clap::{Args as ClapArgs, ValueHint};
@@ -17,7 +17,6 @@ use super::output::{Format, OutputArgs, Table};
 use super::progress::Progress;
 use crate::audit::{Audit, AuditError, AuditProgress, AuditRequest, AuditTotals, Category, Comparison};
 use crate::config::{RequiredLogin, Start, parse_timestamp};
-use crate::distribution::GiveUp;
 use crate::kafka::Error as KafkaError;
 use crate::signals::Stop;
 use crate::timestamp::Timestamp;
@@ -110,11 +109,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         reader,
     };
     let stop = Stop::on_signals()?;
-    let give_up: GiveUp = Arc::new({
-        let stop = stop.clone();
-        move || stop.requested()
-    });
-    let audit = Audit::new(&settings, &request, &give_up).map_err(command_error)?;
+    let audit = Audit::new(&settings, &request, stop.token()).map_err(command_error)?;
     let limit = args.limit.unwrap_or(if args.output.format == Format::Ndjson { u64::MAX } else { DEFAULT_LIMIT });
     let mut report = Report::new(args.output.format, limit);
     let progress = Mutex::new(None);
@@ -219,11 +214,13 @@ fn finish(progress: &Mutex<Option<Progress>>) {
 /// Maps configuration errors and signals to their exit codes.
 fn command_error(error: AuditError) -> anyhow::Error {
     match error {
-        AuditError::Stopped | AuditError::Kafka(KafkaError::Stopped(_)) => Interrupted.into(),
+        AuditError::Stopped | AuditError::Kafka(KafkaError::Cancelled(_)) => Interrupted.into(),
         error if error.is_configuration() => UsageError(error.to_string()).into(),
         AuditError::Kafka(error @ KafkaError::NotAuthorized { .. }) => {
             anyhow::anyhow!("{error}; or use --as-admin to read the topics as the user of [kafka.admin]")
         }
+        AuditError::Spill(error) => anyhow::anyhow!("{error}; choose another folder with --temp-dir"),
+        error @ AuditError::OneWriter { .. } => anyhow::anyhow!("{error} (--stream)"),
         error => error.into(),
     }
 }

@@ -20,7 +20,6 @@ use self::settings::{ConsumerLogin, LoginArgs};
 use super::context::Context;
 use super::outcome::{Interrupted, UsageError, stdout_error};
 use crate::alert::decoder::BytesFormat;
-use crate::config::parse_duration;
 use crate::consume::decode::MessageDecoder;
 use crate::consume::error::ConsumeError;
 use crate::consume::lag_watch::LagWatch;
@@ -36,13 +35,14 @@ use crate::consume::start::Start;
 use crate::consume::table::AlertTable;
 use crate::consume::where_clause::Condition;
 use crate::filters::FilterName;
-use crate::kafka::client::Identity;
+use crate::kafka;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
 use crate::kafka::group::ConsumerGroup;
-use crate::kafka::{self, Admin};
+use crate::kafka::{Admin, Identity};
 use crate::notify::{Notifier, TOKEN_VARIABLE};
 use crate::secret::Secret;
 use crate::signals::{Signal, Stop};
+use crate::units::parse_duration;
 
 /// How long the brokers may take to answer before that is told.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);

@@ -12,7 +12,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use crate::config::{
     ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin, Settings,
 };
-use crate::kafka::client::check_option;
+use crate::kafka::raw_options::check_option;
 
 /// The global flags.
 #[derive(Clone, Debug, Args)]

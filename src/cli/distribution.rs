@@ -1,6 +1,5 @@
 //! `fink start distribution`: the service and bounded jobs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
@@ -11,7 +10,7 @@ use super::dry_run;
 use super::outcome::{Interrupted, UsageError};
 use super::output::OutputArgs;
 use crate::config::{RequiredLogin, Start, parse_duration, parse_timestamp};
-use crate::distribution::{self, DistributionError, EndReason, GiveUp, Request};
+use crate::distribution::{self, DistributionError, EndReason, Request};
 use crate::runfile::RunFile;
 use crate::signals::{Signal, Stop};
 use crate::timestamp::Timestamp;
@@ -61,11 +60,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         false => None,
     };
     let mut line = StatusLine::new(context, request.is_job());
-    let stopped: GiveUp = Arc::new({
-        let stop = stop.clone();
-        move || stop.requested()
-    });
-    let outcome = distribution::run(&settings, &request, &stopped, &mut |stats| line.show(stats));
+    let outcome = distribution::run(&settings, &request, stop.token(), &mut |stats| line.show(stats));
     line.finish();
     let (ended, stats) = outcome.map_err(command_error)?;
     match args.dry_run {

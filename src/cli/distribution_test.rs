@@ -13,7 +13,8 @@ use super::outcome::{Interrupted, UsageError, stdout_error};
 use super::output::{Format, OutputArgs};
 use crate::config::{RequiredLogin, parse_duration};
 use crate::escape::escape;
-use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, Message, StartAt};
+use crate::kafka::Message;
+use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use crate::signals::Stop;
 
 /// Where to start consuming.

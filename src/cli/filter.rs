@@ -1,6 +1,5 @@
 //! `fink filter`: tests a Python filter before it is used.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,10 +13,13 @@ use super::output::{self, Format, OutputArgs, Table};
 use super::progress::Progress;
 use crate::alert::{Flattener, Layout};
 use crate::avro::container::Container;
-use crate::catalog::Catalog;
-use crate::config::{FilterSettings, OnError, RequiredLogin};
-use crate::filters::{FilterCall, FilterError, FilterName, FilterRow, FilterRunner, Judgement, Pool};
+use crate::cancel::CancellationToken;
+use crate::config::RequiredLogin;
+use crate::filters::{
+    FilterCall, FilterError, FilterName, FilterRunner, FilterSettings, OnError, Pool, ResolvedFilters,
+};
 use crate::ingest::AlertFiles;
+use crate::row::{Columns, Row, Rows};
 use crate::signals::Stop;
 
 /// Maximum size of the alerts in a batch.
@@ -58,8 +60,7 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
     let settings = FilterSettings { on_error: OnError::Stop, ..settings };
     let files = AlertFiles::find(&args.paths)?;
     let stop = Stop::on_signals()?;
-    let give_up = || stop.requested();
-    let pool = Arc::new(Pool::start(&settings, std::slice::from_ref(&args.name), &give_up).map_err(command_error)?);
+    let pool = Arc::new(Pool::start(&settings, std::slice::from_ref(&args.name), stop.token()).map_err(command_error)?);
     let mut test = TestRun {
         pool,
         format: args.output.format,
@@ -73,10 +74,10 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
     };
     let progress = Progress::new(context, "files", Some(files.count() as u64));
     for file in files.paths() {
-        test.file(file, &give_up)?;
+        test.file(file, stop.token())?;
         progress.add(1);
     }
-    test.judge(&give_up)?;
+    test.judge(stop.token())?;
     progress.finish();
     if args.output.format != Format::Ndjson {
         test.table.print(args.output.format, context)?;
@@ -88,7 +89,7 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
 /// Maps configuration errors to their exit code.
 fn command_error(error: FilterError) -> anyhow::Error {
     match error {
-        FilterError::Stopped => Interrupted.into(),
+        FilterError::Cancelled => Interrupted.into(),
         error if error.is_configuration() => UsageError(error.to_string()).into(),
         error => error.into(),
     }
@@ -110,89 +111,92 @@ struct TestRun {
 /// A batch of alerts of one schema.
 struct FilterTest {
     schema_json: String,
-    catalog: Catalog,
     flattener: Flattener,
     runner: FilterRunner,
-    waiting: Vec<Alert>,
+    /// the alerts as rows: every column of the layout is a cell, and its index is its slot
+    rows: Rows,
+    /// number of slots
+    width: usize,
+    data: Vec<Vec<u8>>,
     bytes: usize,
-}
-
-/// One alert, as cells for the filter and as a datum to print.
-struct Alert {
-    cells: Vec<Option<Vec<u8>>>,
-    datum: Vec<u8>,
-}
-
-impl FilterRow for Alert {
-    fn cell(&self, column: usize) -> Result<Option<Cow<'_, [u8]>>, String> {
-        Ok(self.cells.get(column).and_then(Option::as_deref).map(Cow::from))
-    }
 }
 
 impl FilterTest {
     fn new(container: &Container, pool: &Arc<Pool>) -> anyhow::Result<Self> {
         let layout = Layout::keyless(&container.schema)?;
-        let catalog = layout.catalog().clone();
-        let runner = FilterRunner::new(Arc::clone(pool), &catalog).map_err(command_error)?;
-        let flattener = layout.flattener();
-        let schema_json = container.schema_json.clone();
-        Ok(Self { schema_json, catalog, flattener, runner, waiting: Vec::new(), bytes: 0 })
+        let catalog = layout.catalog();
+        let columns: Columns = catalog.columns.iter().collect();
+        let filters = ResolvedFilters::new(Arc::clone(pool), catalog).map_err(command_error)?;
+        let runner = filters.bind(catalog, &columns)?;
+        let mut rows = Rows::default();
+        rows.refill(columns.len());
+        let (width, schema_json) = (columns.len(), container.schema_json.clone());
+        Ok(Self { schema_json, flattener: layout.flattener(), runner, rows, width, data: Vec::new(), bytes: 0 })
     }
 
     fn push(&mut self, datum: &[u8]) -> anyhow::Result<()> {
-        let mut cells = vec![None; self.catalog.columns.len()];
-        for (column, value) in self.flattener.flatten(datum)?.iter() {
-            cells[column] = Some(value.to_vec());
+        let cells = self.flattener.flatten(datum)?;
+        let mark = self.rows.mark();
+        let mut page = self.rows.refill_after(mark);
+        page.row(b"");
+        for (slot, value) in cells.iter() {
+            if !page.has_room(value.len()) {
+                bail!("the alert is too large");
+            }
+            page.cell(slot, value, 0);
         }
         self.bytes += datum.len();
-        self.waiting.push(Alert { cells, datum: datum.to_vec() });
+        self.data.push(datum.to_vec());
         Ok(())
     }
 }
 
 impl TestRun {
-    fn file(&mut self, file: &Path, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
+    fn file(&mut self, file: &Path, cancel: &CancellationToken) -> anyhow::Result<()> {
         let name = || file.display().to_string();
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", name()))?;
         let container = Container::read(&bytes).with_context(name)?;
         if self.pending.as_ref().is_none_or(|pending| pending.schema_json != container.schema_json) {
-            self.judge(give_up)?;
+            self.judge(cancel)?;
             self.pending = Some(FilterTest::new(&container, &self.pool).with_context(name)?);
         }
         for datum in container.data() {
             let Some(pending) = &mut self.pending else { break };
             pending.push(datum).with_context(name)?;
-            if pending.waiting.len() >= self.batch || pending.bytes >= MAX_BATCH_BYTES {
-                self.judge(give_up)?;
+            if pending.data.len() >= self.batch || pending.bytes >= MAX_BATCH_BYTES {
+                self.judge(cancel)?;
             }
         }
         Ok(())
     }
 
     /// Runs the filter on the batch, and prints the alerts that it keeps or adds them to the table.
-    fn judge(&mut self, give_up: &(dyn Fn() -> bool + Sync)) -> anyhow::Result<()> {
+    fn judge(&mut self, cancel: &CancellationToken) -> anyhow::Result<()> {
         let Some(pending) = &mut self.pending else { return Ok(()) };
-        let call = FilterCall { function: 0, rows: (0..pending.waiting.len()).collect() };
-        let judged = pending.runner.run(&pending.waiting, &[call], give_up).map_err(command_error)?;
-        for (alert, judgement) in pending.waiting.iter().zip(judged.into_iter().flatten()) {
+        let rows: Vec<Row<'_>> = pending.rows.iter().collect();
+        let all: Vec<usize> = (0..rows.len()).collect();
+        let call = FilterCall { function: 0, rows: &all };
+        let results = pending.runner.run(&rows, &[call], cancel).map_err(command_error)?;
+        for (datum, result) in pending.data.iter().zip(results.into_iter().flatten()) {
             self.alerts += 1;
-            match judgement {
-                Judgement::Keep => self.kept += 1,
-                Judgement::Refuse => continue,
-                Judgement::Fail(reason) => bail!("{reason}"),
+            match result {
+                Ok(true) => self.kept += 1,
+                Ok(false) => continue,
+                Err(reason) => bail!("{reason}"),
             }
             let key = Some(pending.schema_json.as_bytes());
             match self.format {
-                Format::Table | Format::Json => self.table.row::<6>(self.reader.cells(key, &alert.datum)?),
+                Format::Table | Format::Json => self.table.row::<6>(self.reader.cells(key, datum)?),
                 Format::Ndjson => {
                     self.line.clear();
-                    self.reader.json(key, &alert.datum, &mut self.line)?;
+                    self.reader.json(key, datum, &mut self.line)?;
                     self.line.push(b'\n');
                     output::print(&self.line)?;
                 }
             }
         }
-        pending.waiting.clear();
+        pending.rows.refill(pending.width);
+        pending.data.clear();
         pending.bytes = 0;
         Ok(())
     }

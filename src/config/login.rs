@@ -10,7 +10,7 @@ use super::environment::variable_of;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::reader::Reader;
-use super::settings::{Login, SecurityProtocol};
+use crate::kafka::{Login, SecurityProtocol};
 use crate::secret::{Secret, read_password_file};
 
 /// The login that a command needs.
@@ -98,7 +98,7 @@ impl LoginSource {
     pub fn read(reader: &mut Reader<'_>, keys: &LoginKeys, section: &'static str, protocol: SecurityProtocol) -> Self {
         let username = reader.optional(keys.username);
         let password = PasswordSource::read(reader, keys.password_file, "password");
-        let is_required = matches!(protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl);
+        let is_required = protocol.uses_login();
         Self { section, is_required, username, password }
     }
 

@@ -11,12 +11,10 @@
 
 mod address;
 mod definition;
-mod endpoint;
 mod environment;
 mod error;
 mod file;
 mod keys;
-mod librdkafka;
 mod login;
 mod origin;
 mod reader;
@@ -29,16 +27,15 @@ use std::path::{Path, PathBuf};
 
 pub use address::parse_addresses;
 pub use definition::{Default as KeyDefault, KeyDefinition, SectionDefinition};
-pub use endpoint::Endpoint;
 pub use environment::{Environment, variable_of};
 pub use error::{ConfigError, ConfigErrors};
-pub use librdkafka::key_that_sets;
 pub use login::RequiredLogin;
 pub use origin::{Entry, FileLine, Origin};
 pub use reader::FlagValue;
 pub use settings::*;
 pub use start::Start;
 
+pub use crate::notify::Endpoint;
 pub use crate::secret::{Secret, read_password_file};
 pub use crate::units::*;
 

@@ -7,8 +7,11 @@ use serde_json::Value;
 
 use super::address::parse_addresses;
 use super::file::RawValue;
-use super::settings::{CompleteRows, Encoding, MessageKey, OnError, SecurityProtocol, StoreKind};
+use super::settings::{CompleteRows, Encoding, MessageKey, OnError, StoreKind};
 use super::start::Start;
+use crate::kafka::scram::ScramMechanism;
+use crate::kafka::{SaslMechanism, SecurityProtocol};
+use crate::notify::Endpoint;
 use crate::units::{format_duration, format_size, parse_duration, parse_size};
 
 /// A type of values.
@@ -282,11 +285,24 @@ impl NamedValues for OnError {
     const NAMES: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("stop", Self::Stop)];
 }
 
-/// A SASL mechanism, in Kafka's notation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SaslMechanism(pub &'static str);
-
 impl NamedValues for SaslMechanism {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("SCRAM-SHA-512", Self("SCRAM-SHA-512")), ("SCRAM-SHA-256", Self("SCRAM-SHA-256")), ("PLAIN", Self("PLAIN"))];
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("SCRAM-SHA-512", Self::Scram(ScramMechanism::ScramSha512)),
+        ("SCRAM-SHA-256", Self::Scram(ScramMechanism::ScramSha256)),
+        ("PLAIN", Self::Plain),
+    ];
+}
+
+impl Setting for Endpoint {
+    fn parse(given: &RawValue, directory: &Path) -> Result<Self, String> {
+        Self::parse(&String::parse(given, directory)?)
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.as_str())
+    }
+
+    fn describe() -> String {
+        "URL".to_owned()
+    }
 }

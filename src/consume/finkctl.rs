@@ -9,7 +9,7 @@ use std::path::Path;
 use yaml_rust2::{Yaml, YamlLoader};
 
 use super::error::ConsumeError;
-use crate::config::Secret;
+use crate::secret::Secret;
 
 /// The largest file that is read, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;

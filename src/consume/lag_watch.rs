@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::positions::{Place, Positions};
-use crate::config::KafkaSettings;
-use crate::kafka::client::Identity;
-use crate::kafka::{Admin, Error};
+use crate::kafka::{Admin, Error, Identity, KafkaSettings};
 
 /// Time between two questions.
 const INTERVAL: Duration = Duration::from_secs(3);

@@ -34,10 +34,9 @@ pub fn plan(
     let watermarks = admin.watermarks(&names)?;
     if let Some(topic) = topics.iter().find(|topic| watermarks.iter().all(|found| found.topic != **topic)) {
         // Kafka leaves out of a list what may not be seen; asked for by name, it says which.
-        return Err(match admin.describe_topic(topic) {
-            Err(error) => error.into(),
-            Ok(_) => Error::UnknownTopic { topic: topic.clone(), hint: String::new() }.into(),
-        });
+        let described = admin.describe_topics(&[topic])?.pop().and_then(|topic| topic.error);
+        let unknown = || Error::UnknownTopic { topic: topic.clone(), hint: String::new() };
+        return Err(described.unwrap_or_else(unknown).into());
     }
     let places: Vec<(String, i32)> = watermarks.iter().map(|found| (found.topic.clone(), found.partition)).collect();
     let committed = group.committed(&places)?;

@@ -1,6 +1,5 @@
 //! The alerts that the user asks for: by a condition, by XML rules, by Python filters, with the code of the service for the latter two.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,11 +9,12 @@ use super::where_clause::{BoundCondition, Condition};
 use crate::alert::decoder::Decoder;
 use crate::alert::{Flattener, Layout};
 use crate::avro::Schema;
-use crate::config::{FilterSettings, OnError};
-use crate::filters::{FilterCall, FilterError, FilterName, FilterRow, FilterRunner, Judgement, Pool};
+use crate::filters::{
+    FilterCall, FilterError, FilterName, FilterRunner, FilterSettings, OnError, Pool, ResolvedFilters,
+};
 use crate::kafka::Message;
-use crate::row::{Columns, Rows};
-use crate::rules::{BoundRules, Rules, RulesError};
+use crate::row::{Columns, Row, Rows};
+use crate::rules::{BoundRules, Rules};
 use crate::signals::Stop;
 
 /// Most schemas that are remembered; a topic has a handful.
@@ -57,20 +57,11 @@ struct BoundChoice {
 /// Rules and filters, which look at cells.
 struct CellChoice {
     flattener: Flattener,
+    /// alerts as rows: every column of the layout is a cell, and its index is its slot
+    rows: Rows,
     width: usize,
-    /// the cells that rules look at, by index in the catalog; the slot of each is its place here
-    rule_columns: Vec<usize>,
     rules: Vec<BoundRules>,
     runner: Option<FilterRunner>,
-}
-
-/// An alert's cells by column.
-struct Cells(Vec<Option<Vec<u8>>>);
-
-impl FilterRow for Cells {
-    fn cell(&self, column: usize) -> Result<Option<Cow<'_, [u8]>>, String> {
-        Ok(self.0.get(column).and_then(Option::as_deref).map(Cow::from))
-    }
 }
 
 impl Selection {
@@ -84,8 +75,7 @@ impl Selection {
             false => {
                 // A consumer has no topic for alerts that a filter fails for.
                 let settings = FilterSettings { on_error: OnError::Stop, ..settings.clone() };
-                let give_up = || stop.requested();
-                Some(Arc::new(Pool::start(&settings, &choice.filters, &give_up).map_err(filter_error)?))
+                Some(Arc::new(Pool::start(&settings, &choice.filters, stop.token()).map_err(filter_error)?))
             }
         };
         Ok(Self { choice, pool, known: Vec::new() })
@@ -167,81 +157,62 @@ impl BoundChoice {
 
 impl CellChoice {
     fn new(files: &[PathBuf], pool: Option<&Arc<Pool>>, decoder: &Decoder) -> Result<Self, ConsumeError> {
-        let layout = Layout::keyless(decoder.schema()).map_err(|error| ConsumeError::Usage(error.to_string()))?;
+        let usage = |error: &dyn std::fmt::Display| ConsumeError::Usage(error.to_string());
+        let layout = Layout::keyless(decoder.schema()).map_err(|error| usage(&error))?;
         let catalog = layout.catalog();
-        let load = |file: &PathBuf| Rules::load(file, catalog).map_err(rules_error);
-        let rules = files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-        let mut rule_columns: Vec<usize> =
-            rules.iter().flat_map(|rules| rules.filter_columns().iter().copied()).collect();
-        rule_columns.sort_unstable();
-        rule_columns.dedup();
-        let names = rule_columns.iter().filter_map(|index| catalog.columns.get(*index)?.family_and_qualifier());
-        let columns =
-            Columns::new(names.map(|(family, qualifier)| (family.to_owned(), qualifier.to_owned())).collect());
-        let bound = rules.iter().map(|rules| rules.bind(&columns)).collect::<Result<Vec<_>, _>>();
-        let runner = pool.map(|pool| FilterRunner::new(Arc::clone(pool), catalog).map_err(filter_error)).transpose()?;
-        Ok(Self {
-            flattener: layout.flattener(),
-            width: catalog.columns.len(),
-            rule_columns,
-            rules: bound.map_err(|error| ConsumeError::Usage(error.to_string()))?,
-            runner,
-        })
+        let columns: Columns = catalog.columns.iter().collect();
+        let mut rules = Vec::with_capacity(files.len());
+        for file in files {
+            let read = Rules::load(file, catalog).map_err(|error| usage(&error))?;
+            rules.push(read.bind(&columns).map_err(|error| usage(&error))?);
+        }
+        let mut runner = None;
+        if let Some(pool) = pool {
+            let filters = ResolvedFilters::new(Arc::clone(pool), catalog).map_err(filter_error)?;
+            runner = Some(filters.bind(catalog, &columns).map_err(|error| usage(&error))?);
+        }
+        let (width, flattener) = (columns.len(), layout.flattener());
+        Ok(Self { flattener, rows: Rows::default(), width, rules, runner })
     }
 
     fn choose(&mut self, alerts: &[(usize, Alert<'_>)], kept: &mut [bool], stop: &Stop) -> Result<(), ConsumeError> {
-        let (mut of_filters, mut places) = (Vec::new(), Vec::new());
-        let mut rows = Rows::default();
-        for (place, ((_, alert), kept)) in alerts.iter().zip(kept.iter_mut()).enumerate() {
-            if !*kept {
-                continue;
-            }
+        let wanted: Vec<usize> = kept.iter().enumerate().filter(|(_, kept)| **kept).map(|(at, _)| at).collect();
+        let mut page = self.rows.refill(self.width);
+        for (_, alert) in wanted.iter().filter_map(|at| alerts.get(*at)) {
             let cells =
                 self.flattener.flatten(&alert.datum).map_err(|error| ConsumeError::Format(error.to_string()))?;
-            let mut builder = rows.refill(self.rule_columns.len());
-            builder.row(b"");
-            for (column, value) in cells.iter() {
-                if let Ok(slot) = self.rule_columns.binary_search(&column) {
-                    builder.cell(slot, value, 0);
+            page.row(b"");
+            for (slot, value) in cells.iter() {
+                if !page.has_room(value.len()) {
+                    return Err(ConsumeError::Format("the alerts are too large to be looked at together".to_owned()));
                 }
-            }
-            drop(builder);
-            for rules in &self.rules {
-                let refused =
-                    rules.refused_by(&rows.row(0)).map_err(|error| ConsumeError::Failed(error.to_string()))?;
-                *kept &= refused.is_none();
-            }
-            if *kept && self.runner.is_some() {
-                let mut by_column = vec![None; self.width];
-                for (column, value) in cells.iter() {
-                    if let Some(cell) = by_column.get_mut(column) {
-                        *cell = Some(value.to_vec());
-                    }
-                }
-                of_filters.push(Cells(by_column));
-                places.push(place);
+                page.cell(slot, value, 0);
             }
         }
-        let Some(runner) = self.runner.as_ref().filter(|_| !places.is_empty()) else { return Ok(()) };
-        let all: Vec<usize> = (0..of_filters.len()).collect();
-        let calls: Vec<FilterCall> =
-            (0..runner.functions().len()).map(|function| FilterCall { function, rows: all.clone() }).collect();
-        let judged = runner.run(&of_filters, &calls, &|| stop.requested()).map_err(filter_error)?;
-        for judgements in judged {
-            for (place, judgement) in places.iter().zip(judgements) {
-                match judgement {
-                    Judgement::Keep => {}
-                    Judgement::Refuse => kept.get_mut(*place).into_iter().for_each(|kept| *kept = false),
-                    Judgement::Fail(reason) => return Err(ConsumeError::Failed(reason.to_string())),
+        let rows: Vec<Row<'_>> = self.rows.iter().collect();
+        let mut judged = vec![true; rows.len()];
+        for rules in &self.rules {
+            for (row, kept) in rows.iter().zip(&mut judged) {
+                let refused = rules.refused_by(row).map_err(|error| ConsumeError::Failed(error.to_string()))?;
+                *kept &= refused.is_none();
+            }
+        }
+        if let Some(runner) = &self.runner {
+            let left: Vec<usize> = judged.iter().enumerate().filter(|(_, kept)| **kept).map(|(at, _)| at).collect();
+            let calls: Vec<FilterCall<'_>> =
+                (0..runner.functions().len()).map(|function| FilterCall { function, rows: &left }).collect();
+            for results in runner.run(&rows, &calls, stop.token()).map_err(filter_error)? {
+                for (row, result) in left.iter().zip(results) {
+                    let is_kept = result.map_err(|reason| ConsumeError::Failed(reason.to_string()))?;
+                    judged.get_mut(*row).into_iter().for_each(|kept| *kept &= is_kept);
                 }
             }
+        }
+        for (at, judged) in wanted.into_iter().zip(judged) {
+            kept.get_mut(at).into_iter().for_each(|kept| *kept = judged);
         }
         Ok(())
     }
-}
-
-fn rules_error(error: RulesError) -> ConsumeError {
-    ConsumeError::Usage(error.to_string())
 }
 
 fn filter_error(error: FilterError) -> ConsumeError {

@@ -10,7 +10,8 @@ use super::notices::Notices;
 use super::output::{Added, Due, Output};
 use super::positions::{Place, Positions};
 use super::selection::Selection;
-use crate::kafka::consumer::{Consumer, Event, Message, OffsetCommit};
+use crate::kafka::Message;
+use crate::kafka::consumer::{Consumer, Event, OffsetCommit};
 use crate::signals::Stop;
 
 /// How long a wait for messages goes on without looking whether it should end.
@@ -326,7 +327,7 @@ impl<'a> Session<'a> {
             (self.away, self.told_away) = (None, None);
             return;
         }
-        let Some(fault) = self.consumer.context().status().fault() else {
+        let Some(fault) = self.consumer.connection().status().fault() else {
             if self.told_away.take().is_some() {
                 log::info!("kafka can be reached again");
             }

@@ -1,29 +1,29 @@
-//! What follows an aborted transaction: how long to wait before its alerts are read again, and when to end instead.
+//! How long to wait after an aborted transaction, and when to give up.
 
 use std::time::Duration;
 
 use super::kafka_sink::AbortReport;
 
-/// So many aborts in a row, none of them for brokers that are away and nothing committed between them, end the distribution.
+/// More consecutive aborts end the distribution: without a commit between them, and not because brokers were away.
 const MAX_CONSECUTIVE_ABORTS: u32 = 6;
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
-/// Counts the aborts between two transactions of alerts that were committed.
+/// Counts the aborts between two committed transactions of alerts.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct AbortBackoff {
+pub(crate) struct AbortBackoff {
     consecutive: u32,
     commits: u64,
 }
 
 impl AbortBackoff {
-    /// How long to wait after one more abort; `None`: to go on is of no use. `commits`: the transactions of alerts committed so far.
-    pub fn pause_after(&mut self, report: AbortReport, commits: u64) -> Option<Duration> {
+    /// How long to wait after one more abort; `None`: another attempt would be aborted as well. `commits`: the transactions of alerts that were
+    /// committed so far.
+    pub fn next_pause(&mut self, report: &AbortReport, commits: u64) -> Option<Duration> {
         if commits != self.commits {
             *self = Self { consecutive: 0, commits };
         }
-        // The messages that were refused are not sent again: the next transaction is another one.
-        if report.refused > 0 {
+        if report.has_refused() {
             return Some(Duration::ZERO);
         }
         self.consecutive += 1;
@@ -37,33 +37,35 @@ impl AbortBackoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::AlertId;
+    use crate::timestamp::Timestamp;
 
-    const UNKNOWN: AbortReport = AbortReport { is_outage: false, refused: 0 };
-    const OUTAGE: AbortReport = AbortReport { is_outage: true, refused: 0 };
+    fn report(is_outage: bool) -> AbortReport {
+        AbortReport { is_outage, ..AbortReport::default() }
+    }
 
     #[test]
     fn aborts_for_the_same_reason_come_slower_and_end() {
-        let mut aborts = AbortBackoff::default();
-        let pauses: Vec<Option<Duration>> = (0..7).map(|_| aborts.pause_after(UNKNOWN, 0)).collect();
+        let mut backoff = AbortBackoff::default();
+        let pauses: Vec<Option<Duration>> = (0..7).map(|_| backoff.next_pause(&report(false), 0)).collect();
         assert_eq!(pauses[0], Some(MIN_BACKOFF));
         assert_eq!(pauses[5], Some(Duration::from_millis(6400)));
         assert_eq!(pauses[6], None);
     }
 
     #[test]
-    fn an_outage_is_waited_for_as_long_as_it_takes() {
-        let mut aborts = AbortBackoff::default();
-        assert!((0..1000).all(|_| aborts.pause_after(OUTAGE, 3).is_some()));
-        assert_eq!(aborts.pause_after(OUTAGE, 3), Some(MAX_BACKOFF));
-        assert_eq!(aborts.pause_after(OUTAGE, 4), Some(MIN_BACKOFF));
+    fn an_outage_may_take_as_long_as_it_likes() {
+        let mut backoff = AbortBackoff::default();
+        assert!((0..1000).all(|_| backoff.next_pause(&report(true), 3).is_some()));
+        assert_eq!(backoff.next_pause(&report(true), 3), Some(MAX_BACKOFF));
+        assert_eq!(backoff.next_pause(&report(true), 4), Some(MIN_BACKOFF));
     }
 
     #[test]
-    fn messages_that_were_refused_are_progress() {
-        let mut aborts = AbortBackoff::default();
-        assert!(
-            (0..1000)
-                .all(|_| aborts.pause_after(AbortReport { is_outage: false, refused: 1 }, 0) == Some(Duration::ZERO))
-        );
+    fn the_next_transaction_after_refused_messages_does_not_wait() {
+        let mut backoff = AbortBackoff::default();
+        let too_large = vec![(AlertId::new(b"row", Timestamp::EPOCH), 0)];
+        let report = AbortReport { too_large, ..report(false) };
+        assert!((0..1000).all(|_| backoff.next_pause(&report, 0) == Some(Duration::ZERO)));
     }
 }

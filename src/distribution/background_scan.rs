@@ -1,4 +1,5 @@
-//! A look through the longer past, beside the live lane: what it finds is taken up in turns, so that fresh alerts never wait for it.
+//! Scans of long windows that run beside the live lane, each in a thread of its own. Their rows are published a few at a time, so that new
+//! alerts do not wait for them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,66 +10,66 @@ use crate::science_db::KeyRange;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// Rows that are taken up before the live lane gets its turn.
+/// Most rows to publish before the live lane continues.
 const MAX_ROWS_PER_STEP: usize = 500;
 
-struct UnderWay {
-    late: bool,
-    looking: bool,
-    found: VecDeque<RowVersion>,
+/// Scans windows for rows to publish, one window at a time.
+pub(crate) struct BackgroundScan {
+    readers: Readers,
+    current: Option<CurrentScan>,
 }
 
-/// What is to be published now, of what a search has found.
+struct CurrentScan {
+    late: bool,
+    is_reading: bool,
+    rows: VecDeque<RowVersion>,
+}
+
+/// The next rows of a scan to publish.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ScanOutput {
-    /// the rows; some of them may have been published since they were found
+pub(crate) struct ScanOutput {
+    /// some of them may have been published since they were found
     pub rows: Vec<RowVersion>,
     /// whether they count as late
     pub late: bool,
-    /// whether nothing is left of this search
+    /// whether the scan is done with these
     pub is_last: bool,
 }
 
-/// Looks through windows, one at a time, in a thread of its own.
-pub struct BackgroundScan {
-    readers: Readers,
-    under_way: Option<UnderWay>,
-}
-
 impl BackgroundScan {
-    /// A search by the one reader of `readers`.
+    /// A scan by `readers`, of which there is one.
     pub fn new(readers: Readers) -> Self {
-        Self { readers, under_way: None }
+        Self { readers, current: None }
     }
 
-    /// Begins to look through `window`, `late` says what its finds count as.
+    /// Starts to scan `window`. `late`: whether its rows count as late.
     pub fn begin(&mut self, window: Window, late: bool) {
         self.readers.submit(Task::ScanTriggers { keys: KeyRange::default(), window });
-        self.under_way = Some(UnderWay { late, looking: true, found: VecDeque::new() });
+        self.current = Some(CurrentScan { late, is_reading: true, rows: VecDeque::new() });
     }
 
-    /// Whether the last search is not over yet.
+    /// Whether a scan has not ended yet.
     pub fn is_under_way(&self) -> bool {
-        self.under_way.is_some()
+        self.current.is_some()
     }
 
-    /// Whether there is something to take up at once.
+    /// Whether [`next`](Self::next) has something to do.
     pub fn has_found(&self) -> bool {
-        self.under_way.as_ref().is_some_and(|search| !search.looking || !search.found.is_empty())
+        self.current.as_ref().is_some_and(|scan| !scan.is_reading || !scan.rows.is_empty())
     }
 
-    /// Hears what has been found since, without waiting for it; keeps what `is_new`.
+    /// Receives the rows that were found since the last call, without waiting, and keeps those that `is_new` accepts.
     ///
     /// # Errors
-    /// The science database refused.
+    /// A permanent error of the science database.
     pub fn poll(&mut self, is_new: impl Fn(&RowVersion) -> bool) -> Result<(), ReadError> {
-        while let Some(search) = self.under_way.as_mut().filter(|search| search.looking)
-            && let Some((answer, _)) = self.readers.receive(Duration::ZERO)
+        while let Some(scan) = self.current.as_mut().filter(|scan| scan.is_reading)
+            && let Some((output, _)) = self.readers.receive(Duration::ZERO)
         {
-            match answer {
+            match output {
                 ReadOutput::Triggers { rows, done } => {
-                    search.found.extend(rows.into_iter().filter(&is_new));
-                    search.looking = !done;
+                    scan.rows.extend(rows.into_iter().filter(&is_new));
+                    scan.is_reading = !done;
                 }
                 ReadOutput::Failed(error) => return Err(error),
                 ReadOutput::Page { .. } | ReadOutput::Fetched { .. } => {}
@@ -77,69 +78,70 @@ impl BackgroundScan {
         Ok(())
     }
 
-    /// The next rows to publish; `None` while nothing is under way.
+    /// Takes the next rows to publish; `None` while there is no scan.
     pub fn next(&mut self) -> Option<ScanOutput> {
-        let search = self.under_way.as_mut()?;
-        let count = search.found.len().min(MAX_ROWS_PER_STEP);
-        let rows = search.found.drain(..count).collect();
-        let turn = ScanOutput { rows, late: search.late, is_last: !search.looking && search.found.is_empty() };
-        if turn.is_last {
-            self.under_way = None;
+        let scan = self.current.as_mut()?;
+        let count = scan.rows.len().min(MAX_ROWS_PER_STEP);
+        let rows = scan.rows.drain(..count).collect();
+        let is_last = !scan.is_reading && scan.rows.is_empty();
+        let output = ScanOutput { rows, late: scan.late, is_last };
+        if is_last {
+            self.current = None;
         }
-        Some(turn)
+        Some(output)
     }
 
-    /// Forgets the search under way.
+    /// Cancels the current scan.
     pub fn cancel(&mut self) {
         self.readers.cancel();
-        self.under_way = None;
+        self.current = None;
     }
 }
 
-/// How often rows that are stamped ahead of now are warned while their number stays the same.
+/// Between two warnings while the number of future rows stays the same.
 const WARNING_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Counts the rows that are stamped ahead of now, and warns of them: they go out when their time comes, which may be never.
-pub struct FutureRowScan {
+/// Counts the rows with timestamps in the future, and warns of them: they are published when their time comes, which may be never.
+pub(crate) struct FutureRowScan {
     readers: Readers,
-    looking: bool,
-    /// of the look under way, or the last one
+    is_reading: bool,
+    /// of the current or the last scan
     rows: u64,
     farthest: Option<RowVersion>,
-    /// how many there were when it was last warned, and when that was
+    /// how many rows the last warning was about, and when it was
     warned: Option<(u64, Instant)>,
-    /// what the last look found
+    /// result of the last complete scan
     count: u64,
 }
 
 impl FutureRowScan {
-    /// A search by the one reader of `readers`.
+    /// A scan by `readers`, of which there is one.
     pub fn new(readers: Readers) -> Self {
-        Self { readers, looking: false, rows: 0, farthest: None, warned: None, count: 0 }
+        Self { readers, is_reading: false, rows: 0, farthest: None, warned: None, count: 0 }
     }
 
-    /// Begins to look at everything stamped from `from` on, unless such a look is under way.
+    /// Starts to scan the rows with timestamps of at least `from`, unless a scan is under way.
     pub fn begin(&mut self, from: Timestamp) {
-        if !self.looking {
+        if !self.is_reading {
             self.readers.submit(Task::ScanTriggers { keys: KeyRange::default(), window: Window::since(from) });
-            (self.looking, self.rows, self.farthest) = (true, 0, None);
+            (self.is_reading, self.rows, self.farthest) = (true, 0, None);
         }
     }
 
-    /// How many rows the last look found. Does not wait.
+    /// How many rows the last complete scan found. Does not wait.
     ///
     /// # Errors
-    /// The science database refused.
+    /// A permanent error of the science database.
     pub fn poll(&mut self, now: Timestamp) -> Result<u64, ReadError> {
-        while self.looking
-            && let Some((answer, _)) = self.readers.receive(Duration::ZERO)
+        while self.is_reading
+            && let Some((output, _)) = self.readers.receive(Duration::ZERO)
         {
-            match answer {
+            match output {
                 ReadOutput::Triggers { rows, done } => {
                     self.rows += rows.len() as u64;
                     self.farthest = rows.into_iter().chain(self.farthest.take()).max_by_key(|row| row.timestamp);
                     if done {
-                        self.looking = false;
+                        self.is_reading = false;
                         self.count = self.rows;
                         self.warn(now);
                     }
@@ -151,19 +153,19 @@ impl FutureRowScan {
         Ok(self.count)
     }
 
-    /// Forgets the look under way.
+    /// Cancels the current scan.
     pub fn cancel(&mut self) {
         self.readers.cancel();
-        self.looking = false;
+        self.is_reading = false;
     }
 
     fn warn(&mut self, now: Timestamp) {
-        let is_warned = self.warned.is_some_and(|(count, at)| count == self.count && at.elapsed() < WARNING_INTERVAL);
-        let Some(RowVersion { timestamp, key }) = self.farthest.as_ref().filter(|_| !is_warned) else { return };
+        let has_warned = self.warned.is_some_and(|(count, at)| count == self.count && at.elapsed() < WARNING_INTERVAL);
+        let Some(RowVersion { timestamp, key }) = self.farthest.as_ref().filter(|_| !has_warned) else { return };
         self.warned = Some((self.count, Instant::now()));
         log::warn!(
-            "{} rows are stamped ahead of now and are sent when their time comes; the farthest is row {}, stamped {timestamp}, which is {} s from \
-             now: compare the clocks, and whether its writer means milliseconds",
+            "{} rows are stamped ahead of now and are sent when their time comes; the farthest is row {}, stamped {timestamp}, which is {} s \
+             from now: compare the clocks, and check that its writer uses milliseconds",
             self.count,
             key.escape_ascii(),
             timestamp.since(now).as_secs()

@@ -1,98 +1,78 @@
-//! Alerts ready to be sent: their messages in one buffer, as a reader hands them to the coordinator.
+//! Alerts ready for the sink: what each stream does with them, and their messages in one buffer.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::verdict::Verdict;
 use crate::ledger::LedgerEntry;
 use crate::notify::Notice;
 
 /// One alert of a batch.
 #[derive(Clone, Debug)]
-pub struct BatchAlert {
-    /// which alert, for the ledger
+pub(crate) struct BatchAlert {
     pub entry: LedgerEntry,
-    /// the row's key, in the batch's buffer
+    /// the row key, in the batch's buffer
     pub key: Range<usize>,
-    /// the object's identifier, in the batch's buffer; partitions are chosen by it
+    /// the object identifier, in the batch's buffer; it determines the partition
     pub object: Range<usize>,
-    /// what is announced of it when it was sent
+    /// the Slack notice to enqueue once the alert is published
     pub notice: Option<Arc<Notice>>,
-    messages: Range<usize>,
+    /// in `Batch::verdicts`
+    verdicts: Range<usize>,
+    /// in `Batch::refusals`
     refusals: Range<usize>,
 }
 
-/// What becomes of an alert on one stream that does not refuse it.
-#[derive(Clone, Debug)]
-pub struct Message {
+/// An alert's message for one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
     /// index of the stream
     pub stream: usize,
-    /// the key, in the batch's buffer, where it differs from alert to alert
+    /// the message key, in the batch's buffer; `None`: no key, or one that is the same for all messages of the stream
     pub key: Option<Range<usize>>,
-    /// what it is
-    pub verdict: Verdict,
+    /// the message value, in the batch's buffer
+    pub value: Range<usize>,
 }
 
-/// What a stream makes of an alert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// send this value, in the batch's buffer
-    Send(Range<usize>),
-    /// it cannot be judged or encoded, for this reason
-    Reject(String),
-}
-
-/// A stream whose rules do not want the alert. Small: where there are many streams nearly all refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+/// That a stream refuses an alert. Kept apart from other verdicts, in 8 bytes: with hundreds of streams most refuse most alerts.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
     stream: u32,
-    condition: u32,
-}
-
-impl Refusal {
-    /// Index of the stream.
-    pub fn stream(self) -> usize {
-        self.stream as usize
-    }
-
-    /// Index of the first condition that does not hold.
-    pub fn condition(self) -> usize {
-        self.condition as usize
-    }
+    criterion: u32,
 }
 
 /// Some alerts and their messages.
 #[derive(Clone, Debug, Default)]
-pub struct Batch {
+pub(crate) struct Batch {
     buffer: Vec<u8>,
     alerts: Vec<BatchAlert>,
-    messages: Vec<Message>,
+    /// (stream, verdict), of streams that do not refuse
+    verdicts: Vec<(usize, Verdict<Message>)>,
     refusals: Vec<Refusal>,
 }
 
 impl Batch {
-    /// The alerts, in the order in which they are to be sent.
+    /// The alerts, in the order in which they are to be published.
     pub fn alerts(&self) -> &[BatchAlert] {
         &self.alerts
     }
 
-    /// The messages of one alert.
-    pub fn messages(&self, alert: &BatchAlert) -> &[Message] {
-        &self.messages[alert.messages.clone()]
+    /// The streams, by index, and what each of them does with an alert.
+    pub fn verdicts(&self, alert: &BatchAlert) -> impl Iterator<Item = (usize, Verdict<&Message>)> {
+        let refusals = self.refusals[alert.refusals.clone()].iter();
+        let refusals = refusals.map(|refusal| (refusal.stream as usize, Verdict::Refuse(refusal.criterion as usize)));
+        let others = self.verdicts[alert.verdicts.clone()].iter();
+        refusals.chain(others.map(|(stream, verdict)| (*stream, verdict.as_ref())))
     }
 
-    /// The streams that refuse one alert.
-    pub fn refusals(&self, alert: &BatchAlert) -> &[Refusal] {
-        &self.refusals[alert.refusals.clone()]
-    }
-
-    /// Some bytes of the buffer.
+    /// The bytes of a range of the buffer.
     pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
         &self.buffer[range.clone()]
     }
 
-    /// Bytes held.
+    /// Bytes of memory in use.
     pub fn size(&self) -> usize {
-        self.buffer.len() + std::mem::size_of_val(&*self.messages) + std::mem::size_of_val(&*self.refusals)
+        self.buffer.len() + std::mem::size_of_val(&*self.verdicts) + std::mem::size_of_val(&*self.refusals)
     }
 
     /// Whether there is no alert.
@@ -100,19 +80,19 @@ impl Batch {
         self.alerts.is_empty()
     }
 
-    /// Begins an alert; its messages follow.
+    /// Adds an alert without verdicts.
     pub fn begin_alert(&mut self, entry: LedgerEntry, key: &[u8], object: &[u8]) {
         let key = self.copy(key);
         let object = self.copy(object);
-        let messages = self.messages.len()..self.messages.len();
+        let verdicts = self.verdicts.len()..self.verdicts.len();
         let refusals = self.refusals.len()..self.refusals.len();
-        self.alerts.push(BatchAlert { entry, key, object, notice: None, messages, refusals });
+        self.alerts.push(BatchAlert { entry, key, object, notice: None, verdicts, refusals });
     }
 
-    /// Appends a value to the buffer, to be sent on one stream or several. Where `write` fails the buffer is as it was.
+    /// Appends a message value to the buffer, for one stream or several. Where `write` fails the buffer is as it was.
     ///
     /// # Errors
-    /// What `write` failed with.
+    /// Those of `write`.
     pub fn write_value<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Range<usize>, E> {
         let start = self.buffer.len();
         match write(&mut self.buffer) {
@@ -124,46 +104,41 @@ impl Batch {
         }
     }
 
-    /// Notes that a stream sends the alert begun last, as a value that stands in the buffer.
-    pub fn send(&mut self, stream: usize, key: Option<&[u8]>, value: Range<usize>) {
-        let key = key.map(|key| self.copy(key));
-        self.message(Message { stream, key, verdict: Verdict::Send(value) });
+    /// Appends a message key to the buffer.
+    pub fn write_key(&mut self, key: &[u8]) -> Range<usize> {
+        self.copy(key)
     }
 
-    /// Notes that a stream cannot judge or encode the alert begun last.
-    pub fn reject(&mut self, stream: usize, reason: String) {
-        self.message(Message { stream, key: None, verdict: Verdict::Reject(reason) });
-    }
-
-    fn message(&mut self, message: Message) {
-        if let Some(last) = self.alerts.last_mut() {
-            self.messages.push(message);
-            last.messages.end = self.messages.len();
+    /// Adds what a stream does with the last alert.
+    pub fn push(&mut self, stream: usize, verdict: Verdict<Message>) {
+        let Some(last) = self.alerts.last_mut() else { return };
+        match verdict {
+            // Streams and their criteria come from a configuration file: there are never 2^32 of them.
+            Verdict::Refuse(criterion) => {
+                self.refusals.push(Refusal { stream: stream as u32, criterion: criterion as u32 });
+                last.refusals.end = self.refusals.len();
+            }
+            verdict => {
+                self.verdicts.push((stream, verdict));
+                last.verdicts.end = self.verdicts.len();
+            }
         }
     }
 
-    /// Notes what is to be announced of the alert begun last.
+    /// Whether some stream publishes the last alert.
+    pub fn is_sent(&self) -> bool {
+        let verdicts = self.alerts.last().map_or(&[][..], |last| &self.verdicts[last.verdicts.clone()]);
+        verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Send(_)))
+    }
+
+    /// Sets the notice of the last alert.
     pub fn set_notice(&mut self, notice: Arc<Notice>) {
         if let Some(last) = self.alerts.last_mut() {
             last.notice = Some(notice);
         }
     }
 
-    /// Whether a stream sends the alert begun last.
-    pub fn is_sent(&self) -> bool {
-        let messages = self.alerts.last().map_or(&[][..], |last| &self.messages[last.messages.clone()]);
-        messages.iter().any(|message| matches!(message.verdict, Verdict::Send(_)))
-    }
-
-    /// Notes that a stream refuses the alert begun last, because the condition of this index does not hold.
-    pub fn refuse(&mut self, stream: usize, condition: usize) {
-        if let Some(last) = self.alerts.last_mut() {
-            self.refusals.push(Refusal { stream: stream as u32, condition: condition as u32 });
-            last.refusals.end = self.refusals.len();
-        }
-    }
-
-    /// Puts the alerts of each run of one object into the order of their timestamps.
+    /// Sorts the alerts of each run of one object by timestamp.
     pub fn sort_objects(&mut self) {
         let mut start = 0;
         while start < self.alerts.len() {
@@ -180,26 +155,21 @@ impl Batch {
         let Some(last) = self.alerts.last() else { return tail };
         let object = self.bytes(&last.object);
         let run = self.alerts.iter().rev().take_while(|alert| self.bytes(&alert.object) == object).count();
-        let moved = self.alerts.split_off(self.alerts.len() - run);
-        for alert in moved {
+        for alert in self.alerts.split_off(self.alerts.len() - run) {
             tail.begin_alert(alert.entry, self.bytes(&alert.key), self.bytes(&alert.object));
-            let mut shared: Option<(Range<usize>, Range<usize>)> = None;
-            for message in &self.messages[alert.messages.clone()] {
-                let key = message.key.as_ref().map(|key| self.bytes(key));
-                match &message.verdict {
-                    Verdict::Reject(reason) => tail.reject(message.stream, reason.clone()),
-                    Verdict::Send(value) => {
-                        let moved = match shared {
-                            Some((old, new)) if old == *value => new,
-                            _ => tail.copy(self.bytes(value)),
-                        };
-                        tail.send(message.stream, key, moved.clone());
-                        shared = Some((value.clone(), moved));
-                    }
-                }
-            }
-            for refusal in &self.refusals[alert.refusals.clone()] {
-                tail.refuse(refusal.stream(), refusal.condition());
+            // (range here, range there) of the value copied last, which the next streams may share
+            let mut copied: Option<(Range<usize>, Range<usize>)> = None;
+            for (stream, verdict) in self.verdicts(&alert) {
+                let verdict = verdict.and_then(|message| {
+                    let key = message.key.as_ref().map(|key| tail.copy(self.bytes(key)));
+                    let value = match &copied {
+                        Some((from, to)) if *from == message.value => to.clone(),
+                        _ => tail.copy(self.bytes(&message.value)),
+                    };
+                    copied = Some((message.value.clone(), value.clone()));
+                    Verdict::Send(Message { stream, key, value })
+                });
+                tail.push(stream, verdict);
             }
             alert.notice.into_iter().for_each(|notice| tail.set_notice(notice));
         }
@@ -229,14 +199,15 @@ mod tests {
                 Ok::<(), String>(())
             });
             let value = value.expect("a value");
-            batch.send(0, None, value.clone());
+            batch.push(0, Verdict::Send(Message { stream: 0, key: None, value: value.clone() }));
             let half = batch.write_value(|out| {
                 out.extend_from_slice(b"half");
                 Err("no width")
             });
-            batch.reject(1, half.expect_err("no value").to_owned());
-            batch.refuse(2, 4);
-            batch.send(3, Some(b"k"), value);
+            batch.push(1, Verdict::Reject(half.expect_err("no value").into()));
+            batch.push(2, Verdict::Refuse(4));
+            let key = batch.write_key(b"k");
+            batch.push(3, Verdict::Send(Message { stream: 3, key: Some(key), value }));
         }
         batch
     }
@@ -246,25 +217,32 @@ mod tests {
     }
 
     #[test]
-    fn an_objects_alerts_go_out_in_the_order_of_their_timestamps() {
+    fn an_objects_alerts_are_sorted_by_timestamp() {
         let mut batch = batch(&[("a", 3), ("a", 1), ("b", 9), ("a", 0)]);
         batch.sort_objects();
         assert_eq!(keys(&batch), ["a_1", "a_3", "b_9", "a_0"]);
     }
 
     #[test]
-    fn the_last_object_waits_for_the_next_page_whole() {
+    fn the_last_object_is_split_off_whole_with_its_verdicts() {
         let mut batch = batch(&[("a", 1), ("b", 2), ("b", 3)]);
         let tail = batch.split_last_object();
         assert_eq!(keys(&batch), ["a_1"]);
         assert_eq!(keys(&tail), ["b_2", "b_3"]);
-        let messages = tail.messages(&tail.alerts()[1]);
-        assert_eq!(messages.len(), 3);
-        assert!(matches!(&messages[0].verdict, Verdict::Send(value) if tail.bytes(value) == b"value of b_3"));
-        assert_eq!(messages[1].verdict, Verdict::Reject("no width".to_owned()));
-        assert_eq!(messages[2].verdict, messages[0].verdict, "a value that streams share is moved once");
-        assert_eq!(messages[2].key.as_ref().map(|key| tail.bytes(key)), Some(&b"k"[..]));
-        assert_eq!(tail.refusals(&tail.alerts()[1]), [Refusal { stream: 2, condition: 4 }]);
+        let verdicts: Vec<_> = tail.verdicts(&tail.alerts()[1]).collect();
+        let [
+            (2, Verdict::Refuse(4)),
+            (0, Verdict::Send(first)),
+            (1, Verdict::Reject(reason)),
+            (3, Verdict::Send(last)),
+        ] = &verdicts[..]
+        else {
+            panic!("{verdicts:?}")
+        };
+        assert_eq!(&**reason, "no width");
+        assert_eq!(tail.bytes(&first.value), b"value of b_3");
+        assert_eq!(first.value, last.value, "streams share the value still");
+        assert_eq!(last.key.as_ref().map(|key| tail.bytes(key)), Some(&b"k"[..]));
         assert!(Batch::default().split_last_object().is_empty());
     }
 }

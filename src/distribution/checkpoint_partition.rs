@@ -1,36 +1,39 @@
 //! Which partition of the checkpoint topic a writer uses.
 //!
-//! The service of all streams has partition 0 to itself. A job, or a service of certain streams, keeps the partition that holds its state;
-//! a new one takes the partition with the fewest writers that are still at work. Two that start at the same moment may share one, and so
-//! must all where a topic has fewer partitions than writers: a restore then waits for the other's open transaction, and stays complete.
+//! Partition 0 belongs to the service for all streams. A job, or a service for certain streams, keeps the partition that holds its state; a new
+//! one gets the partition with the fewest unfinished writers. Two that start at the same time may share a partition, and so do all where the
+//! topic has fewer partitions than writers: a restore then waits for the other's open transaction, and stays complete.
 
 use std::collections::BTreeMap;
 
 use super::checkpoint_state::is_job_finished;
 use crate::kafka::checkpoint::{Records, SERVICE_PARTITION};
 
-/// The prefix of the service of all streams.
-pub const SERVICE: &str = "live";
+/// The checkpoint name of the service for all streams.
+pub(super) const SERVICE: &str = "live";
 
-/// Where a writer's records are.
+/// The partition of a writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WriterPartition {
-    /// its partition
+pub(crate) struct WriterPartition {
     pub partition: i32,
-    /// what stands there, and belongs to this writer or another
+    /// what it holds, of this writer and of others
     pub records: Records,
-    /// The writer's records that stand in the service's partition, where earlier versions kept all: to be copied into its own.
+    /// this writer's records in the service's partition, where earlier versions wrote all records: to be copied
     pub to_copy: Records,
 }
 
-/// The place of the writer whose records begin with `prefix`, given what each partition holds.
-pub fn choose_partition(prefix: &str, mut partitions: BTreeMap<i32, Records>) -> WriterPartition {
+/// The partition of the writer with the checkpoint name `prefix`. `partitions`: what each partition holds.
+///
+/// # Errors
+/// The topic lacks this partition.
+pub(crate) fn choose_partition(prefix: &str, mut partitions: BTreeMap<i32, Records>) -> Result<WriterPartition, i32> {
     let others = || partitions.iter().filter(|(number, _)| **number != SERVICE_PARTITION);
     let state = format!("{prefix}/state").into_bytes();
     let own = others().find(|(_, records)| records.contains_key(&state)).map(|(number, _)| *number);
     let least = || others().min_by_key(|(number, records)| (writers(records), **number)).map(|(number, _)| *number);
     let partition = match prefix {
         SERVICE => SERVICE_PARTITION,
+        // Where there is a single partition, all writers share it.
         _ => own.or_else(least).unwrap_or(SERVICE_PARTITION),
     };
     let to_copy = match own {
@@ -42,12 +45,12 @@ pub fn choose_partition(prefix: &str, mut partitions: BTreeMap<i32, Records>) ->
         }
         _ => Records::new(),
     };
-    let mut records = partitions.remove(&partition).unwrap_or_default();
+    let mut records = partitions.remove(&partition).ok_or(partition)?;
     records.extend(to_copy.clone());
-    WriterPartition { partition, records, to_copy }
+    Ok(WriterPartition { partition, records, to_copy })
 }
 
-/// How many writers have begun here and have not finished.
+/// How many writers of these records are not finished.
 fn writers(records: &Records) -> usize {
     records.iter().filter(|(key, state)| key.ends_with(b"/state") && !is_job_finished(state)).count()
 }
@@ -58,6 +61,10 @@ mod tests {
     use crate::distribution::checkpoint_state::CheckpointState;
     use crate::timestamp::Timestamp;
     use crate::window::Window;
+
+    fn choose(prefix: &str, partitions: BTreeMap<i32, Records>) -> WriterPartition {
+        choose_partition(prefix, partitions).expect("a partition")
+    }
 
     fn state(progress: &CheckpointState) -> (Vec<u8>, Vec<u8>) {
         let (key, value) = progress.state_record().expect("a record");
@@ -90,23 +97,23 @@ mod tests {
                 vec![job("job-2")],
             ])
         };
-        assert_eq!(choose_partition("live", all()).partition, 0);
-        assert_eq!(choose_partition("job-2", all()).partition, 2);
-        assert!(choose_partition("job-2", all()).to_copy.is_empty());
+        assert_eq!(choose("live", all()).partition, 0);
+        assert_eq!(choose("job-2", all()).partition, 2);
+        assert!(choose("job-2", all()).to_copy.is_empty());
     }
 
     #[test]
     fn a_new_job_takes_the_partition_with_the_fewest_writers_at_work() {
         let all =
             partitions([vec![], vec![job("job-1")], vec![finished("job-2"), finished("job-3")], vec![job("live:a")]]);
-        assert_eq!(choose_partition("job-9", all).partition, 2);
+        assert_eq!(choose("job-9", all).partition, 2);
     }
 
     #[test]
     fn the_records_of_an_earlier_versions_job_move_out_of_the_services_partition() {
         let service = state(&CheckpointState::service("live", "now", Timestamp::from_millis(1)));
         let all = partitions([vec![service, job("job-1"), (b"job-1/ledger/0".to_vec(), vec![])], vec![], vec![]]);
-        let place = choose_partition("job-1", all);
+        let place = choose("job-1", all);
         assert_eq!(place.partition, 1);
         assert_eq!(place.to_copy.len(), 2);
         assert_eq!(place.records, place.to_copy);
@@ -115,7 +122,12 @@ mod tests {
     #[test]
     fn with_a_single_partition_all_share_it() {
         let all = partitions([vec![state(&CheckpointState::service("live", "now", Timestamp::from_millis(1)))]]);
-        let place = choose_partition("job-1", all);
+        let place = choose("job-1", all);
         assert_eq!((place.partition, place.records.len(), place.to_copy.len()), (0, 1, 0));
+    }
+
+    #[test]
+    fn a_topic_without_the_partition_is_an_error() {
+        assert_eq!(choose_partition("live", BTreeMap::from([(1, Records::new())])), Err(SERVICE_PARTITION));
     }
 }

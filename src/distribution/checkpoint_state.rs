@@ -29,6 +29,7 @@ mod history_scan;
 mod model;
 mod records;
 mod schedule;
+mod state_record;
 #[cfg(test)]
 mod tests;
 
@@ -37,8 +38,10 @@ use std::collections::BTreeMap;
 pub(crate) use action::{Action, CatchUpSlice, Intervals};
 pub(crate) use history_scan::HistoryScan;
 pub use records::CheckpointStateError;
-use records::{HistoryScanRecord, StateRecord, ledger_key, load_history, load_ledger, load_state, state_key, to_json};
-pub(crate) use records::{Record, is_job_finished, numbered};
+use records::to_json;
+pub(crate) use records::{Record, numbered};
+pub(crate) use state_record::is_job_finished;
+use state_record::{HistoryScanRecord, StateRecord, ledger_key, load_history, load_ledger, load_state, state_key};
 
 use crate::ledger::{Ledger, LedgerEntry};
 use crate::science_db::KeyRange;
@@ -313,7 +316,7 @@ impl CheckpointState {
     pub fn state_record(&self) -> Result<Record, CheckpointStateError> {
         let history = self.history.as_ref().map(|history| HistoryScanRecord::new(history.window()));
         let state = StateRecord {
-            version: records::VERSION,
+            version: state_record::VERSION,
             origin: self.origin.clone(),
             watermark: self.watermark,
             job_until: self.job_until,

@@ -1,68 +1,78 @@
-//! The history lane: one long window of the past, in row order, its position in the checkpoint.
+//! The history lane: one long window of the past, in row order, with its position in the checkpoint.
 
 use std::time::Duration;
 
-use super::publisher::TransactionLimits;
-use super::readers::{ReadOutput, Task};
-use super::{Distribution, DistributionError};
+use super::checkpoint_state::CheckpointState;
+use super::error::DistributionError;
+use super::publisher::{Publisher, TransactionLimits};
+use super::readers::{ReadOutput, Readers, Task};
+use crate::cancel::CancellationToken;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// Nobody waits for the past: few commits, and what a crash lets be read again stays small.
+/// Latency does not matter here, so commits are few; the limits also bound what a crash lets be read again.
 const TRANSACTION_LIMITS: TransactionLimits =
     TransactionLimits { bytes: 512 << 20, alerts: 50_000, age: Duration::from_secs(3) };
 
-impl Distribution<'_> {
-    /// The history lane: every key range of one long window, in row order. `false`: given up on the way.
-    pub(super) fn history(&mut self) -> Result<bool, DistributionError> {
-        let Some(history) = self.progress.history() else { return Ok(true) };
-        let window = history.window();
-        // Up to the present the newest cells are read too: a row completed by a later write is then whole.
-        let cells = match window.until() < self.now.wall - self.intervals.repair.saturating_mul(2) {
-            true => window,
-            false => Window::since(window.from()),
-        };
-        let (mut left, all) = (0, history.ranges().len());
-        for (range, progress) in history.ranges().filter(|(_, range)| !range.is_done()) {
-            let after = progress.after().map(<[u8]>::to_vec);
-            self.readers.submit(Task::Scan { range, keys: progress.keys(), after, window, cells });
-            left += 1;
-        }
-        self.stats.ranges = (all - left, all);
-        while left > 0 && !(self.give_up)() {
-            match self.readers.receive(Duration::from_millis(100)) {
-                Some((ReadOutput::Page { range, batch, after, done, rows }, lease)) => {
-                    self.publisher.saw(rows as u64);
-                    for alert in batch.alerts() {
-                        if self.progress.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
-                            self.publisher.send(&batch, alert, false)?;
-                        }
-                    }
-                    drop(lease);
-                    self.progress.advance_history(range, after.as_deref(), done)?;
-                    if done {
-                        left -= 1;
-                        self.stats.ranges.0 += 1;
+/// How often the loop checks for cancellation and for a transaction that is due.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Publishes the rows of the history lane's window, from every key range that is not done, until all are. Rows of a window that ends before
+/// `complete_until` are complete within it.
+///
+/// # Errors
+/// A reader or the sink failed; or `cancel` is cancelled, after a last commit.
+pub(super) fn publish_history(
+    state: &mut CheckpointState,
+    readers: &mut Readers,
+    publisher: &mut Publisher<'_>,
+    complete_until: Timestamp,
+    cancel: &CancellationToken,
+) -> Result<(), DistributionError> {
+    let Some(history) = state.history() else { return Ok(()) };
+    let window = history.window();
+    // Cells newer than the window are read where they may exist: they complete or correct a row of the window.
+    let cells = if window.until() < complete_until { window } else { Window::since(window.from()) };
+    let (mut left, all) = (0, history.ranges().len());
+    for (range, progress) in history.ranges().filter(|(_, range)| !range.is_done()) {
+        let after = progress.after().map(<[u8]>::to_vec);
+        readers.submit(Task::Scan { range, keys: progress.keys(), after, window, cells });
+        left += 1;
+    }
+    publisher.stats().ranges = (all - left, all);
+    while left > 0 && !cancel.is_cancelled() {
+        match readers.receive(POLL_INTERVAL) {
+            Some((ReadOutput::Page { range, batch, after, done, rows }, lease)) => {
+                publisher.count_rows(rows);
+                for alert in batch.alerts() {
+                    if state.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
+                        publisher.send(&batch, alert, false)?;
                     }
                 }
-                Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
-                Some(_) | None => {}
+                drop(lease);
+                state.advance_history(range, after.as_deref(), done)?;
+                if done {
+                    left -= 1;
+                    publisher.stats().ranges.0 += 1;
+                }
             }
-            // The last commit, which ends the history lane, follows.
-            if left > 0 && self.publisher.is_due(TRANSACTION_LIMITS) {
-                self.commit_history()?;
-            }
-            (self.report)(&self.stats);
+            Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
+            Some(_) | None => {}
         }
-        self.readers.cancel();
-        self.commit_history()?;
-        Ok(left == 0)
+        // The commit after the loop ends the history lane.
+        if left > 0 && publisher.is_due(TRANSACTION_LIMITS) {
+            commit(state, publisher)?;
+        }
+        publisher.report();
     }
+    readers.cancel();
+    commit(state, publisher)?;
+    if left > 0 { Err(DistributionError::Cancelled) } else { Ok(()) }
+}
 
-    fn commit_history(&mut self) -> Result<(), DistributionError> {
-        // The position in the checkpoint says that they are done; no ledger is needed.
-        self.publisher.take_entries();
-        let records = self.progress.history_records()?;
-        self.stats.watermark = self.progress.watermark().as_millis();
-        self.publisher.commit(records, &mut self.stats)
-    }
+fn commit(state: &mut CheckpointState, publisher: &mut Publisher<'_>) -> Result<(), DistributionError> {
+    // The position in the checkpoint says that these alerts are done: the ledger does not have to list them.
+    publisher.take_entries();
+    let records = state.history_records()?;
+    publisher.commit(records, state.watermark())
 }

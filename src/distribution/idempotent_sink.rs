@@ -1,5 +1,6 @@
-//! Streams without transactions: their messages are sent while a chunk is filled, and are delivered before the chunk is committed. The
-//! checkpoint accounts for them ([`topic_state`]); what a crash or an abort left behind is read back and not sent again.
+//! The sink of streams without transactions. Their messages are sent while a transaction is filled, and are delivered before it is committed.
+//! The checkpoint records the offsets up to which the messages of a topic are known ([`topic_state`]); those that a crash or an abort leaves
+//! behind them are read back and not sent again.
 
 mod lease;
 #[cfg(test)]
@@ -7,97 +8,92 @@ mod model_tests;
 mod process;
 mod topic_state;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-pub use lease::LeaseTime;
+pub(crate) use lease::LeaseTime;
 use lease::{Lease, MAX_DELIVERY_AFTER_FENCING};
 use topic_state::TopicState;
 pub use topic_state::TopicStateError;
 
 use super::checkpoint_state::Record;
-use super::kafka_sink::{ALERT_HEADER, GiveUp, SinkError, TIMESTAMP_HEADER, retry_transient};
-use super::retry;
+use super::headers::{ALERT_HEADER, TIMESTAMP_HEADER, WRITER_HEADER};
+use super::kafka_sink::{SinkError, StreamAlert, retry_transient};
+use crate::cancel::CancellationToken;
 use crate::config::KafkaSettings;
+use crate::kafka::Aborted;
+use crate::kafka::Message;
 use crate::kafka::checkpoint::Records;
-use crate::kafka::consumer::Message;
-use crate::kafka::producer::ProducerRecord;
 use crate::kafka::tail::OffsetRange;
-use crate::kafka::transaction::Aborted;
-use crate::kafka::{Error as KafkaError, FlushOutcome, IdempotentProducer, ProducerOptions, TailReader, schema_topic};
+use crate::kafka::{
+    Error as KafkaError, FlushOutcome, IdempotentProducer, ProducerOptions, ProducerRecord, TailReader, schema_topic,
+};
 use crate::ledger::{AlertId, LedgerEntry};
 use crate::timestamp::Timestamp;
 
-/// The header that says who wrote a message without a transaction: the transactional id of its distribution.
-pub const WRITER_HEADER: &str = "fink-writer";
-
-/// How long a topic must not have grown before it is read back, where somebody may have had messages under way.
+/// A topic that an unknown process may still write to is read back when it has not grown for so long.
 const QUIET_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the brokers are asked the same question.
+/// The timeout of one request to the brokers.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A topic that is written without transactions.
 #[derive(Clone, Debug)]
-pub struct SinkTopic {
-    /// its name
+pub(crate) struct SinkTopic {
     pub topic: String,
-    /// its partitions
     pub partitions: i32,
 }
 
-/// What is known of the messages that were sent since the last commit.
+/// The messages sent since the last commit.
 #[derive(Clone, Debug)]
-pub struct Undelivered {
-    /// why some were not delivered, if that was so
+pub(crate) struct Undelivered {
+    /// why some were not delivered; `None`: all were
     pub failed: Option<Aborted>,
-    /// the alert and the stream of each message, by its number
-    pub sent: Vec<(AlertId, usize)>,
+    /// the delivery reports give their indexes
+    pub sent: Vec<StreamAlert>,
 }
 
-/// The way out of the streams without transactions, and of schemas.
-pub struct IdempotentSink {
+/// Writes the streams without transactions, and schema topics.
+pub(crate) struct IdempotentSink {
     kafka: KafkaSettings,
     options: ProducerOptions,
     prefix: String,
-    give_up: GiveUp,
-    give_up_commit: GiveUp,
+    cancel: CancellationToken,
+    commit_cancel: CancellationToken,
     producer: IdempotentProducer,
     reader: TailReader,
     topics: Vec<SinkTopic>,
-    /// of each topic; empty until the checkpoint was read
-    accounts: Vec<TopicState>,
+    /// of each topic; empty until the checkpoint is read
+    states: Vec<TopicState>,
     lease: Lease,
-    /// when former processes of the same id were fenced; `None`: what they had under way was waited for
+    /// when older processes with the same id were fenced; `None`: their messages in flight have been waited for
     fenced: Option<LeaseTime>,
-    /// the alerts and streams of the messages sent since the last commit, by the number that Kafka's reports give back
-    sent: Vec<(AlertId, usize)>,
-    /// why something was not delivered
+    /// the messages sent since the last commit; the delivery reports give their indexes
+    sent: Vec<StreamAlert>,
+    /// why a message was not delivered
     failed: Option<Aborted>,
 }
 
 impl IdempotentSink {
-    /// A way out to `topics`. To be opened when a former process of the same transactional id is fenced.
+    /// A sink for `topics`. To be opened after an older process with the same transactional id was fenced.
     ///
     /// # Errors
-    /// Refused settings.
+    /// librdkafka refuses the settings.
     pub fn open(
         kafka: &KafkaSettings,
         options: &ProducerOptions,
         prefix: &str,
         topics: Vec<SinkTopic>,
-        (give_up, give_up_commit): (&GiveUp, &GiveUp),
+        (cancel, commit_cancel): (&CancellationToken, &CancellationToken),
     ) -> Result<Self, SinkError> {
-        let stop = Arc::clone(give_up);
         Ok(Self {
             kafka: kafka.clone(),
             options: options.clone(),
             prefix: prefix.to_owned(),
-            give_up: Arc::clone(give_up),
-            give_up_commit: Arc::clone(give_up_commit),
-            producer: open_producer(kafka, options, &topics, give_up_commit)?,
-            reader: TailReader::open(kafka, KAFKA_TIMEOUT, move || stop())?,
+            cancel: cancel.clone(),
+            commit_cancel: commit_cancel.clone(),
+            producer: open_producer(kafka, options, &topics, commit_cancel)?,
+            reader: TailReader::open(kafka, KAFKA_TIMEOUT, cancel)?,
             topics,
-            accounts: Vec::new(),
+            states: Vec::new(),
             lease: Lease::default(),
             fenced: Some(LeaseTime::now()),
             sent: Vec::new(),
@@ -105,86 +101,89 @@ impl IdempotentSink {
         })
     }
 
-    /// Writes the schema of a topic's alerts to its schema topic, unless the last message there has it.
+    /// Writes the schema of the alerts on the topic `described` to its schema topic, unless the last message there is this schema.
     ///
     /// # Errors
-    /// The schema topic may not be read or written.
+    /// The user may not read or write the schema topic.
     pub fn write_schema(&self, of: &SinkTopic, described: &str, schema: &[u8]) -> Result<(), SinkError> {
         use schema_topic::SchemaWrite;
         let SinkTopic { topic, partitions } = of;
         let write = || schema_topic::write(&self.reader, &self.producer, topic, *partitions, schema, described);
-        match retry_transient(&self.give_up, write)? {
+        match retry_transient(&self.cancel, write)? {
             SchemaWrite::Unchanged => {}
             SchemaWrite::First => log::info!("the schema of topic `{described}` was written to topic `{topic}`"),
             SchemaWrite::Replaced => log::warn!(
-                "topic `{topic}` holds another schema than that of the alerts sent from now on, which was added: readers that take the \
-                 first one do not understand them; send the stream to a new topic"
+                "topic `{topic}` held another schema; the new one was appended. Consumers that use the first schema cannot decode alerts \
+                 from now on: send the stream to a new topic"
             ),
         }
         Ok(())
     }
 
-    /// Reads what the checkpoint accounts for, and what stands on the topics behind it. Nothing may be under way.
+    /// Restores the states of the topics from the checkpoint, and reads the messages behind the recorded offsets. No message may be in flight.
     ///
     /// # Errors
-    /// A topic cannot be read, was made again, or has another writer.
-    pub fn take_up(&mut self, records: &Records, watermark: Timestamp) -> Result<(), SinkError> {
-        self.accounts.clear();
+    /// A topic cannot be read, was created again, or has another writer.
+    pub fn restore(&mut self, records: &Records, watermark: Timestamp) -> Result<(), SinkError> {
+        self.states.clear();
         let found = self.topics.iter().map(|of| TopicState::load(&self.prefix, &of.topic, records));
         let found: Vec<Option<TopicState>> = found.collect::<Result<_, TopicStateError>>()?;
         let is_open = found.iter().flatten().any(TopicState::is_open);
         if let Some(fenced) = self.fenced.take()
             && found.iter().flatten().any(TopicState::may_be_written)
         {
-            self.wait_for_former_process(fenced)?;
+            self.wait_for_older_process(fenced)?;
         }
         let ends = if is_open { self.quiet_ends()? } else { self.ends()? };
         for ((of, found), ends) in self.topics.iter().zip(found).zip(ends) {
-            let account = match found {
+            let state = match found {
                 None => TopicState::new(&self.prefix, &of.topic, &ends),
-                Some(mut account) => {
-                    account.compare(&ends)?;
-                    self.add_tail(&mut account, &ends)?;
-                    account.expire(watermark);
-                    account
+                Some(mut state) => {
+                    state.compare(&ends)?;
+                    self.add_tail(&mut state, &ends)?;
+                    state.expire(watermark);
+                    state
                 }
             };
-            self.producer.set_offsets(account.topic(), account.offsets());
-            self.accounts.push(account);
+            self.producer.set_offsets(state.topic(), state.offsets());
+            self.states.push(state);
         }
         Ok(())
     }
 
-    fn add_tail(&self, account: &mut TopicState, ends: &[OffsetRange]) -> Result<(), SinkError> {
+    fn add_tail(&self, state: &mut TopicState, ends: &[OffsetRange]) -> Result<(), SinkError> {
         let until: Vec<i64> = ends.iter().map(|ends| ends.end).collect();
-        let tail = self.tail(account.topic(), account.offsets(), &until)?;
-        let topic = account.topic();
+        let tail = self.tail(state.topic(), state.offsets(), &until)?;
         if !tail.is_empty() {
-            log::info!("topic `{topic}`: {} alerts stand behind the checkpoint and are not sent again", tail.len());
+            log::info!(
+                "topic `{}` holds {} alerts behind the checkpoint: they are not sent again",
+                state.topic(),
+                tail.len()
+            );
         }
-        match account.add_tail(tail, &until) {
+        match state.add_tail(tail, &until) {
             0 => {}
-            doubled => log::error!(
-                "topic `{}`: {doubled} alerts stand there twice: messages of a former process arrived after all waits were over",
-                account.topic()
+            duplicates => log::error!(
+                "topic `{}` holds {duplicates} alerts twice: messages of an older process arrived after all timeouts",
+                state.topic()
             ),
         }
         Ok(())
     }
 
-    /// Where each topic begins and ends, by partition.
+    /// The offset ranges of each topic, by partition.
     fn ends(&self) -> Result<Vec<Vec<OffsetRange>>, SinkError> {
-        let ends = |of: &SinkTopic| retry_transient(&self.give_up, || self.reader.ends(&of.topic, of.partitions));
+        let ends =
+            |of: &SinkTopic| retry_transient(&self.cancel, || self.reader.offset_ranges(&of.topic, of.partitions));
         self.topics.iter().map(ends).collect()
     }
 
-    /// As [`ends`](Self::ends), when no topic grows any more.
+    /// As [`ends`](Self::ends), once no topic grows any more.
     fn quiet_ends(&self) -> Result<Vec<Vec<OffsetRange>>, SinkError> {
         let mut ends = self.ends()?;
         loop {
-            retry::sleep(QUIET_INTERVAL, &*self.give_up);
-            if (self.give_up)() {
-                return Err(SinkError::Stopped);
+            if self.cancel.wait(QUIET_INTERVAL) {
+                return Err(SinkError::Cancelled);
             }
             let before = std::mem::replace(&mut ends, self.ends()?);
             if before == ends {
@@ -193,31 +192,30 @@ impl IdempotentSink {
         }
     }
 
-    fn wait_for_former_process(&self, fenced: LeaseTime) -> Result<(), SinkError> {
-        let left = |fenced: LeaseTime| MAX_DELIVERY_AFTER_FENCING.saturating_sub(fenced.elapsed());
-        if !left(fenced).is_zero() {
+    fn wait_for_older_process(&self, fenced: LeaseTime) -> Result<(), SinkError> {
+        let left = || MAX_DELIVERY_AFTER_FENCING.saturating_sub(fenced.elapsed());
+        if !left().is_zero() {
             log::info!(
-                "the former process may still run: waiting {:.0?} for messages that it may have under way to topics without transactions",
-                left(fenced)
+                "the process that wrote the checkpoint may still run: waiting {:.0?} for its messages in flight to topics without transactions",
+                left()
             );
         }
-        while !left(fenced).is_zero() {
-            if (self.give_up)() {
-                return Err(SinkError::Stopped);
+        while !left().is_zero() {
+            if self.cancel.wait(left()) {
+                return Err(SinkError::Cancelled);
             }
-            retry::sleep(left(fenced), &*self.give_up);
         }
         Ok(())
     }
 
-    /// The alerts of a topic between these offsets, all of which this distribution must have written.
+    /// The alerts between these offsets of a topic. This distribution must have written all of them.
     fn tail(&self, topic: &str, from: &[i64], until: &[i64]) -> Result<Vec<LedgerEntry>, SinkError> {
         let read = || {
             let mut messages = Vec::new();
             self.reader.read(topic, from, until, |message| messages.push(self.alert_of(message)))?;
             Ok(messages)
         };
-        Ok(retry_transient(&self.give_up, read)?.into_iter().collect::<Result<_, TopicStateError>>()?)
+        Ok(retry_transient(&self.cancel, read)?.into_iter().collect::<Result<_, TopicStateError>>()?)
     }
 
     fn alert_of(&self, message: Message) -> Result<LedgerEntry, TopicStateError> {
@@ -233,7 +231,7 @@ impl IdempotentSink {
                 Ok(LedgerEntry { id, timestamp })
             }
             (writer, ..) => Err(TopicStateError::Foreign {
-                writer: writer.map_or_else(|| "somebody else".to_owned(), |writer| format!("`{writer}`")),
+                writer: writer.map_or_else(|| "another program".to_owned(), |writer| format!("`{writer}`")),
                 topic: message.topic,
                 partition: message.partition,
                 offset: message.offset,
@@ -241,9 +239,9 @@ impl IdempotentSink {
         }
     }
 
-    /// Whether a transaction has to be committed before a chunk is begun.
+    /// Whether a transaction has to be committed before anything is sent.
     pub fn needs_commit(&self) -> bool {
-        !self.accounts.is_empty() && !self.lease.is_fresh()
+        !self.states.is_empty() && !self.lease.is_fresh()
     }
 
     /// Whether messages were sent since the last commit.
@@ -251,33 +249,33 @@ impl IdempotentSink {
         !self.sent.is_empty()
     }
 
-    /// Whether the alert stands on the topic of this number already.
+    /// Whether the alert is on the topic of this index already.
     pub fn is_sent(&self, topic: usize, entry: LedgerEntry) -> bool {
-        self.accounts.get(topic).is_some_and(|account| account.is_sent(entry))
+        self.states.get(topic).is_some_and(|state| state.is_sent(entry))
     }
 
-    /// Sends an alert's message on a stream; `message.id` is set here, and `fink-writer` has to be among its headers.
+    /// Sends the message of `alert`. `record.id` is set here; [`WRITER_HEADER`] has to be among its headers.
     ///
     /// # Errors
     /// As [`IdempotentProducer::send`]; [`KafkaError::MustAbort`] where the lease has ended.
-    pub fn send(&mut self, message: &ProducerRecord<'_>, alert: AlertId, stream: usize) -> Result<(), KafkaError> {
+    pub fn send(&mut self, record: &ProducerRecord<'_>, alert: StreamAlert) -> Result<(), KafkaError> {
         let lease = self.lease;
-        self.producer.send(&ProducerRecord { id: self.sent.len(), ..*message }, &|| lease.stamp())?;
-        self.sent.push((alert, stream));
+        self.producer.send(&ProducerRecord { id: self.sent.len(), ..*record }, &|| lease.stamp())?;
+        self.sent.push(alert);
         Ok(())
     }
 
-    /// Forgets the alerts known to be sent that lie before the watermark, ms since 1970.
+    /// Forgets the sent alerts before the watermark.
     pub fn expire(&mut self, watermark: Timestamp) {
-        self.accounts.iter_mut().for_each(|account| account.expire(watermark));
+        self.states.iter_mut().for_each(|state| state.expire(watermark));
     }
 
-    /// Waits until everything sent was delivered; returns the records for the transaction that is to be committed next, at least one where
-    /// `renews` says so. `open`: whether more may be sent after it.
+    /// Waits until all messages are delivered, and returns the checkpoint records for the next transaction, at least one where `renews`. `open`:
+    /// whether more may be sent after that transaction.
     ///
     /// # Errors
-    /// Something was not delivered, or another writer was noticed: what was sent has to be read back.
-    pub fn account(&mut self, open: bool, renews: bool) -> Result<Vec<Record>, SinkError> {
+    /// A message was not delivered, or another writer was noticed: the topics have to be read back.
+    pub fn flush(&mut self, open: bool, renews: bool) -> Result<Vec<Record>, SinkError> {
         match self.producer.flush()? {
             FlushOutcome::Delivered => {}
             FlushOutcome::Failed(aborted) => {
@@ -287,34 +285,34 @@ impl IdempotentSink {
             }
             FlushOutcome::UnexpectedOffset(found) => return Err(SinkError::Aborted(found.to_string())),
         }
-        let records = self.accounts.iter_mut().flat_map(|account| {
-            let offsets = self.producer.offsets(account.topic());
-            account.records(&offsets, open)
+        let records = self.states.iter_mut().flat_map(|state| {
+            let offsets = self.producer.offsets(state.topic());
+            state.records(&offsets, open)
         });
         let mut records: Vec<Record> = records.collect();
         if renews && records.is_empty() {
-            records.extend(self.accounts.first().map(TopicState::record));
+            records.extend(self.states.first().map(TopicState::record));
         }
         Ok(records)
     }
 
-    /// Notes that the transaction whose commit began at `began` was committed.
-    pub fn committed(&mut self, began: LeaseTime) {
+    /// Records that the transaction is committed whose commit started at `started`.
+    pub fn committed(&mut self, started: LeaseTime) {
         self.sent.clear();
-        self.lease.renew(began);
+        self.lease.renew(started);
     }
 
-    /// Waits until nothing is under way any more; opens the producer anew where it is of no use.
+    /// Waits until no message is in flight, and opens the producer again where it has failed.
     ///
     /// # Errors
-    /// Kafka refused for good.
+    /// A permanent error of Kafka.
     pub fn abort(&mut self) -> Result<Undelivered, SinkError> {
         let (sent, failed) = (std::mem::take(&mut self.sent), self.failed.take());
         match self.producer.flush() {
             Ok(FlushOutcome::Failed(aborted)) => Ok(Undelivered { failed: failed.or(Some(aborted)), sent }),
             Ok(_) => Ok(Undelivered { failed, sent }),
             Err(error) if error.requires_reopening() => {
-                self.producer = open_producer(&self.kafka, &self.options, &self.topics, &self.give_up_commit)?;
+                self.producer = open_producer(&self.kafka, &self.options, &self.topics, &self.commit_cancel)?;
                 Ok(Undelivered { failed, sent })
             }
             Err(error) => Err(error.into()),
@@ -326,9 +324,8 @@ fn open_producer(
     kafka: &KafkaSettings,
     options: &ProducerOptions,
     topics: &[SinkTopic],
-    give_up: &GiveUp,
+    cancel: &CancellationToken,
 ) -> Result<IdempotentProducer, SinkError> {
     let topics: Vec<(String, i32)> = topics.iter().map(|of| (of.topic.clone(), of.partitions)).collect();
-    let give_up = Arc::clone(give_up);
-    Ok(IdempotentProducer::open(kafka, options, &topics, move || give_up())?)
+    Ok(IdempotentProducer::open(kafka, options, &topics, cancel)?)
 }

@@ -1,190 +1,162 @@
-//! The live lane, the catch-up before it and the searches beside it: rows are found by their trigger, fetched whole, published in the order
-//! of their timestamps, and listed in the ledger.
+//! The live lane and the catch-up before it: they find rows by their trigger cells, fetch them whole, publish them in timestamp order, and list
+//! them in the ledger.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::background_scan::ScanOutput;
 use super::batch::Batch;
-use super::checkpoint_state::CatchUpSlice;
+use super::checkpoint_state::CheckpointState;
+use super::error::DistributionError;
 use super::memory_budget::MemoryLease;
-use super::publisher::TransactionLimits;
-use super::readers::{ReadOutput, Task};
-use super::{Distribution, DistributionError, READER_THREADS};
+use super::publisher::{Publisher, TransactionLimits};
+use super::readers::{READER_THREADS, ReadOutput, Readers, Task};
+use crate::cancel::CancellationToken;
 use crate::ledger::{LedgerEntry, RowVersion};
 use crate::science_db::KeyRange;
-use crate::timestamp::Timestamp;
 use crate::window::Window;
 
-/// Rows fetched whole by one task.
+/// Rows fetched by one task.
 const ROWS_PER_FETCH: usize = 100;
-/// Fetches under way at once, for each reader: one at work and one waiting.
+/// Fetches in flight for each reader: one that it works on, and one that waits.
 const FETCHES_PER_READER: usize = 2;
 
-/// A burst's first alerts are not to wait for its last ones.
+/// The first alerts of a burst do not wait for the last ones.
 const TRANSACTION_LIMITS: TransactionLimits =
     TransactionLimits { bytes: 128 << 20, alerts: 20_000, age: Duration::from_secs(1) };
 
-/// What is done when all rows of a look are published; times are of the steady clock.
-#[derive(Clone, Copy, Debug)]
-enum Completion {
-    /// a live look that began at this time
-    Live(Timestamp),
-    /// a slice of the catch-up, and when its look began
-    Slice(CatchUpSlice, Timestamp),
-    /// a turn of a search
-    BackgroundScan,
+/// How often the loops check for cancellation and for a transaction that is due.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A part of a fetch.
+struct FetchedPart {
+    batch: Batch,
+    /// the rows that were asked for
+    asked: Vec<LedgerEntry>,
+    is_last: bool,
+    lease: Option<MemoryLease>,
 }
 
-/// A part of a fetch that has come before its turn.
-type FetchedPart = (Batch, Vec<LedgerEntry>, bool, Option<MemoryLease>);
-
-impl Distribution<'_> {
-    /// The live lane: what is new in `window` is fetched whole and published. `false`: given up on the way.
-    pub(super) fn live(&mut self, window: Window) -> Result<bool, DistributionError> {
-        let began = self.now.steady;
-        match self.look(window)? {
-            Some(fresh) => self.publish(fresh, false, Completion::Live(began)),
-            None => Ok(false),
+/// The rows of `window` that are not published yet.
+///
+/// # Errors
+/// A reader failed; or `cancel` is cancelled.
+pub(super) fn find_new_rows(
+    window: Window,
+    state: &CheckpointState,
+    readers: &Readers,
+    publisher: &mut Publisher<'_>,
+    cancel: &CancellationToken,
+) -> Result<Vec<RowVersion>, DistributionError> {
+    readers.submit(Task::ScanTriggers { keys: KeyRange::default(), window });
+    let mut new = Vec::new();
+    loop {
+        if cancel.is_cancelled() {
+            return Err(DistributionError::Cancelled);
         }
-    }
-
-    /// The catch-up: what is new in one slice of the gap is fetched whole and published, oldest first. `false`: given up on the way.
-    pub(super) fn catch_up(&mut self, slice: CatchUpSlice) -> Result<bool, DistributionError> {
-        let began = self.now.steady;
-        match self.look(slice.window)? {
-            Some(fresh) => self.publish(fresh, false, Completion::Slice(slice, began)),
-            None => Ok(false),
-        }
-    }
-
-    /// The rows of `window` that are yet to be published; `None`: given up on the way.
-    fn look(&mut self, window: Window) -> Result<Option<Vec<RowVersion>>, DistributionError> {
-        self.readers.submit(Task::ScanTriggers { keys: KeyRange::default(), window });
-        let mut fresh = Vec::new();
-        loop {
-            if (self.give_up)() {
-                return Ok(None);
-            }
-            match self.readers.receive(Duration::from_millis(100)) {
-                Some((ReadOutput::Triggers { rows, done }, _)) => {
-                    self.publisher.saw(rows.len() as u64);
-                    fresh.extend(rows.into_iter().filter(|row| self.progress.is_new(&row.key, row.timestamp)));
-                    if done {
-                        return Ok(Some(fresh));
-                    }
-                }
-                Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
-                Some(_) | None => {}
-            }
-        }
-    }
-
-    /// Takes up what sweep and repair have found, and publishes some of it.
-    pub(super) fn publish_background_rows(&mut self) -> Result<(), DistributionError> {
-        let is_new = |row: &RowVersion| self.progress.is_new(&row.key, row.timestamp);
-        self.sweep.poll(is_new)?;
-        self.repair.poll(is_new)?;
-        if let Some(ScanOutput { rows, late, is_last, .. }) = self.sweep.next()
-            && self.publish_step(rows, late)?
-            && is_last
-        {
-            self.progress.finish_sweep();
-        }
-        if let Some(ScanOutput { rows, late, is_last }) = self.repair.next()
-            && self.publish_step(rows, late)?
-            && is_last
-        {
-            let records = self.progress.finish_repair(&self.intervals)?;
-            self.stats.watermark = self.progress.watermark().as_millis();
-            self.publisher.commit(records, &mut self.stats)?;
-        }
-        Ok(())
-    }
-
-    fn publish_step(&mut self, mut rows: Vec<RowVersion>, late: bool) -> Result<bool, DistributionError> {
-        rows.retain(|row| self.progress.is_new(&row.key, row.timestamp));
-        self.publish(rows, late, Completion::BackgroundScan)
-    }
-
-    /// Fetches rows whole and publishes them in the order of their timestamps. `false`: given up on the way.
-    ///
-    /// A row that was written again since it was found goes out in its new place: it is new to the look that finds it there.
-    fn publish(&mut self, mut rows: Vec<RowVersion>, late: bool, look: Completion) -> Result<bool, DistributionError> {
-        rows.sort_unstable();
-        let turn = Arc::new(AtomicUsize::new(0));
-        let mut chunks = rows.chunks(ROWS_PER_FETCH).enumerate();
-        let count = chunks.len();
-        let mut ask = || {
-            chunks.next().map(|(sequence, rows)| Task::Fetch { sequence, rows: rows.to_vec(), turn: Arc::clone(&turn) })
-        };
-        for task in std::iter::repeat_with(&mut ask).take(READER_THREADS * FETCHES_PER_READER).flatten() {
-            self.readers.submit(task);
-        }
-        let mut early: BTreeMap<usize, Vec<FetchedPart>> = BTreeMap::new();
-        let mut next = 0;
-        while next < count {
-            if (self.give_up)() {
-                self.readers.cancel();
-                self.commit_published(None)?;
-                return Ok(false);
-            }
-            match self.readers.receive(Duration::from_millis(100)) {
-                Some((ReadOutput::Fetched { sequence, batch, asked, done }, lease)) => {
-                    early.entry(sequence).or_default().push((batch, asked, done, lease));
-                }
-                Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
-                Some(_) | None => {}
-            }
-            while let Some(parts) = early.remove(&next) {
-                let is_done = parts.iter().any(|(_, _, done, _)| *done);
-                if is_done {
-                    next += 1;
-                    turn.store(next, Ordering::Relaxed);
-                    ask().into_iter().for_each(|task| self.readers.submit(task));
-                }
-                for part in parts {
-                    self.publish_part(part, late)?;
-                }
-                if !is_done {
-                    break;
+        match readers.receive(POLL_INTERVAL) {
+            Some((ReadOutput::Triggers { rows, done }, _)) => {
+                publisher.count_rows(rows.len());
+                new.extend(rows.into_iter().filter(|row| state.is_new(&row.key, row.timestamp)));
+                if done {
+                    return Ok(new);
                 }
             }
-            // Also while nothing comes: a transaction that waits for an absent HBase would time out.
-            if self.publisher.is_due(TRANSACTION_LIMITS) {
-                self.commit_published(None)?;
+            Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Fetches rows whole and publishes them in timestamp order. `late`: whether they count as late. `finish` is applied to the state that the last
+/// commit writes.
+///
+/// A row that was written again since it was found is not published here: the scan that finds its new version publishes it.
+///
+/// # Errors
+/// A reader or the sink failed; or `cancel` is cancelled, after a last commit.
+pub(super) fn publish_rows(
+    mut rows: Vec<RowVersion>,
+    late: bool,
+    state: &mut CheckpointState,
+    readers: &mut Readers,
+    publisher: &mut Publisher<'_>,
+    cancel: &CancellationToken,
+    finish: impl FnOnce(&mut CheckpointState),
+) -> Result<(), DistributionError> {
+    rows.sort_unstable();
+    let turn = Arc::new(AtomicUsize::new(0));
+    let mut chunks = rows.chunks(ROWS_PER_FETCH).enumerate();
+    let count = chunks.len();
+    let mut next_task = || {
+        let (sequence, rows) = chunks.next()?;
+        Some(Task::Fetch { sequence, rows: rows.to_vec(), turn: Arc::clone(&turn) })
+    };
+    for task in std::iter::repeat_with(&mut next_task).take(READER_THREADS * FETCHES_PER_READER).flatten() {
+        readers.submit(task);
+    }
+    // Readers may finish later fetches first: their parts wait here.
+    let mut waiting: BTreeMap<usize, Vec<FetchedPart>> = BTreeMap::new();
+    let mut next = 0;
+    while next < count {
+        if cancel.is_cancelled() {
+            readers.cancel();
+            commit(state, publisher)?;
+            return Err(DistributionError::Cancelled);
+        }
+        match readers.receive(POLL_INTERVAL) {
+            Some((ReadOutput::Fetched { sequence, batch, asked, done }, lease)) => {
+                waiting.entry(sequence).or_default().push(FetchedPart { batch, asked, is_last: done, lease });
+            }
+            Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
+            Some(_) | None => {}
+        }
+        while let Some(parts) = waiting.remove(&next) {
+            let is_complete = parts.iter().any(|part| part.is_last);
+            if is_complete {
+                next += 1;
+                turn.store(next, Ordering::Relaxed);
+                next_task().into_iter().for_each(|task| readers.submit(task));
+            }
+            for part in parts {
+                publish_part(part, late, state, publisher)?;
+            }
+            if !is_complete {
+                break;
             }
         }
-        self.commit_published(Some(look))?;
-        Ok(true)
-    }
-
-    fn publish_part(&mut self, (batch, asked, _, lease): FetchedPart, late: bool) -> Result<(), DistributionError> {
-        for alert in batch.alerts() {
-            if self.progress.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
-                self.publisher.send(&batch, alert, late)?;
-            }
+        // Also while no part comes: a transaction that waits for an absent HBase would time out.
+        if publisher.is_due(TRANSACTION_LIMITS) {
+            commit(state, publisher)?;
         }
-        // Done too where the row has a newer version by now, is gone, or bears the status already.
-        self.publisher.note(asked);
-        drop(lease);
-        Ok(())
     }
+    finish(state);
+    commit(state, publisher)
+}
 
-    /// Commits what was sent; `look`: what ends with it.
-    fn commit_published(&mut self, look: Option<Completion>) -> Result<(), DistributionError> {
-        match look {
-            Some(Completion::Live(began)) => self.progress.finish_live_scan(began),
-            Some(Completion::Slice(slice, began)) => self.progress.finish_slice(slice, began),
-            Some(Completion::BackgroundScan) | None => {}
+fn publish_part(
+    part: FetchedPart,
+    late: bool,
+    state: &CheckpointState,
+    publisher: &mut Publisher<'_>,
+) -> Result<(), DistributionError> {
+    let FetchedPart { batch, asked, lease, .. } = part;
+    for alert in batch.alerts() {
+        if state.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
+            publisher.send(&batch, alert, late)?;
         }
-        let entries = self.publisher.take_entries();
-        let records = self.progress.record_published(&entries)?;
-        self.publisher.commit(records, &mut self.stats)?;
-        self.watch_ledger();
-        (self.report)(&self.stats);
-        Ok(())
     }
+    // Rows that were written again, were deleted, or have the status already are done as well.
+    publisher.add_done(asked);
+    drop(lease);
+    Ok(())
+}
+
+fn commit(state: &mut CheckpointState, publisher: &mut Publisher<'_>) -> Result<(), DistributionError> {
+    let entries = publisher.take_entries();
+    let records = state.record_published(&entries)?;
+    publisher.commit(records, state.watermark())?;
+    publisher.report();
+    Ok(())
 }

@@ -1,22 +1,24 @@
-//! A bound on the bytes of alerts that wait between readers and coordinator.
+//! A limit on the bytes of alerts that wait between readers and coordinator.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// So many bytes may be under way at once. One reader may always go ahead when nothing is, however large its batch.
+use crate::cancel::CancellationToken;
+
+/// A number of bytes that may be leased at once. While nothing is leased, a batch of any size is granted.
 #[derive(Debug)]
-pub struct MemoryBudget {
+pub(crate) struct MemoryBudget {
     limit: usize,
-    /// bytes of the limit that something else takes
+    /// bytes of the limit that are used without a lease
     reserved: AtomicUsize,
     used: Mutex<usize>,
     freed: Condvar,
 }
 
-/// Some bytes of a [`MemoryBudget`], given back when dropped.
+/// Some bytes of a [`MemoryBudget`], returned on drop.
 #[derive(Debug)]
-pub struct MemoryLease {
+pub(crate) struct MemoryLease {
     budget: Arc<MemoryBudget>,
     bytes: usize,
 }
@@ -27,22 +29,23 @@ impl MemoryBudget {
         Arc::new(Self { limit, reserved: AtomicUsize::new(0), used: Mutex::new(0), freed: Condvar::new() })
     }
 
-    /// Sets aside `bytes` of the limit for something that is not leased.
+    /// Lowers the limit by `bytes`, which are used without a lease.
     pub fn reserve(&self, bytes: usize) {
         self.reserved.store(bytes, Ordering::Relaxed);
     }
 
-    /// Waits until `bytes` fit, or until `give_up` says so: then `None`. What `is_next` does not wait: nothing is given back before it.
+    /// Leases `bytes`, after waiting until they fit; `None` once `cancel` is cancelled. Does not wait while `is_next` returns true: the
+    /// coordinator takes that batch next, and returns no bytes before.
     pub fn acquire(
         self: &Arc<Self>,
         bytes: usize,
-        give_up: impl Fn() -> bool,
+        cancel: &CancellationToken,
         is_next: impl Fn() -> bool,
     ) -> Option<MemoryLease> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = || self.limit.saturating_sub(self.reserved.load(Ordering::Relaxed));
         while *used > 0 && *used + bytes > limit() && !is_next() {
-            if give_up() {
+            if cancel.is_cancelled() {
                 return None;
             }
             let waited = self.freed.wait_timeout(used, Duration::from_millis(100));
@@ -64,38 +67,44 @@ impl Drop for MemoryLease {
 mod tests {
     use super::*;
 
+    fn cancelled() -> CancellationToken {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        cancel
+    }
+
     #[test]
-    fn a_batch_larger_than_the_budget_goes_alone() {
+    fn a_batch_larger_than_the_budget_is_granted_alone() {
         let budget = MemoryBudget::new(10);
-        let large = budget.acquire(50, || true, || false).expect("nothing else is under way");
-        assert!(budget.acquire(1, || true, || false).is_none());
+        let large = budget.acquire(50, &cancelled(), || false).expect("nothing else is under way");
+        assert!(budget.acquire(1, &cancelled(), || false).is_none());
         drop(large);
-        assert!(budget.acquire(1, || true, || false).is_some());
+        assert!(budget.acquire(1, &cancelled(), || false).is_some());
     }
 
     #[test]
-    fn what_is_next_does_not_wait_for_what_comes_after_it() {
+    fn the_next_batch_does_not_wait_for_later_ones() {
         let budget = MemoryBudget::new(10);
-        let _later = budget.acquire(10, || true, || false).expect("room");
-        assert!(budget.acquire(10, || true, || false).is_none());
-        assert!(budget.acquire(10, || true, || true).is_some());
+        let _later = budget.acquire(10, &cancelled(), || false).expect("room");
+        assert!(budget.acquire(10, &cancelled(), || false).is_none());
+        assert!(budget.acquire(10, &cancelled(), || true).is_some());
     }
 
     #[test]
-    fn bytes_set_aside_leave_less_room() {
+    fn reserved_bytes_lower_the_limit() {
         let budget = MemoryBudget::new(10);
         budget.reserve(6);
-        let _some = budget.acquire(3, || true, || false).expect("room");
-        assert!(budget.acquire(3, || true, || false).is_none());
+        let _some = budget.acquire(3, &cancelled(), || false).expect("room");
+        assert!(budget.acquire(3, &cancelled(), || false).is_none());
     }
 
     #[test]
-    fn bytes_given_back_let_the_next_one_in() {
+    fn returned_bytes_are_leased_again() {
         let budget = MemoryBudget::new(10);
-        let first = budget.acquire(8, || true, || false).expect("room");
+        let first = budget.acquire(8, &cancelled(), || false).expect("room");
         let waiting = std::thread::spawn({
             let budget = Arc::clone(&budget);
-            move || budget.acquire(8, || false, || false).is_some()
+            move || budget.acquire(8, &CancellationToken::new(), || false).is_some()
         });
         drop(first);
         assert!(waiting.join().expect("no panic"));

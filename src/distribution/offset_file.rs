@@ -1,5 +1,5 @@
-//! 2019's offset file: one line, `distributed till, <ms>`, without a newline. Read where there is no checkpoint yet, and kept up to date
-//! for the scripts that look at it.
+//! The offset file of 2019: one line, `distributed till, <ms>`, without a newline. It is read where there is no checkpoint yet, and updated after
+//! each commit for scripts that read it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,43 +10,24 @@ use crate::units::{MAX_CLOCK_SKEW_MS, future_timestamp_error};
 
 /// An offset file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum OffsetFileError {
-    /// it says something else
-    #[error("the offset file {path} should say `distributed till, <ms>`, but says `{text}`: mend or remove it", path = .path.display())]
-    Unreadable {
-        /// which file
-        path: PathBuf,
-        /// what it says
-        text: String,
-    },
-    /// it would skip what is written until then
+pub(crate) enum OffsetFileError {
+    #[error("the offset file {path} should hold `distributed till, <ms>`, but holds `{text}`: correct or remove it", path = .path.display())]
+    Unreadable { path: PathBuf, text: String },
+    /// `fault`: how far ahead of now that is, and which unit was probably meant
     #[error(
-        "the offset file {path} says {time} {fault}; what is written until then would be skipped: mend or remove the file (it holds milliseconds since 1970)",
+        "the offset file {path} says {time} {fault}; rows written before that would be skipped: correct or remove the file (it holds milliseconds since 1970)",
         path = .path.display()
     )]
-    Future {
-        /// which file
-        path: PathBuf,
-        /// what it says
-        time: Timestamp,
-        /// when that is, and which unit was probably meant
-        fault: String,
-    },
-    /// the file system refused
+    Future { path: PathBuf, time: Timestamp, fault: String },
     #[error("the offset file {path}: {source}", path = .path.display())]
-    Io {
-        /// which file
-        path: PathBuf,
-        /// why
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 /// The time in the file; `None` where the file is missing or empty.
 ///
 /// # Errors
-/// The file says something else, or more than a minute after `now`, or cannot be read.
-pub fn read(path: &Path, now: Timestamp) -> Result<Option<Timestamp>, OffsetFileError> {
+/// The file holds something else, or a time more than a minute after `now`, or cannot be read.
+pub(crate) fn read(path: &Path, now: Timestamp) -> Result<Option<Timestamp>, OffsetFileError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -67,11 +48,11 @@ pub fn read(path: &Path, now: Timestamp) -> Result<Option<Timestamp>, OffsetFile
     }
 }
 
-/// Puts `time` into the file, whole or not at all.
+/// Replaces the file atomically.
 ///
 /// # Errors
-/// The file system refused.
-pub fn write(path: &Path, time: Timestamp) -> Result<(), OffsetFileError> {
+/// It cannot be written.
+pub(crate) fn write(path: &Path, time: Timestamp) -> Result<(), OffsetFileError> {
     let line = format!("distributed till, {time}");
     atomic_file::replace(path, line.as_bytes()).map_err(|source| OffsetFileError::Io { path: path.into(), source })
 }

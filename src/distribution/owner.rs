@@ -1,58 +1,44 @@
-//! Who writes a checkpoint: a record that each process writes before anything else.
+//! Which process writes a checkpoint: each process writes a record about itself before anything else.
 //!
-//! A process that was stopped inside a transaction (by SIGSTOP, or because its machine slept) finds on waking that its producer is invalid.
-//! Kafka answers the same whether the transaction timed out or another process took over. The owner's record tells which.
+//! When a process continues that was stopped inside a transaction (by SIGSTOP, or because its machine was suspended), its producer is invalid.
+//! The brokers give the same error whether the transaction timed out or another process has taken over. The owner record tells which.
 
 use std::time::SystemTime;
-
-use serde::Deserialize;
 
 use super::checkpoint_state::Record;
 use crate::kafka::checkpoint::Records;
 
 /// The process that writes a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     key: Vec<u8>,
-    process: OwnerProcess,
-    /// who wrote the checkpoint when this process came
-    former: Option<OwnerProcess>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct OwnerProcess {
-    host: String,
-    pid: u32,
-    /// when it began, ns since 1970: with host and process id, no two processes have the same
-    began: u64,
+    /// JSON: host, process id, and start in ns since 1970; no two processes have the same
+    value: Vec<u8>,
+    /// the record of the process that wrote the checkpoint before
+    previous: Option<Vec<u8>>,
 }
 
 impl Owner {
-    /// This process, for the checkpoint whose records begin with `prefix`, and which holds `records` so far.
+    /// This process, for the checkpoint with the name `prefix`, which holds `records`.
     pub fn new(prefix: &str, records: &Records) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         let key = format!("{prefix}/owner").into_bytes();
-        let former = process_in(records, &key);
-        Self { key, process: OwnerProcess { host, pid: std::process::id(), began }, former }
+        let value = serde_json::json!({ "host": host, "pid": std::process::id(), "began": began });
+        let previous = records.get(&key).cloned();
+        Self { key, value: value.to_string().into_bytes(), previous }
     }
 
-    /// The record that says that this process writes the checkpoint from now on.
+    /// The record that makes this process the owner.
     pub fn record(&self) -> Record {
-        let OwnerProcess { host, pid, began } = &self.process;
-        let value = serde_json::json!({ "host": host, "pid": pid, "began": began });
-        (self.key.clone(), Some(value.to_string().into_bytes()))
+        (self.key.clone(), Some(self.value.clone()))
     }
 
-    /// Whether no other process has taken the checkpoint over since this one came.
+    /// Whether no other process has taken over since this one started.
     pub fn is_current(&self, records: &Records) -> bool {
-        let found = process_in(records, &self.key);
-        found.as_ref() == Some(&self.process) || found == self.former
+        let found = records.get(&self.key);
+        found == Some(&self.value) || found == self.previous.as_ref()
     }
-}
-
-fn process_in(records: &Records, key: &[u8]) -> Option<OwnerProcess> {
-    records.get(key).and_then(|value| serde_json::from_slice(value).ok())
 }
 
 #[cfg(test)]
@@ -65,14 +51,14 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_current_until_another_one_writes_its_name() {
+    fn a_process_is_current_until_another_one_writes_its_record() {
         let first = Owner::new("live", &Records::new());
-        assert!(first.is_current(&Records::new()), "nobody has taken over before its first commit");
+        assert!(first.is_current(&Records::new()), "no process has taken over before its first commit");
         assert!(first.is_current(&records(&first)));
         let second = Owner::new("live", &records(&first));
         assert!(second.is_current(&records(&first)) && second.is_current(&records(&second)));
         assert!(!first.is_current(&records(&second)));
         let third = Owner::new("live", &records(&first));
-        assert!(!second.is_current(&records(&third)), "also where it has not written its own name yet");
+        assert!(!second.is_current(&records(&third)), "also where it has not written its own record yet");
     }
 }

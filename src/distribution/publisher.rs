@@ -1,35 +1,43 @@
-//! Alerts of a chunk and the checkpoint that says so, in one Kafka transaction; what follows a commit.
+//! Sends alerts, commits them with the checkpoint in one transaction, and does what follows a commit: the status column, Slack notices, the
+//! offset file and the statistics.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::DistributionError;
-use super::batch::{Batch, BatchAlert, Verdict};
+use super::batch::{Batch, BatchAlert};
 use super::checkpoint_state::Record;
-use super::kafka_sink::AbortReport;
-use super::kafka_sink::{KafkaSink, Rejection, SinkError};
+use super::error::DistributionError;
+use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome, SinkError, StreamAlert};
 use super::offset_file;
 use super::stats::{Stats, StreamStats};
 use super::status_column::StatusWriter;
+use super::verdict::Verdict;
+use crate::cancel::CancellationToken;
 use crate::kafka::checkpoint::Records;
-use crate::ledger::{AlertId, LedgerEntry, RowVersion};
+use crate::ledger::{LedgerEntry, RowVersion};
 use crate::notify::{Notice, Notifier};
 use crate::timestamp::Timestamp;
 
-/// How much one transaction holds. A commit waits for the brokers, the longer the more partitions it touches, and nothing is sent meanwhile.
+/// When a transaction is due to be committed. A commit waits for the brokers, longer the more partitions it touches, and nothing is sent
+/// meanwhile.
 #[derive(Clone, Copy, Debug)]
-pub struct TransactionLimits {
-    /// it is committed when it holds so many bytes of values,
+pub(crate) struct TransactionLimits {
+    /// of message values
     pub bytes: u64,
-    /// or so many alerts,
     pub alerts: u64,
-    /// or when it has been open for so long
+    /// since its first alert
     pub age: Duration,
 }
 
-/// How long notices that wait may hold up the end.
+/// After an outage the byte limit of transactions is quartered, down to this power of two of the limit; so many commits double it again.
+const MAX_SHRINK: u32 = 12;
+const COMMITS_TO_GROW: u64 = 20;
+/// The smallest byte limit.
+const MIN_BYTES: u64 = 64 << 10;
+
+/// How long the end waits for Slack notices.
 const NOTICES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the open transaction holds.
@@ -42,6 +50,7 @@ struct OpenTransaction {
     late: u64,
     streams: Vec<StreamStats>,
     entries: Vec<LedgerEntry>,
+    /// the rows whose status is to be written after the commit
     distributed: Vec<RowVersion>,
     notices: Vec<Arc<Notice>>,
 }
@@ -62,260 +71,284 @@ impl OpenTransaction {
     }
 }
 
-/// Sends alerts and commits them.
-pub struct Publisher {
-    /// `None`: a dry run, which sends and remembers nothing
-    sink: Option<KafkaSink>,
-    status: Option<StatusWriter>,
-    notifier: Option<Notifier>,
-    offset_file: Option<PathBuf>,
-    offset: Timestamp,
-    chunk: OpenTransaction,
-    too_large: HashSet<(AlertId, usize)>,
-    /// rejected alerts whose copy the rejected topic does not take
-    rejected_too_large: HashSet<(AlertId, usize)>,
-    /// transactions hold so many times fewer bytes than the limits allow, as a power of two
-    shrink: u32,
-    commits: u64,
+/// The offset file, and the watermark that it holds.
+pub(crate) struct OffsetFile {
+    path: PathBuf,
+    written: Option<Timestamp>,
 }
 
-/// How often the size of transactions is halved at the most, and after how many commits it is doubled again.
-const MAX_SHRINK: u32 = 12;
-const COMMITS_TO_GROW: u64 = 20;
-/// The fewest bytes for which a transaction is committed early.
-const MIN_BYTES: u64 = 64 << 10;
+impl OffsetFile {
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, written: None }
+    }
 
-impl Publisher {
-    /// A publisher for `streams` streams.
-    pub fn new(
-        sink: Option<KafkaSink>,
-        status: Option<StatusWriter>,
-        notifier: Option<Notifier>,
-        offset_file: Option<PathBuf>,
-        streams: usize,
-    ) -> Self {
+    // The checkpoint decides where the next start begins; this file is for people and old scripts. So a full disk must not stop the alerts.
+    fn update(&mut self, watermark: Timestamp) {
+        if self.written.is_none_or(|written| written < watermark) {
+            self.written = Some(watermark);
+            if let Err(error) = offset_file::write(&self.path, watermark) {
+                log::warn!("{error}");
+            }
+        }
+    }
+}
+
+/// Where alerts go, and what follows their commit.
+pub(crate) struct Outputs {
+    /// `None`: a dry run
+    pub sink: Option<KafkaSink>,
+    pub status: Option<StatusWriter>,
+    pub notifier: Option<Notifier>,
+    pub offset_file: Option<OffsetFile>,
+}
+
+/// Sends alerts and commits them.
+pub(crate) struct Publisher<'a> {
+    outputs: Outputs,
+    transaction: OpenTransaction,
+    /// alerts that brokers refused as too large: they go to the rejected topic
+    too_large: HashSet<StreamAlert>,
+    /// alerts whose copy the rejected topic refused as too large: they are only logged
+    rejected_too_large: HashSet<StreamAlert>,
+    /// the byte limit of transactions is divided by this power of two
+    shrink: u32,
+    commits: u64,
+    stats: Stats,
+    report: &'a mut dyn FnMut(&Stats),
+}
+
+impl<'a> Publisher<'a> {
+    /// A publisher that adds to `stats` after each commit, and passes them to `report`.
+    pub fn new(outputs: Outputs, stats: Stats, report: &'a mut dyn FnMut(&Stats)) -> Self {
         Self {
-            sink,
-            status,
-            notifier,
-            offset_file,
-            offset: Timestamp::EPOCH,
-            chunk: OpenTransaction::new(streams),
+            outputs,
+            transaction: OpenTransaction::new(stats.streams.len()),
             too_large: HashSet::new(),
             rejected_too_large: HashSet::new(),
             shrink: 0,
             commits: 0,
+            stats,
+            report,
         }
     }
 
-    /// What the checkpoint holds; nothing for a dry run, which begins where a new checkpoint would.
+    /// The statistics, which the lanes add to.
+    pub fn stats(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+
+    /// Passes the statistics to the caller of the distribution.
+    pub fn report(&mut self) {
+        (self.report)(&self.stats);
+    }
+
+    /// Reads the checkpoint. It is empty in a dry run, which begins where a new checkpoint would.
     ///
     /// # Errors
-    /// Kafka refused for good.
+    /// As for [`KafkaSink::checkpoint`].
     pub fn checkpoint(&self) -> Result<Records, SinkError> {
-        self.sink.as_ref().map_or_else(|| Ok(Records::new()), KafkaSink::checkpoint)
+        self.outputs.sink.as_ref().map_or_else(|| Ok(Records::new()), KafkaSink::checkpoint)
     }
 
-    /// The way to Kafka; `None` in a dry run.
+    /// The sink; `None` in a dry run.
     pub fn sink(&self) -> Option<&KafkaSink> {
-        self.sink.as_ref()
+        self.outputs.sink.as_ref()
     }
 
-    /// Takes up the topics without transactions: see [`KafkaSink::restore_idempotent`].
+    /// As [`KafkaSink::restore_idempotent`].
     ///
     /// # Errors
-    /// Such a topic may not be read, was made again, or has another writer.
+    /// The same.
     pub fn restore_idempotent(&mut self, records: &Records, watermark: Timestamp) -> Result<(), SinkError> {
-        self.sink.as_mut().map_or(Ok(()), |sink| sink.restore_idempotent(records, watermark))
+        self.outputs.sink.as_mut().map_or(Ok(()), |sink| sink.restore_idempotent(records, watermark))
     }
 
-    /// Takes up the rows whose status a former process left unwritten.
+    /// Queues the rows whose status an earlier process left unwritten.
     ///
     /// # Errors
     /// The checkpoint's list of them is damaged.
     pub fn restore_status(&mut self, records: &Records) -> Result<(), DistributionError> {
-        Ok(self.status.as_mut().map_or(Ok(()), |status| status.restore(records))?)
+        Ok(self.outputs.status.as_mut().map_or(Ok(()), |status| status.restore(records))?)
     }
 
-    /// How many transactions of alerts were committed.
+    /// How many transactions with alerts were committed.
     pub fn commits(&self) -> u64 {
         self.commits
     }
 
-    /// Notes that a scan returned rows.
-    pub fn saw(&mut self, rows: u64) {
-        self.chunk.rows += rows;
+    /// Counts rows that a scan returned.
+    pub fn count_rows(&mut self, rows: usize) {
+        self.transaction.rows += rows as u64;
     }
 
-    /// Lists `entries` as done with this chunk, although they need no message.
-    pub fn note(&mut self, entries: impl IntoIterator<Item = LedgerEntry>) {
-        self.chunk.entries.extend(entries);
+    /// Lists `entries` as done with the open transaction, although they need no message.
+    pub fn add_done(&mut self, entries: impl IntoIterator<Item = LedgerEntry>) {
+        self.transaction.entries.extend(entries);
     }
 
-    /// Sends one alert's messages within the open transaction, which is opened where there is none.
+    /// Sends an alert's messages in the open transaction, or in a new one.
     ///
     /// # Errors
-    /// The transaction failed, and everything sent since the last commit is to be read again; or Kafka refused for good.
+    /// The transaction failed, and everything sent since the last commit has to be read again; or a permanent error of Kafka.
     pub fn send(&mut self, batch: &Batch, alert: &BatchAlert, late: bool) -> Result<(), SinkError> {
-        if self.chunk.alerts == 0 {
-            self.sink.as_mut().map_or(Ok(()), KafkaSink::prepare)?;
-            self.chunk.opened = Instant::now();
-        }
-        for refusal in batch.refusals(alert) {
-            self.chunk.streams[refusal.stream()].refuse(refusal.condition());
+        if self.transaction.alerts == 0 {
+            self.outputs.sink.as_mut().map_or(Ok(()), KafkaSink::prepare)?;
+            self.transaction.opened = Instant::now();
         }
         let mut is_sent = false;
-        for message in batch.messages(alert) {
-            let too_large = self.too_large.contains(&(alert.entry.id, message.stream));
-            let refusal = match (&message.verdict, too_large) {
-                (Verdict::Send(value), false) => {
-                    let stats = &mut self.chunk.streams[message.stream];
-                    let size = value.len() as u64;
-                    self.chunk.bytes += size;
-                    let sent = match &mut self.sink {
-                        Some(sink) => sink.send(batch, alert, message, batch.bytes(value))?,
-                        None => Ok(()),
+        for (stream, verdict) in batch.verdicts(alert) {
+            let stats = &mut self.transaction.streams[stream];
+            let reason = match verdict {
+                Verdict::Refuse(criterion) => {
+                    stats.refuse(criterion);
+                    continue;
+                }
+                Verdict::Send(message) if self.too_large.contains(&(alert.entry.id, stream)) => {
+                    too_large_reason(message.value.len())
+                }
+                Verdict::Send(message) => {
+                    let size = message.value.len() as u64;
+                    self.transaction.bytes += size;
+                    let outcome = match &mut self.outputs.sink {
+                        Some(sink) => sink.send(batch, alert, message)?,
+                        None => SendOutcome::Sent,
                     };
-                    match sent {
-                        Ok(()) => {
+                    match outcome {
+                        SendOutcome::Sent => {
                             is_sent = true;
                             stats.sent += 1;
                             stats.bytes += size;
                             continue;
                         }
-                        Err(refusal) => refusal,
+                        SendOutcome::TooLarge(bytes) => too_large_reason(bytes),
                     }
                 }
-                (Verdict::Send(value), true) => Rejection::too_large(value.len()),
-                (Verdict::Reject(reason), _) => Rejection { reason: reason.clone() },
+                Verdict::Reject(reason) => reason,
             };
-            self.chunk.streams[message.stream].rejected += 1;
-            if self.rejected_too_large.contains(&(alert.entry.id, message.stream)) {
+            stats.rejected += 1;
+            if self.rejected_too_large.contains(&(alert.entry.id, stream)) {
                 log::error!(
-                    "row {} of stream {} is rejected, and the rejected topic does not take its copy: {}",
-                    batch.bytes(&alert.key).escape_ascii(),
-                    message.stream,
-                    refusal.reason
+                    "row {} of stream {stream} is rejected, and the rejected topic does not take its copy: {reason}",
+                    batch.bytes(&alert.key).escape_ascii()
                 );
-            } else if let Some(sink) = &mut self.sink {
-                sink.reject(batch, alert, message, &refusal)?;
+            } else if let Some(sink) = &mut self.outputs.sink {
+                sink.reject(batch, alert, stream, &reason)?;
             }
         }
-        self.chunk.notices.extend(alert.notice.iter().filter(|_| is_sent).cloned());
-        self.chunk.alerts += 1;
-        self.chunk.late += u64::from(late);
-        self.chunk.entries.push(alert.entry);
-        if self.status.is_some() {
-            self.chunk
-                .distributed
-                .push(RowVersion { timestamp: alert.entry.timestamp, key: batch.bytes(&alert.key).to_vec() });
+        let transaction = &mut self.transaction;
+        transaction.notices.extend(alert.notice.iter().filter(|_| is_sent).cloned());
+        transaction.alerts += 1;
+        transaction.late += u64::from(late);
+        transaction.entries.push(alert.entry);
+        if self.outputs.status.is_some() {
+            let key = batch.bytes(&alert.key).to_vec();
+            transaction.distributed.push(RowVersion { timestamp: alert.entry.timestamp, key });
         }
         Ok(())
     }
 
     /// Whether the open transaction is large or old enough to be committed.
     pub fn is_due(&self, limits: TransactionLimits) -> bool {
-        let bytes = (limits.bytes >> self.shrink).max(MIN_BYTES);
-        let OpenTransaction { alerts, bytes: sent, opened, .. } = &self.chunk;
-        *alerts > 0 && (*sent >= bytes || *alerts >= limits.alerts || opened.elapsed() >= limits.age)
+        let max_bytes = (limits.bytes >> self.shrink).max(MIN_BYTES);
+        let OpenTransaction { alerts, bytes, opened, .. } = &self.transaction;
+        *alerts > 0 && (*bytes >= max_bytes || *alerts >= limits.alerts || opened.elapsed() >= limits.age)
     }
 
-    /// The alerts sent since the last commit, for the ledger.
+    /// Takes the alerts that are done since the last commit, for the ledger.
     pub fn take_entries(&mut self) -> Vec<LedgerEntry> {
-        let mut entries = std::mem::take(&mut self.chunk.entries);
+        let mut entries = std::mem::take(&mut self.transaction.entries);
         entries.sort_unstable_by_key(|entry| entry.id);
         entries.dedup_by_key(|entry| entry.id);
         entries
     }
 
-    /// Commits what was sent, with the checkpoint's `records`; then sees to the status column and the offset file, and adds to `counts`.
+    /// Commits what was sent, with the checkpoint's `records`, whose watermark is `watermark`; then updates everything that follows a commit.
     ///
     /// # Errors
-    /// As [`send`](Self::send); and the science database may refuse the status.
-    pub fn commit(&mut self, mut records: Vec<Record>, stats: &mut Stats) -> Result<(), DistributionError> {
-        let streams = self.chunk.streams.len();
-        if let Some(status) = &mut self.status {
-            records.extend(status.add(std::mem::take(&mut self.chunk.distributed))?);
+    /// As for [`send`](Self::send); and the science database may refuse the status of earlier rows.
+    pub fn commit(&mut self, mut records: Vec<Record>, watermark: Timestamp) -> Result<(), DistributionError> {
+        let Outputs { sink, status, notifier, offset_file } = &mut self.outputs;
+        if let Some(status) = status {
+            records.extend(status.add(std::mem::take(&mut self.transaction.distributed))?);
         }
-        if let Some(sink) = &mut self.sink
-            && (self.chunk.alerts > 0 || !records.is_empty())
+        if let Some(sink) = sink
+            && (self.transaction.alerts > 0 || !records.is_empty())
         {
-            let began = Instant::now();
-            sink.expire(Timestamp::from_millis(stats.watermark));
+            let started = Instant::now();
+            sink.expire(watermark);
             sink.commit(&records)?;
-            let OpenTransaction { alerts, bytes, .. } = self.chunk;
-            log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", began.elapsed().as_millis());
+            let OpenTransaction { alerts, bytes, .. } = self.transaction;
+            log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", started.elapsed().as_millis());
             self.commits += u64::from(alerts > 0);
             if self.commits.is_multiple_of(COMMITS_TO_GROW) {
                 self.shrink = self.shrink.saturating_sub(1);
             }
         }
-        if let Some(status) = &mut self.status {
-            status.hand_over();
+        if let Some(status) = status {
+            status.write_committed();
         }
-        let chunk = std::mem::replace(&mut self.chunk, OpenTransaction::new(streams));
-        stats.rows += chunk.rows;
-        stats.alerts += chunk.alerts;
-        stats.late += chunk.late;
-        for (all, new) in stats.streams.iter_mut().zip(&chunk.streams) {
+        let committed = std::mem::replace(&mut self.transaction, OpenTransaction::new(self.stats.streams.len()));
+        self.stats.rows += committed.rows;
+        self.stats.alerts += committed.alerts;
+        self.stats.late += committed.late;
+        self.stats.watermark = watermark.as_millis();
+        for (all, new) in self.stats.streams.iter_mut().zip(&committed.streams) {
             all.add(new);
         }
-        if let Some(notifier) = &self.notifier {
-            notifier.enqueue(chunk.notices);
+        if let Some(notifier) = notifier {
+            notifier.enqueue(committed.notices);
         }
-        self.keep_offset(Timestamp::from_millis(stats.watermark));
+        if let (Some(file), Some(_)) = (offset_file, sink) {
+            file.update(watermark);
+        }
         Ok(())
     }
 
-    /// Drops what was sent since the last commit; tells why the transaction was aborted, where it was. After an outage the next
-    /// transactions are smaller.
+    /// Drops what was sent since the last commit, and reports whether the transaction was aborted because of an outage. After an outage the
+    /// next transactions are smaller.
     ///
     /// # Errors
-    /// Kafka refused for good.
+    /// As for [`KafkaSink::abort`].
     pub fn abort(&mut self) -> Result<AbortReport, SinkError> {
-        self.chunk = OpenTransaction::new(self.chunk.streams.len());
-        let Some(sink) = &mut self.sink else { return Ok(AbortReport::default()) };
+        self.transaction = OpenTransaction::new(self.stats.streams.len());
+        let Some(sink) = &mut self.outputs.sink else { return Ok(AbortReport::default()) };
         let report = sink.abort()?;
-        self.too_large.extend(sink.take_too_large());
-        self.rejected_too_large.extend(sink.take_rejected_too_large());
+        self.too_large.extend(&report.too_large);
+        self.rejected_too_large.extend(&report.rejected_too_large);
         if report.is_outage {
             self.shrink = (self.shrink + 2).min(MAX_SHRINK);
         }
         Ok(report)
     }
 
-    /// Waits for the status of everything committed, unless `give_up` says so, and a little for the notices.
+    /// Waits until the status of every committed alert is written, unless `cancel` is cancelled, and for a short time for the notices.
+    /// Returns the statistics.
     ///
     /// # Errors
-    /// The science database refused.
-    pub fn end(&mut self, give_up: &dyn Fn() -> bool) -> Result<(), DistributionError> {
-        if let Some(notifier) = self.notifier.take() {
-            let tally = notifier.shut_down(NOTICES_TIMEOUT);
+    /// The science database refused a status.
+    pub fn close(self, cancel: &CancellationToken) -> Result<Stats, DistributionError> {
+        let Outputs { sink, status, notifier, .. } = self.outputs;
+        if let Some(notifier) = notifier {
+            let totals = notifier.shut_down(NOTICES_TIMEOUT);
             log::info!(
                 "slack: {} alerts announced in {} messages, {} dropped",
-                tally.announced,
-                tally.messages,
-                tally.dropped
+                totals.announced,
+                totals.messages,
+                totals.dropped
             );
         }
-        if let Some(sink) = &mut self.sink
+        if let Some(mut sink) = sink
             && let Err(error) = sink.close()
         {
             log::warn!("{error}; the next start reads the topics without transactions back");
         }
-        Ok(self.status.as_mut().map_or(Ok(()), |status| status.finish(give_up))?)
-    }
-
-    // The file is for people and old scripts; the checkpoint is what counts, so a full disk must not stop the alerts.
-    fn keep_offset(&mut self, watermark: Timestamp) {
-        if let Some(path) = &self.offset_file
-            && self.sink.is_some()
-            && watermark > self.offset
-        {
-            self.offset = watermark;
-            if let Err(error) = offset_file::write(path, watermark) {
-                log::warn!("{error}");
-            }
+        if let Some(mut status) = status {
+            status.finish(cancel)?;
         }
+        Ok(self.stats)
     }
+}
+
+fn too_large_reason(bytes: usize) -> Arc<str> {
+    format!("its {bytes} bytes are more than the topic takes (max.message.bytes)").into()
 }

@@ -1,41 +1,39 @@
-//! What the user asked a distribution to do.
+//! What the command line asks a distribution to do.
 
 use std::time::Duration;
 
-use super::DistributionError;
-use super::checkpoint_state::{CheckpointState, Record};
-use super::offset_file;
+use super::checkpoint_partition::SERVICE;
+use super::error::DistributionError;
 use crate::config::{DistributionSettings, Start, StreamSettings};
 use crate::suggest::suggestion;
 use crate::timestamp::Timestamp;
-use crate::window::Window;
 
 /// Names that are listed where none is similar to a wrong one.
 const MAX_LISTED_STREAMS: usize = 3;
 
-/// The command line's part of a distribution.
+/// What the command line asks a distribution to do.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// where to begin; `None`: `distribution.start`
+pub(crate) struct Request {
+    /// where to begin; `None`: at `distribution.start`, or at the earliest row for a job
     pub from: Option<Start>,
-    /// a bounded job: where to end
+    /// where to end: this makes it a bounded job
     pub until: Option<Timestamp>,
     /// only these streams; empty: all
     pub streams: Vec<String>,
     /// end after this time
     pub exit_after: Option<Duration>,
-    /// read, judge and encode, but send nothing
+    /// read, filter and encode, but send nothing
     pub dry_run: bool,
 }
 
-/// How a distribution came to its end.
+/// Why a distribution ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndReason {
-    /// the job has done all it was asked to, or a dry run has caught up
+pub(crate) enum EndReason {
+    /// the job is done, or the dry run has caught up
     Finished,
     /// `exit_after` is over
     TimeLimit,
-    /// it was told to stop
+    /// the caller cancelled it
     Stopped,
 }
 
@@ -45,8 +43,8 @@ impl Request {
         self.until.is_some()
     }
 
-    /// How a distribution that was not finished ended.
-    pub(super) fn ended(&self, stopped: bool) -> EndReason {
+    /// Why a distribution ended that is not finished.
+    pub(super) fn end_reason(&self, stopped: bool) -> EndReason {
         match stopped {
             true => EndReason::Stopped,
             false if self.dry_run => EndReason::Finished,
@@ -54,10 +52,10 @@ impl Request {
         }
     }
 
-    /// The streams asked for.
+    /// The requested streams.
     ///
     /// # Errors
-    /// There is no stream of a name.
+    /// There is no stream with one of the names.
     pub fn select_streams(&self, all: &[StreamSettings]) -> Result<Vec<StreamSettings>, DistributionError> {
         let unknown = self.streams.iter().find(|name| all.iter().all(|stream| stream.name != **name));
         match unknown {
@@ -71,13 +69,13 @@ impl Request {
         }
     }
 
-    /// Whether it sends all of the `all` streams that there are; `streams`: those that it sends.
+    /// Whether it is for all streams: `streams` are the requested ones, `all` is the number of configured ones.
     pub(super) fn is_of_all(&self, streams: &[StreamSettings], all: usize) -> bool {
         if self.is_job() { self.streams.is_empty() } else { streams.len() == all }
     }
 
-    /// The name of this distribution's records in the checkpoint: the service of all streams is `live`. A job for certain streams bears
-    /// their names even where they are all there are: it is the same job when there are more.
+    /// The checkpoint name: the keys of its records begin with it. That of the service for all streams is `live`. A job for certain streams has
+    /// their names in it, even where these are all streams: it is the same job when streams are added.
     pub(super) fn checkpoint_prefix(&self, streams: &[StreamSettings], all: usize) -> String {
         let names = match self.is_of_all(streams, all) {
             true => String::new(),
@@ -88,7 +86,7 @@ impl Request {
             }
         };
         match self.until {
-            None => format!("live{names}"),
+            None => format!("{SERVICE}{names}"),
             Some(until) => match self.from {
                 None | Some(Start::Earliest) => format!("job-earliest-{until}{names}"),
                 Some(Start::Latest) => format!("job-latest-{until}{names}"),
@@ -101,66 +99,8 @@ impl Request {
     /// The transactional id: `<name>-0` for the service, `<name>-<job>-0` for what may run beside it.
     pub(super) fn transactional_id(&self, settings: &DistributionSettings, prefix: &str) -> String {
         match prefix {
-            "live" => format!("{}-0", settings.name),
+            SERVICE => format!("{}-0", settings.name),
             _ => format!("{}-{prefix}-0", settings.name),
-        }
-    }
-
-    /// Where to begin, given what the checkpoint holds; and what deletes records that are outdated by that.
-    ///
-    /// `--from` and `start` say where a *new* checkpoint begins. A service that is started again with the same words resumes at its
-    /// checkpoint, so that a supervisor may restart it at any time; other words move it. `now`: the moment of the command.
-    ///
-    /// # Errors
-    /// The offset file cannot be read; the job's window holds no instant.
-    pub(super) fn begin(
-        &self,
-        found: Option<CheckpointState>,
-        prefix: &str,
-        settings: &DistributionSettings,
-        now: Timestamp,
-    ) -> Result<(CheckpointState, Vec<Record>), DistributionError> {
-        let start = self.from.unwrap_or(if self.is_job() { Start::Earliest } else { settings.start });
-        let from = || -> Result<Timestamp, DistributionError> {
-            match start {
-                Start::Earliest => Ok(Timestamp::EPOCH),
-                Start::Now => Ok(now),
-                Start::At(from) => Ok(Timestamp::from_millis(from)),
-                Start::Latest => Ok(settings
-                    .offset_file
-                    .as_deref()
-                    .map_or(Ok(None), |path| offset_file::read(path, now))?
-                    .unwrap_or(Timestamp::EPOCH)),
-            }
-        };
-        if let Some(until) = self.until {
-            return match found {
-                Some(progress) => Ok((progress, Vec::new())),
-                None => {
-                    let from = from()?;
-                    let window = Window::new(from, until).ok_or(DistributionError::EmptyWindow { from, until })?;
-                    Ok((CheckpointState::job(prefix, window), Vec::new()))
-                }
-            };
-        }
-        let origin = match start {
-            Start::Earliest => "earliest".to_owned(),
-            Start::Latest => "latest".to_owned(),
-            Start::Now => "now".to_owned(),
-            Start::At(from) => from.to_string(),
-        };
-        match found {
-            Some(progress) if start == Start::Latest || progress.origin() == origin => Ok((progress, Vec::new())),
-            Some(progress) => {
-                let from = from()?;
-                log::warn!(
-                    "the checkpoint stood at {} and was begun with `{}`; told to start from `{origin}`, it moves to {from}",
-                    progress.watermark(),
-                    progress.origin()
-                );
-                Ok(progress.moved_to(&origin, from))
-            }
-            None => Ok((CheckpointState::service(prefix, &origin, from()?), Vec::new())),
         }
     }
 }
@@ -179,66 +119,6 @@ fn similar_streams(name: &str, all: &[StreamSettings]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings() -> DistributionSettings {
-        DistributionSettings {
-            name: "fink".to_owned(),
-            start: Start::Latest,
-            poll: Duration::from_millis(500),
-            settle: Duration::ZERO,
-            overlap: Duration::from_secs(30),
-            repair: Duration::from_secs(600),
-            repair_every: Duration::from_secs(60),
-            status: true,
-            offset_file: None,
-            memory: 1 << 28,
-            rejected_topic: "fink_rejected".to_owned(),
-        }
-    }
-
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis)
-    }
-
-    fn begin(request: &Request, found: Option<CheckpointState>) -> i64 {
-        request.begin(found, "live", &settings(), at(5000)).expect("a place to begin").0.watermark().as_millis()
-    }
-
-    fn from(start: Start) -> Request {
-        Request { from: Some(start), ..Request::default() }
-    }
-
-    #[test]
-    fn a_restart_with_the_same_words_goes_on_where_it_stood() {
-        let stood = || Some(CheckpointState::service("live", "now", at(77)));
-        assert_eq!(begin(&from(Start::Now), stood()), 77);
-        assert_eq!(begin(&Request::default(), stood()), 77);
-        assert_eq!(begin(&from(Start::At(9)), stood()), 9);
-    }
-
-    #[test]
-    fn a_new_checkpoint_begins_where_it_is_told() {
-        assert_eq!(begin(&from(Start::Earliest), None), 0);
-        assert_eq!(begin(&from(Start::Now), None), 5000);
-        assert_eq!(begin(&Request::default(), None), 0);
-    }
-
-    #[test]
-    fn without_a_checkpoint_the_offset_file_counts() -> Result<(), Box<dyn std::error::Error>> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("offset");
-        std::fs::write(&path, "distributed till, 1234")?;
-        let settings = DistributionSettings { offset_file: Some(path), ..settings() };
-        let (progress, _) = Request::default().begin(None, "live", &settings, at(5000))?;
-        assert_eq!(progress.watermark(), at(1234));
-        Ok(())
-    }
-
-    #[test]
-    fn a_job_that_ends_before_it_begins_is_refused() {
-        let request = Request { from: Some(Start::At(10)), until: Some(at(10)), ..Request::default() };
-        assert!(request.begin(None, "job", &settings(), at(5000)).is_err());
-    }
 
     fn streams(names: &[&str]) -> Vec<StreamSettings> {
         let stream = |name: &&str| StreamSettings {
@@ -260,7 +140,7 @@ mod tests {
     #[test]
     fn a_job_for_a_stream_is_the_same_job_when_there_are_more() {
         let job = |names: &[&str]| Request {
-            until: Some(at(9)),
+            until: Some(Timestamp::from_millis(9)),
             streams: names.iter().map(|name| (*name).to_owned()).collect(),
             ..Request::default()
         };

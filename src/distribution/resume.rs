@@ -1,46 +1,167 @@
 //! Where a distribution begins: at its checkpoint, or where the user says.
 
 use super::checkpoint_state::{CheckpointState, CheckpointStateError, Record};
-use super::publisher::Publisher;
-use super::{DistributionError, Request};
-use crate::config::Settings;
+use super::error::DistributionError;
+use super::kafka_sink::KafkaSink;
+use super::offset_file;
+use super::request::Request;
+use crate::config::{DistributionSettings, Start};
 use crate::kafka::checkpoint::Records;
 use crate::timestamp::Timestamp;
+use crate::window::Window;
 
-/// What decides where a distribution begins.
-pub(super) struct Begin<'a> {
-    pub settings: &'a Settings,
-    pub request: &'a Request,
-    pub prefix: &'a str,
-    /// the moment of the command
-    pub now: Timestamp,
+/// The state in which a distribution begins, and the records that delete what it no longer needs. `records` is the checkpoint, `prefix` the
+/// checkpoint name, `now` the time of the command. `sink` is `None` in a dry run.
+///
+/// # Errors
+/// The checkpoint is damaged or missing; the offset file cannot be read; the window of a job is empty.
+pub(super) fn resume(
+    request: &Request,
+    settings: &DistributionSettings,
+    prefix: &str,
+    sink: Option<&KafkaSink>,
+    records: &Records,
+    now: Timestamp,
+) -> Result<(CheckpointState, Vec<Record>), DistributionError> {
+    let (found, has_lost_state) = match CheckpointState::load(prefix, records) {
+        Err(CheckpointStateError::NoState { .. }) if request.from.is_some() => (None, true),
+        found => (found?, false),
+    };
+    let is_new_service = found.is_none() && !request.is_job() && request.from.is_none();
+    if is_new_service
+        && let Some(sink) = sink
+        && let Some(topic) = sink.topic_with_messages()?
+    {
+        return Err(DistributionError::NoCheckpoint { name: settings.name.clone(), topic: topic.to_owned() });
+    }
+    let (state, outdated) = starting_state(request, found, prefix, settings, now)?;
+    // Wherever the user begins, what the ledger lists is not sent again.
+    let state = if has_lost_state { state.with_ledger(records)? } else { state };
+    Ok((state, outdated))
 }
 
-impl Begin<'_> {
-    /// Where to begin, given the checkpoint's records; and records that are outdated by that.
-    pub fn progress(
-        &self,
-        publisher: &Publisher,
-        records: &Records,
-    ) -> Result<(CheckpointState, Vec<Record>), DistributionError> {
-        let Self { settings, request, prefix, now } = self;
-        let (found, lost_state) = match CheckpointState::load(prefix, records) {
-            // Whatever the user says, what the ledger lists is not sent again.
-            Err(CheckpointStateError::NoState { .. }) if request.from.is_some() => (None, true),
-            found => (found?, false),
-        };
-        let is_new_service = found.is_none() && !request.is_job() && request.from.is_none();
-        if is_new_service && let Some(sink) = publisher.sink() {
-            let written = sink.written_topics()?;
-            if let Some((topic, _)) = written.iter().find(|(_, is_written)| *is_written) {
-                let name = settings.distribution.name.clone();
-                return Err(DistributionError::NoCheckpoint { name, topic: (*topic).to_owned() });
-            }
+/// The state in which to begin after `found`, and the records that delete what it no longer needs.
+///
+/// `--from` and `distribution.start` say where a *new* checkpoint begins. A service that is started again with the same start resumes at its
+/// checkpoint, so that a supervisor may restart it at any time; another start moves the watermark.
+fn starting_state(
+    request: &Request,
+    found: Option<CheckpointState>,
+    prefix: &str,
+    settings: &DistributionSettings,
+    now: Timestamp,
+) -> Result<(CheckpointState, Vec<Record>), DistributionError> {
+    let start = request.from.unwrap_or(if request.is_job() { Start::Earliest } else { settings.start });
+    let from = || -> Result<Timestamp, DistributionError> {
+        Ok(match start {
+            Start::Earliest => Timestamp::EPOCH,
+            Start::Now => now,
+            Start::At(from) => Timestamp::from_millis(from),
+            Start::Latest => match &settings.offset_file {
+                Some(path) => offset_file::read(path, now)?.unwrap_or(Timestamp::EPOCH),
+                None => Timestamp::EPOCH,
+            },
+        })
+    };
+    let state = match (found, request.until) {
+        (Some(state), Some(_)) => state,
+        (None, Some(until)) => {
+            let from = from()?;
+            let window = Window::new(from, until).ok_or(DistributionError::EmptyWindow { from, until })?;
+            CheckpointState::job(prefix, window)
         }
-        let (progress, outdated) = request.begin(found, prefix, &settings.distribution, *now)?;
-        match lost_state {
-            true => Ok((progress.with_ledger(records)?, outdated)),
-            false => Ok((progress, outdated)),
+        (Some(state), None) if start == Start::Latest || state.origin() == origin(start) => state,
+        (Some(state), None) => {
+            let (origin, from) = (origin(start), from()?);
+            log::warn!(
+                "the watermark of the checkpoint, which began with `{}`, moves from {} to {from}, because the start is `{origin}` now",
+                state.origin(),
+                state.watermark()
+            );
+            return Ok(state.moved_to(&origin, from));
         }
+        (None, None) => CheckpointState::service(prefix, &origin(start), from()?),
+    };
+    Ok((state, Vec::new()))
+}
+
+/// A start as the checkpoint records it.
+fn origin(start: Start) -> String {
+    match start {
+        Start::Earliest => "earliest".to_owned(),
+        Start::Latest => "latest".to_owned(),
+        Start::Now => "now".to_owned(),
+        Start::At(from) => from.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn settings() -> DistributionSettings {
+        DistributionSettings {
+            name: "fink".to_owned(),
+            start: Start::Latest,
+            poll: Duration::from_millis(500),
+            settle: Duration::ZERO,
+            overlap: Duration::from_secs(30),
+            repair: Duration::from_secs(600),
+            repair_every: Duration::from_secs(60),
+            status: true,
+            offset_file: None,
+            memory: 1 << 28,
+            rejected_topic: "fink_rejected".to_owned(),
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn begin(request: &Request, found: Option<CheckpointState>) -> i64 {
+        starting_state(request, found, "live", &settings(), at(5000))
+            .expect("a place to begin")
+            .0
+            .watermark()
+            .as_millis()
+    }
+
+    fn from(start: Start) -> Request {
+        Request { from: Some(start), ..Request::default() }
+    }
+
+    #[test]
+    fn a_restart_with_the_same_start_resumes_at_the_checkpoint() {
+        let found = || Some(CheckpointState::service("live", "now", at(77)));
+        assert_eq!(begin(&from(Start::Now), found()), 77);
+        assert_eq!(begin(&Request::default(), found()), 77);
+        assert_eq!(begin(&from(Start::At(9)), found()), 9);
+    }
+
+    #[test]
+    fn a_new_checkpoint_begins_where_it_is_told() {
+        assert_eq!(begin(&from(Start::Earliest), None), 0);
+        assert_eq!(begin(&from(Start::Now), None), 5000);
+        assert_eq!(begin(&Request::default(), None), 0);
+    }
+
+    #[test]
+    fn without_a_checkpoint_the_offset_file_counts() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("offset");
+        std::fs::write(&path, "distributed till, 1234")?;
+        let settings = DistributionSettings { offset_file: Some(path), ..settings() };
+        let (progress, _) = starting_state(&Request::default(), None, "live", &settings, at(5000))?;
+        assert_eq!(progress.watermark(), at(1234));
+        Ok(())
+    }
+
+    #[test]
+    fn a_job_that_ends_before_it_begins_is_refused() {
+        let request = Request { from: Some(Start::At(10)), until: Some(at(10)), ..Request::default() };
+        assert!(starting_state(&request, None, "job", &settings(), at(5000)).is_err());
     }
 }

@@ -1,47 +1,48 @@
-//! Asking a server that may be away, until it answers.
+//! Sessions with the science database that retry while the server is away.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::cancel::CancellationToken;
 use crate::config::ScienceDbSettings;
-use crate::science_db::{Cancel, ScienceDb, ScienceDbError, Sessions, Timeouts};
+use crate::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
 
-/// Opens sessions with the science database, and tells its absences once for all of them.
+const MIN_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// Time between two log lines about one outage.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Opens sessions with the science database, and logs an outage once for all of them.
 #[derive(Debug)]
-pub struct Connector {
+pub(crate) struct Connector {
     sessions: Sessions,
     outage: Mutex<Outage>,
 }
 
-/// An absence of the server, as the sessions of one process see it together.
+/// An outage of the server, as all sessions of the process see it.
 #[derive(Debug, Default)]
 struct Outage {
-    /// sessions whose question is not answered
-    waiting: usize,
+    /// how many sessions retry
+    retrying: usize,
     since: Option<Instant>,
-    told: Option<Instant>,
+    logged: Option<Instant>,
 }
 
-/// Why there is no answer.
+/// Why a request has no result.
 #[derive(Debug)]
-pub enum RetryError {
-    /// the caller gave up
+pub(crate) enum RetryError {
+    /// the caller's token is cancelled
     Cancelled,
-    /// waiting will not help
+    /// a retry would fail as well
     Failed(ScienceDbError),
 }
 
-/// A session with the science database that outlives the server's absences.
-pub struct RetryingSession {
-    open: Arc<Connector>,
-    cancel: Cancel,
-    session: Option<Box<dyn ScienceDb>>,
+/// A session with the science database that outlives outages of the server.
+pub(crate) struct RetryingSession {
+    connector: Arc<Connector>,
+    /// the open session, and the token that it was opened with
+    session: Option<(CancellationToken, Box<dyn ScienceDb>)>,
 }
-
-const MIN_BACKOFF: Duration = Duration::from_millis(200);
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
-/// Time between two lines of log about one absence.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Connector {
     /// Sessions with `table` (`namespace:name`).
@@ -55,99 +56,96 @@ impl Connector {
 }
 
 impl Outage {
-    /// A question could not be answered, for the first time or again. How long the absence has been, if that is to be told now: at once, and
-    /// then each minute.
+    /// A request failed, for the first time or again. Returns how long the outage has lasted where it is time to log it: at once, and then
+    /// each minute.
     fn failed(&mut self, is_first: bool, now: Instant) -> Option<Duration> {
-        self.waiting += usize::from(is_first);
+        self.retrying += usize::from(is_first);
         let since = *self.since.get_or_insert(now);
-        if self.told.is_some_and(|told| now - told < LOG_INTERVAL) {
+        if self.logged.is_some_and(|logged| now - logged < LOG_INTERVAL) {
             return None;
         }
-        self.told = Some(now);
+        self.logged = Some(now);
         Some(now - since)
     }
 
-    /// A question that could not be answered is no longer asked. How long the absence was, where no other question waits.
+    /// A request that had failed is not retried any more. Returns how long the outage was, where no other session retries.
     fn ended(&mut self, now: Instant) -> Option<Duration> {
-        self.waiting = self.waiting.saturating_sub(1);
-        if self.waiting > 0 {
+        self.retrying = self.retrying.saturating_sub(1);
+        if self.retrying > 0 {
             return None;
         }
-        self.told = None;
+        self.logged = None;
         self.since.take().map(|since| now - since)
     }
 }
 
 impl RetryingSession {
-    /// A session that is opened when it is first needed. Its questions end soon after `cancel` says so, with [`RetryError::Cancelled`]; when
-    /// `cancel` no longer says so, it may be asked again.
-    pub fn new(open: &Arc<Connector>, cancel: Cancel) -> Self {
-        Self { open: Arc::clone(open), cancel, session: None }
+    /// A session that is opened when it is first needed.
+    pub fn new(connector: &Arc<Connector>) -> Self {
+        Self { connector: Arc::clone(connector), session: None }
     }
 
-    /// Puts the question until the server answers it, with growing pauses. An absence is told in the log at once, then each minute, and when
-    /// it is over.
+    /// Makes a request, and makes it again with growing pauses while the server is away. An outage is logged at once, then each minute, and
+    /// when it is over. A session is bound to the token that it was opened with: with another token it is opened again.
     ///
     /// # Errors
-    /// The server refused, or the session was cancelled.
+    /// A permanent error of the server; or `cancel` is cancelled.
     pub fn ask<T>(
         &mut self,
-        question: impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
+        cancel: &CancellationToken,
+        request: impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
     ) -> Result<T, RetryError> {
         let mut failures = 0;
-        let answer = self.ask_again(question, &mut failures);
+        let result = self.retry(cancel, request, &mut failures);
         if failures > 0 {
-            let duration = self.open.outage().ended(Instant::now());
-            if let Some(duration) = duration.filter(|_| answer.is_ok()) {
+            let duration = self.connector.outage().ended(Instant::now());
+            if let Some(duration) = duration.filter(|_| result.is_ok()) {
                 log::info!("the science database answers again, after {:.1} s", duration.as_secs_f64());
             }
         }
-        answer
+        result
     }
 
-    fn ask_again<T>(
+    fn retry<T>(
         &mut self,
-        mut question: impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
+        cancel: &CancellationToken,
+        mut request: impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
         failures: &mut u32,
     ) -> Result<T, RetryError> {
         let mut pause = MIN_BACKOFF;
         loop {
-            if (self.cancel)() {
+            if cancel.is_cancelled() {
                 return Err(RetryError::Cancelled);
             }
-            let answer = match &mut self.session {
-                Some(session) => question(session.as_mut()),
-                none => {
-                    self.open.sessions.open(&self.cancel).and_then(|session| question(none.insert(session).as_mut()))
-                }
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
+            match self.session(cancel).and_then(&mut request) {
+                Ok(result) => return Ok(result),
                 Err(ScienceDbError::Cancelled { .. }) => return Err(RetryError::Cancelled),
                 Err(error) if error.is_transient() => {
-                    let told = self.open.outage().failed(*failures == 0, Instant::now());
+                    let outage = self.connector.outage().failed(*failures == 0, Instant::now());
                     *failures = failures.saturating_add(1);
-                    match told {
-                        Some(Duration::ZERO) => log::warn!("{error}; trying again until it answers"),
-                        Some(away) => log::warn!("{error}; still trying again, after {} s", away.as_secs()),
-                        None => log::debug!("{error}; trying again in {:.1} s", pause.as_secs_f64()),
+                    match outage {
+                        Some(Duration::ZERO) => log::warn!("{error}; retrying until it answers"),
+                        Some(outage) => log::warn!("{error}; still retrying, after {} s", outage.as_secs()),
+                        None => log::debug!("{error}; retrying in {:.1} s", pause.as_secs_f64()),
                     }
-                    sleep(pause, &*self.cancel);
+                    cancel.wait(pause);
                     pause = (pause * 2).min(MAX_BACKOFF);
                 }
                 Err(error) => return Err(RetryError::Failed(error)),
             }
         }
     }
-}
 
-/// Sleeps for `pause`, or until `give_up` says so.
-pub fn sleep(pause: Duration, give_up: &dyn Fn() -> bool) {
-    let until = Instant::now() + pause;
-    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-        && !give_up()
-    {
-        std::thread::sleep(left.min(Duration::from_millis(20)));
+    fn session(&mut self, cancel: &CancellationToken) -> Result<&mut dyn ScienceDb, ScienceDbError> {
+        self.session.take_if(|(token, _)| token != cancel);
+        let (_, session) = match &mut self.session {
+            Some(open) => open,
+            none => {
+                let opened = self.connector.sessions.open(cancel)?;
+                none.insert((cancel.clone(), opened))
+            }
+        };
+        Ok(session.as_mut())
     }
 }
 
@@ -156,24 +154,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absence_is_told_at_once_then_each_minute_then_when_it_is_over() {
+    fn an_outage_is_logged_at_once_then_each_minute_then_when_it_is_over() {
         let mut outage = Outage::default();
         let began = Instant::now();
         let after = |seconds| began + Duration::from_secs(seconds);
-        let told = |outage: &mut Outage, is_first, seconds| {
+        let logged = |outage: &mut Outage, is_first, seconds| {
             outage.failed(is_first, after(seconds)).map(|duration| duration.as_secs())
         };
-        assert_eq!(told(&mut outage, true, 0), Some(0));
-        assert_eq!(told(&mut outage, true, 1), None, "another session");
-        assert_eq!(told(&mut outage, false, 59), None);
-        assert_eq!(told(&mut outage, false, 61), Some(61));
-        assert_eq!(told(&mut outage, false, 100), None);
+        assert_eq!(logged(&mut outage, true, 0), Some(0));
+        assert_eq!(logged(&mut outage, true, 1), None, "another session");
+        assert_eq!(logged(&mut outage, false, 59), None);
+        assert_eq!(logged(&mut outage, false, 61), Some(61));
+        assert_eq!(logged(&mut outage, false, 100), None);
         assert_eq!(outage.ended(after(110)), None, "the other session still waits");
         assert_eq!(outage.ended(after(120)), Some(Duration::from_secs(120)));
-        assert_eq!(told(&mut outage, true, 121), Some(0));
+        assert_eq!(logged(&mut outage, true, 121), Some(0));
     }
 
-    fn session(cancel: Cancel) -> RetryingSession {
+    fn session() -> RetryingSession {
         let settings = ScienceDbSettings {
             kind: crate::config::StoreKind::Embedded,
             addresses: Vec::new(),
@@ -185,7 +183,7 @@ mod tests {
             skip_rows: crate::config::RowPrefixes::default(),
             complete_rows: crate::config::CompleteRows::WhenPartial,
         };
-        RetryingSession::new(&Arc::new(Connector::new(&settings, "default:unused")), cancel)
+        RetryingSession::new(&Arc::new(Connector::new(&settings, "default:unused")))
     }
 
     fn unreachable() -> ScienceDbError {
@@ -193,29 +191,30 @@ mod tests {
     }
 
     #[test]
-    fn question_is_put_until_it_is_answered() {
-        let mut session = session(Arc::new(|| false));
-        let mut tries = 0;
-        let answer = session.ask(|_| {
-            tries += 1;
-            if tries < 3 { Err(unreachable()) } else { Ok(tries) }
+    fn a_request_is_retried_until_it_is_answered() {
+        let (mut session, cancel) = (session(), CancellationToken::new());
+        let mut attempts = 0;
+        let result = session.ask(&cancel, |_| {
+            attempts += 1;
+            if attempts < 3 { Err(unreachable()) } else { Ok(attempts) }
         });
-        assert!(matches!(answer, Ok(3)));
-        assert_eq!(session.open.outage().waiting, 0);
+        assert!(matches!(result, Ok(3)));
+        assert_eq!(session.connector.outage().retrying, 0);
     }
 
     #[test]
-    fn cancelled_question_is_not_put_again() {
-        let given_up = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let cancel = Arc::clone(&given_up);
-        let mut session = session(Arc::new(move || cancel.load(std::sync::atomic::Ordering::Relaxed)));
-        let mut tries = 0;
-        let answer = session.ask(|_| -> Result<(), _> {
-            tries += 1;
-            given_up.store(true, std::sync::atomic::Ordering::Relaxed);
+    fn a_cancelled_request_is_not_retried_and_another_token_opens_the_session_again() {
+        let (mut session, cancel) = (session(), CancellationToken::new());
+        let mut attempts = 0;
+        let result = session.ask(&cancel, |_| -> Result<(), _> {
+            attempts += 1;
+            cancel.cancel();
             Err(unreachable())
         });
-        assert!(matches!(answer, Err(RetryError::Cancelled)));
-        assert_eq!((tries, session.open.outage().waiting), (1, 0));
+        assert!(matches!(result, Err(RetryError::Cancelled)));
+        assert_eq!((attempts, session.connector.outage().retrying), (1, 0));
+        let other = CancellationToken::new();
+        assert!(session.ask(&other, |_| Ok(())).is_ok());
+        assert!(session.session.is_some_and(|(token, _)| token == other));
     }
 }

@@ -1,21 +1,16 @@
-//! What a distribution has done so far, for its status line and its end.
+//! What a distribution has done so far, for the status line and the summary.
 
 use std::fmt;
 
 use crate::filters::FilterName;
 use crate::rules::Condition;
 
-/// What may refuse an alert on a stream.
+/// Something that may refuse an alert on a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Criterion {
-    /// a condition of its rules
-    Condition {
-        /// the line of the file on which it stands
-        line: usize,
-        /// it, in short
-        text: String,
-    },
-    /// one of its Python filters, by its full name
+pub(crate) enum Criterion {
+    /// a condition of its rules, with its line in the rules file
+    Condition { line: usize, text: String },
+    /// a Python filter, as `package.module:function`
     Filter(String),
 }
 
@@ -40,37 +35,37 @@ impl fmt::Display for Criterion {
     }
 }
 
-/// One stream's alerts.
+/// The alerts of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamStats {
-    /// sent, and committed
+pub(crate) struct StreamStats {
+    /// published and committed
     pub sent: u64,
-    /// bytes of their values
+    /// bytes of their message values
     pub bytes: u64,
-    /// sent to the rejected topic instead
+    /// that went to the rejected topic instead
     pub rejected: u64,
-    /// refused by the stream's rules, by condition in the order of the file, then by its filters
+    /// how many each criterion refused; shorter than `criteria` where the last ones refused none
     pub refused: Vec<u64>,
-    /// what refuses, in the same order
+    /// the conditions of the stream's rules, then its filters
     pub criteria: Vec<Criterion>,
 }
 
 impl StreamStats {
-    /// Counts one more alert refused by the condition, or filter, of this place.
-    pub fn refuse(&mut self, condition: usize) {
-        if self.refused.len() <= condition {
-            self.refused.resize(condition + 1, 0);
+    /// Counts an alert that the criterion of this index refused.
+    pub fn refuse(&mut self, criterion: usize) {
+        if self.refused.len() <= criterion {
+            self.refused.resize(criterion + 1, 0);
         }
-        self.refused[condition] += 1;
+        self.refused[criterion] += 1;
     }
 
-    /// What may refuse alerts, and how many each of them did.
+    /// The criteria, and how many alerts each of them refused.
     pub fn refused_by(&self) -> impl Iterator<Item = (&Criterion, u64)> {
         let stats = self.refused.iter().copied().chain(std::iter::repeat(0));
         self.criteria.iter().zip(stats)
     }
 
-    /// Adds what `other` counted.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.bytes += other.bytes;
@@ -82,40 +77,38 @@ impl StreamStats {
     }
 }
 
-/// All counts since the start; only what is committed counts.
+/// Counts since the start; except for `skipped`, of committed alerts only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// rows of the science database that a scan returned
+pub(crate) struct Stats {
+    /// rows that scans returned
     pub rows: u64,
-    /// alerts that are done
     pub alerts: u64,
-    /// rows that are no alerts (`science_db.skip_rows`), committed or not
+    /// rows whose keys have a prefix of `science_db.skip_rows`
     pub skipped: u64,
-    /// of the alerts, found by a repair: visible only after the live lane had passed
+    /// alerts that only a repair found: they became visible after the live lane had passed
     pub late: u64,
-    /// rows that were stamped ahead of now when it was last looked
+    /// rows with timestamps in the future, when last scanned
     pub ahead: u64,
     /// by stream, in the order of the configuration
     pub streams: Vec<StreamStats>,
-    /// key ranges of the history lane: done, and all
+    /// key ranges of the history lane: how many are done, of how many
     pub ranges: (usize, usize),
-    /// what the last look covered: everything visible before this time is done; ms since 1970
+    /// end of the last live scan, ms since 1970: rows before it are done if they were visible
     pub seen_until: i64,
-    /// everything before this time is done for good; ms since 1970
+    /// ms since 1970
     pub watermark: i64,
-    /// which lane is at work
     pub lane: Lane,
 }
 
-/// What a distribution is at.
+/// What a distribution does at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lane {
-    /// beginning
+pub(crate) enum Lane {
+    /// starting
     #[default]
     Start,
-    /// the past, row by row
+    /// scanning the window before `now - repair`, in row order
     History,
-    /// fresh rows, with a repair now and then
+    /// scanning for new rows
     Live,
 }
 

@@ -1,48 +1,46 @@
-//! The status column: `distributed`, written after the commit at the alert's own trigger timestamp, so that it makes no new alert.
+//! Writes the status column: `distributed`, after the commit and at the alert's own trigger timestamp, so that it makes no new alert.
 //!
-//! A thread of its own writes it, and delivery never waits for it. The rows whose status is to be written stand in the checkpoint, in
-//! segments of at most [`SEGMENT_BYTES`], until they are written: what a crash kept from being written is written after the next start.
-//! Where the science database takes so long that the segments exceed a bound, further rows stay without a status, and that is told.
+//! A thread writes it, and delivery never waits for that. The rows whose status has to be written are in the checkpoint, in segments of at most
+//! [`SEGMENT_BYTES`], until it is written: the next start writes what a crash has left. Where the science database takes so long that the
+//! segments exceed a limit, further rows stay without a status, which is logged.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::checkpoint_state::{Record, numbered};
+use super::pipeline::DISTRIBUTED;
 use super::readers::{ReadError, panic_message};
 use super::retry::{Connector, RetryError, RetryingSession};
+use crate::cancel::CancellationToken;
 use crate::kafka::checkpoint::Records;
 use crate::ledger::RowVersion;
 use crate::science_db::{Put, PutCell};
 use crate::timestamp::Timestamp;
 
-/// What the column says of an alert that was sent.
-pub const DISTRIBUTED: &[u8] = b"distributed";
+/// The largest segment, bytes: well below the 1 MiB that a topic takes by default.
+const SEGMENT_BYTES: usize = 256 << 10;
 
-/// The most bytes of a segment, well below the 1 MiB that a topic takes by default.
-pub const SEGMENT_BYTES: usize = 256 << 10;
-
-/// Rows written by one request.
+/// Rows of one request.
 const ROWS_PER_REQUEST: usize = 500;
-/// How often rows that stay without a status are told.
+/// Time between two warnings about rows that stay without a status.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What cannot be done with the status column.
+/// Why the status column cannot be written.
 #[derive(Debug, thiserror::Error)]
-pub enum StatusError {
+pub(crate) enum StatusError {
     /// a segment in the checkpoint is damaged
-    #[error("checkpoint record `{key}`, a list of rows whose status is to be written, is damaged")]
+    #[error("checkpoint record `{key}`, a list of rows whose status has to be written, is damaged")]
     Damaged {
         /// the record's key
         key: String,
     },
-    /// the science database refused, or the writer died
-    #[error("the status column: {0}")]
+    /// a permanent error of the science database, or a panic of the thread
+    #[error("cannot write the status column: {0}")]
     Write(#[from] ReadError),
 }
 
@@ -52,43 +50,49 @@ struct StatusSegment {
     rows: Vec<RowVersion>,
 }
 
-/// What the writer's thread says of a segment.
+/// What the thread reports: the number of a segment that it has written, or an error.
 type Outcome = Result<u64, ReadError>;
 
-/// Writes the status of rows in the background, and keeps the checkpoint's list of those that are not written yet.
-pub struct StatusWriter {
+/// Writes the status of rows in a thread, and keeps the checkpoint's list of those that are not written yet.
+pub(crate) struct StatusWriter {
     prefix: String,
     segments: Option<Sender<Arc<StatusSegment>>>,
     outcomes: Receiver<Outcome>,
-    /// segments that stand in the checkpoint and are not written yet, oldest first
+    /// segments that are in the checkpoint and not written yet, oldest first
     pending: VecDeque<Arc<StatusSegment>>,
-    /// keys of segments that are written and still stand in the checkpoint
+    /// keys of segments that are written and still in the checkpoint
     written: Vec<Vec<u8>>,
     next: u64,
     /// the number of the first segment that the thread does not have yet
-    next_to_hand_over: u64,
+    next_to_write: u64,
     /// bytes of `pending`
     bytes: usize,
     max_bytes: usize,
     skipped: u64,
-    told: Option<Instant>,
-    stop: Arc<AtomicBool>,
+    warned: Option<Instant>,
+    cancel: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
 impl StatusWriter {
-    /// Starts the writer for the column `family:qualifier`. `prefix`: what the checkpoint's records begin with. `max_bytes` bounds the rows
-    /// that wait to be written, in memory and in the checkpoint.
-    pub fn start(open: &Arc<Connector>, (family, qualifier): (&str, &str), prefix: &str, max_bytes: usize) -> Self {
+    /// Starts the thread for the column `family:qualifier`. `prefix` is the checkpoint name. `max_bytes` bounds the rows that wait to be
+    /// written, in memory and in the checkpoint.
+    pub fn start(
+        connector: &Arc<Connector>,
+        (family, qualifier): (&str, &str),
+        prefix: &str,
+        max_bytes: usize,
+    ) -> Self {
         let (segments, to_write) = crossbeam_channel::unbounded::<Arc<StatusSegment>>();
         let (done, outcomes) = crossbeam_channel::unbounded();
-        let stop = Arc::new(AtomicBool::new(false));
+        let cancel = CancellationToken::new();
         let cell = PutCell { family: family.into(), qualifier: qualifier.into(), value: DISTRIBUTED.to_vec() };
-        let stopped = Arc::clone(&stop);
-        let mut session = RetryingSession::new(open, Arc::new(move || stopped.load(Ordering::Relaxed)));
+        let mut session = RetryingSession::new(connector);
+        let thread_cancel = cancel.clone();
         let thread = std::thread::spawn(move || {
             for segment in to_write {
-                let written = catch_unwind(AssertUnwindSafe(|| write(&mut session, &segment.rows, &cell)));
+                let written =
+                    catch_unwind(AssertUnwindSafe(|| write(&mut session, &thread_cancel, &segment.rows, &cell)));
                 let outcome = match written {
                     Ok(Ok(())) => Ok(segment.number),
                     Ok(Err(RetryError::Cancelled)) => return,
@@ -107,23 +111,23 @@ impl StatusWriter {
             pending: VecDeque::new(),
             written: Vec::new(),
             next: 0,
-            next_to_hand_over: 0,
+            next_to_write: 0,
             bytes: 0,
             max_bytes,
             skipped: 0,
-            told: None,
-            stop,
+            warned: None,
+            cancel,
             thread: Some(thread),
         }
     }
 
-    /// Takes up what the checkpoint lists as not written yet.
+    /// Queues the rows that the checkpoint lists as not written yet.
     ///
     /// # Errors
     /// A segment is damaged.
     pub fn restore(&mut self, records: &Records) -> Result<(), StatusError> {
-        // What is queued already is written once more, which changes nothing.
-        (self.pending, self.bytes, self.next_to_hand_over) = (VecDeque::new(), 0, 0);
+        // Rows that are queued already are written twice, which changes nothing.
+        (self.pending, self.bytes, self.next_to_write) = (VecDeque::new(), 0, 0);
         self.written.clear();
         let prefix = segment_prefix(&self.prefix);
         // Earlier versions kept the rows of the last transaction in one record.
@@ -136,7 +140,7 @@ impl StatusWriter {
             match number {
                 Some(number) => {
                     self.next = self.next.max(number + 1);
-                    self.wait_for(StatusSegment { number, bytes: value.len(), rows });
+                    self.queue(StatusSegment { number, bytes: value.len(), rows });
                 }
                 None => outdated.push((key.to_vec(), rows)),
             }
@@ -145,16 +149,17 @@ impl StatusWriter {
             self.written.push(key);
             let number = self.next;
             self.next += 1;
-            self.wait_for(StatusSegment { number, bytes: 0, rows });
+            self.queue(StatusSegment { number, bytes: 0, rows });
         }
-        self.hand_over();
+        self.write_committed();
         Ok(())
     }
 
-    /// Notes rows of the transaction that is about to be committed; returns the records that say so, and those that delete what is written.
+    /// Queues the rows of the transaction that is about to be committed. Returns the records that list them, and those that delete the
+    /// segments that are written.
     ///
     /// # Errors
-    /// The science database refused earlier rows, or the writer died.
+    /// A permanent error of the science database with earlier rows, or a panic of the thread.
     pub fn add(&mut self, rows: Vec<RowVersion>) -> Result<Vec<Record>, StatusError> {
         self.take_outcomes()?;
         let mut records: Vec<Record> = self.written.drain(..).map(|key| (key, None)).collect();
@@ -171,29 +176,29 @@ impl StatusWriter {
             }
             let number = self.next;
             self.next += 1;
-            self.wait_for(StatusSegment { number, bytes: bytes.len(), rows: segment });
+            self.queue(StatusSegment { number, bytes: bytes.len(), rows: segment });
             records.push((segment_key(&self.prefix, number), Some(bytes)));
         }
         Ok(records)
     }
 
-    /// Lets the rows noted since the last call be written: the transaction that lists them is committed.
-    pub fn hand_over(&mut self) {
+    /// Writes the rows that were queued since the last call: the transaction that lists them is committed.
+    pub fn write_committed(&mut self) {
         if let Some(segments) = &self.segments {
-            for segment in self.pending.iter().filter(|segment| segment.number >= self.next_to_hand_over) {
-                // A writer that died has said so.
-                let _gone = segments.send(Arc::clone(segment));
+            for segment in self.pending.iter().filter(|segment| segment.number >= self.next_to_write) {
+                // Where the thread has ended, its last outcome says why.
+                let _ended = segments.send(Arc::clone(segment));
             }
         }
-        self.next_to_hand_over = self.next;
+        self.next_to_write = self.next;
     }
 
-    /// Waits until everything handed over is written, or `give_up` says so.
+    /// Waits until every queued row is written, or `cancel` is cancelled.
     ///
     /// # Errors
-    /// The science database refused, or the writer died.
-    pub fn finish(&mut self, give_up: &dyn Fn() -> bool) -> Result<(), StatusError> {
-        while !self.pending.is_empty() && !give_up() {
+    /// A permanent error of the science database, or a panic of the thread.
+    pub fn finish(&mut self, cancel: &CancellationToken) -> Result<(), StatusError> {
+        while !self.pending.is_empty() && !cancel.is_cancelled() {
             if let Ok(outcome) = self.outcomes.recv_timeout(Duration::from_millis(100)) {
                 self.note(outcome)?;
             }
@@ -205,7 +210,7 @@ impl StatusWriter {
         Ok(())
     }
 
-    fn wait_for(&mut self, segment: StatusSegment) {
+    fn queue(&mut self, segment: StatusSegment) {
         self.bytes += segment.bytes;
         self.pending.push_back(Arc::new(segment));
     }
@@ -230,8 +235,8 @@ impl StatusWriter {
 
     fn skip(&mut self, rows: usize) {
         self.skipped += rows as u64;
-        if rows > 0 && self.told.is_none_or(|told| told.elapsed() >= LOG_INTERVAL) {
-            self.told = Some(Instant::now());
+        if rows > 0 && self.warned.is_none_or(|warned| warned.elapsed() >= LOG_INTERVAL) {
+            self.warned = Some(Instant::now());
             log::warn!(
                 "the science database is slow to write the status column: {} bytes of row keys wait for it; {} alerts that were sent stay \
                  without a status, which changes nothing about their delivery",
@@ -244,14 +249,19 @@ impl StatusWriter {
 
 impl Drop for StatusWriter {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.cancel.cancel();
         self.segments = None;
-        // The thread has told of a panic as an outcome.
+        // A panic of the thread was reported as an outcome.
         self.thread.take().map(JoinHandle::join);
     }
 }
 
-fn write(session: &mut RetryingSession, rows: &[RowVersion], cell: &PutCell) -> Result<(), RetryError> {
+fn write(
+    session: &mut RetryingSession,
+    cancel: &CancellationToken,
+    rows: &[RowVersion],
+    cell: &PutCell,
+) -> Result<(), RetryError> {
     rows.chunks(ROWS_PER_REQUEST).try_for_each(|rows| {
         let put = |row: &RowVersion| Put {
             key: row.key.clone(),
@@ -259,7 +269,7 @@ fn write(session: &mut RetryingSession, rows: &[RowVersion], cell: &PutCell) -> 
             cells: vec![cell.clone()],
         };
         let puts: Vec<Put> = rows.iter().map(put).collect();
-        session.ask(|db| db.put(&puts))
+        session.ask(cancel, |db| db.put(&puts))
     })
 }
 
@@ -271,12 +281,12 @@ fn segment_key(prefix: &str, number: u64) -> Vec<u8> {
     format!("{}{number:016x}", segment_prefix(prefix)).into_bytes()
 }
 
-/// Whether a row with this key may follow in a segment that has so many bytes. A segment takes at least one row.
+/// Whether a row with this key fits into a segment that has so many bytes. A segment takes at least one row.
 fn segment_fits(bytes: usize, key: &[u8]) -> bool {
     bytes == 0 || bytes + 12 + key.len() <= SEGMENT_BYTES
 }
 
-/// A row as it stands in a segment: the timestamp, the key's length (both big-endian, 8 and 4 bytes) and the key.
+/// Appends a row to a segment: the timestamp, the key's length (both big-endian, 8 and 4 bytes) and the key.
 fn put_row(row: &RowVersion, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&row.timestamp.as_millis().to_be_bytes());
     bytes.extend_from_slice(&(row.key.len() as u32).to_be_bytes());

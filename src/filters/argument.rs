@@ -1,51 +1,48 @@
-//! Which column an argument's name means, by the matching of today's Fink.
-//!
-//! In this order:
-//! 1. the column whose name it is, as the catalog has it: `roid`, and `candidate_ra` for `candidate.ra`;
-//! 2. the one column or record whose nested name ends with it: `ra` for `candidate.ra`, `diaSource` for that record. Where there are
-//!    several it is an error, but for `linear_fit_slope`, which is `lc_features_r.linear_fit_slope`;
+//! Resolves the parameters of filters to columns, in the way of Fink's Python broker. A parameter is, in this order:
+//! 1. the column of this name in the catalog: `roid`, or `candidate_ra` for `candidate.ra`;
+//! 2. the one column or record whose dotted name ends with it: `ra` for `candidate.ra`, `diaSource` for that record. Several are an error,
+//!    except for `linear_fit_slope`, which is `lc_features_r.linear_fit_slope`;
 //! 3. `cmagpsfc`: the history of `magpsf` (see [`super::field_history`]); `cstampDatac`: `cutoutScience.stampData`.
 
 use super::column_builder::ColumnBuilder;
 use super::error::ResolveError;
 use super::field_history::FieldHistory;
+use super::filter_row::FilterRow;
+use super::protocol::ColumnSpec;
 use super::record::{CellColumn, RecordColumns};
-use super::runner::FilterRow;
 use super::value_type::ValueType;
 use crate::catalog::{Catalog, ColumnType};
 use crate::suggest::suggestion;
 
-/// Names that mean one column whatever else ends with them.
+/// Names of one column each, whichever other names end with them.
 const FIXED_NAMES: [(&str, &str); 2] =
     [("linear_fit_slope", "lc_features_r.linear_fit_slope"), ("cstampDatac", "cutoutScience.stampData")];
 
-/// What is given to an argument.
+/// What a parameter is resolved to.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+enum Source {
     Cell(CellColumn),
     Record(RecordColumns),
     FieldHistory(FieldHistory),
 }
 
-/// A column that filters ask for.
+/// A parameter of filters, resolved. Filters with a parameter of the same name share it.
 #[derive(Clone, Debug)]
 pub(super) struct Argument {
-    /// as filters call it
     pub name: String,
-    /// what it is
     pub value_type: ValueType,
     source: Source,
 }
 
 impl Argument {
-    /// The column that `name` means.
+    /// Resolves a parameter's name.
     ///
     /// # Errors
-    /// There is none, there are several, or it is of a type that pandas does not have.
+    /// No column or several match, or pandas has no type for it.
     pub fn resolve(catalog: &Catalog, name: &str) -> Result<Self, ResolveError> {
-        let leaf = |index: usize| {
+        let column = |index: usize| {
             let column = &catalog.columns[index];
-            let value_type = ValueType::of_column(column).map_err(|reason| ResolveError::Unfit {
+            let value_type = ValueType::of_column(column).map_err(|reason| ResolveError::Unsupported {
                 argument: name.to_owned(),
                 column: column.field.clone(),
                 reason,
@@ -53,24 +50,24 @@ impl Argument {
             Ok(Self { name: name.to_owned(), value_type, source: Source::Cell(CellColumn::new(catalog, index)) })
         };
         let by_field = |field: &str| catalog.columns.iter().position(|column| column.field == field);
-        let is_leaf = |index: &usize| !is_marker(catalog, *index) && !is_text_list(catalog, *index);
-        if let Some(index) = catalog.index_of(name).filter(is_leaf) {
-            return leaf(index);
+        let is_column = |index: &usize| !is_marker(catalog, *index) && !is_text_list(catalog, *index);
+        if let Some(index) = catalog.index_of(name).filter(is_column) {
+            return column(index);
         }
         if let Some(index) = FIXED_NAMES.iter().find(|(known, _)| *known == name).and_then(|(_, field)| by_field(field))
         {
-            return leaf(index);
+            return column(index);
         }
         let ends = |path: &str| path.rsplit('.').next() == Some(name);
         let leaves: Vec<usize> =
-            (0..catalog.columns.len()).filter(|index| ends(&catalog.columns[*index].field)).filter(is_leaf).collect();
+            (0..catalog.columns.len()).filter(|index| ends(&catalog.columns[*index].field)).filter(is_column).collect();
         let records: Vec<&str> =
             catalog.records.iter().map(|record| record.path.as_str()).filter(|path| ends(path)).collect();
         let root_record = records.iter().find(|path| **path == name);
         match (leaves.as_slice(), records.as_slice(), root_record) {
             (_, _, Some(path)) | ([], [path], _) => Self::record(catalog, name, path),
-            ([index], [], _) => leaf(*index),
-            ([], [], _) => match FieldHistory::named(catalog, name) {
+            ([index], [], _) => column(*index),
+            ([], [], _) => match FieldHistory::resolve(catalog, name) {
                 Some(history) => Ok(Self {
                     name: name.to_owned(),
                     value_type: history.value_type(),
@@ -90,7 +87,7 @@ impl Argument {
     }
 
     fn record(catalog: &Catalog, name: &str, path: &str) -> Result<Self, ResolveError> {
-        let unfit = |reason: &str| ResolveError::Unfit {
+        let unsupported = |reason: &str| ResolveError::Unsupported {
             argument: name.to_owned(),
             column: path.to_owned(),
             reason: reason.to_owned(),
@@ -98,41 +95,42 @@ impl Argument {
         if catalog.columns.iter().enumerate().any(|(index, column)| {
             is_text_list(catalog, index) && column.field.rsplit_once('.').is_some_and(|(record, _)| record == path)
         }) {
-            return Err(unfit(
+            return Err(unsupported(
                 "the table keeps it as text, from which no records can be made: ask for a history such as `cmagpsfc`",
             ));
         }
-        let structure = RecordColumns::new(catalog, path);
-        if structure.is_empty() {
-            return Err(unfit("it has no field that pandas has a column for"));
+        let record = RecordColumns::new(catalog, path);
+        if record.is_empty() {
+            return Err(unsupported("pandas has no type for any of its fields"));
         }
-        Ok(Self { name: name.to_owned(), value_type: structure.value_type(), source: Source::Record(structure) })
+        Ok(Self { name: name.to_owned(), value_type: record.value_type(), source: Source::Record(record) })
     }
 
-    /// Whether it is a record, which Python gets as a DataFrame.
-    pub fn is_frame(&self) -> bool {
-        matches!(self.source, Source::Record(_))
+    /// How a worker passes it to filters: a record as a DataFrame, anything else as a Series.
+    pub fn spec(&self) -> ColumnSpec {
+        let frame = matches!(self.source, Source::Record(_));
+        ColumnSpec { name: self.name.clone(), frame, dicts: !frame && self.value_type.holds_dicts() }
     }
 
-    /// Adds the columns that it is made of, as indexes into the catalog's list.
+    /// Adds the columns that it reads, as indexes into the catalog's list.
     pub fn columns(&self, out: &mut Vec<usize>) {
         match &self.source {
-            Source::Cell(leaf) => out.push(leaf.index),
-            Source::Record(structure) => structure.columns(out),
+            Source::Cell(cell) => out.push(cell.index),
+            Source::Record(record) => record.columns(out),
             Source::FieldHistory(history) => history.columns(out),
         }
     }
 
-    /// Adds the row's value; null, and an error, where it cannot be read.
+    /// Appends the row's value; null, and an error, where it cannot be read.
     ///
     /// # Errors
     /// Which cell cannot be read, and why.
-    pub fn push(&self, cells: &dyn FilterRow, column: &mut ColumnBuilder) -> Result<(), String> {
+    pub fn push(&self, row: &FilterRow<'_>, column: &mut ColumnBuilder) -> Result<(), String> {
         let len = column.len();
         let pushed = match &self.source {
-            Source::Cell(leaf) => leaf.push(cells, column),
-            Source::Record(structure) => structure.push(cells, column),
-            Source::FieldHistory(history) => history.push(cells, column),
+            Source::Cell(cell) => cell.push(row, column),
+            Source::Record(record) => record.push(row, column),
+            Source::FieldHistory(history) => history.push(row, column),
         };
         if pushed.is_err() {
             column.truncate(len);
@@ -142,13 +140,13 @@ impl Argument {
     }
 }
 
-/// A column that says only that a record is there.
+/// Whether the column only marks that a record is not null.
 fn is_marker(catalog: &Catalog, index: usize) -> bool {
     catalog.records.iter().any(|record| record.path == catalog.columns[index].field)
 }
 
-/// A column of the layout of 2019 that holds one field of all records of a list, as text. Catalogs do not say so: lists are known by
-/// their names, which begin with `prv` in all alerts there have been.
+/// Whether the column, of the layout of 2019, has one field of all records of a list as text. Catalogs do not tell: in all schemas so far
+/// the names of such lists begin with `prv`.
 fn is_text_list(catalog: &Catalog, index: usize) -> bool {
     let column = &catalog.columns[index];
     column.kind == ColumnType::String && column.field.starts_with("prv") && column.field.contains('.')
@@ -165,6 +163,7 @@ mod tests {
     use super::*;
     use crate::alert::{Layout, LayoutOptions, ListEncoding as HistoryFormat};
     use crate::avro::Schema;
+    use crate::row::{BoundColumn, Columns, Rows};
 
     fn ztf() -> Catalog {
         let schema = Schema::parse(include_str!("../../conf/schemas/ztf.avsc")).expect("a schema");
@@ -205,10 +204,10 @@ mod tests {
     fn a_record_is_all_its_fields_and_a_list_is_one_column() {
         let catalog = ztf();
         let science = Argument::resolve(&catalog, "cutoutScience").expect("a record");
-        assert!(science.is_frame());
+        assert!(science.spec().frame);
         assert_eq!(names(&catalog, "cutoutScience").len(), 2);
         let list = Argument::resolve(&catalog, "prv_candidates").expect("a list");
-        assert!(!list.is_frame() && list.value_type.holds_dicts());
+        assert!(!list.spec().frame && list.spec().dicts);
     }
 
     #[test]
@@ -236,34 +235,30 @@ mod tests {
         assert!(error.to_string().contains("keeps it as text"), "{error}");
     }
 
-    struct Row(Vec<Option<Vec<u8>>>);
-
-    impl FilterRow for Row {
-        fn cell(&self, column: usize) -> Result<Option<std::borrow::Cow<'_, [u8]>>, String> {
-            Ok(self.0.get(column).and_then(Option::as_deref).map(std::borrow::Cow::from))
-        }
-    }
-
-    fn row(catalog: &Catalog, cells: &[(&str, &[u8])]) -> Row {
-        let mut row = vec![None; catalog.columns.len()];
-        for (name, value) in cells {
-            row[catalog.index_of(name).expect("a column")] = Some(value.to_vec());
-        }
-        Row(row)
-    }
-
     #[test]
     fn a_cell_that_cannot_be_read_leaves_a_null_and_its_neighbours_whole() {
         let catalog = as_text();
         let argument = Argument::resolve(&catalog, "cmagpsfc").expect("a history");
         let mut column = ColumnBuilder::new(&argument.value_type);
-        let present = 17.5_f32.to_be_bytes();
-        let good = row(&catalog, &[("prv_candidates_magpsf", b"[18.5,, 18.0]"), ("candidate_magpsf", &present)]);
-        let bad = row(&catalog, &[("prv_candidates_magpsf", b"[18.5, x]"), ("candidate_magpsf", &present)]);
-        argument.push(&good, &mut column).expect("a list");
-        let error = argument.push(&bad, &mut column).expect_err("x is no number");
+        let columns: Columns = catalog.columns.iter().collect();
+        let bound = catalog.columns.iter().map(|column| BoundColumn::new(column, 2, &columns).ok());
+        let bound: Vec<Option<BoundColumn>> = bound.collect();
+        let slot = |name: &str| match &bound[catalog.index_of(name).expect("a column")] {
+            Some(BoundColumn::Cell { slot }) => *slot,
+            other => panic!("{other:?}"),
+        };
+        let mut rows = Rows::default();
+        let mut page = rows.refill(columns.len());
+        for past in [Some(b"[18.5,, 18.0]".as_slice()), Some(b"[18.5, x]"), None] {
+            page.row(b"a_1");
+            page.cell(slot("candidate_magpsf"), &17.5_f32.to_be_bytes(), 1);
+            past.into_iter().for_each(|past| page.cell(slot("prv_candidates_magpsf"), past, 1));
+        }
+        let row = |index| FilterRow { row: rows.row(index), columns: &bound };
+        argument.push(&row(0), &mut column).expect("a list");
+        let error = argument.push(&row(1), &mut column).expect_err("x is not a number");
         assert!(error.contains("cmagpsfc") && error.contains("`x`"), "{error}");
-        argument.push(&row(&catalog, &[("candidate_magpsf", &present)]), &mut column).expect("a list");
+        argument.push(&row(2), &mut column).expect("a list");
         assert_eq!(column.len(), 3);
         assert_eq!(column.items().map(|items| items.len()), Some(4 + 1));
     }

@@ -1,4 +1,4 @@
-//! Columns in Arrow's form, and as an Arrow IPC stream.
+//! Columns as an Arrow IPC stream.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(super) fn stream(columns: Vec<(String, ColumnBuilder)>, rows: usize) -> Resu
         drop(writer);
         Ok::<_, ArrowError>(out)
     };
-    write().map_err(|error| FilterError::Arrow(error.to_string()))
+    write().map_err(|error| FilterError::Encode(error.to_string()))
 }
 
 /// A column of records in Arrow's form.
@@ -51,7 +51,7 @@ fn array(column: ColumnBuilder) -> Result<ArrayRef, ArrowError> {
     let value_type = column.value_type().clone();
     let ColumnBuilder { present, values, .. } = column;
     let nulls = present.contains(&false).then(|| NullBuffer::from(present));
-    let misfit = || ArrowError::SchemaError("values of another type than their column".to_owned());
+    let mismatch = || ArrowError::SchemaError("the values do not have the type of their column".to_owned());
     Ok(match (values, &value_type) {
         (Values::Boolean(values), _) => Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)),
         (Values::Byte(values), _) => Arc::new(PrimitiveArray::<Int8Type>::try_new(values.into(), nulls)?),
@@ -87,11 +87,11 @@ fn array(column: ColumnBuilder) -> Result<ArrayRef, ArrowError> {
             let arrays = columns.into_iter().map(array).collect::<Result<_, _>>()?;
             Arc::new(StructArray::try_new_with_length(fields, arrays, nulls, len)?)
         }
-        _ => return Err(misfit()),
+        _ => return Err(mismatch()),
     })
 }
 
-/// Where values begin and end, from where they end.
+/// The Arrow offsets of values that end at `ends`.
 fn offsets<O: arrow_array::OffsetSizeTrait + ArrowNativeType>(ends: &[usize]) -> Result<OffsetBuffer<O>, ArrowError> {
     let too_long = || ArrowError::InvalidArgumentError("the values are too long".to_owned());
     let all = std::iter::once(&0).chain(ends).map(|end| O::from_usize(*end).ok_or_else(too_long));

@@ -1,51 +1,51 @@
-//! Which alerts of a batch a filter fails for: the batch is tried once more, then in parts, down to single alerts.
+//! Finds the alerts of a batch that a filter fails for: calls it with the batch once more, then with parts of it, down to single alerts.
 //!
-//! With `k` failing alerts among `n` that takes O(`k` log `n`) calls. Two bounds keep a filter that fails for every alert from taking a call
-//! for each: a sample of single alerts is tried before the parts, and the time of all calls together is limited. Alerts that were not
-//! tried by then are rejected with the reason of their batch.
+//! With `k` failing alerts among `n` that takes O(`k` log `n`) calls. Two limits keep a filter that fails for every alert from needing a call
+//! for each: a sample of single alerts is tried before the parts, and the total time of the calls is limited. Alerts that were not tried
+//! alone by then are rejected with the reason of their batch.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::pool::{CallResult, Cause, Failure};
 
-/// Alerts that are tried alone before the batch is divided. Where each of them fails, the filter is taken to fail for all.
+/// Alerts that are tried alone before the batch is divided. If the filter fails for each of them, it is assumed to fail for all.
 const SAMPLE_SIZE: usize = 32;
-/// The same where a failing call is slow: it times out or ends the worker process.
+/// The same if failing calls are slow: they time out or end the worker process.
 const SLOW_SAMPLE_SIZE: usize = 4;
-/// The same where it is slow, and the filter failed for all alerts of an earlier batch and has not succeeded since. The batch as a whole is
-/// then not tried a second time.
+/// The same if failing calls are slow, and the filter failed for all alerts of an earlier batch and has not succeeded since. The batch as a
+/// whole is then not tried a second time.
 const ALL_FAILED_SAMPLE_SIZE: usize = 1;
-/// Parts that a failing part is divided into,
+/// Parts that a failing part is divided into.
 const PARTS: usize = 2;
-/// and where failing calls are slow: then more calls, of which fewer fail, take less time.
+/// The same if failing calls are slow: more calls of which fewer fail take less time.
 const SLOW_PARTS: usize = 16;
-/// After a call timed out, each further call about its batch gets this part of `filters.timeout`,
+/// After a call timed out, the timeout of further calls with its alerts is `filters.timeout` divided by this, but at least
+/// [`MIN_CALL_TIMEOUT`].
 const TIMEOUT_DIVISOR: u32 = 16;
-/// but not less than this.
 const MIN_CALL_TIMEOUT: Duration = Duration::from_millis(500);
-/// The calls about a batch that failed may take so many times `filters.timeout` together,
+/// All calls for a failed batch together may take this many times `filters.timeout`, but at least [`MIN_TOTAL_TIMEOUT`]: the start of a
+/// worker process alone may take seconds.
 const TOTAL_TIMEOUTS: u32 = 2;
-/// but not less than this: a new worker process alone may take seconds.
 const MIN_TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The result for one alert: whether it is kept, or why the filter failed for it.
-pub(super) type AlertResult = Result<bool, Arc<str>>;
+/// The result for one alert: whether the filter keeps it, or why it failed.
+pub(crate) type AlertResult = Result<bool, Arc<str>>;
 
-/// The results for a batch that failed as a whole.
+/// The results for a batch whose call failed.
 #[derive(Debug)]
 pub(super) struct Bisection {
-    /// for each alert, in their order
+    /// by alert
     pub results: Vec<AlertResult>,
-    /// how many alerts were rejected without having been tried alone
+    /// how many alerts failed without a call of their own
     pub untried: usize,
     /// whether some call succeeded
     pub has_succeeded: bool,
 }
 
-/// Finds the alerts of `rows` that a filter fails for, after a call about all of them failed with `first`. `call` calls the filter with some
-/// of the rows and a timeout; `elapsed` is the time since the search began. `all_failed_before`: the filter failed for all alerts of an earlier
-/// batch, and has not succeeded since.
+/// Finds the alerts of `rows` that a filter fails for, after a call with all of them failed with `first`. `call` calls the filter with some
+/// of the rows and a timeout; `elapsed` returns the time since the start. `all_failed_before`: the filter failed for all alerts of an
+/// earlier batch, and has not succeeded since.
 ///
 /// # Errors
 /// Those of `call`, at once.
@@ -57,22 +57,22 @@ pub(super) fn bisect<E>(
     elapsed: impl Fn() -> Duration,
     call: impl FnMut(&[usize], Duration) -> Result<CallResult, E>,
 ) -> Result<Bisection, E> {
-    let share = (timeout / TIMEOUT_DIVISOR).max(MIN_CALL_TIMEOUT).min(timeout.max(MIN_CALL_TIMEOUT));
-    let mut search = Bisector {
+    let short_timeout = (timeout / TIMEOUT_DIVISOR).max(MIN_CALL_TIMEOUT).min(timeout.max(MIN_CALL_TIMEOUT));
+    let mut bisector = Bisector {
         rows,
         all_failed_before: all_failed_before && first.cause != Cause::Raised,
         has_timed_out: first.cause == Cause::TimedOut,
-        was_lost: first.cause != Cause::Raised,
+        worker_ended: first.cause != Cause::Raised,
         first,
         timeout,
-        share,
+        short_timeout,
         results: vec![None; rows.len()],
         has_succeeded: false,
         elapsed,
         call,
     };
-    let untried = search.run()?;
-    let Bisector { first, results, has_succeeded, .. } = search;
+    let untried = bisector.run()?;
+    let Bisector { first, results, has_succeeded, .. } = bisector;
     let rest: Arc<str> = untried.map(|why| format!("{}; {why}", first.reason)).unwrap_or_default().into();
     let untried = results.iter().filter(|result| result.is_none()).count();
     let results = results.into_iter().map(|result| result.unwrap_or_else(|| Err(Arc::clone(&rest)))).collect();
@@ -83,12 +83,13 @@ struct Bisector<'a, Elapsed, Call> {
     rows: &'a [usize],
     first: Failure,
     timeout: Duration,
-    share: Duration,
+    /// for calls after one has timed out
+    short_timeout: Duration,
     all_failed_before: bool,
     has_timed_out: bool,
     results: Vec<Option<AlertResult>>,
-    /// whether a worker process was lost
-    was_lost: bool,
+    /// whether a call ended a worker process
+    worker_ended: bool,
     has_succeeded: bool,
     elapsed: Elapsed,
     call: Call,
@@ -99,7 +100,7 @@ where
     Elapsed: Fn() -> Duration,
     Call: FnMut(&[usize], Duration) -> Result<CallResult, E>,
 {
-    /// Fills in the results. Returns why those that are missing were not tried.
+    /// Fills in `results`. Where some remain unknown, returns why.
     fn run(&mut self) -> Result<Option<String>, E> {
         let all: Vec<usize> = (0..self.rows.len()).collect();
         if !self.all_failed_before && self.resolve(&all)? {
@@ -107,17 +108,17 @@ where
         }
         let sample = spread(
             all.len(),
-            match (self.all_failed_before, self.was_lost) {
+            match (self.all_failed_before, self.worker_ended) {
                 (true, _) => ALL_FAILED_SAMPLE_SIZE,
                 (false, true) => SLOW_SAMPLE_SIZE,
                 (false, false) => SAMPLE_SIZE,
             },
         );
-        for place in &sample {
+        for index in &sample {
             if self.is_out_of_time() {
                 return Ok(Some(out_of_time()));
             }
-            self.resolve(&[*place])?;
+            self.resolve(&[*index])?;
         }
         if !self.has_succeeded && sample.len() < all.len() {
             let tried = sample.len();
@@ -126,45 +127,45 @@ where
                 all.len()
             )));
         }
-        let rest: Vec<usize> = all.into_iter().filter(|place| self.results[*place].is_none()).collect();
+        let rest: Vec<usize> = all.into_iter().filter(|index| self.results[*index].is_none()).collect();
         let mut parts = vec![rest];
         while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
             if self.is_out_of_time() {
                 return Ok(Some(out_of_time()));
             }
             if !self.resolve(&part)? {
-                let count = if self.was_lost { SLOW_PARTS } else { PARTS };
+                let count = if self.worker_ended { SLOW_PARTS } else { PARTS };
                 parts.extend(part.chunks(part.len().div_ceil(count)).rev().map(<[usize]>::to_vec));
             }
         }
         Ok(None)
     }
 
-    /// Calls the filter with the rows at these places. Returns whether their results are known now.
-    fn resolve(&mut self, places: &[usize]) -> Result<bool, E> {
-        let rows: Vec<usize> = places.iter().map(|place| self.rows[*place]).collect();
+    /// Calls the filter with the alerts of these indexes. Returns whether their results are known now.
+    fn resolve(&mut self, indexes: &[usize]) -> Result<bool, E> {
+        let rows: Vec<usize> = indexes.iter().map(|index| self.rows[*index]).collect();
         let limit = match self.has_timed_out {
-            true => self.share,
+            true => self.short_timeout,
             false => self.timeout.min(self.left()).max(MIN_CALL_TIMEOUT),
         };
         let failure = match (self.call)(&rows, limit)? {
             Ok(kept) => {
                 self.has_succeeded = true;
-                for (place, kept) in places.iter().zip(kept) {
-                    self.results[*place] = Some(Ok(kept));
+                for (index, kept) in indexes.iter().zip(kept) {
+                    self.results[*index] = Some(Ok(kept));
                 }
                 return Ok(true);
             }
             Err(failure) => failure,
         };
-        self.was_lost |= failure.cause != Cause::Raised;
+        self.worker_ended |= failure.cause != Cause::Raised;
         self.has_timed_out |= failure.cause == Cause::TimedOut;
-        let [place] = places else { return Ok(false) };
+        let [index] = indexes else { return Ok(false) };
         let reason = match failure.cause == Cause::TimedOut && limit < self.timeout {
             true => format!("{} for this alert alone; for its batch: {}", failure.reason, self.first.reason),
             false => failure.reason,
         };
-        self.results[*place] = Some(Err(reason.into()));
+        self.results[*index] = Some(Err(reason.into()));
         Ok(true)
     }
 
@@ -178,14 +179,14 @@ where
 }
 
 fn out_of_time() -> String {
-    "this alert was not tried alone: the time for that was used up (it follows from filters.timeout)".to_owned()
+    "this alert was not tried alone: the time limit was used up (it follows from filters.timeout)".to_owned()
 }
 
-/// At most `most` of the numbers below `count`, evenly spread.
-fn spread(count: usize, most: usize) -> Vec<usize> {
-    match count <= most {
+/// At most `max` of the numbers below `count`, evenly spaced.
+fn spread(count: usize, max: usize) -> Vec<usize> {
+    match count <= max {
         true => (0..count).collect(),
-        false => (0..most).map(|at| at * count / most).collect(),
+        false => (0..max).map(|number| number * count / max).collect(),
     }
 }
 

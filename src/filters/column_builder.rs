@@ -1,17 +1,17 @@
-//! A column that grows row by row, from cells and from Avro data.
+//! A column of values that is filled row by row, from cells, text and Avro data.
 
 use super::value_type::ValueType;
 use crate::avro::{Kind, Malformed, NodeId, Reader, Schema};
 
-/// Values of one value_type, each of which may be null.
+/// Values of one type, each of which may be null.
 #[derive(Clone, Debug)]
-pub struct ColumnBuilder {
+pub(super) struct ColumnBuilder {
     value_type: ValueType,
     pub(super) present: Vec<bool>,
     pub(super) values: Values,
 }
 
-/// The values side by side; what stands for a null is of no matter.
+/// The values, with an arbitrary one in place of each null.
 #[derive(Clone, Debug)]
 pub(super) enum Values {
     Boolean(Vec<bool>),
@@ -21,11 +21,11 @@ pub(super) enum Values {
     Long(Vec<i64>),
     Float(Vec<f32>),
     Double(Vec<f64>),
-    /// text or binary: where each value ends
+    /// text or binary: the end of each value, and the bytes of all
     Bytes(Vec<usize>, Vec<u8>),
-    /// where each list ends, and the items of all
+    /// the end of each list, and the items of all
     List(Vec<usize>, Box<ColumnBuilder>),
-    /// where each map ends, and the keys and values of all
+    /// the end of each map, and the keys and values of all
     Map(Vec<usize>, Box<ColumnBuilder>, Box<ColumnBuilder>),
     Struct(Vec<ColumnBuilder>),
 }
@@ -53,22 +53,20 @@ impl ColumnBuilder {
         Self { value_type: value_type.clone(), present: Vec::new(), values }
     }
 
-    /// What its values are.
+    /// A column of booleans without nulls.
+    pub fn of_booleans(values: Vec<bool>) -> Self {
+        Self { value_type: ValueType::Boolean, present: vec![true; values.len()], values: Values::Boolean(values) }
+    }
+
     pub fn value_type(&self) -> &ValueType {
         &self.value_type
     }
 
-    /// How many values there are.
     pub fn len(&self) -> usize {
         self.present.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.present.is_empty()
-    }
-
-    /// Adds a null.
+    /// Appends a null.
     pub fn push_null(&mut self) {
         self.present.push(false);
         match &mut self.values {
@@ -86,7 +84,7 @@ impl ColumnBuilder {
         }
     }
 
-    /// Takes values back until `len` are left.
+    /// Removes values until `len` are left.
     pub fn truncate(&mut self, len: usize) {
         self.present.truncate(len);
         match &mut self.values {
@@ -115,10 +113,10 @@ impl ColumnBuilder {
         }
     }
 
-    /// Adds a scalar from a cell's bytes, numbers big-endian.
+    /// Appends a scalar from the bytes of a cell; numbers are big-endian.
     ///
     /// # Errors
-    /// The bytes are none of this value_type. The column may then hold half a value: see [`truncate`](Self::truncate).
+    /// The bytes are no value of the column's type. The column may then contain a part of a value: see [`truncate`](Self::truncate).
     pub fn push_cell(&mut self, cell: &[u8]) -> Result<(), String> {
         fn number<const N: usize>(cell: &[u8]) -> Result<[u8; N], String> {
             cell.try_into().map_err(|_| format!("the cell has {} bytes, not {N}", cell.len()))
@@ -139,38 +137,39 @@ impl ColumnBuilder {
                 ends.push(bytes.len());
             }
             Values::List(..) | Values::Map(..) | Values::Struct(_) => {
-                return Err("the cell is one value, where several belong".to_owned());
+                return Err("the cell is a scalar, and the column has lists, maps or records".to_owned());
             }
         }
         self.present.push(true);
         Ok(())
     }
 
-    /// Adds a scalar from text.
+    /// Appends a scalar from text.
     ///
     /// # Errors
-    /// The text is none of this value_type.
+    /// The text is no value of the column's type.
     pub fn push_text(&mut self, text: &str) -> Result<(), String> {
-        let misfit = || format!("`{text}` is not of its column's type");
+        let invalid = || format!("`{text}` is not of its column's type");
         match &mut self.values {
-            Values::Boolean(values) => values.push(text.parse().map_err(|_| misfit())?),
-            Values::Byte(values) => values.push(text.parse().map_err(|_| misfit())?),
-            Values::Short(values) => values.push(text.parse().map_err(|_| misfit())?),
-            Values::Int(values) => values.push(text.parse().map_err(|_| misfit())?),
-            Values::Long(values) => values.push(text.parse().map_err(|_| misfit())?),
-            Values::Float(values) => values.push(text.parse().map_err(|_| misfit())?),
-            Values::Double(values) => values.push(text.parse().map_err(|_| misfit())?),
+            Values::Boolean(values) => values.push(text.parse().map_err(|_| invalid())?),
+            Values::Byte(values) => values.push(text.parse().map_err(|_| invalid())?),
+            Values::Short(values) => values.push(text.parse().map_err(|_| invalid())?),
+            Values::Int(values) => values.push(text.parse().map_err(|_| invalid())?),
+            Values::Long(values) => values.push(text.parse().map_err(|_| invalid())?),
+            Values::Float(values) => values.push(text.parse().map_err(|_| invalid())?),
+            Values::Double(values) => values.push(text.parse().map_err(|_| invalid())?),
             Values::Bytes(ends, bytes) => {
                 bytes.extend_from_slice(text.as_bytes());
                 ends.push(bytes.len());
             }
-            Values::List(..) | Values::Map(..) | Values::Struct(_) => return Err(misfit()),
+            Values::List(..) | Values::Map(..) | Values::Struct(_) => return Err(invalid()),
         }
         self.present.push(true);
         Ok(())
     }
 
-    /// The items of a column of lists: what is added to them belongs to the list that [`close`](Self::close) ends.
+    /// The items of a column of lists: those appended from now on belong to the list that [`close`](Self::close) ends. `None`: the column has
+    /// no lists.
     pub fn items(&mut self) -> Option<&mut Self> {
         match &mut self.values {
             Values::List(_, item) => Some(item),
@@ -178,28 +177,26 @@ impl ColumnBuilder {
         }
     }
 
-    /// The fields of a column of structs: each is to be given one value before [`close`](Self::close).
-    pub fn fields(&mut self) -> &mut [Self] {
+    /// The fields of a column of structs: append one value to each, then call [`close`](Self::close). `None`: the column has no structs.
+    pub fn fields(&mut self) -> Option<&mut [Self]> {
         match &mut self.values {
-            Values::Struct(fields) => fields,
-            _ => &mut [],
+            Values::Struct(fields) => Some(fields),
+            _ => None,
         }
     }
 
-    /// Ends a list, a map or a struct, whose parts have been added.
+    /// Ends a list or a struct whose items or fields have been appended.
     pub fn close(&mut self) {
-        match &mut self.values {
-            Values::List(ends, item) => ends.push(item.len()),
-            Values::Map(ends, keys, _) => ends.push(keys.len()),
-            _ => {}
+        if let Values::List(ends, item) = &mut self.values {
+            ends.push(item.len());
         }
         self.present.push(true);
     }
 
-    /// Adds a value of an Avro datum, whose node must have given the value_type.
+    /// Appends a value of an Avro datum. The column's type must be that of the node.
     ///
     /// # Errors
-    /// The datum is damaged. The column may then hold half a value: see [`truncate`](Self::truncate).
+    /// The datum is malformed. The column may then contain a part of a value: see [`truncate`](Self::truncate).
     pub fn push_avro(&mut self, schema: &Schema, id: NodeId, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         match (schema.kind(id), &mut self.values) {
             (Kind::Union(branches), _) => {
@@ -228,7 +225,7 @@ impl ColumnBuilder {
                     Kind::Fixed { size, .. } => bytes.extend_from_slice(reader.take(*size)?),
                     Kind::Enum { symbols, .. } => {
                         let at = reader.index(symbols.len(), "an enum index without a symbol")?;
-                        bytes.extend_from_slice(symbols.get(at).map_or(&[], |symbol| symbol.as_bytes()));
+                        bytes.extend_from_slice(symbols[at].as_bytes());
                     }
                     _ => bytes.extend_from_slice(reader.bytes()?),
                 }
@@ -242,7 +239,7 @@ impl ColumnBuilder {
             (Kind::Map(value), Values::Map(ends, keys, values)) => {
                 blocks(reader, false, |reader| {
                     let key = reader.text()?;
-                    keys.push_text(key).or_else(|_| reader.error("a key that is no text"))?;
+                    keys.push_text(key).or_else(|_| reader.error("a map key that is not text"))?;
                     values.push_avro(schema, *value, reader)
                 })?;
                 ends.push(keys.len());
@@ -252,14 +249,14 @@ impl ColumnBuilder {
                     column.push_avro(schema, field.node, reader)?;
                 }
             }
-            _ => return reader.error("a value of another type than its column"),
+            _ => return reader.error("a value that does not have the type of its column"),
         }
         self.present.push(true);
         Ok(())
     }
 }
 
-/// Calls `each` for every item of an array or map.
+/// Calls `each` for every item of an array or map. `empty`: items may have no bytes.
 pub(super) fn blocks<'a>(
     reader: &mut Reader<'a>,
     empty: bool,

@@ -1,118 +1,65 @@
-//! What is wrong with filters.
+//! Errors of filters.
 
 use std::time::Duration;
 
 use super::name::{FilterName, FilterNameError};
 
-/// Why an argument cannot be given its column.
+/// Why a parameter cannot be resolved to a column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// nothing has that name
+pub(crate) enum ResolveError {
+    /// `suggestion`: empty, or the end of the message, which names similar columns
     #[error("the alerts have no column `{argument}`{suggestion}")]
-    Unknown {
-        /// the argument
-        argument: String,
-        /// the end of the message: empty, or a question that names similar columns
-        suggestion: String,
-    },
-    /// several have
+    Unknown { argument: String, suggestion: String },
     #[error("the argument `{argument}` may be `{}`: name it as one of them with `_` in place of `.`", .candidates.join("`, `"))]
-    Ambiguous {
-        /// the argument
-        argument: String,
-        /// dotted names
-        candidates: Vec<String>,
-    },
-    /// the column is of no use to Python
+    Ambiguous { argument: String, candidates: Vec<String> },
+    /// pandas has no type for the column
     #[error("the argument `{argument}` is the column `{column}`, and {reason}")]
-    Unfit {
-        /// the argument
-        argument: String,
-        /// its column
-        column: String,
-        /// why not
-        reason: String,
-    },
+    Unsupported { argument: String, column: String, reason: String },
 }
 
-/// Why filters cannot be run.
+/// Why filters cannot run.
 #[derive(Debug, thiserror::Error)]
-pub enum FilterError {
-    /// no name of a filter
+pub(crate) enum FilterError {
     #[error(transparent)]
     Name(#[from] FilterNameError),
-    /// the interpreter does not start
     #[error(
         "cannot start `{python}`: {reason}: set filters.python to an interpreter that has pandas, pyarrow and the filters"
     )]
-    NoPython {
-        /// as configured
-        python: String,
-        /// what the system says
-        reason: std::io::Error,
-    },
-    /// the interpreter starts, and a worker does not
-    #[error("no filter can be run by `{python}`: {reason}")]
-    NoWorker {
-        /// as configured
-        python: String,
-        /// what is missing, and what to do
-        reason: String,
-    },
-    /// a filter is not there, or cannot be imported
+    PythonNotStarted { python: String, reason: std::io::Error },
+    /// the interpreter starts, but the worker does not: a package is missing, for example
+    #[error("`{python}` cannot run filters: {reason}")]
+    WorkerNotReady { python: String, reason: String },
     #[error("filter `{filter}`: {reason}")]
-    NoFilter {
-        /// which
-        filter: FilterName,
-        /// why, with the traceback where there is one
-        reason: String,
-    },
-    /// an argument is no column
+    ImportFailed { filter: FilterName, reason: String },
     #[error("filter `{filter}`: {source}")]
-    Argument {
-        /// which
-        filter: FilterName,
-        /// why
-        source: ResolveError,
-    },
-    /// a filter failed, and `on_error` is stop
+    Argument { filter: FilterName, source: ResolveError },
+    /// and `on_error` is `stop`
     #[error("filter `{filter}`: {reason}")]
-    Failed {
-        /// which
-        filter: FilterName,
-        /// how, with the traceback where there is one
-        reason: String,
-    },
-    /// workers end one after the other
+    CallFailed { filter: FilterName, reason: String },
     #[error(
-        "filter workers were restarted {restarts} times within {}: mend or remove the filter; the last time {last}",
-        crate::config::format_duration(*.within)
+        "filter workers were restarted {restarts} times within {}: fix or remove the filter; the last restart: {last}",
+        crate::units::format_duration(*.within)
     )]
-    TooManyRestarts {
-        /// how often
-        restarts: usize,
-        /// within which time
-        within: Duration,
-        /// what happened the last time
-        last: String,
-    },
-    /// columns could not be put into Arrow's form
-    #[error("the columns for the filters cannot be sent to a worker: {0}")]
-    Arrow(String),
-    /// the caller gave up
-    #[error("stopped while waiting for a filter")]
-    Stopped,
+    TooManyRestarts { restarts: usize, within: Duration, last: String },
+    #[error("cannot encode a request to a filter worker: {0}")]
+    Encode(String),
+    #[error("filter `{filter}` returned no result for an alert; please report this")]
+    MissingResult { filter: FilterName },
+    #[error("a thread that calls filters panicked; please report this")]
+    Panicked,
+    #[error("cancelled while waiting for a filter")]
+    Cancelled,
 }
 
 impl FilterError {
-    /// Whether the user's settings or filters are at fault before anything was read.
+    /// Whether settings or filters are wrong, rather than a call failed.
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
             Self::Name(_)
-                | Self::NoPython { .. }
-                | Self::NoWorker { .. }
-                | Self::NoFilter { .. }
+                | Self::PythonNotStarted { .. }
+                | Self::WorkerNotReady { .. }
+                | Self::ImportFailed { .. }
                 | Self::Argument { .. }
         )
     }

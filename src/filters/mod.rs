@@ -1,10 +1,10 @@
-//! Python filters: functions of the user's that judge alerts.
+//! Python filters: functions of users that decide which alerts a stream publishes.
 //!
-//! A filter is named `package.module:function`. The names of its arguments are columns of the alert (`columns` finds them), and it is
-//! given pandas Series of them, a batch of alerts at a time; true keeps an alert. Filters run in processes of the user's own interpreter
-//! (`worker`), which are sent the columns as Arrow (`protocol`), several at the same time (`pool`). What a filter does wrong, be it an
-//! error, silence or the end of its process, is an answer about its own alerts and no others; it never means "true". Which of a batch's
-//! alerts it fails for is found by calling it again with parts of the batch (`bisect`).
+//! A filter is named `package.module:function`. Its parameters are columns of the alert ([`argument`]). It is called with a batch of alerts,
+//! as pandas Series, and returns a boolean for each of them: true keeps the alert. Filters run in processes of the user's own interpreter
+//! ([`worker`]), which receive the columns as Arrow ([`protocol`]), several at the same time ([`pool`]). A filter that raises, takes too long
+//! or ends its process fails for the alerts of its call and no others; it never keeps them. Which alerts of a batch a filter fails for is
+//! found by calling it again with parts of the batch ([`bisect`]).
 
 mod argument;
 mod arrow;
@@ -12,18 +12,23 @@ mod bisect;
 mod column_builder;
 mod error;
 mod field_history;
+mod filter_row;
 mod name;
 mod pool;
 mod protocol;
 mod record;
 mod runner;
+mod settings;
 mod value_type;
 mod worker;
+mod worker_request;
 
 pub(crate) use arrow::struct_array;
-pub use column_builder::ColumnBuilder;
-pub use error::{FilterError, ResolveError};
-pub use name::{FilterName, FilterNameError};
-pub use pool::{Function, Parameter, Pool};
-pub use runner::{FilterCall, FilterRow, FilterRunner, Judgement};
+pub(crate) use column_builder::ColumnBuilder;
+pub(crate) use error::FilterError;
+pub(crate) use name::FilterName;
+pub(crate) use pool::Pool;
+pub(crate) use runner::{FilterRunner, ResolvedFilters};
+pub use settings::{FilterSettings, OnError};
 pub(crate) use value_type::ValueType;
+pub(crate) use worker_request::FilterCall;

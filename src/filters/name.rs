@@ -1,16 +1,15 @@
-//! What a filter is called: `package.module:function`.
+//! Names of filters: `package.module:function`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a filter: a module that can be imported, and a function in it.
+/// The name of a filter: a Python module, and a function in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FilterName {
     module: String,
     function: String,
 }
 
-/// A name that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a filter: write `package.module:function`")]
 pub struct FilterNameError(String);

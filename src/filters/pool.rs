@@ -1,8 +1,8 @@
-//! Workers side by side, and what happens when one of them fails.
+//! Worker processes side by side, and what happens when one of them fails.
 //!
-//! A worker that ends, or is ended because a call took too long, is started anew for the next call; the call is blamed, and no other. That
-//! has a limit, after which everything ends: a filter that fails again and again would hold up all streams. Restarts while a failing batch
-//! is bisected do not count: their time is limited.
+//! A worker process that ends, or is killed because a call took too long, is restarted for the next call. The call that was under way has
+//! failed, and no other. Restarts are limited: a filter that ends its process again and again would delay all streams, and ends everything
+//! instead. Restarts while a failed batch is bisected do not count, since bisection has a time limit.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,65 +13,63 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::error::FilterError;
 use super::name::FilterName;
 use super::protocol::{CallRequest, ColumnSpec, LoadResult, Request, Response};
+use super::settings::FilterSettings;
 use super::worker::{Worker, WorkerError};
-use crate::config::{FilterSettings, format_duration};
+use crate::cancel::CancellationToken;
+use crate::units::format_duration;
 
-/// How long the start of a worker, with all that its filters import, may take.
+/// For the start of a worker, with all that its filters import.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
-/// So many restarts within [`RESTART_WINDOW`] are too many.
+/// Most restarts within [`RESTART_WINDOW`].
 const MAX_RESTARTS: usize = 20;
 const RESTART_WINDOW: Duration = Duration::from_secs(600);
-/// How often a wait for an idle worker looks whether to give up.
+/// Between two checks whether to stop, while waiting for an idle worker.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// An argument of a filter.
+/// A parameter of a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameter {
-    /// its name: a column
+pub(crate) struct Parameter {
     pub name: String,
-    /// whether it has a default, and so needs no column
+    /// whether it has a default, so that no column is needed
     pub is_optional: bool,
 }
 
-/// A filter that was found and imported.
+/// A filter that was imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Function {
-    /// which
+pub(crate) struct Function {
     pub name: FilterName,
-    /// its arguments
     pub parameters: Vec<Parameter>,
 }
 
-/// A call to be made: a function with columns of the request's body.
+/// A call of a filter with columns of the request's body.
 #[derive(Clone, Debug)]
 pub(super) struct WorkerCall {
-    /// the index of the function
+    /// index of the filter
     pub function: usize,
-    /// for each parameter that is given a column, its name and the column's index
+    /// (parameter, index of its column)
     pub arguments: Vec<(String, usize)>,
-    /// the boolean column that says which rows it is about; none: all
-    pub rows: Option<usize>,
-    /// how many rows that is
+    /// index of the boolean column that selects the rows; `None`: all rows
+    pub mask: Option<usize>,
+    /// how many rows that are
     pub count: usize,
 }
 
-/// The result of a call: what is kept of its rows, or how it failed.
+/// The result of a call: for each of its rows whether the filter keeps it, or why the call failed.
 pub(super) type CallResult = Result<Vec<bool>, Failure>;
 
-/// How a call failed.
+/// A failed call.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub cause: Cause,
-    /// what to tell the user
     pub reason: String,
 }
 
-/// What a failed call cost.
+/// How a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// the filter raised, or returned what it must not
+    /// the filter raised an exception, or returned no booleans
     Raised,
-    /// there was no answer in time, and the worker process was ended
+    /// no response in time: the worker process was killed
     TimedOut,
     /// the worker process ended
     Ended,
@@ -80,30 +78,32 @@ pub(super) enum Cause {
 /// How calls are made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
-    /// the timeout of each call
+    /// of each call
     pub timeout: Duration,
-    /// whether a restart that a call is to blame for counts towards the limit
+    /// whether a restart that a call caused counts towards the limit
     pub counts: bool,
 }
 
-/// Worker processes, of which each has loaded all filters.
-pub struct Pool {
+/// Worker processes, each with all filters imported.
+pub(crate) struct Pool {
     settings: FilterSettings,
     names: Vec<FilterName>,
     functions: Vec<Function>,
+    /// the workers that are idle; `None`: one to be started
     idle: (Sender<Option<Worker>>, Receiver<Option<Worker>>),
+    /// when workers were restarted, within [`RESTART_WINDOW`]
     restarts: Mutex<VecDeque<Instant>>,
 }
 
 impl Pool {
-    /// Starts the first worker, which loads the filters; the others are started when there is work for them.
+    /// Starts the first worker, which imports the filters. The others are started when they are needed.
     ///
     /// # Errors
-    /// The interpreter does not start or lacks something, or one of the filters is not there.
+    /// The interpreter does not start or lacks a package, or a filter cannot be imported.
     pub fn start(
         settings: &FilterSettings,
         names: &[FilterName],
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Self, FilterError> {
         let mut pool = Self {
             settings: settings.clone(),
@@ -112,34 +112,38 @@ impl Pool {
             idle: crossbeam_channel::unbounded(),
             restarts: Mutex::new(VecDeque::new()),
         };
-        let (first, functions) = pool.new_worker(give_up)?;
+        let (first, functions) = pool.start_worker(cancel)?;
         pool.functions = functions;
-        let further = (1..settings.workers).map(|_| None);
-        for worker in std::iter::once(Some(first)).chain(further) {
+        let others = (1..settings.workers).map(|_| None);
+        for worker in std::iter::once(Some(first)).chain(others) {
             pool.release(worker);
         }
         Ok(pool)
     }
 
-    /// The filters, in the order of their names.
+    /// The filters, in the order of the names given to [`start`](Self::start).
     pub fn functions(&self) -> &[Function] {
         &self.functions
     }
 
-    /// How filters are to be run.
     pub fn settings(&self) -> &FilterSettings {
         &self.settings
     }
 
+    /// How many workers are idle now.
+    pub(super) fn idle_workers(&self) -> usize {
+        self.idle.1.len()
+    }
+
     fn release(&self, worker: Option<Worker>) {
-        // The channel is closed only with the pool.
+        // The channel lives as long as the pool.
         let _open = self.idle.0.send(worker);
     }
 
-    fn new_worker(&self, give_up: &dyn Fn() -> bool) -> Result<(Worker, Vec<Function>), FilterError> {
+    fn start_worker(&self, cancel: &CancellationToken) -> Result<(Worker, Vec<Function>), FilterError> {
         let python = || self.settings.python.clone();
         let mut worker = Worker::start(&self.settings.python)
-            .map_err(|reason| FilterError::NoPython { python: python(), reason })?;
+            .map_err(|reason| FilterError::PythonNotStarted { python: python(), reason })?;
         let request = Request::Load {
             path: self.settings.path.iter().map(|folder| absolute(folder)).collect(),
             memory: self.settings.memory,
@@ -147,62 +151,58 @@ impl Pool {
             functions: self.names.iter().map(|name| (name.module(), name.function())).collect(),
         };
         worker.send((header(&request)?, Arc::default()));
-        let unfit = |reason: String| FilterError::NoWorker { python: python(), reason };
-        let loaded = match worker.receive(Instant::now() + START_TIMEOUT, give_up) {
+        let not_ready = |reason: String| FilterError::WorkerNotReady { python: python(), reason };
+        let loaded = match worker.receive(Instant::now() + START_TIMEOUT, cancel) {
             Ok((Response::Loaded(loaded), _)) => loaded,
-            Ok((Response::Unfit(reason), _)) => return Err(unfit(reason)),
-            Ok((answer, _)) => return Err(unfit(format!("it answered {answer:?}"))),
+            Ok((Response::NotReady(reason), _)) => return Err(not_ready(reason)),
+            Ok((response, _)) => return Err(not_ready(format!("unexpected response {response:?}"))),
             Err(WorkerError::TimedOut) => {
-                return Err(unfit(format!("the filters were not imported within {}", format_duration(START_TIMEOUT))));
+                let timeout = format_duration(START_TIMEOUT);
+                return Err(not_ready(format!("the filters were not imported within {timeout}")));
             }
             Err(WorkerError::Ended(how)) => {
-                return Err(unfit(format!("it ended while it imported the filters: {how}")));
+                return Err(not_ready(format!("the process ended while it imported the filters: {how}")));
             }
-            Err(WorkerError::Cancelled) => return Err(FilterError::Stopped),
+            Err(WorkerError::Cancelled) => return Err(FilterError::Cancelled),
         };
-        let mut functions = Vec::with_capacity(self.names.len());
-        for (name, loaded) in self.names.iter().zip(loaded) {
-            match loaded {
-                LoadResult::Parameters(parameters) => {
-                    let parameter = |(name, is_optional)| Parameter { name, is_optional };
-                    let parameters = parameters.into_iter().map(parameter).collect();
-                    functions.push(Function { name: name.clone(), parameters });
-                }
-                LoadResult::Error(reason) => return Err(FilterError::NoFilter { filter: name.clone(), reason }),
-            }
+        if loaded.len() != self.names.len() {
+            return Err(not_ready(format!("it imported {} filters, not {}", loaded.len(), self.names.len())));
         }
+        let function = |(name, loaded): (&FilterName, LoadResult)| match loaded {
+            LoadResult::Parameters(parameters) => {
+                let parameter = |(name, is_optional)| Parameter { name, is_optional };
+                Ok(Function { name: name.clone(), parameters: parameters.into_iter().map(parameter).collect() })
+            }
+            LoadResult::Error(reason) => Err(FilterError::ImportFailed { filter: name.clone(), reason }),
+        };
+        let functions = self.names.iter().zip(loaded).map(function).collect::<Result<_, _>>()?;
         log::debug!("filter worker {} is ready", worker.id());
         Ok((worker, functions))
     }
 
-    /// How many workers have nothing to do at this timestamp.
-    pub(super) fn idle_workers(&self) -> usize {
-        self.idle.1.len()
-    }
-
-    /// Makes calls one after the other in one worker. `body` is the Arrow stream of `columns` and the boolean columns.
+    /// Makes calls one after the other in one worker. `body` is the Arrow stream of `columns` and the masks.
     ///
     /// # Errors
-    /// No worker can be had, workers end again and again, or the caller gave up.
+    /// A worker cannot be started, workers end again and again, or `cancel` was cancelled.
     pub(super) fn run(
         &self,
         body: Vec<u8>,
         columns: &[ColumnSpec],
         calls: &[WorkerCall],
         attempt: Attempt,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Vec<CallResult>, FilterError> {
         let mut worker = loop {
             match self.idle.1.recv_timeout(POLL_INTERVAL) {
                 Ok(worker) => break worker,
-                Err(RecvTimeoutError::Timeout) if give_up() => return Err(FilterError::Stopped),
+                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => return Err(FilterError::Cancelled),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(FilterError::Stopped),
+                Err(RecvTimeoutError::Disconnected) => return Err(FilterError::Cancelled),
             }
         };
-        let judged = self.run_in(&mut worker, &Arc::new(body), columns, calls, attempt, give_up);
+        let results = self.run_in(&mut worker, &Arc::new(body), columns, calls, attempt, cancel);
         self.release(worker);
-        judged
+        results
     }
 
     fn run_in(
@@ -212,97 +212,90 @@ impl Pool {
         columns: &[ColumnSpec],
         calls: &[WorkerCall],
         attempt: Attempt,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<Vec<CallResult>, FilterError> {
-        let mut outcomes: Vec<Option<CallResult>> = vec![None; calls.len()];
-        while outcomes.iter().any(Option::is_none) {
+        let mut results: Vec<Option<CallResult>> = vec![None; calls.len()];
+        while results.iter().any(Option::is_none) {
             let mut worker = match slot.take() {
                 Some(worker) => worker,
-                None => self.new_worker(give_up)?.0,
+                None => self.start_worker(cancel)?.0,
             };
-            let asked = calls.iter().enumerate().filter(|(call, _)| outcomes[*call].is_none());
-            let asked = asked.map(|(call, of)| CallRequest {
-                call,
-                function: of.function,
-                arguments: &of.arguments,
-                rows: of.rows,
+            // After a restart, the calls that have no result yet.
+            let left = calls.iter().enumerate().filter(|(call, _)| results[*call].is_none());
+            let left = left.map(|(index, call)| CallRequest {
+                call: index,
+                function: call.function,
+                arguments: &call.arguments,
+                mask: call.mask,
             });
-            let request = Request::Judge { columns, calls: asked.collect() };
+            let request = Request::Run { columns, calls: left.collect() };
             worker.send((header(&request)?, Arc::clone(body)));
-            match self.read_responses(&mut worker, calls, &mut outcomes, attempt.timeout, give_up) {
+            match self.read_responses(&mut worker, calls, &mut results, attempt.timeout, cancel) {
                 Ok(()) => *slot = Some(worker),
-                Err((WorkerError::Cancelled, _)) => return Err(FilterError::Stopped),
-                Err((lost, begun)) => {
+                Err((WorkerError::Cancelled, _)) => return Err(FilterError::Cancelled),
+                Err((error, current)) => {
                     drop(worker);
-                    let (cause, reason) = match lost {
+                    let (cause, reason) = match error {
                         WorkerError::Ended(how) => (Cause::Ended, format!("the worker process ended: {how}")),
-                        _ => (Cause::TimedOut, self.no_answer(attempt.timeout)),
+                        _ => (Cause::TimedOut, self.timeout_reason(attempt.timeout)),
                     };
-                    let blamed = begun.and_then(|call| Some((self.name_of(calls.get(call)?), call)));
-                    let last = match &blamed {
-                        Some((name, call)) => {
-                            let last = format!("`{name}`: {reason}");
-                            outcomes[*call] = Some(Err(Failure { cause, reason }));
-                            last
-                        }
-                        None => reason,
+                    let last = match current {
+                        Some(call) => format!("`{}`: {reason}", self.names[calls[call].function]),
+                        None => reason.clone(),
                     };
-                    // A restart that no call is to blame for always counts: the same request is made again, and that must end.
-                    if attempt.counts || blamed.is_none() {
-                        log::warn!("a filter worker is started anew: {last}");
+                    // A restart that no call caused always counts: the same request is made again, and that must end.
+                    if attempt.counts || current.is_none() {
+                        log::warn!("restarting a filter worker: {last}");
                         self.count_restart(&last)?;
                     } else {
-                        log::debug!("a filter worker is started anew: {last}");
+                        log::debug!("restarting a filter worker: {last}");
+                    }
+                    if let Some(call) = current {
+                        results[call] = Some(Err(Failure { cause, reason }));
                     }
                 }
             }
         }
-        let missing = || Err(Failure { cause: Cause::Ended, reason: "the worker did not answer".to_owned() });
-        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
+        Ok(results.into_iter().flatten().collect())
     }
 
-    /// Hears the answers of one request. An error comes with the call that was under way.
+    /// Reads the responses to one request into `results`. An error comes with the call that was under way.
     fn read_responses(
         &self,
         worker: &mut Worker,
         calls: &[WorkerCall],
-        outcomes: &mut [Option<CallResult>],
+        results: &mut [Option<CallResult>],
         timeout: Duration,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<(), (WorkerError, Option<usize>)> {
-        let mut begun = None;
-        let strange = |what: &str| (WorkerError::Ended(format!("it answered {what}")), None);
+        let mut current = None;
+        let unexpected = |what: &str| (WorkerError::Ended(format!("unexpected response: {what}")), None);
         loop {
             let deadline = Instant::now() + timeout;
-            let (answer, body) = worker.receive(deadline, give_up).map_err(|lost| (lost, begun))?;
-            match answer {
-                Response::Begin(call) => begun = Some(call),
-                Response::Kept(call) => {
-                    let wanted = calls.get(call).map_or(usize::MAX, |call| call.count);
-                    if body.len() != wanted {
-                        return Err(strange("about another number of alerts"));
-                    }
-                    outcomes[call] = Some(Ok(body.iter().map(|byte| *byte != 0).collect()));
-                    begun = None;
+            let (response, body) = worker.receive(deadline, cancel).map_err(|error| (error, current))?;
+            match response {
+                Response::Begin(call) if call < calls.len() => current = Some(call),
+                Response::Kept(call) if calls.get(call).is_some_and(|call| call.count == body.len()) => {
+                    results[call] = Some(Ok(body.iter().map(|byte| *byte != 0).collect()));
+                    current = None;
                 }
-                Response::Failed { call, reason } => {
-                    let outcome = outcomes.get_mut(call).ok_or_else(|| strange("a call that was not asked"))?;
-                    *outcome = Some(Err(Failure { cause: Cause::Raised, reason }));
-                    begun = None;
+                Response::Failed { call, reason } if call < calls.len() => {
+                    results[call] = Some(Err(Failure { cause: Cause::Raised, reason }));
+                    current = None;
                 }
+                Response::Begin(_) | Response::Failed { .. } => {
+                    return Err(unexpected("a call that was not requested"));
+                }
+                Response::Kept(_) => return Err(unexpected("another number of alerts")),
+                Response::Loaded(_) | Response::NotReady(_) => return Err(unexpected("out of order")),
                 Response::Done => return Ok(()),
-                Response::Loaded(_) | Response::Unfit(_) => return Err(strange("out of turn")),
             }
         }
     }
 
-    fn no_answer(&self, timeout: Duration) -> String {
+    fn timeout_reason(&self, timeout: Duration) -> String {
         let setting = if timeout == self.settings.timeout { " (filters.timeout)" } else { "" };
         format!("no answer within {}{setting}", format_duration(timeout))
-    }
-
-    fn name_of(&self, call: &WorkerCall) -> String {
-        self.names.get(call.function).map_or_else(String::new, FilterName::to_string)
     }
 
     fn count_restart(&self, last: &str) -> Result<(), FilterError> {
@@ -324,7 +317,7 @@ impl Pool {
 }
 
 fn header(request: &Request<'_>) -> Result<Vec<u8>, FilterError> {
-    serde_json::to_vec(request).map_err(|error| FilterError::Arrow(error.to_string()))
+    serde_json::to_vec(request).map_err(|error| FilterError::Encode(error.to_string()))
 }
 
 /// A folder as an absolute path: a filter may change its working directory.

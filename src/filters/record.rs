@@ -1,9 +1,9 @@
-//! Appends cells to columns: of one column, and of the columns that make up a record.
+//! A column of the catalog, and the columns that make up a record, as sources of a filter's column.
 
 use std::sync::Arc;
 
 use super::column_builder::ColumnBuilder;
-use super::runner::FilterRow;
+use super::filter_row::FilterRow;
 use super::value_type::ValueType;
 use crate::avro::{Reader, Schema};
 use crate::catalog::{Catalog, ColumnType};
@@ -11,10 +11,10 @@ use crate::catalog::{Catalog, ColumnType};
 /// One column of the catalog.
 #[derive(Clone, Debug)]
 pub(super) struct CellColumn {
-    /// its index in the catalog
+    /// in the catalog
     pub index: usize,
     name: String,
-    /// of Avro data
+    /// of a cell with Avro data
     schema: Option<Arc<Schema>>,
 }
 
@@ -28,19 +28,22 @@ impl CellColumn {
         Self { index, name: column.name.clone(), schema }
     }
 
-    /// Adds the row's value.
-    pub fn push(&self, cells: &dyn FilterRow, column: &mut ColumnBuilder) -> Result<(), String> {
-        let fault = |reason: String| format!("column `{}`: {reason}", self.name);
-        match (cells.cell(self.index).map_err(fault)?, &self.schema) {
+    /// Appends the row's value.
+    ///
+    /// # Errors
+    /// The cell cannot be read: the column, and why.
+    pub fn push(&self, row: &FilterRow<'_>, column: &mut ColumnBuilder) -> Result<(), String> {
+        let error = |reason: String| format!("column `{}`: {reason}", self.name);
+        match (row.cell(self.index).map_err(error)?, &self.schema) {
             (None, _) => {
                 column.push_null();
                 Ok(())
             }
-            (Some(cell), None) => column.push_cell(&cell).map_err(fault),
+            (Some(cell), None) => column.push_cell(&cell).map_err(error),
             (Some(cell), Some(schema)) => {
                 let mut reader = Reader::new(&cell);
                 let read = column.push_avro(schema, schema.root(), &mut reader).and_then(|()| reader.end());
-                read.map_err(|reason| fault(reason.to_string()))
+                read.map_err(|reason| error(reason.to_string()))
             }
         }
     }
@@ -53,22 +56,22 @@ enum Field {
     Record(RecordColumns),
 }
 
-/// A record: the columns that are its fields.
+/// The columns that are the fields of a record.
 #[derive(Clone, Debug)]
 pub(super) struct RecordColumns {
-    /// the column that says that the record is there where all its fields are null
+    /// the column that has a cell where the record is not null; `None`: it is not null where some field is not
     marker: Option<usize>,
-    parts: Vec<(String, ValueType, Field)>,
+    fields: Vec<(String, ValueType, Field)>,
 }
 
 impl RecordColumns {
-    /// The record `path` (dotted) of the catalog. Fields that pandas has no column for are left out.
+    /// The record at `path` (dotted) of the catalog, without fields that pandas has no type for.
     pub fn new(catalog: &Catalog, path: &str) -> Self {
-        let mut structure = Self { marker: None, parts: Vec::new() };
+        let mut record = Self { marker: None, fields: Vec::new() };
         let mut seen: Vec<&str> = Vec::new();
         for (index, column) in catalog.columns.iter().enumerate() {
             if column.field == path {
-                structure.marker = Some(index);
+                record.marker = Some(index);
                 continue;
             }
             let Some(rest) = column.field.strip_prefix(path).and_then(|rest| rest.strip_prefix('.')) else { continue };
@@ -80,64 +83,68 @@ impl RecordColumns {
             let inner = format!("{path}.{name}");
             let is_record = column.field != inner || catalog.records.iter().any(|record| record.path == inner);
             if is_record {
-                let record = Self::new(catalog, &inner);
-                structure.parts.push((name.to_owned(), record.value_type(), Field::Record(record)));
+                let inner = Self::new(catalog, &inner);
+                record.fields.push((name.to_owned(), inner.value_type(), Field::Record(inner)));
             } else if let Ok(value_type) = ValueType::of_column(column) {
-                structure.parts.push((name.to_owned(), value_type, Field::Cell(CellColumn::new(catalog, index))));
+                record.fields.push((name.to_owned(), value_type, Field::Cell(CellColumn::new(catalog, index))));
             }
         }
-        structure
+        record
     }
 
-    /// What it is.
+    /// A struct.
     pub fn value_type(&self) -> ValueType {
-        ValueType::Struct(self.parts.iter().map(|(name, value_type, _)| (name.clone(), value_type.clone())).collect())
+        ValueType::Struct(self.fields.iter().map(|(name, value_type, _)| (name.clone(), value_type.clone())).collect())
     }
 
-    /// Whether it has no field.
+    /// Whether it has no fields.
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.fields.is_empty()
     }
 
-    /// Adds its columns to the list.
+    /// Adds the columns that it reads, as indexes into the catalog's list.
     pub fn columns(&self, out: &mut Vec<usize>) {
         out.extend(self.marker);
-        for (.., part) in &self.parts {
-            match part {
-                Field::Cell(leaf) => out.push(leaf.index),
+        for (.., field) in &self.fields {
+            match field {
+                Field::Cell(cell) => out.push(cell.index),
                 Field::Record(record) => record.columns(out),
             }
         }
     }
 
-    fn is_there(&self, cells: &dyn FilterRow) -> Result<bool, String> {
+    fn is_present(&self, row: &FilterRow<'_>) -> Result<bool, String> {
         if let Some(marker) = self.marker
-            && cells.cell(marker)?.is_some()
+            && row.cell(marker)?.is_some()
         {
             return Ok(true);
         }
-        for (.., part) in &self.parts {
-            let there = match part {
-                Field::Cell(leaf) => cells.cell(leaf.index)?.is_some(),
-                Field::Record(record) => record.is_there(cells)?,
+        for (.., field) in &self.fields {
+            let is_present = match field {
+                Field::Cell(cell) => row.cell(cell.index)?.is_some(),
+                Field::Record(record) => record.is_present(row)?,
             };
-            if there {
+            if is_present {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Adds the row's value.
-    pub fn push(&self, cells: &dyn FilterRow, column: &mut ColumnBuilder) -> Result<(), String> {
-        if !self.is_there(cells)? {
+    /// Appends the row's record.
+    ///
+    /// # Errors
+    /// A cell cannot be read: its column, and why.
+    pub fn push(&self, row: &FilterRow<'_>, column: &mut ColumnBuilder) -> Result<(), String> {
+        if !self.is_present(row)? {
             column.push_null();
             return Ok(());
         }
-        for ((.., part), field) in self.parts.iter().zip(column.fields()) {
-            match part {
-                Field::Cell(leaf) => leaf.push(cells, field)?,
-                Field::Record(record) => record.push(cells, field)?,
+        let columns = column.fields().ok_or("the column of a record has no fields")?;
+        for ((.., field), column) in self.fields.iter().zip(columns) {
+            match field {
+                Field::Cell(cell) => cell.push(row, column)?,
+                Field::Record(record) => record.push(row, column)?,
             }
         }
         column.close();

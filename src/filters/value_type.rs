@@ -1,4 +1,4 @@
-//! What a column's values are, as Arrow knows it.
+//! The type of a column's values in Arrow.
 
 use std::sync::Arc;
 
@@ -7,10 +7,9 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
 use crate::avro::{Kind, NodeId, Schema};
 use crate::catalog::{Column, ColumnType};
 
-/// The type of a column that a filter is given; every value may be null.
+/// The type of a column that a filter receives. Every value may be null.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ValueType {
-    /// true or false
+pub(super) enum ValueType {
     Boolean,
     /// 8 bits
     Byte,
@@ -20,32 +19,27 @@ pub enum ValueType {
     Int,
     /// 64 bits
     Long,
-    /// single precision
     Float,
-    /// double precision
     Double,
     /// UTF-8
     Text,
-    /// bytes
     Binary,
-    /// a timestamp, in this unit since 1970
+    /// since 1970, UTC
     Timestamp(TimeUnit),
-    /// any number of values
     List(Box<ValueType>),
-    /// values by name
+    /// with keys of text
     Map(Box<ValueType>),
-    /// fields
     Struct(Vec<(String, ValueType)>),
 }
 
-/// Avro types within each other deeper than this are not followed.
+/// Deepest nesting of Avro types to follow: a schema may contain itself.
 const MAX_DEPTH: usize = 20;
 
 impl ValueType {
-    /// The value_type of a catalog's column.
+    /// The type of a column of the catalog.
     ///
     /// # Errors
-    /// What makes it unfit, in words.
+    /// Why pandas has no type for it, as the end of a sentence.
     pub fn of_column(column: &Column) -> Result<Self, String> {
         Ok(match &column.kind {
             ColumnType::Boolean => Self::Boolean,
@@ -63,13 +57,13 @@ impl ValueType {
         })
     }
 
-    /// The value_type of a node of an Avro schema.
+    /// The type of a node of an Avro schema, `depth` levels below the column.
     ///
     /// # Errors
-    /// What makes it unfit, in words.
+    /// As for [`of_column`](Self::of_column).
     pub fn of_node(schema: &Schema, id: NodeId, depth: usize) -> Result<Self, String> {
         if depth > MAX_DEPTH {
-            return Err("its records lie too deep in each other".to_owned());
+            return Err("its records are nested too deeply".to_owned());
         }
         let inner = |id: NodeId| Self::of_node(schema, id, depth + 1);
         Ok(match schema.kind(id) {
@@ -91,13 +85,13 @@ impl ValueType {
             }
             Kind::Union(_) => match schema.optional(id) {
                 Some(choice) => inner(choice.node)?,
-                None => return Err("it holds values of several types, which pandas has no column for".to_owned()),
+                None => return Err("its values have several types, and those of a pandas column have one".to_owned()),
             },
-            Kind::Null => return Err("it holds nothing but null".to_owned()),
+            Kind::Null => return Err("it is always null".to_owned()),
         })
     }
 
-    /// Arrow's word for it. Lengths are counted in 64 bits, so that no batch is too large.
+    /// The Arrow type. Offsets have 64 bits, so that no batch is too large.
     pub fn data_type(&self) -> DataType {
         match self {
             Self::Boolean => DataType::Boolean,
@@ -118,12 +112,12 @@ impl ValueType {
         }
     }
 
-    /// A field of this type.
+    /// An Arrow field of this type.
     pub fn field(&self, name: &str) -> FieldRef {
         Arc::new(Field::new(name, self.data_type(), true))
     }
 
-    /// Whether values are, or hold, records or maps, which Python gets as dicts.
+    /// Whether values are, or contain, records or maps, which are dicts in Python.
     pub fn holds_dicts(&self) -> bool {
         match self {
             Self::List(item) => item.holds_dicts(),
@@ -138,7 +132,7 @@ fn entries(value: &ValueType) -> FieldRef {
     Arc::new(Field::new("entries", DataType::Struct(entry_fields(value)), false))
 }
 
-/// What an entry of a map has: a key and a value.
+/// The fields of a map's entries.
 pub(super) fn entry_fields(value: &ValueType) -> Fields {
     let key = Arc::new(Field::new("key", DataType::LargeUtf8, false));
     [key, value.field("value")].into_iter().collect()

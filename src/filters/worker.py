@@ -1,4 +1,4 @@
-"""A worker of fink: imports the user's filters and calls them with the columns that come on stdin. See protocol.rs for the frames."""
+"""A filter worker of fink: imports the user's filters and calls them with columns read from stdin. protocol.rs describes the frames."""
 
 import importlib
 import inspect
@@ -12,19 +12,19 @@ import traceback
 
 
 def take_pipes():
-    """Keeps the pipes to fink to ourselves: whatever filters print goes to stderr, and they have nothing to read."""
+    """Moves the pipes to fink away from stdin and stdout: what filters print goes to stderr, and their stdin is empty."""
     requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
+    responses = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    return requests, answers
+    return requests, responses
 
 
 def read(requests):
-    """The next request, or None at the end."""
+    """The next request as (header, body), or None at the end of the stream."""
     lengths = requests.read(12)
     if len(lengths) < 12:
         return None
@@ -35,35 +35,35 @@ def read(requests):
     return json.loads(header), body
 
 
-def write(answers, header, body=b""):
+def write(responses, header, body=b""):
     header = json.dumps(header).encode()
-    answers.write(struct.pack(">IQ", len(header), len(body)) + header + body)
-    answers.flush()
+    responses.write(struct.pack(">IQ", len(header), len(body)) + header + body)
+    responses.flush()
 
 
-def is_ours(file):
-    """Whether a line of a traceback is of no use to the user: of this file, or of the way to an import."""
+def is_internal(file):
+    """Whether a traceback line is of this file or of the import machinery, and of no use to the user."""
     return file == __file__ or file == importlib.__file__ or file.startswith("<frozen importlib")
 
 
-def told(error):
-    """An error with its traceback, without the lines of this file."""
+def format_error(error):
+    """An error with its traceback, without internal lines at its start."""
     trace = error.__traceback__
-    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+    while trace is not None and is_internal(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace)).strip()
 
 
-def plain(function):
-    """The user's function: a pandas_udf is only its wrapping."""
+def unwrapped(function):
+    """The user's function where it is wrapped in a pandas_udf."""
     while hasattr(function, "returnType") and hasattr(function, "func"):
         function = function.func
     return function
 
 
 def load(module, name):
-    """A filter and its parameters, as (name, whether it may be left out)."""
-    function = plain(getattr(importlib.import_module(module), name))
+    """A filter and its parameters, as [name, whether it has a default]."""
+    function = unwrapped(getattr(importlib.import_module(module), name))
     if not callable(function):
         raise TypeError(f"{name} is not a function")
     parameters = []
@@ -75,12 +75,12 @@ def load(module, name):
             raise TypeError(f"its argument `{parameter.name}` has no name for callers: remove the `/` from its definition")
         parameters.append([parameter.name, optional])
     if not parameters:
-        raise TypeError("it has no arguments: name the alerts' columns that it judges by")
+        raise TypeError("it has no arguments: name the columns of the alerts that it uses")
     return function, parameters
 
 
-def bound_memory(more):
-    """Lets the process take `more` bytes beyond what it has, so that what wants more gets a MemoryError."""
+def limit_memory(more):
+    """Limits the process to `more` bytes beyond what it has; allocating more raises a MemoryError."""
     with open("/proc/self/statm", encoding="ascii") as statm:
         pages = int(statm.read().split()[0])
     limit = pages * resource.getpagesize() + more
@@ -91,7 +91,7 @@ def bound_memory(more):
 
 
 class Columns:
-    """The columns of one request, as pandas has them."""
+    """The columns of one request, as pandas objects."""
 
     def __init__(self, body, described):
         self.table = pa.ipc.open_stream(body).read_all().combine_chunks()
@@ -102,7 +102,7 @@ class Columns:
         return self.table.num_rows if mask is None else pc.sum(self.table.column(mask)).as_py()
 
     def get(self, index, mask):
-        """A column, of the rows of a mask. Each caller gets its own: what a filter does to it is nothing to the others."""
+        """A column, of the rows of a mask. Each call gets a copy: a filter that changes it does not affect the others."""
         if (index, mask) not in self.made:
             column = self.table.column(index)
             if mask is not None:
@@ -116,7 +116,7 @@ class Columns:
 
 
 def series(column, dicts):
-    """A Series: text, bytes and lists are objects, and null is None, whatever pandas prefers in its present version."""
+    """A Series. Text, bytes and lists are objects and null is None, in every version of pandas."""
     kind = column.type
     if dicts:
         return objects(column.to_pylist(maps_as_pydicts="lossy"))
@@ -133,7 +133,7 @@ def objects(values):
 
 
 def frame(column):
-    """A DataFrame of a record's fields; where the record is null, all its fields are."""
+    """A DataFrame of a record's fields; where the record is null, all its fields are null."""
     fields = column.flatten()
     made = {}
     for at, values in enumerate(fields):
@@ -145,7 +145,7 @@ def frame(column):
 
 
 def checked(result, rows):
-    """A filter's result as bytes, a 0 or 1 for each row."""
+    """A filter's result as bytes, a 0 or 1 for each row. Raises a TypeError where it is not one boolean for each row."""
     if isinstance(result, pd.Series):
         index = result.index
         if len(result) == rows and not index.equals(pd.RangeIndex(rows)):
@@ -174,12 +174,12 @@ def article(name):
     return ("an " if name[:1].lower() in "aeiou" else "a ") + name
 
 
-def judge(request, body, functions, timeout, answers):
+def run(request, body, functions, timeout, responses):
     columns = Columns(body, request["columns"])
     for call in request["calls"]:
-        number, mask = call["call"], call["rows"]
-        write(answers, {"begin": number})
-        # Where fink itself is gone, nobody else ends a filter that never returns.
+        number, mask = call["call"], call["mask"]
+        write(responses, {"begin": number})
+        # If fink itself was killed, nothing else ends a filter that never returns.
         signal.setitimer(signal.ITIMER_REAL, 2 * timeout + 10)
         try:
             arguments = {name: columns.get(index, mask) for name, index in call["arguments"]}
@@ -187,25 +187,25 @@ def judge(request, body, functions, timeout, answers):
             del arguments
         except BaseException as error:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            write(answers, {"failed": {"call": number, "reason": told(error)}})
+            write(responses, {"failed": {"call": number, "reason": format_error(error)}})
         else:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            write(answers, {"kept": number}, kept)
-    write(answers, "done")
+            write(responses, {"kept": number}, kept)
+    write(responses, "done")
 
 
 def main():
-    requests, answers = take_pipes()
+    requests, responses = take_pipes()
     functions, timeout = {}, 0
     while (request := read(requests)) is not None:
         header, body = request
-        if header["do"] == "judge":
-            judge(header, body, functions, timeout, answers)
+        if header["do"] == "run":
+            run(header, body, functions, timeout, responses)
             continue
         try:
             prepare(header["path"])
         except ImportError as error:
-            write(answers, {"unfit": f"{error}: `{sys.executable} -m pip install pandas pyarrow` brings what is needed"})
+            write(responses, {"not_ready": f"{error}: install the packages with `{sys.executable} -m pip install pandas pyarrow`"})
             continue
         loaded = []
         for at, (module, name) in enumerate(header["functions"]):
@@ -213,14 +213,14 @@ def main():
                 functions[at], parameters = load(module, name)
                 loaded.append({"parameters": parameters})
             except BaseException as error:
-                loaded.append({"error": told(error)})
+                loaded.append({"error": format_error(error)})
         timeout = header["timeout"]
-        bound_memory(header["memory"])
-        write(answers, {"loaded": loaded})
+        limit_memory(header["memory"])
+        write(responses, {"loaded": loaded})
 
 
 def prepare(path):
-    """Imports what is needed here; the folders of the configuration stand before all others."""
+    """Imports the packages that this file uses. The folders of the configuration come first in sys.path."""
     global np, pa, pc, pd
     sys.path[:0] = path
     import numpy as np

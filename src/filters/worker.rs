@@ -1,8 +1,8 @@
 //! One process of the user's interpreter.
 //!
-//! A thread writes requests to it and reads its answers, another keeps the end of what it says on stderr, so that waiting can always end:
-//! at a deadline, or when the caller gives up. The process leads a group of its own: a Ctrl-C at the terminal is `fink`'s to act on, and
-//! what a filter has started ends with it.
+//! One thread writes requests to its stdin and reads the responses, another reads its stderr, so that waiting for a response can end at a
+//! deadline or with a cancellation. The process has a process group of its own: a Ctrl-C at the terminal reaches `fink` alone, and
+//! processes that a filter started are killed with the worker.
 
 use std::collections::VecDeque;
 use std::io::{BufReader, Read, Write};
@@ -15,43 +15,42 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::protocol::{self, Response};
+use crate::cancel::CancellationToken;
 
-/// The program that a worker runs, sent to it on stdin.
+/// The program that a worker runs, sent on its stdin before the first request.
 const PROGRAM: &str = include_str!("worker.py");
-/// Reads so many bytes of stdin and runs them.
+/// Runs as many bytes of stdin as its argument says.
 const BOOTSTRAP: &str = "import os,sys\nleft=int(sys.argv[1])\ncode=b''\nwhile len(code)<left:\n part=os.read(0,left-len(code))\n if not part: sys.exit(1)\n code+=part\nsys.path[:1]=[]\n__file__='<fink filter worker>'\nexec(compile(code,__file__,'exec'))";
-/// Bytes of stderr that are kept.
+/// The end of stderr that is kept for an error's reason.
 const MAX_STDERR_BYTES: usize = 2048;
-/// How often a wait looks whether to give up.
+/// Between two checks whether to stop, while waiting for a response.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// What a call under way is given when the caller has given up: starting a worker anew takes longer.
+/// For the current call after a cancellation: restarting the worker would take longer.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a worker may take to end by itself.
+/// For a process to end by itself before it is killed.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Why no answer came.
+/// Why there is no response. The worker cannot be used any more.
 #[derive(Debug)]
 pub(super) enum WorkerError {
-    /// the deadline passed
     TimedOut,
-    /// the process ended: how, and its last words
+    /// the process ended, or broke the protocol: its exit status, and the end of its stderr
     Ended(String),
-    /// the caller gave up
     Cancelled,
 }
 
-/// What is written to a worker: a header and a body.
+/// A request: header and body.
 pub(super) type Outgoing = (Vec<u8>, Arc<Vec<u8>>);
 
-/// A worker at work.
+/// A worker process.
 #[derive(Debug)]
 pub(super) struct Worker {
     child: Child,
     requests: Option<Sender<Outgoing>>,
-    answers: Receiver<std::io::Result<(Response, Vec<u8>)>>,
-    words: Arc<Mutex<VecDeque<u8>>>,
+    responses: Receiver<std::io::Result<(Response, Vec<u8>)>>,
+    stderr_end: Arc<Mutex<VecDeque<u8>>>,
     threads: Vec<JoinHandle<()>>,
-    /// whether an answer is owed
+    /// whether a response is due
     is_busy: bool,
 }
 
@@ -59,12 +58,12 @@ impl Worker {
     /// Starts the interpreter.
     ///
     /// # Errors
-    /// What the system says.
+    /// The process cannot be started.
     pub fn start(python: &str) -> std::io::Result<Self> {
         let mut command = Command::new(python);
         command.args(["-c", BOOTSTRAP, &PROGRAM.len().to_string()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        // Workers share out the processors; and Arrow is not to reserve memory that the bound would count.
+        // There is a worker for each processor, so a worker uses one; and Arrow's own pool would reserve memory that counts for the limit.
         for (name, value) in
             [("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("ARROW_DEFAULT_MEMORY_POOL", "system")]
         {
@@ -73,69 +72,67 @@ impl Worker {
             }
         }
         let mut child = command.spawn()?;
-        let (requests, todo) = crossbeam_channel::unbounded();
-        let (done, answers) = crossbeam_channel::unbounded();
-        let words = Arc::new(Mutex::new(VecDeque::new()));
+        let (requests, request_queue) = crossbeam_channel::unbounded();
+        let (response_queue, responses) = crossbeam_channel::unbounded();
+        let stderr_end = Arc::new(Mutex::new(VecDeque::new()));
         let mut threads = Vec::new();
         if let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) {
-            threads.push(std::thread::spawn(move || exchange(stdin, stdout, &todo, &done)));
+            threads.push(std::thread::spawn(move || exchange(stdin, stdout, &request_queue, &response_queue)));
         }
         if let Some(stderr) = child.stderr.take() {
-            let words = Arc::clone(&words);
-            threads.push(std::thread::spawn(move || read_stderr(stderr, &words)));
+            let stderr_end = Arc::clone(&stderr_end);
+            threads.push(std::thread::spawn(move || read_stderr(stderr, &stderr_end)));
         }
-        Ok(Self { child, requests: Some(requests), answers, words, threads, is_busy: false })
+        Ok(Self { child, requests: Some(requests), responses, stderr_end, threads, is_busy: false })
     }
 
-    /// Asks something; [`receive`](Self::receive) gives the answers, up to one that is [last](Response::is_last).
+    /// Sends a request. [`receive`](Self::receive) returns its responses, up to one that is [last](Response::is_last).
     pub fn send(&mut self, request: Outgoing) {
         self.is_busy = true;
         if let Some(requests) = &self.requests {
-            // Where the process is gone, the answer says so.
+            // Where the process has ended, `receive` returns the error.
             let _gone = requests.send(request);
         }
     }
 
-    /// The next answer. After an error the worker is of no use any more.
+    /// The next response, with its body.
     ///
     /// # Errors
-    /// None came by the deadline, the process ended, or the caller gave up.
+    /// There is none by the deadline, the process ended, or `cancel` was cancelled.
     pub fn receive(
         &mut self,
         deadline: Instant,
-        give_up: &dyn Fn() -> bool,
+        cancel: &CancellationToken,
     ) -> Result<(Response, Vec<u8>), WorkerError> {
-        let mut given_up: Option<Instant> = None;
+        let cancel = cancel.child_with_grace(CANCEL_TIMEOUT);
         loop {
-            let now = Instant::now();
-            if given_up.is_none() && give_up() {
-                given_up = Some(now + CANCEL_TIMEOUT);
-            }
-            if given_up.is_some_and(|until| until <= now) {
+            if cancel.is_cancelled() {
                 return Err(WorkerError::Cancelled);
             }
+            let now = Instant::now();
             if deadline <= now {
                 return Err(WorkerError::TimedOut);
             }
-            match self.answers.recv_timeout(POLL_INTERVAL.min(deadline - now)) {
-                Ok(Ok(answer)) => {
-                    self.is_busy &= !answer.0.is_last();
-                    return Ok(answer);
+            match self.responses.recv_timeout(POLL_INTERVAL.min(deadline - now)) {
+                Ok(Ok((response, body))) => {
+                    self.is_busy &= !response.is_last();
+                    return Ok((response, body));
                 }
                 Ok(Err(error)) => return Err(WorkerError::Ended(self.exit_reason(&error))),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(WorkerError::Ended(self.exit_reason("its pipe was closed")));
+                    return Err(WorkerError::Ended(self.exit_reason("its pipe is closed")));
                 }
             }
         }
     }
 
-    /// The process's number.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
+    /// The exit status, or `otherwise` where the process still runs, and the end of its stderr.
     fn exit_reason(&mut self, otherwise: impl std::fmt::Display) -> String {
         let until = Instant::now() + EXIT_TIMEOUT;
         let status = loop {
@@ -145,18 +142,18 @@ impl Worker {
                 _ => break otherwise.to_string(),
             }
         };
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let words: Vec<u8> = words.iter().copied().collect();
-        match String::from_utf8_lossy(&words).trim() {
+        let stderr_end = self.stderr_end.lock().unwrap_or_else(PoisonError::into_inner);
+        let stderr_end: Vec<u8> = stderr_end.iter().copied().collect();
+        match String::from_utf8_lossy(&stderr_end).trim() {
             "" => status,
-            words => format!("{status}; its last words:\n{words}"),
+            stderr_end => format!("{status}; the end of its stderr:\n{stderr_end}"),
         }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Its stdin is closed with the thread that writes to it: an idle worker then ends by itself.
+        // This ends the thread that writes to its stdin, which closes it: an idle worker then ends by itself.
         self.requests = None;
         let until = Instant::now() + EXIT_TIMEOUT;
         while !self.is_busy && Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
@@ -164,12 +161,12 @@ impl Drop for Worker {
         }
         if matches!(self.child.try_wait(), Ok(None)) {
             let group = rustix::process::Pid::from_child(&self.child);
-            let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            let _gone = self.child.kill();
+            let _has_ended = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            let _has_ended = self.child.kill();
         }
         let _reaped = self.child.wait();
         for thread in self.threads.drain(..) {
-            // What a filter has started, in a group of its own, may hold the pipes open: it is not waited for.
+            // A process that a filter started in a group of its own may keep the pipes open: do not wait for it.
             if thread.is_finished() && thread.join().is_err() {
                 log::error!("a thread of a filter worker panicked");
             }
@@ -177,44 +174,46 @@ impl Drop for Worker {
     }
 }
 
-/// Writes requests and passes on the answers, until either pipe breaks or nobody asks any more.
+/// Writes requests and passes on the responses, until a pipe breaks or the request channel is closed.
 fn exchange(
     mut stdin: ChildStdin,
     stdout: ChildStdout,
-    todo: &Receiver<Outgoing>,
-    done: &Sender<std::io::Result<(Response, Vec<u8>)>>,
+    requests: &Receiver<Outgoing>,
+    responses: &Sender<std::io::Result<(Response, Vec<u8>)>>,
 ) {
     let mut stdout = BufReader::new(stdout);
     let mut program = Some(PROGRAM);
-    for (header, body) in todo {
-        let begun = program.take().map_or(Ok(()), |program| stdin.write_all(program.as_bytes()));
-        if let Err(error) = begun.and_then(|()| protocol::write(&mut stdin, &header, &body)) {
-            let _gone = done.send(Err(error));
+    for (header, body) in requests {
+        let started = program.take().map_or(Ok(()), |program| stdin.write_all(program.as_bytes()));
+        if let Err(error) = started.and_then(|()| protocol::write(&mut stdin, &header, &body)) {
+            let _closed = responses.send(Err(error));
             return;
         }
         loop {
-            let answer = protocol::read(&mut stdout);
-            let is_over = answer.as_ref().map_or(true, |(answer, _)| answer.is_last());
-            let is_broken = answer.is_err();
-            if done.send(answer).is_err() || is_broken {
+            let response = protocol::read(&mut stdout);
+            let (is_broken, is_last) = match &response {
+                Ok((response, _)) => (false, response.is_last()),
+                Err(_) => (true, true),
+            };
+            if responses.send(response).is_err() || is_broken {
                 return;
             }
-            if is_over {
+            if is_last {
                 break;
             }
         }
     }
 }
 
-/// Keeps the last of what the worker says on stderr, and shows all of it to who wants every detail.
-fn read_stderr(mut stderr: ChildStderr, words: &Mutex<VecDeque<u8>>) {
+/// Keeps the end of the worker's stderr, and logs all of it at debug level.
+fn read_stderr(mut stderr: ChildStderr, end: &Mutex<VecDeque<u8>>) {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = stderr.read(&mut buffer) {
         let new = &buffer[..count];
-        log::debug!("a filter says: {}", String::from_utf8_lossy(new).trim_end());
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.extend(new);
-        let surplus = words.len().saturating_sub(MAX_STDERR_BYTES);
-        words.drain(..surplus);
+        log::debug!("filter worker: {}", String::from_utf8_lossy(new).trim_end());
+        let mut end = end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.extend(new);
+        let surplus = end.len().saturating_sub(MAX_STDERR_BYTES);
+        end.drain(..surplus);
     }
 }

@@ -1,20 +1,31 @@
-//! ACLs: who may do what with which topic, group, transactional id or the cluster.
+//! ACLs: which user may do which operation on which topic, group, transactional id or on the cluster.
 //!
-//! A filter says of each part what it wants, and "any" has to be said: what is forgotten does not match everything.
+//! Each field of a filter says what it matches, `Any` included, so that no filter matches everything by omission.
+//!
+//! | request | ACLs that it requires |
+//! | --- | --- |
+//! | produce to a topic | write topic |
+//! | begin a transaction | write transactional-id; brokers before 2.8 also idempotent-write cluster |
+//! | consume a topic | read topic |
+//! | join a group, commit an offset | read group |
+//! | metadata and offsets of a topic | describe topic, which read, write, delete and alter of the topic include |
+//! | configuration of a topic | describe-configs topic |
+//! | create a topic | create topic, or create cluster |
+//! | add partitions to a topic | alter topic |
+//! | delete a topic | delete topic |
+//! | describe users or ACLs | describe cluster |
+//! | alter users or ACLs | alter cluster |
+//!
+//! From Kafka's documentation, "Operations and Protocols on Resources". `fink` grants them by role: see [`roles`](super::roles).
 
 use std::fmt;
 
-use rdkafka::error::RDKafkaErrorCode as Code;
+use crate::kafka::error::Error;
 
-use crate::kafka::admin::Admin;
-use crate::kafka::error::{Resource, Result};
-use crate::kafka::ffi::administration as native;
-use crate::kafka::ffi::authorized::topic_operations;
-
-/// Kafka's name of the only cluster there is.
+/// Kafka's name of the cluster as a resource.
 pub const CLUSTER: &str = "kafka-cluster";
 
-/// What a rule is about.
+/// The type of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResourceType {
     /// a topic
@@ -25,25 +36,35 @@ pub enum ResourceType {
     TransactionalId,
     /// the cluster, named [`CLUSTER`]
     Cluster,
-    /// a kind of a later Kafka; such a rule can be seen, not made
+    /// a type of a newer Kafka version: such an ACL can be described, not created
     Unknown,
 }
 
-/// Which names a rule is for.
+/// The names of the resources that an ACL applies to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pattern {
-    /// this name; `*` is every name
+    /// this name; `*` stands for every name
     Literal(String),
-    /// names that begin so
+    /// every name with this prefix
     Prefixed(String),
 }
 
-/// What may or may not be done.
+impl Pattern {
+    /// Whether an ACL with this pattern applies to the resource `name`.
+    pub fn applies_to(&self, name: &str) -> bool {
+        match self {
+            Self::Literal(literal) => literal == name || literal == "*",
+            Self::Prefixed(prefix) => name.starts_with(prefix),
+        }
+    }
+}
+
+/// An operation on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
-    /// everything
+    /// every operation
     All,
-    /// read a topic, use a group
+    /// read from a topic, join a group
     Read,
     /// write to a topic, use a transactional id
     Write,
@@ -51,59 +72,69 @@ pub enum Operation {
     Create,
     /// delete a topic or a group
     Delete,
-    /// change a topic, or users and rules of the cluster
+    /// alter a topic; alter the users and ACLs of the cluster
     Alter,
-    /// see that it exists and what it looks like
+    /// see the metadata
     Describe,
-    /// what brokers do among themselves
+    /// requests between brokers
     ClusterAction,
-    /// see its options
+    /// see the configuration
     DescribeConfigs,
-    /// change its options
+    /// alter the configuration
     AlterConfigs,
-    /// write so that nothing is doubled (brokers before 2.8 ask for it)
+    /// use an idempotent producer (brokers before 2.8 require it)
     IdempotentWrite,
-    /// an operation of a later Kafka; such a rule can be seen, not made
+    /// an operation of a newer Kafka version: such an ACL can be described, not created
     Unknown,
 }
 
-/// Whether it is allowed or denied; a denial outweighs.
+/// Whether an ACL allows or denies. A denial takes precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
-    /// allowed
+    /// allows
     Allow,
-    /// denied
+    /// denies
     Deny,
 }
 
 /// An ACL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AclBinding {
-    /// whom it is for: `User:NAME`, or `User:*` for everybody
+    /// the user, as `User:NAME`; `User:*` stands for every user
     pub principal: String,
-    /// from which address, or `*`
+    /// the IP address that the user connects from; `*` stands for every address
     pub host: String,
-    /// about what
-    pub kind: ResourceType,
-    /// of which name
+    /// the type of the resources
+    pub resource_type: ResourceType,
+    /// their names
     pub pattern: Pattern,
-    /// doing what
+    /// the operation
     pub operation: Operation,
-    /// whether it may
+    /// whether it is allowed or denied
     pub permission: Permission,
 }
 
-/// What a filter wants of one part of an ACL.
+impl AclBinding {
+    /// Whether it decides about `operation` of `user` on a resource, from some address.
+    pub fn applies_to(&self, user: &str, operation: Operation, resource_type: ResourceType, name: &str) -> bool {
+        [principal(user), principal("*")].contains(&self.principal)
+            && [operation, Operation::All].contains(&self.operation)
+            && self.resource_type == resource_type
+            && self.pattern.applies_to(name)
+    }
+}
+
+/// What a filter matches in one field of an ACL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match<T> {
-    /// whatever it is
+    /// every value
     Any,
-    /// exactly this
+    /// exactly this value
     Is(T),
 }
 
 impl<T> Match<T> {
-    pub(super) fn is(&self) -> Option<&T> {
+    pub(super) fn value(&self) -> Option<&T> {
         match self {
             Self::Any => None,
             Self::Is(value) => Some(value),
@@ -111,62 +142,62 @@ impl<T> Match<T> {
     }
 }
 
-/// What a filter wants of a rule's names.
+/// What a filter matches in the pattern of an ACL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PatternFilter {
-    /// whatever they are
+    /// every pattern
     Any,
     /// exactly this pattern
     Is(Pattern),
-    /// this name, whether literal or prefix
+    /// this name, literal or as a prefix
     Named(String),
-    /// every rule that speaks of this name: its own, prefixes of it, and `*`
+    /// every pattern that [applies to](Pattern::applies_to) this name
     Matching(String),
 }
 
-/// Which rules are meant.
+/// A filter of ACLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AclFilter {
     /// `User:NAME`
     pub principal: Match<String>,
-    /// address; `Is("*")` means the rules for all addresses
+    /// the address; `Is("*")` matches the ACLs for every address
     pub host: Match<String>,
-    /// about what
-    pub kind: Match<ResourceType>,
-    /// of which names
+    /// the type of the resource
+    pub resource_type: Match<ResourceType>,
+    /// its pattern
     pub pattern: PatternFilter,
-    /// doing what
+    /// the operation
     pub operation: Match<Operation>,
     /// allowed or denied
     pub permission: Match<Permission>,
 }
 
 impl AclFilter {
-    /// Every rule there is.
+    /// Matches every ACL.
     pub fn any() -> Self {
         Self {
             principal: Match::Any,
             host: Match::Any,
-            kind: Match::Any,
+            resource_type: Match::Any,
             pattern: PatternFilter::Any,
             operation: Match::Any,
             permission: Match::Any,
         }
     }
 
-    /// Every rule for this user.
+    /// Matches every ACL of this user.
     pub fn of_user(user: &str) -> Self {
         Self { principal: Match::Is(principal(user)), ..Self::any() }
     }
 }
 
 impl From<&AclBinding> for AclFilter {
-    /// Exactly this ACL.
+    /// Matches exactly this ACL.
     fn from(acl: &AclBinding) -> Self {
         Self {
             principal: Match::Is(acl.principal.clone()),
             host: Match::Is(acl.host.clone()),
-            kind: Match::Is(acl.kind),
+            resource_type: Match::Is(acl.resource_type),
             pattern: PatternFilter::Is(acl.pattern.clone()),
             operation: Match::Is(acl.operation),
             permission: Match::Is(acl.permission),
@@ -174,72 +205,34 @@ impl From<&AclBinding> for AclFilter {
     }
 }
 
-/// A user as rules name it.
+/// A user's name as the principal of an ACL.
 pub fn principal(user: &str) -> String {
     format!("User:{user}")
 }
 
-impl Admin {
-    /// Adds ACLs; for each, in order, what became of it. A rule that exists already is a success.
-    ///
-    /// # Errors
-    /// The request as a whole failed: no answer, no right to alter the cluster, or a rule that cannot be made.
-    pub fn create_acls(&self, acls: &[AclBinding]) -> Result<Vec<Result<()>>> {
-        let action = "change the access rules of";
-        let results = self.submit(action, |call| native::create_acls(call, acls))?;
-        Ok(results.into_iter().map(|done| done.map_err(|r| self.acl_error(&r, action))).collect())
-    }
-
-    /// The rules that a filter matches, in order.
-    ///
-    /// # Errors
-    /// No answer, or no right to describe the cluster.
-    pub fn describe_acls(&self, filter: &AclFilter) -> Result<Vec<AclBinding>> {
-        let action = "see the access rules of";
-        let mut acls = self.submit(action, |call| native::describe_acls(call, filter))?;
-        if acls.is_empty() {
-            // librdkafka does not tell "none" from "not for you". Looking at users asks for the same right, and tells.
-            self.submit(action, |call| native::describe_users(call, &["nobody"]))?;
-        }
-        acls.sort();
-        Ok(acls)
-    }
-
-    /// What this client's own user may do with each topic, in their order. It takes no administrator.
-    ///
-    /// # Errors
-    /// No answer. For one topic: it does not exist, or the user may not even see it.
-    pub fn authorized_operations(&self, topics: &[&str]) -> Result<Vec<Result<Vec<Operation>>>> {
-        let action = "see";
-        let answered = self.submit(action, |call| topic_operations(call, topics))?;
-        let of = |topic: &&str| match answered.iter().find(|(name, _)| name == topic) {
-            Some((_, Ok(operations))) => Ok(operations.clone()),
-            Some((_, Err((code, reason)))) => Err(self.refusal(*code, reason, action, Resource::Topic(topic))),
-            None => Err(self.refusal(Code::UnknownTopicOrPartition, "", action, Resource::Topic(topic))),
-        };
-        Ok(topics.iter().map(of).collect())
-    }
-
-    /// Removes what filters match; for each filter, in order, the rules that are gone.
-    ///
-    /// # Errors
-    /// The request as a whole failed: no answer, or no right to alter the cluster.
-    pub fn delete_acls(&self, filters: &[AclFilter]) -> Result<Vec<Result<Vec<AclBinding>>>> {
-        let action = "change the access rules of";
-        let results = self.submit(action, |call| native::delete_acls(call, filters))?;
-        Ok(results.into_iter().map(|done| done.map_err(|r| self.acl_error(&r, action))).collect())
-    }
-
-    fn acl_error(&self, (code, reason): &native::ResponseError, action: &str) -> crate::kafka::Error {
-        self.refusal(*code, reason, action, Resource::Cluster)
-    }
+/// The outcome of creating one ACL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedAcl {
+    /// the ACL
+    pub acl: AclBinding,
+    /// why it was not created; an ACL that exists already is no error
+    pub error: Option<Error>,
 }
 
-/// The names that Kafka's own tools use.
+/// The outcome of deleting the ACLs of one filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedAcls {
+    /// the deleted ACLs
+    pub acls: Vec<AclBinding>,
+    /// why they were not deleted
+    pub error: Option<Error>,
+}
+
+/// The names in Kafka's own tools, in lower case with hyphens.
 macro_rules! names {
     ($type:ty { $($variant:ident = $name:literal),* $(,)? }) => {
         impl $type {
-            /// The variant of this name, in any case; `None`: there is none.
+            /// The variant of this name; upper and lower case are the same.
             pub fn from_name(name: &str) -> Option<Self> {
                 [$((Self::$variant, $name)),*].into_iter().find(|(_, n)| n.eq_ignore_ascii_case(name)).map(|(v, _)| v)
             }
@@ -278,7 +271,11 @@ impl fmt::Display for AclBinding {
             Pattern::Literal(name) => (name, ""),
             Pattern::Prefixed(name) => (name, "…"),
         };
-        write!(f, "{} from {} {permission} {} {} {name}{more}", self.principal, self.host, self.operation, self.kind)
+        write!(
+            f,
+            "{} from {} {permission} {} {} {name}{more}",
+            self.principal, self.host, self.operation, self.resource_type
+        )
     }
 }
 
@@ -287,12 +284,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn names_are_parsed() {
         for (_, name) in [(0, "describe-configs"), (1, "ALL"), (2, "Idempotent-Write")] {
             let operation = Operation::from_name(name).unwrap();
             assert_eq!(operation.to_string(), name.to_lowercase());
         }
         assert_eq!(ResourceType::from_name("transactional-id"), Some(ResourceType::TransactionalId));
         assert_eq!(Operation::from_name("any"), None);
+    }
+
+    #[test]
+    fn a_literal_star_and_a_prefix_apply_to_names() {
+        let prefixed = Pattern::Prefixed("fink_".to_owned());
+        assert!(prefixed.applies_to("fink_a") && !prefixed.applies_to("other"));
+        assert!(Pattern::Literal("*".to_owned()).applies_to("other"));
+        assert!(!Pattern::Literal("fink_".to_owned()).applies_to("fink_a"));
     }
 }

@@ -1,9 +1,15 @@
-//! A client for questions and orders: topics, users, access rules. Those rooms add what it can do.
+//! A client for administrative requests: topics, users, ACLs, offsets.
+
+mod acls;
+mod configs;
+mod offsets;
+mod topics;
+mod users;
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -11,36 +17,36 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use crate::config::KafkaSettings;
-use crate::kafka::client::{self, Context, Identity};
-use crate::kafka::error::{Error, Resource, Result};
+use crate::kafka::client_config::{Identity, client_config};
+use crate::kafka::connection::Connection;
+use crate::kafka::error::{Error, Resource, Result, settings_error};
 use crate::kafka::ffi;
-use crate::kafka::ffi::administration::{AdminCall, Response};
+use crate::kafka::ffi::admin_call::{AdminCall, CallError, ResponseError};
+use crate::kafka::settings::KafkaSettings;
 
-/// How long a request may wait before the connection's state is looked at again.
+/// How long a request waits before the connection is checked again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A client for questions and orders. Connects at its first request.
+/// A client for administrative requests. Connects at its first request.
 pub struct Admin {
-    inner: AdminClient<Context>,
+    inner: AdminClient<Connection>,
     settings: KafkaSettings,
     timeout: Duration,
 }
 
 impl Admin {
-    /// A client that logs in as `who`, each of whose requests may take as long as `timeout`.
+    /// A client with the login of `identity`. `timeout` applies to each request.
     ///
     /// # Errors
-    /// The settings are refused by librdkafka.
+    /// Invalid settings.
     pub fn open(settings: &KafkaSettings, identity: Identity, timeout: Duration) -> Result<Self> {
-        let config = client::config(settings, identity, &[], &[])?;
-        let inner =
-            config.create_with_context(Context::new(settings, identity)).map_err(|e| client::settings_error(&e))?;
+        let config = client_config(settings, identity, &[], &[])?;
+        let inner = config.create_with_context(Connection::new(settings, identity)).map_err(|e| settings_error(&e))?;
         Ok(Self { inner, settings: settings.clone(), timeout })
     }
 
-    /// The connection: its status and whose it is.
-    pub fn context(&self) -> &Context {
+    /// The connection: its status and its user.
+    pub fn connection(&self) -> &Connection {
         self.inner.inner().context()
     }
 
@@ -48,11 +54,7 @@ impl Admin {
         &self.settings
     }
 
-    pub(super) fn inner(&self) -> &AdminClient<Context> {
-        &self.inner
-    }
-
-    pub(super) fn client(&self) -> &Client<Context> {
+    fn client(&self) -> &Client<Connection> {
         self.inner.inner()
     }
 
@@ -60,12 +62,12 @@ impl Admin {
         self.timeout
     }
 
-    pub(super) fn options(&self) -> AdminOptions {
+    fn options(&self) -> AdminOptions {
         AdminOptions::new().request_timeout(Some(self.timeout)).operation_timeout(Some(self.timeout))
     }
 
-    /// Waits for the answer to a request. librdkafka itself would wait for the whole time where the login is refused.
-    pub(super) fn answer<T>(
+    /// Waits for the response to a request of rdkafka. librdkafka itself would wait for the whole timeout where the login is refused.
+    fn wait_for<T>(
         &self,
         action: &str,
         resource: Resource<'_>,
@@ -73,64 +75,68 @@ impl Admin {
     ) -> Result<T> {
         let mut request = pin!(request);
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut task = TaskContext::from_waker(&waker);
-        let deadline = Instant::now() + self.timeout;
+        let mut task = Context::from_waker(&waker);
+        let (deadline, doing) = (Instant::now() + self.timeout, format!("trying to {action} {resource}"));
         loop {
-            if let Poll::Ready(answer) = request.as_mut().poll(&mut task) {
+            if let Poll::Ready(response) = request.as_mut().poll(&mut task) {
                 ffi::serve_events(self.client());
-                return answer.map_err(|error| self.error(&error, action, resource));
+                return response.map_err(|error| self.error(&error, action, resource));
             }
-            self.check(action, deadline)?;
+            self.check(&doing, deadline)?;
             std::thread::park_timeout(POLL_INTERVAL);
         }
     }
 
-    /// Issues an order that rdkafka does not offer, and waits for its answer.
-    pub(super) fn submit<T>(
+    /// Submits a request that rdkafka does not offer, and waits for its response.
+    fn submit<T>(
         &self,
         action: &str,
-        order: impl FnOnce(&AdminCall<'_>) -> Result<Response<T>>,
+        request: impl FnOnce(&AdminCall<'_>) -> std::result::Result<T, CallError>,
     ) -> Result<T> {
-        let deadline = Instant::now() + self.timeout;
-        let check = || self.check(action, deadline);
-        let call = AdminCall { client: self.client(), timeout: self.timeout, check: &check };
-        let answer = order(&call)?;
+        let (deadline, doing) = (Instant::now() + self.timeout, format!("trying to {action} the cluster"));
+        let check = || self.check(&doing, deadline);
+        let response = request(&AdminCall { client: self.client(), timeout: self.timeout, check: &check });
         ffi::serve_events(self.client());
-        answer.map_err(|(code, reason)| self.refusal(code, &reason, action, Resource::Cluster))
+        response.map_err(|error| match error {
+            CallError::NoResponse(error) => error,
+            CallError::Response(error) => self.response_error(&error, action, Resource::Cluster),
+        })
     }
 
-    /// Fails where waiting for an answer has no sense any more.
-    pub(super) fn check(&self, action: &str, deadline: Instant) -> Result<()> {
+    /// Fails where waiting for a response is in vain, and after the deadline.
+    fn check(&self, doing: &str, deadline: Instant) -> Result<()> {
         ffi::serve_events(self.client());
-        if let Some(error) = self.context().refused() {
-            return Err(error);
-        }
+        self.connection().check()?;
         if Instant::now() >= deadline {
-            return Err(self.context().timed_out(self.timeout, &format!("trying to {action}")));
+            return Err(self.connection().diagnose_timeout(self.timeout, doing));
         }
         Ok(())
     }
 
     fn error(&self, error: &KafkaError, action: &str, resource: Resource<'_>) -> Error {
         match error {
-            KafkaError::AdminOp(code) => self.refusal(*code, "", action, resource),
-            KafkaError::AdminOpCreation(words) => {
-                self.context().refusal(Code::InvalidArgument, words, action, resource)
+            KafkaError::AdminOp(code) => self.request_error(*code, "", action, resource),
+            KafkaError::AdminOpCreation(message) => {
+                self.connection().request_error(Code::InvalidArgument, message, action, resource)
             }
             other => {
                 let code = other.rdkafka_error_code().unwrap_or(Code::Fail);
-                self.refusal(code, &other.to_string(), action, resource)
+                self.request_error(code, &other.to_string(), action, resource)
             }
         }
     }
 
-    /// The error that says an answer; a request that was never answered is explained by the connection's trouble.
-    pub(super) fn refusal(&self, code: Code, reason: &str, action: &str, resource: Resource<'_>) -> Error {
+    fn response_error(&self, error: &ResponseError, action: &str, resource: Resource<'_>) -> Error {
+        self.request_error(error.code, &error.reason, action, resource)
+    }
+
+    /// The error of a failed request. Where it got no response, the brokers are probed for the reason.
+    fn request_error(&self, code: Code, reason: &str, action: &str, resource: Resource<'_>) -> Error {
         match code {
             Code::OperationTimedOut | Code::TimedOutQueue | Code::BrokerTransportFailure => {
-                self.context().timed_out(self.timeout, &format!("trying to {action}"))
+                self.connection().diagnose_timeout(self.timeout, &format!("trying to {action} {resource}"))
             }
-            _ => self.context().refusal(code, reason, action, resource),
+            _ => self.connection().request_error(code, reason, action, resource),
         }
     }
 }

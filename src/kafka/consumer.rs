@@ -1,4 +1,4 @@
-//! A plain consumer: what is committed on some topics, from a chosen point on.
+//! A consumer of committed messages.
 
 mod commit;
 
@@ -13,30 +13,32 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
 
-use crate::config::KafkaSettings;
-use crate::kafka::client::{self, Context, Identity};
-use crate::kafka::error::{Error, Resource, Result, is_transient};
+use crate::kafka::client_config::{Identity, client_config};
+use crate::kafka::connection::Connection;
+use crate::kafka::error::{Error, Resource, Result, is_transient, settings_error};
 use crate::kafka::ffi::consuming::{ConsumerEvent, next_event};
-use crate::kafka::topics;
+use crate::kafka::message::Message;
+use crate::kafka::metadata::partition_count;
+use crate::kafka::settings::KafkaSettings;
 
 /// Defaults. Raw options may change them.
 const DEFAULTS: &[(&str, &str)] = &[
-    // For each partition; the default of 64 MiB is much for a laptop that follows 50 partitions.
+    // Per partition: librdkafka's default of 64 MiB is too much for 50 partitions on a laptop.
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.wait.max.ms", "100"),
     // How soon new partitions of a topic are found.
     ("topic.metadata.refresh.interval.ms", "60000"),
 ];
 
-/// A group that librdkafka wants to hear of even where none is used; nothing is ever committed for it.
+/// librdkafka requires a group id even where no group is used. No offset is committed for it.
 const NO_GROUP: &str = "fink";
 
-/// Where a consumer begins.
+/// The position that a consumer starts at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
-    /// the oldest message that Kafka still has
+    /// the oldest retained message
     Earliest,
-    /// what comes after the consumer is ready
+    /// the end of each partition when the consumer is ready
     Latest,
     /// the first message at or after this time, ms since 1970
     Timestamp(i64),
@@ -45,75 +47,58 @@ pub enum StartAt {
 /// What a consumer is opened with.
 #[derive(Clone, Debug)]
 pub struct ConsumerOptions {
-    /// topics, at least one
+    /// the topics, at least one
     pub topics: Vec<String>,
-    /// Consumers of one group share the partitions and go on where the group stopped; `None`: alone, and from `start`.
+    /// The consumers of a group share the partitions and resume at the committed offsets. `None`: the consumer reads all partitions from `start`.
     pub group: Option<String>,
-    /// where to begin; with a group: where the group has not been yet
+    /// where to start; with a group, in partitions without a committed offset
     pub start: StartAt,
-    /// how long to wait for the brokers at the start, and for their answers later
+    /// the timeout of each request
     pub timeout: Duration,
 }
 
-/// A message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// its topic
-    pub topic: String,
-    /// where in the topic
-    pub partition: i32,
-    /// where in the partition
-    pub offset: i64,
-    /// ms since 1970
-    pub timestamp: Option<i64>,
-    /// the key
-    pub key: Option<Vec<u8>>,
-    /// the value
-    pub value: Option<Vec<u8>>,
-    /// names and values, in order
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
-}
-
-/// What a consumer meets.
+/// An event of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// a message
     Message(Message),
-    /// Everything there is at the moment has been seen; told again whenever it is so again.
+    /// All messages of a partition have been consumed. Repeated whenever that is so again.
     EndOfPartition {
         /// the topic
         topic: String,
         /// its partition
         partition: i32,
-        /// where the next message will be, or later
+        /// the offset of the next message, or a lower one than that
         offset: i64,
     },
-    /// These partitions are read from now on; `latest` means from here.
+    /// These partitions are consumed from now on; for [`StartAt::Latest`], from here.
     Assigned(Vec<(String, i32)>),
-    /// The group takes these partitions back: they are given up at the next call of [`Consumer::next`], so that offsets can be committed
-    /// before.
+    /// The group has assigned these partitions to another consumer. They are unassigned at the next call of [`Consumer::next`], so that their
+    /// offsets can be committed before.
     Revoked(Vec<(String, i32)>),
 }
 
-/// How far a consumer is in a partition.
+/// The lag of a consumer in one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lag {
     /// the topic
     pub topic: String,
     /// its partition
     pub partition: i32,
-    /// where this consumer reads next, if it has read anything
+    /// the next offset of this consumer, if it has consumed anything
     pub position: Option<i64>,
-    /// where the group has come to, if there is a group and it has come anywhere
+    /// the committed offset of the group, if there is one
     pub committed: Option<i64>,
-    /// the offset after the last message that can be read
+    /// the last stable offset
     pub end: i64,
 }
 
-/// A consumer. Sees committed messages only.
+/// A consumer with `isolation.level=read_committed`.
 pub struct Consumer {
-    inner: BaseConsumer<Context>,
+    inner: BaseConsumer<Connection>,
     group: Option<String>,
+    /// the caller chose the partitions and knows that they exist
+    has_explicit_partitions: bool,
     start: StartAt,
     timeout: Duration,
     positions: BTreeMap<(String, i32), Option<i64>>,
@@ -123,11 +108,10 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// Opens a consumer. Without a group it is ready on return, which its first event, [`Event::Assigned`], says as well; with one, when that
-    /// event comes.
+    /// Opens a consumer. Without a group it is ready on return; with one, when its first event, [`Event::Assigned`], arrives.
     ///
     /// # Errors
-    /// Refused settings or login, a topic that does not exist or may not be seen, no answer within the time.
+    /// Invalid settings, a refused login, a topic that does not exist or may not be described, or no response.
     pub fn open(settings: &KafkaSettings, options: &ConsumerOptions) -> Result<Self> {
         let mut consumer = Self::create(settings, options.group.as_deref(), options.start, options.timeout)?;
         let mut all = Vec::new();
@@ -146,7 +130,7 @@ impl Consumer {
         Ok(consumer)
     }
 
-    /// Opens a consumer of certain partitions, without a group.
+    /// Opens a consumer of these partitions, without a group.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -157,6 +141,7 @@ impl Consumer {
         timeout: Duration,
     ) -> Result<Self> {
         let mut consumer = Self::create(settings, None, start, timeout)?;
+        consumer.has_explicit_partitions = true;
         consumer.assign(partitions)?;
         Ok(consumer)
     }
@@ -168,21 +153,30 @@ impl Consumer {
             ("enable.partition.eof", "true"),
             ("enable.auto.offset.store", "false"),
             ("enable.auto.commit", if group.is_some() { "true" } else { "false" }),
-            // Where the offset to begin with is gone meanwhile: the nearest that is left.
+            // Where the offset to start at was deleted meanwhile: the oldest one that is retained.
             ("auto.offset.reset", "earliest"),
         ];
-        let config = client::config(settings, Identity::User, DEFAULTS, &fixed)?;
-        let context = Context::new(settings, Identity::User);
-        let inner: BaseConsumer<Context> =
-            config.create_with_context(context).map_err(|e| client::settings_error(&e))?;
+        let config = client_config(settings, Identity::User, DEFAULTS, &fixed)?;
+        let connection = Connection::new(settings, Identity::User);
+        let inner: BaseConsumer<Connection> = config.create_with_context(connection).map_err(|e| settings_error(&e))?;
         let (positions, events, revoked) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Ok(Self { inner, group: group.map(str::to_owned), start, timeout, positions, events, revoked })
+        Ok(Self {
+            inner,
+            group: group.map(str::to_owned),
+            has_explicit_partitions: false,
+            start,
+            timeout,
+            positions,
+            events,
+            revoked,
+        })
     }
 
-    /// The next event within `timeout`; `None`: nothing came. While brokers are away nothing comes; [`context`](Self::context) tells.
+    /// The next event; `None`: there was none within `timeout`. While brokers are down there are no events: see
+    /// [`connection`](Self::connection).
     ///
     /// # Errors
-    /// No right to read a topic or to use the group, a topic that was deleted, a refused login.
+    /// Not authorized to read a topic or to use the group, a deleted topic, or a refused login.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Event>> {
         self.give_up_revoked()?;
         let deadline = Instant::now() + timeout;
@@ -193,14 +187,14 @@ impl Consumer {
             let left = deadline.saturating_duration_since(Instant::now());
             match next_event(&self.inner, left) {
                 Some(ConsumerEvent::Message(message)) => {
-                    self.context().status().mark_connected();
+                    self.connection().status().mark_connected();
                     if let Some(position) = self.positions.get_mut(&(message.topic.clone(), message.partition)) {
                         *position = Some(message.offset + 1);
                         return Ok(Some(Event::Message(message)));
                     }
                 }
                 Some(ConsumerEvent::EndOfPartition { topic, partition, offset }) => {
-                    self.context().status().mark_connected();
+                    self.connection().status().mark_connected();
                     if let Some(position) = self.positions.get_mut(&(topic.clone(), partition)) {
                         *position = Some(offset);
                         return Ok(Some(Event::EndOfPartition { topic, partition, offset }));
@@ -214,17 +208,17 @@ impl Consumer {
                 Some(ConsumerEvent::Error { code, reason, topic }) => {
                     self.check_error(code, &reason, topic.as_deref())?
                 }
-                Some(ConsumerEvent::Reported) => {}
+                Some(ConsumerEvent::Handled) => {}
                 None if Instant::now() >= deadline => return Ok(None),
                 None => {}
             }
         }
     }
 
-    /// Takes note that a message has been dealt with. With a group, what was dealt with is committed every 5 s and at the end.
+    /// Marks a message as consumed. With a group, the offsets of consumed messages are committed every 5 s and when the consumer is dropped.
     ///
     /// # Errors
-    /// The partition went to another consumer of the group.
+    /// The group has assigned the partition to another consumer.
     pub fn store_offset(&self, message: &Message) -> Result<()> {
         if self.group.is_none() {
             return Ok(());
@@ -233,10 +227,10 @@ impl Consumer {
         stored.map_err(|e| self.error(&e, "commit the offset of", Some(&message.topic)))
     }
 
-    /// How far this consumer is in each of its partitions.
+    /// The lag in each partition of this consumer.
     ///
     /// # Errors
-    /// No answer, or no right to see the group.
+    /// No response, or not authorized to describe the group.
     pub fn lag(&self) -> Result<Vec<Lag>> {
         let committed = self.committed(list_of(self.positions.keys()))?;
         let mut lags = Vec::with_capacity(self.positions.len());
@@ -256,36 +250,36 @@ impl Consumer {
         Ok(lags)
     }
 
-    /// The partitions that are read at the moment, by topic and number.
+    /// The assigned partitions, by topic and number.
     pub fn assigned(&self) -> Vec<(String, i32)> {
         self.positions.keys().cloned().collect()
     }
 
-    /// The connection: its status and whose it is.
-    pub fn context(&self) -> &Context {
+    /// The connection: its status and its user.
+    pub fn connection(&self) -> &Connection {
         self.client().context()
     }
 
-    fn client(&self) -> &Client<Context> {
+    fn client(&self) -> &Client<Connection> {
         self.inner.client()
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         let serve = || {
-            while let Some(ConsumerEvent::Reported | ConsumerEvent::Error { .. }) =
+            while let Some(ConsumerEvent::Handled | ConsumerEvent::Error { .. }) =
                 next_event(&self.inner, Duration::ZERO)
             {}
         };
-        topics::partitions_of(self.client(), self.context(), topic, self.timeout, serve)
+        partition_count(self.client(), self.connection(), topic, self.timeout, serve)
     }
 
-    /// Where the group has come to, by topic and partition; nothing without a group.
+    /// The committed offsets of the group; empty without a group.
     fn committed(&self, partitions: TopicPartitionList) -> Result<HashMap<(String, i32), Offset>> {
         if self.group.is_none() {
             return Ok(HashMap::new());
         }
         let found = self.inner.committed_offsets(partitions, self.timeout);
-        Ok(found.map_err(|e| self.error(&e, "see the offsets of", None))?.to_topic_map())
+        Ok(found.map_err(|e| self.error(&e, "fetch the committed offsets of", None))?.to_topic_map())
     }
 
     fn assign(&mut self, partitions: Vec<(String, i32)>) -> Result<()> {
@@ -296,15 +290,15 @@ impl Consumer {
             let mut times = list.clone();
             times.set_all_offsets(Offset::Offset(time)).map_err(|e| self.error(&e, "read", None))?;
             let found = self.inner.offsets_for_times(times, self.timeout);
-            by_time = found.map_err(|e| self.error(&e, "look for a time in", None))?.to_topic_map();
+            by_time = found.map_err(|e| self.error(&e, "find the offset of a timestamp in", None))?.to_topic_map();
         }
         for (topic, partition) in &partitions {
-            let place = (topic.clone(), *partition);
-            let offset = match (committed.get(&place), self.start) {
+            let key = (topic.clone(), *partition);
+            let offset = match (committed.get(&key), self.start) {
                 (Some(Offset::Offset(offset)), _) => *offset,
                 (_, StartAt::Earliest) => self.ends(topic, *partition)?.0,
                 (_, StartAt::Latest) => self.ends(topic, *partition)?.1,
-                (_, StartAt::Timestamp(_)) => match by_time.get(&place) {
+                (_, StartAt::Timestamp(_)) => match by_time.get(&key) {
                     Some(Offset::Offset(offset)) => *offset,
                     _ => self.ends(topic, *partition)?.1,
                 },
@@ -317,7 +311,7 @@ impl Consumer {
             _ => self.inner.assign(&list),
         };
         done.map_err(|e| self.error(&e, "read", None))?;
-        self.positions.extend(partitions.iter().map(|place| (place.clone(), None)));
+        self.positions.extend(partitions.iter().map(|partition| (partition.clone(), None)));
         self.events.push_back(Event::Assigned(partitions));
         Ok(())
     }
@@ -331,12 +325,12 @@ impl Consumer {
             RebalanceProtocol::Cooperative => self.inner.incremental_unassign(&list_of(&partitions)),
             _ => self.inner.unassign(),
         };
-        done.map_err(|e| self.error(&e, "give back", None))?;
-        self.positions.retain(|place, _| !partitions.contains(place));
+        done.map_err(|e| self.error(&e, "unassign partitions of", None))?;
+        self.positions.retain(|partition, _| !partitions.contains(partition));
         Ok(())
     }
 
-    /// The oldest offset of a partition and the one after its last committed message.
+    /// The low watermark and the last stable offset of a partition.
     fn ends(&self, topic: &str, partition: i32) -> Result<(i64, i64)> {
         let deadline = Instant::now() + self.timeout;
         loop {
@@ -352,38 +346,38 @@ impl Consumer {
     }
 
     fn check_error(&self, code: Code, reason: &str, topic: Option<&str>) -> Result<()> {
-        let status = self.context().status();
-        if let Some(fault) =
-            status.permanent_fault().filter(|_| self.positions.is_empty()).or(status.persistent_fault())
-        {
-            return Err(self.context().error_of(&fault));
+        // Before the first assignment the client may never have been connected.
+        match self.positions.is_empty() {
+            true => self.connection().check_fault()?,
+            false => self.connection().check_connected()?,
         }
         match code {
             Code::GroupAuthorizationFailed if self.group.is_none() => Ok(()),
-            // One of several brokers; the connection's status knows.
+            // It may concern one of several brokers; the checks above decide.
             Code::Authentication | Code::SSL => Ok(()),
-            // The group has gone on without this consumer, which joins it again.
+            // `max.poll.interval.ms` has passed: the consumer joins the group again.
             Code::PollExceeded => {
                 log::warn!("{reason}");
                 Ok(())
             }
             code if is_transient(code) => Ok(()),
-            _ => Err(self.refusal(code, reason, "read", topic)),
+            code if self.has_explicit_partitions && is_stale_metadata(code) => Err(stale_metadata(reason, topic)),
+            _ => Err(self.request_error(code, reason, "read", topic)),
         }
     }
 
     fn error(&self, error: &KafkaError, action: &str, topic: Option<&str>) -> Error {
         let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
         match code {
-            Code::OperationTimedOut | Code::BrokerTransportFailure => {
-                self.context().timed_out(self.timeout, &format!("trying to {action} {}", topic.unwrap_or("the topics")))
-            }
-            _ => self.refusal(code, "", action, topic),
+            Code::OperationTimedOut | Code::BrokerTransportFailure => self
+                .connection()
+                .diagnose_timeout(self.timeout, &format!("trying to {action} {}", topic.unwrap_or("the topics"))),
+            _ => self.request_error(code, "", action, topic),
         }
     }
 
-    fn refusal(&self, code: Code, reason: &str, action: &str, topic: Option<&str>) -> Error {
-        // librdkafka names the topic of some errors only in its words: `Subscribed topic not available: NAME: …`.
+    fn request_error(&self, code: Code, reason: &str, action: &str, topic: Option<&str>) -> Error {
+        // librdkafka names the topic of some errors only in the message: `Subscribed topic not available: NAME: …`.
         let named = reason.split_once("topic not available: ").and_then(|(_, rest)| rest.split_once(':'));
         let resource = match (topic.or(named.map(|(name, _)| name)), &self.group) {
             (Some(topic), _) if code != Code::GroupAuthorizationFailed => Resource::Topic(topic),
@@ -391,7 +385,21 @@ impl Consumer {
             (Some(topic), None) => Resource::Topic(topic),
             (None, None) => Resource::Cluster,
         };
-        self.context().refusal(code, reason, action, resource)
+        self.connection().request_error(code, reason, action, resource)
+    }
+}
+
+/// Whether a broker that has just restarted and has not caught up with the metadata may respond so about a partition that exists.
+fn is_stale_metadata(code: Code) -> bool {
+    matches!(code, Code::UnknownPartition | Code::UnknownTopic | Code::UnknownTopicOrPartition)
+}
+
+/// A transient error, unlike [`Error::UnknownTopic`]: a retry requests the offsets of the partitions first, and fails where they do not exist.
+fn stale_metadata(reason: &str, topic: Option<&str>) -> Error {
+    Error::Other {
+        doing: format!("read topic `{}`", topic.unwrap_or_default()),
+        reason: reason.to_owned(),
+        transient: true,
     }
 }
 
@@ -401,4 +409,20 @@ fn list_of<'a>(partitions: impl IntoIterator<Item = &'a (String, i32)>) -> Topic
         list.add_partition(topic, *partition);
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_a_restarted_broker_does_not_know_yet_is_transient() {
+        for code in [Code::UnknownPartition, Code::UnknownTopicOrPartition] {
+            assert!(is_stale_metadata(code));
+        }
+        assert!(!is_stale_metadata(Code::TopicAuthorizationFailed));
+        let error = stale_metadata("unknown partition", Some("t"));
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(error.to_string(), "read topic `t`: unknown partition");
+    }
 }

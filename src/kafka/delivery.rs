@@ -1,8 +1,7 @@
-//! Delivery reports: what librdkafka says about each message after it was sent, or could not be.
+//! Delivery reports: librdkafka reports for each message whether it was delivered.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -10,31 +9,31 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 
-use crate::kafka::client::Context;
-use crate::kafka::error::lower;
+use crate::kafka::connection::Connection;
+use crate::kafka::error::normalize_message;
 use crate::kafka::expected_offsets::ExpectedOffsets;
 
 /// Why a message was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It is larger than the topic takes. The message's own fault: send it elsewhere.
+    /// It is larger than the topic accepts. Permanent.
     TooLarge,
-    /// The broker does not accept it as a record of this topic. The message's own fault: send it elsewhere.
+    /// The broker rejects it as a record of this topic. Permanent.
     Invalid,
-    /// No broker took it in time.
+    /// It was not delivered within `message.timeout.ms`.
     TimedOut,
-    /// Something else, in librdkafka's words.
+    /// Another reason, with librdkafka's message.
     Other(String),
 }
 
 /// A message that was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryFailure {
-    /// where it was to go
+    /// its topic
     pub topic: String,
-    /// where in the topic
+    /// its partition
     pub partition: i32,
-    /// the number that the caller gave it
+    /// the id that the caller gave it
     pub id: usize,
     /// key and value together, bytes
     pub bytes: usize,
@@ -44,7 +43,7 @@ pub struct DeliveryFailure {
 }
 
 impl DeliveryFailure {
-    /// Whether the message itself is at fault, so that sending it again would fail again.
+    /// Whether sending the message again would fail again.
     pub fn is_permanent(&self) -> bool {
         matches!(self.cause, Cause::TooLarge | Cause::Invalid)
     }
@@ -54,50 +53,50 @@ impl std::fmt::Display for DeliveryFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { topic, partition, bytes, .. } = self;
         match &self.cause {
-            Cause::TooLarge => write!(f, "{bytes} bytes are more than topic `{topic}` takes (max.message.bytes)"),
-            Cause::Invalid => write!(f, "topic `{topic}` does not accept the message"),
+            Cause::TooLarge => write!(f, "{bytes} bytes exceed max.message.bytes of topic `{topic}`"),
+            Cause::Invalid => write!(f, "topic `{topic}` rejects the message"),
             Cause::TimedOut => {
-                write!(f, "no broker took the message for topic `{topic}` partition {partition} in time")
+                write!(f, "a message for topic `{topic}` partition {partition} was not delivered in time")
             }
-            Cause::Other(words) => write!(f, "topic `{topic}` partition {partition}: {words}"),
+            Cause::Other(message) => write!(f, "topic `{topic}` partition {partition}: {message}"),
         }
     }
 }
 
-/// What librdkafka needs for a message besides its key and value; a generous estimate of its own structures.
-const MESSAGE_OVERHEAD: u64 = 512;
+/// An upper estimate of librdkafka's own structures for one message.
+const MESSAGE_OVERHEAD_BYTES: u64 = 512;
 
-/// The room that a message takes while it waits for its delivery.
+/// The memory that a message occupies until it is delivered, bytes.
 pub(crate) fn queued_bytes(key: usize, value: usize) -> u64 {
-    key as u64 + value as u64 + MESSAGE_OVERHEAD
+    key as u64 + value as u64 + MESSAGE_OVERHEAD_BYTES
 }
 
-/// Counts what is under way and keeps the failures of the running transaction.
+/// Counts the bytes in flight and keeps the failures of the running transaction.
 #[derive(Debug)]
 pub(crate) struct DeliveryTracker {
-    pub context: Context,
+    pub connection: Connection,
     in_flight: AtomicU64,
     failures: Mutex<Vec<DeliveryFailure>>,
-    /// where it is known which offsets the messages must get
-    positions: Option<ExpectedOffsets>,
+    /// the offsets that the messages must get, where that is known
+    expected_offsets: Option<ExpectedOffsets>,
 }
 
 impl DeliveryTracker {
-    pub fn new(context: Context) -> Self {
-        Self { context, in_flight: AtomicU64::new(0), failures: Mutex::default(), positions: None }
+    pub fn new(connection: Connection) -> Self {
+        Self { connection, in_flight: AtomicU64::new(0), failures: Mutex::default(), expected_offsets: None }
     }
 
-    /// A tracker whose offsets are compared with `positions`.
-    pub fn with_positions(context: Context, positions: ExpectedOffsets) -> Self {
-        Self { positions: Some(positions), ..Self::new(context) }
+    /// A tracker that compares the offsets of delivered messages with the expected ones.
+    pub fn with_expected_offsets(connection: Connection, expected: ExpectedOffsets) -> Self {
+        Self { expected_offsets: Some(expected), ..Self::new(connection) }
     }
 
-    /// The positions, where they are kept.
-    pub fn positions(&self) -> Option<&ExpectedOffsets> {
-        self.positions.as_ref()
+    /// The expected offsets, where they are tracked.
+    pub fn expected_offsets(&self) -> Option<&ExpectedOffsets> {
+        self.expected_offsets.as_ref()
     }
 
-    /// Bytes of messages that were sent and not yet reported.
+    /// The bytes of messages that were sent and not yet reported.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Relaxed)
     }
@@ -110,13 +109,13 @@ impl DeliveryTracker {
         self.in_flight.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Whether a message failed since the last call of [`take`](Self::take).
+    /// Whether a message has failed since the last call of [`take_failures`](Self::take_failures).
     pub fn has_failures(&self) -> bool {
         !self.failures.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The failures since the last call.
-    pub fn take(&self) -> Vec<DeliveryFailure> {
+    pub fn take_failures(&self) -> Vec<DeliveryFailure> {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut failures)
     }
@@ -124,15 +123,15 @@ impl DeliveryTracker {
 
 impl ClientContext for DeliveryTracker {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.context.log(level, facility, message);
+        self.connection.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.context.error(error, reason);
+        self.connection.error(error, reason);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        self.context.stats_raw(statistics);
+        self.connection.stats_raw(statistics);
     }
 }
 
@@ -142,21 +141,21 @@ impl ProducerContext for DeliveryTracker {
     fn delivery(&self, result: &DeliveryResult<'_>, id: usize) {
         let message = match result {
             Ok(message) => {
-                self.context.status().mark_connected();
-                if let Some(positions) = &self.positions {
-                    positions.acknowledge(message.topic(), message.partition(), message.offset());
+                self.connection.status().mark_connected();
+                if let Some(expected) = &self.expected_offsets {
+                    expected.acknowledge(message.topic(), message.partition(), message.offset());
                 }
                 message
             }
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
                 let cause = match code {
-                    // These fall with another message, whose own failure is reported as well.
+                    // These fail because of another message, whose own failure is reported too.
                     Code::PurgeQueue | Code::PurgeInflight | Code::InvalidDifferentRecord => None,
                     Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => Some(Cause::TooLarge),
                     Code::InvalidRecord | Code::InvalidMessage | Code::InvalidTimestamp => Some(Cause::Invalid),
                     Code::MessageTimedOut | Code::OperationTimedOut => Some(Cause::TimedOut),
-                    other => Some(Cause::Other(lower(&other.to_string()))),
+                    other => Some(Cause::Other(normalize_message(&other.to_string()))),
                 };
                 if let Some(cause) = cause {
                     let failure = DeliveryFailure {
@@ -173,49 +172,5 @@ impl ProducerContext for DeliveryTracker {
             }
         };
         self.remove(queued_bytes(message.key_len(), message.payload_len()));
-    }
-}
-
-/// Topics that take smaller batches than the producer makes.
-///
-/// A broker refuses a batch as a whole, so that the messages beside one that is too large are refused too. Batches are kept below `batch.size`,
-/// which every topic takes unless its max.message.bytes was lowered; a larger message then goes alone, and its refusal is its own. Where a
-/// topic refuses a batch nonetheless, its messages are sent one by one from then on.
-#[derive(Debug, Default)]
-pub(crate) struct UnbatchedTopics {
-    any: AtomicBool,
-    /// for each topic the smallest message that it is known to refuse, bytes
-    topics: RwLock<BTreeMap<String, Option<usize>>>,
-    /// held while a message to such a topic is under way
-    pub lock: Mutex<()>,
-}
-
-impl UnbatchedTopics {
-    /// The smallest size known to be refused, if this topic needs care.
-    pub fn get(&self, topic: &str) -> Option<Option<usize>> {
-        if !self.any.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
-    }
-
-    /// Takes care of this topic from now on; says whether that is new.
-    pub fn add(&self, topic: &str) -> bool {
-        self.any.store(true, Ordering::Relaxed);
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        topics.insert(topic.to_owned(), None).is_none()
-    }
-
-    /// Those topics.
-    pub fn topics(&self) -> Vec<String> {
-        self.topics.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
-    }
-
-    /// Remembers that this topic refuses messages of this size.
-    pub fn refuses(&self, topic: &str, bytes: usize) {
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(least) = topics.get_mut(topic) {
-            *least = Some(least.map_or(bytes, |known| known.min(bytes)));
-        }
     }
 }

@@ -1,78 +1,89 @@
-//! What goes wrong with Kafka, said so that the reader knows what to do.
+//! What can go wrong with Kafka. Errors are plain data: building one sends nothing. [`Connection`](super::connection::Connection) looks for
+//! the reason of a connection that does not work.
 
 use std::time::Duration;
 
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 /// `Result` with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failure of something that was done with Kafka.
+/// A failure of a Kafka client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No broker answers. Waiting may help.
-    #[error("kafka at {servers} cannot be reached: {reason}")]
+    /// No broker responds. Transient.
+    #[error("cannot connect to kafka at {servers}: {reason}")]
     Unreachable {
         /// the configured `bootstrap_servers`
         servers: String,
         /// which broker, why, and what to do
         reason: String,
     },
-    /// The login was refused. Waiting does not help.
+    /// The brokers refuse the user name or the password. Permanent.
     #[error(
-        "kafka at {servers} refused the login of user `{user}`: {reason}; check the user's name, its password and sasl_mechanism"
+        "kafka at {servers} refused the login of user `{user}`: {reason}; check the user name, the password and sasl_mechanism"
     )]
     AuthenticationRefused {
         /// the configured `bootstrap_servers`
         servers: String,
         /// the user, or `(none)` where no login is configured
         user: String,
-        /// the broker's words
+        /// the broker's message
         reason: String,
     },
-    /// The brokers and the settings do not fit together: TLS, certificates, whether there is a login. Waiting does not help.
-    #[error("no connection with kafka at {servers}: {reason}")]
+    /// The settings do not match the brokers: TLS, certificates, login. Permanent.
+    #[error("the kafka settings do not match the brokers at {servers}: {reason}")]
     ConfigurationMismatch {
         /// the configured `bootstrap_servers`
         servers: String,
         /// which broker, why, and what to do
         reason: String,
     },
-    /// The user lacks a right.
-    #[error("user `{user}` has no right to {action} {resource}; see `fink kafka grant` and `fink kafka list-acls`")]
+    /// No ACL allows the request, or one denies it. Permanent.
+    #[error(
+        "user `{user}` is not authorized to {action} {resource}; see `fink kafka grant` and `fink kafka list-acls`"
+    )]
     NotAuthorized {
         /// the user, or `(none)` where no login is configured
         user: String,
-        /// what was tried
+        /// what was tried, such as `write to`
         action: String,
-        /// on what: kind and name
+        /// on what: type and name
         resource: String,
     },
-    /// The topic does not exist and nobody makes it.
+    /// The brokers do not implement the request. Permanent.
+    #[error("the brokers do not support the request to {action} {resource}")]
+    Unsupported {
+        /// what was tried, such as `see the configuration of`
+        action: String,
+        /// on what: type and name
+        resource: String,
+    },
+    /// The topic does not exist and cannot be created here. Permanent.
     #[error("topic `{topic}` does not exist{hint}; create it with `fink kafka create-topic {topic}`")]
     UnknownTopic {
         /// its name
         topic: String,
-        /// why it was not created, beginning with a space, or nothing
+        /// why it was not created, with a leading comma, or empty
         hint: String,
     },
-    /// The topic exists, but not as it is needed.
-    #[error("topic `{topic}` is not as it should be: {difference}")]
+    /// The topic exists with another number of partitions, replication or configuration than needed. Permanent.
+    #[error("topic `{topic}` is not as required: {difference}")]
     TopicMismatch {
         /// its name
         topic: String,
-        /// what it is, and what it should be
+        /// what it is, and what is required
         difference: String,
     },
-    /// Another producer uses the same transactional id.
+    /// Another producer uses the same transactional id. Permanent.
     #[error("another fink with the same distribution.name has taken over (transactional id `{transactional_id}`)")]
     Fenced {
         /// the id
         transactional_id: String,
     },
-    /// The brokers gave the transaction up, because it was open for longer than they allow. The producer must be opened again.
+    /// The brokers aborted the transaction because it was open for too long. The producer has to be reopened.
     #[error(
-        "the transaction of `{transactional_id}` was open for {open:?}, longer than transaction.timeout.ms; open the producer again and read again"
+        "the transaction of `{transactional_id}` was open for {open:?}, longer than transaction.timeout.ms; reopen the producer and read the checkpoint again"
     )]
     TransactionExpired {
         /// the producer's id
@@ -80,56 +91,56 @@ pub enum Error {
         /// how long it was open
         open: Duration,
     },
-    /// The producer is of no use any more, though nobody has taken over. It must be opened again, and the checkpoint read again.
-    #[error("the producer `{transactional_id}` has failed: {reason}; open it again and read again")]
+    /// The producer cannot be used any more, and was not fenced. It has to be reopened, and the checkpoint read again.
+    #[error("the producer `{transactional_id}` has failed: {reason}; reopen it and read the checkpoint again")]
     ProducerFailed {
         /// the producer's id
         transactional_id: String,
-        /// librdkafka's words
+        /// librdkafka's message
         reason: String,
     },
-    /// The running transaction cannot be committed any more: abort it and read again.
+    /// The transaction cannot be committed: abort it and read the checkpoint again.
     #[error("the transaction has to be aborted: {reason}")]
     MustAbort {
         /// why
         reason: String,
     },
-    /// One message is larger than Kafka takes; nothing else is touched.
+    /// One message is larger than librdkafka or its topic accepts; the transaction is unaffected.
     #[error("a message of {bytes} bytes is too large for topic `{topic}`: raise max.message.bytes of the topic")]
     TooLarge {
-        /// where it was to go
+        /// its topic
         topic: String,
         /// key and value together
         bytes: usize,
     },
-    /// The configuration is refused by librdkafka.
+    /// librdkafka or this module rejects the settings. Permanent.
     #[error("kafka settings: {0}")]
     Settings(String),
-    /// The caller's signal ended the wait.
-    #[error("stopped while {0}")]
-    Stopped(String),
-    /// Nothing came in time, though the brokers can be reached.
-    #[error("kafka did not answer within {timeout:?} while {doing}")]
+    /// The caller cancelled the operation.
+    #[error("cancelled while {0}")]
+    Cancelled(String),
+    /// The brokers can be reached but did not respond in time. Transient.
+    #[error("kafka did not respond within {timeout:?} while {doing}")]
     TimedOut {
-        /// the bound
+        /// the limit
         timeout: Duration,
         /// what was being done
         doing: String,
     },
-    /// Anything else, in librdkafka's words.
+    /// Any other failure, with librdkafka's message.
     #[error("{doing}: {reason}")]
     Other {
         /// what was being done
         doing: String,
-        /// librdkafka's words
+        /// librdkafka's message
         reason: String,
-        /// whether the same may work later
+        /// whether a retry may succeed
         transient: bool,
     },
 }
 
 impl Error {
-    /// Whether the same may succeed later without anybody's help.
+    /// Whether a retry may succeed without a change by an operator.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
@@ -138,81 +149,70 @@ impl Error {
         }
     }
 
-    /// Whether opening the producer again, and reading the checkpoint again, is the way on.
+    /// Whether the caller can continue by reopening the producer and reading the checkpoint again.
     pub fn requires_reopening(&self) -> bool {
         matches!(self, Self::TransactionExpired { .. } | Self::ProducerFailed { .. }) || self.is_transient()
     }
 }
 
-/// What a refused request was about.
+/// What a failed request was about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Resource<'a> {
     Topic(&'a str),
     Group(&'a str),
     TransactionalId(&'a str),
+    User(&'a str),
     Cluster,
 }
 
-/// An answer of Kafka, to be turned into an [`Error`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Refusal<'a> {
-    pub code: Code,
-    /// librdkafka's words; empty: the code's own
-    pub reason: &'a str,
-    /// what was being done, as in `write to` or `read`
-    pub action: &'a str,
-    pub resource: Resource<'a>,
-    pub user: &'a str,
-}
-
-impl Refusal<'_> {
-    /// The error that says it.
-    pub fn error(&self) -> Error {
-        let (kind, name) = match self.resource {
-            Resource::Topic(name) => ("topic", name),
-            Resource::Group(name) => ("consumer group", name),
-            Resource::TransactionalId(name) => ("transactional id", name),
-            Resource::Cluster => ("the cluster", ""),
-        };
-        let described = if name.is_empty() {
-            format!("the {}", kind.trim_start_matches("the "))
-        } else {
-            format!("{kind} `{name}`")
-        };
-        match (self.code, self.resource) {
-            (Code::UnknownTopic | Code::UnknownTopicOrPartition, Resource::Topic(topic)) => {
-                Error::UnknownTopic { topic: topic.to_owned(), hint: String::new() }
-            }
-            // The broker may refuse something else than what was asked for: the cluster when a topic is created, for example.
-            (Code::TopicAuthorizationFailed, Resource::Topic(_))
-            | (Code::GroupAuthorizationFailed, Resource::Group(_))
-            | (Code::TransactionalIdAuthorizationFailed, Resource::TransactionalId(_))
-            | (Code::ClusterAuthorizationFailed, Resource::Cluster) => self.denied(described),
-            (Code::TopicAuthorizationFailed, _) => self.denied("a topic".to_owned()),
-            (Code::GroupAuthorizationFailed, _) => self.denied("the consumer group".to_owned()),
-            (Code::TransactionalIdAuthorizationFailed, _) => self.denied("the transactional id".to_owned()),
-            (Code::ClusterAuthorizationFailed, _) => self.denied(format!("the cluster (for {described})")),
-            _ => Error::Other {
-                doing: format!("{} {described}", self.action),
-                reason: if self.reason.is_empty() { words_of(self.code) } else { lower(self.reason) },
-                transient: is_transient(self.code),
-            },
+impl std::fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Topic(name) => write!(f, "topic `{name}`"),
+            Self::Group(name) => write!(f, "consumer group `{name}`"),
+            Self::TransactionalId(name) => write!(f, "transactional id `{name}`"),
+            Self::User(name) => write!(f, "user `{name}`"),
+            Self::Cluster => f.write_str("the cluster"),
         }
     }
+}
 
-    fn denied(&self, resource: String) -> Error {
-        Error::NotAuthorized { user: self.user.to_owned(), action: self.action.to_owned(), resource }
+/// The error of a request of `user` that Kafka refused with `code`. `action` is what was tried, such as `write to`; an empty `reason` stands
+/// for the code's own message.
+pub(crate) fn request_error(code: Code, reason: &str, action: &str, resource: Resource<'_>, user: &str) -> Error {
+    let denied = |resource: String| Error::NotAuthorized { user: user.to_owned(), action: action.to_owned(), resource };
+    match (code, resource) {
+        (Code::UnknownTopic | Code::UnknownTopicOrPartition, Resource::Topic(topic)) => {
+            Error::UnknownTopic { topic: topic.to_owned(), hint: String::new() }
+        }
+        (Code::TopicAuthorizationFailed, Resource::Topic(_))
+        | (Code::GroupAuthorizationFailed, Resource::Group(_))
+        | (Code::TransactionalIdAuthorizationFailed, Resource::TransactionalId(_))
+        | (Code::ClusterAuthorizationFailed, Resource::Cluster) => denied(resource.to_string()),
+        // The broker may refuse access to something else than the resource: to the cluster when a topic is created, for example.
+        (Code::TopicAuthorizationFailed, _) => denied("a topic".to_owned()),
+        (Code::GroupAuthorizationFailed, _) => denied("the consumer group".to_owned()),
+        (Code::TransactionalIdAuthorizationFailed, _) => denied("the transactional id".to_owned()),
+        (Code::ClusterAuthorizationFailed, _) => denied(format!("the cluster (for {resource})")),
+        (Code::UnsupportedFeature, _) => {
+            Error::Unsupported { action: action.to_owned(), resource: resource.to_string() }
+        }
+        _ => Error::Other {
+            doing: format!("{action} {resource}"),
+            reason: if reason.is_empty() { message_of(code) } else { normalize_message(reason) },
+            transient: is_transient(code),
+        },
     }
 }
 
-/// A code in librdkafka's words, without its name: it is displayed as `Name (Broker: Words)`.
-fn words_of(code: Code) -> String {
+/// librdkafka's message for a code, without the code's name: it is displayed as `Name (Broker: Message)`.
+fn message_of(code: Code) -> String {
     let text = code.to_string();
-    let words = text.split_once(" (").and_then(|(_, words)| words.strip_suffix(')'));
-    lower(words.unwrap_or(&text))
+    let message = text.split_once(" (").and_then(|(_, message)| message.strip_suffix(')'));
+    normalize_message(message.unwrap_or(&text))
 }
 
-/// Whether a user without this right would get this code.
+/// Whether the code says that no ACL allows the request.
 pub(crate) fn is_authorization_failure(code: Code) -> bool {
     matches!(
         code,
@@ -223,7 +223,7 @@ pub(crate) fn is_authorization_failure(code: Code) -> bool {
     )
 }
 
-/// Codes after which the same request may work: the brokers are moving things or cannot be reached.
+/// Whether the same request may succeed later: a broker is unreachable, or a partition, coordinator or controller moves.
 pub(crate) fn is_transient(code: Code) -> bool {
     matches!(
         code,
@@ -255,57 +255,70 @@ pub(crate) fn is_transient(code: Code) -> bool {
     )
 }
 
-/// librdkafka's words as the middle of a sentence: first letter small, its prefixes and full stop gone.
-pub(crate) fn lower(words: &str) -> String {
-    let words = words.trim().trim_end_matches('.');
-    let words =
-        words.split_once(" (after ").filter(|(_, rest)| rest.contains("in state")).map_or(words, |(head, _)| head);
-    let words = words.strip_prefix("Broker: ").or_else(|| words.strip_prefix("Local: ")).unwrap_or(words);
-    let mut letters = words.chars();
+/// librdkafka's message as part of a sentence: without its prefix, its connection state and the full stop, in lower case.
+pub(crate) fn normalize_message(message: &str) -> String {
+    let message = message.trim().trim_end_matches('.');
+    let message =
+        message.split_once(" (after ").filter(|(_, rest)| rest.contains("in state")).map_or(message, |(head, _)| head);
+    let message = message.strip_prefix("Broker: ").or_else(|| message.strip_prefix("Local: ")).unwrap_or(message);
+    let mut letters = message.chars();
     match (letters.next(), letters.next()) {
+        // `SASL …` keeps its capitals.
         (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
-            first.to_lowercase().chain(words.chars().skip(1)).collect()
+            first.to_lowercase().chain(message.chars().skip(1)).collect()
         }
-        _ => words.to_owned(),
+        _ => message.to_owned(),
     }
+}
+
+/// librdkafka's error about an option, without the option's value.
+pub(crate) fn settings_error(error: &KafkaError) -> Error {
+    Error::Settings(match error {
+        KafkaError::ClientConfig(_, text, name, value) => {
+            let text = if value.is_empty() { text.clone() } else { text.replace(value.as_str(), "…") };
+            format!("librdkafka option `{name}`: {}", normalize_message(&text))
+        }
+        KafkaError::ClientCreation(text) => normalize_message(text),
+        other => normalize_message(&other.to_string()),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refusal(code: Code, resource: Resource<'_>) -> String {
-        Refusal { code, reason: "", action: "write to", resource, user: "bob" }.error().to_string()
+    fn denial(code: Code, resource: Resource<'_>) -> String {
+        request_error(code, "", "write to", resource, "bob").to_string()
     }
 
     #[test]
-    fn a_missing_right_names_user_action_and_resource() {
-        let text = refusal(Code::TopicAuthorizationFailed, Resource::Topic("fink_a"));
-        assert!(text.starts_with("user `bob` has no right to write to topic `fink_a`"), "{text}");
-        let text = refusal(Code::TransactionalIdAuthorizationFailed, Resource::TransactionalId("fink-0"));
+    fn an_authorization_failure_names_user_action_and_resource() {
+        let text = denial(Code::TopicAuthorizationFailed, Resource::Topic("fink_a"));
+        assert!(text.starts_with("user `bob` is not authorized to write to topic `fink_a`"), "{text}");
+        let text = denial(Code::TransactionalIdAuthorizationFailed, Resource::TransactionalId("fink-0"));
         assert!(text.contains("transactional id `fink-0`"), "{text}");
-        let text = refusal(Code::ClusterAuthorizationFailed, Resource::Topic("fink_a"));
+        let text = denial(Code::ClusterAuthorizationFailed, Resource::Topic("fink_a"));
         assert!(text.contains("the cluster (for topic `fink_a`)"), "{text}");
     }
 
     #[test]
     fn a_missing_topic_names_the_command() {
-        let text = refusal(Code::UnknownTopicOrPartition, Resource::Topic("fink_a"));
+        let text = denial(Code::UnknownTopicOrPartition, Resource::Topic("fink_a"));
         assert_eq!(text, "topic `fink_a` does not exist; create it with `fink kafka create-topic fink_a`");
     }
 
     #[test]
-    fn a_code_without_a_reason_is_said_in_words() {
-        let text = refusal(Code::InvalidReplicationFactor, Resource::Topic("fink_a"));
+    fn a_code_without_a_reason_has_librdkafkas_message() {
+        let text = denial(Code::InvalidReplicationFactor, Resource::Topic("fink_a"));
         assert_eq!(text, "write to topic `fink_a`: invalid replication factor");
     }
 
     #[test]
-    fn librdkafkas_words_become_the_middle_of_a_sentence() {
-        assert_eq!(lower("Broker: Message size too large."), "message size too large");
-        assert_eq!(lower("SASL authentication error: no"), "SASL authentication error: no");
+    fn librdkafkas_messages_become_part_of_a_sentence() {
+        assert_eq!(normalize_message("Broker: Message size too large."), "message size too large");
+        assert_eq!(normalize_message("SASL authentication error: no"), "SASL authentication error: no");
         assert_eq!(
-            lower("127.0.0.1:1/bootstrap: Connect failed: refused (after 0ms in state CONNECT)"),
+            normalize_message("127.0.0.1:1/bootstrap: Connect failed: refused (after 0ms in state CONNECT)"),
             "127.0.0.1:1/bootstrap: Connect failed: refused"
         );
     }

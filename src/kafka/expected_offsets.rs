@@ -1,18 +1,18 @@
-//! The offsets that a topic's only writer expects for its messages: consecutive ones. Another offset means that somebody else wrote there.
+//! The offsets that the only writer of a topic expects for its messages: consecutive ones. Any other offset shows another writer.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// A message got another offset than the one after its predecessor's: the records between them were written by somebody else, or by an
-/// earlier producer of the same writer whose request arrived late.
+/// A message got another offset than the next one of its partition: another writer, or a late request of an earlier producer of this writer,
+/// has added records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnexpectedOffset {
     /// the topic
     pub topic: String,
     /// its partition
     pub partition: i32,
-    /// the offset that the message should have got
+    /// the next offset of the partition
     pub expected: i64,
     /// the offset that it got
     pub found: i64,
@@ -28,8 +28,8 @@ impl std::fmt::Display for UnexpectedOffset {
 #[derive(Debug, Default)]
 struct ExpectedOffset {
     next: AtomicI64,
-    /// whether a message was sent there since `next` was set
-    begun: AtomicBool,
+    /// whether a message was sent to it since `next` was set
+    has_begun: AtomicBool,
 }
 
 /// The next offset of each partition of some topics.
@@ -40,17 +40,17 @@ pub(crate) struct ExpectedOffsets {
 }
 
 impl ExpectedOffsets {
-    /// Expected offsets at the start of topics with these numbers of partitions.
+    /// Offset 0 for each partition of topics with these numbers of partitions.
     pub fn new(topics: &[(String, i32)]) -> Self {
         let start = |partitions: i32| (0..partitions).map(|_| ExpectedOffset::default()).collect();
         let topics = topics.iter().map(|(topic, partitions)| (topic.clone(), start(*partitions))).collect();
         Self { topics, unexpected: Mutex::default() }
     }
 
-    /// Takes note that a message was stored at `offset`. Negative: the broker did not say where, since it had the message already.
+    /// Records that a message was stored at `offset`. Negative: the broker had the message already and did not tell its offset.
     pub fn acknowledge(&self, topic: &str, partition: i32, offset: i64) {
-        let Some(ExpectedOffset { next, .. }) = self.position(topic, partition) else { return };
-        // Reports come one at a time, from one thread.
+        let Some(ExpectedOffset { next, .. }) = self.partition(topic, partition) else { return };
+        // One thread serves the reports, so load and store need not be one step.
         let expected = next.load(Ordering::Relaxed);
         if offset >= 0 && offset != expected {
             let mut unexpected = self.unexpected.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,29 +64,29 @@ impl ExpectedOffsets {
 
     /// The next offset of each partition of a topic.
     pub fn offsets(&self, topic: &str) -> Vec<i64> {
-        self.topics.get(topic).into_iter().flatten().map(|position| position.next.load(Ordering::Acquire)).collect()
+        self.topics.get(topic).into_iter().flatten().map(|partition| partition.next.load(Ordering::Acquire)).collect()
     }
 
-    /// Sets the next offset of each partition of a topic. To be called while nothing is under way.
+    /// Sets the next offset of each partition of a topic. No message may be in flight.
     pub fn set(&self, topic: &str, offsets: &[i64]) {
-        for (position, offset) in self.topics.get(topic).into_iter().flatten().zip(offsets) {
-            position.next.store(*offset, Ordering::Release);
-            position.begun.store(false, Ordering::Release);
+        for (partition, offset) in self.topics.get(topic).into_iter().flatten().zip(offsets) {
+            partition.next.store(*offset, Ordering::Release);
+            partition.has_begun.store(false, Ordering::Release);
         }
         self.take_unexpected();
     }
 
-    /// The first message since the last call that did not follow its predecessor.
+    /// The first unexpected offset since the last call.
     pub fn take_unexpected(&self) -> Option<UnexpectedOffset> {
         self.unexpected.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Notes that a message is sent to a partition; says whether it is the first one there since the offsets were set.
+    /// Records that a message is sent to a partition. Returns whether it is the first one since the offsets were set.
     pub fn begin(&self, topic: &str, partition: i32) -> bool {
-        self.position(topic, partition).is_some_and(|position| !position.begun.swap(true, Ordering::AcqRel))
+        self.partition(topic, partition).is_some_and(|partition| !partition.has_begun.swap(true, Ordering::AcqRel))
     }
 
-    fn position(&self, topic: &str, partition: i32) -> Option<&ExpectedOffset> {
+    fn partition(&self, topic: &str, partition: i32) -> Option<&ExpectedOffset> {
         self.topics.get(topic)?.get(usize::try_from(partition).ok()?)
     }
 }
@@ -96,25 +96,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn consecutive_offsets_are_counted_and_others_noticed() {
-        let positions = ExpectedOffsets::new(&[("t".to_owned(), 2)]);
-        positions.set("t", &[5, 0]);
-        positions.acknowledge("t", 0, 5);
-        positions.acknowledge("t", 0, -1001);
-        positions.acknowledge("t", 1, 0);
-        assert_eq!((positions.offsets("t"), positions.take_unexpected()), (vec![7, 1], None));
-        positions.acknowledge("t", 0, 9);
-        positions.acknowledge("t", 0, 10);
+    fn consecutive_offsets_are_counted_and_others_recorded() {
+        let offsets = ExpectedOffsets::new(&[("t".to_owned(), 2)]);
+        offsets.set("t", &[5, 0]);
+        offsets.acknowledge("t", 0, 5);
+        offsets.acknowledge("t", 0, -1001);
+        offsets.acknowledge("t", 1, 0);
+        assert_eq!((offsets.offsets("t"), offsets.take_unexpected()), (vec![7, 1], None));
+        offsets.acknowledge("t", 0, 9);
+        offsets.acknowledge("t", 0, 10);
         let expected = UnexpectedOffset { topic: "t".to_owned(), partition: 0, expected: 7, found: 9 };
-        assert_eq!((positions.offsets("t"), positions.take_unexpected()), (vec![11, 1], Some(expected)));
-        assert_eq!(positions.take_unexpected(), None);
+        assert_eq!((offsets.offsets("t"), offsets.take_unexpected()), (vec![11, 1], Some(expected)));
+        assert_eq!(offsets.take_unexpected(), None);
     }
 
     #[test]
-    fn other_topics_are_passed_over() {
-        let positions = ExpectedOffsets::new(&[("t".to_owned(), 1)]);
-        positions.acknowledge("u", 0, 3);
-        positions.acknowledge("t", 1, 3);
-        assert_eq!((positions.offsets("u"), positions.take_unexpected()), (Vec::new(), None));
+    fn other_topics_are_ignored() {
+        let offsets = ExpectedOffsets::new(&[("t".to_owned(), 1)]);
+        offsets.acknowledge("u", 0, 3);
+        offsets.acknowledge("t", 1, 3);
+        assert_eq!((offsets.offsets("u"), offsets.take_unexpected()), (Vec::new(), None));
     }
 }

@@ -1,12 +1,14 @@
-//! The calls of librdkafka that rdkafka does not offer, or not as they are needed. The only room with `unsafe`.
+//! Calls of librdkafka that rdkafka does not offer, or not as needed here. The only module with `unsafe`.
 //!
-//! Every native object is held by a guard that frees it once; what Kafka answers is copied into our own types before its event is freed.
+//! A guard owns each native object and frees it once. Responses are copied into types of this crate before their event is freed.
 #![allow(unsafe_code)] // librdkafka is a C library
 
-pub(super) mod administration;
-pub(super) mod authorized;
+pub(super) mod acls;
+pub(super) mod admin_call;
 pub(super) mod consuming;
 pub(super) mod offsets;
+pub(super) mod topics;
+pub(super) mod users;
 
 use std::ffi::{CStr, c_char};
 use std::time::Duration;
@@ -17,26 +19,48 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka_sys as sys;
 
-use crate::kafka::client::Context;
-use crate::kafka::error::lower;
+use crate::kafka::connection::Connection;
+use crate::kafka::error::normalize_message;
 
-/// What librdkafka says when a step of a transaction fails.
+/// The failure of a step of a transaction. By default it is not fatal, not retriable and does not require an abort.
 #[derive(Clone, Debug)]
 pub(super) struct TransactionError {
     pub code: Code,
     pub reason: String,
-    /// the producer is of no use any more
+    /// the producer cannot be used any more
     pub fatal: bool,
-    /// the same call may be made again
+    /// the same call may be repeated
     pub retriable: bool,
     /// the transaction has to be aborted
     pub requires_abort: bool,
 }
 
-/// Commits the running transaction after everything sent was delivered, waiting at most `timeout`; a retriable time-out is resumed by calling
-/// again. Delivery reports must be served by another thread meanwhile.
+impl TransactionError {
+    /// An error that neither ends the producer nor the transaction.
+    pub fn new(code: Code, reason: String) -> Self {
+        Self { code, reason, fatal: false, retriable: false, requires_abort: false }
+    }
+}
+
+impl From<KafkaError> for TransactionError {
+    fn from(error: KafkaError) -> Self {
+        match error {
+            KafkaError::Transaction(error) => Self {
+                code: error.code(),
+                reason: normalize_message(&error.string()),
+                fatal: error.is_fatal(),
+                retriable: error.is_retriable(),
+                requires_abort: error.txn_requires_abort(),
+            },
+            other => Self::new(other.rdkafka_error_code().unwrap_or(Code::Fail), normalize_message(&other.to_string())),
+        }
+    }
+}
+
+/// Commits the transaction after all its messages were delivered. Waits for at most `timeout`; after a retriable time-out the next call
+/// resumes the commit. Another thread must serve the delivery reports.
 ///
-/// rdkafka's own commit polls the reports itself, in turns of 100 ms that do not end early, and so takes 100 ms where 2 suffice.
+/// rdkafka's own commit polls for the reports for 100 ms, and takes that long even where the commit takes 2 ms.
 pub(super) fn commit_transaction<C: ClientContext>(
     client: &Client<C>,
     timeout: Duration,
@@ -46,11 +70,11 @@ pub(super) fn commit_transaction<C: ClientContext>(
     if error.is_null() {
         return Ok(());
     }
-    // SAFETY: `error` is a valid error object, which is ours to free, and is freed once.
+    // SAFETY: `error` is a valid error object, which the caller owns, and is freed once.
     unsafe {
         let step = TransactionError {
             code: sys::rd_kafka_error_code(error).into(),
-            reason: lower(&text(sys::rd_kafka_error_string(error))),
+            reason: normalize_message(&text(sys::rd_kafka_error_string(error))),
             fatal: sys::rd_kafka_error_is_fatal(error) != 0,
             retriable: sys::rd_kafka_error_is_retriable(error) != 0,
             requires_abort: sys::rd_kafka_error_txn_requires_abort(error) != 0,
@@ -60,8 +84,8 @@ pub(super) fn commit_transaction<C: ClientContext>(
     }
 }
 
-/// Sends at once what waits for company, and waits at most `timeout` until nothing is under way; says whether that is so. Delivery reports must
-/// be served by another thread meanwhile.
+/// Sends batches without waiting for `linger.ms`, and waits for at most `timeout` until no message is in flight. Returns whether that is so.
+/// Another thread must serve the delivery reports.
 pub(super) fn flush<C: ClientContext>(client: &Client<C>, timeout: Duration) -> bool {
     // SAFETY: as above.
     let code = unsafe { sys::rd_kafka_flush(client.native_ptr(), millis(timeout)) };
@@ -72,20 +96,20 @@ fn millis(time: Duration) -> i32 {
     i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
 }
 
-/// A C string that librdkafka owns, copied; empty for a null pointer.
+/// Copies a C string; a null pointer stands for an empty one.
 ///
 /// # Safety
-/// `words` is null or points to a string that ends with a zero.
-unsafe fn text(words: *const c_char) -> String {
-    if words.is_null() {
+/// `string` is null or points to a NUL-terminated string.
+unsafe fn text(string: *const c_char) -> String {
+    if string.is_null() {
         return String::new();
     }
     // SAFETY: the caller's promise.
-    unsafe { CStr::from_ptr(words) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned()
 }
 
-/// Hands librdkafka's log and error events, of a client whose main queue nobody else serves, to the client's context.
-pub(super) fn serve_events(client: &Client<Context>) {
+/// Passes librdkafka's log and error events to the connection, for a client whose main queue no other thread serves.
+pub(super) fn serve_events(client: &Client<Connection>) {
     // SAFETY: the reference to the main queue is freed by its guard, before the client.
     let queue = Queue(unsafe { sys::rd_kafka_queue_get_main(client.native_ptr()) });
     while let Some(event) = queue.poll(Duration::ZERO) {
@@ -107,7 +131,7 @@ impl Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: ours, and freed once.
+            // SAFETY: owned by this guard, and freed once.
             unsafe { sys::rd_kafka_queue_destroy(self.0) }
         }
     }
@@ -117,22 +141,22 @@ impl Drop for Queue {
 struct Event(*mut sys::rd_kafka_event_t);
 
 impl Event {
-    fn report(&self, context: &Context) {
+    fn report(&self, connection: &Connection) {
         // SAFETY: the event is valid until the guard is dropped, and its strings live as long.
         unsafe {
             match sys::rd_kafka_event_type(self.0) {
                 sys::RD_KAFKA_EVENT_ERROR => {
                     let code = Code::from(sys::rd_kafka_event_error(self.0));
-                    context.error(KafkaError::Global(code), &text(sys::rd_kafka_event_error_string(self.0)));
+                    connection.error(KafkaError::Global(code), &text(sys::rd_kafka_event_error_string(self.0)));
                 }
                 sys::RD_KAFKA_EVENT_LOG => {
-                    let (mut facility, mut words, mut level) = (std::ptr::null(), std::ptr::null(), 0);
-                    if sys::rd_kafka_event_log(self.0, &raw mut facility, &raw mut words, &raw mut level) == 0 {
-                        context.log(log_level(level), &text(facility), &text(words));
+                    let (mut facility, mut message, mut level) = (std::ptr::null(), std::ptr::null(), 0);
+                    if sys::rd_kafka_event_log(self.0, &raw mut facility, &raw mut message, &raw mut level) == 0 {
+                        connection.log(log_level(level), &text(facility), &text(message));
                     }
                 }
                 sys::RD_KAFKA_EVENT_STATS => {
-                    context.stats_raw(text(sys::rd_kafka_event_stats(self.0)).as_bytes());
+                    connection.stats_raw(text(sys::rd_kafka_event_stats(self.0)).as_bytes());
                 }
                 _ => {}
             }
@@ -142,12 +166,12 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // SAFETY: ours, and freed once.
+        // SAFETY: owned by this guard, and freed once.
         unsafe { sys::rd_kafka_event_destroy(self.0) }
     }
 }
 
-/// A level of syslog as rdkafka's.
+/// rdkafka's level for a syslog level.
 fn log_level(level: i32) -> RDKafkaLogLevel {
     match level {
         ..=3 => RDKafkaLogLevel::Error,

@@ -7,10 +7,11 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
 
-use crate::config::KafkaSettings;
-use crate::kafka::client::{self, Context, Identity};
-use crate::kafka::error::{Error, Resource, Result};
+use crate::kafka::client_config::{Identity, client_config};
+use crate::kafka::connection::Connection;
+use crate::kafka::error::{Error, Resource, Result, settings_error};
 use crate::kafka::ffi;
+use crate::kafka::settings::KafkaSettings;
 
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl GroupState {
 
 /// A consumer group, asked without joining it.
 pub struct ConsumerGroup {
-    inner: BaseConsumer<Context>,
+    inner: BaseConsumer<Connection>,
     group: String,
     timeout: Duration,
 }
@@ -51,9 +52,9 @@ impl ConsumerGroup {
     /// The settings are refused by librdkafka.
     pub fn open(settings: &KafkaSettings, group: &str, timeout: Duration) -> Result<Self> {
         let fixed = [("group.id", group), ("enable.auto.commit", "false")];
-        let config = client::config(settings, Identity::User, &[], &fixed)?;
-        let context = Context::new(settings, Identity::User);
-        let inner = config.create_with_context(context).map_err(|e| client::settings_error(&e))?;
+        let config = client_config(settings, Identity::User, &[], &fixed)?;
+        let connection = Connection::new(settings, Identity::User);
+        let inner = config.create_with_context(connection).map_err(|e| settings_error(&e))?;
         Ok(Self { inner, group: group.to_owned(), timeout })
     }
 
@@ -115,16 +116,15 @@ impl ConsumerGroup {
     }
 
     fn error(&self, error: &KafkaError, action: &str) -> Error {
-        let context = self.inner.client().context();
+        let connection = self.inner.client().context();
         ffi::serve_events(self.inner.client());
-        if let Some(refused) = context.refused() {
-            return refused;
+        if let Err(fault) = connection.check() {
+            return fault;
         }
         match error.rdkafka_error_code().unwrap_or(Code::Fail) {
-            Code::OperationTimedOut | Code::BrokerTransportFailure | Code::AllBrokersDown => {
-                context.timed_out(self.timeout, &format!("trying to {action} consumer group `{}`", self.group))
-            }
-            code => context.refusal(code, "", action, Resource::Group(&self.group)),
+            Code::OperationTimedOut | Code::BrokerTransportFailure | Code::AllBrokersDown => connection
+                .diagnose_timeout(self.timeout, &format!("trying to {action} consumer group `{}`", self.group)),
+            code => connection.request_error(code, "", action, Resource::Group(&self.group)),
         }
     }
 }

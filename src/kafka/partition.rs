@@ -1,13 +1,13 @@
-//! Which partition an alert goes to: chosen from its object, never from the message's key.
+//! The partition of an alert: chosen from its object, never from the message's key.
 //!
-//! A message's key may be the same for a whole topic (a schema), and would then send the topic to one partition. The choice is that of Kafka's
-//! default partitioner with the object's identifier as its key: murmur2, the sign bit cleared, modulo the number of partitions. So another
-//! producer that uses the identifier as its key puts an object's messages into the same partition.
+//! All messages of a topic may have the same key (a schema), and would share one partition. The partition is the one that Kafka's default partitioner
+//! chooses for the object's identifier as the key: murmur2, the sign bit cleared, modulo the number of partitions. So another producer that uses
+//! the identifier as its key writes an object's messages to the same partition.
 
-/// The partition of an object among `partitions` of a topic (zero when there are none).
+/// The partition of an object in a topic with `partitions` partitions; 0 where there are none.
 ///
-/// `object` is the identifier's bytes as text: UTF-8 for a string, decimal digits for a number, so that the choice does not depend on how a
-/// store encodes it.
+/// `object` is the identifier as text: UTF-8 for a string, decimal digits for a number, so that the partition does not depend on a store's
+/// encoding.
 pub fn of_object(object: &[u8], partitions: i32) -> i32 {
     if partitions <= 0 {
         return 0;
@@ -20,7 +20,7 @@ pub fn murmur2(data: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     const R: u32 = 24;
     const SEED: u32 = 0x9747_b28c;
-    // Kafka hashes arrays, whose length is an i32; the cast keeps what it would see.
+    // Kafka hashes Java arrays, whose length is an i32; the cast wraps as there.
     let mut h = SEED ^ data.len() as u32;
     let (words, tail) = data.as_chunks::<4>();
     for word in words {

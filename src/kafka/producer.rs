@@ -1,7 +1,8 @@
-//! The transactional producer: what is sent between [`begin`](Producer::begin) and [`commit`](Producer::commit) is seen by readers whole, or not at all.
+//! The transactional producer. `read_committed` consumers see all messages between [`begin`](Producer::begin) and [`commit`](Producer::commit),
+//! or none.
 //!
-//! librdkafka works in its own threads and one of rdkafka's serves delivery reports; so every call here is short, but those that wait for
-//! Kafka. These wait as long as it takes, through brokers that go and come back, and ask `give_up` several times a second whether to go on.
+//! librdkafka sends from its own threads, and a thread of rdkafka serves the delivery reports. Calls that wait for the brokers wait without a
+//! limit, and return [`Error::Cancelled`] when the producer's token is cancelled.
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,53 +13,56 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
-use crate::config::KafkaSettings;
-use crate::kafka::client::{self, Context, Identity};
-use crate::kafka::delivery::{DeliveryTracker, UnbatchedTopics, queued_bytes};
-use crate::kafka::error::{Error, Resource, Result, is_authorization_failure, lower};
+use crate::cancel::CancellationToken;
+use crate::kafka::client_config::{Identity, client_config};
+use crate::kafka::connection::Connection;
+use crate::kafka::delivery::{DeliveryTracker, queued_bytes};
+use crate::kafka::error::{Error, Resource, Result, is_authorization_failure, normalize_message, settings_error};
 use crate::kafka::ffi::{self, TransactionError};
-use crate::kafka::topics;
-use crate::kafka::transaction::transaction_error;
+use crate::kafka::metadata::partition_count;
+use crate::kafka::settings::KafkaSettings;
+use crate::kafka::unbatched_topics::UnbatchedTopics;
 
-/// How long one call into librdkafka waits before `give_up` is asked.
+/// How long one call of librdkafka waits before the token is checked.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// How long a full queue is left alone before it is looked at again.
+/// The pause before a full queue is checked again.
 const QUEUE_FULL_BACKOFF: Duration = Duration::from_millis(1);
-/// The largest message librdkafka lets pass. Whether a topic takes it is the broker's to say (max.message.bytes, after compression); beyond a
-/// request of 100 MiB a broker closes the connection without a word (its socket.request.max.bytes), so this stays below.
+/// How many of these pauses pass between two checks of the token.
+const BACKOFFS_PER_CHECK: u32 = 100;
+/// librdkafka's limit for one message. The topic's own limit is max.message.bytes, after compression. A broker closes the connection on a
+/// request above 100 MiB (its socket.request.max.bytes) without an error, so this stays below.
 const MAX_MESSAGE_BYTES: u64 = 104_000_000;
 
 /// Defaults for alerts of 50–230 kB. Raw options may change them.
 const DEFAULTS: &[(&str, &str)] = &[
     ("linger.ms", "50"),
-    // Below the 1 048 588 bytes that a topic takes by default: see `UnbatchedTopics`.
+    // Below the default max.message.bytes of a topic, 1 048 588 bytes: see `unbatched_topics`.
     ("batch.size", "1000000"),
     ("message.max.bytes", "104000000"),
-    // A transaction that its producer leaves undecided, as when the process is killed, stops all readers of its topics until the brokers
-    // give it up: after this time and at most their 10 s (transaction.abort.timed.out.transaction.cleanup.interval.ms). Commits are due
-    // after a few seconds, and transactions become smaller where the brokers are slow.
+    // A transaction that a killed producer leaves open holds back `read_committed` consumers until the brokers abort it: after this time and
+    // up to 10 s (transaction.abort.timed.out.transaction.cleanup.interval.ms). Commits happen every few seconds.
     ("transaction.timeout.ms", "20000"),
-    // Topics are made before they are written to: a missing one need not be waited for as long as for one that is being made.
+    // Topics are created before the first message, so a missing one need not be awaited as long as a new one.
     ("topic.metadata.propagation.max.ms", "5000"),
 ];
 
 /// What a producer is opened with.
 #[derive(Clone, Debug)]
 pub struct ProducerOptions {
-    /// Names the producer. A new one with the same id fences the old one and aborts what it left open.
+    /// The producer's id. A new producer with the same id fences the old one and aborts its open transaction.
     pub transactional_id: String,
-    /// Bound of the memory for messages under way, bytes. A message larger than this goes alone.
+    /// Limit of the memory for messages in flight, bytes. A larger message is sent while no other is in flight.
     pub memory: u64,
-    /// How long to wait for the brokers at the start.
+    /// How long [`Producer::open`] waits for the brokers.
     pub timeout: Duration,
 }
 
 /// A message to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct ProducerRecord<'a> {
-    /// where to
+    /// its topic
     pub topic: &'a str,
-    /// where in the topic; see [`crate::kafka::partition`]
+    /// its partition; see [`crate::kafka::partition`]
     pub partition: i32,
     /// the key
     pub key: Option<&'a [u8]>,
@@ -66,11 +70,11 @@ pub struct ProducerRecord<'a> {
     pub value: Option<&'a [u8]>,
     /// names and values, in order
     pub headers: &'a [(&'a str, &'a [u8])],
-    /// a number of the caller's, given back when the message cannot be delivered
+    /// returned with the [failure](crate::kafka::DeliveryFailure) when the message cannot be delivered
     pub id: usize,
 }
 
-/// Gives a message's timestamp, ms since 1970; `None` where it must not be sent any more.
+/// Returns a message's timestamp, ms since 1970; `None`: it must not be sent any more.
 pub(super) type Stamp<'a> = &'a dyn Fn() -> Option<i64>;
 
 /// A transactional producer. `send` may be called from several threads; `begin`, `commit` and `abort` only while none of them sends.
@@ -82,41 +86,37 @@ pub struct Producer {
     pub(super) batch_size: usize,
     pub(super) compresses: bool,
     pub(super) unbatched: UnbatchedTopics,
-    give_up: Box<dyn Fn() -> bool + Send + Sync>,
+    token: CancellationToken,
     pub(super) opened: Instant,
-    /// ms from `opened` to the first message of the running transaction, plus one; zero: none sent
+    /// ms from `opened` to the first message of the running transaction, plus one; zero: none was sent
     pub(super) first_sent: AtomicU64,
 }
 
 impl Producer {
-    /// Opens a producer and waits until Kafka knows it. From then on the transactional id's former producer is fenced and what it left open is
-    /// aborted; so what a checkpoint holds has to be read after this, not before.
+    /// Opens a producer and initializes its transactions, which fences the former producer with the same transactional id and aborts its open
+    /// transaction. So a checkpoint has to be read after this, not before.
     ///
-    /// `give_up` is asked while waiting for Kafka, here and later; when it says yes, the wait ends with [`Error::Stopped`].
+    /// `token` ends waits for the brokers, here and later.
     ///
     /// # Errors
-    /// Refused settings or login, no right to the transactional id, no broker within `options.timeout`.
-    pub fn open(
-        settings: &KafkaSettings,
-        options: &ProducerOptions,
-        give_up: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> Result<Self> {
+    /// Invalid settings, a refused login, not authorized to use the transactional id, or no response within `options.timeout`.
+    pub fn open(settings: &KafkaSettings, options: &ProducerOptions, token: &CancellationToken) -> Result<Self> {
         let fixed = [("transactional.id", options.transactional_id.as_str())];
-        let deliveries = DeliveryTracker::new(Context::new(settings, Identity::User));
-        let producer = Self::create(settings, options, &fixed, deliveries, give_up)?;
+        let deliveries = DeliveryTracker::new(Connection::new(settings, Identity::User));
+        let producer = Self::create(settings, options, &fixed, deliveries, token)?;
         producer.init(options.timeout)?;
         Ok(producer)
     }
 
-    /// An idempotent producer with the options in `fixed`. Whether it is transactional is theirs to say.
+    /// An idempotent producer with the `fixed` options, which may make it transactional.
     pub(super) fn create(
         settings: &KafkaSettings,
         options: &ProducerOptions,
         fixed: &[(&str, &str)],
         deliveries: DeliveryTracker,
-        give_up: impl Fn() -> bool + Send + Sync + 'static,
+        token: &CancellationToken,
     ) -> Result<Self> {
-        // The key and librdkafka's own structures count too, so the real bound is `queued_bytes`'s; this one only has to let a large message pass.
+        // The real limit is that of `enqueue`, which counts keys and overhead; librdkafka's must not reject a large message.
         let kbytes = (options.memory.max(MAX_MESSAGE_BYTES) / 1024 + 1).min(2_147_483_647).to_string();
         let common = [
             ("enable.idempotence", "true"),
@@ -124,7 +124,7 @@ impl Producer {
             ("queue.buffering.max.kbytes", &kbytes),
             ("queue.buffering.max.messages", "0"),
         ];
-        let config = client::config(settings, Identity::User, DEFAULTS, &[&common, fixed].concat())?;
+        let config = client_config(settings, Identity::User, DEFAULTS, &[&common, fixed].concat())?;
         let number = |name: &str| config.get(name).and_then(|v| v.parse::<u64>().ok());
         let codec = config.get("compression.codec").or_else(|| config.get("compression.type"));
         Ok(Self {
@@ -134,10 +134,10 @@ impl Producer {
             batch_size: number("batch.size").and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
             compresses: codec.is_some_and(|codec| codec != "none"),
             unbatched: UnbatchedTopics::default(),
-            give_up: Box::new(give_up),
+            token: token.clone(),
             opened: Instant::now(),
             first_sent: AtomicU64::new(0),
-            inner: config.create_with_context(deliveries).map_err(|e| client::settings_error(&e))?,
+            inner: config.create_with_context(deliveries).map_err(|e| settings_error(&e))?,
         })
     }
 
@@ -146,80 +146,79 @@ impl Producer {
         let deadline = Instant::now() + timeout;
         loop {
             let Err(error) = self.inner.init_transactions(POLL_INTERVAL) else {
-                self.context().status().mark_connected();
+                self.connection().status().mark_connected();
                 return Ok(());
             };
-            let error = transaction_error(error);
+            let error = TransactionError::from(error);
             if error.fatal {
                 return Err(self.fatal(&error));
             }
-            if let Some(error) = self.context().refused() {
-                return Err(error);
-            }
+            self.connection().check()?;
             if is_authorization_failure(error.code) {
-                return Err(self.refusal(&error));
+                return Err(self.denied(&error));
             }
             if !error.retriable {
-                return Err(self.broken(&error));
+                return Err(self.failed(&error));
             }
             if Instant::now() >= deadline {
                 return Err(match error.code {
-                    Code::OperationTimedOut => self.context().timed_out(timeout, doing),
-                    _ => self.refusal(&error),
+                    Code::OperationTimedOut => self.connection().diagnose_timeout(timeout, doing),
+                    _ => self.denied(&error),
                 });
             }
             self.back_off(&error, doing)?;
         }
     }
 
-    /// Sends a message as part of the running transaction. Returns as soon as librdkafka has a copy of it; waits only while the memory is full.
+    /// Sends a message in the running transaction. Returns when librdkafka has copied it; blocks only while the memory limit is reached.
     ///
     /// # Errors
-    /// - [`Error::TooLarge`]: the message was not sent; the transaction goes on.
-    /// - [`Error::MustAbort`]: the transaction failed meanwhile; [`abort`](Self::abort) says why.
-    /// - Fenced, stopped, or without the right: the producer is of no use any more.
+    /// - [`Error::TooLarge`]: the message was not sent; the transaction continues.
+    /// - [`Error::MustAbort`]: the transaction has failed; [`abort`](Self::abort) returns the reason.
+    /// - [`Error::Fenced`], [`Error::Cancelled`], [`Error::NotAuthorized`]: the producer cannot be used any more.
     pub fn send(&self, message: &ProducerRecord<'_>) -> Result<()> {
         self.send_stamped(message, None)
     }
 
-    /// As [`send`](Self::send), with the timestamp that `stamp` gives, which is asked last of all; where it gives none, nothing is sent.
+    /// As [`send`](Self::send), with the timestamp that `stamp` returns. It is called right before librdkafka takes the message; where it
+    /// returns none, nothing is sent.
     pub(super) fn send_stamped(&self, message: &ProducerRecord<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
-        let Some(refused) = self.unbatched.get(message.topic) else { return self.enqueue(message, stamp) };
+        let Some(rejected) = self.unbatched.get(message.topic) else { return self.enqueue(message, stamp) };
         let bytes = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
-        if refused.is_some_and(|least| bytes >= least) {
+        if rejected.is_some_and(|least| bytes >= least) {
             return Err(Error::TooLarge { topic: message.topic.to_owned(), bytes });
         }
-        let _alone = self.unbatched.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.unbatched.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         self.enqueue(message, stamp)?;
         self.flush("sending messages one by one")
     }
 
-    /// Waits until each message sent has been delivered or has failed.
+    /// Waits until each message was delivered or has failed.
     ///
     /// # Errors
-    /// The caller gave up, or the connection is refused.
+    /// [`Error::Cancelled`], or the connection has a permanent fault.
     pub(super) fn flush(&self, doing: &str) -> Result<()> {
         while !ffi::flush(self.client(), POLL_INTERVAL) {
-            self.check_running(doing)?;
+            self.check(doing)?;
         }
         Ok(())
     }
 
     fn enqueue(&self, message: &ProducerRecord<'_>, stamp: Option<Stamp<'_>>) -> Result<()> {
         let (key, value) = (message.key.map_or(0, <[u8]>::len), message.value.map_or(0, <[u8]>::len));
-        let room = queued_bytes(key, value);
+        let bytes = queued_bytes(key, value);
         let deliveries = self.deliveries();
-        let doing = "waiting for room among the messages under way";
+        let doing = "waiting for messages in flight";
         let mut attempts = 0_u32;
         let mut back_off = || {
             attempts += 1;
-            if attempts.is_multiple_of(100) {
-                self.check_running(doing)?;
+            if attempts.is_multiple_of(BACKOFFS_PER_CHECK) {
+                self.check(doing)?;
             }
             std::thread::sleep(QUEUE_FULL_BACKOFF);
             Ok(())
         };
-        while deliveries.in_flight().saturating_add(room) > self.memory && deliveries.in_flight() > 0 {
+        while deliveries.in_flight().saturating_add(bytes) > self.memory && deliveries.in_flight() > 0 {
             back_off()?;
         }
         if self.first_sent.load(Ordering::Relaxed) == 0 {
@@ -234,12 +233,12 @@ impl Producer {
             let add = |all: OwnedHeaders, &(key, value): &(&str, &[u8])| all.insert(Header { key, value: Some(value) });
             record.headers = Some(message.headers.iter().fold(headers, add));
         }
-        deliveries.add(room);
+        deliveries.add(bytes);
         loop {
             if let Some(stamp) = stamp {
                 record.timestamp = stamp();
                 if record.timestamp.is_none() {
-                    deliveries.remove(room);
+                    deliveries.remove(bytes);
                     let reason = "another process may have taken over since the last commit".to_owned();
                     return Err(Error::MustAbort { reason });
                 }
@@ -249,43 +248,37 @@ impl Producer {
             if code == Code::QueueFull {
                 record = back;
                 if let Err(error) = back_off() {
-                    deliveries.remove(room);
+                    deliveries.remove(bytes);
                     return Err(error);
                 }
                 continue;
             }
-            deliveries.remove(room);
+            deliveries.remove(bytes);
             return Err(match code {
                 Code::MessageSizeTooLarge => Error::TooLarge { topic: message.topic.to_owned(), bytes: key + value },
                 Code::State => Error::MustAbort { reason: "a message before this one could not be sent".to_owned() },
-                Code::Fatal => self.fatal(&TransactionError {
-                    code,
-                    reason: lower(&error.to_string()),
-                    fatal: true,
-                    retriable: false,
-                    requires_abort: false,
-                }),
-                _ => self.context().refusal(code, "", "write to", Resource::Topic(message.topic)),
+                Code::Fatal => self.fatal(&TransactionError::new(code, normalize_message(&error.to_string()))),
+                _ => self.connection().request_error(code, "", "write to", Resource::Topic(message.topic)),
             });
         }
     }
 
-    /// How many partitions a topic has; `None`: it does not exist.
+    /// The number of partitions of a topic; `None`: it does not exist.
     ///
     /// # Errors
-    /// No right to see the topic, or no answer within the time.
+    /// Not authorized to describe the topic, or no response within `timeout`.
     pub fn partitions(&self, topic: &str, timeout: Duration) -> Result<Option<i32>> {
-        topics::partitions_of(self.client(), self.context(), topic, timeout, || {})
+        partition_count(self.client(), self.connection(), topic, timeout, || {})
     }
 
-    /// Bytes of messages that were sent and not yet confirmed.
+    /// The bytes of messages that were sent and not yet acknowledged.
     pub fn in_flight(&self) -> u64 {
         self.deliveries().in_flight()
     }
 
-    /// The connection: its status and whose it is.
-    pub fn context(&self) -> &Context {
-        &self.deliveries().context
+    /// The connection: its status and its user.
+    pub fn connection(&self) -> &Connection {
+        &self.deliveries().connection
     }
 
     pub(super) fn client(&self) -> &Client<DeliveryTracker> {
@@ -296,22 +289,55 @@ impl Producer {
         self.inner.client().context()
     }
 
-    pub(super) fn check_running(&self, doing: &str) -> Result<()> {
-        if (self.give_up)() {
-            return Err(Error::Stopped(doing.to_owned()));
+    /// Fails where waiting has to end.
+    pub(super) fn check(&self, doing: &str) -> Result<()> {
+        if self.token.is_cancelled() {
+            return Err(Error::Cancelled(doing.to_owned()));
         }
-        match self.context().status().persistent_fault() {
-            Some(fault) => Err(self.context().error_of(&fault)),
-            None => Ok(()),
-        }
+        self.connection().check_connected()
     }
 
+    /// Pauses before a retriable step of a transaction is repeated.
     pub(super) fn back_off(&self, error: &TransactionError, doing: &str) -> Result<()> {
-        self.check_running(doing)?;
+        self.check(doing)?;
+        // A step that timed out has waited already.
         if error.code != Code::OperationTimedOut {
-            log::debug!("{doing}: {}; again", error.reason);
-            std::thread::sleep(POLL_INTERVAL / 4);
+            log::debug!("{doing}: {}; retrying", error.reason);
+            self.token.wait(POLL_INTERVAL / 4);
         }
         Ok(())
+    }
+
+    pub(super) fn denied(&self, error: &TransactionError) -> Error {
+        let resource = Resource::TransactionalId(&self.transactional_id);
+        self.connection().request_error(error.code, &error.reason, "use", resource)
+    }
+
+    pub(super) fn failed(&self, error: &TransactionError) -> Error {
+        Error::ProducerFailed { transactional_id: self.transactional_id.clone(), reason: error.reason.clone() }
+    }
+
+    /// The meaning of a fatal error. librdkafka keeps the first one, and later errors only refer to it.
+    pub(super) fn fatal(&self, error: &TransactionError) -> Error {
+        let (code, reason) = self.client().fatal_error().unwrap_or((error.code, error.reason.clone()));
+        let error = TransactionError::new(code, normalize_message(&reason));
+        if is_authorization_failure(code) {
+            return self.denied(&error);
+        }
+        if !matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) {
+            return self.failed(&error);
+        }
+        // A broker that aborts an expired transaction fences its producer just as a new producer does: only the time tells them apart.
+        let now = self.opened.elapsed().as_millis() as u64 + 1;
+        let open = match self.first_sent.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            first => Duration::from_millis(now.saturating_sub(first)),
+        };
+        let transactional_id = self.transactional_id.clone();
+        if open >= self.transaction_timeout {
+            Error::TransactionExpired { transactional_id, open }
+        } else {
+            Error::Fenced { transactional_id }
+        }
     }
 }

@@ -1,18 +1,18 @@
-//! The topic beside a topic of alerts in which readers find the schema: `<topic>_schema`, one message whose key is the schema as JSON.
+//! The schema topic of a topic of alerts, `<topic>_schema`: its last message has the schema as JSON in its key.
 
 use std::time::SystemTime;
 
-use crate::kafka::consumer::Message;
+use crate::kafka::ProducerRecord;
 use crate::kafka::error::{Error, Result};
 use crate::kafka::idempotent_producer::{FlushOutcome, IdempotentProducer};
-use crate::kafka::producer::ProducerRecord;
+use crate::kafka::message::Message;
 use crate::kafka::tail::TailReader;
 use crate::kafka::topics::TopicSpec;
 
-/// How many of the last offsets are searched for the last message: transaction markers take offsets too.
-const LAST: i64 = 10;
+/// How many of the last offsets are searched for the last message: transaction markers occupy offsets too.
+const SEARCHED_OFFSETS: i64 = 10;
 
-/// What a schema topic is made with: one partition, since one message is enough.
+/// The specification of a schema topic: one partition, since one message is enough.
 pub fn topic_spec() -> TopicSpec {
     TopicSpec::stream(1)
 }
@@ -20,19 +20,18 @@ pub fn topic_spec() -> TopicSpec {
 /// Whether a schema had to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaWrite {
-    /// the last message has it already
+    /// the last message has this schema
     Unchanged,
     /// the topic was empty
     First,
-    /// the last message has another schema
+    /// the last message had another schema
     Replaced,
 }
 
-/// Writes `schema` as the key of a message to the topic, unless the last message there has this key. The value is `described`, the topic of
-/// the alerts.
+/// Writes a message with the key `schema` to the topic, unless the last message has this key. Its value is `described`, the topic of the alerts.
 ///
 /// # Errors
-/// The topic may not be read or written, or Kafka does not answer.
+/// Not authorized to read or write the topic, or no response.
 pub fn write(
     reader: &TailReader,
     producer: &IdempotentProducer,
@@ -52,7 +51,6 @@ pub fn write(
     let failed = |reason: String| Error::Other {
         doing: format!("writing the schema to topic `{topic}`"),
         reason,
-        // Only what waiting may mend is tried again.
         transient: true,
     };
     match producer.flush()? {
@@ -66,9 +64,9 @@ pub fn write(
 }
 
 fn last_message(reader: &TailReader, topic: &str, partitions: i32) -> Result<Option<Message>> {
-    let ends = reader.ends(topic, partitions)?;
-    let from: Vec<i64> = ends.iter().map(|ends| ends.begin.max(ends.end - LAST)).collect();
-    let until: Vec<i64> = ends.iter().map(|ends| ends.end).collect();
+    let ranges = reader.offset_ranges(topic, partitions)?;
+    let from: Vec<i64> = ranges.iter().map(|range| range.begin.max(range.end - SEARCHED_OFFSETS)).collect();
+    let until: Vec<i64> = ranges.iter().map(|range| range.end).collect();
     let mut last: Option<Message> = None;
     reader.read(topic, &from, &until, |message| {
         if last.as_ref().is_none_or(|last| (last.timestamp, last.offset) <= (message.timestamp, message.offset)) {

@@ -1,4 +1,4 @@
-//! Reads a topic from given offsets to its end, whoever wrote there: what came after the last commit of a checkpoint.
+//! Reads a topic from given offsets to its end, uncommitted messages included: what follows the offsets of a checkpoint.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,67 +8,65 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
 
-use crate::config::KafkaSettings;
-use crate::kafka::client::{self, Context, Identity};
-use crate::kafka::consumer::Message;
-use crate::kafka::error::{Error, Resource, Result, is_transient};
+use crate::cancel::CancellationToken;
+use crate::kafka::client_config::{Identity, client_config};
+use crate::kafka::connection::Connection;
+use crate::kafka::error::{Error, Resource, Result, is_transient, settings_error};
 use crate::kafka::ffi::consuming::{ConsumerEvent, next_event};
+use crate::kafka::message::Message;
+use crate::kafka::settings::KafkaSettings;
 
 const DEFAULTS: &[(&str, &str)] = &[("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")];
 
-/// How long one question to the brokers may take before `give_up` is asked.
+/// How long one request waits before the token is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Reads single topics, also what is not committed. Needs the right to read them.
+/// Reads single topics with `isolation.level=read_uncommitted`. Requires read on them.
 pub struct TailReader {
-    inner: BaseConsumer<Context>,
+    inner: BaseConsumer<Connection>,
     timeout: Duration,
-    give_up: Box<dyn Fn() -> bool + Send + Sync>,
+    token: CancellationToken,
 }
 
-/// The offsets of a partition: of the oldest record that is left, and after the newest one.
+/// The offsets of a partition that have records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffsetRange {
-    /// of the oldest record
+    /// the offset of the oldest retained record
     pub begin: i64,
-    /// after the newest record
+    /// the offset after the newest record
     pub end: i64,
 }
 
 impl TailReader {
-    /// A reader that gives up a question, or a topic of which nothing more comes, after `timeout`. Does not wait for Kafka.
+    /// Opens a reader. `timeout` applies to each request, and to the time between two messages; `token` ends waits. Does not wait for the brokers.
     ///
     /// # Errors
-    /// Refused settings.
-    pub fn open(
-        settings: &KafkaSettings,
-        timeout: Duration,
-        give_up: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> Result<Self> {
+    /// Invalid settings.
+    pub fn open(settings: &KafkaSettings, timeout: Duration, token: &CancellationToken) -> Result<Self> {
         let fixed = [
             ("group.id", "fink"),
             ("isolation.level", "read_uncommitted"),
             ("enable.partition.eof", "true"),
             ("enable.auto.offset.store", "false"),
             ("enable.auto.commit", "false"),
-            // Retention may remove records while they are read.
+            // Retention may delete records while they are read.
             ("auto.offset.reset", "earliest"),
         ];
-        let config = client::config(settings, Identity::User, DEFAULTS, &fixed)?;
-        let inner = config.create_with_context(Context::new(settings, Identity::User));
-        let inner = inner.map_err(|e| client::settings_error(&e))?;
-        Ok(Self { inner, timeout, give_up: Box::new(give_up) })
+        let config = client_config(settings, Identity::User, DEFAULTS, &fixed)?;
+        let inner = config.create_with_context(Connection::new(settings, Identity::User));
+        let inner = inner.map_err(|e| settings_error(&e))?;
+        Ok(Self { inner, timeout, token: token.clone() })
     }
 
-    /// Where the partitions of a topic begin and end.
+    /// The offset range of each partition of a topic, in order.
     ///
     /// # Errors
-    /// No right to see the topic, or no answer.
-    pub fn ends(&self, topic: &str, partitions: i32) -> Result<Vec<OffsetRange>> {
-        (0..partitions).map(|partition| self.ends_of(topic, partition)).collect()
+    /// Not authorized to describe the topic, or no response.
+    pub fn offset_ranges(&self, topic: &str, partitions: i32) -> Result<Vec<OffsetRange>> {
+        (0..partitions).map(|partition| self.offset_range(topic, partition)).collect()
     }
 
-    fn ends_of(&self, topic: &str, partition: i32) -> Result<OffsetRange> {
+    fn offset_range(&self, topic: &str, partition: i32) -> Result<OffsetRange> {
         let deadline = Instant::now() + self.timeout;
         loop {
             let error = match self.inner.fetch_watermarks(topic, partition, POLL_INTERVAL) {
@@ -81,11 +79,11 @@ impl TailReader {
         }
     }
 
-    /// Hands over each message of a topic from the offsets `from`, by partition, to the offsets `until`. What retention has removed is passed
-    /// over.
+    /// Calls `each` with every message of a topic from the offsets `from` up to, not including, `until`, both by partition. Messages that retention
+    /// has deleted are skipped.
     ///
     /// # Errors
-    /// No right to read the topic ([`Error::NotAuthorized`]), it was deleted, or nothing came for too long.
+    /// Not authorized to read the topic, it was deleted, or no message arrived within the timeout.
     pub fn read(&self, topic: &str, from: &[i64], until: &[i64], mut each: impl FnMut(Message)) -> Result<()> {
         let mut open = BTreeMap::new();
         let mut list = TopicPartitionList::new();
@@ -131,21 +129,19 @@ impl TailReader {
 
     fn check(&self, topic: &str, deadline: Instant) -> Result<()> {
         let doing = || format!("reading topic `{topic}` to its end");
-        if (self.give_up)() {
-            return Err(Error::Stopped(doing()));
+        if self.token.is_cancelled() {
+            return Err(Error::Cancelled(doing()));
         }
         match Instant::now() >= deadline {
-            true => Err(self.context().timed_out(self.timeout, &doing())),
+            true => Err(self.connection().diagnose_timeout(self.timeout, &doing())),
             false => Ok(()),
         }
     }
 
     fn check_error(&self, code: Code, reason: &str, topic: &str) -> Result<()> {
-        if let Some(fault) = self.context().status().permanent_fault() {
-            return Err(self.context().error_of(&fault));
-        }
+        self.connection().check_fault()?;
         match code {
-            // The group is never used; of several brokers one may refuse a connection.
+            // No group is used; and the faults of the connection were checked above.
             Code::GroupAuthorizationFailed | Code::Authentication | Code::SSL => Ok(()),
             code if is_transient(code) => Ok(()),
             code => Err(self.error(code, reason, topic)),
@@ -153,10 +149,10 @@ impl TailReader {
     }
 
     fn error(&self, code: Code, reason: &str, topic: &str) -> Error {
-        self.context().refusal(code, reason, "read", Resource::Topic(topic))
+        self.connection().request_error(code, reason, "read", Resource::Topic(topic))
     }
 
-    fn context(&self) -> &Context {
+    fn connection(&self) -> &Connection {
         self.inner.client().context()
     }
 }

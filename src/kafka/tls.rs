@@ -1,5 +1,5 @@
-//! TLS without librdkafka: the files of the settings, checked before it reads them, and a handshake of our own. Its words are the same for
-//! a file that is missing, one that is no PEM and a wrong password, and for an unknown authority and a wrong host name.
+//! TLS outside of librdkafka: checks of the settings' files, and a handshake. librdkafka's message is the same for a missing file, a file that is
+//! not PEM and a wrong password, and for an unknown CA and a wrong host name.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -12,20 +12,15 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::{HandshakeError, Ssl, SslContext, SslMethod, SslStream, SslVerifyMode};
 use openssl::x509::{X509, X509NameRef, X509Ref};
 
-use crate::config::{KafkaSettings, SecurityProtocol};
 use crate::kafka::error::{Error, Result};
+use crate::kafka::settings::KafkaSettings;
 
-/// Whether connections are encrypted.
-pub(super) fn is_used(settings: &KafkaSettings) -> bool {
-    matches!(settings.security_protocol, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl)
-}
-
-/// Checks that the files can be read, are what they should be and fit together; nothing where no TLS is used.
+/// Checks that the certificates and the key can be read, are PEM and belong together. Does nothing without TLS.
 ///
 /// # Errors
-/// [`Error::Settings`] names the key and the file, and says what to do.
+/// [`Error::Settings`] names the configuration key and the file.
 pub(super) fn check_files(settings: &KafkaSettings) -> Result<()> {
-    if !is_used(settings) {
+    if !settings.security_protocol.uses_tls() {
         return Ok(());
     }
     if let Some(path) = settings.ssl_ca.as_deref().filter(|path| !path.is_dir()) {
@@ -36,7 +31,11 @@ pub(super) fn check_files(settings: &KafkaSettings) -> Result<()> {
         let private = private_key(settings, key)?;
         let is_ours = |own: &X509| own.public_key().is_ok_and(|public| public.public_eq(&private));
         if !chain.first().is_some_and(is_ours) {
-            return Err(wrong("ssl_key", key, &format!("is not the key of the certificate {}", certificate.display())));
+            return Err(invalid(
+                "ssl_key",
+                key,
+                &format!("is not the key of the certificate {}", certificate.display()),
+            ));
         }
     }
     Ok(())
@@ -44,9 +43,9 @@ pub(super) fn check_files(settings: &KafkaSettings) -> Result<()> {
 
 fn certificates(key: &str, path: &Path) -> Result<Vec<X509>> {
     let found = X509::stack_from_pem(&read(key, path)?)
-        .map_err(|errors| wrong(key, path, &format!("holds a broken certificate ({errors})")))?;
+        .map_err(|errors| invalid(key, path, &format!("has an invalid certificate ({errors})")))?;
     match found.is_empty() {
-        true => Err(wrong(key, path, "holds no certificate in PEM (`-----BEGIN CERTIFICATE-----`)")),
+        true => Err(invalid(key, path, "has no certificate in PEM (`-----BEGIN CERTIFICATE-----`)")),
         false => Ok(found),
     }
 }
@@ -56,22 +55,25 @@ fn private_key(settings: &KafkaSettings, path: &Path) -> Result<PKey<Private>> {
     let bytes = read(KEY, path)?;
     let mode = fs::metadata(path).map_err(|error| cannot_read(KEY, path, &error))?.permissions().mode();
     if mode & 0o077 != 0 {
-        let words =
-            format!("can be used by others than its owner (mode {:03o}): `chmod 600 {}`", mode & 0o777, path.display());
-        return Err(wrong(KEY, path, &words));
+        let reason = format!(
+            "is accessible by others than its owner (mode {:03o}): `chmod 600 {}`",
+            mode & 0o777,
+            path.display()
+        );
+        return Err(invalid(KEY, path, &reason));
     }
-    let mut was_asked = false;
+    let mut is_encrypted = false;
     let read = PKey::private_key_from_pem_callback(&bytes, |buffer| {
-        was_asked = true;
+        is_encrypted = true;
         let password = settings.ssl_key_password.as_ref().map_or("", |password| password.reveal()).as_bytes();
         let length = password.len().min(buffer.len());
         buffer[..length].copy_from_slice(&password[..length]);
         Ok(length)
     });
-    read.map_err(|_| match (was_asked, &settings.ssl_key_password) {
-        (true, None) => wrong(KEY, path, "is encrypted: set kafka.ssl_key_password_file"),
-        (true, Some(_)) => wrong(KEY, path, "is encrypted with another password than that of kafka.ssl_key_password"),
-        (false, _) => wrong(KEY, path, "holds no private key in PEM (`-----BEGIN PRIVATE KEY-----`)"),
+    read.map_err(|_| match (is_encrypted, &settings.ssl_key_password) {
+        (true, None) => invalid(KEY, path, "is encrypted: set kafka.ssl_key_password_file"),
+        (true, Some(_)) => invalid(KEY, path, "is encrypted with another password than kafka.ssl_key_password"),
+        (false, _) => invalid(KEY, path, "has no private key in PEM (`-----BEGIN PRIVATE KEY-----`)"),
     })
 }
 
@@ -86,67 +88,67 @@ fn cannot_read(key: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::Settings(format!("kafka.{key}: cannot read {}: {error}", path.display()))
 }
 
-fn wrong(key: &str, path: &Path, words: &str) -> Error {
-    Error::Settings(format!("kafka.{key}: {} {words}", path.display()))
+fn invalid(key: &str, path: &Path, reason: &str) -> Error {
+    Error::Settings(format!("kafka.{key}: {} {reason}", path.display()))
 }
 
-/// What a server's certificate lacks.
+/// Why a server's certificate is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CertificateFault {
-    /// nobody whom we trust has issued it, but this authority
+    /// it was issued by this CA, which is not trusted
     UnknownAuthority(String),
     /// it is for these names and addresses
     NameMismatch(Vec<String>),
-    /// it is valid from the one time to the other only
+    /// it is valid from the first time to the second
     NotValidNow(String, String),
-    /// OpenSSL's words
+    /// OpenSSL's message
     Other(String),
 }
 
-/// An encrypted connection, and what is wrong with the server's certificate. Only questions that hold no secret may be asked on it.
+/// An encrypted connection, perhaps to a server whose certificate is not trusted: no secret may be sent on it.
 pub(super) struct Handshake {
     pub stream: SslStream<TcpStream>,
     pub fault: Option<CertificateFault>,
 }
 
-/// Agrees on TLS with whoever answers, whatever its certificate. `None`: it speaks no TLS, or fell silent.
+/// Does a TLS handshake, whatever the server's certificate. `None`: the server does not support TLS, or closed the connection.
 ///
 /// # Errors
 /// The settings' files cannot be used.
 pub(super) fn handshake(settings: &KafkaSettings, host: &str, stream: TcpStream) -> Result<Option<Handshake>> {
-    let refused = |errors: openssl::error::ErrorStack| Error::Settings(format!("TLS: {errors}"));
-    let mut context = SslContext::builder(SslMethod::tls_client()).map_err(refused)?;
-    // Judged by us, afterwards, to know what it is.
+    let failed = |errors: openssl::error::ErrorStack| Error::Settings(format!("TLS: {errors}"));
+    let mut context = SslContext::builder(SslMethod::tls_client()).map_err(failed)?;
+    // `certificate_fault` checks it afterwards: OpenSSL would end the handshake without the reason.
     context.set_verify(SslVerifyMode::NONE);
     match &settings.ssl_ca {
-        Some(folder) if folder.is_dir() => context.load_verify_locations(None, Some(folder)).map_err(refused)?,
-        Some(file) => context.set_ca_file(file).map_err(refused)?,
-        None => context.set_default_verify_paths().map_err(refused)?,
+        Some(folder) if folder.is_dir() => context.load_verify_locations(None, Some(folder)).map_err(failed)?,
+        Some(file) => context.set_ca_file(file).map_err(failed)?,
+        None => context.set_default_verify_paths().map_err(failed)?,
     }
     if let (Some(certificate), Some(key)) = (&settings.ssl_certificate, &settings.ssl_key) {
-        context.set_certificate_chain_file(certificate).map_err(refused)?;
+        context.set_certificate_chain_file(certificate).map_err(failed)?;
         let key = private_key(settings, key)?;
-        context.set_private_key(&key).map_err(refused)?;
+        context.set_private_key(&key).map_err(failed)?;
     }
-    let mut ssl = Ssl::new(&context.build()).map_err(refused)?;
+    let mut ssl = Ssl::new(&context.build()).map_err(failed)?;
     let checks_name = !has_option(settings, "ssl.endpoint.identification.algorithm", "none");
     match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) if checks_name => ssl.param_mut().set_ip(address).map_err(refused)?,
+        Ok(address) if checks_name => ssl.param_mut().set_ip(address).map_err(failed)?,
         Ok(_) => {}
         Err(_) => {
-            ssl.set_hostname(host).map_err(refused)?;
+            ssl.set_hostname(host).map_err(failed)?;
             if checks_name {
-                ssl.param_mut().set_host(host).map_err(refused)?;
+                ssl.param_mut().set_host(host).map_err(failed)?;
             }
         }
     }
     match ssl.connect(stream) {
         Ok(stream) => {
-            let is_judged = !has_option(settings, "enable.ssl.certificate.verification", "false");
-            let fault = if is_judged { fault_of(&stream) } else { None };
+            let verifies = !has_option(settings, "enable.ssl.certificate.verification", "false");
+            let fault = if verifies { certificate_fault(&stream) } else { None };
             Ok(Some(Handshake { stream, fault }))
         }
-        Err(HandshakeError::SetupFailure(errors)) => Err(refused(errors)),
+        Err(HandshakeError::SetupFailure(errors)) => Err(failed(errors)),
         Err(HandshakeError::Failure(_) | HandshakeError::WouldBlock(_)) => Ok(None),
     }
 }
@@ -155,8 +157,8 @@ fn has_option(settings: &KafkaSettings, name: &str, value: &str) -> bool {
     settings.librdkafka.iter().any(|(option, given)| option == name && given == value)
 }
 
-fn fault_of(stream: &SslStream<TcpStream>) -> Option<CertificateFault> {
-    // OpenSSL's X509_V_ERR_…, which the crate does not name.
+fn certificate_fault(stream: &SslStream<TcpStream>) -> Option<CertificateFault> {
+    // X509_V_ERR_… of OpenSSL, which the crate does not name.
     const NOT_YET_VALID: i32 = 9;
     const EXPIRED: i32 = 10;
     const SELF_SIGNED: i32 = 18;
@@ -182,7 +184,7 @@ fn fault_of(stream: &SslStream<TcpStream>) -> Option<CertificateFault> {
     })
 }
 
-/// The common name; without one all there is.
+/// The common name; without one, all of the name.
 fn name(name: &X509NameRef) -> String {
     let text = |nid| name.entries_by_nid(nid).next().and_then(|entry| entry.data().to_string().ok());
     match text(Nid::COMMONNAME) {
@@ -214,7 +216,8 @@ fn names(certificate: &X509Ref) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::kafka::settings::{SaslMechanism, SecurityProtocol};
+    use crate::secret::Secret;
     use openssl::ec::{EcGroup, EcKey};
     use openssl::symm::Cipher;
     use std::path::PathBuf;
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_is_said_with_its_key_and_what_to_do() {
+    fn errors_about_files_name_the_key_and_what_to_do() {
         let files = Files(tempfile::tempdir().unwrap());
         let (own, other) = (key(), key());
         let pem = files.put("own.pem", &certificate(&own).to_pem().unwrap(), 0o644);
@@ -255,11 +258,11 @@ mod tests {
         let encrypted = own.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"sesame-sesame").unwrap();
         let encrypted = files.put("encrypted.key", &encrypted, 0o600);
         let nothing = files.put("nothing", b"words", 0o600);
-        let said = |ca: Option<&Path>, key: &Path, password: Option<&str>| {
+        let check = |ca: Option<&Path>, key: &Path, password: Option<&str>| {
             let settings = KafkaSettings {
                 bootstrap_servers: "127.0.0.1:1".to_owned(),
                 security_protocol: SecurityProtocol::Ssl,
-                sasl_mechanism: String::new(),
+                sasl_mechanism: SaslMechanism::Plain,
                 login: None,
                 admin: None,
                 ssl_ca: ca.map(Path::to_owned),
@@ -270,18 +273,18 @@ mod tests {
             };
             check_files(&settings).map_err(|error| error.to_string())
         };
-        assert_eq!(said(Some(&pem), &plain, None), Ok(()));
-        assert_eq!(said(None, &encrypted, Some("sesame-sesame")), Ok(()));
-        let wrong = |result: std::result::Result<(), String>, words: &[&str]| {
+        assert_eq!(check(Some(&pem), &plain, None), Ok(()));
+        assert_eq!(check(None, &encrypted, Some("sesame-sesame")), Ok(()));
+        let assert_error = |result: std::result::Result<(), String>, words: &[&str]| {
             let text = result.unwrap_err();
             assert!(words.iter().all(|word| text.contains(word)) && !text.contains("sesame"), "{text}");
         };
-        wrong(said(Some(Path::new("/nowhere.pem")), &plain, None), &["kafka.ssl_ca: cannot read /nowhere.pem"]);
-        wrong(said(Some(&nothing), &plain, None), &["kafka.ssl_ca", "holds no certificate"]);
-        wrong(said(None, &open, None), &["kafka.ssl_key", "mode 640", "chmod 600"]);
-        wrong(said(None, &foreign, None), &["kafka.ssl_key", "is not the key of the certificate"]);
-        wrong(said(None, &encrypted, None), &["is encrypted", "kafka.ssl_key_password_file"]);
-        wrong(said(None, &encrypted, Some("sesam-open")), &["another password"]);
-        wrong(said(None, &nothing, None), &["holds no private key"]);
+        assert_error(check(Some(Path::new("/nowhere.pem")), &plain, None), &["kafka.ssl_ca: cannot read /nowhere.pem"]);
+        assert_error(check(Some(&nothing), &plain, None), &["kafka.ssl_ca", "has no certificate"]);
+        assert_error(check(None, &open, None), &["kafka.ssl_key", "mode 640", "chmod 600"]);
+        assert_error(check(None, &foreign, None), &["kafka.ssl_key", "is not the key of the certificate"]);
+        assert_error(check(None, &encrypted, None), &["is encrypted", "kafka.ssl_key_password_file"]);
+        assert_error(check(None, &encrypted, Some("sesam-open")), &["another password"]);
+        assert_error(check(None, &nothing, None), &["has no private key"]);
     }
 }

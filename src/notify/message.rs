@@ -1,35 +1,31 @@
-//! Notices as the text of a message.
+//! The text of a message: a table of notices.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::Notice;
+use super::notice::Notice;
 
-/// The most alerts in one message.
+/// The limit of notices in one message.
 pub(super) const MAX_ROWS: usize = 20;
-/// The longest text of a message. Slack splits longer ones, in the middle of the code block, or answers `msg_too_long` from some 4,000
-/// characters on. It counts escapes (`&amp;`) as they are written, and does not say how it counts characters beyond ASCII: bytes are the most
-/// that can be meant.
+/// The limit of a message's text. Slack splits longer ones in the middle of the code block, or responds `msg_too_long` above some 4,000
+/// characters. It counts escapes (`&amp;`) as written, and does not document how it counts characters beyond ASCII; bytes are the upper bound.
 const MAX_MESSAGE_BYTES: usize = 4_000;
-/// Letters of a cell; a longer text is cut. One row of the widest cells is far shorter than [`MAX_MESSAGE_BYTES`].
+/// Longer cells are cut. One row of the widest cells is far shorter than [`MAX_MESSAGE_BYTES`].
 const MAX_CELL_CHARS: usize = 40;
 const HEADER: [&str; 4] = ["objectId", "candidate_ra", "candidate_dec", "type"];
 
-/// How many of the first notices one message can hold: at least one, where there is one.
-pub(super) fn fitting(notices: &[Arc<Notice>]) -> usize {
+/// How many of the first notices fit into one message: at least one, where there is one.
+pub(super) fn count_that_fits(notices: &[Arc<Notice>]) -> usize {
     let most = notices.len().min(MAX_ROWS);
     (2..=most).rev().find(|count| text(&notices[..*count]).len() <= MAX_MESSAGE_BYTES).unwrap_or(most.min(1))
 }
 
-/// A table of the first [`MAX_ROWS`] notices, in a code block, escaped as Slack wants it.
+/// A table of the first [`MAX_ROWS`] notices, in a code block, escaped for Slack.
 pub(super) fn text(notices: &[Arc<Notice>]) -> String {
     let rows: Vec<[String; 4]> = std::iter::once(HEADER.map(str::to_owned))
-        .chain(
-            notices
-                .iter()
-                .take(MAX_ROWS)
-                .map(|notice| [plain(&notice.object), degrees(notice.ra), degrees(notice.dec), plain(&notice.class)]),
-        )
+        .chain(notices.iter().take(MAX_ROWS).map(|notice| {
+            [cell_text(&notice.object), degrees(notice.ra), degrees(notice.dec), cell_text(&notice.class)]
+        }))
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths = [width(0), width(1), width(2), width(3)];
@@ -50,7 +46,7 @@ pub(super) fn text(notices: &[Arc<Notice>]) -> String {
     format!("```\n{}```", table.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"))
 }
 
-/// A number in its usual form, or with an exponent where that is too wide.
+/// A number, with an exponent where it is too wide without.
 fn degrees(value: Option<f64>) -> String {
     let Some(value) = value else { return "null".to_owned() };
     match value.to_string() {
@@ -59,8 +55,8 @@ fn degrees(value: Option<f64>) -> String {
     }
 }
 
-/// A text that fits a cell and cannot end the code block.
-fn plain(text: &str) -> String {
+/// A text for a cell: without control characters, not too long, and without backquotes, which could end the code block.
+fn cell_text(text: &str) -> String {
     let letters = text.chars().map(|c| match c {
         '`' => '\'',
         c if c.is_control() => ' ',
@@ -99,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn twenty_rows_are_the_most() {
+    fn a_message_has_at_most_twenty_rows() {
         let notices = vec![notice("ZTF", "QSO"); 33];
         assert_eq!(text(&notices).matches("QSO").count(), MAX_ROWS);
     }
 
     #[test]
-    fn a_message_is_as_long_as_slack_takes_at_most_however_long_its_cells_are() {
+    fn a_message_stays_below_slacks_limit_whatever_its_cells() {
         let longest = |letter: &str| {
             let text = letter.repeat(500);
             let (ra, dec) = (Some(-f64::MIN_POSITIVE), Some(-f64::MAX));
@@ -113,17 +109,17 @@ mod tests {
         };
         for letter in ["&", "\u{1f52d}", "x", "`"] {
             let notices = vec![longest(letter); MAX_ROWS];
-            let count = fitting(&notices);
+            let count = count_that_fits(&notices);
             assert!(text(&notices[..count]).len() <= MAX_MESSAGE_BYTES, "{letter}");
             assert!(count == MAX_ROWS || text(&notices[..=count]).len() > MAX_MESSAGE_BYTES, "{letter}");
-            assert_eq!(fitting(&notices[..1]), 1);
+            assert_eq!(count_that_fits(&notices[..1]), 1);
         }
-        assert_eq!(fitting(&vec![notice("ZTF18aceatkx", "RRLyr"); 33]), MAX_ROWS);
-        assert_eq!(fitting(&[]), 0);
+        assert_eq!(count_that_fits(&vec![notice("ZTF18aceatkx", "RRLyr"); 33]), MAX_ROWS);
+        assert_eq!(count_that_fits(&[]), 0);
     }
 
     #[test]
-    fn a_strange_text_neither_ends_the_block_nor_calls_anybody() {
+    fn special_characters_neither_end_the_code_block_nor_mention_a_channel() {
         let text = text(&[notice("a```b\nc", "<!channel> & co")]);
         assert_eq!(text.matches("```").count(), 2);
         assert!(text.contains("a'''b c") && text.contains("&lt;!channel&gt; &amp; co"), "{text}");

@@ -1,23 +1,25 @@
-//! The thread that sends notices.
+//! The thread that sends queued notices.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::endpoint::Endpoint;
+use super::message;
+use super::notice::{Notice, NotifyError};
 use super::queue::{Queue, Totals};
 use super::slack::{PostError, SlackClient};
-use super::{Notice, NotifyError, message};
-use crate::config::{Endpoint, Secret};
+use crate::secret::Secret;
 
-/// The pause after a server that is away, doubled each time
+/// The backoff after a failed request; doubled after each further one,
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
-/// up to this.
+/// up to this one.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
 struct Shared(Arc<(Mutex<Queue>, Condvar)>);
 
 impl Shared {
-    // A thread that panicked while it held the lock leaves counts that may be off by one batch, and nothing worse.
+    // After a panic of the thread the counts may be off by one batch; nothing else depends on them.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -34,16 +36,16 @@ impl Shared {
     }
 }
 
-/// Sends notices in the background. Without `Debug`: it holds the token.
+/// Sends notices from a thread of its own.
 pub struct Notifier {
     shared: Shared,
 }
 
 impl Notifier {
-    /// Starts the thread. `token` goes to `endpoint` and nowhere else.
+    /// Starts the thread. The token is sent to `endpoint` only.
     ///
     /// # Errors
-    /// There is no token, or the system gives no thread.
+    /// There is no token, or the system cannot start a thread.
     pub fn start(endpoint: &Endpoint, token: Option<&Secret>) -> Result<Self, NotifyError> {
         let slack = SlackClient::new(endpoint.clone(), token.cloned().ok_or(NotifyError::NoToken)?);
         let shared = Shared(Arc::new((Mutex::new(Queue::new()), Condvar::new())));
@@ -55,7 +57,7 @@ impl Notifier {
         Ok(Self { shared })
     }
 
-    /// Hands over notices of alerts that are committed. Never waits: where the queue is full they are dropped and counted.
+    /// Queues the notices of committed alerts. Never blocks: notices that the full queue has no room for are dropped and counted.
     pub fn enqueue(&self, notices: Vec<Arc<Notice>>) {
         if !notices.is_empty() {
             self.shared.lock().add(notices, Instant::now());
@@ -63,12 +65,12 @@ impl Notifier {
         }
     }
 
-    /// What became of the notices so far.
+    /// The outcomes so far.
     pub fn totals(&self) -> Totals {
         self.shared.lock().totals
     }
 
-    /// Ends within `grace`: what is not sent by then is dropped and counted.
+    /// Sends the queued notices for up to `grace`; drops and counts the rest.
     pub fn shut_down(self, grace: Duration) -> Totals {
         let deadline = Instant::now() + grace;
         let mut queue = self.shared.lock();
@@ -79,9 +81,9 @@ impl Notifier {
         {
             queue = self.shared.wait(queue, Some(left));
         }
-        // The thread may still wait for an answer: it is not waited for, and changes nothing any more.
+        // The thread may still wait for a response. It ends by itself, and records nothing after the deadline.
         queue.deadline = Some(Instant::now());
-        queue.drop_rest();
+        queue.drop_queued();
         queue.totals
     }
 }
@@ -91,7 +93,7 @@ impl Drop for Notifier {
         let mut queue = self.shared.lock();
         if queue.deadline.is_none() {
             queue.deadline = Some(Instant::now());
-            queue.drop_rest();
+            queue.drop_queued();
         }
         self.shared.wake();
     }
@@ -109,7 +111,7 @@ fn send(shared: &Shared, slack: &SlackClient) {
         let batch = match queue.next_batch(now) {
             Ok(batch) => batch,
             Err(time) => {
-                // At the end nobody adds anything, so the thread must not wait for it.
+                // After the shutdown nothing wakes the thread, so the wait must end at the deadline.
                 let left = queue.deadline.map(|deadline| deadline.saturating_duration_since(now));
                 queue = shared.wait(queue, time.into_iter().chain(left).min());
                 continue;
@@ -129,7 +131,7 @@ fn send(shared: &Shared, slack: &SlackClient) {
             }
             Err(PostError::Rejected(reason)) => queue.mark_rejected(&batch, &reason, now),
             Err(PostError::TooLong(reason)) => queue.split(batch, &reason, now),
-            Err(PostError::RateLimited(time)) => queue.requeue(batch, time, "slack asks for a pause", now),
+            Err(PostError::RateLimited(time)) => queue.requeue(batch, time, "slack limits the rate", now),
             Err(PostError::Unavailable(reason)) => {
                 queue.requeue(batch, pause, &reason, now);
                 pause = (pause * 2).min(MAX_BACKOFF);

@@ -1,29 +1,29 @@
-//! The notices that wait, channel by channel, and when each channel may have its next message.
+//! The queued notices by channel, and when each channel may receive its next message.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Notice;
-use super::message::{MAX_ROWS, fitting};
+use super::message::{MAX_ROWS, count_that_fits};
+use super::notice::Notice;
 
-/// The most notices that wait.
+/// The limit of queued notices.
 pub(super) const MAX_QUEUED: usize = 2_000;
-/// Slack takes one message a second in each channel.
+/// Slack accepts one message a second for each channel.
 const CHANNEL_INTERVAL: Duration = Duration::from_secs(1);
-/// A notice that has waited for so long is no news any more.
+/// Older notices are dropped.
 const MAX_NOTICE_AGE: Duration = Duration::from_secs(600);
-/// The same complaint is made once in this time.
+/// The interval between warnings with the same reason.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What became of the notices so far.
+/// The outcomes of notices so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// alerts announced
+    /// notices that were sent
     pub announced: u64,
-    /// messages that took them
+    /// messages that contain them
     pub messages: u64,
-    /// alerts that should have been announced and were not
+    /// notices that were dropped
     pub dropped: u64,
 }
 
@@ -32,7 +32,7 @@ struct Waiting {
     notice: Arc<Notice>,
 }
 
-/// Notices of one channel that are to be sent together.
+/// Notices of one channel for one message.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub channel: Arc<str>,
@@ -40,7 +40,7 @@ pub(super) struct Batch {
     since: Instant,
 }
 
-/// The notices that wait.
+/// The queued notices.
 pub(super) struct Queue {
     channels: BTreeMap<Arc<str>, VecDeque<Waiting>>,
     waiting: usize,
@@ -48,9 +48,9 @@ pub(super) struct Queue {
     next: HashMap<Arc<str>, Instant>,
     paused_until: Option<Instant>,
     last_warned: HashMap<String, Instant>,
-    /// the most alerts in the next message; fewer than [`MAX_ROWS`] after one that was too long
+    /// the limit of notices in the next message; lower than [`MAX_ROWS`] after a message that was too long
     rows: usize,
-    /// set at the end: nothing is sent after it
+    /// set at shutdown: nothing is sent after it
     pub deadline: Option<Instant>,
     pub totals: Totals,
 }
@@ -70,11 +70,11 @@ impl Queue {
         }
     }
 
-    /// Adds notices; those for which there is no room are dropped.
+    /// Adds notices. Those that exceed [`MAX_QUEUED`] are dropped.
     pub fn add(&mut self, notices: Vec<Arc<Notice>>, now: Instant) {
         for notice in notices {
             if self.waiting >= MAX_QUEUED {
-                self.dropped(1, "they come faster than slack takes them", now);
+                self.dropped(1, "they arrive faster than slack accepts them", now);
                 continue;
             }
             self.waiting += 1;
@@ -82,17 +82,17 @@ impl Queue {
         }
     }
 
-    /// The notices to be sent next; or how long there are none, at most; `None`: nothing waits.
+    /// The next notices to send. The error is the time until there may be some; `None`: the queue is empty.
     pub fn next_batch(&mut self, now: Instant) -> Result<Batch, Option<Duration>> {
         self.drop_stale(now);
-        let may_have = |channel: &Arc<str>| {
+        let not_before = |channel: &Arc<str>| {
             let next = self.next.get(channel).copied();
             next.max(self.paused_until).filter(|next| *next > now)
         };
         let fronts = self.channels.iter().filter_map(|(channel, queue)| Some((channel, queue.front()?.since)));
         let (mut best, mut soonest) = (None::<(&Arc<str>, Instant)>, None::<Instant>);
         for (channel, since) in fronts {
-            match may_have(channel) {
+            match not_before(channel) {
                 None if best.is_none_or(|(_, oldest)| since < oldest) => best = Some((channel, since)),
                 None => {}
                 Some(next) => soonest = Some(soonest.map_or(next, |soonest| soonest.min(next))),
@@ -105,28 +105,28 @@ impl Queue {
         let queue = self.channels.entry(Arc::clone(&channel)).or_default();
         let mut notices: Vec<Arc<Notice>> =
             queue.iter().take(self.rows).map(|waiting| Arc::clone(&waiting.notice)).collect();
-        notices.truncate(fitting(&notices));
+        notices.truncate(count_that_fits(&notices));
         queue.drain(..notices.len());
         self.waiting -= notices.len();
         self.in_flight = notices.len();
         Ok(Batch { channel, notices, since })
     }
 
-    /// Notes that a batch was posted.
+    /// Records that a batch was posted.
     pub fn mark_posted(&mut self, batch: &Batch, now: Instant) {
         self.totals.announced += batch.notices.len() as u64;
         self.totals.messages += 1;
         self.rows = (self.rows * 2).min(MAX_ROWS);
-        self.settled(batch, now);
+        self.complete(batch, now);
     }
 
-    /// Notes that a batch will never be posted.
+    /// Records that Slack rejects a batch.
     pub fn mark_rejected(&mut self, batch: &Batch, reason: &str, now: Instant) {
         self.dropped(batch.notices.len(), &format!("channel {}: {reason}", batch.channel), now);
-        self.settled(batch, now);
+        self.complete(batch, now);
     }
 
-    /// Puts a batch back that Slack finds too long, to be sent as two; one with a single alert is dropped.
+    /// Returns a batch that is too long for Slack to the queue, to be sent in two messages. A batch of one notice is dropped.
     pub fn split(&mut self, batch: Batch, reason: &str, now: Instant) {
         if batch.notices.len() <= 1 {
             return self.mark_rejected(&batch, reason, now);
@@ -135,15 +135,15 @@ impl Queue {
             log::warn!("{reason}; the table of {} alerts is sent in parts", batch.notices.len());
         }
         self.rows = batch.notices.len().div_ceil(2);
-        self.settled(&batch, now);
+        self.complete(&batch, now);
         self.return_to_front(batch);
     }
 
-    /// Puts a batch back, to be sent after a pause in which nothing is.
+    /// Returns a batch to the queue and pauses all channels.
     pub fn requeue(&mut self, batch: Batch, pause: Duration, reason: &str, now: Instant) {
         self.paused_until = now.checked_add(pause);
         if self.may_warn(reason, now) {
-            log::warn!("{reason}; slack notices wait for {:.0} s", pause.as_secs_f64());
+            log::warn!("{reason}; slack notices are retried after {:.0} s", pause.as_secs_f64());
         }
         self.return_to_front(batch);
     }
@@ -157,22 +157,22 @@ impl Queue {
         }
     }
 
-    /// Drops whatever is left at the end.
-    pub fn drop_rest(&mut self) {
+    /// Drops the queued notices at shutdown.
+    pub fn drop_queued(&mut self) {
         let left = std::mem::take(&mut self.waiting) + std::mem::take(&mut self.in_flight);
         self.channels.clear();
         self.totals.dropped += left as u64;
         if left > 0 {
-            log::warn!("{left} alerts are not announced on slack: the end came before their turn");
+            log::warn!("dropped {left} slack notices: they were still queued at the shutdown");
         }
     }
 
-    /// Whether all is sent.
+    /// Whether nothing is queued or in flight.
     pub fn is_empty(&self) -> bool {
         self.waiting == 0 && self.in_flight == 0
     }
 
-    fn settled(&mut self, batch: &Batch, now: Instant) {
+    fn complete(&mut self, batch: &Batch, now: Instant) {
         self.in_flight = 0;
         self.next.insert(Arc::clone(&batch.channel), now + CHANNEL_INTERVAL);
     }
@@ -187,14 +187,14 @@ impl Queue {
         }
         if stale > 0 {
             self.waiting -= stale;
-            self.dropped(stale, "they have waited for ten minutes", now);
+            self.dropped(stale, "they were queued for ten minutes", now);
         }
     }
 
     fn dropped(&mut self, count: usize, reason: &str, now: Instant) {
         self.totals.dropped += count as u64;
         if self.may_warn(reason, now) {
-            log::warn!("alerts are not announced on slack, {} so far: {reason}", self.totals.dropped);
+            log::warn!("slack notices are dropped, {} so far: {reason}", self.totals.dropped);
         }
     }
 
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_has_one_message_a_second_and_others_need_not_wait() {
+    fn a_channel_receives_one_message_a_second_and_others_do_not_wait_for_it() {
         let (mut queue, now) = (Queue::new(), Instant::now());
         queue.add(notices("a", 25), now);
         queue.add(notices("b", 1), now);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_one_for_all_channels_and_keeps_the_order() {
+    fn a_pause_applies_to_all_channels_and_keeps_the_order() {
         let (mut queue, now) = (Queue::new(), Instant::now());
         queue.add(notices("a", 3), now);
         let batch = queue.next_batch(now).expect("a batch");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_or_is_no_news_any_more_is_counted() {
+    fn notices_that_exceed_the_queue_or_its_age_limit_are_counted() {
         let (mut queue, now) = (Queue::new(), Instant::now());
         queue.add(notices("a", MAX_QUEUED + 5), now);
         assert_eq!((queue.waiting, queue.totals.dropped), (MAX_QUEUED, 5));

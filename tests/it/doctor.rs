@@ -97,8 +97,8 @@ fn an_embedded_table_is_found_and_its_clock_compared() {
         said(&fixture.run(&["doctor", "--format", "json"]), "clock")
     };
     assert!(put(b"schema_0.7_0.3", 3_600_000).starts_with("good: no alert"));
-    assert!(put(b"a", 20_000).starts_with("good: alerts are stamped up to 1"));
-    assert!(put(b"a", 3_600_000).starts_with("bad: alerts are stamped 59m"));
+    assert!(put(b"a", 20_000).starts_with("good: alerts have timestamps up to 1"));
+    assert!(put(b"a", 3_600_000).starts_with("bad: alerts have timestamps 59m"));
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn real_servers_are_examined() {
     assert!(said(&finished, "clock").starts_with("good: "), "{finished:?}");
     let user = cluster.username(User::Producer);
     assert!(said(&finished, "kafka").starts_with("good: ") && said(&finished, "kafka").contains(user), "{finished:?}");
-    assert!(said(&finished, "topic of stream full").contains("is not there"), "{finished:?}");
-    assert!(said(&finished, "checkpoint").contains("not there yet"), "{finished:?}");
+    assert!(said(&finished, "topic of stream full").contains("does not exist"), "{finished:?}");
+    assert!(said(&finished, "checkpoint").contains("does not exist yet"), "{finished:?}");
     assert!(said(&finished, "right to write").starts_with("unknown: only an administrator"), "{finished:?}");
 
     let admin = format!(
@@ -211,12 +211,12 @@ fn a_transaction_that_stays_open_is_named_with_its_place_and_age() {
     let cluster = crate::fixture::cluster::Cluster::get();
     make_table(&fixture);
     let doctor = || fixture.run(&["doctor", "--format", "json"]);
-    assert!(said(&doctor(), WHAT).starts_with("unknown: not looked for"));
+    assert!(said(&doctor(), WHAT).starts_with("unknown: not checked"));
     // Makes the topics.
     fixture.ok(&["start", "distribution", "--exit-after", "1s"]);
     let finished = doctor();
     assert_eq!(finished.code, 0, "{finished:?}");
-    assert_eq!(said(&finished, WHAT), "good: none holds readers up, partitions: 21");
+    assert_eq!(said(&finished, WHAT), "good: none holds back consumers, partitions: 21");
 
     let producer = transactional(&cluster, &format!("{}-job-x", fixture.name));
     open_transaction(&producer, &fixture.name, 1, 0);

@@ -64,15 +64,10 @@ impl Writer<'_> {
             Kind::Bytes => self.bytes(reader.bytes()?, out),
             Kind::Fixed { size, .. } => self.bytes(reader.take(*size)?, out),
             Kind::String => json_string(reader.text()?, out),
-            Kind::Enum { symbols, .. } => {
-                let at = reader.index(symbols.len(), "an enum index without a symbol")?;
-                json_string(symbols.get(at).map_or("", String::as_str), out);
-            }
+            Kind::Enum { symbols, .. } => json_string(reader.symbol(symbols)?, out),
             Kind::Union(branches) => {
-                let at = reader.index(branches.len(), "a union index without a branch")?;
-                if let Some(branch) = branches.get(at) {
-                    self.value(*branch, reader, out, depth + 1)?;
-                }
+                let (_, branch) = reader.branch(branches)?;
+                self.value(branch, reader, out, depth + 1)?;
             }
             Kind::Record { fields, .. } => {
                 out.push(b'{');

@@ -13,9 +13,9 @@ use super::topics;
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::Format;
-use crate::config::{RequiredLogin, Secret, parse_addresses, read_password_file};
-use crate::kafka::Admin;
-use crate::kafka::client::Identity;
+use crate::config::{RequiredLogin, parse_addresses};
+use crate::kafka::{Admin, Identity};
+use crate::secret::{Secret, read_password_file};
 use crate::topic::Topic;
 
 /// How long the brokers may take.

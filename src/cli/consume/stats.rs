@@ -11,9 +11,8 @@ use crate::cli::output::{Format, OutputArgs, Table};
 use crate::consume::reset;
 use crate::consume::start::Start;
 use crate::consume::table::utc;
-use crate::kafka::Admin;
-use crate::kafka::client::Identity;
 use crate::kafka::group::ConsumerGroup;
+use crate::kafka::{Admin, Identity};
 
 /// How long the brokers may take.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);

@@ -9,10 +9,9 @@ use super::settings::LoginArgs;
 use crate::cli::context::Context;
 use crate::cli::output::{Format, OutputArgs, Table};
 use crate::consume::table::{age, utc};
-use crate::kafka::Admin;
 use crate::kafka::acls::Operation;
-use crate::kafka::client::Identity;
 use crate::kafka::topics::TopicSummary;
+use crate::kafka::{Admin, Identity};
 
 /// How long the brokers may take.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,7 +44,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     if topics.is_empty() && args.output.format == Format::Table {
         log::warn!(
             "user `{}` may read no topic{}",
-            admin.context().user(),
+            admin.connection().user(),
             match args.beginning.as_str() {
                 "" => String::new(),
                 beginning => format!(" whose name begins with `{beginning}`"),
@@ -63,12 +62,12 @@ pub(super) fn readable(admin: &Admin) -> anyhow::Result<Vec<TopicSummary>> {
         return Ok(topics);
     }
     let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-    let rights = admin.authorized_operations(&names)?;
-    let mut may_read = rights.into_iter().map(|rights| {
+    let described = admin.describe_topics(&names)?;
+    let mut may_read = described.into_iter().map(|topic| {
         // Brokers without an authorizer know no rights, and let everybody read.
-        rights.is_ok_and(|rights| {
-            rights.is_empty() || rights.contains(&Operation::Read) || rights.contains(&Operation::All)
-        })
+        let rights = topic.operations;
+        topic.error.is_none()
+            && (rights.is_empty() || rights.contains(&Operation::Read) || rights.contains(&Operation::All))
     });
     topics.retain(|_| may_read.next().unwrap_or(false));
     Ok(topics)

@@ -4,7 +4,6 @@ mod read_topics;
 mod servers;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueHint;
@@ -20,7 +19,7 @@ use super::progress::Progress;
 use super::simulate;
 use crate::config::Settings;
 use crate::distribution::stats::Stats;
-use crate::distribution::{self, EndReason, GiveUp, Request};
+use crate::distribution::{self, EndReason, Request};
 use crate::ingest::{IngestOptions, IngestSummary};
 use crate::signals::Stop;
 use crate::simulate::{Simulator, SimulatorOptions, Survey};
@@ -138,12 +137,8 @@ fn load(
 /// Runs a bounded job over all rows.
 fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Stats> {
     let request = Request { until: Some(Timestamp::from_millis(written + 1)), ..Request::default() };
-    let stopped: GiveUp = Arc::new({
-        let stop = stop.clone();
-        move || stop.requested()
-    });
     let mut line = StatusLine::new(context, true);
-    let outcome = distribution::run(settings, &request, &stopped, &mut |stats| line.show(stats));
+    let outcome = distribution::run(settings, &request, stop.token(), &mut |stats| line.show(stats));
     line.finish();
     match outcome.map_err(command_error)? {
         (EndReason::Finished, stats) => Ok(stats),

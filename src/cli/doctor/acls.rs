@@ -1,133 +1,133 @@
-//! Whether the user may write all that a distribution writes, and read what it reads back.
+//! Whether the user may write the topics of a distribution, and read those that it reads back.
 
 use super::checklist::Checklist;
-use crate::kafka::acls::{AclFilter, Match, Operation, PatternFilter, Permission, ResourceType, principal};
+use crate::kafka::acls::{AclBinding, AclFilter, Operation, Permission, ResourceType};
+use crate::kafka::topics::TopicDescription;
 use crate::kafka::{Admin, Error};
 
-/// A right to be looked for: its name in the list, the operation, and as words.
+/// An operation that the user needs.
 #[derive(Clone, Copy)]
 struct Requirement {
+    /// the name of the check
     what: &'static str,
     operation: Operation,
+    /// for an error, such as `write to`
     action: &'static str,
-    verb: &'static str,
+    /// what the operation is for
+    granted: &'static str,
 }
 
-const WRITE: Requirement =
-    Requirement { what: "right to write", operation: Operation::Write, action: "write to", verb: "write" };
-const READ: Requirement =
-    Requirement { what: "right to read back", operation: Operation::Read, action: "read", verb: "read" };
+const WRITE: Requirement = Requirement {
+    what: "right to write",
+    operation: Operation::Write,
+    action: "write to",
+    granted: "may write the topics of the distribution",
+};
+const READ: Requirement = Requirement {
+    what: "right to read back",
+    operation: Operation::Read,
+    action: "read",
+    granted: "may read the topics without transactions and the schemas",
+};
 
-/// Asks about the topics that are written, and about those that are `read_back`: of streams without transactions, and of schemas.
+/// A resource whose ACLs only an administrator may see.
+type Resource = (ResourceType, String);
+
+/// Checks the `written` topics, and those that are read back: of streams without transactions, and of schemas.
 pub(super) fn check(
     list: &mut Checklist,
     admin: &Admin,
     administrator: Option<&Admin>,
-    written: &[&str],
-    read_back: &[String],
+    written: &[TopicDescription],
+    read_back: &[&str],
     distribution: &str,
 ) -> anyhow::Result<()> {
-    let id = (ResourceType::TransactionalId, format!("{distribution}-0"));
-    one(list, admin, administrator, WRITE, written, Some(id))?;
-    if read_back.is_empty() {
-        return Ok(());
+    let transactional_id = (ResourceType::TransactionalId, format!("{distribution}-0"));
+    let written: Vec<&TopicDescription> = written.iter().collect();
+    require(list, admin, administrator, WRITE, &written, Some(transactional_id))?;
+    let read_back: Vec<&TopicDescription> =
+        written.into_iter().filter(|topic| read_back.contains(&topic.name.as_str())).collect();
+    match read_back.is_empty() {
+        true => Ok(()),
+        false => require(list, admin, administrator, READ, &read_back, None),
     }
-    let read_back: Vec<&str> = read_back.iter().map(String::as_str).collect();
-    one(list, admin, administrator, READ, &read_back, None)
 }
 
-/// Asks Kafka about the topics that the user may see, and an administrator, where there is one, about the rest: there only rules can tell.
-fn one(
+/// Kafka tells what the user may do with topics that it may see. For other resources, only the ACLs can tell, which an administrator may see.
+fn require(
     list: &mut Checklist,
     admin: &Admin,
     administrator: Option<&Admin>,
     requirement: Requirement,
-    topics: &[&str],
-    also: Option<(ResourceType, String)>,
+    topics: &[&TopicDescription],
+    other: Option<Resource>,
 ) -> anyhow::Result<()> {
-    let user = admin.context().user();
-    let mut asked: Vec<_> = also.into_iter().collect();
-    let mut lacks = false;
-    let own = match admin.authorized_operations(topics) {
-        Ok(own) => own,
-        Err(error) => return list.fail(requirement.what, error),
-    };
-    for (topic, operations) in topics.iter().zip(own) {
-        match operations {
-            Ok(operations) if operations.iter().any(|o| *o == requirement.operation || *o == Operation::All) => {}
-            Ok(operations) if !operations.is_empty() => {
-                lacks = true;
-                let (user, action) = (user.to_owned(), requirement.action.to_owned());
-                list.fail(
-                    requirement.what,
-                    Error::NotAuthorized { user, action, resource: format!("topic `{topic}`") },
-                )?;
-            }
-            // Not there, not to be seen, or brokers before 2.3, which do not tell.
-            _ => asked.push((ResourceType::Topic, (*topic).to_owned())),
+    let user = admin.connection().user();
+    let Requirement { what, operation, granted, .. } = requirement;
+    let mut undecided: Vec<Resource> = other.into_iter().collect();
+    let mut is_denied = false;
+    for topic in topics {
+        if topic.operations.iter().any(|o| [operation, Operation::All].contains(o)) {
+            continue;
+        }
+        if topic.error.is_none() && !topic.operations.is_empty() {
+            is_denied = true;
+            let (user, action) = (user.to_owned(), requirement.action.to_owned());
+            list.fail(what, Error::NotAuthorized { user, action, resource: format!("topic `{}`", topic.name) })?;
+        } else {
+            // It does not exist, the user may not see it, or the brokers do not tell (before 2.3).
+            undecided.push((ResourceType::Topic, topic.name.clone()));
         }
     }
     match administrator {
-        _ if lacks => Ok(()),
-        Some(administrator) => by_rules(list, administrator, user, requirement, &asked),
-        None if asked.is_empty() => list.pass(requirement.what, granted(user, requirement)),
+        _ if is_denied => Ok(()),
+        Some(administrator) => by_acls(list, administrator, user, requirement, &undecided),
+        None if undecided.is_empty() => list.pass(what, format!("{user} {granted}")),
         None => {
-            let asked = names(&asked);
+            let undecided = names(&undecided);
             list.unknown(
-                requirement.what,
-                format!("only an administrator can ask about {asked}: configure [kafka.admin] to know"),
+                what,
+                format!("only an administrator may see the ACLs of {undecided}: configure [kafka.admin] to check them"),
             )
         }
     }
 }
 
-fn names(asked: &[(ResourceType, String)]) -> String {
-    asked.iter().map(|(kind, name)| format!("{kind} {name}")).collect::<Vec<_>>().join(", ")
+fn names(resources: &[Resource]) -> String {
+    resources.iter().map(|(resource_type, name)| format!("{resource_type} {name}")).collect::<Vec<_>>().join(", ")
 }
 
-fn granted(user: &str, Requirement { verb, .. }: Requirement) -> String {
-    match verb {
-        "write" => format!("{user} may write all that a distribution writes"),
-        _ => format!("{user} may read the topics without transactions and the schemas"),
-    }
-}
-
-fn by_rules(
+fn by_acls(
     list: &mut Checklist,
     administrator: &Admin,
     user: &str,
     requirement: Requirement,
-    asked: &[(ResourceType, String)],
+    resources: &[Resource],
 ) -> anyhow::Result<()> {
+    let Requirement { what, operation, granted, .. } = requirement;
+    let acls = match administrator.describe_acls(&AclFilter::any()) {
+        Ok(acls) => acls,
+        Err(error) => return list.fail(what, error),
+    };
     let (mut missing, mut denied) = (Vec::new(), Vec::new());
-    for (kind, name) in asked {
-        let filter =
-            AclFilter { kind: Match::Is(*kind), pattern: PatternFilter::Matching(name.clone()), ..AclFilter::any() };
-        let mut rules = match administrator.describe_acls(&filter) {
-            Ok(rules) => rules,
-            Err(error) => return list.fail(requirement.what, error),
-        };
-        let principals = [principal(user), principal("*")];
-        rules.retain(|rule| {
-            let applies = rule.operation == requirement.operation || rule.operation == Operation::All;
-            principals.contains(&rule.principal) && applies
-        });
-        if rules.iter().any(|rule| rule.permission == Permission::Deny) {
-            denied.push((*kind, name.clone()));
-        } else if rules.is_empty() {
-            missing.push((*kind, name.clone()));
+    for resource in resources {
+        let (resource_type, name) = resource;
+        let applies = |acl: &&AclBinding| acl.applies_to(user, operation, *resource_type, name);
+        let applicable: Vec<&AclBinding> = acls.iter().filter(applies).collect();
+        if applicable.iter().any(|acl| acl.permission == Permission::Deny) {
+            denied.push(resource.clone());
+        } else if applicable.is_empty() {
+            missing.push(resource.clone());
         }
     }
-    let Requirement { what, verb, .. } = requirement;
     match (denied.is_empty(), missing.is_empty()) {
-        (true, true) => list.pass(what, granted(user, requirement)),
-        (false, _) => {
-            list.fail(what, format!("a rule denies {user} to {verb} {}; see `fink kafka list-acls`", names(&denied)))
-        }
+        (true, true) => list.pass(what, format!("{user} {granted}")),
+        (false, _) => list
+            .fail(what, format!("an ACL denies {user} to {operation} {}; see `fink kafka list-acls`", names(&denied))),
         (true, false) => list.unknown(
             what,
             format!(
-                "no rule lets {user} {verb} {}: if it is no super user, see `fink kafka grant --help`",
+                "no ACL allows {user} to {operation} {}: unless it is a super user, see `fink kafka grant --help`",
                 names(&missing)
             ),
         ),

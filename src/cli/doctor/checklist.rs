@@ -1,4 +1,4 @@
-//! The list of checks, printed as they are made.
+//! The checks, printed as they are made.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ enum CheckState {
     Unknown,
 }
 
-/// Checks that were made so far.
+/// The checks so far.
 pub(super) struct Checklist {
     format: Format,
     colour: bool,
@@ -28,18 +28,18 @@ impl Checklist {
         Self { format, colour, checks: Vec::new(), failed: 0 }
     }
 
-    /// All is well with `what`.
+    /// Records that `what` is good.
     pub fn pass(&mut self, what: &str, found: impl Display) -> anyhow::Result<()> {
         self.add(CheckState::Passed, what, found)
     }
 
-    /// Something is wrong with `what`; `problem` says what, and what to do.
+    /// Records that `what` is bad: the problem, and what to do.
     pub fn fail(&mut self, what: &str, problem: impl Display) -> anyhow::Result<()> {
         self.failed += 1;
         self.add(CheckState::Failed, what, problem)
     }
 
-    /// Nobody can know, or need not; `why` says the reason.
+    /// Records that `what` was not checked, or needs attention, and why.
     pub fn unknown(&mut self, what: &str, why: impl Display) -> anyhow::Result<()> {
         self.add(CheckState::Unknown, what, why)
     }
@@ -63,7 +63,7 @@ impl Checklist {
         written.and_then(|()| out.flush()).map_err(stdout_error)
     }
 
-    /// Prints what is to be printed at the end; gives how many checks failed, and how many there were.
+    /// Prints the rest of the output. Returns the number of failed checks, and of all checks.
     pub fn finish(self) -> anyhow::Result<(usize, usize)> {
         let all = self.checks.len();
         if self.format == Format::Json {

@@ -1,10 +1,11 @@
-//! The files that the configuration names: the offset file, rules, schemas, channels; and where a service would begin.
+//! The files of the configuration: the offset file, rules, schemas, channels; and the start of a service.
 
 use std::path::Path;
 
 use super::checklist::Checklist;
 use crate::config::{Configuration, RequiredLogin, format_timestamp};
 use crate::distribution::{Request, offset_file};
+use crate::notify::{NotifyError, TOKEN_VARIABLE};
 use crate::timestamp::Timestamp;
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
@@ -19,7 +20,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
             Ok(Some(time)) => {
                 list.pass(OFFSET_FILE, format!("{} says {}", path.display(), format_timestamp(time.as_millis())))?
             }
-            Ok(None) => list.pass(OFFSET_FILE, format!("{} holds nothing yet", path.display()))?,
+            Ok(None) => list.pass(OFFSET_FILE, format!("{} is empty", path.display()))?,
             Err(error) => list.fail(OFFSET_FILE, error)?,
         }
     }
@@ -34,12 +35,9 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     if let Some(channels) = &settings.slack.channels {
         readable(list, "slack channels", channels)?;
         const TOKEN: &str = "slack token";
-        match std::env::var_os("SLACK_API_TOKEN").is_some_and(|token| !token.is_empty()) {
-            true => list.pass(TOKEN, "SLACK_API_TOKEN is set")?,
-            false => list.fail(
-                TOKEN,
-                "slack.channels is set, but not the variable SLACK_API_TOKEN: set it, or leave the key out",
-            )?,
+        match std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty()) {
+            true => list.pass(TOKEN, format!("{TOKEN_VARIABLE} is set"))?,
+            false => list.fail(TOKEN, NotifyError::NoToken)?,
         }
     }
     Ok(())
@@ -49,7 +47,7 @@ fn readable(list: &mut Checklist, what: &str, path: &Path) -> anyhow::Result<()>
     match std::fs::read(path) {
         Ok(bytes) => list.pass(what, format!("{}, {} bytes", path.display(), bytes.len())),
         Err(error) => {
-            list.fail(what, format!("cannot read {}: {error}; correct its name or its rights", path.display()))
+            list.fail(what, format!("cannot read {}: {error}; correct its name or its permissions", path.display()))
         }
     }
 }

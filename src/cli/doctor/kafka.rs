@@ -6,15 +6,24 @@ use jiff::Timestamp;
 
 use super::checklist::Checklist;
 use super::{acls, transactions};
-use crate::config::{
-    Configuration, KafkaSettings, RequiredLogin, SecurityProtocol, Settings, StreamSettings, format_duration,
-    format_timestamp,
-};
+use crate::cancel::CancellationToken;
+use crate::config::{Configuration, RequiredLogin, Settings, format_duration, format_timestamp};
 use crate::distribution::checkpoint_state::CheckpointState;
-use crate::kafka::client::Identity;
 use crate::kafka::diagnosis::{BrokerAddress, Diagnosis};
-use crate::kafka::topics::{self, Retention};
-use crate::kafka::{Admin, checkpoint};
+use crate::kafka::retention::{Retention, retentions};
+use crate::kafka::topics::TopicDescription;
+use crate::kafka::{self, Admin, Identity, KafkaSettings, SecurityProtocol, checkpoint};
+
+/// A topic that the distribution writes.
+struct WrittenTopic {
+    /// its check
+    what: String,
+    name: String,
+    /// the number of partitions that the service creates it with
+    partitions: i32,
+    /// whether it is for alerts, which must be retained
+    has_alerts: bool,
+}
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration, timeout: Duration) -> anyhow::Result<()> {
     let user = login(list, configuration, "kafka", RequiredLogin::User, timeout)?;
@@ -30,33 +39,55 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, timeout
     };
     encryption(list, &settings.kafka)?;
     if !brokers(list, &admin)? {
-        return list.unknown("topics", "not tried: their brokers cannot be used from here");
+        return list.unknown("topics", "not tried: no broker can be used from this machine");
     }
-    let checkpoint = format!("fink_checkpoint_{}", settings.distribution.name);
-    let read_back = settings.read_back_topics();
-    let schemas: Vec<String> = settings.streams.iter().filter_map(StreamSettings::schema_topic).collect();
-    let mut written: Vec<&str> = schemas.iter().map(String::as_str).collect();
-    let mut there = Vec::new();
-    for stream in &settings.streams {
-        let what = format!("topic of stream {}", stream.name);
-        if topic(list, &admin, &what, &stream.topic, stream.partitions)? {
-            there.push((what, stream.topic.as_str()));
+    let topics = written_topics(&settings);
+    let checkpoint = checkpoint::topic_of(&settings.distribution.name);
+    let written: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).chain([checkpoint.as_str()]).collect();
+    let found = match admin.describe_topics(&written) {
+        Ok(found) => found,
+        Err(error) => return list.fail("topics", error),
+    };
+    let mut with_alerts = Vec::new();
+    for (topic, found) in topics.iter().zip(&found) {
+        existence(list, &admin, topic, found)?;
+        if topic.has_alerts && found.error.is_none() {
+            with_alerts.push((topic.what.as_str(), topic.name.as_str()));
         }
-        if let Some(of_schema) = stream.schema_topic() {
-            topic(list, &admin, &format!("schema topic of stream {}", stream.name), &of_schema, 1)?;
-        }
-        written.push(stream.topic.as_str());
     }
-    const REJECTED: &str = "topic of rejected alerts";
-    let rejected = settings.distribution.rejected_topic.as_str();
-    if topic(list, &admin, REJECTED, rejected, 1)? {
-        there.push((REJECTED.to_owned(), rejected));
-    }
-    policies(list, administrator.as_ref().unwrap_or(&admin), &there)?;
-    written.extend([rejected, checkpoint.as_str()]);
+    retention(list, administrator.as_ref().unwrap_or(&admin), &with_alerts)?;
     transactions::check(list, &admin, &written)?;
-    checkpoint_of(list, &admin, &checkpoint, timeout)?;
-    acls::check(list, &admin, administrator.as_ref(), &written, &read_back, &settings.distribution.name)
+    if let Some(found) = found.last() {
+        checkpoint_of(list, &admin, found, timeout)?;
+    }
+    let read_back = settings.read_back_topics();
+    let read_back: Vec<&str> = read_back.iter().map(|topic| &**topic).collect();
+    acls::check(list, &admin, administrator.as_ref(), &found, &read_back, &settings.distribution.name)
+}
+
+fn written_topics(settings: &Settings) -> Vec<WrittenTopic> {
+    let mut topics = Vec::new();
+    for stream in &settings.streams {
+        topics.push(WrittenTopic {
+            what: format!("topic of stream {}", stream.name),
+            name: stream.topic.to_string(),
+            partitions: stream.partitions,
+            has_alerts: true,
+        });
+        topics.extend(stream.schema_topic().map(|topic| WrittenTopic {
+            what: format!("schema topic of stream {}", stream.name),
+            name: topic.to_string(),
+            partitions: 1,
+            has_alerts: false,
+        }));
+    }
+    topics.push(WrittenTopic {
+        what: "topic of rejected alerts".to_owned(),
+        name: settings.distribution.rejected_topic.to_string(),
+        partitions: 1,
+        has_alerts: true,
+    });
+    topics
 }
 
 fn encryption(list: &mut Checklist, settings: &KafkaSettings) -> anyhow::Result<()> {
@@ -66,17 +97,17 @@ fn encryption(list: &mut Checklist, settings: &KafkaSettings) -> anyhow::Result<
             list.pass(WHAT, format!("TLS, trusting {}", path.display()))
         }
         (SecurityProtocol::Ssl | SecurityProtocol::SaslSsl, None) => {
-            list.pass(WHAT, "TLS, trusting what this machine trusts")
+            list.pass(WHAT, "TLS, trusting the CAs of this machine")
         }
         (_, Some(_)) => list.unknown(
             WHAT,
-            "none: kafka.ssl_ca is set, but kafka.security_protocol makes no use of it; \"sasl_ssl\" does",
+            "none: kafka.ssl_ca is set, but kafka.security_protocol does not use TLS; \"sasl_ssl\" does",
         ),
-        (_, None) => list.unknown(WHAT, "none: right on a closed network only; see kafka.security_protocol"),
+        (_, None) => list.unknown(WHAT, "none: use this in a closed network only; see kafka.security_protocol"),
     }
 }
 
-/// Tries each broker at the address that it gives to clients: those of the settings are only asked for these. Whether any can be used.
+/// Connects to each broker at its advertised address. Returns whether any can be used.
 fn brokers(list: &mut Checklist, admin: &Admin) -> anyhow::Result<bool> {
     const WHAT: &str = "kafka brokers";
     let examined = match admin.probe_brokers() {
@@ -96,7 +127,7 @@ fn brokers(list: &mut Checklist, admin: &Admin) -> anyhow::Result<bool> {
     Ok(!good.is_empty())
 }
 
-/// Fetches a login's password and logs in.
+/// Reads the password of a login and logs in.
 fn login(
     list: &mut Checklist,
     configuration: &Configuration,
@@ -111,18 +142,18 @@ fn login(
             return Ok(None);
         }
     };
-    let who = match logins {
+    let identity = match logins {
         RequiredLogin::Admin => Identity::Admin,
         RequiredLogin::User | RequiredLogin::Consumer | RequiredLogin::None => Identity::User,
     };
-    let asked =
-        Admin::open(&settings.kafka, who, timeout).and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));
+    let asked = Admin::open(&settings.kafka, identity, timeout)
+        .and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));
     match asked {
         Ok((admin, topics)) => {
-            let user = admin.context().user();
+            let user = admin.connection().user();
             list.pass(
                 what,
-                format!("{} as {user}, who may see {} topics", settings.kafka.bootstrap_servers, topics.len()),
+                format!("{} as {user}, which may see {} topics", settings.kafka.bootstrap_servers, topics.len()),
             )?;
             Ok(Some((settings, admin)))
         }
@@ -133,66 +164,80 @@ fn login(
     }
 }
 
-/// Whether the topic is there.
-fn topic(list: &mut Checklist, admin: &Admin, what: &str, topic: &str, partitions: i32) -> anyhow::Result<bool> {
-    let found = admin.partitions(topic);
-    let is_there = matches!(found, Ok(Some(_)));
-    match found {
-        Ok(Some(found)) => list.pass(what, format!("{topic}, partitions: {found}")),
-        Ok(None) => list.unknown(
+/// Whether a topic exists.
+fn existence(
+    list: &mut Checklist,
+    admin: &Admin,
+    topic: &WrittenTopic,
+    found: &TopicDescription,
+) -> anyhow::Result<()> {
+    let WrittenTopic { what, name, partitions, .. } = topic;
+    match &found.error {
+        None => list.pass(what, format!("{name}, partitions: {}", found.partitions.len())),
+        Some(kafka::Error::UnknownTopic { .. }) => list.unknown(
             what,
-            format!("{topic} is not there, or {} may not see it; the service makes it where it may, else `fink kafka create-topic {topic} --partitions {partitions}`", admin.context().user()),
+            format!(
+                "{name} does not exist, or {} may not see it; the service creates it if authorized, else use \
+                 `fink kafka create-topic {name} --partitions {partitions}`",
+                admin.connection().user()
+            ),
         ),
-        Err(error) => list.fail(what, error),
-    }?;
-    Ok(is_there)
+        Some(error) => list.fail(what, error),
+    }
 }
 
-/// Whether the topics keep all alerts that are sent to them. `topics`: what each is, and its name.
-fn policies(list: &mut Checklist, admin: &Admin, topics: &[(String, &str)]) -> anyhow::Result<()> {
+/// Whether the topics retain all alerts. `topics`: the checks and names.
+fn retention(list: &mut Checklist, admin: &Admin, topics: &[(&str, &str)]) -> anyhow::Result<()> {
     const WHAT: &str = "retention";
     let names: Vec<&str> = topics.iter().map(|(_, topic)| *topic).collect();
-    let policies = match topics::retentions(admin, &names) {
-        Ok(policies) => policies,
+    let retentions = match retentions(admin, &names) {
+        Ok(retentions) => retentions,
         Err(error) => return list.fail(WHAT, error),
     };
-    let (mut good, mut hidden) = (0, Vec::new());
-    for ((what, topic), policy) in topics.iter().zip(policies) {
-        match policy {
-            Retention::Sufficient => good += 1,
+    let (mut sufficient, mut unknown) = (0, Vec::new());
+    for ((what, topic), retention) in topics.iter().zip(retentions) {
+        match retention {
+            Retention::Sufficient => sufficient += 1,
             Retention::Short(reason) => list.unknown(what, format!("{topic}: {reason}"))?,
             Retention::Lossy(reason) => list.fail(what, format!("{topic}: {reason}"))?,
-            Retention::Unknown => hidden.push(*topic),
+            Retention::Unknown => unknown.push(*topic),
         }
     }
-    if good > 0 {
-        list.pass(WHAT, format!("{good} topics keep alerts for a day or longer"))?;
+    if sufficient > 0 {
+        list.pass(WHAT, format!("{sufficient} topics retain alerts for a day or longer"))?;
     }
-    match hidden.first() {
+    match unknown.first() {
         None => Ok(()),
         Some(first) => list.unknown(
             WHAT,
             format!(
-                "{} may not see how {} topics, such as {first}, are configured (describe-configs): their cleanup.policy has to be delete",
-                admin.context().user(),
-                hidden.len()
+                "{} is not authorized to see the configuration of {} topics, such as {first} (describe-configs): their cleanup.policy has to be \
+                 delete",
+                admin.connection().user(),
+                unknown.len()
             ),
         ),
     }
 }
 
-fn checkpoint_of(list: &mut Checklist, admin: &Admin, topic: &str, timeout: Duration) -> anyhow::Result<()> {
+fn checkpoint_of(
+    list: &mut Checklist,
+    admin: &Admin,
+    found: &TopicDescription,
+    timeout: Duration,
+) -> anyhow::Result<()> {
     const WHAT: &str = "checkpoint";
-    match admin.partitions(topic) {
-        Ok(None) => {
-            return list.unknown(WHAT, format!("{topic} is not there yet: the service makes it at its first start"));
+    let topic = &found.name;
+    match &found.error {
+        None => {}
+        Some(kafka::Error::UnknownTopic { .. }) => {
+            return list
+                .unknown(WHAT, format!("{topic} does not exist yet: the service creates it at its first start"));
         }
-        Ok(Some(_)) => {}
-        Err(error) => return list.fail(WHAT, error),
+        Some(error) => return list.fail(WHAT, error),
     }
-    let deadline = Instant::now() + timeout;
-    let is_late = || Instant::now() >= deadline;
-    let records = match checkpoint::read_stable(admin, topic, checkpoint::SERVICE_PARTITION, &is_late) {
+    let token = CancellationToken::new().child_with_deadline(Some(Instant::now() + timeout));
+    let records = match checkpoint::read_stable(admin, topic, checkpoint::SERVICE_PARTITION, &token) {
         Ok(records) => records,
         Err(error) => return list.fail(WHAT, error),
     };
@@ -202,10 +247,13 @@ fn checkpoint_of(list: &mut Checklist, admin: &Admin, topic: &str, timeout: Dura
             let behind = format_duration(Duration::from_secs(behind as u64 / 1000));
             list.pass(
                 WHAT,
-                format!("all is sent up to {}, {behind} ago", format_timestamp(progress.watermark().as_millis())),
+                format!(
+                    "all alerts are sent up to {}, {behind} ago",
+                    format_timestamp(progress.watermark().as_millis())
+                ),
             )
         }
-        Ok(None) => list.pass(WHAT, format!("{topic}, in which no service has written yet")),
+        Ok(None) => list.pass(WHAT, format!("{topic}, which no service has written yet")),
         Err(error) => list.fail(WHAT, error),
     }
 }

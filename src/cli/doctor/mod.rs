@@ -1,4 +1,4 @@
-//! `fink doctor`: can everything be reached, and with what error not.
+//! `fink doctor`: checks the configuration, its files and its servers.
 
 mod acls;
 mod checklist;
@@ -21,13 +21,13 @@ use crate::config::{ConfigErrors, Configuration, parse_duration};
 /// `fink doctor`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-✔ good, ✖ wrong, ? cannot be known. Nothing is written anywhere.
+✔ good, ✖ bad, ? unknown. The checks write nothing.
 
 Example: fink doctor --config /etc/fink/fink.toml --format json")]
 pub struct Args {
     #[command(flatten)]
     output: OutputArgs,
-    /// How long to wait for an answer of Kafka
+    /// The timeout of each request to Kafka
     #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_duration)]
     timeout: Duration,
 }

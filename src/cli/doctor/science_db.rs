@@ -1,18 +1,18 @@
 //! The science database: its catalog, its servers, its table, its clock.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
+use crate::cancel::CancellationToken;
 use crate::catalog::{Catalog, ColumnLocation};
 use crate::config::{Configuration, RequiredLogin, ScienceDbSettings, StoreKind, format_duration};
 use crate::row::{Columns, Rows};
-use crate::science_db::{Cancel, KeyRange, Scan, ScienceDb, Sessions, Timeouts};
+use crate::science_db::{KeyRange, Scan, ScienceDb, Sessions, Timeouts};
 use crate::window::Window;
 
-/// How long a gateway may take for its first answer.
+/// The timeout of the first response of a gateway.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
@@ -21,7 +21,10 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     let catalog = match Catalog::load(&settings.catalog) {
         Ok(catalog) => catalog,
         Err(error) => {
-            list.fail("catalog", format!("{error}; `fink ingest` writes one, science_db.catalog names it"))?;
+            list.fail(
+                "catalog",
+                format!("{error}; `fink ingest` writes a catalog, science_db.catalog names its file"),
+            )?;
             return list.unknown("science database", "not tried: the catalog names its table");
         }
     };
@@ -39,12 +42,11 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     }
     let table = settings.table_of(&catalog);
     let timeouts = Timeouts { handshake_alone: CONNECT_TIMEOUT, ..Timeouts::default() };
-    let never: Cancel = Arc::new(|| false);
     let mut good = None;
     for one in each_gateway(&settings) {
         let what = format!("science database at {}", place(&one));
         let opened = Sessions::new(&one, &table, timeouts)
-            .open(&never)
+            .open(&CancellationToken::new())
             .and_then(|mut db| db.key_ranges().map(|ranges| (db, ranges)));
         match opened {
             Ok((db, ranges)) => {
@@ -59,11 +61,11 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     }
     match (good, catalog.trigger_column(settings.trigger.as_deref())) {
         (Some(mut db), Ok(trigger)) => clock(list, db.as_mut(), &settings, &trigger.location, distribution.overlap),
-        _ => list.unknown("clock", "not tried: no table could be opened to compare it with"),
+        _ => list.unknown("clock", "not checked: no table could be opened"),
     }
 }
 
-/// The settings once for each gateway, so that none stands in for another.
+/// The settings for each gateway alone, so that no other responds in its place.
 fn each_gateway(settings: &ScienceDbSettings) -> Vec<ScienceDbSettings> {
     match settings.kind {
         StoreKind::Embedded => vec![settings.clone()],
@@ -81,7 +83,7 @@ fn place(settings: &ScienceDbSettings) -> String {
     }
 }
 
-/// Looks for triggers stamped later than this machine's clock: where there are some, the clocks disagree.
+/// Compares clocks: triggers with timestamps in the future show that the clocks differ.
 fn clock(
     list: &mut Checklist,
     db: &mut dyn ScienceDb,
@@ -92,7 +94,7 @@ fn clock(
     const WHAT: &str = "clock";
     let ColumnLocation::Cell { family, qualifier } = trigger else { return Ok(()) };
     if settings.kind == StoreKind::Thrift1 {
-        return list.unknown(WHAT, "a Thrift 1 gateway would read the whole table to compare clocks");
+        return list.unknown(WHAT, "not checked: a Thrift 1 gateway would have to read the whole table");
     }
     let columns = Columns::new(vec![(family.clone(), qualifier.clone())]);
     let window = Window::since(crate::timestamp::Timestamp::now());
@@ -100,7 +102,7 @@ fn clock(
     if let Err(error) =
         db.scan(&Scan { keys: KeyRange::default(), window, columns: &columns, page: 100 }, None, &mut rows)
     {
-        return list.fail(WHAT, format!("the table cannot be read to compare clocks: {error}"));
+        return list.fail(WHAT, format!("cannot read the table to compare clocks: {error}"));
     }
     let now = Timestamp::now().as_millisecond();
     let newest = rows
@@ -111,12 +113,12 @@ fn clock(
         .max();
     let ahead = Duration::from_millis(newest.unwrap_or(now).saturating_sub(now).max(0) as u64);
     match ahead {
-        Duration::ZERO => list.pass(WHAT, "no alert is stamped later than now"),
-        ahead if ahead <= overlap => list.pass(WHAT, format!("alerts are stamped up to {} ahead", format_duration(ahead))),
+        Duration::ZERO => list.pass(WHAT, "no alert has a timestamp in the future"),
+        ahead if ahead <= overlap => list.pass(WHAT, format!("alerts have timestamps up to {} in the future", format_duration(ahead))),
         ahead => list.fail(
             WHAT,
             format!(
-                "alerts are stamped {} ahead of this machine, more than distribution.overlap: set the clocks of all machines by one time server",
+                "alerts have timestamps {} ahead of this machine, more than distribution.overlap: synchronize the clocks of all machines",
                 format_duration(ahead)
             ),
         ),

@@ -1,10 +1,10 @@
-//! What the streams send: rules, schemas and Python filters, tried on the catalog as at the start of the service.
+//! Rules, schemas and Python filters of the streams, checked against the catalog as at the start of the service.
 
 use super::checklist::Checklist;
+use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
 use crate::config::{Configuration, RequiredLogin};
-use crate::distribution::pipeline::Pipeline;
-use crate::distribution::stream_filters::UnboundFilters;
+use crate::distribution::pipeline::{FilterSet, Pipeline};
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
     const STREAMS: &str = "streams";
@@ -16,20 +16,20 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     }
     let filters: usize = streams.iter().map(|stream| stream.filters.len()).sum();
     let Ok(catalog) = Catalog::load(&settings.science_db.catalog) else {
-        return list.unknown(STREAMS, "not tried: there is no catalog to compare them with");
+        return list.unknown(STREAMS, "not checked: there is no catalog");
     };
-    let found = UnboundFilters::start(&settings.filters, streams, &catalog, &|| false);
+    let found = FilterSet::start(&settings.filters, streams, &catalog, &CancellationToken::new());
     if filters > 0 {
         let python = &settings.filters.python;
         match &found {
-            Ok(_) => list.pass(FILTERS, format!("{filters} imported by {python}, their arguments are columns"))?,
+            Ok(_) => list.pass(FILTERS, format!("{filters} imported by {python}, and their arguments are columns"))?,
             Err(error) => list.fail(FILTERS, error)?,
         }
     }
-    // Without its filters a stream can still have wrong rules.
+    // The rules are checked even where the filters fail.
     let filters = found.unwrap_or_default();
     match Pipeline::new(&catalog, streams, &settings.science_db, settings.distribution.status, filters, None) {
-        Ok(_) => list.pass(STREAMS, format!("rules and schemas of {} fit the catalog", streams.len())),
+        Ok(_) => list.pass(STREAMS, format!("the rules and schemas of {} match the catalog", streams.len())),
         Err(error) => list.fail(STREAMS, error),
     }
 }

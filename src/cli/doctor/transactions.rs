@@ -1,4 +1,4 @@
-//! Transactions that stay open: readers of committed messages stop before the first of their records.
+//! Transactions that stay open: they hold back `read_committed` consumers.
 
 use std::time::{Duration, Instant};
 
@@ -11,34 +11,34 @@ use crate::kafka::{Admin, Result};
 
 const WHAT: &str = "open transactions";
 
-/// How long a transaction of a service that works may stay open: the history lane commits every 3 s.
+/// How long a transaction of a working service may be open: the history lane commits every 3 s.
 const MAX_COMMIT_TIME: Duration = Duration::from_secs(4);
-/// Pause between two looks at a transaction that is open.
+/// How often an open transaction is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
-/// The ages that are told apart, s. From the first on, a transaction is in the way of readers.
+/// The ages that are distinguished, seconds. A transaction of the first one or older is a failed check.
 const AGES_SECS: [u64; 8] = [30, 60, 120, 300, 900, 3_600, 21_600, 86_400];
 
-/// The partitions of one topic that are named.
+/// The limit of partitions that are named for each topic.
 const MAX_SHOWN: usize = 8;
 
-/// A partition whose readers wait.
+/// A partition whose consumers are held back.
 struct StalledPartition {
     partition: Watermarks,
-    /// the longest of [`AGES_SECS`] that the transaction is older than
+    /// the largest of [`AGES_SECS`] that the transaction is older than
     older_than: Option<Duration>,
 }
 
-/// Looks for open transactions on `topics`, and once more at those found: a service that works has one open for a moment.
+/// Finds open transactions in `topics` that stay open: a working service has one open for a moment.
 pub(super) fn check(list: &mut Checklist, admin: &Admin, topics: &[&str]) -> anyhow::Result<()> {
-    let (partitions, mut stalled) = match look(admin, topics) {
+    let (partitions, mut stalled) = match find_stalled(admin, topics) {
         Ok(found) => found,
-        Err(error) => return list.unknown(WHAT, format!("cannot be looked for: {error}")),
+        Err(error) => return list.unknown(WHAT, format!("cannot be checked: {error}")),
     };
     if partitions == 0 {
-        return list.unknown(WHAT, "not looked for: no topic is there yet");
+        return list.unknown(WHAT, "not checked: no topic exists yet");
     }
     if stalled.is_empty() {
-        return list.pass(WHAT, format!("none holds readers up, partitions: {partitions}"));
+        return list.pass(WHAT, format!("none holds back consumers, partitions: {partitions}"));
     }
     while let Some(topic) = stalled.first().map(|stalled| stalled.partition.topic.clone()) {
         let (of_topic, others): (Vec<_>, Vec<_>) =
@@ -54,8 +54,8 @@ pub(super) fn check(list: &mut Checklist, admin: &Admin, topics: &[&str]) -> any
     Ok(())
 }
 
-/// The number of partitions, and those on which a transaction is open that does not come to its end.
-fn look(admin: &Admin, topics: &[&str]) -> Result<(usize, Vec<StalledPartition>)> {
+/// The number of partitions, and those with a transaction that stays open.
+fn find_stalled(admin: &Admin, topics: &[&str]) -> Result<(usize, Vec<StalledPartition>)> {
     let watermarks = admin.watermarks(topics)?;
     let partitions = watermarks.len();
     let mut open: Vec<Watermarks> = watermarks.into_iter().filter(Watermarks::has_open_transaction).collect();
@@ -109,9 +109,9 @@ fn describe(topic: &str, stalled: &[StalledPartition], older_than: Option<Durati
         }
     };
     format!(
-        "topic {topic}, {partitions}: a transaction has been open for {age}, and readers of committed messages wait for its end. \
-         It ends when its producer commits, is started again (a job with the same arguments), or exceeds its transaction.timeout.ms; \
+        "topic {topic}, {partitions}: a transaction has been open for {age}, and holds back `read_committed` consumers. \
+         It ends when its producer commits, is restarted (a job with the same arguments), or exceeds its transaction.timeout.ms; \
          `kafka-transactions.sh describe-producers --topic {topic} --partition {first}` names the producer, \
-         `kafka-transactions.sh abort` ends one that is gone for good"
+         `kafka-transactions.sh abort` aborts the transaction of one that does not return"
     )
 }

@@ -1,14 +1,15 @@
-//! What `grant` and `revoke` have in common: one takes away exactly what the other gives, so both begin alike.
+//! What `grant` and `revoke` share: the ACLs of a role, and those that exist.
 
+use super::acl_table;
+use super::client::admin;
 use super::confirm::ConfirmArgs;
 use super::role::RoleArgs;
-use super::{acl_table, admin};
 use crate::cli::context::Context;
 use crate::cli::output::{Format, OutputArgs};
 use crate::kafka::Admin;
 use crate::kafka::acls::{AclBinding, AclFilter};
 
-/// Whose rights, which, and how to ask and print.
+/// The arguments of `grant` and `revoke`.
 #[derive(Debug, clap::Args)]
 pub(super) struct AclChangeArgs {
     #[command(flatten)]
@@ -19,18 +20,18 @@ pub(super) struct AclChangeArgs {
     output: OutputArgs,
 }
 
-/// The rules of a role, and those that the user has.
+/// The ACLs of a role, and those that the user has.
 pub(super) struct AclChange<'a> {
     /// the user
     pub name: &'a str,
-    /// who carries the order out
+    /// the administrator's client
     pub admin: Admin,
-    /// all rules of the user
+    /// matches all ACLs of the user
     pub of_user: AclFilter,
-    /// the rules of the role
+    /// the ACLs of the role
     pub acls: Vec<AclBinding>,
-    /// the rules that the user has before anything is done
-    pub there: Vec<AclBinding>,
+    /// the ACLs that the user has before the change
+    pub existing: Vec<AclBinding>,
     args: &'a AclChangeArgs,
 }
 
@@ -40,21 +41,21 @@ impl<'a> AclChange<'a> {
         let name = args.role.name.as_str();
         let admin = admin(context)?;
         let of_user = AclFilter::of_user(name);
-        let there = admin.describe_acls(&of_user)?;
-        Ok(Self { name, admin, of_user, acls, there, args })
+        let existing = admin.describe_acls(&of_user)?;
+        Ok(Self { name, admin, of_user, acls, existing, args })
     }
 
-    /// Shows what is about to change, and asks.
+    /// Shows the changes and asks for confirmation.
     pub fn ask(&self, changes: &[AclBinding], question: &str) -> anyhow::Result<()> {
         self.args.confirm.ask(&acl_table::plain(changes, Format::Table), question)
     }
 
-    /// Prints the rules of the role, each with its word.
-    pub fn print(&self, word: impl Fn(&AclBinding) -> &'static str, context: &Context) -> anyhow::Result<()> {
-        self.print_rows(self.acls.iter().map(|acl| (acl, word(acl))), context)
+    /// Prints the ACLs of the role, each with its result.
+    pub fn print(&self, result: impl Fn(&AclBinding) -> &'static str, context: &Context) -> anyhow::Result<()> {
+        self.print_rows(self.acls.iter().map(|acl| (acl, result(acl))), context)
     }
 
-    /// Prints these ACLs.
+    /// Prints ACLs with their results.
     pub fn print_rows<'r>(
         &self,
         rows: impl IntoIterator<Item = (&'r AclBinding, &'r str)>,

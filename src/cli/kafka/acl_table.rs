@@ -1,35 +1,35 @@
-//! Access rules as rows: sentences for people, fields for programs.
+//! ACLs as rows: phrases in a table, fields in JSON.
 
 use serde_json::Value;
 
 use crate::cli::output::{Format, Table};
 use crate::kafka::acls::{AclBinding, Operation, Pattern, Permission, ResourceType};
 
-const WORDS: &[&str] = &["user", "right", "on", "from"];
-const WORDS_AND_RESULT: &[&str] = &["user", "right", "on", "from", "result"];
+const PHRASES: &[&str] = &["user", "right", "on", "from"];
+const PHRASES_AND_RESULT: &[&str] = &["user", "right", "on", "from", "result"];
 const FIELDS: &[&str] = &["user", "host", "permission", "operation", "resource", "pattern", "name"];
 const FIELDS_AND_RESULT: &[&str] =
     &["user", "host", "permission", "operation", "resource", "pattern", "name", "result"];
 
-/// Rules that are there.
+/// ACLs.
 pub(super) fn plain<'a>(acls: impl IntoIterator<Item = &'a AclBinding>, format: Format) -> Table {
-    let mut table = Table::new(if format == Format::Table { WORDS } else { FIELDS });
+    let mut table = Table::new(if format == Format::Table { PHRASES } else { FIELDS });
     for acl in acls {
         match format {
-            Format::Table => table.row(words(acl)),
+            Format::Table => table.row(phrases(acl)),
             Format::Json | Format::Ndjson => table.row(fields(acl)),
         }
     }
     table
 }
 
-/// Rules, each with what becomes of it.
+/// ACLs with their results.
 pub(super) fn with_results<'a>(acls: impl IntoIterator<Item = (&'a AclBinding, &'a str)>, format: Format) -> Table {
-    let mut table = Table::new(if format == Format::Table { WORDS_AND_RESULT } else { FIELDS_AND_RESULT });
+    let mut table = Table::new(if format == Format::Table { PHRASES_AND_RESULT } else { FIELDS_AND_RESULT });
     for (acl, result) in acls {
         match format {
             Format::Table => {
-                let [user, right, on, from] = words(acl);
+                let [user, right, on, from] = phrases(acl);
                 table.row([user, right, on, from, result.into()]);
             }
             Format::Json | Format::Ndjson => {
@@ -41,12 +41,12 @@ pub(super) fn with_results<'a>(acls: impl IntoIterator<Item = (&'a AclBinding, &
     table
 }
 
-/// The rule as a sentence, such as `may read topics fink_… from any host`.
+/// The ACL as a sentence, such as `may read topics fink_… from any host`.
 pub(super) fn sentence(acl: &AclBinding) -> String {
     format!("{} {} from {}", right(acl), on(acl), from(acl))
 }
 
-fn words(acl: &AclBinding) -> [Value; 4] {
+fn phrases(acl: &AclBinding) -> [Value; 4] {
     [user(acl).into(), right(acl).into(), on(acl).into(), from(acl).into()]
 }
 
@@ -64,13 +64,13 @@ fn fields(acl: &AclBinding) -> [Value; 7] {
         acl.host.as_str().into(),
         permission.into(),
         acl.operation.to_string().into(),
-        acl.kind.to_string().into(),
+        acl.resource_type.to_string().into(),
         pattern.into(),
         name.as_str().into(),
     ]
 }
 
-/// The user's name; a principal of another kind (made by other tools) as it is.
+/// The user name; another principal, which other tools may create, is printed as it is.
 fn user(acl: &AclBinding) -> &str {
     acl.principal.strip_prefix("User:").unwrap_or(&acl.principal)
 }
@@ -80,10 +80,10 @@ fn right(acl: &AclBinding) -> String {
         Operation::All => "do everything with".to_owned(),
         Operation::DescribeConfigs => "see the configuration of".to_owned(),
         Operation::AlterConfigs => "change the configuration of".to_owned(),
-        Operation::IdempotentWrite => "write without doubles in".to_owned(),
+        Operation::IdempotentWrite => "write idempotently to".to_owned(),
         Operation::Describe => "see".to_owned(),
-        Operation::Write if acl.kind == ResourceType::TransactionalId => "use".to_owned(),
-        Operation::Read if acl.kind == ResourceType::Group => "use".to_owned(),
+        Operation::Write if acl.resource_type == ResourceType::TransactionalId => "use".to_owned(),
+        Operation::Read if acl.resource_type == ResourceType::Group => "use".to_owned(),
         other => other.to_string(),
     };
     match acl.permission {
@@ -93,11 +93,11 @@ fn right(acl: &AclBinding) -> String {
 }
 
 fn on(acl: &AclBinding) -> String {
-    match (acl.kind, &acl.pattern) {
+    match (acl.resource_type, &acl.pattern) {
         (ResourceType::Cluster, _) => "the cluster".to_owned(),
-        (kind, Pattern::Literal(name)) if name == "*" => format!("every {kind}"),
-        (kind, Pattern::Literal(name)) => format!("{kind} {name}"),
-        (kind, Pattern::Prefixed(name)) => format!("{kind}s {name}…"),
+        (resource_type, Pattern::Literal(name)) if name == "*" => format!("every {resource_type}"),
+        (resource_type, Pattern::Literal(name)) => format!("{resource_type} {name}"),
+        (resource_type, Pattern::Prefixed(name)) => format!("{resource_type}s {name}…"),
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use crate::kafka::roles;
 
     #[test]
-    fn rules_read_as_sentences() {
+    fn acls_are_printed_as_sentences() {
         let topics = [Pattern::Prefixed("fink_".to_owned()), Pattern::Literal("*".to_owned())];
         let mut acls = roles::consumer_acls("bob", "*", &topics, &[Pattern::Literal("g".to_owned())]);
         acls.extend(roles::producer_acls("bob", "10.0.0.1", &[], Some("night"), false));
@@ -126,7 +126,7 @@ mod tests {
                 "may read topic fink_checkpoint_night from 10.0.0.1",
                 "may see the configuration of topic fink_checkpoint_night from 10.0.0.1",
                 "may use transactional-ids night-… from 10.0.0.1",
-                "may write without doubles in the cluster from 10.0.0.1",
+                "may write idempotently to the cluster from 10.0.0.1",
             ]
         );
         let denied = acls.first_mut().unwrap();

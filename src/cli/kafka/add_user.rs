@@ -1,15 +1,16 @@
-//! `fink kafka add-user`: users and their passwords.
+//! `fink kafka add-user`: adds users, or replaces their passwords.
 
 use serde_json::Value;
 
+use super::client::{admin, wait_until_visible};
+use super::names;
 use super::outcomes::Outcomes;
 use super::password::PasswordArgs;
-use super::{admin, names, wait_until_visible};
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
-use crate::config::Secret;
-use crate::kafka::users::{CredentialChange, DEFAULT_ITERATIONS, MAX_ITERATIONS, ScramMechanism, User};
+use crate::kafka::scram::{CredentialChange, DEFAULT_ITERATIONS, MAX_ITERATIONS, ScramMechanism, ScramUser};
+use crate::secret::Secret;
 
 /// `fink kafka add-user`
 #[derive(Debug, clap::Args)]
@@ -18,23 +19,23 @@ Examples: fink kafka add-user alice
           fink kafka add-user bob carol --generate
           fink kafka add-user finkProducer --replace --password-file conf/producer.password
 
-Without --password-stdin, --password-file or --generate the password is asked for. A new user may do nothing: see `fink kafka grant`.")]
+Without --password-stdin, --password-file or --generate there is a prompt for the password. A new user has no ACLs: see `fink kafka grant`.")]
 pub struct Args {
     /// The users
     #[arg(required = true, value_name = "NAME", value_parser = names::new_user)]
     names: Vec<String>,
     #[command(flatten)]
     password: PasswordArgs,
-    /// How the user logs in: SCRAM-SHA-256 or SCRAM-SHA-512; may be repeated [default: SCRAM-SHA-512; with --replace, all that the user has]
+    /// The mechanism of the login, SCRAM-SHA-256 or SCRAM-SHA-512; may be repeated [default: SCRAM-SHA-512; with --replace, those that the user has]
     #[arg(long = "mechanism", value_name = "MECHANISM", value_parser = mechanism)]
     mechanisms: Vec<ScramMechanism>,
-    /// How often the password is hashed; more makes a stolen hash harder to use, and each login slower
+    /// The iterations of the password's hash: more make a guess with a stolen hash and each login slower
     #[arg(long, value_name = "N", default_value_t = DEFAULT_ITERATIONS, value_parser = clap::value_parser!(i32).range(i64::from(DEFAULT_ITERATIONS)..=i64::from(MAX_ITERATIONS)))]
     iterations: i32,
-    /// Leave a user alone who has a password
+    /// Skip users that have a password
     #[arg(long, conflicts_with = "replace")]
     if_missing: bool,
-    /// Give a user who has a password another one
+    /// Replace the password of users that have one
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -42,11 +43,10 @@ pub struct Args {
 }
 
 fn mechanism(text: &str) -> Result<ScramMechanism, String> {
-    ScramMechanism::from_name(text)
-        .ok_or_else(|| "Kafka keeps passwords for SCRAM-SHA-256 and SCRAM-SHA-512".to_owned())
+    ScramMechanism::from_name(text).ok_or_else(|| "Kafka has passwords for SCRAM-SHA-256 and SCRAM-SHA-512".to_owned())
 }
 
-/// What is to be done for one user.
+/// The new password of a user.
 struct NewPassword {
     user: String,
     mechanisms: Vec<ScramMechanism>,
@@ -57,8 +57,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let mut wanted = args.names.clone();
     wanted.sort();
     wanted.dedup();
-    if wanted.len() > 1 && args.password.is_one() {
-        return Err(UsageError("each user has a password of its own: give one NAME, or --generate".to_owned()).into());
+    if wanted.len() > 1 && args.password.is_single() {
+        return Err(UsageError("each user needs its own password: give one NAME, or use --generate".to_owned()).into());
     }
     args.password.check()?;
     let admin = admin(context)?;
@@ -72,18 +72,17 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         let known: Vec<ScramMechanism> =
             mechanisms.iter().copied().filter(|mechanism| has.contains(mechanism)).collect();
         if !known.is_empty() && !args.replace && !args.if_missing {
-            let exists = Err(format!(
-                "user `{name}` has a password for {} already: --replace gives it another, --if-missing leaves it alone",
+            let word = outcomes.fail(format!(
+                "user `{name}` has a password for {} already: use --replace to replace it, or --if-missing to skip the user",
                 listed(&known)
             ));
-            let word = outcomes.record(&exists, "");
             rows.extend(known.iter().map(|mechanism| Row::new(&name, *mechanism, word)));
             continue;
         }
         let (left, to_set): (Vec<ScramMechanism>, Vec<ScramMechanism>) =
             mechanisms.into_iter().partition(|mechanism| known.contains(mechanism) && !args.replace);
         for mechanism in left {
-            rows.push(Row::new(&name, mechanism, outcomes.record(&Ok::<(), String>(()), "was there")));
+            rows.push(Row::new(&name, mechanism, outcomes.succeed("was there")));
         }
         let others: Vec<ScramMechanism> = has.iter().copied().filter(|mechanism| !to_set.contains(mechanism)).collect();
         if !to_set.is_empty() && !others.is_empty() {
@@ -96,19 +95,19 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     }
     let changes: Vec<CredentialChange> =
         new_passwords.iter().flat_map(|new_password| args.changes(new_password)).collect();
-    let mut results = admin.alter_users(&changes)?.into_iter();
+    let mut altered = admin.alter_users(&changes)?.into_iter();
     for new_password in &new_passwords {
-        for (mechanism, result) in new_password.mechanisms.iter().zip(&mut results) {
+        for (mechanism, altered) in new_password.mechanisms.iter().zip(&mut altered) {
             let done = if mechanisms_of(&users, &new_password.user).contains(mechanism) { "replaced" } else { "added" };
-            let word = outcomes.record(&result, done);
-            let password = (args.password.generate && result.is_ok()).then(|| new_password.password.clone());
+            let word = outcomes.record(altered.error.as_ref(), done);
+            let password = (args.password.generate && altered.error.is_none()).then(|| new_password.password.clone());
             rows.push(Row { user: new_password.user.clone(), mechanism: *mechanism, result: word, password });
         }
     }
     wait_until_visible(|| {
         let now = admin.describe_users()?;
-        let is_shown = |row: &Row| row.result == "failed" || mechanisms_of(&now, &row.user).contains(&row.mechanism);
-        Ok(rows.iter().all(is_shown))
+        let is_visible = |row: &Row| row.result == "failed" || mechanisms_of(&now, &row.user).contains(&row.mechanism);
+        Ok(rows.iter().all(is_visible))
     })?;
     print(&rows, args, context)?;
     outcomes.finish("passwords")
@@ -136,12 +135,12 @@ impl Args {
     }
 }
 
-/// What became of one password.
+/// The outcome for one user and mechanism.
 struct Row {
     user: String,
     mechanism: ScramMechanism,
     result: &'static str,
-    /// where it was made up, and is to be shown this once
+    /// the password, where it was generated
     password: Option<Secret>,
 }
 
@@ -167,7 +166,7 @@ fn print(rows: &[Row], args: &Args, context: &Context) -> anyhow::Result<()> {
     table.print(args.output.format, context)
 }
 
-fn mechanisms_of(users: &[User], name: &str) -> Vec<ScramMechanism> {
+fn mechanisms_of(users: &[ScramUser], name: &str) -> Vec<ScramMechanism> {
     let user = users.iter().find(|user| user.name == name);
     user.map(|user| user.credentials.iter().map(|credential| credential.mechanism).collect()).unwrap_or_default()
 }

@@ -1,63 +1,30 @@
-//! `fink kafka bootstrap`: everything that a new cluster needs for the configured distribution.
+//! `fink kafka bootstrap`: creates the topics, users and ACLs of the configured distribution.
 
+mod args;
 mod plan;
 mod users;
 
-use std::path::PathBuf;
-
 use anyhow::bail;
 
+pub use self::args::Args;
 use self::plan::{PlanItem, PlannedChange};
 use self::users::Users;
-use super::confirm::ConfirmArgs;
+use super::client::{KAFKA_TIMEOUT, wait_until_visible};
 use super::outcomes::Outcomes;
-use super::role::HostArgs;
-use super::{KAFKA_TIMEOUT, names, shell_glob, wait_until_visible};
+use super::{names, shell_glob};
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
-use crate::cli::output::{OutputArgs, Table};
+use crate::cli::output::Table;
 use crate::config::{RequiredLogin, Settings};
 use crate::kafka::acls::{AclBinding, AclFilter, Pattern};
-use crate::kafka::client::Identity;
-use crate::kafka::topics::{TopicDiff, TopicSpec};
-use crate::kafka::{Admin, checkpoint, idempotent_producer, roles, schema_topic};
-
-/// `fink kafka bootstrap`
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples: fink kafka bootstrap --any-host --dry-run
-          fink kafka bootstrap --host 192.0.2.1 --yes
-
-From the configuration: the topics of all streams and of their schemas, the rejected alerts' and the checkpoint's; the user of [kafka] with the rights of a distribution; a consumer to test with. What is there already is left alone; what is there otherwise is an error, and then nothing is done. A password file that does not exist is made, with a generated password.")]
-pub struct Args {
-    /// Taken so that a `*` which the shell expanded can be explained
-    #[arg(hide = true)]
-    rest: Vec<String>,
-    #[command(flatten)]
-    hosts: HostArgs,
-    /// The consumer to test with
-    #[arg(long, value_name = "NAME", default_value = "finkConsumer", value_parser = names::new_user)]
-    consumer: String,
-    /// Its groups begin so [default: its name]
-    #[arg(long, value_name = "BEGINNING")]
-    consumer_group: Option<String>,
-    /// Its password is read from FILE, or written there where it is new [default: NAME.password beside kafka.password_file]
-    #[arg(long, value_name = "FILE")]
-    consumer_password_file: Option<PathBuf>,
-    /// Without such a consumer
-    #[arg(long, conflicts_with_all = ["consumer", "consumer_group", "consumer_password_file"])]
-    no_consumer: bool,
-    #[command(flatten)]
-    confirm: ConfirmArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-}
+use crate::kafka::topics::{CLEANUP_POLICY, TopicDiff, TopicSpec};
+use crate::kafka::{Admin, Identity, checkpoint, idempotent_producer, roles, schema_topic};
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     shell_glob::check(&args.hosts.values().collect::<Vec<_>>(), &args.rest)?;
     let hosts = args.hosts.patterns()?;
     if let Some(group) = &args.consumer_group {
-        names::check_group_of_rule(group).map_err(|reason| UsageError(format!("--consumer-group: {reason}")))?;
+        names::check_group_pattern(group).map_err(|reason| UsageError(format!("--consumer-group: {reason}")))?;
     }
     let configuration = context.configuration()?;
     let settings = configuration.settings(RequiredLogin::Admin)?;
@@ -66,10 +33,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let users = Users::configured(args, &configuration, &settings)?;
     if let Some(users) = &users {
         items.extend(users.items(&admin)?);
-        items.extend(rights(&admin, &users.acls(args, &settings, &hosts))?);
+        let existing = admin.describe_acls(&AclFilter::any())?;
+        let acls = acls(users, args.consumer_group.as_deref(), &settings, &hosts);
+        items.extend(acls.into_iter().map(|acl| PlanItem::acl(&acl, existing.contains(&acl))));
     } else {
         log::warn!(
-            "kafka.security_protocol and kafka.sasl_mechanism name no users whose passwords Kafka keeps: only topics are made"
+            "kafka.security_protocol and kafka.sasl_mechanism use no passwords in Kafka: only topics are created"
         );
     }
     let conflicts: Vec<&PlanItem> = items.iter().filter(|item| item.conflict.is_some()).collect();
@@ -81,26 +50,23 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         });
         match conflicts.len() {
             0 => return Ok(()),
-            count => bail!(
-                "{count} of {} things are there otherwise than the configuration says; nothing was done",
-                items.len()
-            ),
+            count => bail!("{count} of {} elements differ from the configuration; nothing was done", items.len()),
         }
     }
     let missing = table(items.iter().filter(|item| !item.exists).map(|item| (item, item.planned())));
     if missing.is_empty() {
-        log::info!("everything is there");
+        log::info!("everything exists");
     } else {
-        args.confirm.ask(&missing, "Make all this?")?;
+        args.confirm.ask(&missing, "Create all of these?")?;
     }
     let mut outcomes = Outcomes::default();
-    let results: Vec<&'static str> = items.iter().map(|item| item.apply(&admin, &mut outcomes)).collect();
+    let results = plan::apply(&items, &admin, &mut outcomes);
     table(items.iter().zip(results)).print(args.output.format, context)?;
-    outcomes.finish("things")?;
+    outcomes.finish("elements")?;
     if let Some(users) = users {
         wait_until_visible(|| users.all_log_in())?;
         if !users.all_log_in()? {
-            bail!("all is made, but the configured users cannot log in");
+            bail!("everything was created, but the configured users cannot log in");
         }
     }
     Ok(())
@@ -114,43 +80,42 @@ fn table<'a>(items: impl Iterator<Item = (&'a PlanItem, &'static str)>) -> Table
     table
 }
 
-/// The topics that the distribution writes.
+/// The topics of the distribution.
 fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<PlanItem>> {
     let distribution = &settings.distribution;
     let checkpoint = checkpoint::topic_of(&distribution.name);
-    let mut wanted: Vec<(String, TopicSpec, String)> = Vec::new();
+    let mut topics: Vec<(String, TopicSpec, String)> = Vec::new();
     for stream in &settings.streams {
-        let spec = idempotent_producer::topic_spec(stream);
-        wanted.push((stream.topic.clone(), spec, format!("stream {}, partitions: {}", stream.name, stream.partitions)));
+        let spec = match stream.transactions {
+            true => TopicSpec::stream(stream.partitions),
+            false => idempotent_producer::topic_spec(stream.partitions),
+        };
+        let what = format!("stream {}, partitions: {}", stream.name, stream.partitions);
+        topics.push((stream.topic.to_string(), spec, what));
         if let Some(topic) = stream.schema_topic() {
-            wanted.push((
-                topic,
-                schema_topic::topic_spec(),
-                format!("schema of stream {}, one partition", stream.name),
-            ));
+            let what = format!("schema of stream {}, one partition", stream.name);
+            topics.push((topic.to_string(), schema_topic::topic_spec(), what));
         }
     }
-    wanted.push((distribution.rejected_topic.clone(), TopicSpec::stream(1), "rejected alerts".to_owned()));
+    topics.push((distribution.rejected_topic.to_string(), TopicSpec::stream(1), "rejected alerts".to_owned()));
     let partitions = checkpoint::PARTITIONS;
     let what = format!("checkpoint, partitions: {partitions}, compacted");
-    wanted.push((checkpoint.clone(), checkpoint::topic_spec(), what));
-    let item = |(name, spec, what): (String, TopicSpec, String)| {
-        let diff = admin.compare_topic(&name, &comparable(&spec, &name))?;
-        let conflict = match &diff {
-            TopicDiff::Different(difference) => Some(difference.clone()),
+    topics.push((checkpoint.clone(), checkpoint::topic_spec(), what));
+    let compared: Vec<TopicSpec> = topics.iter().map(|(name, spec, _)| compared_spec(spec, name)).collect();
+    let compared: Vec<(&str, &TopicSpec)> = topics.iter().map(|(name, ..)| name.as_str()).zip(&compared).collect();
+    let diffs = admin.compare_topics(&compared)?;
+    let item = |((name, spec, what), diff): ((String, TopicSpec, String), TopicDiff)| PlanItem {
+        kind: "topic",
+        name: name.clone(),
+        what,
+        exists: diff != TopicDiff::Missing,
+        conflict: match diff {
+            TopicDiff::Different(difference) => Some(difference),
             TopicDiff::Same | TopicDiff::Missing => None,
-        };
-        let exists = diff != TopicDiff::Missing;
-        Ok(PlanItem {
-            kind: "topic",
-            name: name.clone(),
-            what,
-            exists,
-            conflict,
-            change: PlannedChange::Topic(name, spec),
-        })
+        },
+        change: PlannedChange::Topic(name, spec),
     };
-    let mut items = wanted.into_iter().map(item).collect::<anyhow::Result<Vec<PlanItem>>>()?;
+    let mut items: Vec<PlanItem> = topics.into_iter().zip(diffs).map(item).collect();
     // The topic of an earlier version has one partition.
     if let Some(found) = admin.partitions(&checkpoint)?.filter(|found| *found < partitions) {
         let what = format!("checkpoint, partitions: {partitions} instead of {found}");
@@ -160,43 +125,39 @@ fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<PlanItem>> {
     Ok(items)
 }
 
-/// What a topic that is there has to have: of a checkpoint only that it is one, since its other options may be tuned.
-fn comparable(spec: &TopicSpec, name: &str) -> TopicSpec {
+/// What an existing topic must have. Of a checkpoint, only compaction: its other options may be tuned.
+fn compared_spec(spec: &TopicSpec, name: &str) -> TopicSpec {
     let mut spec = spec.clone();
     if checkpoint::is_checkpoint(name) {
-        spec.config.retain(|(option, _)| option == "cleanup.policy");
-        spec.partitions = -1;
+        spec.config.retain(|(option, _)| option == CLEANUP_POLICY);
+        spec.partitions = None;
     }
     spec
 }
 
-fn rights(admin: &Admin, acls: &[AclBinding]) -> anyhow::Result<Vec<PlanItem>> {
-    let there = admin.describe_acls(&AclFilter::any())?;
-    Ok(acls.iter().map(|acl| PlanItem::acl(acl, there.contains(acl))).collect())
-}
-
-impl Users {
-    /// What each may do.
-    fn acls(&self, args: &Args, settings: &Settings, hosts: &[&str]) -> Vec<AclBinding> {
-        let streams: Vec<Pattern> = settings
-            .streams
-            .iter()
-            .flat_map(|stream| std::iter::once(stream.topic.clone()).chain(stream.schema_topic()))
-            .map(Pattern::Literal)
-            .collect();
-        let read_back: Vec<Pattern> = settings.read_back_topics().into_iter().map(Pattern::Literal).collect();
-        let rejected = Pattern::Literal(settings.distribution.rejected_topic.clone());
-        let written: Vec<Pattern> = streams.iter().cloned().chain([rejected]).collect();
-        let mut acls = Vec::new();
-        for host in hosts {
-            let name = Some(settings.distribution.name.as_str());
-            acls.extend(roles::producer_acls(self.producer(), host, &written, name, false));
-            acls.extend(roles::consumer_acls(self.producer(), host, &read_back, &[]));
-            if let Some(consumer) = self.consumer() {
-                let group = args.consumer_group.as_deref().unwrap_or(consumer);
-                acls.extend(roles::consumer_acls(consumer, host, &streams, &[Pattern::Prefixed(group.to_owned())]));
-            }
+/// The ACLs of the users.
+fn acls(users: &Users, consumer_group: Option<&str>, settings: &Settings, hosts: &[&str]) -> Vec<AclBinding> {
+    let streams: Vec<Pattern> = settings
+        .streams
+        .iter()
+        .flat_map(|stream| {
+            std::iter::once(stream.topic.to_string()).chain(stream.schema_topic().map(|t| t.to_string()))
+        })
+        .map(Pattern::Literal)
+        .collect();
+    let read_back: Vec<Pattern> =
+        settings.read_back_topics().into_iter().map(|topic| Pattern::Literal(topic.to_string())).collect();
+    let rejected = Pattern::Literal(settings.distribution.rejected_topic.to_string());
+    let written: Vec<Pattern> = streams.iter().cloned().chain([rejected]).collect();
+    let mut acls = Vec::new();
+    for host in hosts {
+        let name = Some(settings.distribution.name.as_str());
+        acls.extend(roles::producer_acls(users.producer(), host, &written, name, false));
+        acls.extend(roles::consumer_acls(users.producer(), host, &read_back, &[]));
+        if let Some(consumer) = users.consumer() {
+            let group = Pattern::Prefixed(consumer_group.unwrap_or(consumer).to_owned());
+            acls.extend(roles::consumer_acls(consumer, host, &streams, &[group]));
         }
-        acls
     }
+    acls
 }

@@ -1,4 +1,4 @@
-//! Asking before something is done.
+//! Confirmation of changes.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -10,27 +10,26 @@ use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::{Format, Table};
 
-/// `--yes` and `--dry-run`, for commands that ask.
+/// `--yes` and `--dry-run`, for commands that ask for confirmation.
 #[derive(Clone, Copy, Debug, Args)]
 pub(in crate::cli) struct ConfirmArgs {
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Show what would be done, and do nothing
+    /// Show the changes without making them
     #[arg(long)]
     pub dry_run: bool,
 }
 
 impl ConfirmArgs {
-    /// Shows what is about to be done, and asks whether to do it. Not to be called for a dry run.
+    /// Shows the changes and asks for confirmation. Not for a dry run.
     ///
     /// # Errors
-    /// The answer is no, or there is nobody to ask.
+    /// The user declines, or stdin is not a terminal.
     pub fn ask(self, plan: &Table, question: &str) -> anyhow::Result<()> {
         let asks = !self.yes;
         if asks && !io::stdin().is_terminal() {
-            let reason =
-                "this is asked for on a terminal only: say --yes to do it without asking, or --dry-run to see it";
+            let reason = "stdin is not a terminal, so the changes cannot be confirmed: use --yes to make them, or --dry-run to see them";
             return Err(UsageError(reason.to_owned()).into());
         }
         if asks || log::log_enabled!(Level::Info) {
@@ -42,10 +41,11 @@ impl ConfirmArgs {
         Ok(())
     }
 
-    /// The same for a plan that is data as well: a dry run, and a plan with nothing in it, is printed. Whether to go on.
+    /// As [`ask`](Self::ask), for a plan that is also the output: that of a dry run, and one without changes, is printed. Returns whether to make
+    /// the changes.
     ///
     /// # Errors
-    /// The answer is no, there is nobody to ask, or the plan cannot be printed.
+    /// The user declines, stdin is not a terminal, or the plan cannot be printed.
     pub fn ask_or_print(self, plan: &Table, question: &str, format: Format, context: &Context) -> anyhow::Result<bool> {
         if self.dry_run || plan.is_empty() {
             plan.print(format, context)?;

@@ -1,13 +1,14 @@
-//! `fink kafka create-topic`: a topic in a known spec.
+//! `fink kafka create-topic`: creates a topic.
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use super::{KAFKA_TIMEOUT, names};
+use super::client::KAFKA_TIMEOUT;
+use super::names;
 use crate::cli::context::Context;
 use crate::cli::output::{OutputArgs, Table};
 use crate::config::{RequiredLogin, Settings};
-use crate::kafka::client::Identity;
+use crate::kafka::Identity;
 use crate::kafka::topics::{CreateOutcome, TopicDiff, TopicSpec};
 use crate::kafka::{Admin, Error, checkpoint, idempotent_producer};
 
@@ -17,25 +18,25 @@ use crate::kafka::{Admin, Error, checkpoint, idempotent_producer};
 Examples: fink kafka create-topic fink_outstream
           fink kafka create-topic fink_bright --partitions 4 --replication 3 --topic-config retention.ms=345600000
 
-A topic of the configuration gets the spec that it needs there: a stream its partitions and cleanup.policy=delete, the checkpoint one
-partition and cleanup.policy=compact. A topic that is there already in the wanted spec is a success; what is not said is not compared.")]
+A topic of the configuration is created as the distribution needs it: a stream with its partitions and cleanup.policy=delete, the checkpoint with
+its partitions and cleanup.policy=compact. A topic that exists as specified is a success; what is not specified is not compared.")]
 pub struct Args {
     /// The topic
     #[arg(value_name = "NAME", value_parser = names::topic)]
     name: String,
-    /// Partitions [default: those of the stream in the configuration, else the cluster's default]
+    /// The number of partitions [default: that of the stream in the configuration, else the cluster's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100_000))]
     partitions: Option<i32>,
-    /// Copies of each partition [default: the cluster's]
+    /// The replication factor [default: the cluster's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
     replication: Option<i32>,
-    /// An option of the topic, by Kafka's name; may be repeated
+    /// A topic option, by Kafka's name; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     topic_config: Vec<(String, String)>,
-    /// Leave a topic that is there as it is, whatever its spec
+    /// Accept a topic that exists and differs
     #[arg(long)]
     if_missing: bool,
-    /// Show what would be done, and do nothing
+    /// Show the change without making it
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -43,7 +44,7 @@ pub struct Args {
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or("write KEY=VALUE")?;
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or("use KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
 
@@ -57,15 +58,15 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         (TopicDiff::Different(difference), _) => bail!(Error::TopicMismatch { topic: args.name.clone(), difference }),
         (TopicDiff::Same, _) => "was there",
         (TopicDiff::Missing, true) => "would be created",
-        (TopicDiff::Missing, false) => match admin.create_topic(&args.name, &spec).with_context(|| args.asked())? {
+        (TopicDiff::Missing, false) => match admin.create_topic(&args.name, &spec).with_context(|| args.described())? {
             CreateOutcome::Created => "created",
             CreateOutcome::AlreadyExists => "was there",
         },
     };
-    let found = admin.describe_topic(&args.name)?;
+    let found = admin.describe_topics(&[&args.name])?.pop().filter(|topic| topic.error.is_none());
     let partitions = match &found {
         Some(found) => Some(found.partitions.len()),
-        None => usize::try_from(spec.partitions).ok(),
+        None => spec.partitions.and_then(|partitions| usize::try_from(partitions).ok()),
     };
     let replication = match &found {
         Some(found) => found.partitions.first().map(|partition| partition.replicas.len()),
@@ -77,16 +78,16 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
 }
 
 impl Args {
-    /// What was asked for, since Kafka's refusals do not name the option or number that they are about.
-    fn asked(&self) -> String {
-        let mut asked = vec!["create-topic".to_owned(), self.name.clone()];
-        asked.extend(self.partitions.map(|partitions| format!("--partitions {partitions}")));
-        asked.extend(self.replication.map(|replication| format!("--replication {replication}")));
-        asked.extend(self.topic_config.iter().map(|(key, value)| format!("--topic-config {key}={value}")));
-        asked.join(" ")
+    /// The command, since Kafka's errors do not name the option or number that they are about.
+    fn described(&self) -> String {
+        let mut text = vec!["create-topic".to_owned(), self.name.clone()];
+        text.extend(self.partitions.map(|partitions| format!("--partitions {partitions}")));
+        text.extend(self.replication.map(|replication| format!("--replication {replication}")));
+        text.extend(self.topic_config.iter().map(|(key, value)| format!("--topic-config {key}={value}")));
+        text.join(" ")
     }
 
-    /// The topic's spec: as it was asked for, else as the configuration needs it.
+    /// The specification: by the arguments, else as the distribution needs it.
     fn spec(&self, settings: &Settings) -> TopicSpec {
         let mut spec = if checkpoint::is_checkpoint(&self.name) {
             checkpoint::topic_spec()
@@ -94,11 +95,12 @@ impl Args {
             TopicSpec::stream(1)
         } else {
             match settings.streams.iter().find(|stream| stream.topic == self.name) {
-                Some(stream) => idempotent_producer::topic_spec(stream),
-                None => TopicSpec { partitions: -1, replication: None, config: Vec::new() },
+                Some(stream) if stream.transactions => TopicSpec::stream(stream.partitions),
+                Some(stream) => idempotent_producer::topic_spec(stream.partitions),
+                None => TopicSpec { partitions: None, replication: None, config: Vec::new() },
             }
         };
-        spec.partitions = self.partitions.unwrap_or(spec.partitions);
+        spec.partitions = self.partitions.or(spec.partitions);
         spec.replication = self.replication.or(spec.replication);
         for (key, value) in &self.topic_config {
             match spec.config.iter_mut().find(|(name, _)| name == key) {

@@ -1,14 +1,19 @@
-//! `fink kafka delete-topic`: topics with everything in them.
+//! `fink kafka delete-topic`: deletes topics and their messages.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::client::{admin, wait_until_visible};
 use super::confirm::ConfirmArgs;
+use super::names;
 use super::outcomes::Outcomes;
-use super::{admin, names, wait_until_visible};
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
 use crate::kafka::{Admin, Error, checkpoint};
+
+const COLUMNS: &[&str] = &["topic", "messages", "result"];
 
 /// `fink kafka delete-topic`
 #[derive(Debug, clap::Args)]
@@ -26,46 +31,47 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let wanted = names::distinct(&args.names);
-    if let Some(own) = wanted.iter().find(|name| name.starts_with("__")) {
-        return Err(UsageError(format!(
-            "`{own}` is Kafka's own: without it the cluster forgets positions or transactions"
-        ))
-        .into());
+    let names = names::distinct(&args.names);
+    if let Some(internal) = names.iter().find(|name| name.starts_with("__")) {
+        let reason = format!(
+            "`{internal}` is internal to Kafka: without it the cluster loses committed offsets or transactions"
+        );
+        return Err(UsageError(reason).into());
     }
     let admin = admin(context)?;
     let mut outcomes = Outcomes::default();
-    let mut found: Vec<(String, Option<i64>)> = Vec::new();
-    for name in wanted {
-        match admin.partitions(&name)? {
-            Some(partitions) => {
-                let messages = messages(&admin, &name, partitions);
-                if checkpoint::is_checkpoint(&name) {
-                    log::warn!("`{name}` is a distribution's checkpoint: without it that distribution begins anew");
-                }
-                found.push((name, messages));
-            }
+    let mut existing: Vec<String> = Vec::new();
+    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    for topic in admin.describe_topics(&wanted)? {
+        match topic.error {
             None => {
-                outcomes.record(
-                    &Err(format!("topic `{name}` does not exist: `fink kafka list-topics` lists those that do")),
-                    "",
-                );
+                if checkpoint::is_checkpoint(&topic.name) {
+                    log::warn!("`{}` is the checkpoint of a distribution, which starts anew without it", topic.name);
+                }
+                existing.push(topic.name);
             }
+            Some(Error::UnknownTopic { topic, .. }) => {
+                outcomes.fail(format!("topic `{topic}` does not exist: `fink kafka list-topics` lists the topics"));
+            }
+            Some(error) => return Err(error.into()),
         }
     }
-    let mut plan = Table::new(&["topic", "messages", "result"]);
-    for (name, messages) in &found {
-        plan.row([Value::from(name.as_str()), (*messages).into(), "would be deleted".into()]);
+    let messages = messages(&admin, &existing);
+    let mut plan = Table::new(COLUMNS);
+    for name in &existing {
+        plan.row([Value::from(name.as_str()), messages.get(name).copied().into(), "would be deleted".into()]);
     }
-    let question = "Delete these topics and all messages in them?";
+    let question = "Delete these topics and their messages?";
     if !args.confirm.ask_or_print(&plan, question, args.output.format, context)? {
         return outcomes.finish("topics");
     }
-    let mut table = Table::new(&["topic", "messages", "result"]);
-    for (name, messages) in &found {
-        let result = admin.delete_topic(name);
-        table.row([Value::from(name.as_str()), (*messages).into(), outcomes.record(&result, "deleted").into()]);
-        if result.is_ok() {
+    let mut table = Table::new(COLUMNS);
+    for name in &existing {
+        let error = admin.delete_topic(name).err();
+        let is_deleted = error.is_none();
+        let result = outcomes.record(error, "deleted");
+        table.row([Value::from(name.as_str()), messages.get(name).copied().into(), result.into()]);
+        if is_deleted {
             wait_until_visible(|| Ok(admin.partitions(name)?.is_none()))?;
         }
     }
@@ -73,8 +79,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     outcomes.finish("topics")
 }
 
-/// About how many messages a topic holds; `None`: not known.
-fn messages(admin: &Admin, topic: &str, partitions: i32) -> Option<i64> {
-    let of = |partition| admin.offsets(topic, partition).map(|(first, end)| end - first);
-    (0..partitions).map(of).sum::<Result<i64, Error>>().ok()
+/// The approximate number of messages of each topic; empty where it cannot be determined.
+fn messages(admin: &Admin, topics: &[String]) -> BTreeMap<String, i64> {
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut messages = BTreeMap::new();
+    for partition in admin.watermarks(&topics).unwrap_or_default() {
+        *messages.entry(partition.topic).or_insert(0) += partition.high - partition.low;
+    }
+    messages
 }

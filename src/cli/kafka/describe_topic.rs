@@ -1,8 +1,9 @@
-//! `fink kafka describe-topic`: all about one topic.
+//! `fink kafka describe-topic`: describes a topic.
 
 use serde_json::{Value, json};
 
-use super::{admin, names};
+use super::client::admin;
+use super::names;
 use crate::cli::context::Context;
 use crate::cli::output::{self, Format, OutputArgs, Table};
 use crate::kafka::topics::{PartitionDescription, TopicConfigEntry};
@@ -14,26 +15,30 @@ use crate::kafka::{Admin, Error};
 Examples: fink kafka describe-topic fink_outstream
           fink kafka describe-topic fink_outstream --all-config --format json
 
-The number of messages counts the offsets of a partition: those of aborted transactions and of transactions' ends among them. Of the
-configuration it shows what was set for this topic.")]
+The number of messages is that of offsets, and includes aborted messages and transaction markers. Of the configuration, only the options that
+are set for the topic are shown.")]
 pub struct Args {
     /// The topic
     #[arg(value_name = "NAME", value_parser = names::topic)]
     name: String,
-    /// Show the defaults too
+    /// Include the defaults
     #[arg(long)]
     all_config: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// A partition, with where it begins and ends; `None`: not known.
+/// A partition, and its low and high watermark if known.
 type Partition = (PartitionDescription, Option<(i64, i64)>);
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let admin = admin(context)?;
-    let missing = || Error::UnknownTopic { topic: args.name.clone(), hint: String::new() };
-    let found = admin.describe_topic(&args.name)?.ok_or_else(missing)?;
+    let unknown = || Error::UnknownTopic { topic: args.name.clone(), hint: String::new() };
+    let found = admin.describe_topics(&[&args.name])?.pop().ok_or_else(unknown)?;
+    if let Some(error) = found.error {
+        return Err(error.into());
+    }
+    let config = admin.describe_configs(&[&args.name])?.pop().filter(|config| config.error.is_none());
     let partitions: Vec<Partition> = found
         .partitions
         .into_iter()
@@ -42,9 +47,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
             (partition, offsets)
         })
         .collect();
-    let options: Option<Vec<TopicConfigEntry>> = found
-        .options
-        .map(|options| options.into_iter().filter(|option| option.is_override || args.all_config).collect());
+    let options: Option<Vec<TopicConfigEntry>> = config
+        .map(|config| config.entries.into_iter().filter(|option| option.is_override || args.all_config).collect());
     match args.output.format {
         Format::Table => show(&args.name, &partitions, options.as_deref(), context),
         Format::Json => {
@@ -57,8 +61,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
 }
 
 fn offsets(admin: &Admin, topic: &str, partition: &PartitionDescription) -> Option<(i64, i64)> {
-    // Without a leader there is nobody to ask.
-    (partition.leader >= 0).then(|| admin.offsets(topic, partition.id).ok()).flatten()
+    // Without a leader no broker can respond.
+    partition.leader.and_then(|_| admin.offsets(topic, partition.id).ok())
 }
 
 fn show(
@@ -68,11 +72,11 @@ fn show(
     context: &Context,
 ) -> anyhow::Result<()> {
     let messages: Option<i64> = partitions.iter().map(|(_, offsets)| offsets.map(|(first, end)| end - first)).sum();
-    let messages = messages.map_or("not known".to_owned(), |messages| messages.to_string());
+    let messages = messages.map_or("unknown".to_owned(), |messages| messages.to_string());
     output::print(format!("{topic}, partitions: {}, messages: {messages}\n\n", partitions.len()).as_bytes())?;
     let mut table = Table::new(&["partition", "leader", "replicas", "in sync", "first offset", "end offset"]);
     for (partition, offsets) in partitions {
-        let leader = if partition.leader >= 0 { Value::from(partition.leader) } else { Value::from("none") };
+        let leader = partition.leader.map_or(Value::from("none"), Value::from);
         table.row([
             partition.id.into(),
             leader,
@@ -84,7 +88,7 @@ fn show(
     }
     table.print(Format::Table, context)?;
     let Some(options) = options else {
-        return output::print(b"\nConfiguration: not to be seen by this user\n");
+        return output::print(b"\nConfiguration: this user may not see it\n");
     };
     if options.is_empty() {
         return output::print(b"\nConfiguration: all defaults\n");
@@ -102,7 +106,7 @@ fn document(topic: &str, partitions: &[Partition], options: Option<&[TopicConfig
     let partitions = partitions.iter().map(|(partition, offsets)| {
         json!({
             "partition": partition.id,
-            "leader": (partition.leader >= 0).then_some(partition.leader),
+            "leader": partition.leader,
             "replicas": partition.replicas,
             "in_sync": partition.in_sync,
             "first_offset": offsets.map(|(first, _)| first),

@@ -1,8 +1,9 @@
-//! `fink kafka grant`: the rights of a role.
+//! `fink kafka grant`: creates the ACLs of a role.
 
 use super::acl_change::{AclChange, AclChangeArgs};
+use super::acl_table;
+use super::client::wait_until_visible;
 use super::outcomes::Outcomes;
-use super::{acl_table, wait_until_visible};
 use crate::cli::context::Context;
 use crate::kafka::acls::{AclBinding, Permission};
 
@@ -13,42 +14,40 @@ Examples: fink kafka grant alice --consume --topic fink_outstream --group-prefix
           fink kafka grant bob --consume --topic fink_ --prefix --group bobs --host 192.0.2.7
           fink kafka grant finkProducer --produce --topic fink_outstream --topic fink_rejected --transactional-id fink --host 192.0.2.1
 
-A consumer that keeps no position (fink start distribution_test, for one) needs no group. Whoever may read or write a topic may also see that
-it exists. The user need not exist yet.")]
+A consumer that commits no offsets (fink start distribution_test, for example) needs no group. A user that may read or write a topic may also
+describe it. The user need not exist yet.")]
 pub struct Args {
     #[command(flatten)]
-    rights: AclChangeArgs,
+    change: AclChangeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let change = AclChange::new(&args.rights, context)?;
-    let (name, there) = (change.name, &change.there);
-    for denial in there.iter().filter(|acl| acl.permission == Permission::Deny) {
-        log::warn!("`{name}` {}: this outweighs what is granted", acl_table::sentence(denial));
+    let change = AclChange::new(&args.change, context)?;
+    let (name, existing) = (change.name, &change.existing);
+    for denial in existing.iter().filter(|acl| acl.permission == Permission::Deny) {
+        log::warn!("`{name}` {}: this ACL takes precedence", acl_table::sentence(denial));
     }
-    let missing: Vec<AclBinding> = change.acls.iter().filter(|acl| !there.contains(acl)).cloned().collect();
-    if args.rights.confirm.dry_run {
-        return change.print(|acl| if there.contains(acl) { "was there" } else { "would be added" }, context);
+    let missing: Vec<AclBinding> = change.acls.iter().filter(|acl| !existing.contains(acl)).cloned().collect();
+    if args.change.confirm.dry_run {
+        return change.print(|acl| if existing.contains(acl) { "was there" } else { "would be added" }, context);
     }
     if missing.is_empty() {
-        log::info!("`{name}` has these rights already");
+        log::info!("`{name}` has these ACLs already");
         return change.print(|_| "was there", context);
     }
-    change.ask(&missing, &format!("Grant `{name}` these rights?"))?;
+    change.ask(&missing, &format!("Add these ACLs for `{name}`?"))?;
     let admin = &change.admin;
     if !admin.describe_users()?.iter().any(|user| user.name == *name) {
-        log::warn!("there is no user `{name}` with a password yet: `fink kafka add-user` adds it");
+        log::warn!("no user `{name}` has a password yet: `fink kafka add-user` adds it");
     }
     let mut outcomes = Outcomes::default();
-    let results = admin.create_acls(&missing)?;
-    let words: Vec<&'static str> = results.iter().map(|result| outcomes.record(result, "added")).collect();
-    let added: Vec<&AclBinding> =
-        missing.iter().zip(&results).filter(|(_, done)| done.is_ok()).map(|(acl, _)| acl).collect();
+    let created = admin.create_acls(&missing)?;
+    let results: Vec<_> =
+        created.iter().map(|created| (&created.acl, outcomes.record(created.error.as_ref(), "added"))).collect();
+    let added: Vec<_> = created.iter().filter(|created| created.error.is_none()).map(|created| &created.acl).collect();
     wait_until_visible(|| admin.describe_acls(&change.of_user).map(|now| added.iter().all(|acl| now.contains(acl))))?;
-    let word = |acl: &AclBinding| {
-        let place = missing.iter().position(|other| other == acl);
-        place.and_then(|place| words.get(place).copied()).unwrap_or("was there")
-    };
-    change.print(word, context)?;
-    outcomes.finish("rights")
+    let result =
+        |acl: &AclBinding| results.iter().find(|(other, _)| *other == acl).map_or("was there", |(_, word)| word);
+    change.print(result, context)?;
+    outcomes.finish("ACLs")
 }

@@ -1,8 +1,9 @@
-//! `fink kafka list-acls`: who may do what.
+//! `fink kafka list-acls`: lists ACLs.
 
 use clap::{ArgGroup, Args as ClapArgs};
 
-use super::{acl_table, admin, names};
+use super::client::admin;
+use super::{acl_table, names};
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::OutputArgs;
@@ -20,37 +21,37 @@ Examples: fink kafka list-acls
     group = ArgGroup::new("resource").args(["topic", "group", "transactional_id", "cluster"]),
 )]
 pub struct Args {
-    /// Of this user
+    /// Only the ACLs of this user
     #[arg(long, value_name = "NAME", value_parser = names::user)]
     user: Option<String>,
-    /// Those for everybody
+    /// Only the ACLs for all users (User:*)
     #[arg(long, conflicts_with = "user")]
     everybody: bool,
-    /// Those that speak of this topic: by its name, by a beginning of it, or of every topic
+    /// Only the ACLs that apply to this topic: by its name, by a prefix, or to all topics
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
-    /// Those that speak of this consumer group
+    /// Only the ACLs that apply to this consumer group
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
-    /// Those that speak of this transactional id
+    /// Only the ACLs that apply to this transactional id
     #[arg(long, value_name = "ID")]
     transactional_id: Option<String>,
-    /// Those about the cluster itself
+    /// Only the ACLs of the cluster
     #[arg(long)]
     cluster: bool,
-    /// Only those that name it exactly so, as a name or as a beginning
+    /// Only the ACLs with exactly this name or prefix
     #[arg(long, requires = "resource")]
     exact: bool,
-    /// Those for this address
+    /// Only the ACLs for this address
     #[arg(long, value_name = "ADDRESS")]
     host: Option<String>,
-    /// Those for every address
+    /// Only the ACLs for every address
     #[arg(long, conflicts_with = "host")]
     any_host: bool,
-    /// About this operation, such as read, write, create or describe-configs
+    /// Only the ACLs for this operation, such as read, write, create or describe-configs
     #[arg(long, value_name = "OPERATION", value_parser = operation)]
     operation: Option<Operation>,
-    /// Only those that deny
+    /// Only the ACLs that deny
     #[arg(long)]
     denied: bool,
     #[command(flatten)]
@@ -77,7 +78,7 @@ fn filter(args: &Args) -> Result<AclFilter, UsageError> {
     }
     let host = if args.any_host { Some("*".to_owned()) } else { args.host.clone() };
     let user = if args.everybody { Some("*") } else { args.user.as_deref() };
-    let wanted = |name: Option<String>| name.map_or(Match::Any, Match::Is);
+    let matches = |name: Option<String>| name.map_or(Match::Any, Match::Is);
     let named = [
         (ResourceType::Topic, args.topic.as_deref()),
         (ResourceType::Group, args.group.as_deref()),
@@ -85,16 +86,16 @@ fn filter(args: &Args) -> Result<AclFilter, UsageError> {
         (ResourceType::Cluster, args.cluster.then_some(CLUSTER)),
     ];
     let named = named.into_iter().find_map(|(kind, name)| name.map(|name| (kind, name.to_owned())));
-    let (kind, pattern) = match named {
+    let (resource_type, pattern) = match named {
         None => (Match::Any, PatternFilter::Any),
         Some((kind @ ResourceType::Cluster, name)) => (Match::Is(kind), PatternFilter::Is(Pattern::Literal(name))),
         Some((kind, name)) if args.exact => (Match::Is(kind), PatternFilter::Named(name)),
         Some((kind, name)) => (Match::Is(kind), PatternFilter::Matching(name)),
     };
     Ok(AclFilter {
-        principal: wanted(user.map(principal)),
-        host: wanted(host),
-        kind,
+        principal: matches(user.map(principal)),
+        host: matches(host),
+        resource_type,
         pattern,
         operation: args.operation.map_or(Match::Any, Match::Is),
         permission: if args.denied { Match::Is(Permission::Deny) } else { Match::Any },

@@ -1,8 +1,8 @@
-//! `fink kafka list-topics`: the topics there are.
+//! `fink kafka list-topics`: lists topics.
 
 use serde_json::Value;
 
-use super::admin;
+use super::client::admin;
 use crate::cli::context::Context;
 use crate::cli::output::{OutputArgs, Table};
 
@@ -12,10 +12,10 @@ use crate::cli::output::{OutputArgs, Table};
 Examples: fink kafka list-topics
           fink kafka list-topics fink_ --format json")]
 pub struct Args {
-    /// Only those whose names begin so
-    #[arg(value_name = "BEGINNING", default_value = "", hide_default_value = true)]
-    beginning: String,
-    /// Kafka's own topics too
+    /// Only topics with this prefix
+    #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// Include Kafka's internal topics
     #[arg(long)]
     internal: bool,
     #[command(flatten)]
@@ -25,8 +25,8 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let mut table = Table::new(&["topic", "partitions", "replication"]);
     for topic in admin(context)?.list_topics()? {
-        let is_wanted = topic.name.starts_with(&args.beginning) && (args.internal || !topic.name.starts_with("__"));
-        if is_wanted {
+        let is_listed = topic.name.starts_with(&args.prefix) && (args.internal || !topic.name.starts_with("__"));
+        if is_listed {
             table.row([Value::from(topic.name.as_str()), topic.partitions.into(), topic.replication.into()]);
         }
     }

@@ -1,9 +1,10 @@
-//! `fink kafka list-users`: who can log in with a password.
+//! `fink kafka list-users`: lists the users that have a password.
 
 use anyhow::bail;
 use serde_json::Value;
 
-use super::{admin, names};
+use super::client::admin;
+use super::names;
 use crate::cli::context::Context;
 use crate::cli::output::{OutputArgs, Table};
 
@@ -13,10 +14,10 @@ use crate::cli::output::{OutputArgs, Table};
 Examples: fink kafka list-users
           fink kafka list-users alice --format json
 
-One row for each user and mechanism. Kafka keeps salted hashes: no password can be shown. A user whom the brokers' own configuration names
-(such as the first administrator, in some clusters) is not among them.")]
+One row for each user and mechanism. Kafka stores salted hashes, so passwords cannot be listed. Users in the brokers' own configuration (such as
+the first administrator, in some clusters) are not listed.")]
 pub struct Args {
-    /// Only these [default: all]
+    /// Only these users [default: all]
     #[arg(value_name = "NAME", value_parser = names::user)]
     names: Vec<String>,
     #[command(flatten)]

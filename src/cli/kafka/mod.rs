@@ -1,9 +1,10 @@
-//! `fink kafka`: users, rights and topics, as an administrator.
+//! `fink kafka`: administers users, ACLs and topics.
 
 mod acl_change;
 mod acl_table;
 mod add_user;
 mod bootstrap;
+mod client;
 pub(super) mod confirm;
 mod create_topic;
 mod delete_topic;
@@ -20,52 +21,41 @@ mod revoke;
 mod role;
 mod shell_glob;
 
-use std::time::{Duration, Instant};
-
 use clap::Subcommand;
 
 use super::context::Context;
-use crate::config::RequiredLogin;
-use crate::kafka::client::Identity;
-use crate::kafka::{self, Admin};
 
 pub(super) const AFTER_HELP: &str = "\
-These commands log in as [kafka.admin], or as the user of [kafka] where no administrator is configured.
+These commands log in as [kafka.admin], or as the user of [kafka] if no administrator is configured.
 
 Example: fink kafka add-user alice --generate
          fink kafka grant alice --consume --topic fink_outstream --group-prefix alice --any-host";
 
-/// How long Kafka may take to answer.
-const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long it may take until the brokers show what was ordered.
-const PROPAGATION_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// `fink kafka …`
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Add users who log in with a password, or give them new passwords
+    /// Add users with a password, or replace passwords
     AddUser(add_user::Args),
-    /// Remove users, with their rights
+    /// Remove users and their ACLs
     RemoveUser(remove_user::Args),
-    /// List the users who log in with a password
+    /// List the users that have a password
     ListUsers(list_users::Args),
-    /// Give a user the rights of a producer or a consumer
+    /// Create the ACLs of a producer or a consumer
     Grant(grant::Args),
-    /// Take away what `grant` with the same arguments gave
+    /// Delete the ACLs that `grant` with the same arguments creates
     Revoke(revoke::Args),
-    /// List who may do what
+    /// List ACLs
     #[command(alias = "list-acl")]
     ListAcls(list_acls::Args),
     /// Create a topic
     CreateTopic(create_topic::Args),
-    /// Delete topics with everything in them
+    /// Delete topics and their messages
     DeleteTopic(delete_topic::Args),
-    /// Show a topic's partitions, leaders, replicas and configuration
+    /// Show the partitions, leaders, replicas and configuration of a topic
     DescribeTopic(describe_topic::Args),
-    /// List the topics
+    /// List topics
     ListTopics(list_topics::Args),
-    /// Make everything that a new cluster needs for the configured distribution
+    /// Create the topics, users and ACLs of the configured distribution
     Bootstrap(bootstrap::Args),
 }
 
@@ -83,22 +73,4 @@ pub(super) fn run(action: &Action, context: &Context) -> anyhow::Result<()> {
         Action::ListTopics(args) => list_topics::run(args, context),
         Action::Bootstrap(args) => bootstrap::run(args, context),
     }
-}
-
-/// The administrator's client.
-fn admin(context: &Context) -> anyhow::Result<Admin> {
-    Ok(Admin::open(&context.settings(RequiredLogin::Admin)?.kafka, Identity::Admin, KAFKA_TIMEOUT)?)
-}
-
-/// Waits until the brokers show what was ordered: they hear of it soon after the controller, but not at once.
-fn wait_until_visible(mut is_shown: impl FnMut() -> kafka::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PROPAGATION_TIMEOUT;
-    while !is_shown()? {
-        if Instant::now() >= deadline {
-            log::warn!("Kafka has taken the order, but after {PROPAGATION_TIMEOUT:?} its brokers do not show it yet");
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }

@@ -1,8 +1,10 @@
-//! Orders with several elements, some of which may fail among others that succeed.
+//! Commands with several elements, of which some may fail.
+
+use std::fmt::Display;
 
 use anyhow::bail;
 
-/// Counts what became of the elements.
+/// Counts the outcomes.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
     all: usize,
@@ -10,16 +12,25 @@ pub(super) struct Outcomes {
 }
 
 impl Outcomes {
-    /// Takes note of an element; an error is said at once. The word for its row: `done`, or `failed`.
-    pub fn record<E: std::fmt::Display>(&mut self, result: &Result<(), E>, done: &'static str) -> &'static str {
+    /// Records a success. Returns the word for its row.
+    pub fn succeed(&mut self, word: &'static str) -> &'static str {
         self.all += 1;
-        match result {
-            Ok(()) => done,
-            Err(error) => {
-                self.failed += 1;
-                log::error!("{error}");
-                "failed"
-            }
+        word
+    }
+
+    /// Records a failure and logs it. Returns the word for its row.
+    pub fn fail(&mut self, error: impl Display) -> &'static str {
+        self.all += 1;
+        self.failed += 1;
+        log::error!("{error}");
+        "failed"
+    }
+
+    /// Records an outcome. Returns the word for its row: `word`, or `failed`.
+    pub fn record(&mut self, error: Option<impl Display>, word: &'static str) -> &'static str {
+        match error {
+            None => self.succeed(word),
+            Some(error) => self.fail(error),
         }
     }
 
@@ -27,7 +38,7 @@ impl Outcomes {
     pub fn finish(self, what: &str) -> anyhow::Result<()> {
         match (self.failed, self.all) {
             (0, _) => Ok(()),
-            (failed, all) if failed == all => bail!("none of {all} {what} was done"),
+            (failed, all) if failed == all => bail!("{failed} of {all} {what} failed"),
             (failed, all) => bail!("{failed} of {all} {what} failed, the others are done"),
         }
     }
@@ -38,17 +49,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partial_failure_is_told_from_a_whole_one() {
-        let finished = |results: &[Result<(), &str>]| {
+    fn a_partial_failure_differs_from_a_complete_one() {
+        let finished = |errors: &[Option<&str>]| {
             let mut outcomes = Outcomes::default();
-            for result in results {
-                outcomes.record(result, "added");
+            for error in errors {
+                outcomes.record(*error, "added");
             }
             outcomes.finish("users").map_err(|error| error.to_string())
         };
-        assert_eq!(finished(&[Ok(()), Ok(())]), Ok(()));
+        assert_eq!(finished(&[None, None]), Ok(()));
         assert_eq!(finished(&[]), Ok(()));
-        assert_eq!(finished(&[Ok(()), Err("x")]), Err("1 of 2 users failed, the others are done".to_owned()));
-        assert_eq!(finished(&[Err("x")]), Err("none of 1 users was done".to_owned()));
+        assert_eq!(finished(&[None, Some("x")]), Err("1 of 2 users failed, the others are done".to_owned()));
+        assert_eq!(finished(&[Some("x")]), Err("1 of 1 users failed".to_owned()));
     }
 }

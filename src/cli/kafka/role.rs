@@ -1,4 +1,4 @@
-//! The arguments that say which rights: the same for `grant` and `revoke`, so that one takes away exactly what the other gave.
+//! The arguments that `grant` and `revoke` share: a role, and where it applies. So `revoke` deletes exactly the ACLs that `grant` creates.
 
 use clap::{ArgGroup, Args};
 
@@ -7,7 +7,7 @@ use crate::cli::outcome::UsageError;
 use crate::kafka::acls::{AclBinding, Pattern};
 use crate::kafka::roles;
 
-/// A user's role, and where it holds.
+/// The role of a user.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("role").args(["produce", "consume"]).required(true),
@@ -17,62 +17,62 @@ pub(super) struct RoleArgs {
     /// The user
     #[arg(value_parser = names::user)]
     pub name: String,
-    /// Taken so that a `*` which the shell expanded can be explained
+    /// Accepted so that a `*` which the shell has expanded can be explained
     #[arg(hide = true)]
     rest: Vec<String>,
-    /// To write to topics
+    /// Allow to write to the topics
     #[arg(long)]
     produce: bool,
-    /// To read topics
+    /// Allow to read the topics
     #[arg(long)]
     consume: bool,
-    /// This topic; may be repeated
+    /// A topic; may be repeated
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
-    /// The topics whose names begin with TOPIC
+    /// TOPIC is the prefix of topic names
     #[arg(long, conflicts_with = "all_topics")]
     prefix: bool,
-    /// Every topic there is and will be
+    /// All topics, future ones included
     #[arg(long)]
     all_topics: bool,
-    /// To be in this consumer group; may be repeated
+    /// Allow this consumer group; may be repeated
     #[arg(long = "group", value_name = "GROUP", conflicts_with = "produce")]
     groups: Vec<String>,
-    /// To be in the groups whose names begin so; may be repeated
-    #[arg(long = "group-prefix", value_name = "BEGINNING", conflicts_with = "produce")]
+    /// Allow consumer groups with this prefix; may be repeated
+    #[arg(long = "group-prefix", value_name = "PREFIX", conflicts_with = "produce")]
     group_prefixes: Vec<String>,
-    /// To be in every group
+    /// Allow all consumer groups
     #[arg(long, conflicts_with_all = ["produce", "groups", "group_prefixes"])]
     all_groups: bool,
-    /// To use transactions whose ids begin with P-, and the checkpoint fink_checkpoint_P: what a distribution of the name P does
+    /// Allow the transactional ids P-… and the checkpoint fink_checkpoint_P, for the distribution named P
     #[arg(long, value_name = "P", conflicts_with = "consume")]
     transactional_id: Option<String>,
-    /// Also to create these topics where they are missing
+    /// Also allow to create the topics
     #[arg(long, conflicts_with = "consume")]
     create: bool,
     #[command(flatten)]
     hosts: HostArgs,
 }
 
-/// From where a right holds.
+/// The addresses that an ACL applies to.
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(super) struct HostArgs {
-    /// From this IP address only; may be repeated
+    /// Allow connections from this IP address; may be repeated
     #[arg(long = "host", value_name = "ADDRESS")]
     hosts: Vec<String>,
-    /// From everywhere
+    /// Allow connections from every address
     #[arg(long, conflicts_with = "hosts")]
     any_host: bool,
 }
 
 impl HostArgs {
-    /// The addresses as they were typed.
+    /// The arguments.
     pub fn values(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(String::as_str)
     }
 
-    /// The addresses, as rules have them.
+    /// The hosts of the ACLs.
     pub fn patterns(&self) -> Result<Vec<&str>, UsageError> {
         if self.any_host {
             return Ok(vec!["*"]);
@@ -82,7 +82,7 @@ impl HostArgs {
 }
 
 impl RoleArgs {
-    /// The rules that make the role.
+    /// The ACLs of the role.
     pub fn acls(&self) -> Result<Vec<AclBinding>, UsageError> {
         let values = [&self.topics, &self.groups, &self.group_prefixes].into_iter().flatten();
         let values: Vec<&str> = values.map(String::as_str).chain(self.hosts.values()).collect();
@@ -106,7 +106,7 @@ impl RoleArgs {
             return Ok(vec![Pattern::Literal("*".to_owned())]);
         }
         let pattern = |topic: &String| {
-            let topic = checked("--topic", topic, names::check_topic_of_rule)?.to_owned();
+            let topic = checked("--topic", topic, names::check_topic_pattern)?.to_owned();
             Ok(if self.prefix { Pattern::Prefixed(topic) } else { Pattern::Literal(topic) })
         };
         self.topics.iter().map(pattern).collect()
@@ -118,10 +118,10 @@ impl RoleArgs {
         }
         let mut patterns = Vec::new();
         for group in &self.groups {
-            patterns.push(Pattern::Literal(checked("--group", group, names::check_group_of_rule)?.to_owned()));
+            patterns.push(Pattern::Literal(checked("--group", group, names::check_group_pattern)?.to_owned()));
         }
         for group in &self.group_prefixes {
-            patterns.push(Pattern::Prefixed(checked("--group-prefix", group, names::check_group_of_rule)?.to_owned()));
+            patterns.push(Pattern::Prefixed(checked("--group-prefix", group, names::check_group_pattern)?.to_owned()));
         }
         Ok(patterns)
     }

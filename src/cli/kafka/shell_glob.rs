@@ -1,14 +1,14 @@
-//! A `*` that the shell replaced by file names before the program saw it.
+//! A `*` that the shell has expanded to file names.
 //!
-//! `--host *` in a folder with files becomes `--host CHANGES README src`: the rest of the names look like arguments that nobody expects, or, in
-//! a folder with one file, like a value. Both are better told than obeyed.
+//! In a directory with files `--host *` becomes `--host CHANGES README src`: the other names are unexpected arguments, and the name of a single file
+//! would be taken as the value. Both are errors that explain it.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cli::outcome::UsageError;
 
-/// Fails where `values` (all of an option's values) and `rest` (arguments that nobody expects) look like file names of the working directory.
+/// Fails where `values` (the values of options) or `rest` (unexpected arguments) are file names of the working directory.
 pub(super) fn check(values: &[&str], rest: &[String]) -> Result<(), UsageError> {
     let entries = visible_entries(Path::new("."));
     let is_entry = |name: &str| entries.iter().any(|entry| entry == name);
@@ -21,21 +21,21 @@ pub(super) fn check(values: &[&str], rest: &[String]) -> Result<(), UsageError> 
         let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
         let more = if names.len() > shown.len() { ", …" } else { "" };
         return Err(UsageError(format!(
-            "{}{more}: these are files of this folder; has the shell put them in the place of a `*`? \
-             Wildcards are said in words: --any-host, --all-topics, --all-groups, or --topic BEGINNING --prefix \
-             (if a topic or group really has this name, run fink in another folder)",
+            "{}{more}: these are files of this directory; the shell may have expanded a `*`. \
+             Use --any-host, --all-topics, --all-groups, or --topic PREFIX --prefix \
+             (if a topic or group has this name, run fink in another directory)",
             shown.join(", ")
         )));
     }
     match rest {
         [] => Ok(()),
-        [unexpected, ..] => Err(UsageError(format!(
-            "`{unexpected}` is not expected here: give one user's NAME, and quote it if it has spaces"
-        ))),
+        [unexpected, ..] => {
+            Err(UsageError(format!("unexpected argument `{unexpected}`: give one NAME, and quote it if it has spaces")))
+        }
     }
 }
 
-/// What the shell puts in the place of `*`: all but hidden files.
+/// What the shell expands `*` to: all files but hidden ones.
 fn visible_entries(folder: &Path) -> Vec<OsString> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name()));
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_shell_finds_are_the_visible_files() {
+    fn a_star_expands_to_the_files_that_are_not_hidden() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["a", ".hidden", "b c"] {
             std::fs::write(folder.path().join(name), "").unwrap();
@@ -66,6 +66,6 @@ mod tests {
         };
         assert_eq!(says(&[]), Ok(()));
         assert!(says(&["Cargo.toml", "src"]).unwrap_err().contains("`Cargo.toml`, `src`: these are files"));
-        assert!(says(&["another"]).unwrap_err().contains("`another` is not expected"));
+        assert!(says(&["another"]).unwrap_err().contains("unexpected argument `another`"));
     }
 }

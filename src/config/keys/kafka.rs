@@ -3,12 +3,13 @@ use serde_json::Value;
 use crate::config::definition::{Key, key};
 use crate::config::error::ConfigError;
 use crate::config::file::{ConfigFile, RawValue};
-use crate::config::librdkafka::{is_secret_option, key_that_sets};
 use crate::config::login::{LoginKeys, LoginSource, PasswordSource};
 use crate::config::origin::Origin;
 use crate::config::reader::Reader;
-use crate::config::settings::{KafkaSettings, SecurityProtocol};
-use crate::config::value::{Addresses, SaslMechanism};
+use crate::config::value::Addresses;
+use crate::kafka::raw_options::{is_secret_option, key_that_sets};
+use crate::kafka::scram::ScramMechanism;
+use crate::kafka::{KafkaSettings, SaslMechanism, SecurityProtocol};
 
 /// The settings without passwords, and the sources of the passwords.
 pub(super) struct KafkaKeys {
@@ -57,9 +58,9 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> KafkaK
         ),
         SecurityProtocol::SaslPlaintext,
     );
-    let mechanism = reader.read(
+    let sasl_mechanism = reader.read(
         key("sasl_mechanism", "The mechanism of the login: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN."),
-        SaslMechanism("SCRAM-SHA-512"),
+        SaslMechanism::Scram(ScramMechanism::ScramSha512),
     );
     let login = LoginSource::read(reader, &LOGIN, "kafka", security_protocol);
     let ssl_ca = reader.optional(
@@ -87,7 +88,7 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> KafkaK
     let settings = KafkaSettings {
         bootstrap_servers: servers.0.join(","),
         security_protocol,
-        sasl_mechanism: mechanism.0.to_owned(),
+        sasl_mechanism,
         login: None,
         admin: None,
         ssl_ca,

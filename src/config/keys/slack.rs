@@ -1,13 +1,9 @@
 use crate::config::definition::key;
-use crate::config::endpoint::Endpoint;
 use crate::config::error::ConfigError;
 use crate::config::origin::Origin;
 use crate::config::reader::Reader;
-use crate::config::settings::SlackSettings;
+use crate::notify::{Endpoint, SlackSettings, TOKEN_VARIABLE};
 use crate::secret::Secret;
-
-/// The variable that holds Slack's token.
-const TOKEN_VARIABLE: &str = "SLACK_API_TOKEN";
 
 pub(super) fn read(reader: &mut Reader<'_>) -> SlackSettings {
     reader.section("slack", "");

@@ -84,7 +84,7 @@ impl ModelKafka {
                 }
             }
             next = end;
-            restore.reached(0, end as i64);
+            restore.reach_end(0, end as i64);
             if restore.is_complete() {
                 return (restore.into_records().remove(&0).unwrap_or_default(), now);
             }

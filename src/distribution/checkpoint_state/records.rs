@@ -1,55 +1,14 @@
-//! The checkpoint's records of a [`CheckpointState`](super::CheckpointState): their keys, and their values as JSON or bytes.
-//!
-//! | key | value |
-//! | --- | --- |
-//! | `<prefix>/state` | JSON: the watermark, the start that the user asked for, the last live scan, the window of the history lane |
-//! | `<prefix>/history/<8 hexadecimal digits>` | JSON: how far the history lane has come in one key range |
-//! | `<prefix>/ledger/<16 hexadecimal digits>` | entries of the ledger, 24 bytes each, at most 256 KiB |
-//!
-//! No record grows with the number of alerts or regions.
+//! Records of the checkpoint, and the errors of a [`CheckpointState`](super::CheckpointState).
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::history_scan::{self, HistoryScan, RangeProgress};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::LedgerError;
 use crate::timestamp::Timestamp;
-use crate::window::Window;
 
 /// One change of the checkpoint: a key and its new value, or `None` to delete the key.
 pub(crate) type Record = (Vec<u8>, Option<Vec<u8>>);
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct StateRecord {
-    pub version: u32,
-    pub origin: String,
-    pub watermark: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job_until: Option<Timestamp>,
-    #[serde(rename = "looked", default, skip_serializing_if = "Option::is_none")]
-    pub live_scanned_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub history: Option<HistoryScanRecord>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct HistoryScanRecord {
-    from: Timestamp,
-    until: Timestamp,
-    /// in version 1 only; since then each range has a record of its own
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    ranges: Vec<RangeProgress>,
-}
-
-impl HistoryScanRecord {
-    pub fn new(window: Window) -> Self {
-        Self { from: window.from(), until: window.until(), ranges: Vec::new() }
-    }
-}
-
-/// The version that is written. Version 1, which held all key ranges in one record, is read as well.
-pub(super) const VERSION: u32 = 2;
 
 /// A checkpoint that cannot be used, or a change that would break it.
 #[derive(Debug, thiserror::Error)]
@@ -113,55 +72,6 @@ pub enum CheckpointStateError {
     },
 }
 
-/// Whether the record `<prefix>/state` is that of a finished job. A record that cannot be read is not: its writer may still use the checkpoint.
-pub(crate) fn is_job_finished(state: &[u8]) -> bool {
-    let state: Option<StateRecord> = serde_json::from_slice(state).ok();
-    state.is_some_and(|state| state.job_until.is_some_and(|until| state.watermark >= until))
-}
-
-pub(super) fn load_state(
-    prefix: &str,
-    records: &BTreeMap<Vec<u8>, Vec<u8>>,
-) -> Result<Option<StateRecord>, CheckpointStateError> {
-    let key = state_key(prefix);
-    let Some(value) = records.get(&key) else { return Ok(None) };
-    let state: StateRecord = serde_json::from_slice(value).map_err(|error| unreadable(&key, error.to_string()))?;
-    if !(1..=VERSION).contains(&state.version) {
-        let reason = format!("it has version {}, this program reads versions 1 to {VERSION}", state.version);
-        return Err(unreadable(&key, reason));
-    }
-    Ok(Some(state))
-}
-
-pub(super) fn load_ledger(prefix: &str, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Ledger, CheckpointStateError> {
-    let mut ledger = Ledger::default();
-    for (number, key, value) in numbered(records, &ledger_prefix(prefix)) {
-        let number = number.ok_or_else(|| unreadable(key, "its number is not hexadecimal".to_owned()))?;
-        ledger.restore(number, value)?;
-    }
-    Ok(ledger)
-}
-
-pub(super) fn load_history(
-    prefix: &str,
-    records: &BTreeMap<Vec<u8>, Vec<u8>>,
-    HistoryScanRecord { from, until, ranges }: HistoryScanRecord,
-) -> Result<HistoryScan, CheckpointStateError> {
-    let empty = || unreadable(&state_key(prefix), format!("its history lane reads from {from} until {until}"));
-    let window = Window::new(from, until).ok_or_else(empty)?;
-    if !ranges.is_empty() {
-        return Ok(HistoryScan::of_version_1(window, ranges));
-    }
-    let mut history = HistoryScan::new(window);
-    for (number, key, value) in numbered(records, &history_scan::records_prefix(prefix)) {
-        let number = number.and_then(|number| u32::try_from(number).ok());
-        let number = number.ok_or_else(|| unreadable(key, "its number is not hexadecimal".to_owned()))?;
-        let range = serde_json::from_slice(value).map_err(|error| unreadable(key, error.to_string()))?;
-        history.restore(number, range);
-    }
-    Ok(history)
-}
-
 /// The records whose keys are `prefix` and a number in hexadecimal digits: the number, the key and the value. The number is `None` where
 /// the rest of the key is something else.
 pub(crate) fn numbered<'a>(
@@ -181,23 +91,11 @@ pub(super) fn to_json(key: &[u8], value: &impl Serialize) -> Result<Vec<u8>, Che
     serde_json::to_vec(value).map_err(|source| CheckpointStateError::Unwritable { key: text(key), source })
 }
 
-fn unreadable(key: &[u8], reason: String) -> CheckpointStateError {
+pub(super) fn unreadable(key: &[u8], reason: String) -> CheckpointStateError {
     CheckpointStateError::Unreadable { key: text(key), reason }
 }
 
 /// A record key or a row key in an error.
 pub(super) fn text(key: &[u8]) -> String {
     key.escape_ascii().to_string()
-}
-
-pub(super) fn state_key(prefix: &str) -> Vec<u8> {
-    format!("{prefix}/state").into_bytes()
-}
-
-fn ledger_prefix(prefix: &str) -> String {
-    format!("{prefix}/ledger/")
-}
-
-pub(super) fn ledger_key(prefix: &str, number: u64) -> Vec<u8> {
-    format!("{}{number:016x}", ledger_prefix(prefix)).into_bytes()
 }

@@ -1,75 +1,70 @@
 //! How long a process may send without transactions after it was last known not to be fenced.
 //!
-//! Kafka fences a former process of the same transactional id, but not what it sends without a transaction. So a process sends such messages
-//! only for the time of a *lease* after a commit that worked, and the next process waits until the lease of the former one, and the time
-//! in which the brokers take its messages, are over before it reads what stands on the topics.
+//! Kafka fences an older process with the same transactional id, but not the messages that it sends without a transaction. So a process sends
+//! such messages only for the time of a *lease* after a successful commit. The next process waits until the lease of the older one is over, and
+//! the time within which the brokers take its messages, before it reads what is on the topics.
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
+use crate::distribution::clock::since_boot;
 use crate::kafka::idempotent_producer::MAX_ARRIVAL_DELAY;
+use crate::timestamp::Timestamp;
 
-/// How long after the begin of a commit that worked messages may be sent.
+/// How long messages may be sent after the start of a successful commit.
 const LEASE_DURATION: Duration = Duration::from_secs(10);
-/// A lease older than this is renewed before a chunk is begun, so that it lasts for the chunk.
+/// A lease that is older is renewed before a transaction begins, so that it lasts for the transaction.
 const LEASE_RENEWAL_AGE: Duration = Duration::from_secs(1);
-/// How long after it was fenced a process may still have messages under way. Its last commit that worked began before.
-pub const MAX_DELIVERY_AFTER_FENCING: Duration =
+/// How long a process may have messages in flight after it was fenced. Its last successful commit began before that.
+pub(super) const MAX_DELIVERY_AFTER_FENCING: Duration =
     Duration::from_secs(LEASE_DURATION.as_secs() + MAX_ARRIVAL_DELAY.as_secs());
 
-/// A reading of two clocks: one that cannot be set and counts the time in which the machine sleeps, and the system clock, which a virtual
-/// machine that was paused may set right when it goes on.
+/// A reading of two clocks: one that cannot be set and counts the time in which the machine is suspended, and the system clock, which a virtual
+/// machine that was paused may correct when it continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeaseTime {
-    boot: Duration,
-    /// since 1970
-    wall: Duration,
+pub(crate) struct LeaseTime {
+    since_boot: Duration,
+    wall: Timestamp,
 }
 
 impl LeaseTime {
-    /// The reading now.
+    /// Reads the clocks.
     pub fn now() -> Self {
-        let read = |clock| {
-            let time = clock_gettime(clock);
-            Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
-        };
-        Self { boot: read(ClockId::Boottime), wall: read(ClockId::Realtime) }
+        Self { since_boot: since_boot(), wall: Timestamp::now() }
     }
 
-    /// How long ago that was, by the clock that says more.
+    /// How long ago this was, by the clock that says more.
     pub fn elapsed(self) -> Duration {
         Self::now().since(self)
     }
 
     fn since(self, earlier: Self) -> Duration {
-        self.boot.saturating_sub(earlier.boot).max(self.wall.saturating_sub(earlier.wall))
+        self.since_boot.saturating_sub(earlier.since_boot).max(self.wall.since(earlier.wall))
     }
 }
 
-/// The right to send without transactions.
+/// The lease of this process.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Lease {
+pub(super) struct Lease {
     renewed: Option<LeaseTime>,
 }
 
 impl Lease {
-    /// The timestamp of a message that is made now, ms since 1970; `None` where none may be sent. The clock is read before the lease is
-    /// judged: a process that is stopped in between, or later, sends a message that says how old it is.
+    /// The timestamp of a message that is sent now, ms since 1970; `None` where the lease is over. The clock is read before the lease is checked:
+    /// a process that is stopped in between, or later, sends a message that shows its age.
     pub fn stamp(self) -> Option<i64> {
         let now = LeaseTime::now();
         let is_valid = self.renewed.is_some_and(|renewed| now.since(renewed) <= LEASE_DURATION);
-        is_valid.then_some(now.wall.as_millis() as i64)
+        is_valid.then_some(now.wall.as_millis())
     }
 
-    /// Whether it lasts for a chunk that is begun now.
+    /// Whether it lasts for a transaction that begins now.
     pub fn is_fresh(self) -> bool {
         self.renewed.is_some_and(|renewed| renewed.elapsed() <= LEASE_RENEWAL_AGE)
     }
 
-    /// Notes that a transaction whose commit began at `began` was committed.
-    pub fn renew(&mut self, began: LeaseTime) {
-        self.renewed = Some(began);
+    /// Renews the lease after a successful commit, from its start.
+    pub fn renew(&mut self, started: LeaseTime) {
+        self.renewed = Some(started);
     }
 }
 
@@ -79,7 +74,8 @@ mod tests {
 
     fn renewed_before(boot: Duration, wall: Duration) -> Lease {
         let now = LeaseTime::now();
-        Lease { renewed: Some(LeaseTime { boot: now.boot.saturating_sub(boot), wall: now.wall.saturating_sub(wall) }) }
+        let earlier = LeaseTime { since_boot: now.since_boot.saturating_sub(boot), wall: now.wall - wall };
+        Lease { renewed: Some(earlier) }
     }
 
     #[test]

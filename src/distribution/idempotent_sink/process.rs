@@ -1,4 +1,4 @@
-//! Which process wrote a topic last, so that the next one need not wait for messages of a process that is dead.
+//! Which process wrote to a topic last: the next one does not have to wait for messages of a process that has ended.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -7,10 +7,10 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-/// A process of a running system. Another process of the same system can tell whether it still runs.
+/// A process. Another process of the same system can tell whether it still runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// the system since its last boot
+pub(super) struct Process {
+    /// identifies the last boot of the system
     boot: String,
     /// the namespace of process ids: containers of a system have their own
     namespace: String,
@@ -18,7 +18,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// This process; `None` where the system does not tell.
+    /// This process; `None` where there is no `/proc`.
     pub fn current() -> Option<&'static Self> {
         static CURRENT: OnceLock<Option<Process>> = OnceLock::new();
         CURRENT.get_or_init(Self::read).as_ref()
@@ -30,7 +30,7 @@ impl Process {
         Some(Self { boot, namespace, pid: i32::try_from(std::process::id()).ok()? })
     }
 
-    /// Whether it is known to have ended. A process of another machine or container is not.
+    /// Whether it has certainly ended. Of a process on another machine or in another container that is not known.
     pub fn is_dead(&self) -> bool {
         let is_here = Self::current().is_some_and(|own| own.boot == self.boot && own.namespace == self.namespace);
         is_here && Pid::from_raw(self.pid).is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))

@@ -1,13 +1,13 @@
-//! Which records of a topic without transactions the checkpoint accounts for: decisions only, no I/O.
+//! The state of a topic without transactions: which of its messages are known. Decisions only, no I/O.
 //!
-//! **Of every record below the accounted offsets it is known which alert it is: one that the checkpoint covers, or one that is listed as
-//! sent.** The offsets move in the transactions of the checkpoint, after everything sent before was delivered. What stands behind them after a
-//! crash or an abort, the *tail*, is read back and listed; a listed alert is not sent again. The list is a [`Ledger`]: it is forgotten as the
-//! watermark passes it, since what lies before the watermark is never sent again.
+//! **Of every message below the recorded offsets it is known which alert it is: one that the checkpoint covers, or one that is listed as
+//! sent.** The offsets move in the transactions of the checkpoint, after all messages were delivered. The messages that a crash or an abort leaves
+//! behind them, the *tail*, are read back and listed, and a listed alert is not sent again. The list is a [`Ledger`]: the watermark expires its
+//! entries, since nothing before the watermark is ever sent again.
 //!
-//! | record's key | value |
+//! | key of the record | value |
 //! | --- | --- |
-//! | `<prefix>/topic/<topic>` | JSON: the accounted offset of each partition; its writer, and whether that may still be sending |
+//! | `<prefix>/topic/<topic>` | JSON: the recorded offset of each partition, the process that wrote it, and whether that may still send |
 //! | `<prefix>/topic/<topic>/sent/<16 hexadecimal digits>` | alerts of a tail, 24 bytes each, at most 256 KiB |
 
 use std::collections::BTreeMap;
@@ -26,17 +26,17 @@ const VERSION: u32 = 1;
 struct TopicStateRecord {
     version: u32,
     offsets: Vec<i64>,
-    /// whether its writer may send more without another transaction before
+    /// whether its writer may send more messages before its next transaction
     open: bool,
     /// the writer
     process: Option<Process>,
 }
 
-/// The checkpoint does not fit the topic.
+/// The checkpoint does not match the topic.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopicStateError {
-    /// the record is not what this program writes
-    #[error("checkpoint record `{key}` cannot be read: {reason}")]
+    /// a record has unknown or damaged contents
+    #[error("cannot read checkpoint record `{key}`: {reason}")]
     Unreadable {
         /// the record's key
         key: String,
@@ -53,7 +53,7 @@ pub enum TopicStateError {
     },
     /// fewer partitions or records than before
     #[error(
-        "topic `{topic}` was deleted and made again, or has lost records: {difference}; what it held is unknown, so send the stream to a new topic"
+        "topic `{topic}` was deleted and created again, or has lost records: {difference}; its previous content is unknown, so send the stream to a new topic"
     )]
     Shrunk {
         /// the topic
@@ -61,7 +61,7 @@ pub enum TopicStateError {
         /// what it has, and what it had
         difference: String,
     },
-    /// a record of somebody else
+    /// a message of another writer
     #[error(
         "topic `{topic}` partition {partition} offset {offset} was written by {writer}: a topic of a stream with transactions = false has one writer; \
          give each service and job that runs beside others a topic of its own"
@@ -78,9 +78,9 @@ pub enum TopicStateError {
     },
 }
 
-/// What is known of one topic.
+/// The state of one topic.
 #[derive(Clone, Debug)]
-pub struct TopicState {
+pub(crate) struct TopicState {
     topic: String,
     key: String,
     state: TopicStateRecord,
@@ -92,10 +92,10 @@ pub struct TopicState {
 }
 
 impl TopicState {
-    /// The account of a topic whose checkpoint records begin with `prefix`; `None` where there is none yet.
+    /// Reads the state of a topic from the checkpoint's records under `prefix`; `None` where there is none yet.
     ///
     /// # Errors
-    /// The records are damaged, or of a later version.
+    /// The records are damaged, or a later version wrote them.
     pub fn load(
         prefix: &str,
         topic: &str,
@@ -123,7 +123,7 @@ impl TopicState {
         Ok(Some(Self { topic: topic.to_owned(), key, state, sent, is_written: true, pending: Vec::new() }))
     }
 
-    /// The account of a topic that this distribution has not written to: what stands there, up to `ends`, is none of its business.
+    /// The state of a topic that this distribution has not written to yet: the messages up to `ends` do not concern it.
     pub fn new(prefix: &str, topic: &str, ends: &[OffsetRange]) -> Self {
         let offsets = ends.iter().map(|ends| ends.end).collect();
         let state = TopicStateRecord { version: VERSION, offsets, open: false, process: None };
@@ -131,30 +131,29 @@ impl TopicState {
         Self { topic: topic.to_owned(), key, state, sent, is_written: false, pending: Vec::new() }
     }
 
-    /// The topic.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// The accounted offset of each partition.
+    /// The recorded offset of each partition.
     pub fn offsets(&self) -> &[i64] {
         &self.state.offsets
     }
 
-    /// Whether the process that wrote last has not ended in order: some of its messages may stand behind the accounted offsets.
+    /// Whether the last writer did not close the topic: some of its messages may be behind the recorded offsets.
     pub fn is_open(&self) -> bool {
         self.state.open
     }
 
-    /// Whether that process may still be at work.
+    /// Whether the last writer may still send messages.
     pub fn may_be_written(&self) -> bool {
         self.state.open && !self.state.process.as_ref().is_some_and(Process::is_dead)
     }
 
-    /// Compares the account with the topic as it is. Partitions that were added since are accounted for from their beginning.
+    /// Compares the state with the topic as it is. Of partitions that were added since, all messages count as the tail.
     ///
     /// # Errors
-    /// The topic has fewer partitions or records than the account.
+    /// The topic has fewer partitions or records than the state.
     pub fn compare(&mut self, ends: &[OffsetRange]) -> Result<(), TopicStateError> {
         let shrunk = |difference: String| TopicStateError::Shrunk { topic: self.topic.clone(), difference };
         let known = self.state.offsets.len();
@@ -180,7 +179,7 @@ impl TopicState {
         Ok(())
     }
 
-    /// Takes up the tail: the alerts between the accounted offsets and `ends`. Returns how many of them stand there more than once.
+    /// Adds the tail: the alerts between the recorded offsets and `ends`. Returns how many of them are on the topic more than once.
     pub fn add_tail(&mut self, tail: Vec<LedgerEntry>, ends: &[i64]) -> usize {
         let mut entries = tail;
         let all = entries.len();
@@ -188,22 +187,22 @@ impl TopicState {
         entries.dedup_by_key(|entry| entry.id);
         let unique = entries.len();
         entries.retain(|entry| !self.sent.contains(*entry));
-        let doubled = all - unique + (unique - entries.len());
+        let duplicates = all - unique + (unique - entries.len());
         for (number, bytes) in self.sent.add(&entries) {
             self.pending.push((self.segment_key(number), Some(bytes)));
         }
         self.is_written &= self.state.offsets == ends;
         self.state.offsets = ends.to_vec();
-        doubled
+        duplicates
     }
 
-    /// Whether the alert is on the topic, although the checkpoint may not cover it.
+    /// Whether the alert is listed as sent.
     pub fn is_sent(&self, entry: LedgerEntry) -> bool {
         self.sent.contains(entry)
     }
 
-    /// The records of a transaction before which everything sent was delivered, up to `offsets`; none where nothing has changed. `open`:
-    /// whether more may be sent after it without another transaction before.
+    /// The records for a transaction before which all messages were delivered, up to `offsets`; none where nothing has changed. `open`: whether
+    /// more may be sent after it and before the next transaction.
     pub fn records(&mut self, offsets: &[i64], open: bool) -> Vec<Record> {
         let own = Process::current();
         let is_same = self.state.offsets == offsets && self.state.open == open && self.state.process.as_ref() == own;
@@ -219,14 +218,14 @@ impl TopicState {
         records
     }
 
-    /// The record of the accounted offsets.
+    /// The record of the offsets.
     pub fn record(&self) -> Record {
         let TopicStateRecord { version, offsets, open, process } = &self.state;
         let value = serde_json::json!({ "version": version, "offsets": offsets, "open": open, "process": process });
         (self.key.clone().into_bytes(), Some(value.to_string().into_bytes()))
     }
 
-    /// Forgets the sent alerts before the watermark, ms since 1970: those are never sent again. The next transaction deletes their records.
+    /// Forgets the sent alerts before the watermark. The next transaction deletes their records.
     pub fn expire(&mut self, watermark: Timestamp) {
         for number in self.sent.expire(watermark) {
             self.pending.push((self.segment_key(number), None));

@@ -1,44 +1,44 @@
-//! How a transaction ends: committed with the checkpoint's records, or aborted, and what is learned from that.
+//! The end of a transaction: the commit, with the checkpoint's records, or the abort.
 
 use super::open::open_producer;
 use super::{AbortReport, KafkaSink, SentMessage, SinkError, retry_transient};
 use crate::distribution::checkpoint_state::Record;
 use crate::distribution::idempotent_sink::{LeaseTime, Undelivered};
-use crate::kafka::producer::ProducerRecord;
-use crate::kafka::transaction::Aborted;
-use crate::kafka::{CommitOutcome, Error as KafkaError, checkpoint};
+use crate::kafka::Aborted;
+use crate::kafka::{CommitOutcome, Error as KafkaError, ProducerRecord, checkpoint};
 
 impl KafkaSink {
-    /// Commits what was sent together with the checkpoint's `records`.
+    /// Commits the messages that were sent, together with the checkpoint's `records`.
     ///
     /// # Errors
-    /// The transaction failed, or Kafka refused for good.
+    /// The transaction failed; or a permanent error of Kafka.
     pub fn commit(&mut self, records: &[Record]) -> Result<(), SinkError> {
         self.commit_and_renew(records, false)
     }
 
+    /// As [`commit`](Self::commit). `renews`: write a record even where nothing has changed, to renew the lease of the idempotent sink.
     pub(super) fn commit_and_renew(&mut self, records: &[Record], renews: bool) -> Result<(), SinkError> {
-        let began = LeaseTime::now();
-        let accounts = self.plain.as_mut().map_or_else(|| Ok(Vec::new()), |plain| plain.account(true, renews))?;
+        let started = LeaseTime::now();
+        let topic_records = self.idempotent.as_mut().map_or_else(|| Ok(Vec::new()), |sink| sink.flush(true, renews))?;
         let mut first = std::mem::take(&mut self.unwritten);
         let unwritten = first.len();
-        first.extend(accounts);
-        let outcome = self.commit_with(&first, records);
-        match (&outcome, &mut self.plain) {
-            (Ok(()), Some(plain)) => plain.committed(began),
+        first.extend(topic_records);
+        let result = self.commit_with(&first, records);
+        match (&result, &mut self.idempotent) {
+            (Ok(()), Some(sink)) => sink.committed(started),
             (Ok(()), None) => {}
             (Err(_), _) => {
                 first.truncate(unwritten);
                 self.unwritten = first;
             }
         }
-        outcome
+        result
     }
 
     fn commit_with(&mut self, first: &[Record], records: &[Record]) -> Result<(), SinkError> {
         self.begin()?;
         for (key, value) in first.iter().chain(records) {
-            let outgoing = ProducerRecord {
+            let record = ProducerRecord {
                 topic: &self.checkpoint,
                 partition: self.partition,
                 key: Some(key),
@@ -46,7 +46,7 @@ impl KafkaSink {
                 headers: &[],
                 id: self.sent.len(),
             };
-            self.producer.send(&outgoing).map_err(|error| self.failed(error))?;
+            self.producer.send(&record).map_err(|error| self.failed(error))?;
             self.sent.push(SentMessage::Checkpoint);
         }
         let outcome = self.producer.commit().map_err(|error| self.failed(error))?;
@@ -55,38 +55,37 @@ impl KafkaSink {
         match outcome {
             CommitOutcome::Committed => Ok(()),
             CommitOutcome::Aborted(aborted) => {
-                self.learn(&aborted, &sent);
+                self.add_to_report(&aborted, &sent);
                 Err(SinkError::Aborted(aborted.reason))
             }
         }
     }
 
-    /// Aborts the open transaction, if any, so that the next may begin; opens the producer anew where it was lost. Tells what was the
-    /// matter with the transaction that was aborted last.
+    /// Aborts the open transaction, if any, so that the next one can begin, and opens the producer again where it has failed. Reports on the
+    /// transaction that was aborted last.
     ///
     /// # Errors
-    /// Kafka refused for good; another process has taken over; the checkpoint's topic does not take a record.
+    /// A permanent error of Kafka; another process has taken over; the checkpoint topic does not take a record.
     pub fn abort(&mut self) -> Result<AbortReport, SinkError> {
-        if let Some(plain) = &mut self.plain {
-            let Undelivered { failed, sent } = plain.abort()?;
-            let sent: Vec<SentMessage> =
-                sent.into_iter().map(|(alert, stream)| SentMessage::Alert(alert, stream)).collect();
-            failed.iter().for_each(|aborted| self.learn(aborted, &sent));
+        if let Some(sink) = &mut self.idempotent {
+            let Undelivered { failed, sent } = sink.abort()?;
+            let sent: Vec<SentMessage> = sent.into_iter().map(SentMessage::Alert).collect();
+            failed.iter().for_each(|aborted| self.add_to_report(aborted, &sent));
         }
         let sent = std::mem::take(&mut self.sent);
         if std::mem::take(&mut self.is_open) && !self.is_broken {
             match self.producer.abort() {
-                Ok(aborted) => self.learn(&aborted, &sent),
+                Ok(aborted) => self.add_to_report(&aborted, &sent),
                 Err(error) if error.requires_reopening() => self.is_broken = true,
                 Err(error) => return Err(error.into()),
             }
         }
         if self.is_broken {
             self.report.is_outage = true;
-            // A producer whose transaction timed out cannot be told from one that was fenced. To open it again would fence the process
-            // that has taken over, if one has.
+            // The brokers give the same error for a transaction that timed out and for a producer that was fenced. Opening the producer again
+            // would fence the process that has taken over, if there is one.
             self.check_owner()?;
-            self.producer = open_producer(&self.kafka, &self.options, (&self.give_up, &self.give_up_commit))?;
+            self.producer = open_producer(&self.kafka, &self.options, (&self.cancel, &self.commit_cancel))?;
             self.is_broken = false;
         }
         match self.record_too_large {
@@ -95,21 +94,23 @@ impl KafkaSink {
         }
     }
 
-    /// Writes to the checkpoint that nothing more is sent without transactions, unless something is uncommitted.
+    /// Records in the checkpoint that nothing more is sent without transactions, unless something is uncommitted: the next process then does
+    /// not have to wait for messages of this one.
     ///
     /// # Errors
-    /// As [`commit`](Self::commit).
+    /// As for [`commit`](Self::commit).
     pub fn close(&mut self) -> Result<(), SinkError> {
-        let Some(plain) = self.plain.as_mut().filter(|plain| !self.is_open && !plain.has_uncommitted()) else {
+        let is_open = self.is_open;
+        let Some(sink) = self.idempotent.as_mut().filter(|sink| !is_open && !sink.has_uncommitted()) else {
             return Ok(());
         };
-        let records = plain.account(false, false)?;
+        let records = sink.flush(false, false)?;
         if records.is_empty() { Ok(()) } else { self.commit_with(&[], &records) }
     }
 
     fn check_owner(&self) -> Result<(), SinkError> {
-        let read = || checkpoint::read_stable(&self.user, &self.checkpoint, self.partition, &*self.give_up);
-        let records = retry_transient(&self.give_up, read)?;
+        let read = || checkpoint::read_stable(&self.user, &self.checkpoint, self.partition, &self.cancel);
+        let records = retry_transient(&self.cancel, read)?;
         match self.owner.is_current(&records) {
             true => Ok(()),
             false => {
@@ -118,16 +119,15 @@ impl KafkaSink {
         }
     }
 
-    fn learn(&mut self, aborted: &Aborted, sent: &[SentMessage]) {
+    fn add_to_report(&mut self, aborted: &Aborted, sent: &[SentMessage]) {
         self.report.is_outage |= aborted.is_outage;
         for failure in aborted.failures.iter().filter(|failure| failure.is_permanent()) {
             match sent.get(failure.id) {
-                Some(SentMessage::Alert(alert, stream)) => self.too_large.push((*alert, *stream)),
-                Some(SentMessage::Rejected(alert, stream)) => self.rejected_too_large.push((*alert, *stream)),
+                Some(SentMessage::Alert(alert)) => self.report.too_large.push(*alert),
+                Some(SentMessage::Rejected(alert)) => self.report.rejected_too_large.push(*alert),
                 Some(SentMessage::Checkpoint) => self.record_too_large = Some(failure.bytes),
-                None => continue,
+                None => {}
             }
-            self.report.refused += 1;
         }
     }
 }

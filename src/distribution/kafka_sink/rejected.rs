@@ -1,14 +1,14 @@
-//! What goes to the rejected topic of an alert that cannot be sent.
+//! The copy of a rejected alert for the rejected topic.
 
-use super::TIMESTAMP_HEADER;
+use crate::distribution::headers::TIMESTAMP_HEADER;
 use crate::ledger::LedgerEntry;
 
-/// The most bytes of a reason, and of a row key: HBase's keys may have 32 kB, a traceback any length. The copy has to fit into any topic.
-const MAX_REASON: usize = 8 << 10;
-const MAX_ROW_KEY: usize = 4 << 10;
+/// The longest reason and row key, bytes. A traceback may have any length and a row key of HBase 32 kB, and the copy has to fit into any topic.
+const MAX_REASON_BYTES: usize = 8 << 10;
+const MAX_ROW_KEY_BYTES: usize = 4 << 10;
 
-/// A rejected alert: which one, of which stream, and why.
-pub(super) struct Copy<'a> {
+/// Which alert is rejected, on which stream, and why.
+pub(super) struct RejectedCopy<'a> {
     row_key: &'a [u8],
     timestamp: String,
     stream: &'a str,
@@ -17,10 +17,10 @@ pub(super) struct Copy<'a> {
     value: Vec<u8>,
 }
 
-impl<'a> Copy<'a> {
+impl<'a> RejectedCopy<'a> {
     pub fn new(row_key: &'a [u8], entry: LedgerEntry, (stream, topic): (&'a str, &'a str), reason: &'a str) -> Self {
-        let row_key = &row_key[..row_key.len().min(MAX_ROW_KEY)];
-        let end = (0..=reason.len().min(MAX_REASON)).rev().find(|end| reason.is_char_boundary(*end));
+        let row_key = &row_key[..row_key.len().min(MAX_ROW_KEY_BYTES)];
+        let end = (0..=reason.len().min(MAX_REASON_BYTES)).rev().find(|end| reason.is_char_boundary(*end));
         let reason = &reason[..end.unwrap_or_default()];
         let value = serde_json::json!({
             "rowKey": String::from_utf8_lossy(row_key),
@@ -61,12 +61,12 @@ impl<'a> Copy<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timestamp::Timestamp;
 
     #[test]
     fn a_copy_fits_into_a_topic_whatever_the_row_key_and_the_reason() {
         let (key, reason) = (vec![0xff; 32 << 10], "é".repeat(1 << 20));
-        let copy =
-            Copy::new(&key, LedgerEntry::new(&key, crate::timestamp::Timestamp::from_millis(5)), ("s", "t"), &reason);
+        let copy = RejectedCopy::new(&key, LedgerEntry::new(&key, Timestamp::from_millis(5)), ("s", "t"), &reason);
         let headers: usize = copy.headers().iter().map(|(name, value)| name.len() + value.len()).sum();
         assert!(copy.row_key().len() + copy.value().len() + headers < 64 << 10);
         assert!(std::str::from_utf8(copy.headers()[0].1).is_ok());

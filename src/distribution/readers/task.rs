@@ -1,4 +1,4 @@
-//! What a reader is asked to do, and what it answers.
+//! What a reader is asked to do, and what it returns.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -13,105 +13,93 @@ use crate::window::Window;
 
 /// What a reader is asked to do.
 #[derive(Debug)]
-pub enum Task {
-    /// Read all rows of a key range whose trigger lies in `window`, in row order.
+pub(crate) enum Task {
+    /// Read the rows of a key range whose trigger cell lies in `window`, in row order.
     Scan {
         /// the caller's number of the range
         range: u32,
-        /// the range
         keys: KeyRange,
         /// the last row that is done
         after: Option<Vec<u8>>,
-        /// the alerts wanted
+        /// which alerts
         window: Window,
-        /// the cells read: at least `window`
+        /// which cells are read: at least those of `window`
         cells: Window,
     },
-    /// Find the rows whose trigger lies in `window`.
-    ScanTriggers {
-        /// the range
-        keys: KeyRange,
-        /// the alerts wanted
-        window: Window,
-    },
-    /// Read these rows whole.
+    /// Find the rows whose trigger cell lies in `window`.
+    ScanTriggers { keys: KeyRange, window: Window },
+    /// Read these rows by key.
     Fetch {
-        /// the caller's number of this request
+        /// the caller's number of this task
         sequence: usize,
-        /// the rows
         rows: Vec<RowVersion>,
-        /// the number of the request whose answer the caller takes next: that one never waits for memory
+        /// the number of the task whose output the caller takes next: that one never waits for memory
         turn: Arc<AtomicUsize>,
     },
 }
 
-/// What a reader found.
+/// What a reader returns, one or several of them for a task.
 #[derive(Debug)]
-pub enum ReadOutput {
+pub(crate) enum ReadOutput {
     /// A page of a [`Task::Scan`].
     Page {
         /// the number of the range
         range: u32,
-        /// the alerts
         batch: Batch,
         /// the last row that is done with this page
         after: Option<Vec<u8>>,
-        /// whether this was the range's last page
+        /// whether this was the last page of the range
         done: bool,
-        /// rows looked at
+        /// how many rows the scan returned
         rows: usize,
     },
     /// Rows of a [`Task::ScanTriggers`].
     Triggers {
-        /// the rows
         rows: Vec<RowVersion>,
         /// whether these were the last
         done: bool,
     },
-    /// A part of the answer to a [`Task::Fetch`], in the order of its rows.
+    /// A part of a [`Task::Fetch`], in the order of its rows.
     Fetched {
-        /// the number of the request
+        /// the number of the task
         sequence: usize,
-        /// the alerts, without those rows that have been written again since they were found: these are found again
+        /// the alerts, without rows whose trigger was written again since they were found: another scan finds these
         batch: Batch,
-        /// what was asked for: done now, whatever became of it
+        /// the rows of this part: done now, alerts or not
         asked: Vec<LedgerEntry>,
         /// whether this was the last part
         done: bool,
     },
-    /// What ends the distribution.
+    /// An error that ends the distribution.
     Failed(ReadError),
 }
 
-/// Why a reader cannot go on.
+/// Why a reader cannot continue.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// the science database refused for good
+pub(crate) enum ReadError {
     #[error(transparent)]
     ScienceDb(#[from] ScienceDbError),
-    /// the filters end everything
     #[error(transparent)]
     Filter(FilterError),
-    /// a thread panicked, which is a fault of the program
     #[error("a thread of the distribution panicked: {0}; please report this")]
     Panicked(String),
 }
 
-/// The words of a panic.
-pub fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-    words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
+/// The message of a panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let message = panic.downcast_ref::<&str>().map(|message| (*message).to_owned());
+    message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
-/// Why a task is not done.
+/// Why a task ended early.
 pub(super) enum TaskError {
     Cancelled,
     Failed(ReadError),
 }
 
 impl From<RetryError> for TaskError {
-    fn from(halt: RetryError) -> Self {
-        match halt {
+    fn from(error: RetryError) -> Self {
+        match error {
             RetryError::Cancelled => Self::Cancelled,
             RetryError::Failed(error) => Self::Failed(error.into()),
         }
@@ -121,7 +109,7 @@ impl From<RetryError> for TaskError {
 impl From<FilterError> for TaskError {
     fn from(error: FilterError) -> Self {
         match error {
-            FilterError::Stopped => Self::Cancelled,
+            FilterError::Cancelled => Self::Cancelled,
             error => Self::Failed(ReadError::Filter(error)),
         }
     }

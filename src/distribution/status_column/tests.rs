@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 
-/// A writer whose science database is away.
+/// A writer whose science database does not answer.
 fn writer(max_bytes: usize) -> StatusWriter {
     let settings = ScienceDbSettings {
         kind: StoreKind::Thrift2,
@@ -44,7 +44,7 @@ fn a_database_that_is_away_holds_nothing_up_and_the_rows_that_wait_are_bounded()
     let mut writer = writer(SEGMENT_BYTES);
     for _ in 0..5 {
         let records = writer.add(rows(20_000)).expect("records");
-        writer.hand_over();
+        writer.write_committed();
         assert!(records.len() <= 2);
     }
     assert!(writer.bytes <= SEGMENT_BYTES + 20_000 * 24, "{}", writer.bytes);

@@ -1,4 +1,4 @@
-//! A consumer's events, with the place that each belongs to.
+//! The events of a consumer, with their topic and partition.
 
 use std::ffi::c_void;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
 
 use super::{Queue, text};
-use crate::kafka::client::Context;
-use crate::kafka::consumer::Message;
-use crate::kafka::error::lower;
+use crate::kafka::connection::Connection;
+use crate::kafka::error::normalize_message;
+use crate::kafka::message::Message;
 
-/// What a consumer's queue holds.
+/// An event of a consumer.
 pub(in crate::kafka) enum ConsumerEvent {
     Message(Message),
     EndOfPartition {
@@ -20,21 +20,21 @@ pub(in crate::kafka) enum ConsumerEvent {
         partition: i32,
         offset: i64,
     },
-    /// partitions that the group gives to this consumer: they have to be assigned
+    /// partitions that the group assigns to this consumer: the caller must assign them
     Assign(Vec<(String, i32)>),
-    /// partitions that the group takes back: they have to be unassigned
+    /// partitions that the group revokes: the caller must unassign them
     Revoke(Vec<(String, i32)>),
     Error {
         code: Code,
         reason: String,
         topic: Option<String>,
     },
-    /// something for the client's context, already handed on
-    Reported,
+    /// an event for the connection, already handled
+    Handled,
 }
 
-/// The next event of a consumer that has a group, within `timeout`. rdkafka's own poll does not say which topic has come to its end.
-pub(in crate::kafka) fn next_event(consumer: &BaseConsumer<Context>, timeout: Duration) -> Option<ConsumerEvent> {
+/// The next event of a consumer that has a group, within `timeout`. rdkafka's own poll does not tell which topic an end of partition belongs to.
+pub(in crate::kafka) fn next_event(consumer: &BaseConsumer<Connection>, timeout: Duration) -> Option<ConsumerEvent> {
     let client = consumer.client();
     // SAFETY: a consumer with a group has this queue; the reference is freed by its guard, before the client.
     let queue = Queue(unsafe { sys::rd_kafka_queue_get_consumer(client.native_ptr()) });
@@ -47,7 +47,7 @@ pub(in crate::kafka) fn next_event(consumer: &BaseConsumer<Context>, timeout: Du
         Some(match sys::rd_kafka_event_type(event.0) {
             sys::RD_KAFKA_EVENT_FETCH => match sys::rd_kafka_event_message_next(event.0).as_ref() {
                 Some(message) => ConsumerEvent::Message(copy_message(message)),
-                None => ConsumerEvent::Reported,
+                None => ConsumerEvent::Handled,
             },
             sys::RD_KAFKA_EVENT_REBALANCE => {
                 let partitions = copy_partitions(sys::rd_kafka_event_topic_partition_list(event.0));
@@ -58,10 +58,10 @@ pub(in crate::kafka) fn next_event(consumer: &BaseConsumer<Context>, timeout: Du
             }
             sys::RD_KAFKA_EVENT_ERROR => {
                 let code = Code::from(sys::rd_kafka_event_error(event.0));
-                let place = sys::rd_kafka_event_topic_partition(event.0);
-                let found = place.as_ref().map(|p| (text(p.topic), p.partition, p.offset));
-                if !place.is_null() {
-                    sys::rd_kafka_topic_partition_destroy(place);
+                let partition = sys::rd_kafka_event_topic_partition(event.0);
+                let found = partition.as_ref().map(|p| (text(p.topic), p.partition, p.offset));
+                if !partition.is_null() {
+                    sys::rd_kafka_topic_partition_destroy(partition);
                 }
                 match (code, found) {
                     (Code::PartitionEOF, Some((topic, partition, offset))) => {
@@ -69,14 +69,14 @@ pub(in crate::kafka) fn next_event(consumer: &BaseConsumer<Context>, timeout: Du
                     }
                     (code, found) => {
                         event.report(client.context());
-                        let reason = lower(&text(sys::rd_kafka_event_error_string(event.0)));
+                        let reason = normalize_message(&text(sys::rd_kafka_event_error_string(event.0)));
                         ConsumerEvent::Error { code, reason, topic: found.map(|(topic, ..)| topic) }
                     }
                 }
             }
             _ => {
                 event.report(client.context());
-                ConsumerEvent::Reported
+                ConsumerEvent::Handled
             }
         })
     }
@@ -85,7 +85,7 @@ pub(in crate::kafka) fn next_event(consumer: &BaseConsumer<Context>, timeout: Du
 /// # Safety
 /// `message` belongs to an event that is not freed yet.
 unsafe fn copy_message(message: &sys::rd_kafka_message_t) -> Message {
-    // SAFETY: a consumed message has a topic; key and payload are null or as long as said; headers stay the message's own.
+    // SAFETY: a consumed message has a topic; key and payload are null or have the given length; the message owns its headers.
     unsafe {
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         let timestamp = sys::rd_kafka_message_timestamp(message, &raw mut kind);

@@ -1,22 +1,21 @@
-//! Where partitions begin and end, for many partitions in one request.
+//! Offsets of many partitions in one request: ListOffsets.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_IsolationLevel_t as NativeIsolation;
 use rdkafka_sys::rd_kafka_admin_op_t as AdminOp;
 
-use super::administration::{AdminCall, Response, c_string, elements};
+use super::admin_call::{AdminCall, CallResult, c_string, elements};
 use super::text;
-use crate::kafka::error::Result;
 
 /// Which offset of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::kafka) enum OffsetSpec {
-    /// the oldest record that is left
+    /// the oldest retained record
     Low,
-    /// the first offset whose transaction is undecided; the high watermark where there is none
+    /// the first offset of an open transaction; the high watermark where there is none
     LastStable,
-    /// the offset after the last record that is replicated
+    /// the offset after the last replicated record
     High,
     /// the first record with this timestamp (ms since 1970) or a later one, committed or not; −1: there is none
     Since(i64),
@@ -24,32 +23,32 @@ pub(in crate::kafka) enum OffsetSpec {
     NewestTimestamp,
 }
 
-/// Topic and number of a partition, and its offset or why it is not known.
-pub(in crate::kafka) type PartitionOffset = (String, i32, std::result::Result<i64, Code>);
+/// Topic and number of a partition, and its offset or why it is unknown.
+pub(in crate::kafka) type PartitionOffset = (String, i32, Result<i64, Code>);
 
 /// Partitions of topics, freed when dropped.
 struct Partitions(*mut sys::rd_kafka_topic_partition_list_t);
 
 impl Drop for Partitions {
     fn drop(&mut self) {
-        // SAFETY: ours, and freed once.
+        // SAFETY: owned by this guard, and freed once.
         unsafe { sys::rd_kafka_topic_partition_list_destroy(self.0) }
     }
 }
 
-/// One offset of each partition, in no particular order. librdkafka sends one request to each broker that leads some of them.
+/// One offset of each partition, in no particular order. librdkafka sends one request to each broker that leads any of them.
 pub(in crate::kafka) fn list_offsets(
     call: &AdminCall<'_>,
     partitions: &[(String, i32)],
-    bound: OffsetSpec,
-) -> Result<Response<Vec<PartitionOffset>>> {
-    let spec = match bound {
+    spec: OffsetSpec,
+) -> CallResult<Vec<PartitionOffset>> {
+    let value = match spec {
         OffsetSpec::Low => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST as i64,
         OffsetSpec::LastStable | OffsetSpec::High => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST as i64,
         OffsetSpec::Since(time) => time.max(0),
         OffsetSpec::NewestTimestamp => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_MAX_TIMESTAMP as i64,
     };
-    let isolation = match bound {
+    let isolation = match spec {
         OffsetSpec::LastStable => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
         OffsetSpec::Low | OffsetSpec::High | OffsetSpec::Since(_) | OffsetSpec::NewestTimestamp => {
             NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
@@ -63,10 +62,10 @@ pub(in crate::kafka) fn list_offsets(
         // SAFETY: the name lives through the call, which copies it; the element that is returned belongs to the list.
         unsafe {
             let element = sys::rd_kafka_topic_partition_list_add(list.0, topic.as_ptr(), *partition);
-            (*element).offset = spec;
+            (*element).offset = value;
         }
     }
-    let answer = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_LISTOFFSETS, |client, options, queue| {
+    let event = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_LISTOFFSETS, |client, options, queue| {
         // SAFETY: everything lives through the calls, which copy the list; the error is null or ours to free.
         unsafe {
             let error = sys::rd_kafka_AdminOptions_set_isolation_level(options.cast_mut(), isolation);
@@ -76,8 +75,9 @@ pub(in crate::kafka) fn list_offsets(
             sys::rd_kafka_ListOffsets(client, list.0, options, queue);
         }
     })?;
-    // SAFETY: the answer is of the ordered kind, and valid until the event is freed at the end; each element has a partition with a topic.
-    Ok(answer.map(|event| unsafe {
+    // SAFETY: the result has the type of the request, and is valid until the event is freed at the end; each element has a partition with a
+    // topic.
+    Ok(unsafe {
         let mut count = 0;
         let result = sys::rd_kafka_event_ListOffsets_result(event.0);
         let infos = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
@@ -88,14 +88,14 @@ pub(in crate::kafka) fn list_offsets(
             })
             .map(|(found, timestamp)| {
                 let offset = match Code::from(found.err) {
-                    Code::NoError if bound == OffsetSpec::NewestTimestamp => Ok(timestamp),
+                    Code::NoError if spec == OffsetSpec::NewestTimestamp => Ok(timestamp),
                     Code::NoError if found.offset >= 0 => Ok(found.offset),
-                    Code::NoError if matches!(bound, OffsetSpec::Since(_)) => Ok(-1),
+                    Code::NoError if matches!(spec, OffsetSpec::Since(_)) => Ok(-1),
                     Code::NoError => Err(Code::LeaderNotAvailable),
                     code => Err(code),
                 };
                 (text(found.topic), found.partition, offset)
             })
             .collect()
-    }))
+    })
 }

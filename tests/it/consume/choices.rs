@@ -38,7 +38,8 @@ fn conditions_rules_and_filters_keep_the_same_alerts() {
     std::fs::write(consumer.fixture.path("bright.py"), filter).expect("a file");
     assert_eq!(consumer.candids(&["--no-group", "-e", "--filter", "bright:bright"]), kept);
 
-    let many = consumer.candids(&["--no-group", "-e", "--where", "drb > 0.5 or drb is null", "--filter", "bright:bright"]);
+    let many =
+        consumer.candids(&["--no-group", "-e", "--where", "drb > 0.5 or drb is null", "--filter", "bright:bright"]);
     let both: Vec<u64> =
         alerts.iter().filter(|alert| alert.1 < limit && !(alert.2 <= 0.5)).map(|alert| alert.0).collect();
     assert_eq!(many, both);
@@ -53,9 +54,11 @@ fn a_choice_that_does_not_fit_is_refused() {
         consumer.fixture.run(&all)
     };
     run(&["--where", "magpsf <"]).assert_stderr(2, &["--where, at character 9: a field or a value is expected"]);
-    run(&["--where", "magpsff < 1"]).assert_stderr(2, &["at character 1: the alerts have no field `magpsff` (nearest: `candidate.magpsf`"]);
+    run(&["--where", "magpsff < 1"])
+        .assert_stderr(2, &["at character 1: the alerts have no field `magpsff` (nearest: `candidate.magpsf`"]);
     run(&["--filter", "nothing:here"]).assert_stderr(2, &["nothing"]);
     run(&["--rules", "missing.xml"]).assert_stderr(2, &["missing.xml"]);
-    std::fs::write(consumer.fixture.path("broken.py"), "def fails(magpsf):\n    raise ValueError('no')\n").expect("a file");
+    std::fs::write(consumer.fixture.path("broken.py"), "def fails(magpsf):\n    raise ValueError('no')\n")
+        .expect("a file");
     run(&["--filter", "broken:fails"]).assert_stderr(1, &["ValueError: no"]);
 }

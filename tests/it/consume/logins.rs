@@ -35,8 +35,19 @@ fn a_login_is_written_tried_and_used() {
     let cluster = consumer.fixture.cluster();
     let (servers, user) = (cluster.bootstrap_servers(), cluster.username(User::Consumer));
     let login = [
-        "consume", "login", "--survey", "ztf", "--username", user, "--group", &consumer.group, "--servers", servers, "--topic",
-        &consumer.topic.0, "--password-stdin",
+        "consume",
+        "login",
+        "--survey",
+        "ztf",
+        "--username",
+        user,
+        "--group",
+        &consumer.group,
+        "--servers",
+        servers,
+        "--topic",
+        &consumer.topic.0,
+        "--password-stdin",
     ];
     let (code, stdout, stderr) = fink(&consumer, &login, &cluster.password(User::Consumer));
     assert_eq!(code, 0, "{stderr}");
@@ -70,7 +81,8 @@ fn credentials_of_fink_client_are_read_as_they_are() {
         cluster.username(User::Consumer)
     );
     std::fs::write(folder.join("ztf_credentials.yml"), text).expect("a file");
-    let (code, stdout, stderr) = fink(&consumer, &["consume", "--until-end", "--format", "ndjson", "--fields", "objectId"], "");
+    let (code, stdout, stderr) =
+        fink(&consumer, &["consume", "--until-end", "--format", "ndjson", "--fields", "objectId"], "");
     assert!(code == 0 && stdout.lines().count() == 3, "{stdout} {stderr}");
     assert!(stderr.contains("others can read the password"), "{stderr}");
     let (code, stdout, stderr) = fink(&consumer, &["consume", "stats", "--survey", "ztf"], "");

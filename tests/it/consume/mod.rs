@@ -64,8 +64,13 @@ impl Consumer {
 
     pub fn send_to(&self, topic: &str, survey: &str, encoding: &str, key: &str, count: usize) -> Vec<u64> {
         let cluster = self.fixture.cluster();
-        let output = self.python("produce.py")
-            .args([cluster.bootstrap_servers(), cluster.username(User::Producer), cluster.password_file(User::Producer)])
+        let output = self
+            .python("produce.py")
+            .args([
+                cluster.bootstrap_servers(),
+                cluster.username(User::Producer),
+                cluster.password_file(User::Producer),
+            ])
             .args([topic, encoding, key, &count.to_string()])
             .args(self.alerts(survey))
             .output()
@@ -82,7 +87,8 @@ impl Consumer {
     }
 
     pub fn saved_with_types(&self, folder: &str, survey: &str) -> Value {
-        let output = self.python("saved.py").arg(self.fixture.path(folder)).args(self.alerts(survey)).output().expect("python");
+        let output =
+            self.python("saved.py").arg(self.fixture.path(folder)).args(self.alerts(survey)).output().expect("python");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(answer["differences"], Value::Array(Vec::new()));

@@ -27,7 +27,8 @@ fn every_encoding_and_key_is_decoded() {
             let all: Vec<&str> = [name.as_str()].iter().chain(&ALL).chain(with_schema).copied().collect();
             assert_eq!(consumer.candids(&all), sent, "{encoding} {key}");
             if needs_schema {
-                let finished = consumer.fixture.run(&["consume", &name, "--no-group", "--until-end", "--format", "ndjson"]);
+                let finished =
+                    consumer.fixture.run(&["consume", &name, "--no-group", "--until-end", "--format", "ndjson"]);
                 finished.assert_stderr(1, &["no schema is known for it", "12 messages could not be decoded"]);
                 assert_eq!(finished.stdout, "");
             }
@@ -43,7 +44,8 @@ fn whole_alerts_and_single_fields_are_printed_as_they_were_sent() {
     let sent = consumer.send("lsst", "datum", "schema", 0);
     let whole = consumer.lines(&["--no-group", "--until-end", "--bytes", "none"]);
     assert_eq!(whole.len(), sent.len());
-    let fields = ["--fields", "diaSource.psfFlux,diaSourceId,kafka.topic,kafka.offset,kafka.partition", "--no-group", "-e"];
+    let fields =
+        ["--fields", "diaSource.psfFlux,diaSourceId,kafka.topic,kafka.offset,kafka.partition", "--no-group", "-e"];
     let picked = consumer.lines(&fields);
     for (whole, picked) in whole.iter().zip(&picked) {
         assert_eq!(picked["diaSource.psfFlux"], whole["diaSource"]["psfFlux"]);
@@ -73,8 +75,12 @@ fn a_broken_message_is_named_and_the_others_are_printed() {
     let sent = consumer.send("ztf", "datum", "schema", 12);
     // A message without a schema in its key, as a faulty producer sends it.
     consumer.send("ztf", "datum", "object-id", 3);
-    let finished = consumer.fixture.run(&["consume", "--no-group", "--until-end", "--format", "ndjson", "--fields", "candid"]);
-    finished.assert_stderr(1, &[&format!("{}[0] at 4: no schema is known for it", consumer.topic.0), "3 messages could not be decoded"]);
+    let finished =
+        consumer.fixture.run(&["consume", "--no-group", "--until-end", "--format", "ndjson", "--fields", "candid"]);
+    finished.assert_stderr(
+        1,
+        &[&format!("{}[0] at 4: no schema is known for it", consumer.topic.0), "3 messages could not be decoded"],
+    );
     assert_eq!(finished.stdout.lines().count(), sent.len());
 }
 

@@ -129,7 +129,10 @@ fn two_consumers_of_a_group_save_each_alert_once() {
         let arguments = ["--group", &group, "--save", format, "--as", format];
         let arguments: Vec<&str> = arguments.iter().chain(rows).copied().collect();
         let one = consumer.start(&arguments, "one.log");
-        let is_saving = || !files(&consumer.fixture.path(format), "o").is_empty() || !files(&consumer.fixture.path(format), "t").is_empty();
+        let is_saving = || {
+            !files(&consumer.fixture.path(format), "o").is_empty()
+                || !files(&consumer.fixture.path(format), "t").is_empty()
+        };
         wait_until(|| one.log(), || is_saving().then_some(()));
         // The second takes partitions from the first; then the first ends, by a kill, and the second takes what is left.
         let other = consumer.start(&arguments, "other.log");
@@ -173,7 +176,16 @@ fn a_command_that_fails_ends_before_the_commit() {
     let sent = consumer.send("ztf", "datum", "schema", 9);
     let failing = ["consume", "-e", "--save", "saved", "--exec", "test -s {file} && false"];
     consumer.fixture.run(&failing).assert_stderr(1, &["the command for", "its offsets are not committed"]);
-    consumer.fixture.ok(&["consume", "-e", "--save", "saved", "--exec", "cp {file} copy.txt", "--exec-failures", "ignore"]);
+    consumer.fixture.ok(&[
+        "consume",
+        "-e",
+        "--save",
+        "saved",
+        "--exec",
+        "cp {file} copy.txt",
+        "--exec-failures",
+        "ignore",
+    ]);
     assert_eq!(consumer.saved("saved", "ztf"), sent);
     assert!(consumer.fixture.path("copy.txt").exists());
     // Everything is committed now.

@@ -1,5 +1,6 @@
 //! `fink audit`: what differs between science database and topic is found, named and repaired.
 
+use fink::cancel::CancellationToken;
 use fink::config::KafkaSettings;
 use fink::kafka::{CommitOutcome, Message, Producer, ProducerOptions, ProducerRecord};
 use fink::science_db::{Put, PutCell};
@@ -47,7 +48,7 @@ pub fn producer(table: &Table) -> Producer {
         memory: 1 << 20,
         timeout: TIMEOUT,
     };
-    Producer::open(&settings, &options, || false).expect("a producer")
+    Producer::open(&settings, &options, &CancellationToken::new()).expect("a producer")
 }
 
 fn header(message: &Message, name: &str) -> Option<String> {
@@ -393,7 +394,7 @@ fn a_user_who_may_not_read_the_topics_is_named() {
     table.put(0..1, Some(past()));
     table.fixture.ok(&["start", "distribution", "--until", "now"]);
     let finished = table.fixture.run(&["audit", "--from", "0", "--until", "now"]);
-    finished.assert_stderr(1, &["finkProducer", "no right to read", "--as-admin"]);
+    finished.assert_stderr(1, &["finkProducer", "not authorized to read", "--as-admin"]);
 }
 
 #[test]

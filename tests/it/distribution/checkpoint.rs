@@ -1,5 +1,6 @@
 //! The checkpoint in conditions that the service does not make itself: other writers, a topic that vanishes, limits of size, a wrong clock.
 
+use fink::cancel::CancellationToken;
 use fink::distribution::checkpoint_state::CheckpointState;
 use fink::kafka::{CommitOutcome, Producer, ProducerOptions, ProducerRecord, checkpoint};
 use fink::timestamp::Timestamp;
@@ -17,7 +18,8 @@ fn topic(table: &Table) -> String {
 fn producer(table: &Table, id: &str) -> Producer {
     let options =
         ProducerOptions { transactional_id: format!("{}-{id}", table.fixture.name), memory: 1 << 20, timeout: TIMEOUT };
-    Producer::open(&table.fixture.cluster().kafka(User::Producer), &options, || false).expect("a producer")
+    Producer::open(&table.fixture.cluster().kafka(User::Producer), &options, &CancellationToken::new())
+        .expect("a producer")
 }
 
 fn write(producer: &Producer, topic: &str, key: &[u8], value: &[u8]) {

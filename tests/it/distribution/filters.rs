@@ -119,7 +119,7 @@ fn of_stream(table: &Table, stream: &str) -> BTreeSet<i64> {
     on(table, &format!("{}_{stream}", table.fixture.name))
 }
 
-fn header(message: &fink::kafka::consumer::Message, name: &str) -> String {
+fn header(message: &fink::kafka::Message, name: &str) -> String {
     let found = message.headers.iter().find(|(known, _)| known == name);
     String::from_utf8(found.and_then(|(_, value)| value.clone()).expect("a header")).expect("UTF-8")
 }

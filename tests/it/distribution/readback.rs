@@ -1,5 +1,6 @@
 //! `fink start distribution_test` on topics whose messages are damaged or made to do harm.
 
+use fink::cancel::CancellationToken;
 use fink::kafka::topics::TopicSpec;
 use fink::kafka::{CommitOutcome, Producer, ProducerOptions, ProducerRecord};
 
@@ -14,10 +15,11 @@ const SCHEMA: &str = r#"{"type": "record", "name": "alert", "fields": [{"name": 
 fn fixture(what: &str, messages: &[(&[u8], Option<&[u8]>)]) -> Fixture {
     let mut fixture = Fixture::with_servers(what);
     let cluster = fixture.cluster();
-    let spec = TopicSpec { partitions: 1, replication: None, config: Vec::new() };
+    let spec = TopicSpec { partitions: Some(1), replication: None, config: Vec::new() };
     cluster.admin().create_topic(&fixture.name, &spec).expect("a topic");
     let options = ProducerOptions { transactional_id: fixture.name.clone(), memory: 64 << 20, timeout: TIMEOUT };
-    let producer = Producer::open(&cluster.kafka(User::Producer), &options, || false).expect("a producer");
+    let producer =
+        Producer::open(&cluster.kafka(User::Producer), &options, &CancellationToken::new()).expect("a producer");
     producer.begin().expect("a transaction");
     for (id, (key, value)) in messages.iter().enumerate() {
         let (topic, key) = (fixture.name.as_str(), Some(*key));

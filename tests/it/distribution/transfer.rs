@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use fink::alert::decoder::{BytesFormat, SchemaCache};
+use fink::cancel::CancellationToken;
 use fink::kafka::TailReader;
 use fink::kafka::topics::TopicSpec;
 use fink::science_db::PutCell;
@@ -40,8 +41,8 @@ impl Transfer {
         let users = ["--consumer", &consumer, "--consumer-password-file", &file, "--consumer-group", "fink"];
         table.fixture.ok(&[&["kafka", "bootstrap", "--any-host", "--yes"], &users[..]].concat());
         table.fixture.config = without;
-        let reader =
-            TailReader::open(&table.fixture.cluster().kafka(User::Admin), TIMEOUT, || false).expect("a reader");
+        let reader = TailReader::open(&table.fixture.cluster().kafka(User::Admin), TIMEOUT, &CancellationToken::new())
+            .expect("a reader");
         Self { table, topic, reader }
     }
 
@@ -177,7 +178,7 @@ fn a_job_that_was_stopped_for_a_while_goes_on_by_itself() {
     job.signal(Signal::CONT);
     let (code, log) = job.wait();
     assert_eq!(code, 0, "{log}");
-    assert!(!log.contains("has not, or does not tell"), "the topic lets late messages in: {log}");
+    assert!(!log.contains("or this user may not see it"), "the topic lets late messages in: {log}");
     transfer.assert_sent_once(0..1_500);
 }
 
@@ -240,6 +241,6 @@ fn without_the_right_to_read_back_a_start_is_refused() {
     let mut table = Table::new("noread");
     let old = format!("topic = \"{}\"\n", table.fixture.name);
     table.fixture.replace(&old, &format!("{old}transactions = false\n"));
-    let named = format!("`finkProducer` has no right to read topic `{}`", table.fixture.name);
+    let named = format!("`finkProducer` is not authorized to read topic `{}`", table.fixture.name);
     table.fixture.run(&["start", "distribution", "--until", "now"]).assert_stderr(1, &[&named]);
 }

@@ -1,9 +1,8 @@
 //! The producer without transactions, the reader of a topic's tail, and the schema topic.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use fink::cancel::CancellationToken;
 use fink::config::KafkaSettings;
 use fink::kafka::schema_topic::{self, SchemaWrite};
 use fink::kafka::tail::OffsetRange;
@@ -23,7 +22,7 @@ fn both() -> KafkaSettings {
 
 fn plain(topics: &[(&Topic, i32)]) -> IdempotentProducer {
     let topics: Vec<_> = topics.iter().map(|(topic, partitions)| (topic.0.clone(), *partitions)).collect();
-    IdempotentProducer::open(&both(), &options("plain"), &topics, || false).expect("a producer")
+    IdempotentProducer::open(&both(), &options("plain"), &topics, &CancellationToken::new()).expect("a producer")
 }
 
 fn stamp() -> Option<i64> {
@@ -32,12 +31,16 @@ fn stamp() -> Option<i64> {
 }
 
 fn reader() -> TailReader {
-    TailReader::open(&both(), TIMEOUT, || false).expect("a reader")
+    TailReader::open(&both(), TIMEOUT, &CancellationToken::new()).expect("a reader")
 }
 
 fn tail(topic: &Topic, from: &[i64]) -> Vec<String> {
-    let until: Vec<i64> =
-        reader().ends(&topic.0, i32::try_from(from.len()).unwrap()).unwrap().iter().map(|ends| ends.end).collect();
+    let until: Vec<i64> = reader()
+        .offset_ranges(&topic.0, i32::try_from(from.len()).unwrap())
+        .unwrap()
+        .iter()
+        .map(|ends| ends.end)
+        .collect();
     let mut found = Vec::new();
     let text = |value: Option<Vec<u8>>| String::from_utf8(value.unwrap_or_default()).expect("text");
     reader().read(&topic.0, from, &until, |message| found.push(text(message.value))).unwrap();
@@ -58,7 +61,7 @@ fn messages_take_consecutive_offsets_and_nothing_else_does() {
     }
     assert_eq!((producer.offsets(&topic.0), producer.in_flight()), (vec![6, 3], 0));
     assert_eq!(
-        reader().ends(&topic.0, 2),
+        reader().offset_ranges(&topic.0, 2),
         Ok(vec![OffsetRange { begin: 0, end: 6 }, OffsetRange { begin: 0, end: 3 }])
     );
     assert_eq!(values(&topic.0).len(), 9);
@@ -109,7 +112,7 @@ fn a_message_that_is_too_large_fails_alone_and_the_producer_goes_on() {
     }
     let Ok(FlushOutcome::Failed(aborted)) = producer.flush() else { panic!("nothing failed") };
     assert!(aborted.failures.iter().any(|f| (f.id, &f.cause) == (17, &Cause::TooLarge)), "{aborted:?}");
-    let end = reader().ends(&topic.0, 1).unwrap()[0].end;
+    let end = reader().offset_ranges(&topic.0, 1).unwrap()[0].end;
     producer.set_offsets(&topic.0, &[end]);
     producer.send(&message(&topic.0, b"k", b"after"), &stamp).unwrap();
     assert_eq!(producer.flush(), Ok(FlushOutcome::Delivered));
@@ -118,18 +121,14 @@ fn a_message_that_is_too_large_fails_alone_and_the_producer_goes_on() {
 
 #[test]
 fn a_flush_waits_for_brokers_no_longer_than_a_message_may() {
-    let stopped = Arc::new(AtomicBool::new(false));
+    let token = CancellationToken::new();
     let nobody = KafkaSettings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..both() };
     let topics = [("t".to_owned(), 1)];
-    let give_up = {
-        let stopped = Arc::clone(&stopped);
-        move || stopped.load(Ordering::Relaxed)
-    };
     let producer =
-        IdempotentProducer::open(&nobody, &ProducerOptions { timeout: TIMEOUT, ..options("x") }, &topics, give_up);
+        IdempotentProducer::open(&nobody, &ProducerOptions { timeout: TIMEOUT, ..options("x") }, &topics, &token);
     let producer = producer.unwrap();
-    stopped.store(true, Ordering::Relaxed);
-    assert!(matches!(producer.send(&message("t", b"k", b"v"), &stamp), Err(Error::Stopped(_))));
+    token.cancel();
+    assert!(matches!(producer.send(&message("t", b"k", b"v"), &stamp), Err(Error::Cancelled(_))));
 }
 
 #[test]
@@ -146,7 +145,7 @@ fn the_tail_is_read_from_the_given_offsets_committed_or_not() {
     assert!(tail(&topic, &[3, 2]).is_empty(), "markers alone");
     transactional.begin().unwrap();
     transactional.send(&message(&topic.0, b"k", b"open")).unwrap();
-    let is_written = || (reader().ends(&topic.0, 1).unwrap()[0].end >= 4).then_some(());
+    let is_written = || (reader().offset_ranges(&topic.0, 1).unwrap()[0].end >= 4).then_some(());
     wait_until(|| "the message is not written".to_owned(), is_written);
     assert_eq!(tail(&topic, &[3, 2]), ["open"]);
     transactional.abort().unwrap();
@@ -160,7 +159,7 @@ fn a_reader_without_the_right_names_user_and_topic() {
     producer.send(&message(&topic.0, b"k", b"v"), &stamp).unwrap();
     assert_eq!(producer.flush(), Ok(FlushOutcome::Delivered));
     // The producer's user may write to the topic, and so see it, but not read it.
-    let reader = TailReader::open(&settings(), TIMEOUT, || false).unwrap();
+    let reader = TailReader::open(&settings(), TIMEOUT, &CancellationToken::new()).unwrap();
     let error = reader.read(&topic.0, &[0], &[1], |_| panic!("it was read")).unwrap_err();
     let expected = Error::NotAuthorized {
         user: "finkProducer".to_owned(),

@@ -1,7 +1,6 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use fink::cancel::CancellationToken;
 use fink::config::{Login, Secret, SecurityProtocol};
 use fink::kafka::{Cause, CommitOutcome, Error, Producer, ProducerOptions, ProducerRecord, partition};
 
@@ -122,7 +121,7 @@ fn a_transaction_open_for_too_long_asks_for_a_new_producer() {
     let topic = Topic::new("expire", 1);
     let id = unique("expire");
     let settings = with_option(settings(), "transaction.timeout.ms", "2000");
-    let producer = Producer::open(&settings, &options(&id), || false).unwrap();
+    let producer = Producer::open(&settings, &options(&id), &CancellationToken::new()).unwrap();
     producer.begin().unwrap();
     producer.send(&message(&topic.0, b"k", b"late")).unwrap();
     // The broker aborts it, which writes a marker behind the message. Brokers look for expired transactions every 10 s by default.
@@ -134,7 +133,7 @@ fn a_transaction_open_for_too_long_asks_for_a_new_producer() {
         Ok(outcome) => assert!(matches!(outcome, CommitOutcome::Aborted(_)), "{outcome:?}"),
     }
     drop(producer);
-    let again = Producer::open(&settings, &options(&id), || false).unwrap();
+    let again = Producer::open(&settings, &options(&id), &CancellationToken::new()).unwrap();
     again.begin().unwrap();
     again.send(&message(&topic.0, b"k", b"again")).unwrap();
     assert_eq!(again.commit(), Ok(CommitOutcome::Committed));
@@ -145,7 +144,7 @@ fn a_transaction_open_for_too_long_asks_for_a_new_producer() {
 fn a_wrong_password_is_final() {
     let mut settings = settings();
     settings.login = Some(Login { username: "finkProducer".into(), password: Secret::new("not the one".into()) });
-    let error = Producer::open(&settings, &options(&unique("password")), || false).err().unwrap();
+    let error = Producer::open(&settings, &options(&unique("password")), &CancellationToken::new()).err().unwrap();
     assert!(matches!(error, Error::AuthenticationRefused { .. }), "{error}");
     assert!(!error.is_transient());
     let text = error.to_string();
@@ -157,31 +156,26 @@ fn brokers_that_are_away_are_named_and_waiting_ends_when_asked() {
     let mut settings = settings();
     settings.bootstrap_servers = "127.0.0.1:1".to_owned();
     let short = ProducerOptions { timeout: Duration::from_secs(1), ..options("fink-x") };
-    let error = Producer::open(&settings, &short, || false).err().unwrap();
+    let error = Producer::open(&settings, &short, &CancellationToken::new()).err().unwrap();
     assert!(matches!(error, Error::Unreachable { .. }) && error.is_transient(), "{error}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
-        stop.store(true, Ordering::Relaxed);
-    });
-    let error = Producer::open(&settings, &options("fink-x"), move || asked.load(Ordering::Relaxed)).err().unwrap();
-    assert!(matches!(error, Error::Stopped(_)), "{error}");
+    let token = CancellationToken::new().child_with_deadline(Some(Instant::now() + Duration::from_millis(300)));
+    let error = Producer::open(&settings, &options("fink-x"), &token).err().unwrap();
+    assert!(matches!(error, Error::Cancelled(_)), "{error}");
 }
 
 #[test]
 fn a_wrong_protocol_or_certificate_is_told() {
     let open = |settings: &fink::config::KafkaSettings| {
         let short = ProducerOptions { timeout: Duration::from_secs(2), ..options("fink-x") };
-        Producer::open(settings, &short, || false).err().unwrap()
+        Producer::open(settings, &short, &CancellationToken::new()).err().unwrap()
     };
     let mut settings = settings();
     settings.security_protocol = SecurityProtocol::SaslSsl;
     let error = open(&settings);
     assert!(
-        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("speaks no TLS"),
+        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("does not support TLS"),
         "{error}"
     );
     settings.ssl_ca = Some("/nowhere/ca.pem".into());
@@ -190,7 +184,7 @@ fn a_wrong_protocol_or_certificate_is_told() {
     settings.security_protocol = SecurityProtocol::Plaintext;
     let error = open(&settings);
     assert!(
-        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("asks for a login"),
+        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("requires a login"),
         "{error}"
     );
     settings.security_protocol = SecurityProtocol::SaslPlaintext;
@@ -203,7 +197,8 @@ fn a_wrong_protocol_or_certificate_is_told() {
 fn missing_rights_name_user_and_thing() {
     let topic = Topic::new("rights", 1);
     // The consumer may use neither this transactional id nor write anywhere.
-    let error = Producer::open(&consumer_settings(), &options(&unique("rights")), || false).err().unwrap();
+    let error =
+        Producer::open(&consumer_settings(), &options(&unique("rights")), &CancellationToken::new()).err().unwrap();
     let text = error.to_string();
     assert!(matches!(error, Error::NotAuthorized { .. }), "{text}");
     assert!(text.contains("`finkConsumer`") && text.contains("transactional id `fink_kafkatest_rights"), "{text}");
@@ -293,7 +288,7 @@ fn where_a_topic_takes_little_its_neighbours_pass_one_by_one() {
 fn the_memory_is_bounded_while_many_threads_send() {
     let topic = Topic::new("memory", 4);
     let options = ProducerOptions { memory: 1 << 20, ..options(&unique("memory")) };
-    let producer = Producer::open(&settings(), &options, || false).unwrap();
+    let producer = Producer::open(&settings(), &options, &CancellationToken::new()).unwrap();
     producer.begin().unwrap();
     let value = vec![3_u8; 50_000];
     let most = std::sync::atomic::AtomicU64::new(0);

@@ -1,4 +1,4 @@
-use fink::kafka::client::Identity;
+use fink::kafka::Identity;
 use fink::kafka::topics::{self, CreateOutcome, Retention, TopicSpec};
 use fink::kafka::{Admin, Error};
 
@@ -14,7 +14,7 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
     assert_eq!(admin.partitions(&topic.0), Ok(None));
     assert_eq!(admin.create_topic(&topic.0, &spec), Ok(CreateOutcome::Created));
     assert_eq!(admin.create_topic(&topic.0, &spec), Ok(CreateOutcome::AlreadyExists));
-    spec.partitions = 4;
+    spec.partitions = Some(4);
     spec.config[1].1 = "7200000".to_owned();
     let error = admin.create_topic(&topic.0, &spec).unwrap_err();
     assert!(matches!(error, Error::TopicMismatch { .. }));
@@ -39,11 +39,11 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
 fn ensure_keeps_what_is_there_and_makes_what_is_not() {
     let topic = Topic::named(unique("ensure"));
     assert_eq!(
-        topics::ensure(&Admin::open(&settings(), Identity::User, TIMEOUT).unwrap(), &topic.0, &TopicSpec::stream(2)),
+        Admin::open(&settings(), Identity::User, TIMEOUT).unwrap().ensure_topic(&topic.0, &TopicSpec::stream(2)),
         Ok(2)
     );
     assert_eq!(
-        topics::ensure(&Admin::open(&settings(), Identity::User, TIMEOUT).unwrap(), &topic.0, &TopicSpec::stream(5)),
+        Admin::open(&settings(), Identity::User, TIMEOUT).unwrap().ensure_topic(&topic.0, &TopicSpec::stream(5)),
         Ok(2)
     );
     let missing = unique("ensure");
@@ -54,7 +54,7 @@ fn ensure_keeps_what_is_there_and_makes_what_is_not() {
     )
     .unwrap_err()
     .to_string();
-    assert!(error.contains("`finkConsumer` has no right to create it"), "{error}");
+    assert!(error.contains("`finkConsumer` is not authorized to create it"), "{error}");
     assert!(error.contains(&format!("fink kafka create-topic {missing}")), "{error}");
 }
 
@@ -64,7 +64,7 @@ fn the_policies_of_many_topics_are_told_in_their_order() {
     let short = Topic::with("policy", 1, &[("retention.ms", "60000")]);
     let good: Vec<Topic> = (0..3).map(|_| Topic::with("policy", 1, &[("cleanup.policy", "delete")])).collect();
     let names = [&good[0].0, &short.0, &good[1].0, &compacted.0, &good[2].0].map(String::as_str);
-    let policies = topics::retentions(&admin(), &names).unwrap();
+    let policies = retention::retentions(&admin(), &names).unwrap();
     let [
         Retention::Sufficient,
         Retention::Short(short),
@@ -76,16 +76,16 @@ fn the_policies_of_many_topics_are_told_in_their_order() {
         panic!("{policies:?}");
     };
     assert!(short.contains("after 1m") && bad.contains(names[3]), "{policies:?}");
-    let error = topics::require_retention(&admin(), &names).unwrap_err();
+    let error = retention::require_retention(&admin(), &names).unwrap_err();
     assert!(matches!(&error, Error::TopicMismatch { topic, .. } if topic == names[3]), "{error}");
-    assert_eq!(topics::require_retention(&admin(), &names[..3]), Ok(()));
-    assert_eq!(topics::retentions(&admin(), &[]), Ok(Vec::new()));
+    assert_eq!(retention::require_retention(&admin(), &names[..3]), Ok(()));
+    assert_eq!(retention::retentions(&admin(), &[]), Ok(Vec::new()));
 
     // Who may not see the configuration is not kept from working.
     let reader = Admin::open(&consumer_settings(), Identity::User, TIMEOUT).unwrap();
-    assert_eq!(topics::retentions(&reader, &names[2..4]), Ok(vec![Retention::Unknown; 2]));
-    assert_eq!(topics::require_retention(&reader, &names), Ok(()));
-    let with_missing = topics::retentions(&admin(), &[names[0], &unique("policy")]);
+    assert_eq!(retention::retentions(&reader, &names[2..4]), Ok(vec![Retention::Unknown; 2]));
+    assert_eq!(retention::require_retention(&reader, &names), Ok(()));
+    let with_missing = retention::retentions(&admin(), &[names[0], &unique("policy")]);
     assert_eq!(with_missing, Ok(vec![Retention::Sufficient, Retention::Unknown]));
 }
 

@@ -1,4 +1,4 @@
-use fink::kafka::client::Identity;
+use fink::kafka::Identity;
 use fink::kafka::watermarks::Watermarks;
 use fink::kafka::{Admin, CommitOutcome, Error, ProducerRecord};
 

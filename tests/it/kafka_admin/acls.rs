@@ -1,10 +1,11 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use fink::cancel::CancellationToken;
 use fink::kafka::acls::AclBinding;
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use fink::kafka::topics::TopicSpec;
-use fink::kafka::{Admin, CommitOutcome, Error, Producer, ProducerOptions, ProducerRecord, client::Identity};
+use fink::kafka::{Admin, CommitOutcome, Error, Identity, Producer, ProducerOptions, ProducerRecord};
 
 use crate::fixture::cluster::TIMEOUT;
 use crate::fixture::kafka_cli::KafkaCli;
@@ -20,7 +21,7 @@ impl KafkaCli {
 
     fn producer(&self, user: &str, id: &str) -> Result<Producer, Error> {
         let options = ProducerOptions { transactional_id: id.to_owned(), memory: 1 << 24, timeout: TIMEOUT };
-        Producer::open(&self.as_user(user, PASSWORD), &options, || false)
+        Producer::open(&self.as_user(user, PASSWORD), &options, &CancellationToken::new())
     }
 
     /// Sends one message in a transaction.
@@ -88,7 +89,10 @@ fn a_producer_may_write_its_topic_in_its_transactions_and_nothing_else() {
         Ok(fink::kafka::checkpoint::PARTITIONS)
     );
     let reader = Admin::open(&settings, Identity::User, TIMEOUT).unwrap();
-    assert_eq!(fink::kafka::checkpoint::read(&reader, &checkpoint, &[0], &|| false).unwrap()[&0].len(), 1);
+    assert_eq!(
+        fink::kafka::checkpoint::read(&reader, &checkpoint, &[0], &CancellationToken::new()).unwrap()[&0].len(),
+        1
+    );
 
     assert!(cli.send(&producer, &other).is_err());
     assert!(is_denied(&cli.producer(&user, &cli.name("_d2-0")).map(|_| ())));
@@ -215,12 +219,12 @@ fn a_star_that_the_shell_expanded_is_explained() {
         ] {
             let (code, stderr) = shell(folder, &format!("{verb} {line}"));
             assert_eq!(code, Some(2), "{line}: {stderr}");
-            assert!(stderr.contains("files of this folder") && stderr.contains("--any-host"), "{line}: {stderr}");
+            assert!(stderr.contains("files of this directory") && stderr.contains("--any-host"), "{line}: {stderr}");
         }
     }
     assert!(cli.acls(&user).is_empty());
     let (code, stderr) = shell(&one, &format!("grant {user} --consume --topic t --any-host --yes O Brien"));
-    assert!(code == Some(2) && stderr.contains("`O` is not expected"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains("unexpected argument `O`"), "{stderr}");
 }
 
 #[test]

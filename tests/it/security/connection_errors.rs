@@ -226,8 +226,9 @@ fn a_missing_right_is_said_by_doctor_and_service_in_the_same_words() {
         format!("kafka.username={user}"),
         format!("kafka.bootstrap_servers={}", connection.cluster.bootstrap_servers()),
     ];
-    let said =
-        format!("user {user} has no right to write to topic {topic}; see fink kafka grant and fink kafka list-acls");
+    let said = format!(
+        "user {user} is not authorized to write to topic {topic}; see fink kafka grant and fink kafka list-acls"
+    );
     let bad = connection.doctor(&settings);
     assert!(bad.iter().any(|text| is_as_said(text, &said)), "{bad:?}");
     connection.put_alert();

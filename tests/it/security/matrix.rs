@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use fink::cancel::CancellationToken;
 use fink::config::{KafkaSettings, SecurityProtocol};
+use fink::kafka::Identity;
 use fink::kafka::acls::AclFilter;
-use fink::kafka::client::Identity;
 use fink::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use fink::kafka::topics::TopicSpec;
 use fink::kafka::{Admin, Error, Producer, ProducerOptions};
@@ -56,7 +57,7 @@ fn write(settings: &KafkaSettings, topic: &str) -> Result<(), Error> {
         config.create_with_context(Outcome(std::sync::Mutex::new(None))).expect("a producer");
     producer.send(BaseRecord::<(), [u8]>::to(topic).payload(b"v")).map_err(|(error, _)| error).expect("room for one");
     producer.flush(TIMEOUT).expect("an answer");
-    let outcome = producer.context().0.lock().unwrap().take().expect("a report");
+    let outcome = producer.connection().0.lock().unwrap().take().expect("a report");
     outcome.map_err(|error| match error.rdkafka_error_code() {
         Some(rdkafka::error::RDKafkaErrorCode::TopicAuthorizationFailed) => Error::NotAuthorized {
             user: login.username.clone(),
@@ -145,7 +146,7 @@ fn everybody_may_do_what_the_page_says_and_nothing_else() {
             word(read(settings, &u, None)),
             word(read(settings, &t, Some(&group))),
             word(read(settings, &checkpoint, None)),
-            word(Producer::open(settings, &options, || false)),
+            word(Producer::open(settings, &options, &CancellationToken::new())),
             word(as_user.create_topic(&cli.name(&format!("_new_{number}")), &TopicSpec::stream(1))),
             word(as_user.describe_acls(&AclFilter::any())),
         ];

@@ -1,40 +1,37 @@
-//! The users of a bootstrap: who produces, and who tests.
+//! The users of a bootstrap: the producer, and a consumer for tests.
 
 use std::path::{Path, PathBuf};
 
-use super::super::KAFKA_TIMEOUT;
-use super::super::password::generate;
-use super::Args;
+use super::args::Args;
 use super::plan::{PlanItem, PlannedChange};
+use crate::cli::kafka::client::KAFKA_TIMEOUT;
+use crate::cli::kafka::password::generate;
 use crate::cli::outcome::UsageError;
-use crate::config::{
-    Configuration, KafkaSettings, Login, RequiredLogin, Secret, SecurityProtocol, Settings, read_password_file,
-};
-use crate::kafka::client::Identity;
-use crate::kafka::users::ScramMechanism;
-use crate::kafka::{self, Admin};
+use crate::config::{Configuration, RequiredLogin, Settings};
+use crate::kafka::scram::{ScramMechanism, ScramUser};
+use crate::kafka::{self, Admin, Identity, KafkaSettings, Login, SaslMechanism};
+use crate::secret::{Secret, read_password_file};
 
-/// The producer, and perhaps a consumer.
+/// The producer, and the consumer unless it is not wanted.
 pub(super) struct Users {
     settings: KafkaSettings,
     mechanism: ScramMechanism,
-    all: Vec<User>,
+    all: Vec<ConfiguredUser>,
 }
 
-struct User {
+struct ConfiguredUser {
     login: Login,
-    /// the file of a password that was made up just now
+    /// the file for a password that was just generated
     save_to: Option<PathBuf>,
 }
 
 impl Users {
-    /// The users that the configuration names; `None`: it names none whose passwords Kafka keeps.
+    /// The users of the configuration; `None`: its login uses no passwords in Kafka.
     pub fn configured(args: &Args, configuration: &Configuration, settings: &Settings) -> anyhow::Result<Option<Self>> {
-        let is_sasl =
-            matches!(settings.kafka.security_protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl);
-        let Some(mechanism) = ScramMechanism::from_name(&settings.kafka.sasl_mechanism).filter(|_| is_sasl) else {
+        let SaslMechanism::Scram(mechanism) = settings.kafka.sasl_mechanism else { return Ok(None) };
+        if !settings.kafka.security_protocol.uses_login() {
             return Ok(None);
-        };
+        }
         let text = |key: &str| {
             let entry = configuration.entries.iter().find(|entry| entry.key == key)?;
             entry.value.as_str().map(str::to_owned)
@@ -42,18 +39,16 @@ impl Users {
         let file = text("kafka.password_file").map(PathBuf::from);
         let new_file = file.as_ref().filter(|file| !file.exists());
         let producer = match (configuration.settings(RequiredLogin::User), text("kafka.username"), new_file) {
-            (Ok(settings), _, _) => settings.kafka.login.map(|login| User { login, save_to: None }),
-            (Err(_), Some(name), Some(file)) => Some(User::with_new_password(name, file)?),
+            (Ok(settings), _, _) => settings.kafka.login.map(|login| ConfiguredUser { login, save_to: None }),
+            (Err(_), Some(name), Some(file)) => Some(ConfiguredUser::with_new_password(name, file)?),
             (Err(errors), _, _) => return Err(errors.into()),
         };
         let Some(producer) = producer else { return Ok(None) };
         let mut all = vec![producer];
         if !args.no_consumer {
             if all.iter().any(|producer| producer.login.username == args.consumer) {
-                let reason = format!(
-                    "`{}` is the user of [kafka]: name another --consumer, or say --no-consumer",
-                    args.consumer
-                );
+                let reason =
+                    format!("`{}` is the user of [kafka]: use another --consumer, or --no-consumer", args.consumer);
                 return Err(UsageError(reason).into());
             }
             all.push(consumer(args, file.as_deref())?);
@@ -61,23 +56,23 @@ impl Users {
         Ok(Some(Self { settings: settings.kafka.clone(), mechanism, all }))
     }
 
-    /// The producer's name.
+    /// The name of the producer.
     pub fn producer(&self) -> &str {
         self.all.first().map(|user| user.login.username.as_str()).unwrap_or_default()
     }
 
-    /// The consumer's name.
+    /// The name of the consumer.
     pub fn consumer(&self) -> Option<&str> {
         self.all.get(1).map(|user| user.login.username.as_str())
     }
 
-    /// How they stand.
+    /// The plan items of the users.
     pub fn items(&self, admin: &Admin) -> kafka::Result<Vec<PlanItem>> {
         let known = admin.describe_users()?;
         self.all.iter().map(|user| self.item(user, &known)).collect()
     }
 
-    fn item(&self, user: &User, known: &[kafka::users::User]) -> kafka::Result<PlanItem> {
+    fn item(&self, user: &ConfiguredUser, known: &[ScramUser]) -> kafka::Result<PlanItem> {
         let name = &user.login.username;
         let exists = known.iter().any(|other| {
             other.name == *name && other.credentials.iter().any(|credential| credential.mechanism == self.mechanism)
@@ -88,17 +83,17 @@ impl Users {
             (true, None) => (
                 format!("password for {}", self.mechanism),
                 Some(format!(
-                    "its password is not the one that is configured: `fink kafka add-user {name} --replace` gives it another"
+                    "its password is not the one that is configured: `fink kafka add-user {name} --replace` replaces it"
                 )),
             ),
-            // Its password is in somebody's hands, though not in this file: no reason to change it.
+            // The password of the consumer is known elsewhere, so it stays.
             (true, Some(_)) if Some(name.as_str()) == self.consumer() => {
                 (format!("password for {}", self.mechanism), None)
             }
             (true, Some(file)) => (
                 format!("password for {}", self.mechanism),
                 Some(format!(
-                    "its password file {file} does not exist: bring it, or give the user another password with `fink kafka add-user {name} --replace`"
+                    "its password file {file} does not exist: copy it here, or replace the password with `fink kafka add-user {name} --replace`"
                 )),
             ),
             (false, None) => (format!("password for {}", self.mechanism), None),
@@ -113,7 +108,7 @@ impl Users {
         Ok(PlanItem { kind: "user", name: name.clone(), what, exists, conflict, change })
     }
 
-    fn logs_in(&self, user: &User) -> kafka::Result<bool> {
+    fn logs_in(&self, user: &ConfiguredUser) -> kafka::Result<bool> {
         let settings = KafkaSettings { login: Some(user.login.clone()), ..self.settings.clone() };
         match Admin::open(&settings, Identity::User, KAFKA_TIMEOUT)?.list_topics() {
             Ok(_) => Ok(true),
@@ -122,7 +117,7 @@ impl Users {
         }
     }
 
-    /// Whether every one whose password is known can log in.
+    /// Whether all users whose password is known can log in.
     pub fn all_log_in(&self) -> kafka::Result<bool> {
         for user in &self.all {
             let is_known = user.save_to.as_ref().is_none_or(|file| file.exists());
@@ -134,25 +129,25 @@ impl Users {
     }
 }
 
-impl User {
+impl ConfiguredUser {
     fn with_new_password(username: String, file: &Path) -> anyhow::Result<Self> {
         let password: Secret = generate()?;
         Ok(Self { login: Login { username, password }, save_to: Some(file.to_owned()) })
     }
 }
 
-/// The consumer, with the password of its file, or a new one for it.
-fn consumer(args: &Args, producers_file: Option<&Path>) -> anyhow::Result<User> {
+/// The consumer, with the password in its file, or a new password for it.
+fn consumer(args: &Args, producer_file: Option<&Path>) -> anyhow::Result<ConfiguredUser> {
     let beside = || {
-        let folder = producers_file.and_then(Path::parent).unwrap_or(Path::new(""));
-        folder.join(format!("{}.password", args.consumer.replace(['/', '\0'], "_")))
+        let directory = producer_file.and_then(Path::parent).unwrap_or(Path::new(""));
+        directory.join(format!("{}.password", args.consumer.replace(['/', '\0'], "_")))
     };
     let file = args.consumer_password_file.clone().unwrap_or_else(beside);
     match file.exists() {
         true => {
             let password = read_password_file(&file).map_err(UsageError)?;
-            Ok(User { login: Login { username: args.consumer.clone(), password }, save_to: None })
+            Ok(ConfiguredUser { login: Login { username: args.consumer.clone(), password }, save_to: None })
         }
-        false => User::with_new_password(args.consumer.clone(), &file),
+        false => ConfiguredUser::with_new_password(args.consumer.clone(), &file),
     }
 }

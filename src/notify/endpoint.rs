@@ -1,12 +1,6 @@
 //! The URL of a web service that receives a secret.
 
-use std::path::Path;
-
-use serde_json::Value;
 use ureq::http::Uri;
-
-use super::file::RawValue;
-use super::value::Setting;
 
 /// The URL of a web service to which a secret may be sent: with TLS, or on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,20 +47,6 @@ impl Endpoint {
 impl Default for Endpoint {
     fn default() -> Self {
         Self::slack()
-    }
-}
-
-impl Setting for Endpoint {
-    fn parse(given: &RawValue, directory: &Path) -> Result<Self, String> {
-        Self::parse(&String::parse(given, directory)?)
-    }
-
-    fn show(&self) -> Value {
-        Value::from(self.as_str())
-    }
-
-    fn describe() -> String {
-        "URL".to_owned()
     }
 }
 

@@ -1,6 +1,6 @@
-//! Whether what the user asked for can be done at all: judged before any server is asked.
+//! Checks a request before any server is asked.
 
-use super::DistributionError;
+use super::error::DistributionError;
 use super::request::Request;
 use crate::config::{
     MAX_CLOCK_SKEW_MS, Settings, Start, StreamSettings, future_timestamp_error, timestamp_meant_in_seconds,
@@ -8,10 +8,10 @@ use crate::config::{
 use crate::timestamp::Timestamp;
 
 impl Request {
-    /// Judges the request at `now`, and gives the streams asked for. Nothing is opened, read or started.
+    /// Checks the request at the time `now`, and returns the requested streams. It opens, reads and starts nothing.
     ///
     /// # Errors
-    /// There is no stream of a name; a start lies in the future; the end of a job lies in the future, or not after its start.
+    /// There is no stream with one of the names; a start lies in the future; the end of a job lies in the future, or not after its start.
     pub fn check(&self, settings: &Settings, now: Timestamp) -> Result<Vec<StreamSettings>, DistributionError> {
         let streams = self.select_streams(&settings.streams)?;
         let (start, place) = match self.from {
@@ -33,21 +33,21 @@ impl Request {
             if let Some(fault) = future_timestamp_error(until.as_millis(), now.as_millis(), 0) {
                 return Err(DistributionError::FutureUntil { until, fault });
             }
-            tell_seconds("--until", until.as_millis(), now);
+            warn_of_seconds("--until", until.as_millis(), now);
         }
         if let Start::At(from) = start {
             if let Some(fault) = future_timestamp_error(from, now.as_millis(), MAX_CLOCK_SKEW_MS) {
                 return Err(DistributionError::FutureFrom { place, from: Timestamp::from_millis(from), fault });
             }
-            tell_seconds(place, from, now);
+            warn_of_seconds(place, from, now);
         }
         Ok(streams)
     }
 }
 
-fn tell_seconds(place: &str, ms: i64, now: Timestamp) {
+fn warn_of_seconds(place: &str, ms: i64, now: Timestamp) {
     if let Some(meant) = timestamp_meant_in_seconds(ms, now.as_millis()) {
-        log::warn!("{place} {ms} is read as milliseconds since 1970, but looks like seconds: those would be {meant}");
+        log::warn!("{place} {ms} is read as milliseconds since 1970, but looks like seconds, which would be {meant}");
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
         let error = check(None, Some(NOW * 1_000_000)).expect_err("the future");
         assert!(error.contains("--until") && error.contains("looks like nanoseconds: write 1574942400000"), "{error}");
         let error = check(None, Some(NOW + 1)).expect_err("the future");
-        assert!(error.contains("a job reads what is there"), "{error}");
+        assert!(error.contains("a job reads what exists"), "{error}");
     }
 
     #[test]

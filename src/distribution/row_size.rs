@@ -1,9 +1,9 @@
-//! How many rows a reader asks for at once, so that what comes fits into its memory.
+//! How many rows to request at once, so that the response fits into a reader's memory.
 
-/// What a row is taken to be before any was read, bytes: the largest alerts of a survey.
+/// Assumed size of a row before any was read, bytes: that of the largest alerts of a survey.
 const INITIAL_ROW_BYTES: usize = 256 << 10;
 
-/// The size of the rows read of late.
+/// An estimate of the size of a row, from the rows read last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowSize {
     bytes: usize,
@@ -16,15 +16,15 @@ impl Default for RowSize {
 }
 
 impl RowSize {
-    /// The rows that fit into `bytes`: at least one, and at most `max`.
+    /// How many rows fit into `bytes`: at least one, and at most `max`.
     pub fn rows_in(self, bytes: usize, max: usize) -> usize {
         (bytes / self.bytes).clamp(1, max.max(1))
     }
 
-    /// Notes that `rows` rows had `bytes` bytes. Larger rows count at once; smaller ones step by step, since others may follow.
+    /// Adjusts the estimate to `rows` rows of `bytes` bytes in all. It grows at once, and shrinks by half at most: larger rows may follow.
     pub fn update(&mut self, rows: usize, bytes: usize) {
-        if let Some(each) = bytes.checked_div(rows) {
-            self.bytes = each.max(self.bytes / 2).max(1);
+        if let Some(mean) = bytes.checked_div(rows) {
+            self.bytes = mean.max(self.bytes / 2).max(1);
         }
     }
 }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_shrink_at_once_and_grow_step_by_step() {
+    fn requests_shrink_at_once_and_grow_step_by_step() {
         let mut size = RowSize::default();
         assert_eq!(size.rows_in(512 << 10, 100), 2);
         size.update(2, 2 << 20);
