@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batch::{Batch, BatchAlert};
+use super::batch::{Batch, BatchAlert, StreamAlert};
 use super::checkpoint_state::Record;
 use super::error::DistributionError;
-use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome, SinkError, StreamAlert};
+use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome, SinkError};
 use super::offset_file;
 use super::stats::{Stats, StreamStats};
 use super::status_column::StatusWriter;
