@@ -1,9 +1,9 @@
-//! Lists as text, the way Spark 2.4's cast to string writes them: `[a, b]`; a null in it is nothing and has no space before it.
+//! Lists as text, as written by Spark 2.4's cast to string: `[a, b]`. A null item is empty and has no space before it.
 //!
-//! The text does not say everything: a first item that is nothing may be null or empty, `[]` may hold nothing or one null, `, ` may stand
-//! within a string. A comma without a space after it is taken to belong to a string.
+//! The text is ambiguous: an empty first item may be null or an empty string, `[]` may be an empty list or one null, `, ` may be part of a
+//! string. A comma without a space after it is read as part of a string.
 
-/// The items of a list's text; `None` is a null.
+/// The items of a list as text; `None` is a null.
 #[derive(Clone, Debug)]
 pub struct Items<'a> {
     left: Option<&'a str>,
@@ -11,13 +11,13 @@ pub struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The items of `text`; `None` where it is no list.
+    /// The items of `text`; `None` if it is not a list.
     pub fn new(text: &'a str) -> Option<Self> {
         let inside = text.strip_prefix('[')?.strip_suffix(']')?;
         Some(Self { left: (!inside.is_empty()).then_some(inside), first: true })
     }
 
-    /// How many items are left.
+    /// The number of remaining items.
     pub fn items(&self) -> usize {
         self.clone().count()
     }
@@ -26,7 +26,7 @@ impl<'a> Items<'a> {
 impl<'a> Iterator for Items<'a> {
     type Item = Option<&'a str>;
 
-    /// The space before an item is the separator's, but for the first; an item without even that is null.
+    /// The space before an item, except the first, belongs to the separator. An item without that space is null.
     fn next(&mut self) -> Option<Self::Item> {
         let left = self.left?;
         let ends = |at: usize| matches!(left.as_bytes().get(at + 1), None | Some(b' ' | b','));

@@ -1,8 +1,8 @@
-//! What runs on this machine: each running service keeps a file, locked for as long as its process lives.
+//! The run files of the services on this machine: each service holds a lock on its file while its process lives.
 //!
-//! The files stand in `$FINK_RUN_DIR`; without that variable, in the first of `$RUNTIME_DIRECTORY` (set by systemd),
-//! `$XDG_RUNTIME_DIR/fink`, `/run/fink` (root) and `$TMPDIR/fink-<uid>`. The lock says whether a file is alive; the time at which its process started says whether the number in it is
-//! still that process.
+//! The files are in `$FINK_RUN_DIR`; without that variable, in the first of `$RUNTIME_DIRECTORY` (set by systemd), `$XDG_RUNTIME_DIR/fink`,
+//! `/run/fink` (root) and `$TMPDIR/fink-<uid>`. The lock shows that the process lives; its start time shows that the process id in the file has
+//! not been reused.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -14,58 +14,58 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use serde::{Deserialize, Serialize};
 
-/// How long a look at a file may hold its lock: a new owner waits this long for it.
+/// How long a new owner waits for the lock, which a reader of the file holds for a moment.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A service that runs, as its file describes it.
+/// The content of a run file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// what runs, such as `distribution`
+    /// the service, such as `distribution`
     pub service: String,
     /// its name: `distribution.name`, for a service
     pub name: String,
-    /// process number
+    /// the process id
     pub pid: u32,
-    /// when the process started, clock ticks since the machine did; `None` where the system does not say
+    /// the start time of the process, clock ticks since boot; `None` where the system does not tell
     pub process_start: Option<u64>,
-    /// the machine
+    /// the host name
     pub host: String,
     /// its configuration file
     pub config: Option<PathBuf>,
-    /// when it started, ms since 1970
+    /// when the service started, ms since 1970
     pub started: i64,
 }
 
-/// What can go wrong with run files.
+/// Why a run file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFileError {
-    /// the same service runs already
+    /// the same service is running already
     #[error(
-        "{service} `{name}` runs already as process {pid}: end it with `fink stop {service} --name {name}`, or give this one another name"
+        "{service} `{name}` is already running as process {pid}: stop it with `fink stop {service} --name {name}`, or use another name"
     )]
     AlreadyRunning {
-        /// what runs
+        /// the service
         service: String,
         /// its name
         name: String,
-        /// its process
+        /// its process id
         pid: u32,
     },
-    /// a file or folder cannot be used
+    /// a file or directory cannot be used
     #[error("cannot use {}: {reason}", path.display())]
     Unusable {
-        /// the file or folder
+        /// the file or directory
         path: PathBuf,
-        /// why
+        /// the reason
         reason: String,
     },
-    /// the process did not take the signal
-    #[error("cannot end process {pid}: {reason}")]
+    /// the process cannot be signalled
+    #[error("cannot stop process {pid}: {reason}")]
     Kill {
-        /// the process
+        /// the process id
         pid: u32,
-        /// the system's words
+        /// the reason
         reason: String,
     },
 }
@@ -74,25 +74,25 @@ fn unusable(path: &Path, reason: impl ToString) -> RunFileError {
     RunFileError::Unusable { path: path.to_owned(), reason: reason.to_string() }
 }
 
-/// The file of this process; it goes away with this value.
+/// The run file of this process, removed when dropped.
 #[derive(Debug)]
 pub struct RunFile {
     path: PathBuf,
-    /// keeps the lock
+    /// holds the lock
     _file: File,
 }
 
 impl RunFile {
-    /// Says that `service` runs in this process under `name`, with the configuration file `config`.
+    /// Creates the run file of `service` with the name `name` and the configuration file `config`.
     ///
     /// # Errors
-    /// Where the same one runs already, or the folder cannot be used.
+    /// The same service is running already, or the directory cannot be used.
     pub fn create(service: &str, name: &str, config: Option<&Path>) -> Result<Self, RunFileError> {
-        Self::create_in(&own_folder()?, service, name, config)
+        Self::create_in(&own_directory()?, service, name, config)
     }
 
-    fn create_in(folder: &Path, service: &str, name: &str, config: Option<&Path>) -> Result<Self, RunFileError> {
-        let path = folder.join(format!("{service}-{name}.json"));
+    fn create_in(directory: &Path, service: &str, name: &str, config: Option<&Path>) -> Result<Self, RunFileError> {
+        let path = directory.join(format!("{service}-{name}.json"));
         let end = Instant::now() + LOCK_TIMEOUT;
         let mut file = loop {
             let file = OpenOptions::new()
@@ -142,48 +142,47 @@ impl Drop for RunFile {
     }
 }
 
-/// A service that was found running.
+/// A running service.
 #[derive(Debug)]
 pub struct RunningService {
-    /// what its file says
+    /// the content of its run file
     pub run: RunInfo,
     path: PathBuf,
 }
 
 impl RunningService {
-    /// All that run on this machine and whose files this user may read, by service and name. Files left behind by processes that are
-    /// gone are removed.
+    /// The services that run on this machine and whose files this user may read, by service and name. Removes the files of ended processes.
     ///
     /// # Errors
-    /// Where a folder cannot be read.
+    /// A directory cannot be read.
     pub fn all() -> Result<Vec<Self>, RunFileError> {
         let mut found = Vec::new();
-        for folder in folders() {
-            found.extend(Self::all_in(&folder)?);
+        for directory in directories() {
+            found.extend(Self::all_in(&directory)?);
         }
         found.sort_by(|a, b| (&a.run.service, &a.run.name).cmp(&(&b.run.service, &b.run.name)));
         Ok(found)
     }
 
-    fn all_in(folder: &Path) -> Result<Vec<Self>, RunFileError> {
-        let entries = match fs::read_dir(folder) {
+    fn all_in(directory: &Path) -> Result<Vec<Self>, RunFileError> {
+        let entries = match fs::read_dir(directory) {
             Ok(entries) => entries,
             Err(error)
                 if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied) =>
             {
                 return Ok(Vec::new());
             }
-            Err(error) => return Err(unusable(folder, error)),
+            Err(error) => return Err(unusable(directory, error)),
         };
         let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
         let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
         Ok(files.filter_map(|path| alive(&path).map(|run| Self { run, path })).collect())
     }
 
-    /// Asks the process to end (SIGTERM).
+    /// Sends SIGTERM to the process. Does nothing where it has ended.
     ///
     /// # Errors
-    /// Where it may not be asked; a process that is gone already is none.
+    /// Not permitted, or the process is on another host.
     pub fn terminate(&self) -> Result<(), RunFileError> {
         let pid = self.run.pid;
         let error = |reason: String| RunFileError::Kill { pid, reason };
@@ -194,22 +193,22 @@ impl RunningService {
             return Err(error(format!("it runs on {}", self.run.host)));
         }
         if self.run.process_start != process_start(pid) {
-            return Err(error("its number belongs to another process here; does it run in a container?".to_owned()));
+            return Err(error("its id belongs to another process here; it may run in a container".to_owned()));
         }
-        let number = i32::try_from(pid).ok().filter(|number| *number > 1).and_then(Pid::from_raw);
-        let number = number.ok_or_else(|| error("its file holds no process number".to_owned()))?;
-        match kill_process(number, Signal::TERM) {
+        let process = i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw);
+        let process = process.ok_or_else(|| error("its run file has no valid process id".to_owned()))?;
+        match kill_process(process, Signal::TERM) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(reason) => Err(error(reason.to_string())),
         }
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     pub fn is_alive(&self) -> bool {
         alive(&self.path).is_some_and(|run| run.pid == self.run.pid && run.process_start == self.run.process_start)
     }
 
-    /// Waits until it has ended; `false`: after `timeout` it had not.
+    /// Waits until it has ended. Returns false where it has not after `timeout`.
     pub fn wait(&self, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
         while self.is_alive() {
@@ -222,7 +221,7 @@ impl RunningService {
     }
 }
 
-/// What the file says, where its process lives. A file without one is removed.
+/// The content of a run file whose process lives. Removes the file of an ended process.
 fn alive(path: &Path) -> Option<RunInfo> {
     let end = Instant::now() + LOCK_TIMEOUT;
     loop {
@@ -251,7 +250,7 @@ fn read(mut file: &File) -> Option<RunInfo> {
     serde_json::from_str(&text).ok()
 }
 
-/// Whether `path` still leads to `file`: between opening and locking it may have been removed.
+/// Whether `file` is still at `path`: it may have been removed between opening and locking.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
@@ -259,33 +258,33 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// The folders in which run files may stand, the one for this process first. Where FINK_RUN_DIR names one, there is no other.
-fn folders() -> Vec<PathBuf> {
+/// The directories of run files, the one of this process first. FINK_RUN_DIR replaces all others.
+fn directories() -> Vec<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(only) = set("FINK_RUN_DIR") {
         return vec![only];
     }
-    let mut folders: Vec<PathBuf> = Vec::new();
-    folders.extend(set("RUNTIME_DIRECTORY").and_then(|folders| env::split_paths(&folders).next()));
-    folders.extend(set("XDG_RUNTIME_DIR").map(|folder| folder.join("fink")));
+    let mut directories: Vec<PathBuf> = Vec::new();
+    directories.extend(set("RUNTIME_DIRECTORY").and_then(|directories| env::split_paths(&directories).next()));
+    directories.extend(set("XDG_RUNTIME_DIR").map(|directory| directory.join("fink")));
     let (of_root, of_user) = (PathBuf::from("/run/fink"), env::temp_dir().join(format!("fink-{}", getuid().as_raw())));
-    folders.extend(if getuid().is_root() { [of_root, of_user] } else { [of_user, of_root] });
-    folders.dedup();
-    folders
+    directories.extend(if getuid().is_root() { [of_root, of_user] } else { [of_user, of_root] });
+    directories.dedup();
+    directories
 }
 
-/// The folder for a file of this process: made where it is missing, and nobody else's.
-fn own_folder() -> Result<PathBuf, RunFileError> {
-    let folder = folders().into_iter().next().unwrap_or_else(env::temp_dir);
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| unusable(&folder, error))?;
-    let found = fs::symlink_metadata(&folder).map_err(|error| unusable(&folder, error))?;
+/// The directory for the file of this process. Created where it is missing; it must belong to this user.
+fn own_directory() -> Result<PathBuf, RunFileError> {
+    let directory = directories().into_iter().next().unwrap_or_else(env::temp_dir);
+    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| unusable(&directory, error))?;
+    let found = fs::symlink_metadata(&directory).map_err(|error| unusable(&directory, error))?;
     if !found.is_dir() || found.uid() != getuid().as_raw() {
-        return Err(unusable(&folder, "it belongs to somebody else: remove it, or set FINK_RUN_DIR"));
+        return Err(unusable(&directory, "it belongs to another user: remove it, or set FINK_RUN_DIR"));
     }
-    Ok(folder)
+    Ok(directory)
 }
 
-/// When a process started, clock ticks since the machine did: field 22 of `/proc/PID/stat`, proc(5).
+/// The start time of a process, clock ticks since boot: field 22 of `/proc/PID/stat`, proc(5).
 fn process_start(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -301,40 +300,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_file_lives_as_long_as_its_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = RunFile::create_in(folder.path(), "distribution", "a", None).unwrap();
-        let running = RunningService::all_in(folder.path()).unwrap();
+    fn a_run_file_exists_while_its_owner_lives() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RunFile::create_in(directory.path(), "distribution", "a", None).unwrap();
+        let running = RunningService::all_in(directory.path()).unwrap();
         assert_eq!(running.len(), 1);
         assert_eq!(running[0].run.pid, std::process::id());
         assert!(running[0].is_alive() && !running[0].wait(Duration::ZERO));
         drop(file);
         assert!(running[0].wait(Duration::ZERO));
-        assert!(RunningService::all_in(folder.path()).unwrap().is_empty());
+        assert!(RunningService::all_in(directory.path()).unwrap().is_empty());
     }
 
     #[test]
-    fn a_name_runs_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let _file = RunFile::create_in(folder.path(), "distribution", "a", None).unwrap();
-        let error = RunFile::create_in(folder.path(), "distribution", "a", None).unwrap_err().to_string();
+    fn a_service_runs_once_with_a_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let _file = RunFile::create_in(directory.path(), "distribution", "a", None).unwrap();
+        let error = RunFile::create_in(directory.path(), "distribution", "a", None).unwrap_err().to_string();
         assert!(error.contains("fink stop distribution --name a"), "{error}");
-        RunFile::create_in(folder.path(), "distribution", "b", None).unwrap();
+        RunFile::create_in(directory.path(), "distribution", "b", None).unwrap();
     }
 
     #[test]
-    fn a_file_left_behind_is_cleaned_away() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("distribution-a.json");
+    fn the_file_of_an_ended_process_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("distribution-a.json");
         fs::write(&path, "{}").unwrap();
-        assert!(RunningService::all_in(folder.path()).unwrap().is_empty());
+        assert!(RunningService::all_in(directory.path()).unwrap().is_empty());
         assert!(!path.exists());
     }
 
     #[test]
-    fn a_process_with_another_start_is_not_ended() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("distribution-a.json");
+    fn a_process_with_another_start_time_is_not_signalled() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("distribution-a.json");
         let file = File::create(&path).unwrap();
         file.lock().unwrap();
         let run = RunInfo {
@@ -347,7 +346,7 @@ mod tests {
             started: 0,
         };
         fs::write(&path, serde_json::to_vec(&run).unwrap()).unwrap();
-        let running = RunningService::all_in(folder.path()).unwrap();
+        let running = RunningService::all_in(directory.path()).unwrap();
         assert!(running[0].terminate().unwrap_err().to_string().contains("another process"));
     }
 }

@@ -1,4 +1,4 @@
-//! Being asked to stop: SIGINT and SIGTERM, or one part of the program asking the others.
+//! SIGINT and SIGTERM as a cancellation token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,17 +9,17 @@ use signal_hook::flag;
 
 use crate::cancel::CancellationToken;
 
-/// Exit code of a program that was interrupted.
+/// The exit code of an interrupted program.
 pub const INTERRUPTED: u8 = 130;
 
-/// A flag that says stop. Clones share it.
+/// A request to stop, and the signal that made it. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     token: CancellationToken,
     signal: Arc<AtomicUsize>,
 }
 
-/// The signal that asked to stop.
+/// A signal that requests to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// from the keyboard
@@ -29,15 +29,15 @@ pub enum Signal {
 }
 
 impl Stop {
-    /// A flag that only [`request`](Self::request) sets.
+    /// A request that only [`request`](Self::request) makes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A flag that SIGINT and SIGTERM set. The second of them ends the process at once, with code 130.
+    /// A request that SIGINT and SIGTERM make. The second signal ends the process at once, with code 130.
     ///
     /// # Errors
-    /// Where the system refuses the handlers.
+    /// The handlers cannot be installed.
     pub fn on_signals() -> std::io::Result<Self> {
         let stop = Self::new();
         let signalled = Arc::new(AtomicBool::new(false));
@@ -50,22 +50,22 @@ impl Stop {
         Ok(stop)
     }
 
-    /// The token that is cancelled when it is time to stop.
+    /// The token that the request cancels.
     pub fn token(&self) -> &CancellationToken {
         &self.token
     }
 
-    /// Whether it is time to stop.
+    /// Whether to stop.
     pub fn requested(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Asks everybody who has this flag to stop.
+    /// Requests to stop.
     pub fn request(&self) {
         self.token.cancel();
     }
 
-    /// The signal that came; `None` where none did.
+    /// The signal that was received, if any.
     pub fn signal(&self) -> Option<Signal> {
         match self.signal.load(Ordering::SeqCst) as i32 {
             SIGINT => Some(Signal::Interrupt),
@@ -74,7 +74,7 @@ impl Stop {
         }
     }
 
-    /// Sleeps for `duration`, or until it is time to stop; `true`: it is.
+    /// Sleeps for `duration`, or until the request. Returns whether to stop.
     pub fn wait(&self, duration: Duration) -> bool {
         self.token.wait(duration)
     }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_ends_when_stop_is_requested() {
+    fn a_request_ends_a_wait() {
         let stop = Stop::new();
         assert!(!stop.wait(Duration::from_millis(1)));
         let other = stop.clone();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_is_remembered() {
+    fn the_received_signal_is_kept() {
         let stop = Stop::on_signals().unwrap();
         assert!(!stop.requested());
         signal_hook::low_level::raise(SIGTERM).unwrap();

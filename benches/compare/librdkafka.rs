@@ -1,7 +1,7 @@
-//! librdkafka alone: how long, and with how much CPU, it sends as many messages of the same size as the distribution, with the same
-//! settings. Nothing else is done: the messages are there before the clock starts.
+//! librdkafka alone: the time and the CPU time to send as many messages of the same size as the distribution, with the same settings. The
+//! messages are built before measuring.
 //!
-//! `scripts/dev/bench` runs it with the path of a JSON file that names the servers, the topic and the messages; it prints one line of JSON.
+//! `scripts/dev/bench` runs it with the path of a JSON file with the servers, the topic and the messages. It prints one line of JSON.
 
 use std::error::Error;
 use std::fs;
@@ -17,7 +17,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// Different values to send in turn, as a real sender's memory would not stay in the processor's cache.
+/// Number of different values, sent in turn: a single one would stay in the processor's cache, unlike real messages.
 const VALUES: usize = 512;
 
 #[derive(Deserialize)]

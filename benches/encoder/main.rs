@@ -1,7 +1,7 @@
-//! What it takes to encode and to decode one alert: ZTF of 50 kB and LSST of 230 kB, `fink` beside apache-avro and serde_avro_fast.
+//! The time to encode and to decode one alert (ZTF of 50 kB, LSST of 230 kB) with `fink`, apache-avro and serde_avro_fast.
 //!
-//! `fink` begins with the cells of a row, as they come from the science database; the others are given their own tree of values, ready
-//! made, so that they are spared the way from the cells. All write the same bytes, which is checked before the clock starts.
+//! `fink` starts from the cells of a row, as read from the science database. The others start from their own tree of values, built
+//! beforehand, so their conversion from cells is not measured. All write the same bytes, which is checked before measuring.
 
 mod tree;
 
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_avro_fast::ser::SerializerConfig;
 use tree::Tree;
 
-/// Different alerts, measured in turn.
+/// Number of different alerts, used in turn.
 const ALERTS: u64 = 32;
 
 struct Alerts {
@@ -30,7 +30,7 @@ struct Alerts {
 }
 
 impl Alerts {
-    /// Alerts that have come near the size: a few cannot, see [`SimulatorOptions::target_bytes`].
+    /// Alerts of about this size. A few cannot reach it, see [`Options`].
     fn new(name: &'static str, survey: Survey, bytes: usize, fields: &'static [&'static str]) -> Self {
         let options = SimulatorOptions { target_bytes: Some(bytes), fink: false };
         let mut simulator = Simulator::new(survey, 1, options).unwrap();
@@ -48,7 +48,7 @@ impl Alerts {
         Self { name, schema_text: simulator.schema_text().to_owned(), data, fields }
     }
 
-    /// The alerts as rows of a table that keeps histories this way, and the encoder for them.
+    /// The alerts as rows of a table with this layout of lists, and their encoder.
     fn rows(&self, history: ListEncoding, row_key: &[&str]) -> (Rows, Encoder) {
         let schema = Schema::parse(&self.schema_text).unwrap();
         let options =
@@ -90,7 +90,7 @@ fn encode(criterion: &mut Criterion, alerts: &Alerts, row_key: &[&str]) {
         for (row, datum) in rows.iter().zip(&alerts.data) {
             out.clear();
             encoder.encode(&row, &mut out).unwrap();
-            // Text loses what 2019's writer lost: see `fink::alert::layout`.
+            // The text layout is lossy: see `fink::alert::layout`.
             assert!(out == *datum || history == ListEncoding::Text, "{name}: not the alert that was flattened");
         }
         let mut turn = (0..rows.len()).cycle();

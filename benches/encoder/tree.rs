@@ -1,9 +1,9 @@
-//! An alert as a tree of values, made ready for serde: what the other encoders are given.
+//! An alert as a tree of values for serde: the input of the other encoders.
 
 use apache_avro::types::Value;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-/// A value. A record's field names live as long as the program, as those of a struct do.
+/// A value. The field names of a record are static, like those of a struct.
 pub enum Tree {
     Null,
     Some(Box<Tree>),
@@ -19,7 +19,7 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// The tree of a value that apache-avro has decoded.
+    /// The tree of a value that apache-avro decoded.
     pub fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Null,

@@ -112,7 +112,7 @@ pub fn unframe(encoding: Encoding, value: &[u8]) -> Result<(Option<u64>, &[u8]),
             false => return Err(Malformed { what: "message without the marker of the single-object encoding", at: 0 }),
         },
     };
-    Ok((id, value.get(reader.position()..).unwrap_or_default()))
+    Ok((id, reader.rest()))
 }
 
 /// The content of a stream's message keys.

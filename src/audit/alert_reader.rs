@@ -35,11 +35,7 @@ impl RetryingSession<'_> {
         loop {
             let result = match &mut self.session {
                 Some(session) => request(session.as_mut()),
-                none => {
-                    let token = self.cancel.clone();
-                    let opened = self.sessions.open(&(Arc::new(move || token.is_cancelled()) as _));
-                    opened.and_then(|session| request(none.insert(session).as_mut()))
-                }
+                none => self.sessions.open(self.cancel).and_then(|session| request(none.insert(session).as_mut())),
             };
             match result {
                 Err(error) if error.is_transient() && self.has_answered && start.elapsed() < RETRY_TIMEOUT => {

@@ -1,116 +1,55 @@
-//! Which alerts of the science database are on their topics.
+//! Finds the alerts of the science database that are not on their topics as they should be.
 //!
-//! Records meet in up to three rounds, each of which compares one part of a spill at a time:
+//! Records meet in up to three rounds. Each round compares one part of a spill at a time:
 //! 1. by the alert's id, which messages carry in a header;
-//! 2. messages without an id, by timestamp and datum;
-//! 3. what is left of these, by timestamp and the alert's own identifiers.
+//! 2. messages without an id, by timestamp and Avro datum;
+//! 3. the rest of these, by timestamp and the alert's own identifiers.
 
 use std::cmp::Ordering;
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::error::AuditError;
+use super::difference::{DifferenceKind, DifferenceRecord};
+use super::error::{AuditError, SpillError};
 use super::record::{Record, RecordKind};
 use super::spill::Spill;
+use super::topic_scope::{Retention, TopicScope};
 use super::totals::{AuditTotals, Category};
 
-/// Most messages that are named of one duplicated alert.
+/// Maximum number of messages that are reported of one alert.
 const MAX_REPORTED_MESSAGES: usize = 16;
-
-/// How an alert differs between science database and topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DifferenceKind {
-    /// it is not on the topic
-    Missing,
-    /// it is on the topic more than once
-    Duplicated,
-    /// its message differs from what the row gives now
-    Altered,
-    /// it is on the topic, and the stream's rules or filters refuse it now
-    Unwanted,
-}
-
-impl DifferenceKind {
-    /// In lower case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Duplicated => "duplicated",
-            Self::Altered => "altered",
-            Self::Unwanted => "unwanted",
-        }
-    }
-
-    /// What it counts as; `None`: that is for the caller to say, who looks at the row again.
-    fn count(self) -> Option<Category> {
-        match self {
-            Self::Missing => None,
-            Self::Duplicated => Some(Category::Duplicated),
-            Self::Altered => Some(Category::Altered),
-            Self::Unwanted => Some(Category::Unwanted),
-        }
-    }
-}
-
-/// An alert that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DifferenceRecord {
-    pub kind: DifferenceKind,
-    pub stream: usize,
-    pub id: u128,
-    pub timestamp: i64,
-    /// where its row key stands in the key file
-    pub key: Option<i64>,
-    /// its messages on the topic, as partition and offset
-    pub messages: Vec<(i32, i64)>,
-    /// whether it is missing because it cannot be encoded
-    pub is_unencodable: bool,
-}
-
-/// What is known of one stream's topic.
-#[derive(Clone, Debug, Default)]
-pub(super) struct TopicScope {
-    /// ms since 1970; alerts from then on may not have been sent yet
-    pub due: i64,
-    /// for each partition: ms since 1970; what was sent before may have been deleted
-    pub retained_from: Vec<i64>,
-    /// for each partition: the first offset that was not read
-    pub ends: Vec<i64>,
-    /// whether it has messages without an id in the window
-    pub has_messages_without_id: bool,
-}
 
 /// All records, to be compared.
 pub(super) struct Records {
     by_id: Spill,
     without_id: Spill,
     /// of the third round
-    left: Spill,
+    unmatched: Spill,
 }
 
 impl Records {
-    /// No records yet; spilled to `folder`.
+    /// No records yet; their temporary files are in `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { by_id: Spill::new(folder), without_id: Spill::new(folder), left: Spill::new(folder) }
+        Self { by_id: Spill::new(folder), without_id: Spill::new(folder), unmatched: Spill::new(folder) }
     }
 
-    /// Adds a record. A message without an id has the id 0.
+    /// Adds a record.
     ///
     /// # Errors
-    /// The temporary folder takes no more.
-    pub fn push(&mut self, record: Record) -> Result<(), AuditError> {
+    /// A temporary file cannot be written.
+    pub fn push(&mut self, record: Record) -> Result<(), SpillError> {
         match record.id {
-            0 => push_by(&mut self.without_id, record, record.value),
-            id => Ok(self.by_id.push(id as u64, record)?),
+            None => push_by(&mut self.without_id, record, record.value),
+            Some(id) => self.by_id.push(id.get() as u64, record),
         }
     }
 
-    /// Compares them: adds to `totals` what was found of each alert, and calls `found` with each that differs. Those that seem missing are not
-    /// counted.
+    /// Compares the records: counts in `totals` what was found of each alert, and calls `found` with each difference. Missing alerts are not
+    /// counted, since they have to be confirmed.
     ///
     /// # Errors
-    /// The temporary folder cannot be used; what `found` fails with.
+    /// A temporary file cannot be read or written, or `found` failed.
     pub fn compare<E: From<AuditError>>(
         mut self,
         scopes: &[TopicScope],
@@ -118,43 +57,47 @@ impl Records {
         found: &mut dyn FnMut(DifferenceRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut comparator = Comparator { scopes, totals, found };
-        let (without_id, left) = (&mut self.without_id, &mut self.left);
+        let (without_id, unmatched) = (&mut self.without_id, &mut self.unmatched);
         self.by_id.drain(|mut records| {
-            records.sort_unstable_by(|a, b| a.id.cmp(&b.id).then_with(|| within(a, b)));
+            records.sort_unstable_by(|a, b| a.id.cmp(&b.id).then_with(|| order_in_group(a, b)));
             records.chunk_by(|a, b| a.id == b.id).try_for_each(|alert| comparator.by_id(alert, without_id))
         })?;
         let value = |record: &Record| (record.stream, record.timestamp, record.value);
         without_id.drain(|mut records| {
-            records.sort_unstable_by(|a, b| value(a).cmp(&value(b)).then_with(|| within(a, b)));
-            records.chunk_by(|a, b| value(a) == value(b)).try_for_each(|group| comparator.by_value(group, left))
+            records.sort_unstable_by(|a, b| value(a).cmp(&value(b)).then_with(|| order_in_group(a, b)));
+            records.chunk_by(|a, b| value(a) == value(b)).try_for_each(|group| comparator.by_value(group, unmatched))
         })?;
         let identity = |record: &Record| (record.stream, record.timestamp, record.identity);
-        left.drain(|mut records| {
-            records.sort_unstable_by(|a, b| identity(a).cmp(&identity(b)).then_with(|| within(a, b)));
+        unmatched.drain(|mut records| {
+            records.sort_unstable_by(|a, b| identity(a).cmp(&identity(b)).then_with(|| order_in_group(a, b)));
             records.chunk_by(|a, b| identity(a) == identity(b)).try_for_each(|group| comparator.by_identity(group))
         })
     }
 }
 
-/// The order of records within a group.
-fn within(a: &Record, b: &Record) -> Ordering {
+fn order_in_group(a: &Record, b: &Record) -> Ordering {
     (a.stream, a.kind, a.partition, a.offset).cmp(&(b.stream, b.kind, b.partition, b.offset))
 }
 
 /// Pushes a record so that it meets those of the same stream, timestamp and `feature`.
-fn push_by(spill: &mut Spill, record: Record, feature: u64) -> Result<(), AuditError> {
+fn push_by(spill: &mut Spill, record: Record, feature: u64) -> Result<(), SpillError> {
     let mut bytes = [0; 20];
-    bytes[..4].copy_from_slice(&record.stream.to_be_bytes());
-    bytes[4..12].copy_from_slice(&record.timestamp.to_be_bytes());
+    bytes[..4].copy_from_slice(&record.stream.unwrap_or(u32::MAX).to_be_bytes());
+    bytes[4..12].copy_from_slice(&record.timestamp.as_millis().to_be_bytes());
     bytes[12..].copy_from_slice(&feature.to_be_bytes());
-    Ok(spill.push(xxh3_64(&bytes), record)?)
+    spill.push(xxh3_64(&bytes), record)
 }
 
-/// The records of one side; they stand together.
-fn of(records: &[Record], kind: RecordKind) -> &[Record] {
+/// The records of one kind, which are adjacent.
+fn of_kind(records: &[Record], kind: RecordKind) -> &[Record] {
     let start = records.partition_point(|record| record.kind < kind);
     let end = records.partition_point(|record| record.kind <= kind);
     &records[start..end]
+}
+
+/// The stream of a group of records; `None` for the record of an alert that no stream keeps.
+fn stream_of(group: &[Record]) -> Option<usize> {
+    Some(group.first()?.stream? as usize)
 }
 
 struct Comparator<'a, E> {
@@ -164,41 +107,45 @@ struct Comparator<'a, E> {
 }
 
 impl<E: From<AuditError>> Comparator<'_, E> {
-    /// The records of one alert, on all streams.
+    /// Compares the records of one alert, on all streams.
     fn by_id(&mut self, alert: &[Record], without_id: &mut Spill) -> Result<(), E> {
         let row = alert.iter().find(|record| record.kind <= RecordKind::Refused);
         for records in alert.chunk_by(|a, b| a.stream == b.stream) {
-            let messages = of(records, RecordKind::Message);
-            let expected = of(records, RecordKind::Expected).first().or(of(records, RecordKind::Unencodable).first());
-            let Some(expected) = expected else {
+            let Some(stream) = stream_of(records) else { continue };
+            let messages = of_kind(records, RecordKind::Message);
+            let unencodable = of_kind(records, RecordKind::Unencodable).first();
+            let Some(expected) = of_kind(records, RecordKind::Expected).first().or(unencodable) else {
                 for message in messages {
                     match row {
-                        Some(row) => self.differs(DifferenceKind::Unwanted, message, Some(row), &[*message])?,
-                        None => self.count(message, Category::Superseded),
+                        Some(row) => self.report(DifferenceKind::Unwanted, stream, message, Some(row), &[*message])?,
+                        None => self.count(stream, message, Category::Superseded),
                     }
                 }
                 continue;
             };
-            let scope = &self.scopes[expected.stream as usize];
+            let may_lack_id = self.scopes[stream].has_messages_without_id;
             match messages {
-                [] if !of(records, RecordKind::Rejected).is_empty() => self.count(expected, Category::Rejected),
-                [] if scope.has_messages_without_id => push_by(without_id, *expected, expected.value)?,
-                [] => self.absent(expected)?,
+                [] if !of_kind(records, RecordKind::Rejected).is_empty() => {
+                    self.count(stream, expected, Category::Rejected);
+                }
+                [] if may_lack_id => push_by(without_id, *expected, expected.value).map_err(AuditError::from)?,
+                [] => self.absent(stream, expected)?,
                 messages => {
                     let is_same =
                         |message: &Record| message.value == expected.value || expected.kind == RecordKind::Unencodable;
                     let has_same = messages.iter().any(is_same);
                     if messages.len() > 1 {
-                        self.differs(DifferenceKind::Duplicated, expected, Some(expected), messages)?;
+                        self.report(DifferenceKind::Duplicated, stream, expected, Some(expected), messages)?;
                     }
                     if !has_same {
-                        self.differs(DifferenceKind::Altered, expected, Some(expected), messages)?;
+                        self.report(DifferenceKind::Altered, stream, expected, Some(expected), messages)?;
                     }
                     if has_same && messages.len() == 1 {
-                        self.count(expected, Category::Matched);
+                        self.count(stream, expected, Category::Matched);
                     }
-                    if scope.has_messages_without_id {
-                        push_by(without_id, Record { kind: RecordKind::Matched, ..*expected }, expected.value)?;
+                    if may_lack_id {
+                        let matched = Record { kind: RecordKind::Matched, ..*expected };
+                        push_by(without_id, matched, expected.value).map_err(AuditError::from)?;
                     }
                 }
             }
@@ -206,83 +153,85 @@ impl<E: From<AuditError>> Comparator<'_, E> {
         Ok(())
     }
 
-    /// Records of one stream, timestamp and datum, the messages without an id.
-    fn by_value(&mut self, group: &[Record], left: &mut Spill) -> Result<(), E> {
-        let (expected, matched) = (of(group, RecordKind::Expected), of(group, RecordKind::Matched));
-        let messages = of(group, RecordKind::Message);
-        let both = expected.len().min(messages.len());
-        let surplus = &messages[both..];
+    /// Compares records of one stream, timestamp and Avro datum, with messages without an id.
+    fn by_value(&mut self, group: &[Record], unmatched: &mut Spill) -> Result<(), E> {
+        let Some(stream) = stream_of(group) else { return Ok(()) };
+        let (expected, matched) = (of_kind(group, RecordKind::Expected), of_kind(group, RecordKind::Matched));
+        let messages = of_kind(group, RecordKind::Message);
+        let pairs = expected.len().min(messages.len());
+        let surplus = &messages[pairs..];
         let known = expected.first().or(matched.first());
-        // Of equal alerts, the first stands for the one that was sent again.
-        for record in &expected[usize::from(!surplus.is_empty()).min(both)..both] {
-            self.count(record, Category::Matched);
+        // Among alerts with equal data, the first one stands for the one that was sent again.
+        for record in &expected[usize::from(!surplus.is_empty()).min(pairs)..pairs] {
+            self.count(stream, record, Category::Matched);
         }
-        for record in expected[both..].iter().chain(of(group, RecordKind::Unencodable)) {
-            push_by(left, *record, record.identity)?;
+        for record in expected[pairs..].iter().chain(of_kind(group, RecordKind::Unencodable)) {
+            push_by(unmatched, *record, record.identity).map_err(AuditError::from)?;
         }
         match known {
             Some(known) if !surplus.is_empty() => {
-                self.differs(DifferenceKind::Duplicated, known, Some(known), messages)
+                self.report(DifferenceKind::Duplicated, stream, known, Some(known), messages)
             }
-            _ => surplus.iter().try_for_each(|message| Ok(push_by(left, *message, message.identity)?)),
+            _ => {
+                let pushed = surplus.iter().try_for_each(|message| push_by(unmatched, *message, message.identity));
+                Ok(pushed.map_err(AuditError::from)?)
+            }
         }
     }
 
-    /// Records of one stream, timestamp and identity that did not match.
+    /// Compares unmatched records of one stream, timestamp and identity.
     fn by_identity(&mut self, group: &[Record]) -> Result<(), E> {
-        let messages = of(group, RecordKind::Message);
-        let rows = of(group, RecordKind::Expected).iter().chain(of(group, RecordKind::Unencodable));
-        let mut unpaired = messages.iter();
+        let Some(stream) = stream_of(group) else { return Ok(()) };
+        let rows = of_kind(group, RecordKind::Expected).iter().chain(of_kind(group, RecordKind::Unencodable));
+        let mut messages = of_kind(group, RecordKind::Message).iter();
         for row in rows {
-            match unpaired.next() {
-                Some(message) => self.differs(DifferenceKind::Altered, row, Some(row), &[*message])?,
-                None => self.absent(row)?,
+            match messages.next() {
+                Some(message) => self.report(DifferenceKind::Altered, stream, row, Some(row), &[*message])?,
+                None => self.absent(stream, row)?,
             }
         }
-        unpaired.for_each(|message| self.count(message, Category::Superseded));
+        messages.for_each(|message| self.count(stream, message, Category::Superseded));
         Ok(())
     }
 
-    /// An alert that is on no topic.
-    fn absent(&mut self, row: &Record) -> Result<(), E> {
-        let scope = &self.scopes[row.stream as usize];
-        let partition = usize::try_from(row.partition).unwrap_or_default();
-        let retained_from = scope.retained_from.get(partition).copied().unwrap_or(i64::MIN);
+    /// An alert that has no message.
+    fn absent(&mut self, stream: usize, row: &Record) -> Result<(), E> {
+        let scope = &self.scopes[stream];
+        // A topic that does not exist has lost no messages.
+        let retained = scope.retained.get(row.partition as usize).copied().unwrap_or(Retention::All);
         if row.timestamp >= scope.due {
-            self.count(row, Category::NotDue);
-        } else if row.timestamp < retained_from {
-            self.count(row, Category::Expired);
+            self.count(stream, row, Category::NotDue);
+        } else if retained.may_be_deleted(row.timestamp) {
+            self.count(stream, row, Category::Expired);
         } else {
-            self.differs(DifferenceKind::Missing, row, Some(row), &[])?;
+            self.report(DifferenceKind::Missing, stream, row, Some(row), &[])?;
         }
         Ok(())
     }
 
-    fn count(&mut self, record: &Record, count: Category) {
-        self.totals.add(record.stream as usize, record.timestamp, count);
+    fn count(&mut self, stream: usize, record: &Record, category: Category) {
+        self.totals.add(stream, record.timestamp, category);
     }
 
-    fn differs(
+    fn report(
         &mut self,
         kind: DifferenceKind,
+        stream: usize,
         alert: &Record,
         row: Option<&Record>,
         messages: &[Record],
     ) -> Result<(), E> {
-        if let Some(count) = kind.count() {
-            self.count(alert, count);
+        if let Some(category) = kind.category() {
+            self.count(stream, alert, category);
         }
+        let messages = messages.iter().take(MAX_REPORTED_MESSAGES);
         (self.found)(DifferenceRecord {
             kind,
-            stream: alert.stream as usize,
+            stream,
             id: row.map_or(alert.id, |row| row.id),
             timestamp: alert.timestamp,
             key: row.map(|row| row.offset),
-            messages: messages
-                .iter()
-                .take(MAX_REPORTED_MESSAGES)
-                .map(|message| (message.partition, message.offset))
-                .collect(),
+            messages: messages.map(|message| (message.partition, message.offset)).collect(),
             is_unencodable: alert.kind == RecordKind::Unencodable,
         })
     }

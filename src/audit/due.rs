@@ -1,64 +1,63 @@
-//! Up to which time a stream's alerts have to be on their topic.
+//! The time up to which the alerts of a stream must be on its topic.
 
 use std::time::Duration;
 
 use super::error::AuditError;
 use super::topic::KAFKA_TIMEOUT;
 use crate::cancel::CancellationToken;
-use crate::config::{DistributionSettings, KafkaSettings, StreamSettings, format_timestamp};
+use crate::config::{DistributionSettings, KafkaSettings, StreamSettings};
 use crate::distribution::DistributionError;
 use crate::distribution::checkpoint_state::CheckpointState;
-use crate::kafka::Identity;
-use crate::kafka::{Admin, Error as KafkaError, checkpoint};
+use crate::kafka::{Admin, Error as KafkaError, Identity, checkpoint};
+use crate::timestamp::Timestamp;
+use crate::units::format_timestamp;
 
-/// How the checkpoint's records of a service begin.
+/// How the keys of a service's records begin in the checkpoint.
 const SERVICE_PREFIX: &str = "live";
 const STATE_SUFFIX: &str = "/state";
+/// A watermark that is behind the settled time by more than this is logged.
+const MAX_WATERMARK_LAG: Duration = Duration::from_secs(600);
 
-/// For each stream the time (ms since 1970) up to which all of its alerts are done: the watermark of the service that sends it, or `now` less
-/// `distribution.repair` where no service ever did.
+/// For each stream the time up to which all of its alerts are done: the watermark of the service that sends it, or `now` minus
+/// `distribution.repair` if there was never a service.
 ///
 /// # Errors
-/// Kafka does not answer, or the checkpoint is damaged.
+/// Kafka does not answer, the checkpoint is damaged, or `cancel` was cancelled.
 pub(super) fn due(
     kafka: &KafkaSettings,
     distribution: &DistributionSettings,
     streams: &[StreamSettings],
-    now: i64,
+    now: Timestamp,
     cancel: &CancellationToken,
-) -> Result<Vec<i64>, AuditError> {
+) -> Result<Vec<Timestamp>, AuditError> {
     let watermarks = watermarks(kafka, distribution, cancel)?;
-    let settled = now - i64::try_from(distribution.repair.as_millis()).unwrap_or(i64::MAX / 4);
-    let of = |stream: &StreamSettings| {
+    let settled = now - distribution.repair;
+    let due = |stream: &StreamSettings| {
         let sends = |prefix: &str| match prefix.strip_prefix(SERVICE_PREFIX) {
             Some("") => true,
             Some(names) => names.trim_start_matches(':').split('+').any(|name| name == stream.name),
             None => false,
         };
         let of_services = watermarks.iter().filter(|(prefix, _)| sends(prefix)).map(|(_, watermark)| *watermark);
-        match of_services.max() {
-            Some(watermark) => {
-                if watermark < settled - i64::try_from(Duration::from_secs(600).as_millis()).unwrap_or_default() {
-                    log::warn!(
-                        "stream `{}`: the service's checkpoint stands at {}; alerts written since are not judged, since it will send them",
-                        stream.name,
-                        format_timestamp(watermark)
-                    );
-                }
-                watermark
-            }
-            None => settled,
+        let Some(watermark) = of_services.max() else { return settled };
+        if watermark < settled - MAX_WATERMARK_LAG {
+            log::warn!(
+                "stream `{}`: the watermark of the service is {}; alerts written since count as not due",
+                stream.name,
+                format_timestamp(watermark.as_millis())
+            );
         }
+        watermark
     };
-    Ok(streams.iter().map(of).collect())
+    Ok(streams.iter().map(due).collect())
 }
 
-/// The watermarks of all services, by their prefix in the checkpoint. What an open transaction hides is left out.
+/// The watermarks of all services, by their prefix in the checkpoint. Records in open transactions are ignored.
 fn watermarks(
     kafka: &KafkaSettings,
     distribution: &DistributionSettings,
     cancel: &CancellationToken,
-) -> Result<Vec<(String, i64)>, AuditError> {
+) -> Result<Vec<(String, Timestamp)>, AuditError> {
     let topic = checkpoint::topic_of(&distribution.name);
     let user = Admin::open(kafka, Identity::User, KAFKA_TIMEOUT)?;
     let partitions = user.partitions(&topic)?.unwrap_or_default();
@@ -67,15 +66,15 @@ fn watermarks(
         let records = match checkpoint::read_stable(&user, &topic, partition, cancel) {
             Ok(records) => records,
             Err(error @ KafkaError::NotAuthorized { .. }) => {
-                log::warn!("{error}; alerts that are older than distribution.repair are expected on their topics");
+                log::warn!("{error}; alerts older than distribution.repair are expected on their topics");
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error.into()),
         };
         let prefixes = records.keys().filter_map(|key| std::str::from_utf8(key).ok()?.strip_suffix(STATE_SUFFIX));
         for prefix in prefixes.filter(|prefix| prefix.starts_with(SERVICE_PREFIX)) {
-            let progress = CheckpointState::load(prefix, &records).map_err(DistributionError::from)?;
-            watermarks.extend(progress.map(|progress| (prefix.to_owned(), progress.watermark().as_millis())));
+            let state = CheckpointState::load(prefix, &records).map_err(DistributionError::from)?;
+            watermarks.extend(state.map(|state| (prefix.to_owned(), state.watermark())));
         }
     }
     Ok(watermarks)

@@ -1,6 +1,7 @@
-//! Why an audit ends before it is done.
+//! Why an audit fails.
 
-use super::spill::SpillError;
+use std::path::PathBuf;
+
 use crate::catalog::CatalogError;
 use crate::distribution::DistributionError;
 use crate::distribution::pipeline::PipelineError;
@@ -8,19 +9,19 @@ use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
 use crate::science_db::ScienceDbError;
 
-/// Why an audit ends before it is done.
+/// Why an audit fails.
 #[derive(Debug, thiserror::Error)]
-pub enum AuditError {
+pub(crate) enum AuditError {
     /// the catalog cannot be used
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// a stream does not fit the catalog
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    /// a stream that is not configured, or a checkpoint that cannot be read
+    /// a stream is not configured, or the checkpoint cannot be read
     #[error(transparent)]
     Distribution(Box<DistributionError>),
-    /// a Python filter cannot be run
+    /// a Python filter failed
     #[error(transparent)]
     Filter(FilterError),
     /// the science database refused or cannot be reached
@@ -29,43 +30,55 @@ pub enum AuditError {
     /// Kafka refused or cannot be reached
     #[error(transparent)]
     Kafka(#[from] KafkaError),
-    /// the temporary folder cannot be used
+    /// a temporary file cannot be used
     #[error(transparent)]
     Spill(#[from] SpillError),
-    /// a transaction hides a part of a topic
+    /// an open transaction hides a part of a topic
     #[error(
-        "topic `{topic}` partition {partition} has an open transaction from offset {offset} on, which may hold what seems missing: wait until it ends, then run the command again"
+        "topic `{topic}` partition {partition} has an open transaction from offset {offset} on, which may contain the missing alerts: wait until it ends, then try again"
     )]
     OpenTransaction {
-        /// the topic
+        /// topic
         topic: String,
-        /// the partition
-        partition: i32,
-        /// its first unread offset
+        /// partition
+        partition: u32,
+        /// first offset of the transaction
         offset: i64,
     },
-    /// a topic that only its distribution may write to
+    /// only the service may write to the topic
     #[error(
-        "topic `{topic}` is written without transactions, and has one writer: nothing was published; fill a new topic with a job instead, or leave the stream out with --stream"
+        "topic `{topic}` is written without transactions and may have one producer only: nothing was published; fill a new topic with a job, or leave the stream out"
     )]
     OneWriter {
-        /// the topic
+        /// topic
         topic: String,
     },
     /// alerts could not be published
-    #[error("{count} missing alerts were not published: {reason}")]
+    #[error("{count} missing alerts were not published; the last one: {reason}")]
     NotPublished {
-        /// how many
+        /// number of alerts
         count: usize,
-        /// why the last of them was not
+        /// reason of the last of them
         reason: String,
     },
-    /// a thread panicked
+    /// a reader thread panicked
     #[error("a thread that reads the science database panicked")]
     Panicked,
-    /// the caller gave up
+    /// the audit was cancelled
     #[error("stopped")]
     Stopped,
+}
+
+/// A temporary file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} a temporary file in {}: {source}", folder.display())]
+pub(crate) struct SpillError {
+    /// what failed: create, write, read
+    pub(super) action: &'static str,
+    /// the folder
+    pub(super) folder: PathBuf,
+    /// the system's error
+    pub(super) source: std::io::Error,
 }
 
 impl From<DistributionError> for AuditError {
@@ -84,7 +97,7 @@ impl From<FilterError> for AuditError {
 }
 
 impl AuditError {
-    /// Whether the user's settings or arguments are at fault, rather than a server.
+    /// Whether the settings or arguments cause the error, not a server.
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Catalog(_) | Self::Pipeline(_) => true,

@@ -1,4 +1,4 @@
-//! What two messages of one alert have in common, whatever their framing: the datum, and the fields that tell alerts apart.
+//! What all messages of one alert have in common, whatever their framing: the Avro datum, and the fields that identify the alert.
 
 use std::collections::HashMap;
 
@@ -10,13 +10,13 @@ use crate::avro::container::MAGIC;
 use crate::avro::{Malformed, Reader, Schema};
 use crate::config::Encoding;
 
-/// Fields that tell one alert from another: ZTF's, Rubin's, and those of derived schemas.
+/// Fields that identify an alert: ZTF's, Rubin's, and those of derived schemas.
 const IDENTITY_FIELDS: [&str; 5] =
     ["candid", "diaSource.diaSourceId", "diaSourceId", "objectId", "diaSource.ssObjectId"];
-/// Schemas that are kept ready; a topic rarely has more than two.
+/// Maximum number of parsed schemas; a topic rarely has more than two.
 const MAX_SCHEMAS: usize = 16;
 
-/// Hash of the datum in a message's value. Bytes that are not framed as `encoding` says are hashed as they are.
+/// Hash of the Avro datum in a message value. A value that is not framed as in `encoding` is hashed as it is.
 pub(super) fn hash_datum(encoding: Encoding, value: &[u8]) -> u64 {
     xxh3_64(datum(encoding, value).unwrap_or(value))
 }
@@ -28,7 +28,7 @@ fn datum(encoding: Encoding, value: &[u8]) -> Result<&[u8], Malformed> {
     }
 }
 
-/// The first block's data. The header, with its schema, is passed over.
+/// The data of the first block of an object container file.
 fn in_container(value: &[u8]) -> Result<&[u8], Malformed> {
     let mut reader = Reader::new(value);
     if reader.take(MAGIC.len())? != MAGIC {
@@ -49,15 +49,15 @@ fn in_container(value: &[u8]) -> Result<&[u8], Malformed> {
     reader.bytes()
 }
 
-/// Finds the fields that tell one alert from another, where the message's key is its schema.
+/// Hashes the fields that identify an alert, if the message key is its schema.
 #[derive(Default)]
 pub(super) struct IdentityHasher {
     known: HashMap<Vec<u8>, Vec<Projection>>,
 }
 
 impl IdentityHasher {
-    /// A hash of the alert's own identifiers. Where they cannot be found, a hash of the partition, which depends on the alert's object.
-    pub fn hash(&mut self, encoding: Encoding, key: Option<&[u8]>, value: &[u8], partition: i32) -> u64 {
+    /// A hash of the alert's own identifiers; if they cannot be found, of the partition, which depends on the alert's object.
+    pub fn hash(&mut self, encoding: Encoding, key: Option<&[u8]>, value: &[u8], partition: u32) -> u64 {
         let mut hash = Xxh3::new();
         let mut is_known = false;
         if let Ok(datum) = datum(encoding, value) {
@@ -98,7 +98,7 @@ mod tests {
         {"name": "objectId", "type": "string"}, {"name": "magpsf", "type": "double"}]}"#;
 
     #[test]
-    fn the_datum_counts_whatever_its_framing() {
+    fn hash_does_not_depend_on_the_framing() {
         let schema = Schema::parse(SCHEMA).unwrap();
         let datum = b"\x04ab\0\0\0\0\0\0\0\0";
         for encoding in [Encoding::Datum, Encoding::Confluent, Encoding::SingleObject, Encoding::Container] {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn alerts_of_one_object_have_one_identity_whatever_else_they_say() {
+    fn identity_depends_on_the_identifiers_only() {
         let mut identities = IdentityHasher::default();
         let mut of =
             |value: &[u8], key: Option<&[u8]>, partition| identities.hash(Encoding::Datum, key, value, partition);

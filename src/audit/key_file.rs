@@ -1,16 +1,16 @@
-//! The row keys of all alerts, in a temporary file: records refer to them by their offset.
+//! The row keys of all alerts, in a temporary file. Records refer to a key by its offset.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::spill::SpillError;
+use super::error::SpillError;
 
 /// Bytes before a key: its length.
 const LENGTH_BYTES: usize = 4;
 
-/// A file of row keys that only grows.
+/// An append-only file of row keys.
 pub(super) struct KeyFile {
     folder: PathBuf,
     file: BufWriter<File>,
@@ -18,24 +18,28 @@ pub(super) struct KeyFile {
 }
 
 impl KeyFile {
-    /// An empty file in `folder`. It has no name, so nothing of it is left however the process ends.
+    /// An empty file in `folder`. It has no name: it disappears with the process, however it ends.
     ///
     /// # Errors
-    /// No file can be made there.
+    /// The file cannot be created.
     pub fn new(folder: &Path) -> Result<Self, SpillError> {
-        let file = tempfile::tempfile_in(folder).map_err(|source| fault("create", folder, source))?;
+        let file = tempfile::tempfile_in(folder).map_err(|source| error("create", folder, source))?;
         Ok(Self { folder: folder.to_owned(), file: BufWriter::new(file), end: 0 })
     }
 
-    /// Adds a key and returns its offset.
+    /// Appends a key and returns its offset.
     ///
     /// # Errors
-    /// The folder takes no more.
+    /// The file cannot be written.
     pub fn push(&mut self, key: &[u8]) -> Result<i64, SpillError> {
         let offset = self.end;
-        let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes();
-        let written = self.file.write_all(&length).and_then(|()| self.file.write_all(key));
-        written.map_err(|source| fault("write", &self.folder, source))?;
+        // HBase's limit for a row key is 32 kB.
+        let length = u32::try_from(key.len()).map_err(std::io::Error::other);
+        let written = length.and_then(|length| {
+            self.file.write_all(&length.to_be_bytes())?;
+            self.file.write_all(key)
+        });
+        written.map_err(|source| error("write", &self.folder, source))?;
         self.end += (LENGTH_BYTES + key.len()) as u64;
         Ok(offset.cast_signed())
     }
@@ -54,11 +58,11 @@ impl KeyFile {
             file.read_exact_at(&mut key, offset + LENGTH_BYTES as u64)?;
             Ok(key)
         };
-        read().map_err(|source| fault("read", &self.folder, source))
+        read().map_err(|source| error("read", &self.folder, source))
     }
 }
 
-fn fault(action: &'static str, folder: &Path, source: std::io::Error) -> SpillError {
+fn error(action: &'static str, folder: &Path, source: std::io::Error) -> SpillError {
     SpillError { action, folder: folder.to_owned(), source }
 }
 

@@ -1,24 +1,30 @@
-//! Turns the messages of streams' topics, and of the rejected topic, into records.
+//! Turns the messages of the streams' topics and of the rejected topic into records.
 
-use super::compare::{Records, TopicScope};
+use std::num::NonZeroU128;
+
+use super::auditor::Audit;
+use super::compare::Records;
+use super::error::AuditError;
 use super::identity::{self, IdentityHasher};
 use super::record::{Record, RecordKind};
+use super::request::AuditProgress;
+use super::topic;
+use super::topic_scope::TopicScope;
 use super::totals::{AuditTotals, Category};
-use super::{Audit, AuditError, AuditProgress, topic};
 use crate::kafka::Message;
 use crate::kafka::consumer::StartAt;
 use crate::ledger::AlertId;
 use crate::timestamp::Timestamp;
 
 impl Audit<'_> {
-    /// Reads a stream's topic; what was found out about it.
+    /// Reads the topic of a stream.
     ///
     /// # Errors
-    /// Kafka refused or does not answer, or temporary files cannot be written.
+    /// Kafka failed or does not answer, a temporary file cannot be written, or the audit was cancelled.
     pub(super) fn read_topic(
         &self,
         index: usize,
-        due: i64,
+        due: Timestamp,
         records: &mut Records,
         totals: &mut AuditTotals,
         report: &(dyn Fn(AuditProgress<'_>) + Sync),
@@ -26,21 +32,21 @@ impl Audit<'_> {
         let (stream, window) = (&self.streams[index], self.request.window);
         let mut identities = IdentityHasher::default();
         let mut has_messages_without_id = false;
-        let mut each = |message: &Message| {
+        let mut each = |partition: u32, message: &Message| {
             report(AuditProgress::Messages(1));
             let Some(timestamp) = topic::timestamp(message) else {
                 totals.add_timeless(index, Category::Foreign);
                 return Ok(());
             };
-            if !window.contains(Timestamp::from_millis(timestamp)) {
+            if !window.contains(timestamp) {
                 return Ok(());
             }
             totals.add(index, timestamp, Category::OnTopic);
             let (id, value) = (topic::alert_id(message), message.value.as_deref().unwrap_or_default());
-            has_messages_without_id |= id == 0;
+            has_messages_without_id |= id.is_none();
             let identity = match id {
-                0 => identities.hash(stream.encoding, message.key.as_deref(), value, message.partition),
-                _ => 0,
+                None => identities.hash(stream.encoding, message.key.as_deref(), value, partition),
+                Some(_) => 0,
             };
             records.push(Record {
                 id,
@@ -48,8 +54,8 @@ impl Audit<'_> {
                 value: identity::hash_datum(stream.encoding, value),
                 identity,
                 offset: message.offset,
-                partition: message.partition,
-                stream: index as u32,
+                partition,
+                stream: Some(index as u32),
                 kind: RecordKind::Message,
             })?;
             Ok(())
@@ -58,22 +64,23 @@ impl Audit<'_> {
         let end = topic::read(&self.reader, &stream.topic, StartAt::Earliest, &self.cancel, &mut each, &total)?;
         let Some(end) = end else {
             log::warn!("stream `{}`: topic `{}` does not exist", stream.name, stream.topic);
-            let retained_from = vec![i64::MIN; usize::try_from(stream.partitions).unwrap_or(1)];
-            return Ok(TopicScope { due, retained_from, ends: Vec::new(), has_messages_without_id: false });
+            let (partitions, retained, ends) = (stream.partitions, Vec::new(), Vec::new());
+            return Ok(TopicScope { due, partitions, retained, ends, has_messages_without_id: false });
         };
         if let Some((partition, offset)) = end.open {
             log::warn!(
-                "topic `{}` partition {partition} has an open transaction from offset {offset} on: what is in it counts as missing",
+                "topic `{}` partition {partition} has an open transaction from offset {offset} on: alerts in it count as missing",
                 stream.topic
             );
         }
-        if end.retained_from.iter().any(|from| *from > window.from().as_millis()) {
+        if end.retained.iter().any(|retained| retained.may_be_deleted(window.from())) {
             log::warn!(
-                "topic `{}` no longer holds its oldest messages (retention): alerts that may have been among them are not judged",
+                "topic `{}` has lost its oldest messages (retention): alerts that may have been among them count as expired",
                 stream.topic
             );
         }
-        Ok(TopicScope { due, retained_from: end.retained_from, ends: end.ends, has_messages_without_id })
+        let partitions = i32::try_from(end.ends.len()).unwrap_or(i32::MAX);
+        Ok(TopicScope { due, partitions, retained: end.retained, ends: end.ends, has_messages_without_id })
     }
 
     /// Reads the rejected topic.
@@ -86,24 +93,22 @@ impl Audit<'_> {
         report: &(dyn Fn(AuditProgress<'_>) + Sync),
     ) -> Result<(), AuditError> {
         let topic = &self.settings.distribution.rejected_topic;
-        let mut each = |message: &Message| {
+        let mut each = |partition: u32, message: &Message| {
             report(AuditProgress::Messages(1));
-            let Some(timestamp) =
-                topic::timestamp(message).filter(|at| self.request.window.contains(Timestamp::from_millis(*at)))
-            else {
+            let Some(timestamp) = topic::timestamp(message).filter(|at| self.request.window.contains(*at)) else {
                 return Ok(());
             };
             let name = topic::header(message, "fink-stream");
             let stream = self.streams.iter().position(|stream| Some(stream.name.as_bytes()) == name);
             let (Some(stream), Some(key)) = (stream, topic::header(message, "fink-row-key")) else { return Ok(()) };
             records.push(Record {
-                id: AlertId::new(key, Timestamp::from_millis(timestamp)).hash(),
+                id: NonZeroU128::new(AlertId::new(key, timestamp).hash()),
                 timestamp,
                 value: 0,
                 identity: 0,
                 offset: message.offset,
-                partition: message.partition,
-                stream: stream as u32,
+                partition,
+                stream: Some(stream as u32),
                 kind: RecordKind::Rejected,
             })?;
             Ok(())

@@ -1,23 +1,23 @@
-//! Observing nights: 24 hours in UTC, from noon to noon unless told otherwise, named by the date on which they begin.
+//! Observing nights: 24 hours from noon to noon UTC by default, named by the date on which they begin.
 
-use jiff::Timestamp;
+use crate::timestamp::Timestamp;
 
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// A night, as the number of days from 1970-01-01 to the date on which it begins.
+/// A night: the number of days from 1970-01-01 to the date on which it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Night(i64);
+pub(crate) struct Night(i64);
 
 impl Night {
-    /// The night of a time (ms since 1970), where nights begin at `hour` o'clock UTC.
-    pub fn of(timestamp: i64, hour: u8) -> Self {
-        Self((timestamp - i64::from(hour) * HOUR).div_euclid(DAY))
+    /// The night of `timestamp`. Nights begin at `hour`, UTC.
+    pub fn of(timestamp: Timestamp, hour: u8) -> Self {
+        Self((timestamp.as_millis() - i64::from(hour) * HOUR_MS).div_euclid(DAY_MS))
     }
 
-    /// Its date, `YYYY-MM-DD`.
+    /// The date, `YYYY-MM-DD`.
     pub fn date(self) -> String {
-        let start = self.0.checked_mul(DAY).and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let start = self.0.checked_mul(DAY_MS).and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         start.map_or_else(|| format!("day {}", self.0), |start| start.to_string().chars().take(10).collect())
     }
 }
@@ -27,11 +27,12 @@ mod tests {
     use super::*;
 
     fn date(time: &str, hour: u8) -> String {
-        Night::of(time.parse::<Timestamp>().unwrap().as_millisecond(), hour).date()
+        let time: jiff::Timestamp = time.parse().unwrap();
+        Night::of(Timestamp::from_millis(time.as_millisecond()), hour).date()
     }
 
     #[test]
-    fn a_night_lasts_from_noon_to_noon_and_has_the_date_of_its_evening() {
+    fn night_lasts_from_noon_to_noon_and_has_the_date_of_its_evening() {
         assert_eq!(date("2026-02-01T11:59:59.999Z", 12), "2026-01-31");
         assert_eq!(date("2026-02-01T12:00:00Z", 12), "2026-02-01");
         assert_eq!(date("2026-02-02T03:00:00Z", 12), "2026-02-01");

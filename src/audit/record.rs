@@ -1,21 +1,24 @@
-//! One observation of an alert, as a record of fixed size: a row of the science database on one stream, or a message on a topic.
+//! One observation of an alert as a record of fixed size: a row of the science database on one stream, or a message on a topic.
 
 use std::fmt;
+use std::num::NonZeroU128;
 
-/// Where an observation comes from, and what it says. The order matters: within a group the science database's records come first.
+use crate::timestamp::Timestamp;
+
+/// Where an observation comes from, and what it means. The order matters: within a group, records of the science database come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RecordKind {
-    /// the science database: the stream keeps the alert
+    /// science database: the stream keeps the alert
     Expected,
-    /// the science database: the stream keeps the alert, and it cannot be judged or encoded
+    /// science database: the stream keeps the alert, which cannot be filtered or encoded
     Unencodable,
-    /// the science database: an alert that every stream refuses
+    /// science database: no stream keeps the alert
     Refused,
-    /// an alert of the science database whose message was found by its id
+    /// science database: an alert whose message was found by its id
     Matched,
-    /// the rejected topic
+    /// rejected topic
     Rejected,
-    /// the stream's topic
+    /// topic of the stream
     Message,
 }
 
@@ -27,29 +30,31 @@ impl RecordKind {
 /// One observation of an alert.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Record {
-    /// the alert's id (a hash of row key and timestamp); zero for a message that has none
-    pub id: u128,
-    /// when the row's trigger was written, ms since 1970
-    pub timestamp: i64,
-    /// hash of the datum
+    /// the alert's id; `None`: the message has none
+    pub id: Option<NonZeroU128>,
+    /// timestamp of the row's trigger
+    pub timestamp: Timestamp,
+    /// hash of the Avro datum
     pub value: u64,
-    /// hash of the fields that tell one alert from another; only used for messages without an id
+    /// hash of the alert's own identifiers; only set for alerts that may have messages without an id
     pub identity: u64,
-    /// of a message its offset, of a row where its key stands in the [`KeyFile`](super::key_file::KeyFile)
+    /// of a message its offset, of a row the offset of its key in the [`KeyFile`](super::key_file::KeyFile)
     pub offset: i64,
-    /// the topic's partition: where the message is, or where it would be sent
-    pub partition: i32,
-    /// index of the stream
-    pub stream: u32,
-    /// where it comes from
+    /// partition of the topic: of a message its own, of a row the one that it is sent to
+    pub partition: u32,
+    /// index of the stream; `None`: no stream keeps the alert
+    pub stream: Option<u32>,
+    /// where the observation comes from
     pub kind: RecordKind,
 }
 
 /// Bytes of a record on disk.
 pub(super) const RECORD_BYTES: usize = 57;
+/// Written for a record without a stream.
+const NO_STREAM: u32 = u32::MAX;
 
 impl Record {
-    /// The record's bytes on disk.
+    /// The bytes of the record on disk.
     pub fn to_bytes(self) -> [u8; RECORD_BYTES] {
         let mut bytes = [0; RECORD_BYTES];
         let mut at = 0;
@@ -57,28 +62,28 @@ impl Record {
             bytes[at..at + field.len()].copy_from_slice(field);
             at += field.len();
         };
-        put(&self.id.to_be_bytes());
-        put(&self.timestamp.to_be_bytes());
+        put(&self.id.map_or(0, NonZeroU128::get).to_be_bytes());
+        put(&self.timestamp.as_millis().to_be_bytes());
         put(&self.value.to_be_bytes());
         put(&self.identity.to_be_bytes());
         put(&self.offset.to_be_bytes());
         put(&self.partition.to_be_bytes());
-        put(&self.stream.to_be_bytes());
+        put(&self.stream.unwrap_or(NO_STREAM).to_be_bytes());
         put(&[self.kind as u8]);
         bytes
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote; `None` where the bytes are no record.
+    /// The record that [`to_bytes`](Self::to_bytes) wrote; `None` if the bytes are not a record.
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
         let mut rest = bytes.as_slice();
         Some(Self {
-            id: u128::from_be_bytes(take(&mut rest)?),
-            timestamp: i64::from_be_bytes(take(&mut rest)?),
+            id: NonZeroU128::new(u128::from_be_bytes(take(&mut rest)?)),
+            timestamp: Timestamp::from_millis(i64::from_be_bytes(take(&mut rest)?)),
             value: u64::from_be_bytes(take(&mut rest)?),
             identity: u64::from_be_bytes(take(&mut rest)?),
             offset: i64::from_be_bytes(take(&mut rest)?),
-            partition: i32::from_be_bytes(take(&mut rest)?),
-            stream: u32::from_be_bytes(take(&mut rest)?),
+            partition: u32::from_be_bytes(take(&mut rest)?),
+            stream: Some(u32::from_be_bytes(take(&mut rest)?)).filter(|stream| *stream != NO_STREAM),
             kind: *RecordKind::ALL.get(usize::from(take::<1>(&mut rest)?[0]))?,
         })
     }
@@ -93,7 +98,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, timestamp, value, identity, offset, partition, stream, kind } = self;
-        write!(f, "{kind:?} {stream}/{partition}/{offset} {id:032x} at {timestamp}, {value:016x}, {identity:016x}")
+        write!(f, "{kind:?} {stream:?}/{partition}/{offset} {id:x?} at {timestamp}, {value:016x}, {identity:016x}")
     }
 }
 
@@ -102,19 +107,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_survives_its_bytes() {
+    fn record_survives_its_bytes() {
         for kind in RecordKind::ALL {
-            let record = Record {
-                id: 0x1234_5678_9abc_def0_1122_3344_5566_7788,
-                timestamp: -7,
-                value: u64::MAX,
-                identity: 3,
-                offset: i64::MAX,
-                partition: 11,
-                stream: u32::MAX,
-                kind,
-            };
-            assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
+            for (id, stream) in [(0x1234_5678_9abc_def0_1122_3344_5566_7788, Some(7)), (0, None)] {
+                let record = Record {
+                    id: NonZeroU128::new(id),
+                    timestamp: Timestamp::from_millis(-7),
+                    value: u64::MAX,
+                    identity: 3,
+                    offset: i64::MAX,
+                    partition: 11,
+                    stream,
+                    kind,
+                };
+                assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
+            }
         }
         assert_eq!(Record::from_bytes(&[0xff; RECORD_BYTES]), None);
     }

@@ -1,69 +1,57 @@
-//! Publishes alerts that are missing, as the service would: in transactions, with the same key, partition and headers.
+//! Publishes missing alerts as the service does: in transactions, with the same key, partition and headers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::num::NonZeroU128;
+use std::time::Duration;
 
 use super::alert_reader::AlertReader;
-use super::compare::DifferenceRecord;
+use super::auditor::Audit;
+use super::comparison::{Comparison, Missing};
 use super::error::AuditError;
 use super::identity;
+use super::request::AuditProgress;
 use super::topic::{self, KAFKA_TIMEOUT};
-use super::{Audit, AuditProgress, Comparison};
 use crate::distribution::batch::{Batch, BatchAlert, Message};
 use crate::distribution::verdict::Verdict;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
-use crate::kafka::Identity;
 use crate::kafka::consumer::StartAt;
 use crate::kafka::topics::TopicSpec;
-use crate::kafka::{Admin, CommitOutcome, Error as KafkaError, Producer, ProducerOptions, ProducerRecord, partition};
+use crate::kafka::{
+    Admin, CommitOutcome, Error as KafkaError, Identity, Producer, ProducerOptions, ProducerRecord, partition,
+};
 use crate::timestamp::Timestamp;
 
 /// Rows of one transaction.
 const TRANSACTION_ROWS: usize = 100;
-/// Messages that were sent so long before the audit began are read again before anything is published, ms: clocks may differ by as much.
-const MAX_CLOCK_SKEW_MS: i64 = 3_600_000;
+/// Largest difference between the clocks of this machine and the brokers. Messages that were sent up to this time before the audit began
+/// are read before anything is published.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(3600);
 
-/// An alert that is to be published on one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Missing {
-    pub id: u128,
-    pub timestamp: i64,
-    /// where its row key stands in the key file
-    pub key: i64,
-    pub stream: usize,
-}
-
-impl Missing {
-    /// That of a difference, which has a row.
-    pub fn of(difference: &DifferenceRecord) -> Option<Self> {
-        let DifferenceRecord { id, timestamp, stream, .. } = *difference;
-        Some(Self { id, timestamp, key: difference.key?, stream })
-    }
-}
-
-/// What has come to the streams' topics since the audit.
+/// What was sent to the streams' topics since the audit read them.
 #[derive(Default)]
 struct NewMessages {
-    ids: HashSet<(usize, u128)>,
-    /// how many messages without an id, by stream, timestamp and hash of the datum
-    values: HashMap<(usize, i64, u64), usize>,
+    ids: HashSet<(usize, NonZeroU128)>,
+    /// number of messages without an id by stream, timestamp and hash of the datum
+    values: HashMap<(usize, Timestamp, u64), usize>,
 }
 
-/// The open way to the topics.
+/// Publishes alerts.
 struct RepairPublisher<'a> {
     audit: &'a Audit<'a>,
     producer: Producer,
+    /// number of partitions of each stream's topic
     partitions: BTreeMap<usize, i32>,
     new_messages: NewMessages,
 }
 
 impl Audit<'_> {
-    /// Publishes what is missing, in the order of the timestamps, and returns how many alerts were published. Each transaction is seen whole or not
-    /// at all; what was committed before a failure stays. Alerts that came to their topic since the audit, and rows that were written again
-    /// since, are left out. Slack and the status column are not told.
+    /// Publishes the missing alerts in the order of their timestamps, and returns the number of published alerts. What was committed before an
+    /// error stays. Alerts that were sent to their topic since the audit, and rows that were written again, are left out. Slack is not
+    /// notified and the status column is not written.
     ///
     /// # Errors
-    /// Kafka or the science database refused, a topic has an open transaction, or the caller gave up. Some alerts cannot be published: the
-    /// others were.
+    /// Kafka or the science database failed, a topic has an open transaction, or the audit was cancelled. `NotPublished`: all other alerts
+    /// were published.
     pub fn publish(
         &self,
         comparison: &mut Comparison,
@@ -76,8 +64,8 @@ impl Audit<'_> {
         missing.sort_unstable_by_key(|missing| (missing.timestamp, missing.key, missing.stream));
         let mut publisher = self.publisher(&missing, &comparison.ends, report)?;
         report(AuditProgress::Publish(missing.len() as u64));
-        let source = self.source(&self.cancel);
-        let mut reader = source.reader();
+        let database = self.database_scan(&self.cancel);
+        let mut reader = database.reader();
         let (mut published, mut failed) = (0, Vec::new());
         let mut rest = &missing[..];
         while !rest.is_empty() {
@@ -98,7 +86,7 @@ impl Audit<'_> {
         }
     }
 
-    /// Fences another repair, and sees what has come to the topics since the audit.
+    /// Fences another repair, and reads what was sent to the topics since the audit.
     fn publisher(
         &self,
         missing: &[Missing],
@@ -145,24 +133,22 @@ impl Audit<'_> {
         report: &(dyn Fn(AuditProgress<'_>) + Sync),
     ) -> Result<(), AuditError> {
         let stream = &self.streams[index];
-        let mut each = |message: &crate::kafka::Message| {
+        let mut each = |partition: u32, message: &crate::kafka::Message| {
             report(AuditProgress::Messages(1));
-            let partition = usize::try_from(message.partition).unwrap_or_default();
-            let is_new = ends.get(partition).is_none_or(|end| message.offset >= *end);
-            let timestamp =
-                topic::timestamp(message).filter(|at| self.request.window.contains(Timestamp::from_millis(*at)));
+            let is_new = ends.get(partition as usize).is_none_or(|end| message.offset >= *end);
+            let timestamp = topic::timestamp(message).filter(|timestamp| self.request.window.contains(*timestamp));
             if let Some(timestamp) = timestamp.filter(|_| is_new) {
                 match topic::alert_id(message) {
-                    0 => {
+                    None => {
                         let value = identity::hash_datum(stream.encoding, message.value.as_deref().unwrap_or_default());
                         *new_messages.values.entry((index, timestamp, value)).or_default() += 1;
                     }
-                    id => drop(new_messages.ids.insert((index, id))),
+                    Some(id) => drop(new_messages.ids.insert((index, id))),
                 }
             }
             Ok(())
         };
-        let start = StartAt::Timestamp(self.started - MAX_CLOCK_SKEW_MS);
+        let start = StartAt::Timestamp((self.started - MAX_CLOCK_SKEW).as_millis());
         let total = |total| report(AuditProgress::Topic(&stream.topic, total));
         let end = topic::read(&self.reader, &stream.topic, start, &self.cancel, &mut each, &total)?;
         match end.and_then(|end| end.open) {
@@ -175,7 +161,8 @@ impl Audit<'_> {
 }
 
 impl RepairPublisher<'_> {
-    /// Publishes these alerts in one transaction; again without those that Kafka refuses, whose reasons are added to `failed`.
+    /// Publishes these alerts in one transaction. Alerts that Kafka refuses are added to `failed` with the reason, and the others are sent
+    /// again.
     fn send_chunk(
         &mut self,
         chunk: &[Missing],
@@ -185,13 +172,15 @@ impl RepairPublisher<'_> {
     ) -> Result<u64, AuditError> {
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         let batch = reader.fetch(&keys)?;
-        let wanted: HashSet<(usize, u128)> = chunk.iter().map(|missing| (missing.stream, missing.id)).collect();
+        let wanted: HashSet<(usize, NonZeroU128)> = chunk.iter().map(|missing| (missing.stream, missing.id)).collect();
         let mut refused: HashSet<usize> = HashSet::new();
         let mut messages: Vec<(&BatchAlert, &Message)> = Vec::with_capacity(chunk.len());
         for alert in batch.alerts() {
             for (_, verdict) in batch.verdicts(alert) {
                 let Verdict::Send(message) = verdict else { continue };
-                if wanted.contains(&(message.stream, alert.entry.id.hash())) && !self.has_come(&batch, alert, message) {
+                let id = NonZeroU128::new(alert.entry.id.hash());
+                let is_wanted = id.is_some_and(|id| wanted.contains(&(message.stream, id)));
+                if is_wanted && !self.was_sent(&batch, alert, message) {
                     messages.push((alert, message));
                 }
             }
@@ -225,34 +214,34 @@ impl RepairPublisher<'_> {
                 },
                 Err(KafkaError::MustAbort { .. }) => self.producer.abort()?,
                 Err(error) => {
-                    // What was sent is not to be seen; the first error tells more than one of the abort.
+                    // The first error says more than one of the abort.
                     let _aborted = self.producer.abort();
                     return Err(error.into());
                 }
             };
-            let at_fault: Vec<_> = aborted.failures.iter().filter(|failure| failure.is_permanent()).collect();
-            for failure in &at_fault {
+            for failure in aborted.failures.iter().filter(|failure| failure.is_permanent()) {
                 if refused.insert(failure.id)
                     && let Some((alert, _)) = messages.get(failure.id)
                 {
                     failed.push(self.reason(&batch, alert, &failure.to_string()));
                 }
             }
-            log::warn!("{}; the transaction was aborted, and its alerts are sent again", aborted.reason);
+            log::warn!("{}; the transaction was aborted; sending its alerts again", aborted.reason);
             if self.audit.cancel.is_cancelled() {
                 return Err(AuditError::Stopped);
             }
         }
     }
 
-    /// Whether the alert has come to its topic since the audit. A message without an id accounts for one alert.
-    fn has_come(&mut self, batch: &Batch, alert: &BatchAlert, message: &Message) -> bool {
-        if self.new_messages.ids.contains(&(message.stream, alert.entry.id.hash())) {
+    /// Whether the alert was sent to its topic since the audit. A message without an id stands for one alert.
+    fn was_sent(&mut self, batch: &Batch, alert: &BatchAlert, message: &Message) -> bool {
+        let id = NonZeroU128::new(alert.entry.id.hash());
+        if id.is_some_and(|id| self.new_messages.ids.contains(&(message.stream, id))) {
             return true;
         }
         let encoding = self.audit.streams[message.stream].encoding;
         let value = identity::hash_datum(encoding, batch.bytes(&message.value));
-        match self.new_messages.values.get_mut(&(message.stream, alert.entry.timestamp.as_millis(), value)) {
+        match self.new_messages.values.get_mut(&(message.stream, alert.entry.timestamp, value)) {
             Some(count) if *count > 0 => {
                 *count -= 1;
                 true
@@ -263,7 +252,7 @@ impl RepairPublisher<'_> {
 
     fn send(&self, batch: &Batch, alert: &BatchAlert, message: &Message, number: usize) -> Result<(), KafkaError> {
         let audit = self.audit;
-        let partitions = self.partitions.get(&message.stream).copied().unwrap_or(1);
+        let partitions = self.partitions[&message.stream];
         let timestamp = alert.entry.timestamp.to_string();
         let id = alert.entry.id.to_hex();
         let key = message.key.as_ref().map(|key| batch.bytes(key));

@@ -1,46 +1,31 @@
 //! Turns the rows of the science database into records.
 
+use std::num::NonZeroU128;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 
-use super::alert_reader::DatabaseScan;
-use super::compare::{Records, TopicScope};
+use super::auditor::Audit;
+use super::compare::Records;
+use super::error::AuditError;
 use super::identity::{self, IdentityHasher};
 use super::key_file::KeyFile;
 use super::record::{Record, RecordKind};
+use super::request::AuditProgress;
+use super::topic_scope::TopicScope;
 use super::totals::{AuditTotals, Category};
-use super::{Audit, AuditError, AuditProgress};
-use crate::cancel::CancellationToken;
 use crate::distribution::batch::Batch;
-use crate::distribution::page_reader::PageLimits;
 use crate::distribution::verdict::Verdict;
 use crate::kafka::partition;
-use crate::science_db::{Sessions, Timeouts};
-use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// Threads that read the science database.
 const READERS: usize = 3;
 
 impl Audit<'_> {
-    /// The science database, for readers that end when `cancel` is cancelled.
-    pub(super) fn source<'s>(&'s self, cancel: &'s CancellationToken) -> DatabaseScan<'s> {
-        let mut limits = PageLimits::default();
-        if self.pipeline.has_filters() {
-            limits.rows = limits.rows.min(self.settings.filters.batch);
-        }
-        DatabaseScan {
-            sessions: Sessions::new(&self.settings.science_db, &self.table, Timeouts::default()),
-            pipeline: &self.pipeline,
-            limits,
-            cancel,
-        }
-    }
-
-    /// Reads the science database, with several threads.
+    /// Reads the science database in several threads.
     ///
     /// # Errors
-    /// It refused or cannot be reached, a filter failed, or temporary files cannot be written.
+    /// The science database or a filter failed, a temporary file cannot be written, or the audit was cancelled.
     pub(super) fn read_database(
         &self,
         scopes: &[TopicScope],
@@ -49,16 +34,17 @@ impl Audit<'_> {
         totals: &mut AuditTotals,
         report: &(dyn Fn(AuditProgress<'_>) + Sync),
     ) -> Result<(), AuditError> {
+        // The error of one thread cancels the others.
         let cancel = self.cancel.child();
-        let source = self.source(&cancel);
+        let database = self.database_scan(&cancel);
         let window = self.request.window;
-        // Up to the present the newest cells are read too: a row completed by a later write is then whole.
+        // A later write may have completed a row. For recent rows the cells up to now are read, so that such a row is whole.
         let repair = self.settings.distribution.repair;
-        let cells = match window.until() < Timestamp::from_millis(self.started) - repair.saturating_mul(2) {
+        let cells = match window.until() < self.started - repair.saturating_mul(2) {
             true => window,
             false => Window::since(window.from()),
         };
-        let ranges = source.key_ranges()?;
+        let ranges = database.key_ranges()?;
         let next = AtomicUsize::new(0);
         let shared = Mutex::new((records, keys, totals));
         let work = || {
@@ -70,33 +56,38 @@ impl Audit<'_> {
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 let (records, keys, totals) = &mut *shared;
                 totals.merge(&counted);
-                let mut key = (usize::MAX, 0);
-                for (alert, record) in page.drain(..) {
-                    if key.0 != alert {
-                        key = (alert, keys.push(batch.bytes(&batch.alerts()[alert].key))?);
+                for records_of_alert in page.chunk_by(|(one, _), (other, _)| one == other) {
+                    let mut offset = None;
+                    for (alert, record) in records_of_alert {
+                        let key = &batch.alerts()[*alert].key;
+                        let offset = *match &mut offset {
+                            Some(offset) => offset,
+                            none => none.insert(keys.push(batch.bytes(key))?),
+                        };
+                        records.push(Record { offset, ..*record })?;
                     }
-                    records.push(Record { offset: key.1, ..record })?;
                 }
+                page.clear();
                 report(AuditProgress::Rows(rows as u64));
                 Ok(())
             };
-            let outcome = source.reader().scan(&ranges, &next, window, cells, &mut each);
-            if outcome.is_err() {
+            let result = database.reader().scan(&ranges, &next, window, cells, &mut each);
+            if result.is_err() {
                 cancel.cancel();
             }
-            outcome
+            result
         };
-        let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let results: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..READERS).map(|_| scope.spawn(work)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap_or(Err(AuditError::Panicked))).collect()
         });
-        // One that failed made the others stop.
+        // Threads that were cancelled by the error of another one failed with `Stopped`; the error itself is reported.
         let (stopped, failed): (Vec<_>, Vec<_>) =
-            outcomes.into_iter().filter_map(Result::err).partition(|error| matches!(error, AuditError::Stopped));
+            results.into_iter().filter_map(Result::err).partition(|error| matches!(error, AuditError::Stopped));
         failed.into_iter().chain(stopped).next().map_or(Ok(()), Err)
     }
 
-    /// Turns a page into records, each with its alert's index in the batch; their offsets are yet to be set.
+    /// Turns a page into records, each with the index of its alert in the batch. Their offsets are not set yet.
     fn observe(
         &self,
         batch: &Batch,
@@ -106,15 +97,15 @@ impl Audit<'_> {
         page: &mut Vec<(usize, Record)>,
     ) {
         for (index, alert) in batch.alerts().iter().enumerate() {
-            let timestamp = alert.entry.timestamp.as_millis();
-            let blank = Record {
-                id: alert.entry.id.hash(),
+            let timestamp = alert.entry.timestamp;
+            let refused = Record {
+                id: NonZeroU128::new(alert.entry.id.hash()),
                 timestamp,
                 value: 0,
                 identity: 0,
                 offset: 0,
                 partition: 0,
-                stream: u32::MAX,
+                stream: None,
                 kind: RecordKind::Refused,
             };
             for stream in 0..self.streams.len() {
@@ -128,15 +119,14 @@ impl Audit<'_> {
                 }
                 totals.add(number, timestamp, Category::Kept);
                 let (stream, scope) = (&self.streams[number], &scopes[number]);
-                let partitions = i32::try_from(scope.retained_from.len()).unwrap_or(i32::MAX);
-                let partition = partition::of_object(batch.bytes(&alert.object), partitions);
-                let record = Record { partition, stream: number as u32, ..blank };
+                let partition = partition::of_object(batch.bytes(&alert.object), scope.partitions);
+                let record = Record { partition: partition.cast_unsigned(), stream: Some(number as u32), ..refused };
                 let record = match verdict {
                     Verdict::Send(message) => {
                         let value = batch.bytes(&message.value);
                         let key = self.pipeline.constant_key(number);
                         let identity = match scope.has_messages_without_id {
-                            true => identities.hash(stream.encoding, key, value, partition),
+                            true => identities.hash(stream.encoding, key, value, record.partition),
                             false => 0,
                         };
                         let value = identity::hash_datum(stream.encoding, value);
@@ -147,7 +137,7 @@ impl Audit<'_> {
                 page.push((index, record));
             }
             if page.len() == first {
-                page.push((index, blank));
+                page.push((index, refused));
             }
         }
     }

@@ -4,27 +4,15 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::error::AuditError;
+use super::error::{AuditError, SpillError};
 use super::record::{RECORD_BYTES, Record};
 
-/// Parts of a spill. 10^8 records make parts of 45 MB.
+/// Number of parts. With 10^8 records a part has 45 MB.
 const PARTS: usize = 128;
 /// Bytes buffered for each part.
-const BUFFER: usize = 16 << 10;
+const BUFFER_BYTES: usize = 16 << 10;
 
-/// A temporary file that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} a temporary file in {}: {source}; choose another folder with --temp-dir", folder.display())]
-pub struct SpillError {
-    /// what was tried
-    pub(super) action: &'static str,
-    /// the folder
-    pub(super) folder: PathBuf,
-    /// why
-    pub(super) source: std::io::Error,
-}
-
-/// Records, split by the hash that each was pushed with. The files have no name, so nothing of them is left however the process ends.
+/// Records, split by the hash that each was pushed with. The files have no name: they disappear with the process, however it ends.
 pub(super) struct Spill {
     folder: PathBuf,
     parts: Vec<Option<BufWriter<File>>>,
@@ -36,28 +24,28 @@ impl Spill {
         Self { folder: folder.to_owned(), parts: (0..PARTS).map(|_| None).collect() }
     }
 
-    /// Adds a record. Records that are to meet in one part must have the same `hash`.
+    /// Adds a record. Records that must be in one part need the same `hash`.
     ///
     /// # Errors
-    /// The folder takes no more.
+    /// A file cannot be created or written.
     pub fn push(&mut self, hash: u64, record: Record) -> Result<(), SpillError> {
         let folder = &self.folder;
-        let fault = |action| move |source| SpillError { action, folder: folder.clone(), source };
+        let error = |action| move |source| SpillError { action, folder: folder.clone(), source };
         let part = &mut self.parts[(hash % PARTS as u64) as usize];
         let file = match part {
             Some(file) => file,
             None => {
-                let file = tempfile::tempfile_in(folder).map_err(fault("create"))?;
-                part.insert(BufWriter::with_capacity(BUFFER, file))
+                let file = tempfile::tempfile_in(folder).map_err(error("create"))?;
+                part.insert(BufWriter::with_capacity(BUFFER_BYTES, file))
             }
         };
-        file.write_all(&record.to_bytes()).map_err(fault("write"))
+        file.write_all(&record.to_bytes()).map_err(error("write"))
     }
 
-    /// Gives back the records part by part; each part's file is gone when the next is read.
+    /// Calls `each` with the records of each part. The file of a part is deleted before the next part is read.
     ///
     /// # Errors
-    /// A file cannot be read, or does not hold what was written; what `each` fails with.
+    /// A file cannot be read or is damaged, or `each` failed.
     pub fn drain<E: From<AuditError>>(&mut self, mut each: impl FnMut(Vec<Record>) -> Result<(), E>) -> Result<(), E> {
         for part in &mut self.parts {
             let Some(file) = part.take() else { continue };
@@ -74,14 +62,13 @@ fn read(file: BufWriter<File>) -> std::io::Result<Vec<Record>> {
     let mut file = file.into_inner()?;
     let bytes = file.stream_position()?;
     file.rewind()?;
-    let mut file = BufReader::with_capacity(BUFFER, file);
+    let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
     let count = usize::try_from(bytes).unwrap_or(usize::MAX) / RECORD_BYTES;
     let mut records = Vec::with_capacity(count);
     let mut bytes = [0; RECORD_BYTES];
     for _ in 0..count {
         file.read_exact(&mut bytes)?;
-        let damaged =
-            || std::io::Error::new(std::io::ErrorKind::InvalidData, "it holds something else than was written");
+        let damaged = || std::io::Error::new(std::io::ErrorKind::InvalidData, "the file is damaged");
         records.push(Record::from_bytes(&bytes).ok_or_else(damaged)?);
     }
     Ok(records)
@@ -89,20 +76,23 @@ fn read(file: BufWriter<File>) -> std::io::Result<Vec<Record>> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU128;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::audit::record::RecordKind;
+    use crate::timestamp::Timestamp;
 
     fn record(number: u64) -> Record {
         Record {
-            id: u128::from(number),
-            timestamp: number as i64,
+            id: NonZeroU128::new(u128::from(number) + 1),
+            timestamp: Timestamp::from_millis(number as i64),
             value: number,
             identity: 0,
             offset: 0,
             partition: 0,
-            stream: 0,
+            stream: Some(0),
             kind: RecordKind::Message,
         }
     }
@@ -112,7 +102,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn every_record_comes_back_once_and_equal_hashes_meet(hashes in prop::collection::vec(0_u64..300, 0..600)) {
+        fn each_record_is_returned_once_and_equal_hashes_are_in_one_part(hashes in prop::collection::vec(0_u64..300, 0..600)) {
             let mut spill = Spill::new(&std::env::temp_dir());
             for (number, hash) in hashes.iter().enumerate() {
                 spill.push(*hash, record(number as u64)).unwrap();
@@ -134,8 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_named() {
+    fn missing_folder_is_named() {
         let error = Spill::new(Path::new("/nowhere/at/all")).push(1, record(1)).unwrap_err().to_string();
-        assert!(error.contains("/nowhere/at/all") && error.contains("--temp-dir"), "{error}");
+        assert!(error.contains("/nowhere/at/all"), "{error}");
     }
 }

@@ -1,18 +1,19 @@
-//! What was counted, for each stream and night.
+//! Counts of alerts and messages by stream and night.
 
 use std::collections::BTreeMap;
 
 use super::night::Night;
+use crate::timestamp::Timestamp;
 
-/// What is counted. Each alert that a stream keeps is one of `Matched`, `Rejected`, `Missing`, `Duplicated`, `Altered`, `NotDue`, `Gone` and `Expired`;
-/// one that is duplicated and altered counts as both.
+/// What is counted. Each alert that a stream keeps counts as one of `Matched`, `Rejected`, `Missing`, `Duplicated`, `Altered`, `NotDue`,
+/// `Gone` and `Expired`, or as `Duplicated` and `Altered`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Category {
+pub(crate) enum Category {
     /// alerts in the science database
     InDatabase,
-    /// of these, refused by the stream's rules or filters
+    /// alerts that the stream's rules or filters refuse
     Refused,
-    /// of these, kept by the stream
+    /// alerts that the stream keeps
     Kept,
     /// messages on the topic
     OnTopic,
@@ -20,28 +21,28 @@ pub enum Category {
     Matched,
     /// alerts that are on the rejected topic
     Rejected,
-    /// alerts that are on neither topic
+    /// alerts that are neither on the topic nor on the rejected topic
     Missing,
     /// alerts that are on the topic more than once
     Duplicated,
-    /// alerts whose message differs from what the row would give now
+    /// alerts whose message differs from what the row gives now
     Altered,
     /// messages of alerts that the stream refuses now
     Unwanted,
-    /// messages of row versions that are gone: rewritten since, or deleted
+    /// messages of row versions that no longer exist: the row was written again or deleted
     Superseded,
-    /// messages without the headers of fink, of any time
+    /// messages without fink's headers, of any time
     Foreign,
     /// alerts that are not on the topic, and that the service may still send
     NotDue,
-    /// alerts that are not on the topic, whose row was written again or deleted since
+    /// alerts that are not on the topic, whose row was written again or deleted
     Gone,
-    /// alerts that are not on the topic, which no longer holds what was sent when they were written
+    /// alerts that are not on the topic, from which the messages of that time were deleted (retention)
     Expired,
 }
 
 impl Category {
-    /// All, in the order in which they are shown.
+    /// All categories in the order of output.
     pub const ALL: [Self; 15] = [
         Self::InDatabase,
         Self::Refused,
@@ -60,7 +61,7 @@ impl Category {
         Self::Expired,
     ];
 
-    /// As a key of a JSON object.
+    /// The name as a key of a JSON object.
     pub fn name(self) -> &'static str {
         match self {
             Self::InDatabase => "in_database",
@@ -84,51 +85,51 @@ impl Category {
 
 /// Counts of one stream, or of one night of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamTotals([u64; Category::ALL.len()]);
+pub(crate) struct StreamTotals([u64; Category::ALL.len()]);
 
 impl StreamTotals {
-    /// How many.
-    pub fn get(&self, count: Category) -> u64 {
-        self.0[count as usize]
+    /// The count of a category.
+    pub fn get(&self, category: Category) -> u64 {
+        self.0[category as usize]
     }
 
-    /// Adds `n`.
-    pub(super) fn add(&mut self, count: Category, n: u64) {
-        self.0[count as usize] += n;
+    /// Adds `n` to the count of a category.
+    pub(super) fn add(&mut self, category: Category, n: u64) {
+        self.0[category as usize] += n;
     }
 }
 
 /// Counts of all streams.
 #[derive(Clone, Debug, Default)]
-pub struct AuditTotals {
-    /// o'clock UTC at which nights begin
+pub(crate) struct AuditTotals {
+    /// hour UTC at which nights begin
     hour: u8,
     streams: Vec<StreamTotals>,
     nights: BTreeMap<(usize, Night), StreamTotals>,
 }
 
 impl AuditTotals {
-    /// No counts yet, for `streams` streams; nights begin at `hour` o'clock UTC.
+    /// Zero for `streams` streams. Nights begin at `hour`, UTC.
     pub(super) fn new(streams: usize, hour: u8) -> Self {
         Self { hour, streams: vec![StreamTotals::default(); streams], nights: BTreeMap::new() }
     }
 
-    /// Counts something of a time (ms since 1970).
-    pub(super) fn add(&mut self, stream: usize, timestamp: i64, count: Category) {
-        self.streams[stream].add(count, 1);
-        self.nights.entry((stream, Night::of(timestamp, self.hour))).or_default().add(count, 1);
+    /// Counts an alert or message of `timestamp`.
+    pub(super) fn add(&mut self, stream: usize, timestamp: Timestamp, category: Category) {
+        self.streams[stream].add(category, 1);
+        self.nights.entry((stream, Night::of(timestamp, self.hour))).or_default().add(category, 1);
     }
 
-    /// Counts something without a time.
-    pub(super) fn add_timeless(&mut self, stream: usize, count: Category) {
-        self.streams[stream].add(count, 1);
+    /// Counts a message without a timestamp.
+    pub(super) fn add_timeless(&mut self, stream: usize, category: Category) {
+        self.streams[stream].add(category, 1);
     }
 
-    /// Adds what `other`, of as many streams, counted.
+    /// Adds the counts of `other`, which has the same streams.
     pub(super) fn merge(&mut self, other: &Self) {
         let merge = |to: &mut StreamTotals, from: &StreamTotals| {
-            for count in Category::ALL {
-                to.add(count, from.get(count));
+            for category in Category::ALL {
+                to.add(category, from.get(category));
             }
         };
         for (to, from) in self.streams.iter_mut().zip(&other.streams) {
@@ -139,12 +140,12 @@ impl AuditTotals {
         }
     }
 
-    /// The counts of each stream, in their order.
+    /// The counts of each stream, in the order of the streams.
     pub fn streams(&self) -> &[StreamTotals] {
         &self.streams
     }
 
-    /// The counts of each night, by stream.
+    /// The counts of each stream and night.
     pub fn nights(&self) -> impl Iterator<Item = (usize, Night, &StreamTotals)> {
         self.nights.iter().map(|((stream, night), counts)| (*stream, *night, counts))
     }

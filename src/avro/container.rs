@@ -69,7 +69,7 @@ impl Container {
             let block = reader.bytes()?;
             let start = buffer.len();
             expand(codec, block, &mut buffer)?;
-            let mut data = Reader::new(buffer.get(start..).unwrap_or_default());
+            let mut data = Reader::new(&buffer[start..]);
             if usize::try_from(count).is_ok_and(|count| count > data.left()) {
                 return Ok(data.error("more data than bytes")?);
             }
@@ -88,7 +88,7 @@ impl Container {
 
     /// The data. Each was checked against the schema.
     pub fn data(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.spans.iter().map(|&(start, end)| self.buffer.get(start..end).unwrap_or_default())
+        self.spans.iter().map(|&(start, end)| &self.buffer[start..end])
     }
 }
 

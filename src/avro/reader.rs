@@ -1,5 +1,7 @@
 //! Reads a datum in place. Every length is checked against the remaining bytes, so a malformed datum allocates nothing.
 
+use super::schema::NodeId;
+
 /// Maximum number of zero-sized items (nulls, empty records) in one datum.
 const MAX_EMPTY_ITEMS: u32 = 1 << 20;
 
@@ -41,7 +43,8 @@ impl<'a> Reader<'a> {
         self.data.get(start..self.at).unwrap_or_default()
     }
 
-    pub(super) fn rest(&self) -> &'a [u8] {
+    /// The remaining bytes.
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.data.get(self.at..).unwrap_or_default()
     }
 
@@ -141,6 +144,20 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let start = *self;
         std::str::from_utf8(self.bytes()?).or_else(|_| start.error("a string that is not UTF-8"))
+    }
+
+    /// The index of a union's branch, and the branch.
+    #[inline]
+    pub fn branch(&mut self, branches: &[NodeId]) -> Result<(usize, NodeId), Malformed> {
+        let at = self.index(branches.len(), "a union index without a branch")?;
+        Ok((at, branches[at]))
+    }
+
+    /// The symbol of an enum.
+    #[inline]
+    pub fn symbol<'s>(&mut self, symbols: &'s [String]) -> Result<&'s str, Malformed> {
+        let at = self.index(symbols.len(), "an enum index without a symbol")?;
+        Ok(&symbols[at])
     }
 
     /// An index below `len`, of a union's branch or an enum's symbol.

@@ -55,11 +55,11 @@ impl Skipper {
     ///
     /// # Errors
     /// The bytes are not a value of that node.
+    ///
+    /// # Panics
+    /// `id` is not of the schema.
     pub fn skip(&self, id: NodeId, reader: &mut Reader<'_>) -> Result<(), Malformed> {
-        match self.steps.get(id) {
-            Some(step) => self.run(step, reader, 0),
-            None => reader.error("a node that the schema does not have"),
-        }
+        self.run(&self.steps[id], reader, 0)
     }
 
     /// Checks that `datum` is exactly one value of the node `id`.
@@ -95,10 +95,7 @@ impl Skipper {
             SkipStep::Enum(symbols) => reader.index(*symbols, "an enum index without a symbol").map(drop),
             SkipStep::Union(branches) => {
                 let branch = reader.index(branches.len(), NO_BRANCH)?;
-                match branches.get(branch) {
-                    Some(step) => self.run(step, reader, depth),
-                    None => reader.error(NO_BRANCH),
-                }
+                self.run(&branches[branch], reader, depth)
             }
             // Zero-sized items have nothing to skip. `block` counts them.
             SkipStep::Array { empty: true, .. } => self.blocks(reader, depth, true, |_| Ok(())),
@@ -113,7 +110,7 @@ impl Skipper {
                 if depth > MAX_DEPTH {
                     return reader.error("records are nested too deep");
                 }
-                self.records.get(*id).into_iter().flatten().try_for_each(|step| self.run(step, reader, depth + 1))
+                self.records[*id].iter().try_for_each(|step| self.run(step, reader, depth + 1))
             }
         }
     }

@@ -210,14 +210,12 @@ impl Catalog {
         let mut nodes = 0;
         for (at, (name, raw)) in columns.into_iter().enumerate() {
             let column = catalog.read_column(&name, raw, &schemas, &mut parsed)?;
-            let known =
-                |other: usize, columns: &[Column]| columns.get(other).map_or_else(String::new, |c| c.name.clone());
             if let Some(other) = locations.insert(column.location.clone(), at) {
-                let other = known(other, &catalog.columns);
+                let other = &catalog.columns[other].name;
                 return Err(format!("the columns `{other}` and `{name}` are the same cell"));
             }
             if let Some(other) = fields.insert(column.field.clone(), at) {
-                let other = known(other, &catalog.columns);
+                let other = &catalog.columns[other].name;
                 return Err(format!("the columns `{other}` and `{name}` are both the field `{}`", column.field));
             }
             nodes += column.schema().map_or(0, |schema| schema.len());

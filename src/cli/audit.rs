@@ -219,6 +219,8 @@ fn command_error(error: AuditError) -> anyhow::Error {
         AuditError::Kafka(error @ KafkaError::NotAuthorized { .. }) => {
             anyhow::anyhow!("{error}; or use --as-admin to read the topics as the user of [kafka.admin]")
         }
+        AuditError::Spill(error) => anyhow::anyhow!("{error}; choose another folder with --temp-dir"),
+        error @ AuditError::OneWriter { .. } => anyhow::anyhow!("{error} (--stream)"),
         error => error.into(),
     }
 }

@@ -94,10 +94,10 @@ impl Table {
     fn format_plain(&self, terminal: bool) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
-        table.set_content_arrangement(match terminal {
-            true => ContentArrangement::Dynamic,
-            false => ContentArrangement::Disabled,
-        });
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if terminal {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(terminal_width());
+        }
         table.set_header(self.columns.iter().map(|column| column.to_uppercase()));
         for row in &self.rows {
             table.add_row(row.iter().map(cell));
@@ -107,6 +107,13 @@ impl Table {
         }
         table.trim_fmt()
     }
+}
+
+/// Columns of the terminal that stdout, or else stderr, is.
+fn terminal_width() -> u16 {
+    let columns = |size: rustix::termios::Winsize| (size.ws_col > 0).then_some(size.ws_col);
+    let stdout = rustix::termios::tcgetwinsize(io::stdout());
+    stdout.or_else(|_| rustix::termios::tcgetwinsize(io::stderr())).ok().and_then(columns).unwrap_or(80)
 }
 
 /// A value as text. Control characters, which would move the cursor or break the row, are escaped.

@@ -141,8 +141,7 @@ impl RetryingSession {
         let (_, session) = match &mut self.session {
             Some(open) => open,
             none => {
-                let token = cancel.clone();
-                let opened = self.connector.sessions.open(&(Arc::new(move || token.is_cancelled()) as _))?;
+                let opened = self.connector.sessions.open(cancel)?;
                 none.insert((cancel.clone(), opened))
             }
         };

@@ -128,7 +128,7 @@ impl<'a> Loader<'a> {
         let sessions = Sessions::new(self.settings, &self.table, Timeouts::default());
         let run = || {
             // Not cancelled with the others: a write that has begun is completed.
-            let session = sessions.open(&(std::sync::Arc::new(|| false) as science_db::Cancel))?;
+            let session = sessions.open(&CancellationToken::new())?;
             let (skip_rows, limiter) = (&self.settings.skip_rows, self.limiter.as_ref());
             let mut writer = AlertWriter::new(session, skip_rows, self.timestamp, limiter, &self.cancel);
             work(&mut writer)?;

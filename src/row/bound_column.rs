@@ -93,13 +93,18 @@ impl BoundColumn {
     /// The key has no such part, or the part is not of the column's type.
     #[inline]
     pub fn bytes<'a>(&self, row: &Row<'a>, scratch: &'a mut [u8; 8]) -> Result<Option<&'a [u8]>, KeyPartError> {
-        let stored = self.stored(row)?;
-        match (self, stored) {
-            (Self::KeyPart { kind, .. }, Some(text)) => match key::cell_from_text(kind, text, scratch) {
-                Some(cell) => Ok(Some(cell)),
-                None => Err(KeyPartError::WrongType { part: text.escape_ascii().to_string(), kind: kind.name() }),
-            },
-            _ => Ok(stored),
+        match self {
+            // Not through `stored`: this is called for every cell, and should be two loads.
+            Self::Cell { slot } => Ok(row.cell(*slot).map(|cell| cell.value)),
+            Self::RowKey => Ok(Some(row.key)),
+            Self::KeyPart { kind, .. } => {
+                let Some(text) = self.stored(row)? else { return Ok(None) };
+                let cell = key::cell_from_text(kind, text, scratch).ok_or_else(|| KeyPartError::WrongType {
+                    part: text.escape_ascii().to_string(),
+                    kind: kind.name(),
+                })?;
+                Ok(Some(cell))
+            }
         }
     }
 

@@ -14,13 +14,8 @@ pub use gateway::Timeouts;
 pub use open::{Sessions, open};
 pub use settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 
-use std::sync::Arc;
-
 use crate::row::{Columns, Rows};
 use crate::window::Window;
-
-/// Whether the caller of a session has given up. A session asks several times a second while it waits for a server.
-pub type Cancel = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The row keys `[start, end)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,14 +8,14 @@ use super::embedded::Embedded;
 use super::gateway::{Gateways, Health, Interface, Timeouts};
 use super::settings::{ScienceDbSettings, StoreKind};
 use super::{ScienceDb, ScienceDbError, thrift1, thrift2};
-use crate::science_db::Cancel;
+use crate::cancel::CancellationToken;
 
 /// Opens one session with `table` (`namespace:name`), which cannot be cancelled.
 ///
 /// # Errors
 /// No gateway can be reached, or one has the other Thrift interface. Whether the table exists is not checked.
 pub fn open(settings: &ScienceDbSettings, table: &str) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
-    Sessions::new(settings, table, Timeouts::default()).open(&(Arc::new(|| false) as Cancel))
+    Sessions::new(settings, table, Timeouts::default()).open(&CancellationToken::new())
 }
 
 /// Opens several sessions with one table. They are spread over the gateways and share what they learn about them: all sessions avoid a
@@ -53,7 +53,7 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`open`], or `Cancelled`.
-    pub fn open(&self, cancel: &Cancel) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
+    pub fn open(&self, cancel: &CancellationToken) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
         match &self.store {
             Store::Gateways { interface, health } => {
                 let number = self.opened.fetch_add(1, Ordering::Relaxed);

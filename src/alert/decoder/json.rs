@@ -13,6 +13,8 @@ pub enum BytesFormat {
     Base64,
     /// their number: `"<24510 bytes>"`
     Length,
+    /// not at all: null
+    Null,
 }
 
 const MAX_DEPTH: usize = 200;
@@ -62,15 +64,10 @@ impl Writer<'_> {
             Kind::Bytes => self.bytes(reader.bytes()?, out),
             Kind::Fixed { size, .. } => self.bytes(reader.take(*size)?, out),
             Kind::String => json_string(reader.text()?, out),
-            Kind::Enum { symbols, .. } => {
-                let at = reader.index(symbols.len(), "an enum index without a symbol")?;
-                json_string(symbols.get(at).map_or("", String::as_str), out);
-            }
+            Kind::Enum { symbols, .. } => json_string(reader.symbol(symbols)?, out),
             Kind::Union(branches) => {
-                let at = reader.index(branches.len(), "a union index without a branch")?;
-                if let Some(branch) = branches.get(at) {
-                    self.value(*branch, reader, out, depth + 1)?;
-                }
+                let (_, branch) = reader.branch(branches)?;
+                self.value(branch, reader, out, depth + 1)?;
             }
             Kind::Record { fields, .. } => {
                 out.push(b'{');
@@ -126,13 +123,19 @@ impl Writer<'_> {
     }
 
     fn bytes(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        match self.bytes {
-            BytesFormat::Length => put(out, format_args!("\"<{} bytes>\"", bytes.len())),
-            BytesFormat::Base64 => {
-                out.push(b'"');
-                base64(bytes, out);
-                out.push(b'"');
-            }
+        write_bytes(bytes, self.bytes, out);
+    }
+}
+
+/// Appends bytes as JSON.
+pub fn write_bytes(bytes: &[u8], format: BytesFormat, out: &mut Vec<u8>) {
+    match format {
+        BytesFormat::Null => out.extend_from_slice(b"null"),
+        BytesFormat::Length => put(out, format_args!("\"<{} bytes>\"", bytes.len())),
+        BytesFormat::Base64 => {
+            out.push(b'"');
+            base64(bytes, out);
+            out.push(b'"');
         }
     }
 }

@@ -120,9 +120,7 @@ impl Projection {
                         self.steps(std::slice::from_ref(inside), &mut again, values)?;
                     }
                     for slot in slots {
-                        if let Some(place) = values.get_mut(*slot) {
-                            place.clone_from(&value);
-                        }
+                        values[*slot].clone_from(&value);
                     }
                 }
             }
@@ -141,16 +139,10 @@ impl Projection {
             Kind::String => Scalar::Text(reader.text()?),
             Kind::Bytes => Scalar::Bytes(reader.bytes()?),
             Kind::Fixed { size, .. } => Scalar::Bytes(reader.take(*size)?),
-            Kind::Enum { symbols, .. } => {
-                let at = reader.index(symbols.len(), "an enum index without a symbol")?;
-                symbols.get(at).map_or(Scalar::Null, |symbol| Scalar::Text(symbol))
-            }
+            Kind::Enum { symbols, .. } => Scalar::Text(reader.symbol(symbols)?),
             Kind::Union(branches) => {
-                let at = reader.index(branches.len(), "a union index without a branch")?;
-                match branches.get(at) {
-                    Some(branch) => self.scalar(*branch, reader)?,
-                    None => Scalar::Null,
-                }
+                let (_, branch) = reader.branch(branches)?;
+                self.scalar(branch, reader)?
             }
             Kind::Array(_) | Kind::Map(_) | Kind::Record { .. } => {
                 let mut text = Vec::new();

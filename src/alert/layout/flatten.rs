@@ -65,7 +65,7 @@ impl<'a> FlatAlert<'a> {
 
     fn bytes(&self, span: &CellSpan) -> &'a [u8] {
         let from = if span.in_datum { self.datum } else { self.buffer };
-        from.get(span.start..span.end).unwrap_or_default()
+        &from[span.start..span.end]
     }
 }
 
@@ -276,8 +276,8 @@ fn write_scalar(
             out.borrow(column, reader, *size);
         }
         ScalarKind::Enum(symbols) => {
-            let at = reader.index(symbols.len(), "an enum index without a symbol")?;
-            out.copy(column, symbols.get(at).map_or(&[], |symbol| symbol.as_bytes()));
+            let symbol = reader.symbol(symbols)?;
+            out.copy(column, symbol.as_bytes());
         }
     }
     Ok(())

@@ -27,7 +27,7 @@ pub(super) fn fink_2019_order(columns: &[Column]) -> Vec<usize> {
         }
     };
     let mut order: Vec<usize> = (0..columns.len()).collect();
-    order.sort_by_key(|at| columns.get(*at).map(rank));
+    order.sort_by_key(|at| rank(&columns[*at]));
     order
 }
 
@@ -80,24 +80,19 @@ impl TextWriter {
 
     /// Appends the next value to the list `at`.
     pub fn item(&mut self, at: usize, schema: &Schema, id: NodeId, reader: &mut Reader<'_>) -> Result<(), Malformed> {
-        match self.lists.get_mut(at) {
-            Some(list) => list.item(|out| cast(schema, id, reader, out, 0)),
-            None => Ok(()),
-        }
+        self.lists[at].item(|out| cast(schema, id, reader, out, 0))
     }
 
     /// Appends a null to the list `at`.
     pub fn null_item(&mut self, at: usize) {
-        if let Some(list) = self.lists.get_mut(at) {
-            let written = list.item(|_| Ok(false));
-            debug_assert!(written.is_ok(), "a null is not read");
-        }
+        let written = self.lists[at].item(|_| Ok(false));
+        debug_assert!(written.is_ok(), "a null is not read");
     }
 
     /// Appends the list `at` to `out`.
     pub fn end(&mut self, at: usize, out: &mut Vec<u8>) {
         out.push(b'[');
-        out.extend_from_slice(self.lists.get(at).map_or(&[], |list| &list.text));
+        out.extend_from_slice(&self.lists[at].text);
         out.push(b']');
     }
 
@@ -144,15 +139,11 @@ fn cast(
         Kind::Fixed { size, .. } => raw(node, reader.take(*size)?, out),
         Kind::String => out.extend_from_slice(reader.text()?.as_bytes()),
         Kind::Enum { symbols, .. } => {
-            let at = reader.index(symbols.len(), "an enum index without a symbol")?;
-            out.extend_from_slice(symbols.get(at).map_or(&[], |symbol| symbol.as_bytes()));
+            out.extend_from_slice(reader.symbol(symbols)?.as_bytes());
         }
         Kind::Union(branches) => {
-            let at = reader.index(branches.len(), "a union index without a branch")?;
-            return match branches.get(at) {
-                Some(branch) => cast(schema, *branch, reader, out, depth + 1),
-                None => Ok(false),
-            };
+            let (_, branch) = reader.branch(branches)?;
+            return cast(schema, branch, reader, out, depth + 1);
         }
         Kind::Record { fields, .. } => {
             out.push(b'[');

@@ -1,10 +1,13 @@
-//! The comparison against what was done to a topic, chosen at random.
+//! Compares topics to which random things were done.
 
 use proptest::prelude::*;
 
-use super::*;
+use std::num::NonZeroU128;
 
-/// What happened to one alert.
+use super::*;
+use crate::timestamp::Timestamp;
+
+/// What was done to one alert.
 #[derive(Clone, Copy, Debug)]
 enum Scenario {
     Sent,
@@ -44,21 +47,17 @@ fn records(number: u64, scenario: Scenario, has_id: bool) -> Vec<Record> {
         _ => RETAINED_FROM + (number / 3) as i64,
     };
     let row = Record {
-        id: (u128::from(number) << 64) | 7,
-        timestamp,
+        id: NonZeroU128::new((u128::from(number) << 64) | 7),
+        timestamp: Timestamp::from_millis(timestamp),
         value: number,
         identity: number ^ 0xabcd,
         offset: number as i64,
         partition: 0,
-        stream: 0,
+        stream: Some(0),
         kind: RecordKind::Expected,
     };
-    let message = Record {
-        id: if has_id { row.id } else { 0 },
-        offset: 1_000_000 + number as i64,
-        kind: RecordKind::Message,
-        ..row
-    };
+    let message =
+        Record { id: row.id.filter(|_| has_id), offset: 1_000_000 + number as i64, kind: RecordKind::Message, ..row };
     let unencodable = Record { kind: RecordKind::Unencodable, value: 0, identity: 0, ..row };
     let rejected = Record { kind: RecordKind::Rejected, value: 0, ..row };
     match scenario {
@@ -69,11 +68,11 @@ fn records(number: u64, scenario: Scenario, has_id: bool) -> Vec<Record> {
         Scenario::Rejected => vec![unencodable, rejected],
         Scenario::Unencodable => vec![unencodable],
         Scenario::Gone => vec![message],
-        Scenario::Unwanted => vec![Record { stream: u32::MAX, kind: RecordKind::Refused, ..row }, message],
+        Scenario::Unwanted => vec![Record { stream: None, kind: RecordKind::Refused, ..row }, message],
     }
 }
 
-/// What an alert is reported as.
+/// How an alert is reported and counted.
 fn expected(scenario: Scenario, has_id: bool) -> (Option<DifferenceKind>, Option<Category>) {
     match scenario {
         Scenario::Sent => (None, Some(Category::Matched)),
@@ -81,11 +80,21 @@ fn expected(scenario: Scenario, has_id: bool) -> (Option<DifferenceKind>, Option
         Scenario::Altered => (Some(DifferenceKind::Altered), Some(Category::Altered)),
         Scenario::Missing | Scenario::Unencodable => (Some(DifferenceKind::Missing), None),
         Scenario::Rejected => (None, Some(Category::Rejected)),
-        // Without an id it cannot be told that the row is there and refused.
+        // A message without an id cannot be matched with a row that no stream keeps.
         Scenario::Unwanted if has_id => (Some(DifferenceKind::Unwanted), Some(Category::Unwanted)),
         Scenario::Gone | Scenario::Unwanted => (None, Some(Category::Superseded)),
         Scenario::Expired => (None, Some(Category::Expired)),
         Scenario::NotDue => (None, Some(Category::NotDue)),
+    }
+}
+
+fn scope(has_messages_without_id: bool) -> TopicScope {
+    TopicScope {
+        due: Timestamp::from_millis(DUE),
+        partitions: 1,
+        retained: vec![Retention::Since(Timestamp::from_millis(RETAINED_FROM))],
+        ends: Vec::new(),
+        has_messages_without_id,
     }
 }
 
@@ -94,8 +103,8 @@ fn compare(all: &[Record]) -> (AuditTotals, Vec<DifferenceRecord>) {
     for record in all {
         compared.push(*record).unwrap();
     }
-    let has_messages_without_id = all.iter().any(|record| record.id == 0);
-    let scope = TopicScope { due: DUE, retained_from: vec![RETAINED_FROM], ends: Vec::new(), has_messages_without_id };
+    let has_messages_without_id = all.iter().any(|record| record.id.is_none());
+    let scope = scope(has_messages_without_id);
     let (mut totals, mut found) = (AuditTotals::new(1, 12), Vec::new());
     let mut each = |difference| {
         found.push(difference);
@@ -130,7 +139,7 @@ proptest! {
             if let Some(kind) = kind {
                 let difference = reported.next().expect("a difference for each alert that has one");
                 prop_assert_eq!((difference.kind, difference.key), (kind, Some(number as i64)));
-                prop_assert_eq!(difference.id, (number as u128) << 64 | 7);
+                prop_assert_eq!(difference.id, NonZeroU128::new((number as u128) << 64 | 7));
                 let messages = match scenario { Scenario::SentTwice => 2, Scenario::Altered | Scenario::Unwanted => 1, _ => 0 };
                 prop_assert_eq!(difference.messages.len(), messages);
                 prop_assert_eq!(difference.is_unencodable, matches!(scenario, Scenario::Unencodable));
@@ -146,7 +155,7 @@ proptest! {
 #[test]
 fn an_alert_sent_by_an_old_version_and_again_by_a_new_one_is_duplicated() {
     let mut all = records(1, Scenario::Sent, true);
-    all.push(Record { id: 0, offset: 2_000_000, ..all[1] });
+    all.push(Record { id: None, offset: 2_000_000, ..all[1] });
     let (_, found) = compare(&all);
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].kind, found[0].key), (DifferenceKind::Duplicated, Some(1)));
@@ -155,13 +164,12 @@ fn an_alert_sent_by_an_old_version_and_again_by_a_new_one_is_duplicated() {
 #[test]
 fn streams_are_kept_apart() {
     let mut all = records(1, Scenario::Sent, true);
-    all.push(Record { stream: 1, ..all[0] });
+    all.push(Record { stream: Some(1), ..all[0] });
     let mut compared = Records::new(&std::env::temp_dir());
     for record in &all {
         compared.push(*record).unwrap();
     }
-    let scope =
-        TopicScope { due: DUE, retained_from: vec![RETAINED_FROM], ends: Vec::new(), has_messages_without_id: false };
+    let scope = scope(false);
     let (mut totals, mut found) = (AuditTotals::new(2, 12), Vec::new());
     let mut each = |difference: DifferenceRecord| {
         found.push((difference.kind, difference.stream));

@@ -64,32 +64,32 @@ impl Report {
             return Ok(());
         }
         let row_key = difference.row_key.as_ref().map(|key| key.escape_ascii().to_string());
-        let time = format_timestamp(difference.timestamp);
+        let time = format_timestamp(difference.timestamp.as_millis());
         match self.format {
             Format::Table => {
                 let what = match difference.is_unencodable {
                     true => format!("{} (cannot be encoded, and is not on the rejected topic)", difference.kind.name()),
                     false => difference.kind.name().to_owned(),
                 };
-                let place = |(partition, offset): &(i32, i64)| Value::from(format!("{partition}:{offset}"));
+                let place = |(partition, offset): &(u32, i64)| Value::from(format!("{partition}:{offset}"));
                 self.table.row([
                     difference.stream.name.as_str().into(),
                     what.into(),
                     row_key.into(),
                     time.into(),
-                    difference.timestamp.into(),
+                    difference.timestamp.as_millis().into(),
                     difference.messages.iter().map(place).collect(),
                 ]);
             }
             Format::Json | Format::Ndjson => {
-                let place = |(partition, offset): &(i32, i64)| json!({"partition": partition, "offset": offset});
+                let place = |(partition, offset): &(u32, i64)| json!({"partition": partition, "offset": offset});
                 let document = json!({
                     "stream": difference.stream.name,
                     "topic": difference.stream.topic,
                     "difference": difference.kind.name(),
                     "row_key": row_key,
                     "time": time,
-                    "timestamp": difference.timestamp,
+                    "timestamp": difference.timestamp.as_millis(),
                     "messages": difference.messages.iter().map(place).collect::<Vec<_>>(),
                     "unencodable": difference.is_unencodable,
                 });

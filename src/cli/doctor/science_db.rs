@@ -1,15 +1,15 @@
 //! The science database: its catalog, its servers, its table, its clock.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
+use crate::cancel::CancellationToken;
 use crate::catalog::{Catalog, ColumnLocation};
 use crate::config::{Configuration, RequiredLogin, ScienceDbSettings, StoreKind, format_duration};
 use crate::row::{Columns, Rows};
-use crate::science_db::{Cancel, KeyRange, Scan, ScienceDb, Sessions, Timeouts};
+use crate::science_db::{KeyRange, Scan, ScienceDb, Sessions, Timeouts};
 use crate::window::Window;
 
 /// The timeout of the first response of a gateway.
@@ -42,12 +42,11 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
     }
     let table = settings.table_of(&catalog);
     let timeouts = Timeouts { handshake_alone: CONNECT_TIMEOUT, ..Timeouts::default() };
-    let never: Cancel = Arc::new(|| false);
     let mut good = None;
     for one in each_gateway(&settings) {
         let what = format!("science database at {}", place(&one));
         let opened = Sessions::new(&one, &table, timeouts)
-            .open(&never)
+            .open(&CancellationToken::new())
             .and_then(|mut db| db.key_ranges().map(|ranges| (db, ranges)));
         match opened {
             Ok((db, ranges)) => {

@@ -38,7 +38,7 @@ impl Outcomes {
     pub fn finish(self, what: &str) -> anyhow::Result<()> {
         match (self.failed, self.all) {
             (0, _) => Ok(()),
-            (failed, all) if failed == all => bail!("all {all} {what} failed"),
+            (failed, all) if failed == all => bail!("{failed} of {all} {what} failed"),
             (failed, all) => bail!("{failed} of {all} {what} failed, the others are done"),
         }
     }
@@ -60,6 +60,6 @@ mod tests {
         assert_eq!(finished(&[None, None]), Ok(()));
         assert_eq!(finished(&[]), Ok(()));
         assert_eq!(finished(&[None, Some("x")]), Err("1 of 2 users failed, the others are done".to_owned()));
-        assert_eq!(finished(&[Some("x")]), Err("all 1 users failed".to_owned()));
+        assert_eq!(finished(&[Some("x")]), Err("1 of 1 users failed".to_owned()));
     }
 }

@@ -66,6 +66,6 @@ mod tests {
         };
         assert_eq!(says(&[]), Ok(()));
         assert!(says(&["Cargo.toml", "src"]).unwrap_err().contains("`Cargo.toml`, `src`: these are files"));
-        assert!(says(&["another"]).unwrap_err().contains("`another` is not expected"));
+        assert!(says(&["another"]).unwrap_err().contains("unexpected argument `another`"));
     }
 }

@@ -8,7 +8,7 @@ use super::connection::{Connection, Handshake};
 use super::health::Health;
 use super::timeouts::{AdaptiveTimeouts, Call, Timeouts};
 use super::wait::Wait;
-use crate::science_db::Cancel;
+use crate::cancel::CancellationToken;
 use crate::science_db::{ScienceDb, ScienceDbError};
 
 /// One of HBase's two Thrift interfaces.
@@ -45,7 +45,7 @@ pub(crate) struct Gateways {
     current: usize,
     connection: Option<Connection>,
     timeouts: AdaptiveTimeouts,
-    cancel: Cancel,
+    cancel: CancellationToken,
 }
 
 /// Why one attempt at a call brought no result.
@@ -65,11 +65,11 @@ impl Gateways {
         interface: Interface,
         health: &Arc<Health>,
         session: usize,
-        cancel: &Cancel,
+        cancel: &CancellationToken,
     ) -> Result<Self, ScienceDbError> {
         let home = session.checked_rem(health.addresses().len()).unwrap_or(0);
         let timeouts = AdaptiveTimeouts::new(health.timeouts());
-        let (health, cancel) = (Arc::clone(health), Arc::clone(cancel));
+        let (health, cancel) = (Arc::clone(health), cancel.clone());
         let mut gateways = Self { interface, health, home, current: home, connection: None, timeouts, cancel };
         gateways.call(Call::Metadata, |_| Ok(()))?;
         Ok(gateways)
@@ -143,14 +143,14 @@ impl Gateways {
     ) -> Result<T, AttemptError> {
         let mut connection = match connection.map_or_else(|| self.connect(), Ok) {
             Ok(connection) => connection,
-            Err(_) if (self.cancel)() => return Err(self.cancelled()),
+            Err(_) if self.cancel.is_cancelled() => return Err(self.cancelled()),
             Err(error) => return Err(AttemptError::Call(error)),
         };
         let start = Instant::now();
         connection.begin(call, self.timeouts.get(call));
         match send(&mut connection) {
             Err(error) if error.breaks_connection() => {
-                if (self.cancel)() {
+                if self.cancel.is_cancelled() {
                     return Err(self.cancelled());
                 }
                 if !call.is_idempotent() {
@@ -207,7 +207,7 @@ impl Gateways {
             self.interface.handshake,
         );
         match &opened {
-            Err(_) if (self.cancel)() => {}
+            Err(_) if self.cancel.is_cancelled() => {}
             Err(error) if error.breaks_connection() => self.health.mark_failed(self.current, &error.to_string()),
             Ok(_) | Err(_) => self.health.mark_healthy(self.current),
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::health::Health;
 use super::timeouts::Call;
-use crate::science_db::Cancel;
+use crate::cancel::CancellationToken;
 
 /// Longest time for which a thread blocks before it asks whether to go on.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -14,10 +14,11 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const LOG_AFTER: Duration = Duration::from_secs(10);
 
 /// How one session waits for one gateway.
+#[derive(Debug)]
 pub(crate) struct Wait {
     health: Arc<Health>,
     gateway: usize,
-    cancel: Cancel,
+    cancel: CancellationToken,
     call: Call,
     /// silence after which the call has timed out
     timeout: Duration,
@@ -29,11 +30,16 @@ pub(crate) struct Wait {
 
 impl Wait {
     /// A wait for the first reply of `gateway`, which times out after `timeout`, or sooner while another gateway is healthy.
-    pub(crate) fn for_handshake(health: &Arc<Health>, gateway: usize, cancel: &Cancel, timeout: Duration) -> Self {
+    pub(crate) fn for_handshake(
+        health: &Arc<Health>,
+        gateway: usize,
+        cancel: &CancellationToken,
+        timeout: Duration,
+    ) -> Self {
         Self {
             health: Arc::clone(health),
             gateway,
-            cancel: Arc::clone(cancel),
+            cancel: cancel.clone(),
             call: Call::Handshake,
             timeout,
             since: Instant::now(),
@@ -45,7 +51,7 @@ impl Wait {
     /// A wait for the first reply of `gateway` to a probe.
     pub(crate) fn for_probe(health: &Arc<Health>, gateway: usize) -> Self {
         let timeout = health.timeouts().probe;
-        Self { is_probe: true, ..Self::for_handshake(health, gateway, &(Arc::new(|| false) as Cancel), timeout) }
+        Self { is_probe: true, ..Self::for_handshake(health, gateway, &CancellationToken::new(), timeout) }
     }
 
     /// Begins a call.
@@ -75,7 +81,7 @@ impl Wait {
 
     /// Fails if the session was cancelled.
     pub(crate) fn check_cancelled(&self) -> std::io::Result<()> {
-        if (self.cancel)() { Err(Error::other("cancelled")) } else { Ok(()) }
+        if self.cancel.is_cancelled() { Err(Error::other("cancelled")) } else { Ok(()) }
     }
 
     /// Fails if the read or write must end although no byte was moved. To be called every [`POLL_INTERVAL`].
@@ -116,12 +122,6 @@ impl Wait {
             log::warn!("gateway {address} has not answered for {seconds:.0} s{also}; still waiting");
         }
         Ok(())
-    }
-}
-
-impl std::fmt::Debug for Wait {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Wait({}, {:?}, {:?})", self.address(), self.call, self.timeout)
     }
 }
 

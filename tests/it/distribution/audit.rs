@@ -373,7 +373,7 @@ fn nights_are_counted_from_noon_to_noon() {
 fn an_empty_table_agrees_with_an_empty_topic() {
     let table = table("auditempty");
     let finished = table.fixture.ok(&audit("earliest", "now", &[]));
-    assert!(finished.stderr.contains("science database and topics agree"), "{finished:?}");
+    assert!(finished.stderr.contains("the science database and the topics agree"), "{finished:?}");
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn a_user_who_may_not_read_the_topics_is_named() {
     table.put(0..1, Some(past()));
     table.fixture.ok(&["start", "distribution", "--until", "now"]);
     let finished = table.fixture.run(&["audit", "--from", "0", "--until", "now"]);
-    finished.assert_stderr(1, &["finkProducer", "no right to read", "--as-admin"]);
+    finished.assert_stderr(1, &["finkProducer", "not authorized to read", "--as-admin"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn create(table: &Table, topic: &str, config: &[(&str, &str)]) {
         .fixture
         .cluster()
         .admin()
-        .create_topic(topic, &TopicSpec { partitions: 1, replication: None, config })
+        .create_topic(topic, &TopicSpec { partitions: Some(1), replication: None, config })
         .expect("a topic");
 }
 
@@ -33,7 +33,7 @@ fn a_compacted_topic_stops_the_start_and_a_short_retention_is_told() {
     let finished = table.fixture.run(&service);
     finished.assert_stderr(
         1,
-        &["is not as it should be", "cleanup.policy is compact", "only the last alert of each key is kept"],
+        &["is not as required", "cleanup.policy is compact", "only the last alert of each key is kept"],
     );
     for name in [&topic, &rejected] {
         assert!(finished.stderr.contains(&format!("topic `{name}`")), "{finished:?}");

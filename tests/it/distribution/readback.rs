@@ -15,7 +15,7 @@ const SCHEMA: &str = r#"{"type": "record", "name": "alert", "fields": [{"name": 
 fn fixture(what: &str, messages: &[(&[u8], Option<&[u8]>)]) -> Fixture {
     let mut fixture = Fixture::with_servers(what);
     let cluster = fixture.cluster();
-    let spec = TopicSpec { partitions: 1, replication: None, config: Vec::new() };
+    let spec = TopicSpec { partitions: Some(1), replication: None, config: Vec::new() };
     cluster.admin().create_topic(&fixture.name, &spec).expect("a topic");
     let options = ProducerOptions { transactional_id: fixture.name.clone(), memory: 64 << 20, timeout: TIMEOUT };
     let producer =

@@ -62,7 +62,7 @@ impl Transfer {
 
     /// How many offsets the topic has, markers of transactions included.
     fn offsets(&self) -> i64 {
-        self.reader.ends(&self.topic, 4).expect("the topic").iter().map(|ends| ends.end).sum()
+        self.reader.offset_ranges(&self.topic, 4).expect("the topic").iter().map(|range| range.end).sum()
     }
 
     /// Waits until the topic has at least so many offsets.
@@ -178,7 +178,7 @@ fn a_job_that_was_stopped_for_a_while_goes_on_by_itself() {
     job.signal(Signal::CONT);
     let (code, log) = job.wait();
     assert_eq!(code, 0, "{log}");
-    assert!(!log.contains("has not, or does not tell"), "the topic lets late messages in: {log}");
+    assert!(!log.contains("or this user may not see it"), "the topic lets late messages in: {log}");
     transfer.assert_sent_once(0..1_500);
 }
 
@@ -241,6 +241,6 @@ fn without_the_right_to_read_back_a_start_is_refused() {
     let mut table = Table::new("noread");
     let old = format!("topic = \"{}\"\n", table.fixture.name);
     table.fixture.replace(&old, &format!("{old}transactions = false\n"));
-    let named = format!("`finkProducer` has no right to read topic `{}`", table.fixture.name);
+    let named = format!("`finkProducer` is not authorized to read topic `{}`", table.fixture.name);
     table.fixture.run(&["start", "distribution", "--until", "now"]).assert_stderr(1, &[&named]);
 }

@@ -112,7 +112,7 @@ fn refusals_are_errors_not_silence() {
         }
     });
     let text = error.map(|(): ()| ()).unwrap_err().to_string();
-    assert!(text.contains("has no right to read topic") && text.contains(&topic.0), "{text}");
+    assert!(text.contains("is not authorized to read topic") && text.contains(&topic.0), "{text}");
     // Groups of the consumer begin with fink.
     let mut other = open(&[&topic.0], Some("other-group"), StartAt::Earliest).unwrap();
     let text = other.next(TIMEOUT).unwrap_err().to_string();

@@ -1,8 +1,6 @@
 //! Faults that real brokers do not commit on request: librdkafka's own mock brokers, which need no cluster.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use fink::cancel::CancellationToken;
 use fink::kafka::{CommitOutcome, Error, Producer, ProducerRecord};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -16,11 +14,11 @@ const TOPIC: &str = "fink_faults";
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
-fn open(give_up: impl Fn() -> bool + Send + Sync + 'static) -> (Mock, Producer) {
+fn open(token: &CancellationToken) -> (Mock, Producer) {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic(TOPIC, 2, 1).unwrap();
     let settings = plaintext(mock.bootstrap_servers());
-    let producer = Producer::open(&settings, &options("fink-faults"), give_up).unwrap();
+    let producer = Producer::open(&settings, &options("fink-faults"), token).unwrap();
     (mock, producer)
 }
 
@@ -45,7 +43,7 @@ fn commit_again(producer: &Producer, count: usize) {
 
 #[test]
 fn passing_faults_are_waited_out() {
-    let (mock, producer) = open(|| false);
+    let (mock, producer) = open(&CancellationToken::new());
     let coordinator = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
     let busy = ErrorCode::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
     let replicas = ErrorCode::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
@@ -59,7 +57,7 @@ fn passing_faults_are_waited_out() {
 
 #[test]
 fn a_transaction_that_fails_is_aborted_and_the_next_one_works() {
-    let (mock, producer) = open(|| false);
+    let (mock, producer) = open(&CancellationToken::new());
     mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
     producer.begin().unwrap();
     send(&producer, 3).unwrap();
@@ -71,7 +69,7 @@ fn a_transaction_that_fails_is_aborted_and_the_next_one_works() {
 
 #[test]
 fn sending_into_a_failed_transaction_asks_for_an_abort() {
-    let (mock, producer) = open(|| false);
+    let (mock, producer) = open(&CancellationToken::new());
     mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
     producer.begin().unwrap();
     let error = wait_until(|| "the failure is not told".to_owned(), || send(&producer, 1).err());
@@ -83,7 +81,7 @@ fn sending_into_a_failed_transaction_asks_for_an_abort() {
 
 #[test]
 fn a_refused_batch_is_sent_again_one_by_one() {
-    let (mock, producer) = open(|| false);
+    let (mock, producer) = open(&CancellationToken::new());
     mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     producer.begin().unwrap();
     send(&producer, 20).unwrap();
@@ -99,7 +97,7 @@ fn a_refused_batch_is_sent_again_one_by_one() {
 
 #[test]
 fn a_fenced_producer_says_so_at_every_call() {
-    let (mock, producer) = open(|| false);
+    let (mock, producer) = open(&CancellationToken::new());
     mock.request_errors(Request::EndTxn, &[ErrorCode::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
     producer.begin().unwrap();
     send(&producer, 1).unwrap();
@@ -111,7 +109,7 @@ fn a_fenced_producer_says_so_at_every_call() {
 
 #[test]
 fn a_commit_waits_for_brokers_that_come_back() {
-    let (mock, producer) = open(|| false);
+    let (mock, producer) = open(&CancellationToken::new());
     producer.begin().unwrap();
     send(&producer, 10).unwrap();
     mock.broker_down(-1).unwrap();
@@ -127,9 +125,8 @@ fn a_commit_waits_for_brokers_that_come_back() {
 
 #[test]
 fn a_commit_without_brokers_ends_when_asked() {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    let (mock, producer) = open(move || asked.load(Ordering::Relaxed));
+    let token = CancellationToken::new();
+    let (mock, producer) = open(&token);
     producer.begin().unwrap();
     send(&producer, 10).unwrap();
     mock.broker_down(-1).unwrap();
@@ -137,7 +134,7 @@ fn a_commit_without_brokers_ends_when_asked() {
         scope.spawn(|| {
             let is_away = || producer.connection().status().fault().is_some().then_some(());
             wait_until(|| "nobody notices that the broker is away".to_owned(), is_away);
-            stop.store(true, Ordering::Relaxed);
+            token.cancel();
         });
         assert!(matches!(producer.commit(), Err(Error::Cancelled(_))));
     });

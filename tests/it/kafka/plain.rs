@@ -1,7 +1,5 @@
 //! The producer without transactions, the reader of a topic's tail, and the schema topic.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use fink::cancel::CancellationToken;
@@ -123,17 +121,13 @@ fn a_message_that_is_too_large_fails_alone_and_the_producer_goes_on() {
 
 #[test]
 fn a_flush_waits_for_brokers_no_longer_than_a_message_may() {
-    let stopped = Arc::new(AtomicBool::new(false));
+    let token = CancellationToken::new();
     let nobody = KafkaSettings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..both() };
     let topics = [("t".to_owned(), 1)];
-    let give_up = {
-        let stopped = Arc::clone(&stopped);
-        move || stopped.load(Ordering::Relaxed)
-    };
     let producer =
-        IdempotentProducer::open(&nobody, &ProducerOptions { timeout: TIMEOUT, ..options("x") }, &topics, give_up);
+        IdempotentProducer::open(&nobody, &ProducerOptions { timeout: TIMEOUT, ..options("x") }, &topics, &token);
     let producer = producer.unwrap();
-    stopped.store(true, Ordering::Relaxed);
+    token.cancel();
     assert!(matches!(producer.send(&message("t", b"k", b"v"), &stamp), Err(Error::Cancelled(_))));
 }
 

@@ -1,10 +1,8 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fink::cancel::CancellationToken;
 use fink::config::{Login, Secret, SecurityProtocol};
-use fink::kafka::{Cause, CommitOutcome, Error, Producer, ProducerOptions, ProducerRecord, partition};
+use fink::kafka::{Cause, CommitOutcome, Error, Producer, ProducerOptions, ProducerRecord, SaslMechanism, partition};
 
 use crate::fixture::topics::*;
 use crate::fixture::wait_until;
@@ -162,13 +160,8 @@ fn brokers_that_are_away_are_named_and_waiting_ends_when_asked() {
     assert!(matches!(error, Error::Unreachable { .. }) && error.is_transient(), "{error}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
-        stop.store(true, Ordering::Relaxed);
-    });
-    let error = Producer::open(&settings, &options("fink-x"), move || asked.load(Ordering::Relaxed)).err().unwrap();
+    let token = CancellationToken::new().child_with_deadline(Some(Instant::now() + Duration::from_millis(300)));
+    let error = Producer::open(&settings, &options("fink-x"), &token).err().unwrap();
     assert!(matches!(error, Error::Cancelled(_)), "{error}");
 }
 
@@ -182,7 +175,7 @@ fn a_wrong_protocol_or_certificate_is_told() {
     settings.security_protocol = SecurityProtocol::SaslSsl;
     let error = open(&settings);
     assert!(
-        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("speaks no TLS"),
+        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("does not support TLS"),
         "{error}"
     );
     settings.ssl_ca = Some("/nowhere/ca.pem".into());
@@ -191,11 +184,11 @@ fn a_wrong_protocol_or_certificate_is_told() {
     settings.security_protocol = SecurityProtocol::Plaintext;
     let error = open(&settings);
     assert!(
-        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("asks for a login"),
+        matches!(error, Error::ConfigurationMismatch { .. }) && error.to_string().contains("requires a login"),
         "{error}"
     );
     settings.security_protocol = SecurityProtocol::SaslPlaintext;
-    settings.sasl_mechanism = "PLAIN".to_owned();
+    settings.sasl_mechanism = SaslMechanism::Plain;
     let error = open(&settings);
     assert!(!matches!(error, Error::TimedOut { .. }) && error.to_string().contains("PLAIN"), "{error}");
 }
@@ -305,7 +298,7 @@ fn the_memory_is_bounded_while_many_threads_send() {
             scope.spawn(move || {
                 for _ in 0..50 {
                     producer.send(&ProducerRecord { partition, ..message(topic, b"k", value) }).unwrap();
-                    most.fetch_max(producer.in_flight(), Ordering::Relaxed);
+                    most.fetch_max(producer.in_flight(), std::sync::atomic::Ordering::Relaxed);
                 }
             });
         }

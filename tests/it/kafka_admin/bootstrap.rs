@@ -76,7 +76,7 @@ fn a_compacted_topic_of_a_stream_stops_a_bootstrap() {
 fn a_checkpoint_of_an_earlier_version_gets_more_partitions() {
     let cli = new_cluster("narrow");
     let checkpoint = fink::kafka::checkpoint::topic_of(&cli.fixture.name);
-    let spec = TopicSpec { partitions: 1, ..fink::kafka::checkpoint::topic_spec() };
+    let spec = TopicSpec { partitions: Some(1), ..fink::kafka::checkpoint::topic_spec() };
     cli.admin().create_topic(&checkpoint, &spec).unwrap();
     let bootstrap = ["bootstrap", "--any-host", "--no-consumer", "--yes"];
     let finished = cli.ok(&bootstrap);

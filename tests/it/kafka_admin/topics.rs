@@ -74,7 +74,7 @@ fn topics_are_deleted_where_somebody_says_so_and_a_missing_one_is_told_apart() {
     assert_eq!(list(), 2);
     cli.run(&["delete-topic", &a, &missing, &b, "--yes"]).assert_stderr(1, &[&missing, "1 of 3 topics failed"]);
     assert_eq!(list(), 0);
-    cli.run(&["delete-topic", &missing, "--yes"]).assert_stderr(1, &["none of 1 topics"]);
+    cli.run(&["delete-topic", &missing, "--yes"]).assert_stderr(1, &["1 of 1 topics failed"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_user_is_added_listed_given_another_password_and_removed() {
     assert_eq!((&rows[0]["mechanism"], &rows[0]["iterations"]), (&"SCRAM-SHA-512".into(), &8192.into()));
 
     cli.run(&["add-user", &name, "--password-file", &file])
-        .assert_stderr(1, &[&name, "--replace", "--if-missing", "none of 1"]);
+        .assert_stderr(1, &[&name, "--replace", "--if-missing", "1 of 1"]);
     let left = cli.rows(0, &["add-user", &name, "--generate", "--if-missing"]);
     assert_eq!((&left[0]["result"], &left[0]["password"]), (&"was there".into(), &Value::Null));
     let finished = cli.with_stdin(&["kafka", "add-user", &name, "--replace", "--password-stdin"], "second-password\n");
@@ -37,7 +37,7 @@ fn a_user_is_added_listed_given_another_password_and_removed() {
     assert_eq!(cli.rows(0, &["remove-user", &name, "--yes"])[0]["result"], "removed");
     assert!(!cli.logs_in(&name, "second-password"));
     cli.run(&["list-users", &name]).assert_stderr(1, &["no such user", &name]);
-    cli.run(&["remove-user", &name, "--yes"]).assert_stderr(1, &["there is no user", &name]);
+    cli.run(&["remove-user", &name, "--yes"]).assert_stderr(1, &["does not exist", &name]);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_password_is_refused_as_an_argument_from_an_open_file_and_where_nobody_can_b
     let name = cli.name("_a");
     for argument in [&["--password=hush-hush-hush"][..], &["--password", "hush-hush-hush"]] {
         let finished = cli.run(&[&["add-user", &name], argument].concat());
-        finished.assert_stderr(2, &["--password-stdin", "can be read by everybody"]);
+        finished.assert_stderr(2, &["--password-stdin", "can read a password in an argument"]);
         assert!(!finished.stderr.contains("hush-hush"), "{finished:?}");
     }
     let open = write_file(&cli, "open", "hush-hush-hush\n", 0o644);
@@ -128,7 +128,7 @@ fn a_password_is_refused_as_an_argument_from_an_open_file_and_where_nobody_can_b
     cli.with_stdin(&["kafka", "add-user", &name, "--password-stdin"], "a\nb\n").assert_stderr(2, &["line break"]);
     cli.with_stdin(&["kafka", "add-user", &name, "x", "--password-stdin"], "abc").assert_stderr(2, &["of its own"]);
     cli.run(&["add-user", &name, "--generate", "--iterations", "4096"]).assert_stderr(2, &["8192"]);
-    cli.run(&["remove-user", &name]).assert_stderr(1, &["there is no user"]);
+    cli.run(&["remove-user", &name]).assert_stderr(1, &["does not exist"]);
     assert!(cli.admin().describe_users().unwrap().iter().all(|user| user.name != name));
 }
 
@@ -161,9 +161,9 @@ fn who_may_not_administer_is_told_so() {
     let (user, file) = (format!("kafka.admin.username={producer}"), format!("kafka.admin.password_file={file}"));
     let as_producer = |arguments: &[&str]| cli.run(&[arguments, &["--set", &user, "--set", &file]].concat());
     let name = cli.name("_a");
-    as_producer(&["add-user", &name, "--generate"]).assert_stderr(1, &["has no right to", &producer]);
-    as_producer(&["list-acls"]).assert_stderr(1, &["has no right to see the access rules"]);
+    as_producer(&["add-user", &name, "--generate"]).assert_stderr(1, &["is not authorized to", &producer]);
+    as_producer(&["list-acls"]).assert_stderr(1, &["is not authorized to describe the ACLs"]);
     as_producer(&["grant", &name, "--consume", "--topic", "x", "--any-host", "--yes"])
-        .assert_stderr(1, &["has no right to"]);
-    as_producer(&["create-topic", "elsewhere"]).assert_stderr(1, &["has no right to"]);
+        .assert_stderr(1, &["is not authorized to"]);
+    as_producer(&["create-topic", "elsewhere"]).assert_stderr(1, &["is not authorized to"]);
 }

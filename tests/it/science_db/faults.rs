@@ -1,12 +1,12 @@
 //! Gateways that fail: nothing is lost, doubled or misunderstood.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
+use fink::cancel::CancellationToken;
 use fink::config::{ScienceDbSettings, StoreKind};
 use fink::row::{Columns, Rows};
-use fink::science_db::{Cancel, KeyRange, Put, PutCell, Scan, ScienceDb, ScienceDbError, Sessions, Timeouts, open};
+use fink::science_db::{KeyRange, Put, PutCell, Scan, ScienceDb, ScienceDbError, Sessions, Timeouts, open};
 use fink::window::Window;
 
 use super::stores::{self, Store};
@@ -24,9 +24,9 @@ fn through(proxies: &[&Proxy]) -> Box<dyn ScienceDb> {
     open(&settings(StoreKind::Thrift2, &addresses), TABLE).expect("a session")
 }
 
-/// A caller that does not give up.
-pub fn never() -> Cancel {
-    Arc::new(|| false)
+/// A token that is never cancelled.
+pub fn never() -> CancellationToken {
+    CancellationToken::new()
 }
 
 fn impatient(settings: &ScienceDbSettings) -> Result<Box<dyn ScienceDb>, ScienceDbError> {

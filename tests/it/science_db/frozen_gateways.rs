@@ -1,12 +1,11 @@
 //! Gateways that take connections and answer late or never.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use fink::cancel::CancellationToken;
 use fink::config::StoreKind;
 use fink::row::Rows;
-use fink::science_db::{Cancel, ScienceDb, ScienceDbError, Sessions, Timeouts};
+use fink::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 use super::faults::{TABLE, columns, never, proxies, put, scan, settings};
 use super::log_capture;
@@ -28,20 +27,13 @@ fn thrift1() -> (Proxy, Sessions) {
     (proxy, Sessions::new(&settings, "default:db_test_1", Timeouts::default()))
 }
 
-/// A flag, and what a session asks.
-fn cancel() -> (Arc<AtomicBool>, Cancel) {
-    let flag = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&flag);
-    (flag, Arc::new(move || asked.load(Ordering::SeqCst)))
-}
-
 /// Cancels `work` while it waits; nothing else ends it.
-fn assert_cancelled<T>(flag: &AtomicBool, work: impl FnOnce() -> Result<T, ScienceDbError>) {
+fn assert_cancelled<T>(token: &CancellationToken, work: impl FnOnce() -> Result<T, ScienceDbError>) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // Time for the work to begin.
             std::thread::sleep(Duration::from_millis(300));
-            flag.store(true, Ordering::SeqCst);
+            token.cancel();
         });
         let outcome = work();
         assert!(matches!(outcome, Err(ScienceDbError::Cancelled { .. })), "{:?}", outcome.err());
@@ -158,56 +150,55 @@ fn blocked_calls_end_soon_after_they_are_cancelled() {
         // More than the buffers of the connection take.
         |db: &mut dyn ScienceDb, puts: &[_]| db.put(puts),
     ] {
-        let (flag, cancel) = cancel();
-        let mut db = sessions.open(&cancel).expect("a session");
+        let token = CancellationToken::new();
+        let mut db = sessions.open(&token).expect("a session");
         one.freeze(true);
         other.freeze(true);
-        assert_cancelled(&flag, || work(&mut *db, std::slice::from_ref(&large)));
-        let (flag, cancel) = self::cancel();
-        assert_cancelled(&flag, || sessions.open(&cancel));
+        assert_cancelled(&token, || work(&mut *db, std::slice::from_ref(&large)));
+        let token = CancellationToken::new();
+        assert_cancelled(&token, || sessions.open(&token));
         one.freeze(false);
         other.freeze(false);
-        flag.store(false, Ordering::SeqCst);
-        let _ = db.key_ranges().expect_err("this session's flag is still set");
+        let _ = db.key_ranges().expect_err("the session's token stays cancelled");
     }
 }
 
 #[test]
-fn cancelled_session_can_be_used_again() {
+fn sessions_can_be_opened_after_one_was_cancelled() {
     let [one, _] = proxies();
-    let (flag, cancel) = cancel();
-    let mut db = sessions(&[&one], Timeouts::default()).open(&cancel).expect("a session");
+    let token = CancellationToken::new();
+    let sessions = sessions(&[&one], Timeouts::default());
+    let mut db = sessions.open(&token).expect("a session");
     one.freeze(true);
-    assert_cancelled(&flag, || db.key_ranges());
+    assert_cancelled(&token, || db.key_ranges());
     one.freeze(false);
-    flag.store(false, Ordering::SeqCst);
-    let _ = db.key_ranges().expect("key ranges on a new connection");
+    let _ = sessions.open(&never()).and_then(|mut db| db.key_ranges()).expect("key ranges in a new session");
 }
 
 #[test]
 fn address_that_swallows_connections_does_not_hold_up_a_cancelled_session() {
     // Reserved for documentation: nobody answers there, or the network says at once that there is no way.
-    let (flag, cancel) = cancel();
+    let token = CancellationToken::new();
     let dead = settings(StoreKind::Thrift2, &[String::from("192.0.2.1:9090")]);
     let sessions = Sessions::new(&dead, TABLE, Timeouts::default());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(300));
-            flag.store(true, Ordering::SeqCst);
+            token.cancel();
         });
-        let Err(_) = sessions.open(&cancel) else { panic!("nobody was reached") };
+        let Err(_) = sessions.open(&token) else { panic!("nobody was reached") };
     });
 }
 
 #[test]
 fn thrift_1_session_is_cancelled_and_waits_as_well() {
     let (proxy, sessions) = thrift1();
-    let (flag, cancel) = cancel();
-    let mut db = sessions.open(&cancel).expect("a session");
+    let token = CancellationToken::new();
+    let mut db = sessions.open(&token).expect("a session");
     proxy.delay(Duration::from_secs(4));
     let _ = db.key_ranges().expect("key ranges in the end");
     proxy.freeze(true);
-    assert_cancelled(&flag, || db.get(&[b"row"], &columns(), &mut Rows::default()));
+    assert_cancelled(&token, || db.get(&[b"row"], &columns(), &mut Rows::default()));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The stores under test: how to open them, and a table in each.
 
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,8 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fink::config::{ScienceDbSettings, StoreKind};
 use fink::science_db::{NewTable, ScienceDb, open};
-use hbase_thrift::hbase::{HbaseSyncClient, THbaseSyncClient};
-use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
 
 use crate::fixture::cluster::{Cluster, science_db_settings};
 
@@ -21,7 +18,6 @@ pub struct Store {
     settings: ScienceDbSettings,
     table: String,
     pub prefix: String,
-    tables: std::cell::RefCell<Vec<String>>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -38,20 +34,10 @@ impl Store {
         open(&self.settings, table).expect("a session")
     }
 
-    /// The name of a table that is not there, in a namespace that is not there either where the store can make one. It is dropped in the end.
+    /// The name of a table that is not there, in a namespace that is not there either where the store can make one.
     pub fn new_table(&self) -> String {
         let namespace = if self.kind() == StoreKind::Thrift1 { "default" } else { "db_test" };
-        let name = format!("{namespace}:db_{}", unique());
-        self.tables.borrow_mut().push(name.clone());
-        name
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        if self.kind() != StoreKind::Embedded {
-            self.tables.borrow().iter().for_each(|table| drop_table(table));
-        }
+        format!("{namespace}:db_{}", unique())
     }
 }
 
@@ -90,8 +76,7 @@ pub fn thrift1() -> Store {
 
 fn store(settings: ScienceDbSettings, table: &str, folder: Option<tempfile::TempDir>) -> Store {
     let is_embedded = settings.kind == StoreKind::Embedded;
-    let tables = std::cell::RefCell::default();
-    let store = Store { settings, table: table.to_owned(), prefix: format!("{}/", unique()), tables, _folder: folder };
+    let store = Store { settings, table: table.to_owned(), prefix: format!("{}/", unique()), _folder: folder };
     if is_embedded {
         create(&store);
     }
@@ -101,16 +86,4 @@ fn store(settings: ScienceDbSettings, table: &str, folder: Option<tempfile::Temp
 fn create(store: &Store) {
     let table = NewTable { families: families(), splits: Vec::new() };
     store.open().create_table(&table).expect("the table of the tests");
-}
-
-fn drop_table(table: &str) {
-    let address = Cluster::get().thrift1().remove(0);
-    let stream = TcpStream::connect(address).expect("the Thrift 1 gateway");
-    let input = TBinaryInputProtocol::new(stream.try_clone().expect("a second handle"), true);
-    let mut client = HbaseSyncClient::new(input, TBinaryOutputProtocol::new(stream, true));
-    let name = table.trim_start_matches("default:").as_bytes().to_vec();
-    if client.get_table_names().expect("table names").contains(&name) {
-        client.disable_table(name.clone()).expect("to disable a table of the tests");
-        client.delete_table(name).expect("to delete a table of the tests");
-    }
 }

@@ -85,8 +85,7 @@ impl Connection {
 
     /// Waits until the service logs this, at its end or, where it tries again, soon after its start; its log. `number` names the log's file.
     fn service(&self, settings: &[String], said: &str, number: usize) -> String {
-        let name = format!("distribution.name={}_{number}", self.fixture.name);
-        let arguments = Self::set(&["start", "distribution", "--set", &name], settings);
+        let arguments = Self::set(&["start", "distribution"], settings);
         let running = self.fixture.start(&arguments, &format!("service-{number}.log"));
         wait_until(
             || format!("nothing like `{said}`: {}", running.log()),
@@ -195,7 +194,9 @@ fn is_told_apart(
     settings: &[(&str, String)],
     row: &[String],
 ) {
-    let settings: Vec<String> = settings.iter().map(|(key, value)| format!("kafka.{key}={value}")).collect();
+    let mut settings: Vec<String> = settings.iter().map(|(key, value)| format!("kafka.{key}={value}")).collect();
+    // The services run beside each other.
+    settings.push(format!("distribution.name={}_{number}", connection.fixture.name));
     let bad = connection.doctor(&settings);
     println!("{name}\n    {}", bad.join("\n    "));
     assert!(bad.iter().any(|text| is_as_said(text, &row[1])), "{name}: {bad:?}");
@@ -226,8 +227,9 @@ fn a_missing_right_is_said_by_doctor_and_service_in_the_same_words() {
         format!("kafka.username={user}"),
         format!("kafka.bootstrap_servers={}", connection.cluster.bootstrap_servers()),
     ];
-    let said =
-        format!("user {user} has no right to write to topic {topic}; see fink kafka grant and fink kafka list-acls");
+    let said = format!(
+        "user {user} is not authorized to write to topic {topic}; see fink kafka grant and fink kafka list-acls"
+    );
     let bad = connection.doctor(&settings);
     assert!(bad.iter().any(|text| is_as_said(text, &said)), "{bad:?}");
     connection.put_alert();

@@ -91,6 +91,6 @@ fn alerts_go_the_whole_way_with_certificates_and_an_encrypted_key() {
         ]
         .concat(),
     );
-    denied.assert_stderr(1, &["user `(of ", "consumer.pem)` has no right to"]);
+    denied.assert_stderr(1, &["user `(of ", "consumer.pem)` is not authorized to"]);
     assert!(!denied.stderr.contains("sesame-sesame"));
 }

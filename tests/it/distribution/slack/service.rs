@@ -101,7 +101,7 @@ fn a_slack_that_fails_holds_up_no_alert() {
     server.wait_for(3);
     table.wait_for(500, &running);
     let log = terminate(running);
-    for words in ["slack asks for a pause", "http status 500", "0 alerts announced in 0 messages, 144 dropped"] {
+    for words in ["slack limits the rate", "http status 500", "0 alerts announced in 0 messages, 144 dropped"] {
         assert!(log.contains(words), "nothing about `{words}`: {log}");
     }
     table.assert_published(0..500);
