@@ -124,9 +124,9 @@ impl RetryingSession {
                     let outage = self.connector.outage().failed(*failures == 0, Instant::now());
                     *failures = failures.saturating_add(1);
                     match outage {
-                        Some(Duration::ZERO) => log::warn!("{error}; retrying until it answers"),
-                        Some(outage) => log::warn!("{error}; still retrying, after {} s", outage.as_secs()),
-                        None => log::debug!("{error}; retrying in {:.1} s", pause.as_secs_f64()),
+                        Some(Duration::ZERO) => log::warn!("{error}; trying again until it answers"),
+                        Some(outage) => log::warn!("{error}; still trying again, after {} s", outage.as_secs()),
+                        None => log::debug!("{error}; trying again in {:.1} s", pause.as_secs_f64()),
                     }
                     cancel.wait(pause);
                     pause = (pause * 2).min(MAX_BACKOFF);
