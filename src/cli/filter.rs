@@ -77,7 +77,7 @@ fn test(args: &Test, context: &Context) -> anyhow::Result<()> {
         test.file(file, stop.token())?;
         progress.add(1);
     }
-    test.judge(stop.token())?;
+    test.run_batch(stop.token())?;
     progress.finish();
     if args.output.format != Format::Ndjson {
         test.table.print(args.output.format, context)?;
@@ -157,21 +157,21 @@ impl TestRun {
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", name()))?;
         let container = Container::read(&bytes).with_context(name)?;
         if self.pending.as_ref().is_none_or(|pending| pending.schema_json != container.schema_json) {
-            self.judge(cancel)?;
+            self.run_batch(cancel)?;
             self.pending = Some(FilterTest::new(&container, &self.pool).with_context(name)?);
         }
         for datum in container.data() {
             let Some(pending) = &mut self.pending else { break };
             pending.push(datum).with_context(name)?;
             if pending.data.len() >= self.batch || pending.bytes >= MAX_BATCH_BYTES {
-                self.judge(cancel)?;
+                self.run_batch(cancel)?;
             }
         }
         Ok(())
     }
 
     /// Runs the filter on the batch, and prints the alerts that it keeps or adds them to the table.
-    fn judge(&mut self, cancel: &CancellationToken) -> anyhow::Result<()> {
+    fn run_batch(&mut self, cancel: &CancellationToken) -> anyhow::Result<()> {
         let Some(pending) = &mut self.pending else { return Ok(()) };
         let rows: Vec<Row<'_>> = pending.rows.iter().collect();
         let all: Vec<usize> = (0..rows.len()).collect();

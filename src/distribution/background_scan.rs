@@ -120,7 +120,7 @@ impl FutureRowScan {
         Self { readers, is_reading: false, rows: 0, farthest: None, warned: None, count: 0 }
     }
 
-    /// Starts to scan the rows with timestamps of at least `from`, unless a scan is under way.
+    /// Starts to scan the rows with timestamps of at least `from`, unless it already scans.
     pub fn begin(&mut self, from: Timestamp) {
         if !self.is_reading {
             self.readers.submit(Task::ScanTriggers { keys: KeyRange::default(), window: Window::since(from) });

@@ -32,8 +32,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// A part of a fetch.
 struct FetchedPart {
     batch: Batch,
-    /// the rows that were asked for
-    asked: Vec<LedgerEntry>,
+    /// the rows that were requested
+    requested: Vec<LedgerEntry>,
     is_last: bool,
     lease: Option<MemoryLease>,
 }
@@ -86,12 +86,12 @@ pub(super) fn publish_rows(
     finish: impl FnOnce(&mut CheckpointState),
 ) -> Result<(), DistributionError> {
     rows.sort_unstable();
-    let turn = Arc::new(AtomicUsize::new(0));
+    let next_sequence = Arc::new(AtomicUsize::new(0));
     let mut chunks = rows.chunks(ROWS_PER_FETCH).enumerate();
     let count = chunks.len();
     let mut next_task = || {
         let (sequence, rows) = chunks.next()?;
-        Some(Task::Fetch { sequence, rows: rows.to_vec(), turn: Arc::clone(&turn) })
+        Some(Task::Fetch { sequence, rows: rows.to_vec(), next_sequence: Arc::clone(&next_sequence) })
     };
     for task in std::iter::repeat_with(&mut next_task).take(READER_THREADS * FETCHES_PER_READER).flatten() {
         readers.submit(task);
@@ -106,8 +106,8 @@ pub(super) fn publish_rows(
             return Err(DistributionError::Cancelled);
         }
         match readers.receive(POLL_INTERVAL) {
-            Some((ReadOutput::Fetched { sequence, batch, asked, done }, lease)) => {
-                waiting.entry(sequence).or_default().push(FetchedPart { batch, asked, is_last: done, lease });
+            Some((ReadOutput::Fetched { sequence, batch, requested, done }, lease)) => {
+                waiting.entry(sequence).or_default().push(FetchedPart { batch, requested, is_last: done, lease });
             }
             Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
             Some(_) | None => {}
@@ -116,7 +116,7 @@ pub(super) fn publish_rows(
             let is_complete = parts.iter().any(|part| part.is_last);
             if is_complete {
                 next += 1;
-                turn.store(next, Ordering::Relaxed);
+                next_sequence.store(next, Ordering::Relaxed);
                 next_task().into_iter().for_each(|task| readers.submit(task));
             }
             for part in parts {
@@ -141,14 +141,14 @@ fn publish_part(
     state: &CheckpointState,
     publisher: &mut Publisher<'_>,
 ) -> Result<(), DistributionError> {
-    let FetchedPart { batch, asked, lease, .. } = part;
+    let FetchedPart { batch, requested, lease, .. } = part;
     for alert in batch.alerts() {
         if state.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
             publisher.send(&batch, alert, late)?;
         }
     }
     // Rows that were written again, were deleted, or have the status already are done as well.
-    publisher.add_done(asked);
+    publisher.add_done(requested);
     drop(lease);
     Ok(())
 }

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_batch_larger_than_the_budget_is_granted_alone() {
         let budget = MemoryBudget::new(10);
-        let large = budget.acquire(50, &cancelled(), || false).expect("nothing else is under way");
+        let large = budget.acquire(50, &cancelled(), || false).expect("nothing else is leased");
         assert!(budget.acquire(1, &cancelled(), || false).is_none());
         drop(large);
         assert!(budget.acquire(1, &cancelled(), || false).is_some());

@@ -1,7 +1,8 @@
-//! A page of rows on its way to the sink: rules, then Python filters, then encoding, for every stream.
+//! The pipeline: takes the alerts of a page through the rules, the Python filters and the encoder of every stream.
 //!
-//! [`Pipeline::process`] is that way. What it needs is resolved once by [`Pipeline::new`]: the columns to read, the streams' rules, schemas
-//! and keys bound to these columns, and the filters.
+//! [`Pipeline::process`] does this. What a stream decides about an alert is one [`Verdict`], which the rules make first, then the filters,
+//! then the encoder; the sink acts on it. Everything that does not depend on the rows is resolved before, by [`Pipeline::new`]: which columns
+//! are read ([`AlertColumns`]), and the rules, schemas, keys and filters bound to these columns.
 
 mod alert_columns;
 mod error;
@@ -35,7 +36,7 @@ use notices::NoticeBuilder;
 use stream::{Stream, StreamPlan};
 use stream_filters::StreamFilters;
 
-/// How rows become messages. It has no state of its own but a count: threads share it, each with its own [`Encoders`].
+/// The streams, bound to the columns that are read. Threads share it, each with its own [`Encoders`].
 pub(crate) struct Pipeline {
     columns: AlertColumns,
     streams: Vec<Stream>,
@@ -98,7 +99,8 @@ impl Pipeline {
         cancel: &CancellationToken,
         batch: &mut Batch,
     ) -> Result<(), FilterError> {
-        // Filters are called with many alerts at a time, and so come first; only for streams that have filters, after their rules.
+        // A call of a filter costs milliseconds, so filters get the alerts of a page together, before the first one is encoded. This covers
+        // the rules of the streams that have filters; the other streams apply theirs below, and cost nothing here.
         let mut filtered = match &self.filters {
             Some(filters) => filters.run(alerts, &self.streams, cancel)?,
             None => Vec::new(),

@@ -139,7 +139,7 @@ impl Reader {
                     self.scan(range, AlertScan::new(keys, window, cells, after.clone()), after)
                 }
                 Task::ScanTriggers { keys, window } => self.scan_triggers(&keys, window),
-                Task::Fetch { sequence, rows, turn } => self.fetch(sequence, &rows, &turn),
+                Task::Fetch { sequence, rows, next_sequence } => self.fetch(sequence, &rows, &next_sequence),
             };
             if let Err(TaskError::Failed(error)) = outcome {
                 self.send(ReadOutput::Failed(error), None);
@@ -148,7 +148,7 @@ impl Reader {
     }
 
     fn send(&self, output: ReadOutput, lease: Option<MemoryLease>) {
-        // Where nobody receives any more, nobody needs the output.
+        // The channel is closed only when the coordinator has ended.
         let _closed = self.outputs.send((self.cancel.clone(), output, lease));
     }
 
@@ -196,7 +196,12 @@ impl Reader {
         }
     }
 
-    fn fetch(&mut self, sequence: usize, mut rows: &[RowVersion], turn: &AtomicUsize) -> Result<(), TaskError> {
+    fn fetch(
+        &mut self,
+        sequence: usize,
+        mut rows: &[RowVersion],
+        next_sequence: &AtomicUsize,
+    ) -> Result<(), TaskError> {
         while !rows.is_empty() {
             let Self { session, pages, cancel, .. } = self;
             let (part, rest) = rows.split_at(pages.rows_to_get(rows.len()));
@@ -210,10 +215,10 @@ impl Reader {
             let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
             let mut batch = Batch::default();
             pages.get(&keys, is_unchanged, query, cancel, &mut batch)?;
-            let is_next = || turn.load(Ordering::Relaxed) == sequence;
+            let is_next = || next_sequence.load(Ordering::Relaxed) == sequence;
             let lease = self.budget.acquire(batch.size(), &self.cancel, is_next).ok_or(TaskError::Cancelled)?;
-            let asked = part.iter().map(LedgerEntry::from).collect();
-            self.send(ReadOutput::Fetched { sequence, batch, asked, done: rows.is_empty() }, Some(lease));
+            let requested = part.iter().map(LedgerEntry::from).collect();
+            self.send(ReadOutput::Fetched { sequence, batch, requested, done: rows.is_empty() }, Some(lease));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Resolves the parameters of filters to columns, in the way of Fink's Python broker. A parameter is, in this order:
+//! Resolves the parameters of filters to columns, as Fink's Python broker does. A parameter is, in this order:
 //! 1. the column of this name in the catalog: `roid`, or `candidate_ra` for `candidate.ra`;
 //! 2. the one column or record whose dotted name ends with it: `ra` for `candidate.ra`, `diaSource` for that record. Several are an error,
 //!    except for `linear_fit_slope`, which is `lc_features_r.linear_fit_slope`;
@@ -145,7 +145,7 @@ fn is_marker(catalog: &Catalog, index: usize) -> bool {
     catalog.records.iter().any(|record| record.path == catalog.columns[index].field)
 }
 
-/// Whether the column, of the layout of 2019, has one field of all records of a list as text. Catalogs do not tell: in all schemas so far
+/// Whether the column, of the layout of 2019, has one field of all records of a list as text. A catalog does not say so, but in all schemas so far
 /// the names of such lists begin with `prv`.
 fn is_text_list(catalog: &Catalog, index: usize) -> bool {
     let column = &catalog.columns[index];

@@ -1,7 +1,7 @@
 //! Worker processes side by side, and what happens when one of them fails.
 //!
-//! A worker process that ends, or is killed because a call took too long, is restarted for the next call. The call that was under way has
-//! failed, and no other. Restarts are limited: a filter that ends its process again and again would delay all streams, and ends everything
+//! A worker process that ends, or is killed because a call took too long, is restarted for the next call. The call that it was running
+//! fails, and no other. Restarts are limited: a filter that ends its process again and again would delay all streams, and ends everything
 //! instead. Restarts while a failed batch is bisected do not count, since bisection has a time limit.
 
 use std::collections::VecDeque;
@@ -259,7 +259,7 @@ impl Pool {
         Ok(results.into_iter().flatten().collect())
     }
 
-    /// Reads the responses to one request into `results`. An error comes with the call that was under way.
+    /// Reads the responses to one request into `results`. An error comes with the call that was running.
     fn read_responses(
         &self,
         worker: &mut Worker,

@@ -1,4 +1,4 @@
-//! Damaged and hostile files: no panic, no hang, and never "everything".
+//! Damaged and hostile files: they never panic, hang or select everything.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::catalog::Catalog;
 
 const CATALOG: &str = include_str!("../../tests/rules/catalog.json");
 
-/// Files to damage; each selects something, so none of them means everything.
-const SOUND: [&str; 4] = [
+/// Valid files that do not select everything.
+const VALID: [&str; 4] = [
     include_str!("../../tests/rules/01-worked-example.xml"),
     include_str!("../../tests/rules/03-whole-structs.xml"),
     include_str!("../../tests/rules/04-groups-and-every-operator.xml"),
     "<!-- one --><distribution-rules><!-- two -->\r\n<select><column name='*'/></select><!-- three --></distribution-rules><!-- four -->",
 ];
 
-/// What is put in, besides single bytes: the pieces that matter to a reader of XML.
+/// Insertions: the tokens of XML.
 const PIECES: [&str; 24] = [
     "<",
     ">",
@@ -61,7 +61,7 @@ fn parse(text: &[u8], catalog: &Catalog) -> (Result<Rules, Vec<Diagnostic>>, Dur
     (outcome, cpu_time() - start)
 }
 
-/// How many files are tried; `scripts/dev/fuzz-rules` asks for a million.
+/// Number of files; `scripts/dev/fuzz-rules` asks for a million.
 fn trials() -> u64 {
     std::env::var("FINK_FUZZ_TRIALS").ok().and_then(|count| count.parse().ok()).unwrap_or(4_000)
 }
@@ -92,7 +92,7 @@ fn damage(text: &mut Vec<u8>, random: &mut ChaCha8Rng) {
     }
 }
 
-/// Whether nothing but comments, declarations and an empty `<distribution-rules>` is there, found without an XML reader.
+/// Whether a file has only comments, declarations and an empty `<distribution-rules>`, determined without an XML parser.
 fn is_empty(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     let mut text = text.trim_start_matches('\u{feff}').to_owned();
@@ -110,15 +110,15 @@ fn is_empty(text: &[u8]) -> bool {
 }
 
 #[test]
-fn a_damaged_file_never_means_everything() {
+fn damaged_file_never_selects_everything() {
     let catalog = Catalog::parse(CATALOG).unwrap();
-    for sound in SOUND {
-        assert!(!Rules::parse(sound.as_bytes(), &catalog).unwrap().is_everything());
+    for valid in VALID {
+        assert!(!Rules::parse(valid.as_bytes(), &catalog).unwrap().is_everything());
     }
     let (mut refused, mut emptied, mut slowest) = (0_u64, 0_u64, Duration::ZERO);
     for seed in 0..trials() {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut text = SOUND[below(&mut random, SOUND.len())].as_bytes().to_vec();
+        let mut text = VALID[below(&mut random, VALID.len())].as_bytes().to_vec();
         for _ in 0..=below(&mut random, 3) {
             damage(&mut text, &mut random);
         }
@@ -149,7 +149,7 @@ fn a_damaged_file_never_means_everything() {
     );
 }
 
-/// Files made to cost time or stack, each as large as a file may be.
+/// Files that would take much time or stack, of the maximum size.
 #[test]
 fn hostile_file_is_refused_in_little_time() {
     let catalog = Catalog::parse(CATALOG).unwrap();

@@ -1,5 +1,4 @@
-//! Random rules against an evaluator written a second time, in the plainest way; and damaged files, which must never be let through as
-//! "everything".
+//! Random rules, compared with a second, simple evaluator.
 
 use proptest::prelude::*;
 
@@ -7,7 +6,7 @@ use super::Rules;
 use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType};
 use crate::row::{Columns, Rows};
 
-/// A column's value; integers wide enough for any, floats kept in their own type.
+/// The value of a column. Integers are wide enough for every type; floats have their own type.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
     Boolean(bool),
@@ -38,7 +37,7 @@ const KINDS: [ColumnType; 10] = [
     ColumnType::Long,
 ];
 
-/// One column of each type in a cell, then a string and a long that are the two parts of the row key.
+/// A column with cells for each type, then a string and a long that are the two parts of the row key.
 fn catalog() -> Catalog {
     let columns = KINDS.iter().enumerate().map(|(index, kind)| match index {
         8 | 9 => Column::new(&format!("k{index}"), ColumnLocation::RowKey { part: index - 8 }, kind.clone()),
@@ -47,7 +46,7 @@ fn catalog() -> Catalog {
     Catalog::new("default", "t", &["k8", "k9"], columns.collect(), Vec::new())
 }
 
-/// Few different values, so that equality happens; and those at the edges of the type.
+/// Few different values, so that some are equal, and the limits of the type.
 fn value(column: usize) -> BoxedStrategy<Value> {
     let integer = |low: i64, high: i64| {
         let near_2_53 = Just(i128::from((1_i64 << 53) + 1).clamp(low.into(), high.into()));
@@ -69,7 +68,7 @@ fn value(column: usize) -> BoxedStrategy<Value> {
     }
 }
 
-/// A cell's value: as above, and NaN, and none.
+/// The value of a cell: as above, NaN, or null.
 fn cell(column: usize) -> BoxedStrategy<Option<Value>> {
     match KINDS[column] {
         _ if column >= 8 => {
@@ -157,7 +156,7 @@ impl Rule {
             ">=" => to(0).unwrap().is_ge(),
             "in" => values.iter().any(|value| order(cell, value).unwrap().is_eq()),
             "between" => to(0).unwrap().is_ge() && to(1).unwrap().is_le(),
-            other => panic!("{other} is no operator"),
+            other => panic!("{other} is not an operator"),
         }
     }
 
@@ -219,7 +218,7 @@ fn row() -> impl Strategy<Value = Vec<Option<Value>>> {
     (0..KINDS.len()).map(cell).collect::<Vec<_>>()
 }
 
-/// Cells in slots of an order other than the catalog's; the key as text parts.
+/// Cells in slots in another order than the catalog's; the key as parts of text.
 fn page(values: &[Vec<Option<Value>>]) -> (Columns, Rows) {
     let columns = Columns::new((0..8).rev().map(|index| ("i".to_owned(), format!("c{index}"))).collect());
     let mut rows = Rows::default();
@@ -242,7 +241,7 @@ fn page(values: &[Vec<Option<Value>>]) -> (Columns, Rows) {
 
 proptest! {
     #[test]
-    fn rules_judge_as_the_plain_evaluator_does(
+    fn rules_agree_with_a_simple_evaluator(
         filter in prop::collection::vec(rule(), 0..4),
         values in prop::collection::vec(row(), 1..12),
     ) {

@@ -1,4 +1,4 @@
-//! What rules mean, on rows made for the purpose.
+//! The meaning of rules, on rows made for each test.
 
 use super::{BoundRules, InvalidCell, Rules};
 use crate::catalog::{Catalog, Column, ColumnLocation, ColumnType, NestedRecord};
@@ -10,7 +10,7 @@ fn example_catalog() -> Catalog {
     Catalog::parse(include_str!("../../tests/rules/catalog.json")).unwrap()
 }
 
-/// A column's name and a cell's bytes.
+/// The name of a column and the bytes of its cell.
 type NamedCell<'a> = (&'a str, &'a [u8]);
 
 /// Rows with these keys and cells.
@@ -108,7 +108,7 @@ fn only_an_empty_file_or_element_means_everything() {
 }
 
 #[test]
-fn neighbouring_long_integers_are_told_apart() {
+fn neighbouring_long_integers_differ() {
     let id: i64 = (1 << 53) + 1;
     for (operator, other, kept) in
         [("=", id, true), ("=", id - 1, false), ("&gt;", id - 1, true), ("&lt;", id + 1, true)]
@@ -122,7 +122,7 @@ fn neighbouring_long_integers_are_told_apart() {
 }
 
 #[test]
-fn a_float_cell_equals_the_number_it_was_written_from() {
+fn float_cell_equals_the_number_it_was_written_from() {
     let filter = "<column name='candidate_magpsf' operator='=' value='16.1'/>";
     assert_eq!(evaluate_one(filter, "x", &[("candidate_magpsf", &16.1_f32.to_be_bytes())]), Ok(true));
 }
@@ -140,7 +140,7 @@ fn no_comparison_holds_with_null() {
 }
 
 #[test]
-fn of_all_comparisons_only_unequal_holds_with_nan() {
+fn only_not_equal_holds_with_nan() {
     let nan = f64::NAN.to_be_bytes();
     for (operator, value, kept) in [
         ("&lt;", "1", false),
@@ -220,7 +220,7 @@ fn any_non_zero_byte_is_true() {
 }
 
 #[test]
-fn a_column_that_is_not_read_is_named() {
+fn column_that_is_not_read_is_named() {
     let catalog = example_catalog();
     let rules = Rules::parse(EXAMPLE.as_bytes(), &catalog).unwrap();
     let columns = Columns::new(vec![("i".into(), "candidate_magpsf".into())]);
@@ -281,7 +281,7 @@ fn xml_errors_have_their_positions() {
 }
 
 #[test]
-fn an_encoding_other_than_utf_8_is_refused_where_it_matters() {
+fn another_encoding_is_rejected_unless_the_file_is_ascii() {
     let text = |comment| {
         format!("<?xml version='1.0' encoding='ISO-8859-1'?><distribution-rules><!--{comment}--></distribution-rules>")
     };

@@ -136,7 +136,7 @@ fn errors_name_row_column_and_reason() {
 }
 
 #[test]
-fn nullable_record_is_there_when_something_says_so() {
+fn nullable_record_is_present_if_a_field_or_its_marker_is() {
     let fields = json!([{"name": "rec", "type": ["null", {"type": "record", "name": "s", "fields": [
         {"name": "x", "type": ["null", "int"]}, {"name": "y", "type": ["null", "string"]}]}]}]);
     let catalog =
@@ -190,7 +190,7 @@ fn lists(cells: &[(&str, &str)]) -> Result<Vec<u8>, EncodeError> {
 }
 
 #[test]
-fn lists_of_text_become_records_again() {
+fn lists_of_text_are_read_as_records() {
     let with = |n: &str, s: &str| lists(&[("list_n", n), ("list_s", s)]);
     assert_eq!(with("[1, -2]", "[a, ]").unwrap(), b"\x02\x04\x02\x02\x02a\x03\x02\x00\x00");
     assert_eq!(with("[1, -2]", "[,]").unwrap(), b"\x02\x04\x02\x00\x03\x00\x00");
@@ -206,7 +206,7 @@ fn lists_of_text_become_records_again() {
 }
 
 #[test]
-fn text_becomes_an_array_or_a_map_again() {
+fn text_is_read_as_an_array_or_a_map() {
     let fields = json!([
         {"name": "a", "type": {"type": "array", "items": ["double", "null"]}},
         {"name": "m", "type": ["null", {"type": "map", "values": ["null", "string"]}]}]);

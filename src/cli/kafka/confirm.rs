@@ -12,7 +12,7 @@ use crate::cli::output::{Format, Table};
 
 /// `--yes` and `--dry-run`, for commands that ask for confirmation.
 #[derive(Clone, Copy, Debug, Args)]
-pub(in crate::cli) struct ConfirmArgs {
+pub(crate) struct ConfirmArgs {
     /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,

@@ -82,7 +82,7 @@ pub(super) struct Stream {
     rules: BoundRules,
     /// how many of the criteria are conditions of the rules
     pub conditions: usize,
-    /// what may refuse an alert, in the order in which it is asked: the conditions of its rules, then its filters
+    /// what may refuse an alert, in the order of evaluation: the conditions of its rules, then its filters
     pub criteria: Vec<Criterion>,
     /// index of its message encoding
     encoding: usize,

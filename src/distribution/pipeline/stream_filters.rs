@@ -14,7 +14,7 @@ use crate::row::{ColumnNotRead, Columns, Row};
 /// The filters of all streams, started, before it is known which columns are read.
 pub(crate) struct FilterSet {
     filters: ResolvedFilters,
-    /// by stream: the indexes of its filters, in the order in which they are asked
+    /// by stream: the indexes of its filters, in the order of the configuration
     streams: Vec<Vec<usize>>,
 }
 
@@ -67,7 +67,7 @@ impl FilterSet {
 /// The filters of all streams, bound to the columns that are read.
 pub(super) struct StreamFilters {
     runner: FilterRunner,
-    /// by stream: the indexes of its filters, in the order in which they are asked
+    /// by stream: the indexes of its filters, in the order of the configuration
     streams: Vec<Vec<usize>>,
 }
 
@@ -105,6 +105,9 @@ impl StreamFilters {
                 calls.push(FilterCall { function: *function, rows: &kept[index] });
                 callers.push((index, streams[index].conditions + place));
             }
+        }
+        if calls.is_empty() {
+            return Ok(verdicts);
         }
         let rows: Vec<Row<'_>> = alerts.iter().map(|alert| alert.row).collect();
         let results = self.runner.run(&rows, &calls, cancel)?;

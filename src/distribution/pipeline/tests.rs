@@ -1,4 +1,4 @@
-//! The way of a page through rules and encoding, on rows made for the purpose.
+//! Pages without filters through the pipeline.
 
 use std::path::Path;
 

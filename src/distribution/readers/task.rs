@@ -1,4 +1,4 @@
-//! What a reader is asked to do, and what it returns.
+//! The tasks of readers, and their output.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::ledger::{LedgerEntry, RowVersion};
 use crate::science_db::{KeyRange, ScienceDbError};
 use crate::window::Window;
 
-/// What a reader is asked to do.
+/// A task of a reader.
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Read the rows of a key range whose trigger cell lies in `window`, in row order.
@@ -34,11 +34,11 @@ pub(crate) enum Task {
         sequence: usize,
         rows: Vec<RowVersion>,
         /// the number of the task whose output the caller takes next: that one never waits for memory
-        turn: Arc<AtomicUsize>,
+        next_sequence: Arc<AtomicUsize>,
     },
 }
 
-/// What a reader returns, one or several of them for a task.
+/// Output of a reader; a task has one or several.
 #[derive(Debug)]
 pub(crate) enum ReadOutput {
     /// A page of a [`Task::Scan`].
@@ -66,7 +66,7 @@ pub(crate) enum ReadOutput {
         /// the alerts, without rows whose trigger was written again since they were found: another scan finds these
         batch: Batch,
         /// the rows of this part: done now, alerts or not
-        asked: Vec<LedgerEntry>,
+        requested: Vec<LedgerEntry>,
         /// whether this was the last part
         done: bool,
     },

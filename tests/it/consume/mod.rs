@@ -29,7 +29,7 @@ impl Consumer {
     pub fn new(what: &str) -> Self {
         let mut fixture = Fixture::with_servers(&format!("consume_{what}"));
         let topic = Topic::named(fixture.name.clone());
-        let spec = TopicSpec { partitions: 3, replication: None, config: Vec::new() };
+        let spec = TopicSpec { partitions: Some(3), replication: None, config: Vec::new() };
         admin().create_topic(&topic.0, &spec).expect("a topic");
         let group = format!("{}_group", fixture.name);
         let cluster = fixture.cluster();

@@ -19,7 +19,7 @@ fn every_encoding_and_key_is_decoded() {
     for encoding in ["datum", "confluent", "single-object", "container"] {
         for key in ["schema", "object-id", "version", "none"] {
             let name = format!("{}_{encoding}_{key}", consumer.topic.0);
-            let spec = TopicSpec { partitions: 2, replication: None, config: Vec::new() };
+            let spec = TopicSpec { partitions: Some(2), replication: None, config: Vec::new() };
             admin().create_topic(&name, &spec).expect("a topic");
             sent = consumer.send_to(&name, "ztf", encoding, key, 12);
             let needs_schema = key != "schema" && encoding != "container";

@@ -373,7 +373,7 @@ fn nights_are_counted_from_noon_to_noon() {
 fn an_empty_table_agrees_with_an_empty_topic() {
     let table = table("auditempty");
     let finished = table.fixture.ok(&audit("earliest", "now", &[]));
-    assert!(finished.stderr.contains("science database and topics agree"), "{finished:?}");
+    assert!(finished.stderr.contains("the science database and the topics agree"), "{finished:?}");
 }
 
 #[test]

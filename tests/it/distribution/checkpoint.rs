@@ -187,13 +187,17 @@ fn large_rows_keep_within_the_memory_that_is_given() {
     table.put(0..1, None);
     let running = table.fixture.start(&["start", "distribution"], "log");
     table.wait_for(1, &running);
-    for number in 1..200 {
+    let large = |number: u32| {
         let mut large = row(number, None);
         let value = vec![number as u8; 900_000];
         large.cells.push(fink::science_db::PutCell { family: "i".into(), qualifier: "stamp".into(), value });
-        table.db.put(&[large]).expect("a row is written");
+        large
+    };
+    for first in (1..200).step_by(20) {
+        let puts: Vec<_> = (first..200.min(first + 20)).map(large).collect();
+        table.db.put(&puts).expect("rows are written");
     }
-    running.wait_for(" 200 alerts,");
+    table.wait_for(200, &running);
     let peak = running.peak_memory();
     running.terminate();
     table.assert_published(0..200);

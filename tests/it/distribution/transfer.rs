@@ -62,7 +62,7 @@ impl Transfer {
 
     /// How many offsets the topic has, markers of transactions included.
     fn offsets(&self) -> i64 {
-        self.reader.ends(&self.topic, 4).expect("the topic").iter().map(|ends| ends.end).sum()
+        self.reader.offset_ranges(&self.topic, 4).expect("the topic").iter().map(|range| range.end).sum()
     }
 
     /// Waits until the topic has at least so many offsets.

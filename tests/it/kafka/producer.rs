@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use fink::cancel::CancellationToken;
 use fink::config::{Login, Secret, SecurityProtocol};
-use fink::kafka::{Cause, CommitOutcome, Error, Producer, ProducerOptions, ProducerRecord, partition};
+use fink::kafka::{Cause, CommitOutcome, Error, Producer, ProducerOptions, ProducerRecord, SaslMechanism, partition};
 
 use crate::fixture::topics::*;
 use crate::fixture::wait_until;
@@ -188,7 +188,7 @@ fn a_wrong_protocol_or_certificate_is_told() {
         "{error}"
     );
     settings.security_protocol = SecurityProtocol::SaslPlaintext;
-    settings.sasl_mechanism = "PLAIN".to_owned();
+    settings.sasl_mechanism = SaslMechanism::Plain;
     let error = open(&settings);
     assert!(!matches!(error, Error::TimedOut { .. }) && error.to_string().contains("PLAIN"), "{error}");
 }
@@ -298,7 +298,7 @@ fn the_memory_is_bounded_while_many_threads_send() {
             scope.spawn(move || {
                 for _ in 0..50 {
                     producer.send(&ProducerRecord { partition, ..message(topic, b"k", value) }).unwrap();
-                    most.fetch_max(producer.in_flight(), Ordering::Relaxed);
+                    most.fetch_max(producer.in_flight(), std::sync::atomic::Ordering::Relaxed);
                 }
             });
         }

@@ -1,5 +1,6 @@
 use fink::kafka::Identity;
-use fink::kafka::topics::{self, CreateOutcome, Retention, TopicSpec};
+use fink::kafka::retention::{self, Retention};
+use fink::kafka::topics::{CreateOutcome, TopicSpec};
 use fink::kafka::{Admin, Error};
 
 use crate::fixture::topics::*;
@@ -21,10 +22,12 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
     let text = error.to_string();
     assert!(text.contains("it has 3 partitions, not 4, retention.ms is 3600000, not 7200000"), "{text}");
 
-    let described = admin.describe_topic(&topic.0).unwrap().unwrap();
+    let [described] = &admin.describe_topics(&[&topic.0]).unwrap()[..] else { panic!("one description") };
+    assert_eq!(described.error, None);
     assert_eq!(described.partitions.len(), 3);
-    assert!(described.partitions.iter().all(|p| p.leader >= 0 && !p.in_sync.is_empty()));
-    let own: Vec<_> = described.options.unwrap().into_iter().filter(|o| o.is_override).map(|o| o.name).collect();
+    assert!(described.partitions.iter().all(|p| p.leader.is_some() && !p.in_sync.is_empty()));
+    let [config] = &admin.describe_configs(&[&topic.0]).unwrap()[..] else { panic!("one configuration") };
+    let own: Vec<_> = config.entries.iter().filter(|entry| entry.is_override).map(|entry| &entry.name).collect();
     assert_eq!(own, ["cleanup.policy", "retention.ms"]);
     assert!(admin.list_topics().unwrap().iter().any(|t| t.name == topic.0 && t.partitions == 3));
 
@@ -32,7 +35,8 @@ fn a_topic_is_made_once_and_another_shape_is_named() {
     // The controller has deleted it; the broker that is asked hears of it soon.
     wait_until(|| "it is still there".to_owned(), || (admin.partitions(&topic.0) == Ok(None)).then_some(()));
     assert!(matches!(admin.delete_topic(&topic.0), Err(Error::UnknownTopic { .. })));
-    assert_eq!(admin.describe_topic(&topic.0), Ok(None));
+    let [described] = &admin.describe_topics(&[&topic.0]).unwrap()[..] else { panic!("one description") };
+    assert!(matches!(described.error, Some(Error::UnknownTopic { .. })), "{described:?}");
 }
 
 #[test]
@@ -47,13 +51,8 @@ fn ensure_keeps_what_is_there_and_makes_what_is_not() {
         Ok(2)
     );
     let missing = unique("ensure");
-    let error = topics::ensure(
-        &Admin::open(&consumer_settings(), Identity::User, TIMEOUT).unwrap(),
-        &missing,
-        &TopicSpec::stream(1),
-    )
-    .unwrap_err()
-    .to_string();
+    let consumer = Admin::open(&consumer_settings(), Identity::User, TIMEOUT).unwrap();
+    let error = consumer.ensure_topic(&missing, &TopicSpec::stream(1)).unwrap_err().to_string();
     assert!(error.contains("`finkConsumer` is not authorized to create it"), "{error}");
     assert!(error.contains(&format!("fink kafka create-topic {missing}")), "{error}");
 }

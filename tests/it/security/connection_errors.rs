@@ -85,8 +85,7 @@ impl Connection {
 
     /// Waits until the service logs this, at its end or, where it tries again, soon after its start; its log. `number` names the log's file.
     fn service(&self, settings: &[String], said: &str, number: usize) -> String {
-        let name = format!("distribution.name={}_{number}", self.fixture.name);
-        let arguments = Self::set(&["start", "distribution", "--set", &name], settings);
+        let arguments = Self::set(&["start", "distribution"], settings);
         let running = self.fixture.start(&arguments, &format!("service-{number}.log"));
         wait_until(
             || format!("nothing like `{said}`: {}", running.log()),
@@ -195,7 +194,9 @@ fn is_told_apart(
     settings: &[(&str, String)],
     row: &[String],
 ) {
-    let settings: Vec<String> = settings.iter().map(|(key, value)| format!("kafka.{key}={value}")).collect();
+    let mut settings: Vec<String> = settings.iter().map(|(key, value)| format!("kafka.{key}={value}")).collect();
+    // The services run beside each other.
+    settings.push(format!("distribution.name={}_{number}", connection.fixture.name));
     let bad = connection.doctor(&settings);
     println!("{name}\n    {}", bad.join("\n    "));
     assert!(bad.iter().any(|text| is_as_said(text, &row[1])), "{name}: {bad:?}");

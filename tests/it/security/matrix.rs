@@ -49,7 +49,7 @@ fn write(settings: &KafkaSettings, topic: &str) -> Result<(), Error> {
     let Some(login) = &settings.login else {
         return Admin::open(settings, Identity::User, TIMEOUT)?.list_topics().map(drop);
     };
-    config.set("security.protocol", "sasl_plaintext").set("sasl.mechanism", &settings.sasl_mechanism);
+    config.set("security.protocol", "sasl_plaintext").set("sasl.mechanism", settings.sasl_mechanism.name());
     config.set("sasl.username", &login.username).set("sasl.password", login.password.reveal());
     // The login first, so that a refused one is told from a message that does not arrive.
     Admin::open(settings, Identity::User, TIMEOUT)?.list_topics()?;
@@ -57,7 +57,7 @@ fn write(settings: &KafkaSettings, topic: &str) -> Result<(), Error> {
         config.create_with_context(Outcome(std::sync::Mutex::new(None))).expect("a producer");
     producer.send(BaseRecord::<(), [u8]>::to(topic).payload(b"v")).map_err(|(error, _)| error).expect("room for one");
     producer.flush(TIMEOUT).expect("an answer");
-    let outcome = producer.connection().0.lock().unwrap().take().expect("a report");
+    let outcome = producer.context().0.lock().unwrap().take().expect("a report");
     outcome.map_err(|error| match error.rdkafka_error_code() {
         Some(rdkafka::error::RDKafkaErrorCode::TopicAuthorizationFailed) => Error::NotAuthorized {
             user: login.username.clone(),
