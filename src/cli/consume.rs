@@ -1,6 +1,8 @@
 //! `fink consume`: reads alerts, for astronomers.
 
+mod error;
 mod login;
+mod login_files;
 mod move_position;
 mod progress;
 mod save_args;
@@ -14,11 +16,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
 
+use self::error::command_error;
 use self::progress::ProgressLine;
 use self::save_args::SaveArgs;
 use self::settings::{ConsumerLogin, LoginArgs};
 use super::context::Context;
-use super::outcome::{Interrupted, UsageError, stdout_error};
+use super::outcome::{Interrupted, UsageError};
 use crate::alert::decoder::BytesFormat;
 use crate::consume::decode::MessageDecoder;
 use crate::consume::error::ConsumeError;
@@ -216,15 +219,6 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         Some(Action::Reset(args)) => move_position::run(args, context),
         Some(Action::Topics(args)) => topics::run(args, context),
         None => consume(args, context),
-    }
-}
-
-/// Gives faults of the arguments their exit code.
-fn command_error(error: ConsumeError) -> anyhow::Error {
-    match error {
-        ConsumeError::Usage(reason) => UsageError(reason).into(),
-        ConsumeError::Stdout(error) => stdout_error(error),
-        error => error.into(),
     }
 }
 

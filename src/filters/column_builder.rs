@@ -5,7 +5,7 @@ use crate::avro::{Kind, Malformed, NodeId, Reader, Schema};
 
 /// Values of one type, each of which may be null.
 #[derive(Clone, Debug)]
-pub(super) struct ColumnBuilder {
+pub(crate) struct ColumnBuilder {
     value_type: ValueType,
     pub(super) present: Vec<bool>,
     pub(super) values: Values,

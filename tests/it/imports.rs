@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 9] = [
     &["catalog"],
     &["row"],
     &["alert", "filters", "kafka", "notify", "rules", "science_db"],
-    &["distribution", "ingest", "simulate"],
+    &["consume", "distribution", "ingest", "simulate"],
     &["audit"],
     &["config"],
     &["cli"],

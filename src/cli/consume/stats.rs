@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let (topics, name) = (login.topics(&args.topics)?, login.group(args.group.as_deref())?);
     let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
     let group = ConsumerGroup::open(login.kafka(), &name, KAFKA_TIMEOUT)?;
-    let positions = reset::plan(&admin, &group, &topics, Start::Group).map_err(super::command_error)?;
+    let positions = reset::plan(&admin, &group, &topics, Start::Group).map_err(super::error::command_error)?;
     let places: Vec<(String, i32)> = positions.iter().map(|found| (found.topic.clone(), found.partition)).collect();
     let newest = super::topics::newest(&admin, &places);
     let mut table = Table::new(&["topic", "part", "committed", "end", "lag", "newest"]);

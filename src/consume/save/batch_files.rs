@@ -18,7 +18,7 @@ use crate::avro::Schema;
 use crate::consume::decode::Alert;
 use crate::consume::error::ConsumeError;
 use crate::consume::observation::ObservationReader;
-use crate::consume::output::{Added, Due, Flushed};
+use crate::consume::outcome::{Added, Due, Flushed};
 use crate::consume::positions::Place;
 use crate::kafka::Message;
 use crate::units::MAX_CLOCK_SKEW_MS;
