@@ -217,7 +217,7 @@ mod tests {
     fn message(encoding: Encoding, key: Option<&[u8]>) -> Message {
         let schema = Schema::parse(SCHEMA).expect("a schema");
         let mut value = Vec::new();
-        Framing::new(encoding, &schema, Some(7)).expect("a framing").put(DATUM, &mut value);
+        Framing::new(encoding, &schema, Some(7)).expect("a framing").write(DATUM, &mut value);
         let (topic, key, value) = ("t".to_owned(), key.map(<[u8]>::to_vec), Some(value));
         Message { topic, partition: 0, offset: 0, timestamp: None, key, value, headers: Vec::new() }
     }
