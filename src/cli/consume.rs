@@ -94,7 +94,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Write a login for reading, and try it
-    Login(login::Args),
+    Login(Box<login::Args>),
     /// How far the consumer group is in each partition
     Stats(stats::Args),
     /// Move the position of the consumer group
@@ -234,7 +234,7 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     let deadline = limits.exit_after.map(|time| Instant::now() + time);
     let output = match args.save.open(&topics, choice.describe()).map_err(command_error)? {
         Some(output) => output,
-        None => Output::Printer(printer),
+        None => Output::Printer(Box::new(printer)),
     };
     let is_saving = !matches!(output, Output::Printer(_));
     let selection = Selection::new(choice, &login.settings.filters, &stop).map_err(command_error)?;
@@ -310,7 +310,7 @@ impl PrintArgs {
         };
         Ok(Printer::new(match format {
             Format::Table => PrintFormat::Table(AlertTable::new(terminal_width())),
-            Format::Ndjson => PrintFormat::Ndjson(NdjsonWriter::new(self.fields.clone(), bytes)),
+            Format::Ndjson => PrintFormat::Ndjson(Box::new(NdjsonWriter::new(self.fields.clone(), bytes))),
         }))
     }
 }

@@ -12,7 +12,7 @@ use crate::kafka::Message;
 #[derive(Debug)]
 pub enum Output {
     /// stdout
-    Printer(Printer),
+    Printer(Box<Printer>),
     /// a file for each alert
     Alerts(Box<AlertFiles>),
     /// files of many alerts
