@@ -22,7 +22,7 @@ pub mod cancel;
 pub mod catalog;
 pub mod cli;
 pub mod config;
-pub mod consume;
+mod consume;
 pub mod distribution;
 mod escape;
 mod filters;

@@ -1,6 +1,8 @@
 //! `fink consume`: reads alerts, for astronomers.
 
+mod error;
 mod login;
+mod login_files;
 mod move_position;
 mod progress;
 mod save_args;
@@ -14,11 +16,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
 
+use self::error::command_error;
 use self::progress::ProgressLine;
 use self::save_args::SaveArgs;
 use self::settings::{ConsumerLogin, LoginArgs};
 use super::context::Context;
-use super::outcome::{Interrupted, UsageError, stdout_error};
+use super::outcome::{Interrupted, UsageError};
 use crate::alert::decoder::BytesFormat;
 use crate::consume::decode::MessageDecoder;
 use crate::consume::error::ConsumeError;
@@ -91,7 +94,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Write a login for reading, and try it
-    Login(login::Args),
+    Login(Box<login::Args>),
     /// How far the consumer group is in each partition
     Stats(stats::Args),
     /// Move the position of the consumer group
@@ -219,15 +222,6 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-/// Gives faults of the arguments their exit code.
-fn command_error(error: ConsumeError) -> anyhow::Error {
-    match error {
-        ConsumeError::Usage(reason) => UsageError(reason).into(),
-        ConsumeError::Stdout(error) => stdout_error(error),
-        error => error.into(),
-    }
-}
-
 fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     let limits = args.end.limits()?;
     args.save.check()?;
@@ -240,7 +234,7 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     let deadline = limits.exit_after.map(|time| Instant::now() + time);
     let output = match args.save.open(&topics, choice.describe()).map_err(command_error)? {
         Some(output) => output,
-        None => Output::Printer(printer),
+        None => Output::Printer(Box::new(printer)),
     };
     let is_saving = !matches!(output, Output::Printer(_));
     let selection = Selection::new(choice, &login.settings.filters, &stop).map_err(command_error)?;
@@ -316,7 +310,7 @@ impl PrintArgs {
         };
         Ok(Printer::new(match format {
             Format::Table => PrintFormat::Table(AlertTable::new(terminal_width())),
-            Format::Ndjson => PrintFormat::Ndjson(NdjsonWriter::new(self.fields.clone(), bytes)),
+            Format::Ndjson => PrintFormat::Ndjson(Box::new(NdjsonWriter::new(self.fields.clone(), bytes))),
         }))
     }
 }

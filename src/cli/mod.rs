@@ -73,7 +73,7 @@ enum Command {
     /// List the services that run on this machine
     Show(show::Args),
     /// Read alerts: print them or save them
-    Consume(consume::Args),
+    Consume(Box<consume::Args>),
     /// Compare the science database with the topics, alert by alert
     Audit(audit::Args),
     /// Check a rules file

@@ -11,6 +11,7 @@ pub mod lag_watch;
 pub mod ndjson;
 pub mod notices;
 pub mod observation;
+pub mod outcome;
 pub mod output;
 pub mod positions;
 pub mod printer;

@@ -2,6 +2,7 @@
 
 use super::decode::Alert;
 use super::error::ConsumeError;
+use super::outcome::{Added, Due, Flushed};
 use super::positions::Place;
 use super::printer::Printer;
 use super::save::{AlertFiles, BatchFiles};
@@ -11,40 +12,11 @@ use crate::kafka::Message;
 #[derive(Debug)]
 pub enum Output {
     /// stdout
-    Printer(Printer),
+    Printer(Box<Printer>),
     /// a file for each alert
     Alerts(Box<AlertFiles>),
     /// files of many alerts
     Batches(Box<BatchFiles>),
-}
-
-/// What a flush has made safe.
-#[derive(Debug, Default)]
-pub struct Flushed {
-    /// files that are new
-    pub files: u64,
-    /// their bytes
-    pub bytes: u64,
-    /// partitions of which nothing was kept, to be read again from these offsets: another process has saved them meanwhile
-    pub rewind: Vec<(Place, i64)>,
-}
-
-/// What became of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    /// it is printed or saved with the next flush
-    New,
-    /// a file has it already
-    Known,
-}
-
-/// What is to be flushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
-    /// what was taken
-    Flush,
-    /// nothing, but files have their names whose offsets are to be committed
-    Commit,
 }
 
 impl Output {

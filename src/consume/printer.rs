@@ -18,7 +18,7 @@ pub enum PrintFormat {
     /// columns
     Table(AlertTable),
     /// JSON
-    Ndjson(NdjsonWriter),
+    Ndjson(Box<NdjsonWriter>),
 }
 
 /// Prints alerts.

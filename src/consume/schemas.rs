@@ -54,11 +54,6 @@ impl SchemaSet {
         Ok(set)
     }
 
-    /// Whether there is nowhere to look.
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.registry.is_none()
-    }
-
     /// All schemas from files.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Decoder>> {
         self.known.iter().map(|known| &known.decoder)

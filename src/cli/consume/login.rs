@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueHint};
 
-use super::settings::home;
+use super::login_files::{login_file, login_folder, survey_name};
 use super::topics;
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
@@ -64,28 +64,6 @@ pub struct Args {
     /// Replace a login that is there
     #[arg(long)]
     replace: bool,
-}
-
-fn survey_name(text: &str) -> Result<String, String> {
-    match !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-        true => Ok(text.to_owned()),
-        false => Err("a survey's name is made of letters, digits, `_` and `-`".to_owned()),
-    }
-}
-
-/// The folder of logins.
-pub(super) fn login_folder() -> anyhow::Result<PathBuf> {
-    let configured = std::env::var_os("XDG_CONFIG_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    Ok(match configured {
-        Some(folder) => folder.join("fink"),
-        None => home()?.join(".config/fink"),
-    })
-}
-
-/// The login of a survey.
-pub(super) fn login_file(survey: &str) -> anyhow::Result<PathBuf> {
-    let survey = survey_name(survey).map_err(UsageError)?;
-    Ok(login_folder()?.join(format!("consumer-{survey}.toml")))
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {

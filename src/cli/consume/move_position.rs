@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let (topics, name) = (login.topics(&args.topics)?, login.group(args.group.as_deref())?);
     let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
     let group = ConsumerGroup::open(login.kafka(), &name, KAFKA_TIMEOUT)?;
-    let moves = reset::plan(&admin, &group, &topics, args.start).map_err(super::command_error)?;
+    let moves = reset::plan(&admin, &group, &topics, args.start).map_err(super::error::command_error)?;
     let mut table = Table::new(&["topic", "part", "from", "to", "end"]);
     for entry in &moves {
         table.row([
@@ -64,13 +64,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         ]);
     }
     if !args.confirm.dry_run {
-        reset::require_no_members(&group, &name).map_err(super::command_error)?;
+        reset::require_no_members(&group, &name).map_err(super::error::command_error)?;
     }
     let question = format!("Move the position of group {name}?");
     if !args.confirm.ask_or_print(&table, &question, args.output.format, context)? {
         return Ok(());
     }
-    reset::apply(&group, &name, &moves).map_err(super::command_error)?;
+    reset::apply(&group, &name, &moves).map_err(super::error::command_error)?;
     log::info!("consumer group `{name}`: moved in {} partitions", moves.len());
     Ok(())
 }

@@ -77,11 +77,6 @@ pub(super) struct SaveArgs {
 }
 
 impl SaveArgs {
-    /// Whether alerts are saved.
-    pub fn is_saving(&self) -> bool {
-        self.save.is_some()
-    }
-
     /// Refuses what makes no sense.
     pub fn check(&self) -> Result<(), UsageError> {
         match self.format == SaveFormat::Avro && self.rows != 1000 {

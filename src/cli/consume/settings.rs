@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::login_files::{self, home};
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::config::{Configuration, Environment, RequiredLogin, Settings, variable_of};
@@ -81,7 +82,7 @@ impl LoginArgs {
 
     fn file(&self, context: &Context) -> anyhow::Result<Option<LoginFile>> {
         if let Some(survey) = &self.survey {
-            let toml = super::login::login_file(survey)?;
+            let toml = login_files::login_file(survey)?;
             let yaml = home()?.join(".finkclient").join(format!("{survey}_credentials.yml"));
             return match (toml.is_file(), yaml.is_file()) {
                 (true, _) => Ok(Some(LoginFile::Toml(toml))),
@@ -99,7 +100,7 @@ impl LoginArgs {
         }
         let Ok(home) = home() else { return Ok(None) };
         let toml =
-            files_in(&super::login::login_folder()?, |name| name.starts_with("consumer-") && name.ends_with(".toml"));
+            files_in(&login_files::login_folder()?, |name| name.starts_with("consumer-") && name.ends_with(".toml"));
         if !toml.is_empty() {
             return Ok(Some(LoginFile::Toml(only(toml)?)));
         }
@@ -114,12 +115,6 @@ impl LoginArgs {
 enum LoginFile {
     Toml(PathBuf),
     Finkctl(PathBuf),
-}
-
-/// The user's home.
-pub(super) fn home() -> anyhow::Result<PathBuf> {
-    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-    home.map(PathBuf::from).ok_or_else(|| UsageError("the variable HOME is not set".to_owned()).into())
 }
 
 fn files_in(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
@@ -147,7 +142,7 @@ fn finkctl_configuration(
     path: &Path,
     mut environment: Environment,
 ) -> anyhow::Result<Configuration> {
-    let credentials = finkctl::read(path).map_err(super::command_error)?;
+    let credentials = finkctl::read(path).map_err(super::error::command_error)?;
     if let Some(password) = &credentials.password {
         if let Ok(metadata) = std::fs::metadata(path) {
             use std::os::unix::fs::PermissionsExt;

@@ -42,15 +42,15 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let (topics, name) = (login.topics(&args.topics)?, login.group(args.group.as_deref())?);
     let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
     let group = ConsumerGroup::open(login.kafka(), &name, KAFKA_TIMEOUT)?;
-    let positions = reset::plan(&admin, &group, &topics, Start::Group).map_err(super::command_error)?;
+    let positions = reset::plan(&admin, &group, &topics, Start::Group).map_err(super::error::command_error)?;
     let places: Vec<(String, i32)> = positions.iter().map(|found| (found.topic.clone(), found.partition)).collect();
     let newest = super::topics::newest(&admin, &places);
     let mut table = Table::new(&["topic", "part", "committed", "end", "lag", "newest"]);
     let time = |newest: Option<i64>| newest.map_or(Value::Null, |newest| Value::from(utc(newest)));
     for topic in &topics {
-        let mut of_topic = positions.iter().zip(&newest).filter(|(found, _)| found.topic == *topic).peekable();
+        let of_topic = positions.iter().zip(&newest).filter(|(found, _)| found.topic == *topic);
         let (mut lag, mut latest, mut count) = (0, None, 0);
-        while let Some((found, newest)) = of_topic.next() {
+        for (found, newest) in of_topic {
             // `to` is the committed offset, or the oldest one where there is none.
             let behind = (found.end - found.to).max(0);
             (lag, latest, count) = (lag + behind, latest.max(*newest), count + 1);

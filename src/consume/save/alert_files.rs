@@ -9,7 +9,7 @@ use super::stamps::StampRemover;
 use crate::consume::decode::Alert;
 use crate::consume::error::ConsumeError;
 use crate::consume::observation::ObservationReader;
-use crate::consume::output::Flushed;
+use crate::consume::outcome::Flushed;
 use crate::kafka::Message;
 
 /// How many files, or bytes of them, or for how long, may wait for their names. Syncing many at a time is what makes saving fast.

@@ -18,7 +18,7 @@ use crate::avro::Schema;
 use crate::consume::decode::Alert;
 use crate::consume::error::ConsumeError;
 use crate::consume::observation::ObservationReader;
-use crate::consume::output::{Added, Due, Flushed};
+use crate::consume::outcome::{Added, Due, Flushed};
 use crate::consume::positions::Place;
 use crate::kafka::Message;
 use crate::units::MAX_CLOCK_SKEW_MS;
@@ -32,6 +32,14 @@ struct BatchFile {
     first: i64,
     last: i64,
     content: Content,
+}
+
+/// A file that is whole and has no name yet.
+struct EndedFile {
+    folder: PathBuf,
+    temporary: PathBuf,
+    first: i64,
+    last: i64,
 }
 
 enum Content {
@@ -189,14 +197,14 @@ impl BatchFiles {
     }
 
     fn publish(&mut self, places: &[Place]) -> Result<(), ConsumeError> {
-        let mut ended: Vec<(Place, i64, Vec<(PathBuf, PathBuf, i64, i64)>)> = Vec::new();
+        let mut ended: Vec<(Place, i64, Vec<EndedFile>)> = Vec::new();
         for place in places {
             let Some(batch) = self.open.remove(place) else { continue };
             let mut files = Vec::with_capacity(batch.files.len());
             for (folder, file) in batch.files {
                 let BatchFile { temporary, first, last, content } = file;
                 content.finish().map_err(ConsumeError::Format)?;
-                files.push((folder, temporary, first, last));
+                files.push(EndedFile { folder, temporary, first, last });
             }
             ended.push((place.clone(), batch.first, files));
         }
@@ -208,17 +216,17 @@ impl BatchFiles {
         let mut pending = Vec::new();
         for (place, first_offset, files) in ended {
             let mut is_taken = false;
-            for (folder, _, first, last) in &files {
-                is_taken |= self.ranges.find(folder, place.1, *first, *last)?.is_some();
+            for file in &files {
+                is_taken |= self.ranges.find(&file.folder, place.1, file.first, file.last)?.is_some();
             }
             if is_taken {
-                files.iter().for_each(|(_, temporary, ..)| drop(std::fs::remove_file(temporary)));
+                files.iter().for_each(|file| drop(std::fs::remove_file(&file.temporary)));
                 self.done.rewind.push((place, first_offset));
                 continue;
             }
-            pending.extend(files.into_iter().map(|(folder, temporary, first, last)| Pending {
-                temporary,
-                name: folder.join(file_name(place.1, first, last, self.format.ending())),
+            pending.extend(files.into_iter().map(|file| Pending {
+                name: file.folder.join(file_name(place.1, file.first, file.last, self.format.ending())),
+                temporary: file.temporary,
             }));
         }
         let bytes = pending

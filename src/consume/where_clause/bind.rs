@@ -1,8 +1,9 @@
 //! A condition on the alerts of one schema.
 
+use super::condition::Condition;
+use super::error::ConditionError;
 use super::parser::{Arithmetic, Expression, Kind};
 use super::value::{Comparison, Number, Value};
-use super::{Condition, ConditionError};
 use crate::alert::decoder::{Decoder, Projection, Scalar};
 use crate::avro::{Kind as AvroKind, Malformed, NodeId, Schema};
 use crate::consume::fields::FieldNames;

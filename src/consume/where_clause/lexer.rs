@@ -1,6 +1,6 @@
 //! The words of a condition.
 
-use super::ConditionError;
+use super::error::ConditionError;
 
 /// A word.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! A condition as a tree.
 
-use super::ConditionError;
+use super::error::ConditionError;
 use super::lexer::Token;
 use super::value::{Comparison, Number};
 
