@@ -22,6 +22,7 @@ pub mod cancel;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod consume;
 pub mod distribution;
 mod escape;
 mod filters;

@@ -56,6 +56,7 @@ pub struct Configuration {
     pub warnings: Vec<String>,
     settings: Settings,
     login: LoginSource,
+    consumer: LoginSource,
     admin: LoginSource,
     key_password: Option<PasswordSource>,
 }
@@ -86,7 +87,7 @@ impl Configuration {
 
     fn build(file: Option<&ConfigFile>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(flags, environment, file);
-        let Keys { settings, login, admin, key_password } = keys::read(&mut reader, file);
+        let Keys { settings, login, consumer, admin, key_password } = keys::read(&mut reader, file);
         let Reader { sections, entries, mut errors, .. } = reader;
         let has_only_stream = file.is_none_or(|file| file.streams.len() <= 1);
         errors.extend(unknown_keys::unknown_in_file(file, &sections));
@@ -97,7 +98,7 @@ impl Configuration {
         }
         let warnings = unknown_keys::unknown_in_environment(environment, &entries);
         let file = file.map(|file| file.path.as_ref().clone());
-        Ok(Self { file, entries, warnings, settings, login, admin, key_password })
+        Ok(Self { file, entries, warnings, settings, login, consumer, admin, key_password })
     }
 
     /// The settings, with the login that the command needs.
@@ -109,6 +110,8 @@ impl Configuration {
         match login {
             RequiredLogin::None => {}
             RequiredLogin::User => settings.kafka.login = self.login.fetch()?,
+            RequiredLogin::Consumer if self.consumer.has_user() => settings.kafka.login = self.consumer.fetch()?,
+            RequiredLogin::Consumer => settings.kafka.login = self.login.fetch()?,
             RequiredLogin::Admin if self.admin.has_user() => settings.kafka.admin = self.admin.fetch()?,
             RequiredLogin::Admin => settings.kafka.login = self.login.fetch()?,
         }

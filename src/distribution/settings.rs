@@ -17,6 +17,8 @@ pub struct Settings {
     pub science_db: ScienceDbSettings,
     /// `[kafka]`
     pub kafka: KafkaSettings,
+    /// `[consumer]`
+    pub consumer: ConsumerSettings,
     /// `[distribution]`
     pub distribution: DistributionSettings,
     /// `[[stream]]`, at least one
@@ -32,6 +34,15 @@ impl Settings {
     pub fn read_back_topics(&self) -> Vec<String> {
         self.streams.iter().flat_map(StreamSettings::read_back_topics).collect()
     }
+}
+
+/// `[consumer]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerSettings {
+    /// the consumer group that keeps the position; `None`: none configured
+    pub group: Option<String>,
+    /// the topics that are read where the command names none
+    pub topics: Vec<String>,
 }
 
 /// `[distribution]`

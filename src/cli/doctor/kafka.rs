@@ -146,7 +146,7 @@ fn login(
     };
     let identity = match logins {
         RequiredLogin::Admin => Identity::Admin,
-        RequiredLogin::User | RequiredLogin::None => Identity::User,
+        RequiredLogin::User | RequiredLogin::Consumer | RequiredLogin::None => Identity::User,
     };
     let asked = Admin::open(&settings.kafka, identity, timeout)
         .and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));
