@@ -33,7 +33,7 @@ pub use reader::FlagValue;
 
 // The settings that are read here, for programs and tests that only read a configuration.
 pub use crate::alert::{Encoding, MessageKey};
-pub use crate::distribution::settings::{DistributionSettings, Settings, Start, StreamSettings};
+pub use crate::distribution::settings::{ConsumerSettings, DistributionSettings, Settings, Start, StreamSettings};
 pub use crate::filters::{FilterSettings, OnError};
 pub use crate::kafka::{KafkaSettings, Login, SaslMechanism, SecurityProtocol};
 pub use crate::notify::{Endpoint, SlackSettings};

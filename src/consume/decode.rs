@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use super::error::ConsumeError;
 use super::schemas::SchemaSet;
+use crate::alert::Encoding;
 use crate::alert::decoder::{Decoder, SchemaCache};
 use crate::alert::message::unframe;
 use crate::avro::container::Container;
 use crate::avro::{Malformed, Reader};
-use crate::config::Encoding;
 use crate::kafka::Message;
 
 /// How an Avro file begins.

@@ -114,7 +114,8 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Configuration, Environment, RequiredLogin, SecurityProtocol};
+    use crate::config::{Configuration, Environment, RequiredLogin};
+    use crate::kafka::SecurityProtocol;
 
     /// As `yaml.dump` of fink-client 12.3 writes it.
     const WRITTEN: &str = "groupid: alice_group\nmaxtimeout: 10\npassword: hush'\"hush\nservers: kafka.example.org:24498,other:1\nsurvey: ztf\ntopics:\n  fink_a_ztf: {}\n  fink_b_ztf:\n    slack:\n      channel: '#a'\n      token: t\nusername: alice\n";
