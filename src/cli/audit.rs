@@ -16,10 +16,12 @@ use super::outcome::{Interrupted, UsageError};
 use super::output::{Format, OutputArgs, Table};
 use super::progress::Progress;
 use crate::audit::{Audit, AuditError, AuditProgress, AuditRequest, AuditTotals, Category, Comparison};
-use crate::config::{RequiredLogin, Start, parse_timestamp};
+use crate::config::RequiredLogin;
+use crate::distribution::settings::Start;
 use crate::kafka::Error as KafkaError;
 use crate::signals::Stop;
 use crate::timestamp::Timestamp;
+use crate::units::parse_timestamp;
 use crate::window::Window;
 
 /// How many differences are listed by default, except in ndjson.

@@ -34,7 +34,9 @@ mod request_check;
 mod resume;
 mod retry;
 mod row_size;
+pub mod settings;
 mod sink_error;
+mod start;
 pub(crate) mod stats;
 mod status_column;
 pub(crate) mod verdict;
@@ -46,7 +48,7 @@ pub(crate) use headers::{ALERT_HEADER, TIMESTAMP_HEADER};
 pub(crate) use request::{EndReason, Request};
 
 use crate::cancel::CancellationToken;
-use crate::config::Settings;
+use crate::distribution::settings::Settings;
 use crate::kafka::checkpoint::Records;
 use crate::timestamp::Timestamp;
 use abort_backoff::AbortBackoff;

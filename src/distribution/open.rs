@@ -19,7 +19,7 @@ use super::stats::Stats;
 use super::status_column::StatusWriter;
 use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
-use crate::config::{Settings, StreamSettings};
+use crate::distribution::settings::{Settings, StreamSettings};
 use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
 use crate::timestamp::Timestamp;

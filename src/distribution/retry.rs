@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancellationToken;
-use crate::config::ScienceDbSettings;
+use crate::science_db::ScienceDbSettings;
 use crate::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
@@ -173,15 +173,15 @@ mod tests {
 
     fn session() -> RetryingSession {
         let settings = ScienceDbSettings {
-            kind: crate::config::StoreKind::Embedded,
+            kind: crate::science_db::StoreKind::Embedded,
             addresses: Vec::new(),
             path: "unused".into(),
             catalog: "unused".into(),
             table: None,
             trigger: None,
             object_id: None,
-            skip_rows: crate::config::RowPrefixes::default(),
-            complete_rows: crate::config::CompleteRows::WhenPartial,
+            skip_rows: crate::science_db::RowPrefixes::default(),
+            complete_rows: crate::science_db::CompleteRows::WhenPartial,
         };
         RetryingSession::new(&Arc::new(Connector::new(&settings, "default:unused")))
     }
