@@ -47,7 +47,7 @@ pub struct Args {
     /// Audit only this stream; repeatable [default: all]
     #[arg(long = "stream", value_name = "NAME")]
     streams: Vec<String>,
-    /// Read the topics as the user of [kafka.admin], for a user of [kafka] that may only write to them
+    /// Read the topics as the administrator (kafka.admin), when the user (kafka.username) may only write to them
     #[arg(long)]
     as_admin: bool,
     /// Publish missing alerts, after confirmation
