@@ -1,6 +1,6 @@
 //! The service that takes alerts out of the science database and publishes them to Kafka, and the bounded jobs.
 //!
-//! [`run`] opens everything ([`open`]), resumes at the checkpoint ([`resume`]) and runs the lanes until the job is done or the service is
+//! [`run`] opens everything ([`mod@open`]), resumes at the checkpoint ([`mod@resume`]) and runs the lanes until the job is done or the service is
 //! stopped. Reader threads scan rows and pass them through the [`pipeline`]. One coordinator, [`run_lanes`], asks the
 //! [`checkpoint_state`] what to read next; the lanes ([`history`], [`live`], [`repair`]) read it, and the [`publisher`] sends the alerts
 //! and commits them together with the checkpoint. Whatever fails within a transaction: it is aborted, and everything resumes at the
