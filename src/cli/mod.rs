@@ -123,8 +123,8 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args, &context),
             Command::Kafka(action) => kafka::run(action, &context),
             Command::Doctor(args) => doctor::run(args, &context),
-            Command::Completions(args) => completions::run(args),
-            Command::Man(args) => man::run(args),
+            Command::Completions(args) => completions::run(args, &mut command()),
+            Command::Man(args) => man::run(args, command()),
         }
     }
 }

@@ -148,7 +148,7 @@ impl MessageDecoder {
     }
 
     fn container<'m>(&mut self, value: &'m [u8]) -> Result<Vec<Alert<'m>>, DecodeError> {
-        if let Ok(Some((schema, datum))) = single_datum(value) {
+        if let Ok(Some(SingleDatum { schema, datum })) = single_datum(value) {
             let decoder = self.by_header.get(schema).map_err(broken)?;
             if decoder.check(datum).is_ok() {
                 return Ok(vec![Alert { decoder, datum: Cow::Borrowed(datum) }]);
@@ -166,8 +166,15 @@ fn looks_like_schema(key: &[u8]) -> bool {
     matches!(key.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'['))
 }
 
+/// The parts of an Avro file with one datum.
+struct SingleDatum<'a> {
+    /// JSON
+    schema: &'a [u8],
+    datum: &'a [u8],
+}
+
 /// The schema and the datum of an Avro file of one uncompressed block with one datum, which needs no copy; `None`: it is another.
-fn single_datum(file: &[u8]) -> Result<Option<(&[u8], &[u8])>, Malformed> {
+fn single_datum(file: &[u8]) -> Result<Option<SingleDatum<'_>>, Malformed> {
     let mut reader = Reader::new(file);
     reader.take(CONTAINER_MAGIC.len())?;
     let (mut schema, mut codec) = (None, "null");
@@ -188,7 +195,8 @@ fn single_datum(file: &[u8]) -> Result<Option<(&[u8], &[u8])>, Malformed> {
     let count = reader.long()?;
     let datum = reader.bytes()?;
     let whole = reader.array::<16>()? == sync && reader.left() == 0;
-    Ok(schema.filter(|_| whole && count == 1 && codec == "null").map(|schema| (schema, datum)))
+    let is_single = whole && count == 1 && codec == "null";
+    Ok(schema.filter(|_| is_single).map(|schema| SingleDatum { schema, datum }))
 }
 
 fn no_schema(value: &[u8], key: &[u8]) -> String {

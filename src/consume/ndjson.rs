@@ -86,7 +86,7 @@ impl NdjsonWriter {
                 Source::Message(field) => message_field(field, message, out),
                 Source::Scalar(at, path) => match (values.get(*at), &whole) {
                     (Some(Scalar::Json(_)), Some(whole)) => {
-                        let part = path.split('.').fold(Some(whole), |value, name| value?.get(name));
+                        let part = path.split('.').try_fold(whole, |value, name| value.get(name));
                         put(out, format_args!("{}", part.unwrap_or(&serde_json::Value::Null)));
                     }
                     (value, _) => scalar(value.unwrap_or(&Scalar::Null), self.bytes, out),

@@ -4,8 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::verdict::Verdict;
-use crate::ledger::LedgerEntry;
+use crate::ledger::{AlertId, LedgerEntry};
 use crate::notify::Notice;
+
+/// An alert's message on one stream, by index.
+pub(crate) type StreamAlert = (AlertId, usize);
 
 /// One alert of a batch.
 #[derive(Clone, Debug)]

@@ -34,6 +34,7 @@ mod request_check;
 mod resume;
 mod retry;
 mod row_size;
+mod sink_error;
 pub(crate) mod stats;
 mod status_column;
 pub(crate) mod verdict;
@@ -53,11 +54,11 @@ use checkpoint_state::{Action, CheckpointState, Intervals};
 use checkpoint_watch::CheckpointWatch;
 use clock::Clock;
 use history::publish_history;
-use kafka_sink::SinkError;
 use live::{find_new_rows, publish_rows};
 use open::{Opened, Workers, open};
 use repair::{continue_repair, continue_sweep};
 use resume::resume;
+use sink_error::SinkError;
 use stats::{Lane, Stats};
 
 /// The longest pause of the coordinator: it polls background scans and reports the statistics several times a second.

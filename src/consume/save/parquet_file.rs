@@ -105,7 +105,7 @@ impl ParquetFile {
     }
 
     fn write_pending(&mut self) -> Result<(), String> {
-        if self.pending.len() == 0 {
+        if self.pending.is_empty() {
             return Ok(());
         }
         let column = std::mem::replace(&mut self.pending, ColumnBuilder::new(&self.value_type));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cancel::CancellationToken;
-use crate::distribution::idempotent_sink::TopicStateError;
+use crate::distribution::idempotent_sink::topic_state::TopicStateError;
 use crate::kafka::Error as KafkaError;
 
 /// Time between two attempts.
