@@ -40,8 +40,11 @@ fn conditions_rules_and_filters_keep_the_same_alerts() {
 
     let many =
         consumer.candids(&["--no-group", "-e", "--where", "drb > 0.5 or drb is null", "--filter", "bright:bright"]);
-    let both: Vec<u64> =
-        alerts.iter().filter(|alert| alert.1 < limit && !(alert.2 <= 0.5)).map(|alert| alert.0).collect();
+    let both: Vec<u64> = alerts
+        .iter()
+        .filter(|alert| alert.1 < limit && (alert.2 > 0.5 || alert.2.is_nan()))
+        .map(|alert| alert.0)
+        .collect();
     assert_eq!(many, both);
 }
 
