@@ -165,7 +165,7 @@ struct ChoiceArgs {
     /// Only alerts that the conditions of these XML rules keep; may be repeated
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     rules: Vec<PathBuf>,
-    /// Only alerts that this Python filter keeps, package.module:function, with the interpreter of [filters]; may be repeated
+    /// Only alerts that this Python filter keeps, package.module:function, with the interpreter of filters.python; may be repeated
     #[arg(long, value_name = "NAME")]
     filter: Vec<FilterName>,
 }

@@ -9,9 +9,8 @@ use env_logger::WriteStyle;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::config::{
-    ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin, Settings,
-};
+use crate::config::{ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin};
+use crate::distribution::settings::Settings;
 use crate::kafka::raw_options::check_option;
 
 /// The global flags.

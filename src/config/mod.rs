@@ -18,8 +18,6 @@ mod keys;
 mod login;
 mod origin;
 mod reader;
-mod settings;
-mod start;
 mod unknown_keys;
 mod value;
 
@@ -32,12 +30,15 @@ pub use error::{ConfigError, ConfigErrors};
 pub use login::RequiredLogin;
 pub use origin::{Entry, FileLine, Origin};
 pub use reader::FlagValue;
-pub use settings::*;
-pub use start::Start;
 
-pub use crate::notify::Endpoint;
-pub use crate::secret::{Secret, read_password_file};
-pub use crate::units::*;
+// The settings that are read here, for programs and tests that only read a configuration.
+pub use crate::alert::{Encoding, MessageKey};
+pub use crate::distribution::settings::{ConsumerSettings, DistributionSettings, Settings, Start, StreamSettings};
+pub use crate::filters::{FilterSettings, OnError};
+pub use crate::kafka::{KafkaSettings, Login, SaslMechanism, SecurityProtocol};
+pub use crate::notify::{Endpoint, SlackSettings};
+pub use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+pub use crate::secret::Secret;
 
 use file::ConfigFile;
 use keys::Keys;

@@ -7,9 +7,6 @@ use super::verdict::Verdict;
 use crate::ledger::{AlertId, LedgerEntry};
 use crate::notify::Notice;
 
-/// An alert's message on one stream, by index.
-pub(crate) type StreamAlert = (AlertId, usize);
-
 /// One alert of a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct BatchAlert {
@@ -25,6 +22,9 @@ pub(crate) struct BatchAlert {
     /// in `Batch::refusals`
     refusals: Range<usize>,
 }
+
+/// An alert on one stream, by index.
+pub(crate) type StreamAlert = (AlertId, usize);
 
 /// An alert's message for one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::headers::{ALERT_HEADER, TIMESTAMP_HEADER, WRITER_HEADER};
 use super::idempotent_sink::IdempotentSink;
 use super::owner::Owner;
 use crate::cancel::CancellationToken;
-use crate::config::KafkaSettings;
+use crate::kafka::KafkaSettings;
 use crate::kafka::checkpoint::Records;
 use crate::kafka::{Admin, Error as KafkaError, Producer, ProducerOptions, ProducerRecord, checkpoint, partition};
 

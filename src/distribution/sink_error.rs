@@ -55,7 +55,7 @@ pub(crate) fn retry_transient<T>(
 ) -> Result<T, SinkError> {
     loop {
         match request() {
-            Err(error) if error.is_transient() => log::warn!("{error}; retrying"),
+            Err(error) if error.is_transient() => log::warn!("{error}; trying again"),
             result => return Ok(result?),
         }
         if cancel.wait(RETRY_INTERVAL) {

@@ -7,8 +7,9 @@ use clap::Args;
 use super::login_files::{self, home};
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
-use crate::config::{Configuration, Environment, RequiredLogin, Settings, variable_of};
+use crate::config::{Configuration, Environment, RequiredLogin, variable_of};
 use crate::consume::finkctl;
+use crate::distribution::settings::Settings;
 use crate::kafka::KafkaSettings;
 
 /// Which login is used.

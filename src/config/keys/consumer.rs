@@ -1,7 +1,8 @@
 use crate::config::definition::key;
 use crate::config::login::{LoginKeys, LoginSource};
 use crate::config::reader::Reader;
-use crate::config::settings::{ConsumerSettings, SecurityProtocol};
+use crate::distribution::settings::ConsumerSettings;
+use crate::kafka::SecurityProtocol;
 use crate::topic::Topic;
 
 const LOGIN: LoginKeys = LoginKeys {

@@ -11,7 +11,7 @@ mod stream;
 use super::file::ConfigFile;
 use super::login::{LoginSource, PasswordSource};
 use super::reader::Reader;
-use super::settings::Settings;
+use crate::distribution::settings::Settings;
 
 /// The settings without passwords, and the sources of the passwords.
 pub(super) struct Keys {

@@ -1,14 +1,14 @@
-//! The settings as typed data. All rules between them were checked when they were read.
+//! The settings of a distribution and of the modules that it uses. All rules between them were checked when `config` read them.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::start::Start;
-pub use crate::alert::{Encoding, MessageKey};
-pub use crate::filters::{FilterSettings, OnError};
-pub use crate::kafka::{KafkaSettings, Login, SaslMechanism, SecurityProtocol};
-pub use crate::notify::SlackSettings;
-pub use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+pub use super::start::Start;
+use crate::alert::{Encoding, MessageKey};
+use crate::filters::FilterSettings;
+use crate::kafka::KafkaSettings;
+use crate::notify::SlackSettings;
+use crate::science_db::ScienceDbSettings;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
