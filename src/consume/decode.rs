@@ -166,13 +166,14 @@ fn looks_like_schema(key: &[u8]) -> bool {
     matches!(key.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'['))
 }
 
-/// An Avro file of one uncompressed block with one datum: its parts, which need no copy.
+/// The parts of an Avro file with one datum.
 struct SingleDatum<'a> {
+    /// JSON
     schema: &'a [u8],
     datum: &'a [u8],
 }
 
-/// The parts of a file that is a [`SingleDatum`]; `None`: it is another.
+/// The schema and the datum of an Avro file of one uncompressed block with one datum, which needs no copy; `None`: it is another.
 fn single_datum(file: &[u8]) -> Result<Option<SingleDatum<'_>>, Malformed> {
     let mut reader = Reader::new(file);
     reader.take(CONTAINER_MAGIC.len())?;
@@ -194,7 +195,8 @@ fn single_datum(file: &[u8]) -> Result<Option<SingleDatum<'_>>, Malformed> {
     let count = reader.long()?;
     let datum = reader.bytes()?;
     let whole = reader.array::<16>()? == sync && reader.left() == 0;
-    Ok(schema.filter(|_| whole && count == 1 && codec == "null").map(|schema| SingleDatum { schema, datum }))
+    let is_single = whole && count == 1 && codec == "null";
+    Ok(schema.filter(|_| is_single).map(|schema| SingleDatum { schema, datum }))
 }
 
 fn no_schema(value: &[u8], key: &[u8]) -> String {

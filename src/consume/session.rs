@@ -152,6 +152,10 @@ impl<'a> Session<'a> {
             let event = self.collect(&mut batch)?;
             self.process(&batch)?;
             batch.clear();
+            if self.has_enough() {
+                // The end of a partition would say that the messages left in the batch are dealt with too.
+                break;
+            }
             if let Some(event) = event {
                 self.handle(event)?;
             }
@@ -170,10 +174,14 @@ impl<'a> Session<'a> {
         Ok(self.summary)
     }
 
+    fn has_enough(&self) -> bool {
+        self.limits.limit.is_some_and(|limit| self.summary.alerts >= limit)
+    }
+
     fn is_done(&self) -> bool {
         let Limits { limit, until_end, idle, expect, .. } = self.limits;
         let silence = self.last_message.elapsed();
-        limit.is_some_and(|limit| self.summary.alerts >= limit)
+        self.has_enough()
             || until_end && self.is_assigned && self.positions.has_ended()
             || self.is_assigned && idle.is_some_and(|idle| silence >= idle)
             || limit.is_none()
@@ -214,7 +222,7 @@ impl<'a> Session<'a> {
         let mut alerts = alerts.into_iter().zip(chosen).peekable();
         let mut broken = broken.into_iter().peekable();
         for (at, message) in batch.iter().enumerate() {
-            if self.limits.limit.is_some_and(|limit| self.summary.alerts >= limit) {
+            if self.has_enough() {
                 break;
             }
             if let Some((_, reason)) = broken.next_if(|(of, _)| *of == at) {

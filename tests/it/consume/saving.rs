@@ -129,10 +129,8 @@ fn two_consumers_of_a_group_save_each_alert_once() {
         let arguments = ["--group", &group, "--save", format, "--as", format];
         let arguments: Vec<&str> = arguments.iter().chain(rows).copied().collect();
         let one = consumer.start(&arguments, "one.log");
-        let is_saving = || {
-            !files(&consumer.fixture.path(format), "o").is_empty()
-                || !files(&consumer.fixture.path(format), "t").is_empty()
-        };
+        let ending = if format == "parquet" { ".parquet" } else { ".avro" };
+        let is_saving = || !files(&consumer.fixture.path(format), ending).is_empty();
         wait_until(|| one.log(), || is_saving().then_some(()));
         // The second takes partitions from the first; then the first ends, by a kill, and the second takes what is left.
         let other = consumer.start(&arguments, "other.log");
