@@ -338,7 +338,9 @@ impl Consumer {
                 Ok(ends) => return Ok(ends),
                 Err(error) => error,
             };
-            if !error.rdkafka_error_code().is_some_and(is_transient) || Instant::now() >= deadline {
+            // The partition was in the brokers' metadata, or the group has assigned it.
+            let is_retried = |code| is_transient(code) || is_stale_metadata(code);
+            if !error.rdkafka_error_code().is_some_and(is_retried) || Instant::now() >= deadline {
                 return Err(self.error(&error, "read", Some(topic)));
             }
             std::thread::sleep(Duration::from_millis(50));

@@ -42,7 +42,7 @@ fn a_restart_sees_its_own_commits_behind_another_producers_open_transaction() {
     table.wait_for(500, &running);
     running.terminate();
     let again = table.fixture.start(&["start", "distribution", "--from", "earliest"], "again");
-    again.wait_for("another producer's transaction is open");
+    again.wait_for("a transaction of another producer is open");
     drop(other);
     again.wait_for("distributing what is written");
     table.put(500..510, None);

@@ -58,7 +58,7 @@ fn a_bootstrap_makes_all_that_a_distribution_needs_and_nothing_the_second_time()
     // With these rights the checkpoint and the topics are as the service wants them.
     let doctor = cli.fixture.run(&["doctor"]);
     assert!(doctor.stdout.contains("✔ right to write"), "{doctor:?}");
-    assert!(doctor.stdout.contains("✔ retention: 2 topics keep alerts for a day or longer"), "{doctor:?}");
+    assert!(doctor.stdout.contains("✔ retention: 2 topics retain alerts for a day or longer"), "{doctor:?}");
     assert!(doctor.stdout.contains("✔ checkpoint") && doctor.stdout.contains("✔ topic of stream full"), "{doctor:?}");
 }
 

@@ -49,7 +49,7 @@ fn a_topic_of_the_configuration_gets_the_shape_that_it_needs() {
 fn wrong_topics_are_refused_with_the_reason() {
     let cli = KafkaCli::new("wrong");
     let name = cli.name("_a");
-    cli.run(&["create-topic", "no topic"]).assert_stderr(2, &["is not a topic's name"]);
+    cli.run(&["create-topic", "no topic"]).assert_stderr(2, &["is not a valid topic name"]);
     cli.run(&["create-topic", &name, "--partitions", "0"]).assert_stderr(2, &["--partitions"]);
     cli.run(&["create-topic", &name, "--topic-config", "retention"]).assert_stderr(2, &["KEY=VALUE"]);
     cli.run(&["create-topic", &name, "--topic-config", "retention.ms=soon"])

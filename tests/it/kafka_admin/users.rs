@@ -65,7 +65,7 @@ fn letters_of_all_scripts_are_for_passwords_and_for_rights_but_not_for_names_tha
     let (name, foreign) = (cli.name("_a"), cli.name("_Zoë_星"));
     cli.add_user(&name, "pässwörd 星星星");
     assert!(cli.logs_in(&name, "pässwörd 星星星"));
-    cli.run(&["add-user", &foreign, "--generate"]).assert_stderr(2, &["not ASCII"]);
+    cli.run(&["add-user", &foreign, "--generate"]).assert_stderr(2, &["only ASCII user names"]);
     // A principal that logs in by certificate, or one that another tool has added.
     cli.ok(&["grant", &foreign, "--consume", "--topic", &name, "--group", &foreign, "--any-host", "--yes"]);
     assert_eq!(cli.rows(0, &["list-acls", "--user", &foreign])[1]["user"], foreign.as_str());
@@ -123,7 +123,7 @@ fn a_password_is_refused_as_an_argument_from_an_open_file_and_where_nobody_can_b
     let finished = cli.run(&["add-user", &name, "--password-file", &open]);
     finished.assert_stderr(2, &["chmod 600"]);
     assert!(!finished.stderr.contains("hush-hush"), "{finished:?}");
-    cli.run(&["add-user", &name]).assert_stderr(2, &["no terminal", "--password-stdin"]);
+    cli.run(&["add-user", &name]).assert_stderr(2, &["stdin is not a terminal", "--password-stdin"]);
     cli.with_stdin(&["kafka", "add-user", &name, "--password-stdin"], "\n").assert_stderr(2, &["is empty"]);
     cli.with_stdin(&["kafka", "add-user", &name, "--password-stdin"], "a\nb\n").assert_stderr(2, &["line break"]);
     cli.with_stdin(&["kafka", "add-user", &name, "x", "--password-stdin"], "abc").assert_stderr(2, &["of its own"]);
