@@ -13,7 +13,7 @@ mod topics;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
 
 use self::error::command_error;
@@ -51,6 +51,8 @@ use crate::units::parse_duration;
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time between two lines about brokers that are away.
 const AWAY_INTERVAL: Duration = Duration::from_secs(60);
+/// Most topics that an error lists.
+const MAX_HINTS: usize = 8;
 
 /// `fink consume`
 #[derive(Debug, ClapArgs)]
@@ -382,10 +384,13 @@ fn explain(error: kafka::Error, login: &ConsumerLogin) -> anyhow::Error {
     let hint = match readable.flatten() {
         None => return error.into(),
         Some(topics) if topics.is_empty() => "this user may read no topic".to_owned(),
+        Some(topics) if topics.len() > MAX_HINTS => {
+            format!("this user may read {} topics: `fink consume topics` lists them", topics.len())
+        }
         Some(topics) => format!("this user may read {}", topics.join(", ")),
     };
     match error {
         kafka::Error::UnknownTopic { topic, .. } => anyhow::anyhow!("topic `{topic}` does not exist; {hint}"),
-        error => Err::<(), _>(error).context(hint).unwrap_err(),
+        error => anyhow::anyhow!("{error}; {hint}"),
     }
 }

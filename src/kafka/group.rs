@@ -1,6 +1,6 @@
 //! A consumer group seen from outside: its members and the offsets that it has committed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -11,7 +11,11 @@ use crate::kafka::client_config::{Identity, client_config};
 use crate::kafka::connection::Connection;
 use crate::kafka::error::{Error, Resource, Result, settings_error};
 use crate::kafka::ffi;
+use crate::kafka::ffi::consuming::{ConsumerEvent, next_event};
 use crate::kafka::settings::KafkaSettings;
+
+/// How long one attempt waits before the refusals of the brokers are looked at.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,13 +85,27 @@ impl ConsumerGroup {
     /// # Errors
     /// No right to use the group, or no answer.
     pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Option<i64>>> {
+        const ACTION: &str = "fetch the offsets of";
         let mut list = TopicPartitionList::new();
         for (topic, partition) in partitions {
             list.add_partition(topic, *partition);
         }
-        let found =
-            self.inner.committed_offsets(list, self.timeout).map_err(|e| self.error(&e, "see the offsets of"))?;
-        let found = found.to_topic_map();
+        let deadline = Instant::now() + self.timeout;
+        let found = loop {
+            let error = match self.inner.committed_offsets(list.clone(), ATTEMPT_TIMEOUT.min(self.timeout)) {
+                Ok(found) => break found.to_topic_map(),
+                Err(error) => error,
+            };
+            // librdkafka looks for a coordinator until the time is over, even where the brokers refuse to name one.
+            if self.is_denied() {
+                let connection = self.inner.client().context();
+                let code = Code::GroupAuthorizationFailed;
+                return Err(connection.request_error(code, "", ACTION, Resource::Group(&self.group)));
+            }
+            if error.rdkafka_error_code() != Some(Code::OperationTimedOut) || Instant::now() >= deadline {
+                return Err(self.error(&error, ACTION));
+            }
+        };
         let offset = |place: &(String, i32)| match found.get(place) {
             Some(Offset::Offset(offset)) => Some(*offset),
             _ => None,
@@ -113,6 +131,16 @@ impl ConsumerGroup {
             },
             _ => self.error(&error, "commit offsets of"),
         })
+    }
+
+    /// Whether the brokers have refused the group.
+    fn is_denied(&self) -> bool {
+        while let Some(event) = next_event(&self.inner, Duration::ZERO) {
+            if matches!(event, ConsumerEvent::Error { code: Code::GroupAuthorizationFailed, .. }) {
+                return true;
+            }
+        }
+        false
     }
 
     fn error(&self, error: &KafkaError, action: &str) -> Error {

@@ -71,9 +71,9 @@ fn absent_denied_and_empty_topics_are_told_apart() {
         consumer.fixture.run(&command).assert_stderr(1, &[&format!("topic `{absent}` does not exist")]);
     }
     let denied = consumer.fixture.run(&["consume", "secrets_of_others", "--until-end"]);
-    denied.assert_stderr(1, &["has no right to", "topic `secrets_of_others`"]);
+    denied.assert_stderr(1, &["is not authorized to", "topic `secrets_of_others`"]);
     let denied = consumer.fixture.run(&["consume", "stats", "--group", "others"]);
-    denied.assert_stderr(1, &["has no right to", "consumer group `others`"]);
+    denied.assert_stderr(1, &["is not authorized to", "consumer group `others`"]);
 }
 
 #[test]
@@ -99,13 +99,16 @@ fn numbers_are_those_of_kafkas_own_tool() {
         .expect("java");
     let described = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{described}{}", String::from_utf8_lossy(&output.stderr));
-    for row in stats(&consumer, &[]) {
+    let rows = stats(&consumer, &[]);
+    // Kafka's tool leaves out partitions without a committed offset.
+    let committed: Vec<&Value> = rows.iter().filter(|row| !row["committed"].is_null()).collect();
+    assert!(!committed.is_empty());
+    for row in committed {
         let words = [&row["topic"], &row["part"], &row["committed"], &row["end"], &row["lag"]]
             .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        let words: Vec<&str> = words.iter().map(|word| if word == "null" { "-" } else { word.as_str() }).collect();
         let found = described.lines().any(|line| {
             let columns: Vec<&str> = line.split_whitespace().skip(1).take(5).collect();
-            columns == words || words[2] == "-" && columns.starts_with(&words[..2])
+            columns == words
         });
         assert!(found, "{words:?}: {described}");
     }
