@@ -31,7 +31,7 @@ fn alerts_go_on_and_a_stop_is_quick_while_one_of_two_gateways_is_frozen() {
     table.put(0..20, None);
     table.wait_for(20, &running);
     frozen.freeze(true);
-    let told = format!("the gateway at {} failed", frozen.address());
+    let told = format!("gateway {} failed", frozen.address());
     let mut next = 20_u32;
     // Some of the sessions do not use it and see nothing.
     while !running.log().contains(&told) {

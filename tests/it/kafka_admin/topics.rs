@@ -58,7 +58,7 @@ fn wrong_topics_are_refused_with_the_reason() {
         .assert_stderr(1, &["--replication 99", "invalid replication factor"]);
     cli.run(&["describe-topic", &name])
         .assert_stderr(1, &["does not exist", &format!("fink kafka create-topic {name}")]);
-    cli.run(&["delete-topic", "__consumer_offsets", "--yes"]).assert_stderr(2, &["Kafka's own"]);
+    cli.run(&["delete-topic", "__consumer_offsets", "--yes"]).assert_stderr(2, &["is internal to Kafka"]);
 }
 
 #[test]
