@@ -47,7 +47,7 @@ fn alerts_go_on_and_a_stop_is_quick_while_one_of_two_gateways_is_frozen() {
     assert_eq!(log.matches(&told).count(), 1, "{log}");
 
     frozen.freeze(false);
-    running.wait_for(&format!("the gateway at {} answers again", frozen.address()));
+    running.wait_for(&format!("gateway {} answers again", frozen.address()));
     // A session that goes through it is in the middle of a scan before long.
     let before = frozen.requests();
     frozen.freeze(true);
