@@ -24,17 +24,17 @@ fn terminate(running: Running) {
 }
 
 #[test]
-fn alerts_go_on_and_a_stop_is_quick_while_one_of_two_gateways_is_frozen() {
+fn alerts_continue_and_a_stop_does_not_wait_while_one_of_two_gateways_is_frozen() {
     let (mut table, [frozen, _good]) = behind_proxies("frozen");
     let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
     running.wait_for("distributing what is written");
     table.put(0..20, None);
     table.wait_for(20, &running);
     frozen.freeze(true);
-    let told = format!("the gateway at {} failed", frozen.address());
+    let failure = format!("the gateway at {} failed", frozen.address());
     let mut next = 20_u32;
     // Some of the sessions do not use it and see nothing.
-    while !running.log().contains(&told) {
+    while !running.log().contains(&failure) {
         assert!(next < 2_000, "the frozen gateway is not noticed: {}", running.log());
         table.put(next..next + 20, None);
         next += 20;
@@ -44,7 +44,7 @@ fn alerts_go_on_and_a_stop_is_quick_while_one_of_two_gateways_is_frozen() {
     next += 20;
     table.wait_for(next as usize, &running);
     let log = running.log();
-    assert_eq!(log.matches(&told).count(), 1, "{log}");
+    assert_eq!(log.matches(&failure).count(), 1, "{log}");
 
     frozen.freeze(false);
     running.wait_for(&format!("the gateway at {} answers again", frozen.address()));
@@ -57,7 +57,7 @@ fn alerts_go_on_and_a_stop_is_quick_while_one_of_two_gateways_is_frozen() {
 }
 
 #[test]
-fn a_stop_is_quick_while_all_gateways_are_frozen() {
+fn a_stop_does_not_wait_for_frozen_gateways() {
     let (mut table, proxies) = behind_proxies("allfrozen");
     let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
     running.wait_for("distributing what is written");
@@ -70,7 +70,7 @@ fn a_stop_is_quick_while_all_gateways_are_frozen() {
 }
 
 #[test]
-fn a_stop_is_quick_before_any_gateway_has_answered() {
+fn a_stop_does_not_wait_for_the_first_answer_of_a_gateway() {
     let (table, proxies) = behind_proxies("neveranswered");
     proxies.iter().for_each(|proxy| proxy.freeze(true));
     let running = table.fixture.start(&["start", "distribution"], "log");
