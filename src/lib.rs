@@ -13,6 +13,8 @@
 //!
 //! Public is what the binary, the benchmarks and the tests use.
 #![deny(unsafe_code)]
+// The documentation is for those who work on `fink`: it is built with private items.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod alert;
 mod atomic_file;
@@ -22,6 +24,7 @@ pub mod cancel;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+mod consume;
 pub mod distribution;
 mod escape;
 mod filters;

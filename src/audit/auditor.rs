@@ -7,10 +7,11 @@ use super::error::AuditError;
 use super::request::AuditRequest;
 use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
-use crate::config::{KafkaSettings, Settings, StreamSettings};
 use crate::distribution::Request;
 use crate::distribution::page_reader::PageLimits;
 use crate::distribution::pipeline::{FilterSet, Pipeline};
+use crate::distribution::settings::{Settings, StreamSettings};
+use crate::kafka::KafkaSettings;
 use crate::science_db::{Sessions, Timeouts};
 use crate::timestamp::Timestamp;
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU128;
 
 use super::totals::Category;
-use crate::config::StreamSettings;
+use crate::distribution::settings::StreamSettings;
 use crate::timestamp::Timestamp;
 
 /// How an alert differs between science database and topic.

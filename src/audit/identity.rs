@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use crate::alert::Encoding;
 use crate::alert::decoder::{Decoder, Projection, Scalar};
 use crate::alert::message::unframe;
 use crate::avro::container::MAGIC;
 use crate::avro::{Malformed, Reader, Schema};
-use crate::config::Encoding;
 
 /// Fields that identify an alert: ZTF's, Rubin's, and those of derived schemas.
 const IDENTITY_FIELDS: [&str; 5] =

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::Login;
+use crate::kafka::Login;
 use crate::window::Window;
 
 /// What an audit compares.

@@ -16,10 +16,12 @@ use super::outcome::{Interrupted, UsageError};
 use super::output::{Format, OutputArgs, Table};
 use super::progress::Progress;
 use crate::audit::{Audit, AuditError, AuditProgress, AuditRequest, AuditTotals, Category, Comparison};
-use crate::config::{RequiredLogin, Start, parse_timestamp};
+use crate::config::RequiredLogin;
+use crate::distribution::settings::Start;
 use crate::kafka::Error as KafkaError;
 use crate::signals::Stop;
 use crate::timestamp::Timestamp;
+use crate::units::parse_timestamp;
 use crate::window::Window;
 
 /// How many differences are listed by default, except in ndjson.
@@ -45,7 +47,7 @@ pub struct Args {
     /// Audit only this stream; repeatable [default: all]
     #[arg(long = "stream", value_name = "NAME")]
     streams: Vec<String>,
-    /// Read the topics as the user of [kafka.admin], for a user of [kafka] that may only write to them
+    /// Read the topics as the administrator (kafka.admin), when the user (kafka.username) may only write to them
     #[arg(long)]
     as_admin: bool,
     /// Publish missing alerts, after confirmation

@@ -1,6 +1,6 @@
 //! `fink completions`: shell completions.
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Command};
 use clap_complete::Shell;
 
 use super::output;
@@ -13,8 +13,9 @@ pub struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+/// Prints the completions of `command`, the whole command line.
+pub(super) fn run(args: &Args, command: &mut Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut super::command(), "fink", &mut script);
+    clap_complete::generate(args.shell, command, "fink", &mut script);
     output::print(&script)
 }

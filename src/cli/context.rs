@@ -1,7 +1,7 @@
 //! What every command has: the global flags, the configuration, the logger.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args, ColorChoice, ValueHint};
@@ -9,9 +9,8 @@ use env_logger::WriteStyle;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::config::{
-    ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin, Settings,
-};
+use crate::config::{ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin};
+use crate::distribution::settings::Settings;
 use crate::kafka::raw_options::check_option;
 
 /// The global flags.
@@ -72,22 +71,45 @@ impl Context {
     /// # Errors
     /// All errors of the configuration.
     pub fn configuration_with(&self, flags: Vec<FlagValue>) -> anyhow::Result<Configuration> {
+        let flags = self.flags(flags);
+        let environment = Environment::from_process();
+        checked(Configuration::load(self.global.config.as_deref(), &flags, &environment)?)
+    }
+
+    /// The configuration of this file, whatever the user names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn configuration_of_file(&self, file: &Path) -> anyhow::Result<Configuration> {
+        checked(Configuration::load(Some(file), &self.flags(Vec::new()), &Environment::from_process())?)
+    }
+
+    /// The configuration of a text that stands for a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn configuration_of_text(
+        &self,
+        file: &Path,
+        text: &str,
+        environment: &Environment,
+    ) -> anyhow::Result<Configuration> {
+        checked(Configuration::parse(file, text, &self.flags(Vec::new()), environment)?)
+    }
+
+    /// Whether the user names a configuration file, by a flag or a variable.
+    pub(super) fn names_a_file(&self) -> bool {
+        self.global.config.is_some() || std::env::var_os("FINK_CONFIG").is_some_and(|file| !file.is_empty())
+    }
+
+    /// What `--set` says, and then a command's own flags.
+    fn flags(&self, flags: Vec<FlagValue>) -> Vec<FlagValue> {
         let flag = |(key, value): &(String, String)| FlagValue {
             key: key.clone(),
             value: value.clone(),
             flag: format!("--set {key}"),
         };
-        let flags: Vec<FlagValue> = self.global.set.iter().map(flag).chain(flags).collect();
-        let configuration = Configuration::load(self.global.config.as_deref(), &flags, &Environment::from_process())?;
-        check_raw_options(&configuration)?;
-        for warning in &configuration.warnings {
-            log::warn!("{warning}");
-        }
-        match &configuration.file {
-            Some(file) => log::debug!("configuration read from {}", file.display()),
-            None => log::debug!("no configuration file: using environment and defaults"),
-        }
-        Ok(configuration)
+        self.global.set.iter().map(flag).chain(flags).collect()
     }
 
     /// The settings, with the login that the command needs.
@@ -125,6 +147,19 @@ impl Context {
     pub(super) fn is_terminal(&self) -> bool {
         std::io::stdout().is_terminal()
     }
+}
+
+/// A configuration whose raw options librdkafka takes; what looks like a mistake in it is said.
+fn checked(configuration: Configuration) -> anyhow::Result<Configuration> {
+    check_raw_options(&configuration)?;
+    for warning in &configuration.warnings {
+        log::warn!("{warning}");
+    }
+    match &configuration.file {
+        Some(file) => log::debug!("configuration read from {}", file.display()),
+        None => log::debug!("no configuration file: environment and defaults"),
+    }
+    Ok(configuration)
 }
 
 /// Validates raw options, which only librdkafka knows, before any connection is opened.

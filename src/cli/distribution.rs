@@ -9,11 +9,13 @@ use super::distribution_status::StatusLine;
 use super::dry_run;
 use super::outcome::{Interrupted, UsageError};
 use super::output::OutputArgs;
-use crate::config::{RequiredLogin, Start, parse_duration, parse_timestamp};
+use crate::config::RequiredLogin;
+use crate::distribution::settings::Start;
 use crate::distribution::{self, DistributionError, EndReason, Request};
 use crate::runfile::RunFile;
 use crate::signals::{Signal, Stop};
 use crate::timestamp::Timestamp;
+use crate::units::{parse_duration, parse_timestamp};
 
 /// `fink start distribution`, `fink distribution`
 #[derive(Debug, ClapArgs)]

@@ -11,11 +11,12 @@ use super::alert_table::{AlertReader, COLUMNS, DecodeError};
 use super::context::Context;
 use super::outcome::{Interrupted, UsageError, stdout_error};
 use super::output::{Format, OutputArgs};
-use crate::config::{RequiredLogin, parse_duration};
+use crate::config::RequiredLogin;
 use crate::escape::escape;
 use crate::kafka::Message;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use crate::signals::Stop;
+use crate::units::parse_duration;
 
 /// Where to start consuming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

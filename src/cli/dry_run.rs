@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::output::{self, Format, OutputArgs, Table};
-use crate::config::StreamSettings;
+use crate::distribution::settings::StreamSettings;
 use crate::distribution::stats::{Criterion, Stats};
 
 /// Logs for each stream how many alerts each condition and filter refused.

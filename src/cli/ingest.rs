@@ -12,9 +12,10 @@ use super::outcome::Interrupted;
 use super::output::{OutputArgs, Table};
 use super::progress::Progress;
 use crate::alert::ListEncoding;
-use crate::config::{MAX_CLOCK_SKEW_MS, RequiredLogin, future_timestamp_error, parse_timestamp};
+use crate::config::RequiredLogin;
 use crate::ingest::{AlertFiles, IngestError, IngestOptions, IngestSummary, load_files};
 use crate::signals::Stop;
+use crate::units::{MAX_CLOCK_SKEW_MS, future_timestamp_error, parse_timestamp};
 
 /// `fink ingest`
 #[derive(Debug, clap::Args)]

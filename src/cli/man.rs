@@ -22,8 +22,9 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut command = super::command().disable_help_subcommand(true);
+/// Prints or writes the man pages of `command`, the whole command line.
+pub(super) fn run(args: &Args, command: Command) -> anyhow::Result<()> {
+    let mut command = command.disable_help_subcommand(true);
     if let Some(folder) = &args.out {
         let shown = folder.display();
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create the directory {shown}"))?;

@@ -6,6 +6,7 @@ mod alert_table;
 mod audit;
 mod completions;
 mod config;
+mod consume;
 mod context;
 mod demo;
 mod distribution;
@@ -71,6 +72,8 @@ enum Command {
     Stop(stop::Service),
     /// List the services that run on this machine
     Show(show::Args),
+    /// Read alerts: print them or save them
+    Consume(Box<consume::Args>),
     /// Compare the science database with the topics, alert by alert
     Audit(audit::Args),
     /// Check a rules file
@@ -111,6 +114,7 @@ impl Cli {
             Command::DistributionTest(args) => distribution_test::run(args, &context),
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
+            Command::Consume(args) => consume::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
             Command::Rules(action) => rules::run(action, &context),
             Command::Filter(action) => filter::run(action, &context),
@@ -119,8 +123,8 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args, &context),
             Command::Kafka(action) => kafka::run(action, &context),
             Command::Doctor(args) => doctor::run(args, &context),
-            Command::Completions(args) => completions::run(args),
-            Command::Man(args) => man::run(args),
+            Command::Completions(args) => completions::run(args, &mut command()),
+            Command::Man(args) => man::run(args, command()),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::config::RowPrefixes;
 use crate::row::{Columns, Rows};
+use crate::science_db::RowPrefixes;
 use crate::science_db::{KeyRange, Scan, ScienceDb, ScienceDbError};
 use crate::timestamp::Timestamp;
 use crate::window::Window;

@@ -11,10 +11,12 @@ use super::context::Context;
 use super::newest_rows::{NewestRow, newest_rows};
 use super::output::{self, Format, OutputArgs, Table};
 use crate::catalog::Catalog;
-use crate::config::{FlagValue, RequiredLogin, ScienceDbSettings, format_timestamp};
+use crate::config::{FlagValue, RequiredLogin};
 use crate::row::{Columns, Rows};
 use crate::rules::{InvalidCell, Rules};
 use crate::science_db;
+use crate::science_db::ScienceDbSettings;
+use crate::units::format_timestamp;
 
 /// Rows in a request.
 const GET_BATCH_ROWS: usize = 100;

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::output::{OutputArgs, Table};
-use crate::config::format_timestamp;
 use crate::runfile::RunningService;
+use crate::units::format_timestamp;
 
 /// `fink show`
 #[derive(Debug, ClapArgs)]

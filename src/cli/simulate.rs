@@ -13,8 +13,9 @@ use super::ingest::{LoadArgs, print, with_hint};
 use super::outcome::{Interrupted, UsageError};
 use super::output::{OutputArgs, Table};
 use super::progress::Progress;
-use crate::config::{RequiredLogin, ScienceDbSettings};
+use crate::config::RequiredLogin;
 use crate::ingest::{IngestError, IngestOptions, IngestSummary, Loader, RateLimiter, Sample};
+use crate::science_db::ScienceDbSettings;
 use crate::signals::Stop;
 use crate::simulate::{Simulator, SimulatorOptions, Survey, write_files};
 

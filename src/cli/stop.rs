@@ -6,8 +6,8 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::outcome::UsageError;
-use crate::config::{format_duration, parse_duration};
 use crate::runfile::RunningService;
+use crate::units::{format_duration, parse_duration};
 
 /// `fink stop …`
 #[derive(Debug, Subcommand)]

@@ -35,6 +35,13 @@ impl Environment {
         Self(pairs.collect())
     }
 
+    /// Sets a variable that is unset or empty.
+    pub fn set_default(&mut self, name: &str, value: &str) {
+        if self.get(name).is_none() {
+            self.0.insert(name.to_owned(), Ok(value.to_owned()));
+        }
+    }
+
     /// The value of a variable, unless it is unset or empty.
     pub(super) fn get(&self, name: &str) -> Option<Result<&str, NotUtf8>> {
         match self.0.get(name)? {

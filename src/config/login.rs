@@ -20,6 +20,8 @@ pub enum RequiredLogin {
     None,
     /// that of `[kafka]`, who produces and consumes
     User,
+    /// that of `[consumer]`, else that of `[kafka]`
+    Consumer,
     /// that of `[kafka.admin]`, else that of `[kafka]`
     Admin,
 }

@@ -18,8 +18,6 @@ mod keys;
 mod login;
 mod origin;
 mod reader;
-mod settings;
-mod start;
 mod unknown_keys;
 mod value;
 
@@ -32,12 +30,15 @@ pub use error::{ConfigError, ConfigErrors};
 pub use login::RequiredLogin;
 pub use origin::{Entry, FileLine, Origin};
 pub use reader::FlagValue;
-pub use settings::*;
-pub use start::Start;
 
-pub use crate::notify::Endpoint;
-pub use crate::secret::{Secret, read_password_file};
-pub use crate::units::*;
+// The settings that are read here, for programs and tests that only read a configuration.
+pub use crate::alert::{Encoding, MessageKey};
+pub use crate::distribution::settings::{ConsumerSettings, DistributionSettings, Settings, Start, StreamSettings};
+pub use crate::filters::{FilterSettings, OnError};
+pub use crate::kafka::{KafkaSettings, Login, SaslMechanism, SecurityProtocol};
+pub use crate::notify::{Endpoint, SlackSettings};
+pub use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+pub use crate::secret::Secret;
 
 use file::ConfigFile;
 use keys::Keys;
@@ -55,6 +56,7 @@ pub struct Configuration {
     pub warnings: Vec<String>,
     settings: Settings,
     login: LoginSource,
+    consumer: LoginSource,
     admin: LoginSource,
     key_password: Option<PasswordSource>,
 }
@@ -85,7 +87,7 @@ impl Configuration {
 
     fn build(file: Option<&ConfigFile>, flags: &[FlagValue], environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(flags, environment, file);
-        let Keys { settings, login, admin, key_password } = keys::read(&mut reader, file);
+        let Keys { settings, login, consumer, admin, key_password } = keys::read(&mut reader, file);
         let Reader { sections, entries, mut errors, .. } = reader;
         let has_only_stream = file.is_none_or(|file| file.streams.len() <= 1);
         errors.extend(unknown_keys::unknown_in_file(file, &sections));
@@ -96,7 +98,7 @@ impl Configuration {
         }
         let warnings = unknown_keys::unknown_in_environment(environment, &entries);
         let file = file.map(|file| file.path.as_ref().clone());
-        Ok(Self { file, entries, warnings, settings, login, admin, key_password })
+        Ok(Self { file, entries, warnings, settings, login, consumer, admin, key_password })
     }
 
     /// The settings, with the login that the command needs.
@@ -108,6 +110,8 @@ impl Configuration {
         match login {
             RequiredLogin::None => {}
             RequiredLogin::User => settings.kafka.login = self.login.fetch()?,
+            RequiredLogin::Consumer if self.consumer.has_user() => settings.kafka.login = self.consumer.fetch()?,
+            RequiredLogin::Consumer => settings.kafka.login = self.login.fetch()?,
             RequiredLogin::Admin if self.admin.has_user() => settings.kafka.admin = self.admin.fetch()?,
             RequiredLogin::Admin => settings.kafka.login = self.login.fetch()?,
         }

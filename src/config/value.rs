@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use super::address::parse_addresses;
 use super::file::RawValue;
-use super::settings::{CompleteRows, Encoding, MessageKey, OnError, StoreKind};
-use super::start::Start;
+use crate::alert::{Encoding, MessageKey};
+use crate::distribution::settings::Start;
+use crate::filters::OnError;
 use crate::kafka::scram::ScramMechanism;
 use crate::kafka::{SaslMechanism, SecurityProtocol};
 use crate::notify::Endpoint;
+use crate::science_db::{CompleteRows, StoreKind};
 use crate::units::{format_duration, format_size, parse_duration, parse_size};
 
 /// A type of values.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::verdict::Verdict;
-use crate::ledger::LedgerEntry;
+use crate::ledger::{AlertId, LedgerEntry};
 use crate::notify::Notice;
 
 /// One alert of a batch.
@@ -22,6 +22,9 @@ pub(crate) struct BatchAlert {
     /// in `Batch::refusals`
     refusals: Range<usize>,
 }
+
+/// An alert on one stream, by index.
+pub(crate) type StreamAlert = (AlertId, usize);
 
 /// An alert's message for one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::cancel::CancellationToken;
-use crate::config::KafkaSettings;
 use crate::kafka::Identity;
+use crate::kafka::KafkaSettings;
 use crate::kafka::{Admin, Error};
 
 /// Time between two checks.

@@ -1,11 +1,11 @@
 //! Errors of a distribution.
 
 use super::checkpoint_state::CheckpointStateError;
-use super::kafka_sink::SinkError;
 use super::offset_file::OffsetFileError;
 use super::pipeline::{NoticeError, PipelineError};
 use super::readers::ReadError;
 use super::retry::RetryError;
+use super::sink_error::SinkError;
 use super::status_column::StatusError;
 use crate::catalog::CatalogError;
 use crate::filters::FilterError;

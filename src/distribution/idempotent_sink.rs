@@ -6,21 +6,22 @@ mod lease;
 #[cfg(test)]
 mod model_tests;
 mod process;
-mod topic_state;
+pub(super) mod topic_state;
 
 use std::time::Duration;
 
 pub(crate) use lease::LeaseTime;
 use lease::{Lease, MAX_DELIVERY_AFTER_FENCING};
 use topic_state::TopicState;
-pub use topic_state::TopicStateError;
+use topic_state::TopicStateError;
 
+use super::batch::StreamAlert;
 use super::checkpoint_state::Record;
 use super::headers::{ALERT_HEADER, TIMESTAMP_HEADER, WRITER_HEADER};
-use super::kafka_sink::{SinkError, StreamAlert, retry_transient};
+use super::sink_error::{SinkError, retry_transient};
 use crate::cancel::CancellationToken;
-use crate::config::KafkaSettings;
 use crate::kafka::Aborted;
+use crate::kafka::KafkaSettings;
 use crate::kafka::Message;
 use crate::kafka::checkpoint::Records;
 use crate::kafka::tail::OffsetRange;

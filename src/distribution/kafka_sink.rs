@@ -2,23 +2,21 @@
 //! transaction. Streams without transactions go through the [`IdempotentSink`].
 
 mod commit;
-mod error;
 mod open;
 mod rejected;
 
-use super::batch::{Batch, BatchAlert, Message};
+use super::batch::{Batch, BatchAlert, Message, StreamAlert};
 use super::checkpoint_state::Record;
 use super::headers::{ALERT_HEADER, TIMESTAMP_HEADER, WRITER_HEADER};
 use super::idempotent_sink::IdempotentSink;
 use super::owner::Owner;
 use crate::cancel::CancellationToken;
-use crate::config::KafkaSettings;
+use crate::kafka::KafkaSettings;
 use crate::kafka::checkpoint::Records;
 use crate::kafka::{Admin, Error as KafkaError, Producer, ProducerOptions, ProducerRecord, checkpoint, partition};
 
-use crate::ledger::AlertId;
+use super::sink_error::{SinkError, retry_transient};
 use crate::timestamp::Timestamp;
-pub(crate) use error::{SinkError, retry_transient};
 use rejected::RejectedCopy;
 
 /// What became of a message.
@@ -30,9 +28,6 @@ pub(crate) enum SendOutcome {
     /// it is larger than any topic takes, bytes; the transaction is as it was
     TooLarge(usize),
 }
-
-/// An alert's message on one stream, by index.
-pub(crate) type StreamAlert = (AlertId, usize);
 
 /// What is known of an aborted transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

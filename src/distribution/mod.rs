@@ -1,6 +1,6 @@
 //! The service that takes alerts out of the science database and publishes them to Kafka, and the bounded jobs.
 //!
-//! [`run`] opens everything ([`open`]), resumes at the checkpoint ([`resume`]) and runs the lanes until the job is done or the service is
+//! [`run`] opens everything ([`mod@open`]), resumes at the checkpoint ([`mod@resume`]) and runs the lanes until the job is done or the service is
 //! stopped. Reader threads scan rows and pass them through the [`pipeline`]. One coordinator, [`run_lanes`], asks the
 //! [`checkpoint_state`] what to read next; the lanes ([`history`], [`live`], [`repair`]) read it, and the [`publisher`] sends the alerts
 //! and commits them together with the checkpoint. Whatever fails within a transaction: it is aborted, and everything resumes at the
@@ -34,6 +34,9 @@ mod request_check;
 mod resume;
 mod retry;
 mod row_size;
+pub mod settings;
+mod sink_error;
+mod start;
 pub(crate) mod stats;
 mod status_column;
 pub(crate) mod verdict;
@@ -45,7 +48,7 @@ pub(crate) use headers::{ALERT_HEADER, TIMESTAMP_HEADER};
 pub(crate) use request::{EndReason, Request};
 
 use crate::cancel::CancellationToken;
-use crate::config::Settings;
+use crate::distribution::settings::Settings;
 use crate::kafka::checkpoint::Records;
 use crate::timestamp::Timestamp;
 use abort_backoff::AbortBackoff;
@@ -53,11 +56,11 @@ use checkpoint_state::{Action, CheckpointState, Intervals};
 use checkpoint_watch::CheckpointWatch;
 use clock::Clock;
 use history::publish_history;
-use kafka_sink::SinkError;
 use live::{find_new_rows, publish_rows};
 use open::{Opened, Workers, open};
 use repair::{continue_repair, continue_sweep};
 use resume::resume;
+use sink_error::SinkError;
 use stats::{Lane, Stats};
 
 /// The longest pause of the coordinator: it polls background scans and reports the statistics several times a second.

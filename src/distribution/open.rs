@@ -19,7 +19,7 @@ use super::stats::Stats;
 use super::status_column::StatusWriter;
 use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
-use crate::config::{Settings, StreamSettings};
+use crate::distribution::settings::{Settings, StreamSettings};
 use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
 use crate::timestamp::Timestamp;
@@ -28,7 +28,7 @@ use crate::timestamp::Timestamp;
 const MAX_FILTERED_PAGE_ROWS: usize = 2000;
 const MAX_FILTERED_PAGE_BYTES: usize = 32 << 20;
 
-/// How long a commit that is under way may take after the distribution was told to stop.
+/// How long a commit that is under way may take after the distribution was cancelled.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What reads the science database.

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::batch::StreamAlert;
 use super::batch::{Batch, BatchAlert};
 use super::checkpoint_state::Record;
 use super::error::DistributionError;
-use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome, SinkError, StreamAlert};
+use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome};
 use super::offset_file;
+use super::sink_error::SinkError;
 use super::stats::{Stats, StreamStats};
 use super::status_column::StatusWriter;
 use super::verdict::Verdict;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::checkpoint_partition::SERVICE;
 use super::error::DistributionError;
-use crate::config::{DistributionSettings, Start, StreamSettings};
+use crate::distribution::settings::{DistributionSettings, Start, StreamSettings};
 use crate::suggest::suggestion;
 use crate::timestamp::Timestamp;
 
@@ -128,8 +128,8 @@ mod tests {
             rules: None,
             filters: Vec::new(),
             schema: None,
-            encoding: crate::config::Encoding::Datum,
-            key: crate::config::MessageKey::Schema,
+            encoding: crate::alert::Encoding::Datum,
+            key: crate::alert::MessageKey::Schema,
             schema_id: None,
             transactions: true,
             schema_topic: false,

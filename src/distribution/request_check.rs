@@ -2,10 +2,9 @@
 
 use super::error::DistributionError;
 use super::request::Request;
-use crate::config::{
-    MAX_CLOCK_SKEW_MS, Settings, Start, StreamSettings, future_timestamp_error, timestamp_meant_in_seconds,
-};
+use crate::distribution::settings::{Settings, Start, StreamSettings};
 use crate::timestamp::Timestamp;
+use crate::units::{MAX_CLOCK_SKEW_MS, future_timestamp_error, timestamp_meant_in_seconds};
 
 impl Request {
     /// Checks the request at the time `now`, and returns the requested streams. It opens, reads and starts nothing.

@@ -5,7 +5,7 @@ use super::error::DistributionError;
 use super::kafka_sink::KafkaSink;
 use super::offset_file;
 use super::request::Request;
-use crate::config::{DistributionSettings, Start};
+use crate::distribution::settings::{DistributionSettings, Start};
 use crate::kafka::checkpoint::Records;
 use crate::timestamp::Timestamp;
 use crate::window::Window;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancellationToken;
-use crate::config::ScienceDbSettings;
+use crate::science_db::ScienceDbSettings;
 use crate::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
@@ -124,9 +124,9 @@ impl RetryingSession {
                     let outage = self.connector.outage().failed(*failures == 0, Instant::now());
                     *failures = failures.saturating_add(1);
                     match outage {
-                        Some(Duration::ZERO) => log::warn!("{error}; retrying until it answers"),
-                        Some(outage) => log::warn!("{error}; still retrying, after {} s", outage.as_secs()),
-                        None => log::debug!("{error}; retrying in {:.1} s", pause.as_secs_f64()),
+                        Some(Duration::ZERO) => log::warn!("{error}; trying again until it answers"),
+                        Some(outage) => log::warn!("{error}; still trying again, after {} s", outage.as_secs()),
+                        None => log::debug!("{error}; trying again in {:.1} s", pause.as_secs_f64()),
                     }
                     cancel.wait(pause);
                     pause = (pause * 2).min(MAX_BACKOFF);
@@ -173,15 +173,15 @@ mod tests {
 
     fn session() -> RetryingSession {
         let settings = ScienceDbSettings {
-            kind: crate::config::StoreKind::Embedded,
+            kind: crate::science_db::StoreKind::Embedded,
             addresses: Vec::new(),
             path: "unused".into(),
             catalog: "unused".into(),
             table: None,
             trigger: None,
             object_id: None,
-            skip_rows: crate::config::RowPrefixes::default(),
-            complete_rows: crate::config::CompleteRows::WhenPartial,
+            skip_rows: crate::science_db::RowPrefixes::default(),
+            complete_rows: crate::science_db::CompleteRows::WhenPartial,
         };
         RetryingSession::new(&Arc::new(Connector::new(&settings, "default:unused")))
     }

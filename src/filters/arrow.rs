@@ -7,8 +7,8 @@ use arrow_array::types::{
     TimestampMillisecondType,
 };
 use arrow_array::{
-    ArrayRef, BooleanArray, LargeBinaryArray, LargeListArray, LargeStringArray, MapArray, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, StructArray,
+    Array, ArrayRef, BooleanArray, LargeBinaryArray, LargeListArray, LargeStringArray, MapArray, PrimitiveArray,
+    RecordBatch, RecordBatchOptions, StructArray,
 };
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_ipc::writer::StreamWriter;
@@ -38,6 +38,13 @@ pub(super) fn stream(columns: Vec<(String, ColumnBuilder)>, rows: usize) -> Resu
         Ok::<_, ArrowError>(out)
     };
     write().map_err(|error| FilterError::Encode(error.to_string()))
+}
+
+/// A column of records in Arrow's form.
+pub(crate) fn struct_array(column: ColumnBuilder) -> Result<StructArray, ArrowError> {
+    let rows = array(column)?;
+    let records = rows.as_any().downcast_ref::<StructArray>();
+    records.cloned().ok_or_else(|| ArrowError::SchemaError("a column without fields".to_owned()))
 }
 
 fn array(column: ColumnBuilder) -> Result<ArrayRef, ArrowError> {

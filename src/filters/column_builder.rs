@@ -5,15 +5,15 @@ use crate::avro::{Kind, Malformed, NodeId, Reader, Schema};
 
 /// Values of one type, each of which may be null.
 #[derive(Clone, Debug)]
-pub(super) struct ColumnBuilder {
+pub(crate) struct ColumnBuilder {
     value_type: ValueType,
-    pub(super) present: Vec<bool>,
-    pub(super) values: Values,
+    pub(crate) present: Vec<bool>,
+    pub(crate) values: Values,
 }
 
 /// The values, with an arbitrary one in place of each null.
 #[derive(Clone, Debug)]
-pub(super) enum Values {
+pub(crate) enum Values {
     Boolean(Vec<bool>),
     Byte(Vec<i8>),
     Short(Vec<i16>),
@@ -51,6 +51,11 @@ impl ColumnBuilder {
             }
         };
         Self { value_type: value_type.clone(), present: Vec::new(), values }
+    }
+
+    /// Whether the column has no value yet.
+    pub fn is_empty(&self) -> bool {
+        self.present.is_empty()
     }
 
     /// A column of booleans without nulls.

@@ -23,9 +23,12 @@ mod value_type;
 mod worker;
 mod worker_request;
 
+pub(crate) use arrow::struct_array;
+pub(crate) use column_builder::ColumnBuilder;
 pub(crate) use error::FilterError;
 pub(crate) use name::FilterName;
 pub(crate) use pool::Pool;
 pub(crate) use runner::{FilterRunner, ResolvedFilters};
 pub use settings::{FilterSettings, OnError};
+pub(crate) use value_type::ValueType;
 pub(crate) use worker_request::FilterCall;

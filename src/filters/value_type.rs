@@ -9,7 +9,7 @@ use crate::catalog::{Column, ColumnType};
 
 /// The type of a column that a filter receives. Every value may be null.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ValueType {
+pub(crate) enum ValueType {
     Boolean,
     /// 8 bits
     Byte,

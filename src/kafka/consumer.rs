@@ -1,5 +1,9 @@
 //! A consumer of committed messages.
 
+mod commit;
+
+pub use commit::OffsetCommit;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -69,7 +73,8 @@ pub enum Event {
     },
     /// These partitions are consumed from now on; for [`StartAt::Latest`], from here.
     Assigned(Vec<(String, i32)>),
-    /// The group has assigned these partitions to another consumer.
+    /// The group has assigned these partitions to another consumer. They are unassigned at the next call of [`Consumer::next`], so that their
+    /// offsets can be committed before.
     Revoked(Vec<(String, i32)>),
 }
 
@@ -98,6 +103,8 @@ pub struct Consumer {
     timeout: Duration,
     positions: BTreeMap<(String, i32), Option<i64>>,
     events: VecDeque<Event>,
+    /// partitions to give up at the next call
+    revoked: Vec<(String, i32)>,
 }
 
 impl Consumer {
@@ -152,7 +159,7 @@ impl Consumer {
         let config = client_config(settings, Identity::User, DEFAULTS, &fixed)?;
         let connection = Connection::new(settings, Identity::User);
         let inner: BaseConsumer<Connection> = config.create_with_context(connection).map_err(|e| settings_error(&e))?;
-        let (positions, events) = (BTreeMap::new(), VecDeque::new());
+        let (positions, events, revoked) = (BTreeMap::new(), VecDeque::new(), Vec::new());
         Ok(Self {
             inner,
             group: group.map(str::to_owned),
@@ -161,6 +168,7 @@ impl Consumer {
             timeout,
             positions,
             events,
+            revoked,
         })
     }
 
@@ -170,6 +178,7 @@ impl Consumer {
     /// # Errors
     /// Not authorized to read a topic or to use the group, a deleted topic, or a refused login.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Event>> {
+        self.give_up_revoked()?;
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -192,7 +201,10 @@ impl Consumer {
                     }
                 }
                 Some(ConsumerEvent::Assign(partitions)) => self.assign(partitions)?,
-                Some(ConsumerEvent::Revoke(partitions)) => self.revoke(partitions)?,
+                Some(ConsumerEvent::Revoke(partitions)) => {
+                    self.revoked.clone_from(&partitions);
+                    return Ok(Some(Event::Revoked(partitions)));
+                }
                 Some(ConsumerEvent::Error { code, reason, topic }) => {
                     self.check_error(code, &reason, topic.as_deref())?
                 }
@@ -304,14 +316,17 @@ impl Consumer {
         Ok(())
     }
 
-    fn revoke(&mut self, partitions: Vec<(String, i32)>) -> Result<()> {
+    fn give_up_revoked(&mut self) -> Result<()> {
+        if self.revoked.is_empty() {
+            return Ok(());
+        }
+        let partitions = std::mem::take(&mut self.revoked);
         let done = match self.inner.rebalance_protocol() {
             RebalanceProtocol::Cooperative => self.inner.incremental_unassign(&list_of(&partitions)),
             _ => self.inner.unassign(),
         };
         done.map_err(|e| self.error(&e, "unassign partitions of", None))?;
         self.positions.retain(|partition, _| !partitions.contains(partition));
-        self.events.push_back(Event::Revoked(partitions));
         Ok(())
     }
 

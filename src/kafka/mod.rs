@@ -15,6 +15,7 @@ pub(crate) mod diagnosis;
 mod error;
 mod expected_offsets;
 mod ffi;
+pub(crate) mod group;
 pub(crate) mod idempotent_producer;
 mod message;
 mod metadata;

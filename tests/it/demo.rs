@@ -36,7 +36,7 @@ fn it_explains_each_step_and_what_to_try_next() {
     let finished = demo(folder.path(), &["--alerts", "40"]);
     assert_eq!((finished.code, finished.stderr.as_str()), (0, ""), "{finished:?}");
     for words in
-        ["Simulated 40 alerts", "fink_outstream", "distribution-rules.xml", "each alert once", "What to try next"]
+        ["Simulated 40 ZTF alerts", "fink_outstream", "distribution-rules.xml", "each alert once", "Next steps"]
     {
         assert!(finished.stdout.contains(words), "nothing about `{words}`: {finished:?}");
     }

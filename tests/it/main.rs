@@ -6,6 +6,7 @@ mod alert;
 mod chaos;
 mod cli;
 mod config;
+mod consume;
 mod demo;
 mod distribution;
 mod docs;

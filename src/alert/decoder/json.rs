@@ -13,6 +13,8 @@ pub enum BytesFormat {
     Base64,
     /// their number: `"<24510 bytes>"`
     Length,
+    /// not at all: null
+    Null,
 }
 
 const MAX_DEPTH: usize = 200;
@@ -121,13 +123,19 @@ impl Writer<'_> {
     }
 
     fn bytes(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        match self.bytes {
-            BytesFormat::Length => put(out, format_args!("\"<{} bytes>\"", bytes.len())),
-            BytesFormat::Base64 => {
-                out.push(b'"');
-                base64(bytes, out);
-                out.push(b'"');
-            }
+        write_bytes(bytes, self.bytes, out);
+    }
+}
+
+/// Appends bytes as JSON.
+pub fn write_bytes(bytes: &[u8], format: BytesFormat, out: &mut Vec<u8>) {
+    match format {
+        BytesFormat::Null => out.extend_from_slice(b"null"),
+        BytesFormat::Length => put(out, format_args!("\"<{} bytes>\"", bytes.len())),
+        BytesFormat::Base64 => {
+            out.push(b'"');
+            base64(bytes, out);
+            out.push(b'"');
         }
     }
 }

@@ -7,7 +7,7 @@ mod json;
 mod project;
 
 pub use cache::SchemaCache;
-pub use json::BytesFormat;
+pub use json::{BytesFormat, write_bytes as json_bytes};
 pub use project::{Projection, ProjectionError, Scalar};
 
 use std::sync::Arc;
@@ -79,6 +79,16 @@ impl Decoder {
         self.header.write(out);
         self.header.write_block(datum, out);
         Ok(())
+    }
+
+    /// Appends the header of an Avro object container file.
+    pub(crate) fn container_header(&self, out: &mut Vec<u8>) {
+        self.header.write(out);
+    }
+
+    /// Appends a block of an Avro object container file with this datum, which must be one of the schema.
+    pub(crate) fn container_block(&self, datum: &[u8], out: &mut Vec<u8>) {
+        self.header.write_block(datum, out);
     }
 
     /// Whether the schema has the field with this dotted path.

@@ -8,7 +8,7 @@ use crate::audit::{Audit, AuditTotals, Category, Difference, StreamTotals};
 use crate::cli::context::Context;
 use crate::cli::outcome::stdout_error;
 use crate::cli::output::{self, Format, Table};
-use crate::config::format_timestamp;
+use crate::units::format_timestamp;
 use crate::window::Window;
 
 const STREAMS: &[&str] = &[

@@ -17,7 +17,7 @@ use super::outcome::Interrupted;
 use super::output::{self, Format, OutputArgs, Table};
 use super::progress::Progress;
 use super::simulate;
-use crate::config::Settings;
+use crate::distribution::settings::Settings;
 use crate::distribution::stats::Stats;
 use crate::distribution::{self, EndReason, Request};
 use crate::ingest::{IngestOptions, IngestSummary};

@@ -7,7 +7,7 @@ use anyhow::bail;
 use serde_json::Value;
 
 use crate::cli::alert_table::AlertReader;
-use crate::config::Settings;
+use crate::distribution::settings::Settings;
 use crate::distribution::stats::Stats;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use crate::signals::Stop;

@@ -7,7 +7,8 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use tempfile::TempDir;
 
-use crate::config::{Configuration, Environment, RequiredLogin, Settings};
+use crate::config::{Configuration, Environment, RequiredLogin};
+use crate::distribution::settings::Settings;
 use crate::kafka::checkpoint;
 use crate::simulate::Survey;
 

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::checklist::Checklist;
-use crate::config::{Configuration, RequiredLogin, format_timestamp};
+use crate::config::{Configuration, RequiredLogin};
 use crate::distribution::{Request, offset_file};
 use crate::notify::{NotifyError, TOKEN_VARIABLE};
 use crate::timestamp::Timestamp;
+use crate::units::format_timestamp;
 
 pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyhow::Result<()> {
     let settings = configuration.settings(RequiredLogin::None)?;

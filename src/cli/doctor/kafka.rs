@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use super::checklist::Checklist;
 use super::{acls, transactions};
 use crate::cancel::CancellationToken;
-use crate::config::{Configuration, RequiredLogin, Settings, format_duration, format_timestamp};
+use crate::config::{Configuration, RequiredLogin};
 use crate::distribution::checkpoint_state::CheckpointState;
+use crate::distribution::settings::Settings;
 use crate::kafka::diagnosis::{BrokerAddress, Diagnosis};
 use crate::kafka::retention::{Retention, retentions};
 use crate::kafka::topics::TopicDescription;
 use crate::kafka::{self, Admin, Identity, KafkaSettings, SecurityProtocol, checkpoint};
+use crate::units::{format_duration, format_timestamp};
 
 /// A topic that the distribution writes.
 struct WrittenTopic {
@@ -144,7 +146,7 @@ fn login(
     };
     let identity = match logins {
         RequiredLogin::Admin => Identity::Admin,
-        RequiredLogin::User | RequiredLogin::None => Identity::User,
+        RequiredLogin::User | RequiredLogin::Consumer | RequiredLogin::None => Identity::User,
     };
     let asked = Admin::open(&settings.kafka, identity, timeout)
         .and_then(|admin| admin.list_topics().map(|topics| (admin, topics)));

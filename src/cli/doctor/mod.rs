@@ -16,7 +16,8 @@ use clap::Args as ClapArgs;
 use self::checklist::Checklist;
 use super::context::Context;
 use super::output::OutputArgs;
-use crate::config::{ConfigErrors, Configuration, parse_duration};
+use crate::config::{ConfigErrors, Configuration};
+use crate::units::parse_duration;
 
 /// `fink doctor`
 #[derive(Debug, ClapArgs)]

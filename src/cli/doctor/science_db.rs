@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use super::checklist::Checklist;
 use crate::cancel::CancellationToken;
 use crate::catalog::{Catalog, ColumnLocation};
-use crate::config::{Configuration, RequiredLogin, ScienceDbSettings, StoreKind, format_duration};
+use crate::config::{Configuration, RequiredLogin};
 use crate::row::{Columns, Rows};
 use crate::science_db::{KeyRange, Scan, ScienceDb, Sessions, Timeouts};
+use crate::science_db::{ScienceDbSettings, StoreKind};
+use crate::units::format_duration;
 use crate::window::Window;
 
 /// The timeout of the first response of a gateway.

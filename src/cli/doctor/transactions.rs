@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::checklist::Checklist;
-use crate::config::format_duration;
 use crate::kafka::watermarks::Watermarks;
 use crate::kafka::{Admin, Result};
+use crate::units::format_duration;
 
 const WHAT: &str = "open transactions";
 

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use crate::config::definition::key;
 use crate::config::reader::Reader;
-use crate::config::settings::DistributionSettings;
-use crate::config::start::Start;
 use crate::config::value::ByteSize;
+use crate::distribution::settings::DistributionSettings;
+use crate::distribution::settings::Start;
 use crate::topic::Topic;
 
 pub(super) fn read(reader: &mut Reader<'_>) -> DistributionSettings {

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use crate::config::definition::key;
 use crate::config::reader::Reader;
-use crate::config::settings::{FilterSettings, OnError};
 use crate::config::value::{ByteSize, IntegerInRange};
+use crate::filters::{FilterSettings, OnError};
 
 pub(super) fn read(reader: &mut Reader<'_>) -> FilterSettings {
     reader.section("filters", "");

@@ -1,5 +1,6 @@
 //! The keys of each section: definition, default and rules. One file a section.
 
+mod consumer;
 mod distribution;
 mod filters;
 mod kafka;
@@ -10,12 +11,13 @@ mod stream;
 use super::file::ConfigFile;
 use super::login::{LoginSource, PasswordSource};
 use super::reader::Reader;
-use super::settings::Settings;
+use crate::distribution::settings::Settings;
 
 /// The settings without passwords, and the sources of the passwords.
 pub(super) struct Keys {
     pub settings: Settings,
     pub login: LoginSource,
+    pub consumer: LoginSource,
     pub admin: LoginSource,
     pub key_password: Option<PasswordSource>,
 }
@@ -24,10 +26,11 @@ pub(super) struct Keys {
 pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Keys {
     let science_db = science_db::read(reader);
     let kafka::KafkaKeys { settings: kafka, login, admin, key_password } = kafka::read(reader, file);
+    let (consumer_settings, consumer) = consumer::read(reader, kafka.security_protocol);
     let distribution = distribution::read(reader);
     let streams = stream::read_all(reader, file, &distribution);
     let filters = filters::read(reader);
     let slack = slack::read(reader);
-    let settings = Settings { science_db, kafka, distribution, streams, filters, slack };
-    Keys { settings, login, admin, key_password }
+    let settings = Settings { science_db, kafka, consumer: consumer_settings, distribution, streams, filters, slack };
+    Keys { settings, login, consumer, admin, key_password }
 }

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use crate::config::definition::key;
 use crate::config::reader::Reader;
-use crate::config::settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 use crate::config::value::Addresses;
+use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 
 pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
     reader.section("science_db", "");

@@ -1,12 +1,11 @@
+use crate::alert::{Encoding, MessageKey};
 use crate::config::definition::{Default, Key, key};
 use crate::config::error::ConfigError;
 use crate::config::file::{ConfigFile, RawValue, StreamTable};
 use crate::config::origin::{FileLine, Origin};
 use crate::config::reader::Reader;
-use crate::config::settings::{
-    DistributionSettings, Encoding, MAX_PARTITIONS_WITHOUT_TRANSACTIONS, MessageKey, StreamSettings,
-};
 use crate::config::value::IntegerInRange;
+use crate::distribution::settings::{DistributionSettings, MAX_PARTITIONS_WITHOUT_TRANSACTIONS, StreamSettings};
 use crate::topic::Topic;
 
 const NAME: Key =

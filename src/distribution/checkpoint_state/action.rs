@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::DistributionSettings;
+use crate::distribution::settings::DistributionSettings;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 

@@ -24,7 +24,7 @@ struct Model {
     /// what was handed to the producer and is not on the topic yet, by partition
     in_flight: Vec<Vec<u8>>,
     checkpoint: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// one draw for each step: whether to die there, and how much of what is under way arrives nevertheless
+    /// for each step: whether the process crashes there, and how many messages in flight of each partition still arrive
     events: Vec<(bool, u8)>,
     steps: usize,
 }

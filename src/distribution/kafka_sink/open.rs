@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::{AbortReport, Destination, KafkaSink, SinkError, retry_transient};
 use crate::cancel::CancellationToken;
-use crate::config::{KafkaSettings, Settings, StreamSettings};
 use crate::distribution::checkpoint_partition::{WriterPartition, choose_partition};
 use crate::distribution::checkpoint_state::Record;
 use crate::distribution::idempotent_sink::{IdempotentSink, SinkTopic};
 use crate::distribution::owner::Owner;
 use crate::distribution::pipeline::Pipeline;
+use crate::distribution::settings::{Settings, StreamSettings};
 use crate::kafka::Identity;
+use crate::kafka::KafkaSettings;
 use crate::kafka::acls::Operation;
 use crate::kafka::checkpoint::Records;
 use crate::kafka::topics::TopicSpec;

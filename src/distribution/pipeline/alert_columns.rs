@@ -6,8 +6,8 @@ use std::io::Write;
 use super::error::PipelineError;
 use super::skipped_rows::SkippedRows;
 use crate::catalog::{Catalog, Column, ColumnType};
-use crate::config::{CompleteRows, ScienceDbSettings};
 use crate::row::{ColumnNotRead, Columns, Row};
+use crate::science_db::{CompleteRows, ScienceDbSettings};
 use crate::timestamp::Timestamp;
 
 /// The status of an alert that is published.

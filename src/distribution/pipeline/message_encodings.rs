@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::PipelineError;
+use crate::alert::Encoding;
 use crate::alert::message::Framing;
 use crate::alert::schema;
 use crate::alert::{EncodeError, Encoder, Plan};
 use crate::catalog::Catalog;
-use crate::config::{Encoding, StreamSettings};
 use crate::distribution::batch::Batch;
+use crate::distribution::settings::StreamSettings;
 use crate::row::{Columns, Row};
 use crate::rules::Rules;
 

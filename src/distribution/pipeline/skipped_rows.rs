@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::RowPrefixes;
+use crate::science_db::RowPrefixes;
 
 /// The prefixes, and how many rows had one of them. Reader threads share it.
 #[derive(Debug)]

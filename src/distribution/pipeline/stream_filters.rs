@@ -6,7 +6,7 @@ use super::alert_columns::AlertRow;
 use super::stream::Stream;
 use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
-use crate::config::StreamSettings;
+use crate::distribution::settings::StreamSettings;
 use crate::distribution::verdict::Verdict;
 use crate::filters::{FilterCall, FilterError, FilterName, FilterRunner, FilterSettings, Pool, ResolvedFilters};
 use crate::row::{ColumnNotRead, Columns, Row};

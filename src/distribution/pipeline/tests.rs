@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::*;
+use crate::alert::{Encoding, MessageKey};
 use crate::cancel::CancellationToken;
-use crate::config::{CompleteRows, Encoding, MessageKey, RowPrefixes, StoreKind};
 use crate::row::Rows;
+use crate::science_db::{CompleteRows, RowPrefixes, StoreKind};
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 
 /// A writer whose science database does not answer.
 fn writer(max_bytes: usize) -> StatusWriter {

@@ -68,6 +68,15 @@ impl Admin {
         Ok(offsets.into_iter().map(|offset| (offset >= 0).then_some(offset)).collect())
     }
 
+    /// The newest timestamp of each partition, in order, ms since 1970; `None`: it has no records.
+    ///
+    /// # Errors
+    /// As [`high_watermarks`](Self::high_watermarks); brokers before Kafka 3.0 do not support the request.
+    pub fn newest_timestamps(&self, partitions: &[(String, i32)]) -> Result<Vec<Option<i64>>> {
+        let timestamps = self.offsets_of(partitions, OffsetSpec::NewestTimestamp)?;
+        Ok(timestamps.into_iter().map(|timestamp| (timestamp >= 0).then_some(timestamp)).collect())
+    }
+
     /// The low and the high watermark of one partition.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ pub(in crate::kafka) enum OffsetSpec {
     High,
     /// the first record with this timestamp (ms since 1970) or a later one, committed or not; −1: there is none
     Since(i64),
+    /// in the place of an offset the newest timestamp of a record, ms since 1970; −1: there is none
+    NewestTimestamp,
 }
 
 /// Topic and number of a partition, and its offset or why it is unknown.
@@ -44,10 +46,11 @@ pub(in crate::kafka) fn list_offsets(
         OffsetSpec::Low => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST as i64,
         OffsetSpec::LastStable | OffsetSpec::High => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST as i64,
         OffsetSpec::Since(time) => time.max(0),
+        OffsetSpec::NewestTimestamp => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_MAX_TIMESTAMP as i64,
     };
     let isolation = match spec {
         OffsetSpec::LastStable => NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
-        OffsetSpec::Low | OffsetSpec::High | OffsetSpec::Since(_) => {
+        OffsetSpec::Low | OffsetSpec::High | OffsetSpec::Since(_) | OffsetSpec::NewestTimestamp => {
             NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
         }
     };
@@ -79,9 +82,13 @@ pub(in crate::kafka) fn list_offsets(
         let result = sys::rd_kafka_event_ListOffsets_result(event.0);
         let infos = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
         elements(infos, count)
-            .filter_map(|info| sys::rd_kafka_ListOffsetsResultInfo_topic_partition(info).as_ref())
-            .map(|found| {
+            .filter_map(|info| {
+                let found = sys::rd_kafka_ListOffsetsResultInfo_topic_partition(info).as_ref()?;
+                Some((found, sys::rd_kafka_ListOffsetsResultInfo_timestamp(info)))
+            })
+            .map(|(found, timestamp)| {
                 let offset = match Code::from(found.err) {
+                    Code::NoError if spec == OffsetSpec::NewestTimestamp => Ok(timestamp),
                     Code::NoError if found.offset >= 0 => Ok(found.offset),
                     Code::NoError if matches!(spec, OffsetSpec::Since(_)) => Ok(-1),
                     Code::NoError => Err(Code::LeaderNotAvailable),

@@ -9,7 +9,7 @@ use crate::science_db::gateway::Request;
 use crate::science_db::{Put, Scan};
 
 /// Settings of a new column family. Date-tiered compaction keeps the cells of one time span in one file, so a scan of a time window does not
-/// read the others (https://hbase.apache.org/book.html, "Date Tiered Compaction"). It needs more files than HBase's limit of 16 allows.
+/// read the others (<https://hbase.apache.org/book.html>, "Date Tiered Compaction"). It needs more files than HBase's limit of 16 allows.
 const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
     ("hbase.hstore.engine.class", "org.apache.hadoop.hbase.regionserver.DateTieredStoreEngine"),
     ("hbase.hstore.blockingStoreFiles", "60"),

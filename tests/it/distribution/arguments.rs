@@ -21,7 +21,7 @@ fn wrong_times_and_names_are_refused_before_any_server_is_asked() {
         (&["--from", "now", "--until", "2019-11-01T00:00:00Z"], &["nothing between them"]),
         (&["--until", "0"], &["nothing between them"]),
         (&["--until", &hour_ahead], &["--until", "1h ahead of now"]),
-        (&["--until", "2999-01-01T00:00:00Z"], &["(2999-01-01T00:00:00Z)", "a job reads what is there"]),
+        (&["--until", "2999-01-01T00:00:00Z"], &["(2999-01-01T00:00:00Z)", "a job reads what exists"]),
         (&["--from", &hour_ahead], &["--from", "1h ahead of now", "would be skipped"]),
         (&["--from", &micros, "--dry-run"], &["--from", "looks like microseconds: write 1"]),
         (&["--stream", "ful", "--from", &nanos], &["there is no stream `ful`", "`full`"]),
@@ -51,7 +51,7 @@ fn an_offset_file_in_microseconds_is_refused_by_its_name() {
     let file = table.fixture.path("offset");
     std::fs::write(&file, format!("distributed till, {}", now() * 1_000)).expect("a file");
     let name = file.display().to_string();
-    let words = ["the offset file", &name, "looks like microseconds: write 1", "mend or remove the file"];
+    let words = ["the offset file", &name, "looks like microseconds: write 1", "correct or remove the file"];
     table.fixture.run(&["start", "distribution", "--exit-after", "5s"]).assert_stderr(2, &words);
     table.fixture.run(&["start", "distribution", "--dry-run"]).assert_stderr(2, &words);
     let finished = table.fixture.run(&["doctor"]);

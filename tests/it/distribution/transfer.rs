@@ -233,7 +233,7 @@ fn a_recreated_topic_is_refused() {
     let spec = TopicSpec::stream(4);
     let create = || admin.create_topic(&transfer.topic, &spec).ok().map(drop);
     wait_until(|| "the topic is not created again".to_owned(), create);
-    transfer.table.fixture.run(&service).assert_stderr(1, &[&transfer.topic, "was deleted and made again"]);
+    transfer.table.fixture.run(&service).assert_stderr(1, &[&transfer.topic, "was deleted and created again"]);
 }
 
 #[test]

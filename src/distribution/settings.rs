@@ -1,14 +1,14 @@
-//! The settings as typed data. All rules between them were checked when they were read.
+//! The settings of a distribution and of the modules that it uses. All rules between them were checked when `config` read them.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::start::Start;
-pub use crate::alert::{Encoding, MessageKey};
-pub use crate::filters::{FilterSettings, OnError};
-pub use crate::kafka::{KafkaSettings, Login, SaslMechanism, SecurityProtocol};
-pub use crate::notify::SlackSettings;
-pub use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+pub use super::start::Start;
+use crate::alert::{Encoding, MessageKey};
+use crate::filters::FilterSettings;
+use crate::kafka::KafkaSettings;
+use crate::notify::SlackSettings;
+use crate::science_db::ScienceDbSettings;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Settings {
     pub science_db: ScienceDbSettings,
     /// `[kafka]`
     pub kafka: KafkaSettings,
+    /// `[consumer]`
+    pub consumer: ConsumerSettings,
     /// `[distribution]`
     pub distribution: DistributionSettings,
     /// `[[stream]]`, at least one
@@ -32,6 +34,15 @@ impl Settings {
     pub fn read_back_topics(&self) -> Vec<String> {
         self.streams.iter().flat_map(StreamSettings::read_back_topics).collect()
     }
+}
+
+/// `[consumer]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerSettings {
+    /// the consumer group that keeps the position; `None`: none configured
+    pub group: Option<String>,
+    /// the topics that are read where the command names none
+    pub topics: Vec<String>,
 }
 
 /// `[distribution]`

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cancel::CancellationToken;
-use crate::distribution::idempotent_sink::TopicStateError;
+use crate::distribution::idempotent_sink::topic_state::TopicStateError;
 use crate::kafka::Error as KafkaError;
 
 /// Time between two attempts.
@@ -55,7 +55,7 @@ pub(crate) fn retry_transient<T>(
 ) -> Result<T, SinkError> {
     loop {
         match request() {
-            Err(error) if error.is_transient() => log::warn!("{error}; retrying"),
+            Err(error) if error.is_transient() => log::warn!("{error}; trying again"),
             result => return Ok(result?),
         }
         if cancel.wait(RETRY_INTERVAL) {

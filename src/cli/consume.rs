@@ -1,0 +1,391 @@
+//! `fink consume`: reads alerts, for astronomers.
+
+mod error;
+mod login;
+mod login_files;
+mod move_position;
+mod progress;
+mod save_args;
+mod settings;
+mod stats;
+mod topics;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
+
+use self::error::command_error;
+use self::progress::ProgressLine;
+use self::save_args::SaveArgs;
+use self::settings::{ConsumerLogin, LoginArgs};
+use super::context::Context;
+use super::outcome::{Interrupted, UsageError};
+use crate::alert::decoder::BytesFormat;
+use crate::consume::decode::MessageDecoder;
+use crate::consume::error::ConsumeError;
+use crate::consume::lag_watch::LagWatch;
+use crate::consume::ndjson::NdjsonWriter;
+use crate::consume::notices::Notices;
+use crate::consume::output::Output;
+use crate::consume::printer::{PrintFormat, Printer};
+use crate::consume::reset;
+use crate::consume::schemas::SchemaSet;
+use crate::consume::selection::{Choice, Selection};
+use crate::consume::session::{Limits, Session, Source, Summary};
+use crate::consume::start::Start;
+use crate::consume::table::AlertTable;
+use crate::consume::where_clause::Condition;
+use crate::filters::FilterName;
+use crate::kafka;
+use crate::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
+use crate::kafka::group::ConsumerGroup;
+use crate::kafka::{Admin, Identity};
+use crate::notify::{Notifier, TOKEN_VARIABLE};
+use crate::secret::Secret;
+use crate::signals::{Signal, Stop};
+use crate::units::parse_duration;
+
+/// How long the brokers may take to answer before that is told.
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time between two lines about brokers that are away.
+const AWAY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// `fink consume`
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples: fink consume login --survey ztf --username alice --group alice_fink --servers kafka.example.org:24499
+          fink consume --limit 1
+          fink consume fink_sn_candidates_ztf --from earliest --until-end --format ndjson --fields objectId,magpsf
+          fink consume fink_sn_candidates_ztf --save alerts --as parquet --partition-by time
+          fink consume fink_sn_candidates_ztf --no-group --from -2h --expect 10 --exit-after 60s
+
+The position is kept by a consumer group: the next call goes on where this one ended. --no-group keeps none.
+On SIGINT and SIGTERM what was read is printed or saved, its offsets are committed, and the exit code is 130 or 0."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// The topics to read [default: consumer.topics]
+    #[arg(value_name = "TOPIC")]
+    topics: Vec<String>,
+    #[command(flatten)]
+    login: LoginArgs,
+    #[command(flatten)]
+    position: PositionArgs,
+    #[command(flatten)]
+    end: EndArgs,
+    #[command(flatten)]
+    decode: DecodeArgs,
+    #[command(flatten)]
+    print: PrintArgs,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    #[command(flatten)]
+    save: SaveArgs,
+    /// Tell this Slack channel of each alert, with your own token in the variable SLACK_API_TOKEN
+    #[arg(long, value_name = "CHANNEL", help_heading = "Notices")]
+    slack: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write a login for reading, and try it
+    Login(Box<login::Args>),
+    /// How far the consumer group is in each partition
+    Stats(stats::Args),
+    /// Move the position of the consumer group
+    Reset(move_position::Args),
+    /// The topics that may be read, and whether data flow
+    Topics(topics::Args),
+}
+
+/// Where to begin.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Position")]
+struct PositionArgs {
+    /// Where to begin: group (where the group stands; a new group: earliest), earliest, latest, a time ago such as -2h, or a time such as
+    /// 2026-02-24T00:00:00Z. With a group, anything but `group` moves its position, and is refused while others read in it
+    #[arg(long, value_name = "WHERE", default_value = "group", allow_hyphen_values = true, hide_default_value = true)]
+    from: Start,
+    /// The consumer group that keeps the position [default: consumer.group]
+    #[arg(long, value_name = "GROUP", conflicts_with = "no_group")]
+    group: Option<String>,
+    /// Keep no position, and read all partitions
+    #[arg(long)]
+    no_group: bool,
+}
+
+/// When to end.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "End")]
+struct EndArgs {
+    /// End after this many alerts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// End at what is there at the start
+    #[arg(short = 'e', long)]
+    until_end: bool,
+    /// End when nothing has come for this long
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    idle: Option<Duration>,
+    /// End after this time
+    #[arg(long, alias = "exit_after", value_name = "DUR", value_parser = parse_duration)]
+    exit_after: Option<Duration>,
+    /// Fail if fewer alerts than this came; without another end, end when as many have come and no more are there
+    #[arg(long, value_name = "N")]
+    expect: Option<u64>,
+}
+
+/// How messages are decoded.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Schemas")]
+struct DecodeArgs {
+    /// The schema of messages that bring none: a file (.avsc, or an Avro file) or a folder of .avsc; may be repeated
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    schema: Vec<PathBuf>,
+    /// The address of a schema registry, for messages that carry an id
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    registry: Option<String>,
+    /// Write the schema of the first alert to FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    dump_schema: Option<PathBuf>,
+}
+
+/// Which alerts are wanted.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Choice")]
+struct ChoiceArgs {
+    /// Only alerts of which this condition is true, such as 'magpsf < 18 and drb > 0.9'
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Only alerts that the conditions of these XML rules keep; may be repeated
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    rules: Vec<PathBuf>,
+    /// Only alerts that this Python filter keeps, package.module:function, with the interpreter of filters.python; may be repeated
+    #[arg(long, value_name = "NAME")]
+    filter: Vec<FilterName>,
+}
+
+impl ChoiceArgs {
+    fn choice(&self) -> anyhow::Result<Choice> {
+        let condition = self.condition.as_deref().map(Condition::parse).transpose();
+        let condition = condition.map_err(|error| UsageError(error.to_string()))?;
+        Ok(Choice { condition, rules: self.rules.clone(), filters: self.filter.clone() })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// a line for each alert, in columns
+    Table,
+    /// a JSON document for each alert, one a line
+    Ndjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Bytes {
+    /// null
+    None,
+    /// `"<1234 bytes>"`
+    Length,
+    /// whole, in base64
+    Base64,
+}
+
+/// How alerts are printed.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Printing")]
+struct PrintArgs {
+    /// How alerts are printed [default: table on a terminal, else ndjson]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Only these fields, separated by commas, by names such as candidate.magpsf or magpsf; also kafka.topic, kafka.partition, kafka.offset
+    /// and kafka.timestamp
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    fields: Vec<String>,
+    /// How bytes, such as stamps, are printed as JSON
+    #[arg(long, value_enum, default_value_t = Bytes::Base64)]
+    bytes: Bytes,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
+    match &args.action {
+        Some(Action::Login(args)) => login::run(args, context),
+        Some(Action::Stats(args)) => stats::run(args, context),
+        Some(Action::Reset(args)) => move_position::run(args, context),
+        Some(Action::Topics(args)) => topics::run(args, context),
+        None => consume(args, context),
+    }
+}
+
+fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
+    let limits = args.end.limits()?;
+    args.save.check()?;
+    let printer = args.print.printer(context)?;
+    let choice = args.choice.choice()?;
+    let schemas = SchemaSet::load(&args.decode.schema, args.decode.registry.as_deref()).map_err(command_error)?;
+    let login = args.login.find(context)?;
+    let topics = login.topics(&args.topics)?;
+    let stop = Stop::on_signals()?;
+    let deadline = limits.exit_after.map(|time| Instant::now() + time);
+    let output = match args.save.open(&topics, choice.describe()).map_err(command_error)? {
+        Some(output) => output,
+        None => Output::Printer(Box::new(printer)),
+    };
+    let is_saving = !matches!(output, Output::Printer(_));
+    let selection = Selection::new(choice, &login.settings.filters, &stop).map_err(command_error)?;
+    let consumer = open(args, &login, &topics, &stop, deadline)?;
+    let Some(consumer) = consumer else { return ended(args, &Summary::default(), &stop) };
+    log::debug!("reading {}", topics.join(", "));
+    // A line of progress on the terminal would stand among the alerts.
+    let shows_progress = is_saving || !context.is_terminal();
+    let lag = match shows_progress {
+        true => Some(LagWatch::start(login.kafka(), topics.clone())?),
+        false => None,
+    };
+    let notices = args.slack.as_deref().map(|channel| notices(channel, &login)).transpose()?;
+    let mut decoder = MessageDecoder::new(schemas);
+    decoder.dump_schema(args.decode.dump_schema.clone());
+    let source = Source { consumer, decoder, selection, lag, notices };
+    let session = Session::new(source, output, limits, &stop);
+    let mut progress = ProgressLine::new(context, if is_saving { "saved" } else { "read" }, shows_progress);
+    let done = session.run(&mut |snapshot| progress.update(snapshot));
+    let summary = done.map_err(command_error)?;
+    progress.finish(&summary);
+    ended(args, &summary, &stop)
+}
+
+/// The way to a Slack channel.
+fn notices(channel: &str, login: &ConsumerLogin) -> anyhow::Result<Notices> {
+    let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()).map(Secret::new);
+    if token.is_none() {
+        return Err(UsageError(format!("--slack takes a token: set the variable {TOKEN_VARIABLE}")).into());
+    }
+    let notifier = Notifier::start(&login.settings.slack.endpoint, token.as_ref())?;
+    Ok(Notices::new(notifier, channel.trim_start_matches('#')))
+}
+
+/// How the command ends, by what came.
+fn ended(args: &Args, summary: &Summary, stop: &Stop) -> anyhow::Result<()> {
+    match args.end.expect {
+        _ if summary.broken > 0 => bail!("{} messages could not be decoded", summary.broken),
+        Some(expect) if summary.alerts < expect && !stop.requested() => {
+            bail!("{expect} alerts were expected, {} came", summary.alerts)
+        }
+        _ if stop.signal() == Some(Signal::Interrupt) => Err(Interrupted.into()),
+        _ => Ok(()),
+    }
+}
+
+impl EndArgs {
+    fn limits(&self) -> anyhow::Result<Limits> {
+        if let (Some(limit), Some(expect)) = (self.limit, self.expect)
+            && limit < expect
+        {
+            return Err(UsageError(format!("--limit {limit} ends before --expect {expect} alerts can come")).into());
+        }
+        let Self { limit, until_end, idle, exit_after, expect } = *self;
+        Ok(Limits { limit, until_end, idle, exit_after, expect })
+    }
+}
+
+impl PrintArgs {
+    fn printer(&self, context: &Context) -> anyhow::Result<Printer> {
+        let default = match context.is_terminal() && self.fields.is_empty() {
+            true => Format::Table,
+            false => Format::Ndjson,
+        };
+        let format = self.format.unwrap_or(default);
+        if format == Format::Table && !self.fields.is_empty() {
+            return Err(UsageError("--fields picks fields of JSON: say --format ndjson".to_owned()).into());
+        }
+        let bytes = match self.bytes {
+            Bytes::None => BytesFormat::Null,
+            Bytes::Length => BytesFormat::Length,
+            Bytes::Base64 => BytesFormat::Base64,
+        };
+        Ok(Printer::new(match format {
+            Format::Table => PrintFormat::Table(AlertTable::new(terminal_width())),
+            Format::Ndjson => PrintFormat::Ndjson(Box::new(NdjsonWriter::new(self.fields.clone(), bytes))),
+        }))
+    }
+}
+
+fn terminal_width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col).max(80))
+}
+
+/// Opens the consumer, waiting for brokers that are away; `None`: a signal came, or the time is over.
+fn open(
+    args: &Args,
+    login: &ConsumerLogin,
+    topics: &[String],
+    stop: &Stop,
+    deadline: Option<Instant>,
+) -> anyhow::Result<Option<Consumer>> {
+    let configured = login.settings.consumer.group.clone();
+    let group = if args.position.no_group { None } else { args.position.group.clone().or(configured) };
+    if group.is_none() && args.position.from == Start::Group && !args.position.no_group {
+        log::info!("no consumer group is configured: all that is there is read, and no position is kept");
+    }
+    let start = match args.position.from {
+        Start::Group | Start::Earliest => StartAt::Earliest,
+        Start::Latest => StartAt::Latest,
+        Start::At(time) => StartAt::Timestamp(time),
+    };
+    let options = ConsumerOptions { topics: topics.to_vec(), group: group.clone(), start, timeout: KAFKA_TIMEOUT };
+    let mut told: Option<Instant> = None;
+    loop {
+        let opened = match (&group, args.position.from) {
+            (Some(group), from) if from != Start::Group => {
+                move_group(login, group, topics, from).and_then(|()| Ok(Consumer::open(login.kafka(), &options)?))
+            }
+            _ => Consumer::open(login.kafka(), &options).map_err(ConsumeError::from),
+        };
+        let error = match opened {
+            Ok(consumer) => return Ok(Some(consumer)),
+            Err(ConsumeError::Kafka(error)) if error.is_transient() => error,
+            Err(ConsumeError::Kafka(error)) => return Err(explain(error, login)),
+            Err(error) => return Err(command_error(error)),
+        };
+        if told.is_none_or(|told| told.elapsed() >= AWAY_INTERVAL) {
+            log::warn!("{error}; waiting for it");
+            told = Some(Instant::now());
+        }
+        let left =
+            deadline.map_or(Duration::from_secs(1), |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() || stop.wait(left.min(Duration::from_secs(1))) {
+            return Ok(None);
+        }
+    }
+}
+
+fn move_group(login: &ConsumerLogin, name: &str, topics: &[String], from: Start) -> Result<(), ConsumeError> {
+    let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
+    let group = ConsumerGroup::open(login.kafka(), name, KAFKA_TIMEOUT)?;
+    let moves = reset::plan(&admin, &group, topics, from)?;
+    reset::apply(&group, name, &moves)
+}
+
+/// Says what may be read where a topic cannot be.
+fn explain(error: kafka::Error, login: &ConsumerLogin) -> anyhow::Error {
+    let of_topic = matches!(error, kafka::Error::UnknownTopic { .. } | kafka::Error::NotAuthorized { .. });
+    let readable = of_topic.then(|| {
+        let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT).ok()?;
+        let topics = topics::readable(&admin).ok()?;
+        Some(topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>())
+    });
+    let hint = match readable.flatten() {
+        None => return error.into(),
+        Some(topics) if topics.is_empty() => "this user may read no topic".to_owned(),
+        Some(topics) => format!("this user may read {}", topics.join(", ")),
+    };
+    match error {
+        kafka::Error::UnknownTopic { topic, .. } => anyhow::anyhow!("topic `{topic}` does not exist; {hint}"),
+        error => Err::<(), _>(error).context(hint).unwrap_err(),
+    }
+}

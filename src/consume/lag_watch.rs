@@ -1,0 +1,66 @@
+//! Where the partitions end, asked in the background: an answer that is late must not hold up the alerts.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::positions::{Place, Positions};
+use crate::kafka::{Admin, Error, Identity, KafkaSettings};
+
+/// Time between two questions.
+const INTERVAL: Duration = Duration::from_secs(3);
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The ends of all partitions of some topics. The thread ends soon after this is dropped.
+#[derive(Debug)]
+pub struct LagWatch {
+    ends: Arc<Mutex<HashMap<Place, i64>>>,
+}
+
+impl LagWatch {
+    /// Starts to watch the last stable offsets of `topics`.
+    ///
+    /// # Errors
+    /// The settings are refused by librdkafka.
+    pub fn start(settings: &KafkaSettings, topics: Vec<String>) -> Result<Self, Error> {
+        let admin = Admin::open(settings, Identity::User, TIMEOUT)?;
+        let ends = Arc::new(Mutex::new(HashMap::new()));
+        let shared = Arc::downgrade(&ends);
+        let watch = move || {
+            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+            loop {
+                let found = admin.watermarks(&topics);
+                let Some(ends) = shared.upgrade() else { return };
+                match found {
+                    Ok(found) => {
+                        let found = found.into_iter().map(|end| ((end.topic, end.partition), end.last_stable));
+                        *ends.lock().unwrap_or_else(PoisonError::into_inner) = found.collect();
+                    }
+                    Err(error) => log::debug!("the ends of the topics are not known: {error}"),
+                }
+                drop(ends);
+                std::thread::sleep(INTERVAL);
+            }
+        };
+        let started = std::thread::Builder::new().name("lag".to_owned()).spawn(watch);
+        if let Err(error) = started {
+            log::debug!("no thread to watch the ends of the topics: {error}");
+        }
+        Ok(Self { ends })
+    }
+
+    /// How many offsets are left in the partitions of these positions; `None`: it is not known.
+    pub fn behind(&self, positions: &Positions) -> Option<u64> {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if positions.is_empty() || ends.is_empty() {
+            return None;
+        }
+        let mut behind = 0;
+        for (place, next) in positions.iter() {
+            let left = ends.get(place)? - next?;
+            behind += u64::try_from(left).unwrap_or(0);
+        }
+        Some(behind)
+    }
+}

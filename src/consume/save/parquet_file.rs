@@ -1,0 +1,129 @@
+//! A Parquet file of alerts of one schema. Its types are those of the Avro schema, never guessed from values: 64-bit integers stay integers,
+//! and a column that is null throughout keeps its type.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Schema as ArrowSchema};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::avro::{Reader, Schema};
+use crate::consume::decode::Alert;
+use crate::filters::{ColumnBuilder, ValueType, struct_array};
+
+/// Alerts that are turned into columns at a time.
+const MAX_PENDING_ROWS: usize = 256;
+const MAX_PENDING_BYTES: usize = 4 << 20;
+
+/// A Parquet file that is being written.
+pub struct ParquetFile {
+    writer: ArrowWriter<BufWriter<File>>,
+    value_type: ValueType,
+    schema: Arc<Schema>,
+    pending: ColumnBuilder,
+    pending_bytes: usize,
+}
+
+impl ParquetFile {
+    /// Begins a file for alerts of a schema.
+    ///
+    /// # Errors
+    /// The schema has what Parquet has no column for, in words.
+    pub fn create(file: File, schema: &Arc<Schema>) -> Result<Self, String> {
+        let value_type = ValueType::of_node(schema, schema.root(), 0)
+            .map_err(|reason| format!("these alerts cannot be saved as Parquet: {reason}; save them as Avro"))?;
+        let DataType::Struct(fields) = value_type.data_type() else {
+            return Err("these alerts cannot be saved as Parquet: they are no records; save them as Avro".to_owned());
+        };
+        let arrow = Arc::new(ArrowSchema::new(fields));
+        let level = ZstdLevel::try_new(1).map_err(|error| error.to_string())?;
+        let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
+        let mut bytes = Vec::new();
+        arrow
+            .fields()
+            .iter()
+            .for_each(|field| binary_columns(field.name(), field.data_type(), &mut Vec::new(), &mut bytes));
+        for column in bytes {
+            // No two stamps are alike, and nobody asks for the smallest.
+            let column = ColumnPath::new(column);
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_statistics_enabled(column, EnabledStatistics::None);
+        }
+        // Without Arrow's own schema in the file readers take the plain types: strings, not large strings.
+        let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(BufWriter::new(file), arrow, options);
+        let writer =
+            writer.map_err(|error| format!("these alerts cannot be saved as Parquet: {error}; save them as Avro"))?;
+        let pending = ColumnBuilder::new(&value_type);
+        Ok(Self { writer, value_type, schema: Arc::clone(schema), pending, pending_bytes: 0 })
+    }
+
+    /// Adds an alert of the schema.
+    ///
+    /// # Errors
+    /// The datum is damaged, or the disk refuses.
+    pub fn push(&mut self, alert: &Alert<'_>) -> Result<(), String> {
+        let mut reader = Reader::new(&alert.datum);
+        let pushed = self.pending.push_avro(&self.schema, self.schema.root(), &mut reader);
+        pushed.map_err(|error| error.to_string())?;
+        self.pending_bytes += alert.datum.len();
+        match self.pending.len() >= MAX_PENDING_ROWS || self.pending_bytes >= MAX_PENDING_BYTES {
+            true => self.write_pending(),
+            false => Ok(()),
+        }
+    }
+
+    /// Bytes of memory that it holds, about.
+    pub fn memory(&self) -> usize {
+        self.writer.in_progress_size() + self.pending_bytes
+    }
+
+    /// Ends the row group, so that its memory is free.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn shrink(&mut self) -> Result<(), String> {
+        self.write_pending()?;
+        self.writer.flush().map_err(|error| error.to_string())
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn finish(mut self) -> Result<(), String> {
+        self.write_pending()?;
+        let inner = self.writer.into_inner().map_err(|error| error.to_string())?;
+        inner.into_inner().map(drop).map_err(|error| error.to_string())
+    }
+
+    fn write_pending(&mut self) -> Result<(), String> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let column = std::mem::replace(&mut self.pending, ColumnBuilder::new(&self.value_type));
+        self.pending_bytes = 0;
+        let rows = struct_array(column).map_err(|error| error.to_string())?;
+        self.writer.write(&RecordBatch::from(&rows)).map_err(|error| error.to_string())
+    }
+}
+
+/// The paths of the columns of bytes, as Parquet calls them.
+fn binary_columns(name: &str, data_type: &DataType, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
+    path.push(name.to_owned());
+    match data_type {
+        DataType::LargeBinary => out.push(path.clone()),
+        DataType::Struct(fields) => {
+            fields.iter().for_each(|field| binary_columns(field.name(), field.data_type(), path, out));
+        }
+        _ => {}
+    }
+    path.pop();
+}

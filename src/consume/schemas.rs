@@ -1,0 +1,322 @@
+//! Schemas that do not come with the messages: from files, and from a registry.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+use super::error::ConsumeError;
+use crate::alert::decoder::Decoder;
+use crate::avro::container::Container;
+use crate::avro::{Schema, namespace_of};
+
+/// The longest schema that is read, bytes.
+const MAX_SCHEMA_BYTES: usize = 4 << 20;
+/// How long one question to the registry may take, and how often it is asked before that is a failure.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(10);
+const REGISTRY_TRIES: usize = 3;
+
+/// A schema from a file.
+#[derive(Clone, Debug)]
+struct KnownSchema {
+    /// the file's name without its ending
+    stem: String,
+    /// its id in a registry, by the file's name
+    id: Option<u32>,
+    fingerprint: u64,
+    decoder: Arc<Decoder>,
+}
+
+/// Schemas that do not come with the messages.
+#[derive(Debug, Default)]
+pub struct SchemaSet {
+    known: Vec<KnownSchema>,
+    registry: Option<Registry>,
+}
+
+impl SchemaSet {
+    /// Reads files (`.avsc`, or Avro files for their headers) and folders of `.avsc`, whose records may name each other across files.
+    /// `registry` is the address of a registry that speaks Confluent's protocol.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no schema, or nothing in a folder.
+    pub fn load(paths: &[PathBuf], registry: Option<&str>) -> Result<Self, ConsumeError> {
+        let mut set = Self { known: Vec::new(), registry: registry.map(Registry::new) };
+        for path in paths {
+            match path.is_dir() {
+                true => set.load_folder(path)?,
+                false => set.load_file(path)?,
+            }
+        }
+        Ok(set)
+    }
+
+    /// All schemas from files.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Decoder>> {
+        self.known.iter().map(|known| &known.decoder)
+    }
+
+    /// The schema of a file of this name, without its ending: what a key such as `1.0_2.1` names.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Decoder>> {
+        self.known.iter().find(|known| known.stem == name).map(|known| &known.decoder)
+    }
+
+    /// The schema with this CRC-64-AVRO fingerprint.
+    pub fn by_fingerprint(&self, fingerprint: u64) -> Option<&Arc<Decoder>> {
+        self.known.iter().find(|known| known.fingerprint == fingerprint).map(|known| &known.decoder)
+    }
+
+    /// The schema with this id in a registry: of a file called `<id>.avsc` or, as Rubin counts, `….v<major>_<minor>….avsc` with
+    /// id = major * 100 + minor; else the registry's.
+    ///
+    /// # Errors
+    /// The registry cannot be reached.
+    pub fn by_id(&mut self, id: u32) -> Result<Option<Arc<Decoder>>, ConsumeError> {
+        if let Some(known) = self.known.iter().find(|known| known.id == Some(id)) {
+            return Ok(Some(Arc::clone(&known.decoder)));
+        }
+        match &mut self.registry {
+            Some(registry) => registry.get(id),
+            None => Ok(None),
+        }
+    }
+
+    fn load_file(&mut self, path: &Path) -> Result<(), ConsumeError> {
+        let bytes = std::fs::read(path).map_err(ConsumeError::file("cannot read the schema", path))?;
+        let fault = |reason: String| ConsumeError::Usage(format!("{}: {reason}", path.display()));
+        let schema = match bytes.starts_with(b"Obj\x01") {
+            true => Container::read(&bytes).map_err(|e| fault(e.to_string()))?.schema,
+            false => {
+                let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not UTF-8 text".to_owned()))?;
+                Schema::parse(text).map_err(|e| fault(e.to_string()))?
+            }
+        };
+        self.add(path, schema);
+        Ok(())
+    }
+
+    fn load_folder(&mut self, folder: &Path) -> Result<(), ConsumeError> {
+        let mut files = Vec::new();
+        find_schemas(folder, &mut files)?;
+        files.sort();
+        let mut documents = Vec::new();
+        for file in files {
+            let text = std::fs::read_to_string(&file).map_err(ConsumeError::file("cannot read the schema", &file))?;
+            let fault = |reason: String| ConsumeError::Usage(format!("{}: {reason}", file.display()));
+            if text.len() > MAX_SCHEMA_BYTES {
+                return Err(fault("it is too long for a schema".to_owned()));
+            }
+            let document: Value = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+            documents.push((file, document));
+        }
+        let definitions: BTreeMap<String, &Value> =
+            documents.iter().filter_map(|(_, document)| Some((full_name(document, "")?, document))).collect();
+        let mut used = HashSet::new();
+        documents.iter().for_each(|(_, document)| named_in(document, "", &mut used));
+        for (file, document) in &documents {
+            // What others name is a part of them.
+            if full_name(document, "").is_some_and(|name| used.contains(&name)) {
+                continue;
+            }
+            let whole = inline(document, "", &definitions, &mut HashSet::new());
+            let schema =
+                Schema::from_json(&whole).map_err(|e| ConsumeError::Usage(format!("{}: {e}", file.display())))?;
+            self.add(file, schema);
+        }
+        match self.known.is_empty() {
+            true => Err(ConsumeError::Usage(format!("{} holds no schema: *.avsc", folder.display()))),
+            false => Ok(()),
+        }
+    }
+
+    fn add(&mut self, path: &Path, schema: Schema) {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (id, fingerprint) = (id_of(&stem), schema.fingerprint());
+        self.known.push(KnownSchema { stem, id, fingerprint, decoder: Arc::new(Decoder::new(schema)) });
+    }
+}
+
+fn find_schemas(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ConsumeError> {
+    let entries = std::fs::read_dir(folder).map_err(ConsumeError::file("cannot read the folder", folder))?;
+    for entry in entries {
+        let path = entry.map_err(ConsumeError::file("cannot read the folder", folder))?.path();
+        if path.is_dir() {
+            find_schemas(&path, files)?;
+        } else if path.extension().is_some_and(|ending| ending == "avsc") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The id of a file's name: digits alone, or `v<major>_<minor>` as a part between dots.
+fn id_of(stem: &str) -> Option<u32> {
+    let rubin = |part: &str| {
+        let (major, minor) = part.strip_prefix('v')?.split_once('_')?;
+        let minor: u32 = minor.parse().ok().filter(|minor| *minor < 100)?;
+        major.parse::<u32>().ok()?.checked_mul(100)?.checked_add(minor)
+    };
+    stem.parse().ok().or_else(|| stem.split('.').find_map(rubin))
+}
+
+fn full_name(document: &Value, namespace: &str) -> Option<String> {
+    let name = document["name"].as_str()?;
+    Some(qualified(name, document["namespace"].as_str().unwrap_or(namespace)))
+}
+
+fn qualified(name: &str, namespace: &str) -> String {
+    match name.contains('.') || namespace.is_empty() {
+        true => name.to_owned(),
+        false => format!("{namespace}.{name}"),
+    }
+}
+
+/// The namespace that holds within a document.
+fn inner_namespace(document: &Value, namespace: &str) -> String {
+    match full_name(document, namespace) {
+        Some(name) => namespace_of(&name).to_owned(),
+        None => namespace.to_owned(),
+    }
+}
+
+/// Collects the names that stand for types.
+fn named_in(document: &Value, namespace: &str, used: &mut HashSet<String>) {
+    match document {
+        Value::String(name) => drop(used.insert(qualified(name, namespace))),
+        Value::Array(branches) => branches.iter().for_each(|branch| named_in(branch, namespace, used)),
+        Value::Object(fields) => {
+            let inner = inner_namespace(document, namespace);
+            for key in ["type", "items", "values"] {
+                fields.get(key).into_iter().for_each(|part| named_in(part, &inner, used));
+            }
+            for field in fields.get("fields").and_then(Value::as_array).into_iter().flatten() {
+                field.get("type").into_iter().for_each(|part| named_in(part, &inner, used));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The document with each name that another file defines replaced by its definition, where it stands first.
+fn inline(
+    document: &Value,
+    namespace: &str,
+    definitions: &BTreeMap<String, &Value>,
+    seen: &mut HashSet<String>,
+) -> Value {
+    match document {
+        Value::String(name) => {
+            let full = qualified(name, namespace);
+            match definitions.get(&full) {
+                Some(definition) if seen.insert(full) => inline(definition, "", definitions, seen),
+                _ => document.clone(),
+            }
+        }
+        Value::Array(branches) => branches.iter().map(|branch| inline(branch, namespace, definitions, seen)).collect(),
+        Value::Object(parts) => {
+            let inner = inner_namespace(document, namespace);
+            seen.extend(full_name(document, namespace));
+            let mut whole = parts.clone();
+            for key in ["type", "items", "values"] {
+                if let Some(part) = whole.get_mut(key) {
+                    *part = inline(part, &inner, definitions, seen);
+                }
+            }
+            for field in whole.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Some(part) = field.get_mut("type") {
+                    *part = inline(part, &inner, definitions, seen);
+                }
+            }
+            Value::Object(whole)
+        }
+        _ => document.clone(),
+    }
+}
+
+/// A registry that speaks Confluent's protocol.
+#[derive(Debug)]
+struct Registry {
+    address: String,
+    agent: ureq::Agent,
+    known: HashMap<u32, Option<Arc<Decoder>>>,
+}
+
+impl Registry {
+    fn new(address: &str) -> Self {
+        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
+        let config = ureq::Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(REGISTRY_TIMEOUT))
+            .http_status_as_error(false)
+            .user_agent(concat!("fink/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self { address: address.trim_end_matches('/').to_owned(), agent: config.into(), known: HashMap::new() }
+    }
+
+    fn get(&mut self, id: u32) -> Result<Option<Arc<Decoder>>, ConsumeError> {
+        if let Some(known) = self.known.get(&id) {
+            return Ok(known.clone());
+        }
+        let url = format!("{}/schemas/ids/{id}", self.address);
+        let mut fault = String::new();
+        for _ in 0..REGISTRY_TRIES {
+            match self.fetch(&url) {
+                Ok(found) => {
+                    self.known.insert(id, found.clone());
+                    return Ok(found);
+                }
+                Err(reason) => fault = reason,
+            }
+            log::warn!("the schema registry: {fault}; trying again");
+        }
+        Err(ConsumeError::Registry(format!("the schema registry: {fault}; keep the schemas in a folder for --schema")))
+    }
+
+    /// The schema at `url`; `None`: there is none.
+    fn fetch(&self, url: &str) -> Result<Option<Arc<Decoder>>, String> {
+        let mut answer = self.agent.get(url).call().map_err(|e| format!("{url} cannot be reached: {e}"))?;
+        match answer.status().as_u16() {
+            404 => return Ok(None),
+            200 => {}
+            status => return Err(format!("{url} answers with http status {status}")),
+        }
+        let limit = 2 * MAX_SCHEMA_BYTES as u64;
+        let body = answer.body_mut().with_config().limit(limit).read_to_string().map_err(|e| format!("{url}: {e}"))?;
+        let document: Value = serde_json::from_str(&body).map_err(|e| format!("{url}: {e}"))?;
+        let text = document["schema"].as_str().ok_or_else(|| format!("{url}: the answer has no `schema`"))?;
+        let schema = Schema::parse(text).map_err(|e| format!("{url}: {e}"))?;
+        Ok(Some(Arc::new(Decoder::new(schema))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_from_the_names_of_files() {
+        assert_eq!(id_of("17"), Some(17));
+        assert_eq!(id_of("lsst.v10_0.alert"), Some(1000));
+        assert_eq!(id_of("lsst.v7_4.alert"), Some(704));
+        assert_eq!((id_of("ztf"), id_of("v1_100"), id_of("1.0_2.1")), (None, None, None));
+    }
+
+    #[test]
+    fn records_of_a_folder_may_name_each_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
+        write(
+            "x.v2_1.alert.avsc",
+            r#"{"type":"record","name":"alert","namespace":"x","fields":[{"name":"a","type":"part"},{"name":"b","type":["null",{"type":"array","items":"x.part"}]}]}"#,
+        );
+        write("part.avsc", r#"{"type":"record","name":"x.part","fields":[{"name":"ra","type":"double"}]}"#);
+        let mut set = SchemaSet::load(&[folder.path().to_owned()], None).expect("schemas");
+        assert_eq!(set.all().count(), 1);
+        let decoder = set.by_id(201).expect("no registry").expect("a schema");
+        assert!(decoder.has_field("a.ra"));
+        assert!(set.by_fingerprint(decoder.schema().fingerprint()).is_some() && set.by_name("x.v2_1.alert").is_some());
+    }
+}

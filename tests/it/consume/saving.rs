@@ -1,0 +1,191 @@
+//! Files: what they hold, and that no end of a process loses an alert or writes it twice.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::Consumer;
+use crate::fixture::wait_until;
+
+/// How often each format is killed; `FINK_TEST_KILLS` says another number.
+const KILLS: u64 = 8;
+
+const FORMATS: [&str; 3] = ["avro", "avro-many", "parquet"];
+
+fn files(folder: &Path, ending: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match entry.path().is_dir() {
+            true if !name.starts_with('.') => {
+                files.extend(self::files(&entry.path(), ending).into_iter().map(|file| format!("{name}/{file}")));
+            }
+            true => {}
+            false => files.extend(name.ends_with(ending).then_some(name)),
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn every_format_holds_what_was_sent() {
+    for survey in ["ztf", "lsst"] {
+        let consumer = Consumer::new(&format!("formats_{survey}"));
+        let mut sent = consumer.send(survey, "datum", "schema", if survey == "ztf" { 50 } else { 0 });
+        sent.sort_unstable();
+        for format in FORMATS {
+            let rows: &[&str] = if format == "avro" { &[] } else { &["--rows", "10"] };
+            let arguments = ["consume", "--from", "earliest", "--until-end", "--save", format, "--as", format];
+            let arguments: Vec<&str> = arguments.iter().chain(rows).copied().collect();
+            consumer.fixture.ok(&arguments);
+            assert_eq!(consumer.saved(format, survey), sent, "{survey} {format}");
+        }
+        let names = files(&consumer.fixture.path("avro"), ".avro");
+        let expected = if survey == "ztf" { "ZTF" } else { &sent[0].to_string() };
+        assert!(names.len() == sent.len() && names[0].starts_with(expected), "{names:?}");
+        if survey == "ztf" {
+            let names = files(&consumer.fixture.path("parquet"), ".parquet");
+            assert!(names.contains(&"p0-000000000000-000000000009.parquet".to_owned()), "{names:?}");
+            let types = consumer.saved_with_types("parquet", survey)["types"].clone();
+            assert_eq!((types["candid"].as_str(), types["objectId"].as_str()), (Some("int64"), Some("string")));
+        }
+    }
+}
+
+#[test]
+fn folders_and_stamps_are_as_asked_for() {
+    let consumer = Consumer::new("folders");
+    let sent = consumer.send("ztf", "datum", "schema", 20);
+    let save = |folder: &str, more: &[&str]| {
+        let all = ["consume", "--from", "earliest", "-e", "--save", folder];
+        let all: Vec<&str> = all.iter().chain(more).copied().collect();
+        consumer.fixture.ok(&all);
+        assert_eq!(consumer.saved(folder, "ztf"), sent, "{folder}");
+    };
+    save("times", &["--as", "parquet", "--partition-by", "time", "--by", "topic"]);
+    let names = files(&consumer.fixture.path("times"), ".parquet");
+    let beginning = format!("{}/year=", consumer.topic.0);
+    assert!(names.iter().all(|name| name.starts_with(&beginning) && name.contains("/month=")), "{names:?}");
+    save("classes", &["--as", "avro-many", "--partition-by", "class"]);
+    let names = files(&consumer.fixture.path("classes"), ".avro");
+    assert!(names.iter().all(|name| name.starts_with("finkclass=")), "{names:?}");
+    save("bare", &["--as", "parquet", "--no-stamps"]);
+    save("bare_avro", &["--no-stamps"]);
+    let size = |folder: &str, ending: &str| -> u64 {
+        let folder = consumer.fixture.path(folder);
+        files(&folder, ending).iter().map(|name| folder.join(name).metadata().expect("a file").len()).sum()
+    };
+    assert!(size("bare", ".parquet") * 2 < size("times", ".parquet"));
+    let other = ["consume", "--from", "earliest", "-e", "--save", "bare", "--as", "parquet", "--where", "magpsf < 1"];
+    consumer.fixture.run(&other).assert_stderr(2, &["holds what was saved in another way"]);
+}
+
+#[test]
+fn what_a_folder_has_is_not_written_again() {
+    let consumer = Consumer::new("again");
+    let sent = consumer.send("ztf", "datum", "schema", 30);
+    for format in FORMATS {
+        for _ in 0..2 {
+            consumer.fixture.ok(&["consume", "--from", "earliest", "-e", "--save", format, "--as", format]);
+        }
+        assert_eq!(consumer.saved(format, "ztf"), sent, "{format}");
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_nothing_and_writes_nothing_twice() {
+    let mut consumer = Consumer::new("kills");
+    // A member with a name of its own takes its partitions back at once, where others wait until the killed one has timed out.
+    consumer.fixture.add("[kafka.librdkafka]", "\"group.instance.id\" = \"one\"");
+    let sent = consumer.send("ztf", "datum", "schema", 600);
+    for (number, format) in FORMATS.into_iter().enumerate() {
+        let group = format!("{}_{number}", consumer.group);
+        let rows: &[&str] = if format == "avro" { &[] } else { &["--rows", "7"] };
+        let arguments = ["-v", "--group", &group, "--save", format, "--as", format];
+        let arguments: Vec<&str> = arguments.iter().chain(rows).copied().collect();
+        let kills = std::env::var("FINK_TEST_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
+        for kill in 0..kills {
+            let running = consumer.start(&arguments, &format!("{format}_{kill}.log"));
+            running.wait_for("reading 3 partitions");
+            // Kills at other moments: before the first file, between files, between a file and its commit.
+            std::thread::sleep(Duration::from_millis(23 * kill));
+            running.kill();
+        }
+        let until_end: Vec<&str> = ["consume", "--until-end"].iter().chain(&arguments).copied().collect();
+        consumer.fixture.ok(&until_end);
+        assert_eq!(consumer.saved(format, "ztf"), sent, "{format}");
+    }
+}
+
+#[test]
+fn two_consumers_of_a_group_save_each_alert_once() {
+    let consumer = Consumer::new("rebalance");
+    for format in FORMATS {
+        let mut sent = consumer.send("ztf", "datum", "schema", 200);
+        let group = format!("{}_{format}", consumer.group);
+        let rows: &[&str] = if format == "avro" { &[] } else { &["--rows", "7", "--flush", "2s"] };
+        let arguments = ["--group", &group, "--save", format, "--as", format];
+        let arguments: Vec<&str> = arguments.iter().chain(rows).copied().collect();
+        let one = consumer.start(&arguments, "one.log");
+        let ending = if format == "parquet" { ".parquet" } else { ".avro" };
+        let is_saving = || !files(&consumer.fixture.path(format), ending).is_empty();
+        wait_until(|| one.log(), || is_saving().then_some(()));
+        // The second takes partitions from the first; then the first ends, by a kill, and the second takes what is left.
+        let other = consumer.start(&arguments, "other.log");
+        std::thread::sleep(Duration::from_millis(4000));
+        consumer.send("ztf", "datum", "schema", 200);
+        one.kill();
+        std::thread::sleep(Duration::from_millis(1000));
+        other.terminate();
+        let until_end: Vec<&str> = ["consume", "--until-end"].iter().chain(&arguments).copied().collect();
+        consumer.fixture.ok(&until_end);
+        // The same 200 ids were sent again: names of single alerts are the ids, files of many hold both.
+        let saved = consumer.saved(format, "ztf");
+        if format != "avro" {
+            let rounds = FORMATS.iter().position(|known| *known == format).expect("a format") + 1;
+            sent = (0..2 * rounds).flat_map(|_| sent.clone()).collect();
+            sent.sort_unstable();
+        }
+        assert_eq!(saved, sent, "{format}: {} {}", saved.len(), sent.len());
+    }
+}
+
+#[test]
+fn a_signal_saves_what_was_read_and_commits_it() {
+    let consumer = Consumer::new("signals");
+    let sent = consumer.send("ztf", "datum", "schema", 60);
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 0)] {
+        let running = consumer.start(&["--save", "saved", "--as", "parquet", "--flush", "1h", "-v"], "consume.log");
+        running.wait_for("reading 3 partitions");
+        std::thread::sleep(Duration::from_millis(1500));
+        running.signal(signal);
+        let (ended, log) = running.wait();
+        assert_eq!(ended, code, "{log}");
+    }
+    assert_eq!(consumer.saved("saved", "ztf"), sent);
+    assert!(consumer.candids(&["-e"]).is_empty());
+}
+
+#[test]
+fn a_command_that_fails_ends_before_the_commit() {
+    let consumer = Consumer::new("exec");
+    let sent = consumer.send("ztf", "datum", "schema", 9);
+    let failing = ["consume", "-e", "--save", "saved", "--exec", "test -s {file} && false"];
+    consumer.fixture.run(&failing).assert_stderr(1, &["the command for", "its offsets are not committed"]);
+    consumer.fixture.ok(&[
+        "consume",
+        "-e",
+        "--save",
+        "saved",
+        "--exec",
+        "cp {file} copy.txt",
+        "--exec-failures",
+        "ignore",
+    ]);
+    assert_eq!(consumer.saved("saved", "ztf"), sent);
+    assert!(consumer.fixture.path("copy.txt").exists());
+    // Everything is committed now.
+    assert!(consumer.candids(&["-e"]).is_empty());
+}
