@@ -1,4 +1,4 @@
-# Messages, the lock, settings that outlast the cluster, and processes told apart from later ones with the same id.
+# Messages, the lock, settings that outlast the cluster, and processes distinguished from later ones with the same id.
 # shellcheck shell=bash
 
 die() { printf 'cluster: error: %s\n' "$*" >&2; exit 1; }
@@ -73,7 +73,7 @@ save_conf() {
 # ---- processes ----
 
 # When process $1 started (in clock ticks since boot); nothing if it is gone or a zombie. With its id it names a
-# process for good, while the id alone may by now be somebody else's.
+# process for good, while the id alone may by now belong to another process.
 process_start() {
   local stat fields
   # (not by $(<file): where the file is missing, some versions of bash then leave the script)
@@ -114,7 +114,7 @@ pid_of() {
   printf '%s' "$pid"
 }
 
-# Should NAME run? (It was started and nobody stopped it; whether it does is pid_of's business.)
+# Should NAME run? (It was started and not stopped; pid_of says whether it does.)
 was_started() { [[ -f $DIR/run/$1.pid ]]; }
 
 # Waits until NAME has gone; false if it is still there after $2 seconds.

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # running: the process lives and its port is open; silent: it lives, the port is not open (yet);
-# died: it should run and does not; stopped: nobody wants it to run.
+# died: it should run and does not; stopped: it should not run.
 part_state() {
   local name
   if pid_of "$1" >/dev/null; then

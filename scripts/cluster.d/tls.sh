@@ -6,7 +6,7 @@ has_tls() { [[ ${CONF[tls]:-} == yes ]]; }
 # Users of the brokers' configuration and of `access`, by the name of their files.
 TLS_USERS=(admin=admin producer=finkProducer consumer=finkConsumer)
 
-# Settled for good: clients that were told to use TLS find it at every later up.
+# Permanent: clients that are configured for TLS find it at every later up.
 settle_tls() {
   [[ -n $TLS ]] && ! has_tls || return 0
   local part

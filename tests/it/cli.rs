@@ -1,4 +1,4 @@
-//! The command line's frame: help, completions, manual, run files, exit codes.
+//! The command line: help, completions, manual, run files, exit codes.
 
 use std::fs;
 use std::io::Write;
@@ -36,7 +36,7 @@ fn the_definition_is_sound() {
 }
 
 #[test]
-fn both_spellings_are_taken() {
+fn both_spellings_are_accepted() {
     let is_taken = |arguments: &[&str]| Cli::command().try_get_matches_from(arguments).is_ok();
     for start in [&["fink", "start"][..], &["fink"]] {
         for name in ["distribution", "distribution_test", "distribution-test"] {
@@ -122,7 +122,7 @@ fn wrong_usage_has_code_2() {
 }
 
 #[test]
-fn quiet_says_nothing_but_errors() {
+fn quiet_prints_nothing_but_errors() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(run_without_env(folder.path(), &["-q", "config", "init"], &[]).stderr, "");
     run_without_env(folder.path(), &["-q", "config", "init"], &[]).assert_stderr(2, &["error: "]);
@@ -131,13 +131,13 @@ fn quiet_says_nothing_but_errors() {
         .assert_stderr(0, &["DEBUG", "fink.toml"]);
 }
 
-/// A process that sleeps, with a locked run file in `folder`/run as a service has; `heeds`: whether a SIGTERM ends it.
-fn service(folder: &Path, name: &str, heeds: bool) -> std::process::Child {
+/// A process that sleeps, with a locked run file in `folder`/run as a service has; `obeys`: whether a SIGTERM ends it.
+fn service(folder: &Path, name: &str, obeys: bool) -> std::process::Child {
     let run = folder.join("run");
     fs::create_dir_all(&run).unwrap();
     let file = run.join(format!("distribution-{name}.json"));
     fs::write(&file, "").unwrap();
-    let trap = if heeds { "trap 'rm \"$0\"; exit 0' TERM" } else { "trap '' TERM" };
+    let trap = if obeys { "trap 'rm \"$0\"; exit 0' TERM" } else { "trap '' TERM" };
     let script = format!("exec 9<>\"$0\"; flock 9; {trap}; : >\"$0.ready\"; while :; do sleep 0.05 9>&-; done");
     let child = Command::new("bash").args(["-c", &script]).arg(&file).spawn().unwrap();
     let ready = run.join(format!("distribution-{name}.json.ready"));

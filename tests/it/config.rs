@@ -1,4 +1,4 @@
-//! The configuration, as users meet it: where values come from, and what is said about wrong ones.
+//! The configuration: where values come from, and the errors for wrong ones.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ fn shown(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], key: &st
 }
 
 #[test]
-fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
+fn a_flag_precedes_the_environment_precedes_the_file_precedes_the_default() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("my.toml");
     // For each key: how the file says it, then the words of environment and flag, then what is shown of default, file, environment, flag.
@@ -135,7 +135,7 @@ fn old_stream_variables_are_refused_where_there_are_several_streams() {
 }
 
 #[test]
-fn a_file_that_is_not_named_is_looked_for_in_three_places() {
+fn a_file_that_is_not_named_is_searched_in_three_places() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let write = |path: &str, name: &str| {
@@ -172,7 +172,7 @@ fn paths_in_a_file_start_from_its_folder() {
 }
 
 #[test]
-fn everything_wrong_is_said_with_its_line() {
+fn every_error_is_reported_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(&str, &[&str]); 26] = [
         ("[science_db]\nadress = \"a:1\"", &["fink.toml:2", "`science_db.adress`", "`science_db.address`"]),
@@ -290,7 +290,7 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
-fn a_login_is_asked_for_only_where_it_is_needed() {
+fn a_login_is_required_only_where_it_is_used() {
     use fink::config::RequiredLogin;
     let parse = |text: &str| Configuration::parse(Path::new("fink.toml"), text, &[], &Environment::default()).unwrap();
     let error = |text: &str, logins| parse(text).settings(logins).unwrap_err().to_string();
@@ -317,7 +317,7 @@ fn the_example_in_conf_is_the_generated_one() {
 }
 
 #[test]
-fn the_file_that_init_writes_holds_the_defaults() {
+fn the_file_that_init_writes_contains_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
     run_without_env(folder.path(), &["config", "init"], &[]).assert_stderr(0, &["wrote fink.toml"]);
     assert_eq!(fs::read_to_string(folder.path().join("fink.toml")).unwrap(), example_toml());

@@ -31,7 +31,7 @@ fn alerts(finished: &Finished) -> BTreeMap<String, Vec<i64>> {
 }
 
 #[test]
-fn it_tells_what_happens_and_what_to_try_next() {
+fn it_explains_each_step_and_what_to_try_next() {
     let folder = tempfile::tempdir().unwrap();
     let finished = demo(folder.path(), &["--alerts", "40"]);
     assert_eq!((finished.code, finished.stderr.as_str()), (0, ""), "{finished:?}");

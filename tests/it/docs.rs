@@ -1,4 +1,4 @@
-//! The README and what stands in `docs/`: every command exists, every link leads somewhere, the marked examples run.
+//! The README and the pages of `docs/`: every command exists, every link has a target, the marked examples run.
 //!
 //! A code block that begins with ```` ```sh checked ```` or ```` ```python checked ```` is run. Those of one file are run in their order, in
 //! a folder that looks like a clone with a cluster in `.cluster`; variables lead them to a table and topics of their own.
@@ -108,7 +108,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     for (path, page) in pages() {
         let text: String = page.split("```").step_by(2).collect();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -1,4 +1,4 @@
-//! `fink doctor`: what it finds in good order, and what it says where it is not.
+//! `fink doctor`: which checks pass, and what it says of those that fail.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 //! The integration tests: one program, a module for each subcommand or area, over one fixture of settings and servers.
 //!
-//! `scripts/test` starts the servers that FINK_TEST_CLUSTER names; the tests run beside each other, each on a table and topics of its own.
+//! `scripts/test` starts the servers that FINK_TEST_CLUSTER names; the tests run beside each other, each on its own table and topics.
 
 mod alert;
 mod chaos;

@@ -1,6 +1,6 @@
 //! `fink rules check`: files right and wrong under `tests/rules`, and a sample of rows.
 //!
-//! Beside each file stands, in a `.txt` of the same name, what is said of it: what it means, or all that is wrong with it.
+//! The `.txt` file of the same name has the expected output: the meaning of the rules, or all their errors.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

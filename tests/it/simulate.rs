@@ -25,7 +25,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn a_seed_makes_the_same_files_every_time_in_parts_too() {
+fn a_seed_always_gives_the_same_files_in_parts_too() {
     let fixture = Fixture::embedded("simulate");
     let done = report(&simulate(&fixture, "--survey lsst --alerts 12 --seed 3 --out whole"));
     assert_eq!((&done["files"], &done["folder"]), (&12.into(), &"whole".into()));

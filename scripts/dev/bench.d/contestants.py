@@ -98,7 +98,7 @@ class Contestants:
         return Run(name, self._alerts, usage.seconds, usage)
 
     def _verify(self, name, topic):
-        """The first time, reads back what was sent: all of it, and the same alerts as everybody else's."""
+        """The first time, reads back what was sent: all of it, and the same alerts as the other contestants'."""
         if name in self._contents:
             return
         contents = topics.contents(self._place.servers, topic)

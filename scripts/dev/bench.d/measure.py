@@ -1,4 +1,4 @@
-"""A command's time, processor time and memory, and what the servers and everybody else took meanwhile."""
+"""A command's time, processor time and memory, and what the servers and other processes used meanwhile."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ class Usage:
     peak_kb: int
     # processor seconds of each server, by its name
     servers: dict = field(default_factory=dict)
-    # processor seconds of everybody else on the machine: noise
+    # processor seconds of other processes on the machine: noise
     others: float = 0.0
     output: str = ""
 
@@ -70,7 +70,7 @@ def _family(pid):
 
 
 def _peak_kb(pid):
-    # Not rusage's ru_maxrss, which begins with the memory of whoever started the process.
+    # Not rusage's ru_maxrss, which begins with the memory of the parent process.
     try:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

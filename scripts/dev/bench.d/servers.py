@@ -1,4 +1,4 @@
-"""The servers of `scripts/cluster up`: how fink and librdkafka are told of them, and what their topics hold."""
+"""The servers of `scripts/cluster up`: the settings with which fink and librdkafka connect to them, and what their topics contain."""
 
 import json
 import subprocess

@@ -31,7 +31,7 @@ SPLITS = [f"ZTF{number:x}" for number in range(2, 16, 2)]
 PAST = 1 / 3
 # How much longer than its faults the job takes.
 JOB_LASTS = 1.2
-# For how long nothing may come while alerts are missing, and how long a transaction that nobody ends may stay open, in seconds.
+# For how long nothing may come while alerts are missing, and how long an abandoned transaction may stay open, in seconds.
 STALLED, OPEN = 120, 90
 
 

@@ -1,4 +1,4 @@
-"""What fink is told: the catalog, rules, a filter, and a configuration each for the service and for what runs beside it."""
+"""The input of fink: the catalog, rules, a filter, and a configuration each for the service and for what runs beside it."""
 
 import json
 import sys

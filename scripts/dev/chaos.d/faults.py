@@ -77,7 +77,7 @@ class Faults:
         return {"kill": self._parts.kill, "pause": self._parts.pause}[event.kind](part, details[1])
 
     def _kill_service(self):
-        """Its last commits stand behind the open transaction of the process that was just killed: it must know them all the same."""
+        """Its last commits are after the open transaction of the process that was just killed: it must read them all the same."""
         time.sleep(COMMITS_OF_SERVICE)
         met = self._keepers["service"].kill(0)
         with self._lock:

@@ -71,6 +71,6 @@ class HBase:
             number, kind, *fields = line.rstrip("\n").split("\t")
             answered = self._waiting[number] if kind == "row" else self._waiting.pop(number)
             answered(kind, fields)
-        # The process has ended: nobody may wait for it any longer.
+        # The process has ended: no thread may wait for it any longer.
         for answered in list(self._waiting.values()):
             answered("failed", ["HBase's client has ended"])

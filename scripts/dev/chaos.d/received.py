@@ -45,7 +45,7 @@ class Reader:
                     yield message.topic(), self._decode(message)
 
     def undecided(self, within):
-        """The partitions in which a transaction is open after so many seconds; it hides what stands behind it."""
+        """The partitions in which a transaction is open after so many seconds; it hides later messages."""
         end = time.monotonic() + within
         while (open_in := self._undecided()) and time.monotonic() < end:
             time.sleep(1)

@@ -1,4 +1,4 @@
-"""The rows that are put: what stands in each, and an independent record of all of them."""
+"""The rows that are put: the cells of each, and an independent record of all of them."""
 
 import json
 import threading
@@ -45,7 +45,7 @@ def object_of(row):
 
 
 def row_of(number, dice, objects):
-    """The key of a new row: its object, spread over all regions, then its number, so that an object's rows stand in their order."""
+    """The key of a new row: its object, spread over all regions, then its number, so that an object's rows are in their order."""
     return f"ZTF{(dice.randrange(objects) * 40503) % 65536:04x}_{number:09d}"
 
 

@@ -17,7 +17,7 @@ BATCH = 500
 
 
 class Writers:
-    """Puts rows into a table through `hbase`; what was put stands in `record`."""
+    """Puts rows into a table through `hbase`; what was put is in `record`."""
 
     def __init__(self, hbase, record, seed, alerts, repair):
         self._hbase, self._record = hbase, record
@@ -46,7 +46,7 @@ class Writers:
             raise SystemExit("the rows of the past could not be put")
 
     def start(self, count, seconds):
-        """Puts rows in the background: `count` in about so many seconds, then more at the same rate, until it is told to stop."""
+        """Puts rows in the background: `count` in about so many seconds, then more at the same rate, until `stop` is called."""
         self._thread = threading.Thread(target=self._run, args=(count / seconds, count), daemon=True)
         self._thread.start()
 

@@ -132,7 +132,7 @@ path = ["{folder}"]
         return streams, wanted
 
     def differences(self, name, wanted):
-        """How many topics received something else than they should have, each told on stderr."""
+        """How many topics received something else than they should have, each reported on stderr."""
         found_in = received.identifiers(self.servers, [f"{name}_{stream}" for stream in wanted])
         faults = 0
         for stream, alerts_wanted in wanted.items():

@@ -151,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn random_cells_are_what_the_judge_writes(seed in any::<u64>()) {
+    fn random_cells_are_encoded_as_apache_avro_does(seed in any::<u64>()) {
         let mut random = Random::new(seed);
         let (catalog, expected, mut rows) = random_row(&mut random);
         let schema = stream_schema(&catalog, None, None).unwrap();
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn decoder_says_what_the_judge_says(seed in any::<u64>()) {
+    fn decoder_agrees_with_apache_avro(seed in any::<u64>()) {
         let mut random = Random::new(seed);
         let json = random.alert();
         let judge = apache_avro::Schema::parse(&json).unwrap();
@@ -346,7 +346,7 @@ fn random_row(random: &mut Random) -> (Catalog, Value, Rows) {
 }
 
 #[test]
-fn keys_say_what_a_reader_needs() {
+fn keys_contain_what_a_consumer_needs() {
     let catalog = Catalog::new(
         "default",
         "t",

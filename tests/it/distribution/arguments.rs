@@ -1,4 +1,4 @@
-//! Arguments that cannot be meant: refused before any server is asked.
+//! Arguments that make no sense are refused before a connection to any server.
 
 use crate::fixture::Fixture;
 use crate::fixture::alert_table::{Table, now};

@@ -1,4 +1,4 @@
-//! `fink audit`: what differs between science database and topic is found, named and repaired.
+//! `fink audit` finds, names and repairs differences between the science database and the topics.
 
 use fink::cancel::CancellationToken;
 use fink::config::KafkaSettings;

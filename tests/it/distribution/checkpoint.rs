@@ -1,4 +1,4 @@
-//! The checkpoint in conditions that the service does not make itself: other writers, a topic that vanishes, limits of size, a wrong clock.
+//! The checkpoint under external conditions: other writers, a deleted topic, size limits, a wrong clock.
 
 use fink::cancel::CancellationToken;
 use fink::distribution::checkpoint_state::CheckpointState;
@@ -118,7 +118,7 @@ fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
 }
 
 #[test]
-fn now_is_the_moment_of_the_command_however_long_kafka_takes_to_answer() {
+fn now_is_the_time_of_the_command_even_if_kafka_answers_late() {
     let mut table = Table::with_short_intervals("moment");
     let servers = table.fixture.cluster().bootstrap_servers().to_owned();
     let proxy = Proxy::new(&servers);
@@ -138,7 +138,7 @@ fn now_is_the_moment_of_the_command_however_long_kafka_takes_to_answer() {
 }
 
 #[test]
-fn rows_stamped_ahead_are_told() {
+fn rows_stamped_ahead_are_reported() {
     let mut table = Table::with_short_intervals("future");
     table.put(0..3, None);
     // In microseconds.

@@ -1,4 +1,4 @@
-//! Streams with Python filters: good ones, and wrong ones of every kind beside a stream that must lose nothing.
+//! Streams with Python filters: correct ones, and failing ones of every kind beside a stream that must lose nothing.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -98,7 +98,7 @@ fn job(table: &Table, more: &[&str]) -> Finished {
     table.fixture.run(&[&["start", "distribution", "--until", &until], more].concat())
 }
 
-/// Which alerts stand on a topic; none of them twice.
+/// The alerts on a topic; none of them twice.
 fn on(table: &Table, topic: &str) -> BTreeSet<i64> {
     let mut schemas = SchemaCache::default();
     let messages = table.messages(topic);
@@ -111,7 +111,7 @@ fn on(table: &Table, topic: &str) -> BTreeSet<i64> {
             alert["candid"].as_i64().expect("candid")
         })
         .collect();
-    assert_eq!(found.len(), messages.len(), "an alert stands twice on {topic}");
+    assert_eq!(found.len(), messages.len(), "an alert is on {topic} twice");
     found
 }
 
@@ -168,7 +168,7 @@ fn a_filter_that_hangs_or_ends_its_process_for_one_alert_rejects_that_one() {
 }
 
 #[test]
-fn a_failure_that_passes_rejects_nothing_and_stops_nothing() {
+fn a_transient_failure_rejects_nothing_and_stops_nothing() {
     for (what, on_error) in [("hiccup", "reject"), ("hiccupstop", "stop")] {
         let table = table(what, 500, &["hiccups"], &format!("workers = 1\non_error = \"{on_error}\""));
         job(&table, &[]).assert_stderr(0, &["0 rejected"]);
@@ -230,7 +230,7 @@ fn a_wrong_filter_costs_its_own_stream_the_alerts_that_it_fails_for_and_no_other
 }
 
 #[test]
-fn with_stop_a_failure_ends_the_service_and_what_was_left_is_sent_once_it_is_mended() {
+fn with_stop_a_failure_ends_the_service_and_the_rest_is_sent_once_the_filter_is_corrected() {
     let table = table("stop", 1000, &["raises"], "on_error = \"stop\"");
     let until = (now() - 1_800_000).to_string();
     let arguments = ["start", "distribution", "--until", &until];
@@ -238,8 +238,8 @@ fn with_stop_a_failure_ends_the_service_and_what_was_left_is_sent_once_it_is_men
         .fixture
         .run(&arguments)
         .assert_stderr(1, &["filter `judges:raises`", "Traceback", "ValueError: no filter for 777"]);
-    let mended = FILTERS.replace("candid == 777", "candid == -1");
-    std::fs::write(table.fixture.path("judges.py"), mended).expect("the fixture's folder");
+    let corrected = FILTERS.replace("candid == 777", "candid == -1");
+    std::fs::write(table.fixture.path("judges.py"), corrected).expect("the fixture's folder");
     table.fixture.ok(&arguments);
     assert_eq!(of_stream(&table, "raises").len(), 1000);
     table.assert_published(0..1000);

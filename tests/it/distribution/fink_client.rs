@@ -1,4 +1,4 @@
-//! The whole way: alert files into HBase, out to Kafka, and back through the Python package fink-client, every field compared with the
+//! End to end: alert files into HBase, out to Kafka, and back through the Python package fink-client; every field is compared with the
 //! file that it came from.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Bounded jobs: a stretch of the past, with a checkpoint of their own.
+//! Bounded jobs: a window of the past, with a separate checkpoint.
 
 use crate::fixture::alert_table::{Table, now};
 use crate::fixture::cluster::python;

@@ -1,4 +1,4 @@
-//! The three lanes: the past, the present, and what became visible late.
+//! The lanes: history, live, and rows that become visible late.
 
 use crate::fixture::alert_table::{Table, now};
 use crate::fixture::wait_for_clock;
@@ -42,7 +42,7 @@ fn late_row_is_published_once() {
 }
 
 #[test]
-fn a_service_started_again_goes_on_where_it_stood() {
+fn a_restarted_service_resumes_at_its_checkpoint() {
     let mut table = Table::with_short_intervals("again");
     table.put(0..40, None);
     for round in 1..4_u32 {

@@ -1,4 +1,4 @@
-//! Topics that would lose alerts.
+//! Topic configurations that would lose alerts.
 
 use fink::kafka::topics::TopicSpec;
 
@@ -22,7 +22,7 @@ fn see_configurations(table: &mut Table) {
 }
 
 #[test]
-fn a_compacted_topic_stops_the_start_and_a_short_retention_is_told() {
+fn a_compacted_topic_stops_the_start_and_a_short_retention_is_reported() {
     let mut table = Table::new("policies");
     let (topic, rejected) = (table.fixture.name.clone(), format!("{}_rejected", table.fixture.name));
     see_configurations(&mut table);

@@ -1,4 +1,4 @@
-//! `fink start distribution_test` on topics whose messages are damaged or made to do harm.
+//! `fink start distribution_test` on topics with damaged or hostile messages.
 
 use fink::cancel::CancellationToken;
 use fink::kafka::topics::TopicSpec;
@@ -81,7 +81,7 @@ fn each_damaged_value_is_found_in_each_format_and_named() {
 }
 
 #[test]
-fn keys_that_explode_are_refused_one_by_one() {
+fn schemas_that_grow_exponentially_are_refused_one_by_one() {
     let mut fields = vec![r#"{"name":"x0","type":{"type":"record","name":"r0","fields":[]}}"#.to_owned()];
     fields.extend((1..40).map(|level| {
         let inner = level - 1;

@@ -29,7 +29,7 @@ fn a_partial_row_is_completed() {
 }
 
 #[test]
-fn status_is_heeded_and_written_at_the_triggers_own_timestamp() {
+fn status_is_respected_and_written_at_the_timestamp_of_the_trigger() {
     let mut table = Table::with_columns("status", r#", "status": {"cf": "i", "col": "status", "type": "string"}"#);
     let written = now() - 1_000_000;
     table.put(0..4, Some(written));

@@ -36,7 +36,7 @@ fn texts(table: &Table) -> usize {
 }
 
 #[test]
-fn the_writers_schema_rows_are_skipped_counted_and_told_once() {
+fn the_writers_schema_rows_are_skipped_counted_and_logged_once() {
     let mut table = table("skip");
     let past = now() - 3_600_000;
     table.put(0..10, Some(past));

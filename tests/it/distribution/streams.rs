@@ -1,4 +1,4 @@
-//! Several streams: what a new one gets, how its past is filled, what is told of each.
+//! Several streams: what a new one gets, how a job fills its past, what the log says of each.
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,7 @@ fn a_dry_run_says_which_rule_refuses_how_many() {
 }
 
 #[test]
-fn a_stream_that_is_not_there_is_named_with_those_nearest() {
+fn an_unknown_stream_is_named_with_the_nearest_ones() {
     let mut fixture = Fixture::embedded("nostream");
     let catalog = r#"{"table": {"namespace": "default", "name": "t"}, "rowkey": "key", "columns": {
         "key": {"cf": "rowkey", "col": "key", "type": "string"}, "candid": {"cf": "i", "col": "candid", "type": "long"}}}"#;

@@ -73,7 +73,7 @@ impl Transfer {
         );
     }
 
-    /// How often each alert stands on the topic, by `candid`.
+    /// The topic has one message for each of these alerts, by `candid`, and nothing else.
     fn assert_sent_once(&self, numbers: std::ops::Range<u32>) {
         let mut schemas = SchemaCache::default();
         let mut candids: Vec<i64> = Vec::new();
@@ -146,7 +146,7 @@ fn finkctl_transfer_gets_each_alert_of_a_job_that_was_killed_twice_and_ends() {
 }
 
 #[test]
-fn a_job_that_was_stopped_and_wakes_up_sends_nothing_after_another_took_over() {
+fn a_job_that_resumes_after_another_took_over_sends_nothing() {
     let mut transfer = Transfer::new("zombie");
     let past = now() - 3_600_000;
     transfer.put(0..1_500, past);
@@ -165,7 +165,7 @@ fn a_job_that_was_stopped_and_wakes_up_sends_nothing_after_another_took_over() {
 }
 
 #[test]
-fn a_job_that_was_stopped_for_a_while_goes_on_by_itself() {
+fn a_job_that_was_stopped_for_a_while_resumes() {
     let mut transfer = Transfer::new("stopped");
     let past = now() - 3_600_000;
     transfer.put(0..1_500, past);
@@ -217,7 +217,7 @@ fn an_alert_that_the_topic_does_not_take_is_rejected_and_the_others_are_sent_onc
 }
 
 #[test]
-fn a_topic_that_was_made_again_is_refused() {
+fn a_recreated_topic_is_refused() {
     let mut transfer = Transfer::new("again");
     let past = now() - 3_600_000;
     transfer.put(0..100, past);
@@ -237,7 +237,7 @@ fn a_topic_that_was_made_again_is_refused() {
 }
 
 #[test]
-fn without_the_right_to_read_back_a_start_is_refused() {
+fn a_start_without_the_acl_to_read_is_refused() {
     let mut table = Table::new("noread");
     let old = format!("topic = \"{}\"\n", table.fixture.name);
     table.fixture.replace(&old, &format!("{old}transactions = false\n"));

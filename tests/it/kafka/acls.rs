@@ -48,7 +48,7 @@ fn as_user(name: &str, password: &str) -> KafkaSettings {
 }
 
 #[test]
-fn users_come_change_and_go_and_one_bad_change_does_not_hide_among_good_ones() {
+fn users_are_added_changed_and_removed_and_one_failed_change_is_reported() {
     let (good, bad) = (User(unique("good")), User(unique("bad")));
     let admin = admin();
     let results = admin
@@ -89,7 +89,7 @@ fn users_come_change_and_go_and_one_bad_change_does_not_hide_among_good_ones() {
 }
 
 #[test]
-fn granted_rights_are_enough_and_taken_rights_are_gone() {
+fn granted_acls_suffice_and_revoked_acls_are_gone() {
     let (writer, reader) = (User(unique("writer")), User(unique("reader")));
     let admin = admin();
     let changes = [&writer, &reader].map(|u| set(&u.0, ScramMechanism::ScramSha512, DEFAULT_ITERATIONS, "p"));
@@ -153,7 +153,7 @@ fn granted_rights_are_enough_and_taken_rights_are_gone() {
 }
 
 #[test]
-fn rules_are_found_by_what_they_say_and_a_bad_one_is_told_apart() {
+fn acls_are_found_by_filter_and_an_invalid_one_is_named() {
     let user = User(unique("rules"));
     let admin = admin();
     let rule = |pattern, operation| AclBinding {

@@ -82,7 +82,7 @@ fn producer(id: &str) -> Producer {
 }
 
 #[test]
-fn a_checkpoint_that_cannot_be_made_says_how() {
+fn a_checkpoint_that_cannot_be_created_says_how_to_create_it() {
     let topic = unique("nomake").replace("fink_", "fink_checkpoint_");
     let error =
         checkpoint::ensure(&Admin::open(&consumer_settings(), Identity::User, TIMEOUT).unwrap(), &topic).unwrap_err();
@@ -96,7 +96,7 @@ fn a_checkpoint_that_cannot_be_made_says_how() {
 }
 
 #[test]
-fn a_topic_that_forgets_is_no_checkpoint() {
+fn a_topic_without_compaction_is_no_checkpoint() {
     let topic = Topic::named(unique("forgets").replace("fink_", "fink_checkpoint_"));
     admin().create_topic(&topic.0, &fink::kafka::topics::TopicSpec::stream(1)).unwrap();
     let error = checkpoint::ensure(&user(), &topic.0).unwrap_err().to_string();

@@ -64,7 +64,7 @@ fn a_consumer_starts_where_it_is_told() {
 }
 
 #[test]
-fn a_group_goes_on_where_it_stopped() {
+fn a_group_resumes_at_its_committed_offset() {
     let topic = Topic::new("group", 1);
     let producer = producer(&unique("group"));
     let group = unique("group");
@@ -81,7 +81,7 @@ fn a_group_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn the_end_of_each_partition_of_each_topic_is_told() {
+fn the_end_of_each_partition_of_each_topic_is_reported() {
     let (a, b) = (Topic::new("enda", 2), Topic::new("endb", 2));
     let producer = producer(&unique("end"));
     producer.begin().unwrap();

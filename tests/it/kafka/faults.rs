@@ -42,7 +42,7 @@ fn commit_again(producer: &Producer, count: usize) {
 }
 
 #[test]
-fn passing_faults_are_waited_out() {
+fn transient_errors_are_retried() {
     let (mock, producer) = open(&CancellationToken::new());
     let coordinator = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
     let busy = ErrorCode::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
@@ -72,7 +72,7 @@ fn sending_into_a_failed_transaction_asks_for_an_abort() {
     let (mock, producer) = open(&CancellationToken::new());
     mock.request_errors(Request::Produce, &[ErrorCode::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
     producer.begin().unwrap();
-    let error = wait_until(|| "the failure is not told".to_owned(), || send(&producer, 1).err());
+    let error = wait_until(|| "the failure is not reported".to_owned(), || send(&producer, 1).err());
     assert!(matches!(error, Error::MustAbort { .. }), "{error}");
     let aborted = producer.abort().unwrap();
     assert!(aborted.failures.iter().any(|f| f.id == 0), "{aborted:?}");
@@ -96,7 +96,7 @@ fn a_refused_batch_is_sent_again_one_by_one() {
 }
 
 #[test]
-fn a_fenced_producer_says_so_at_every_call() {
+fn every_call_reports_a_fenced_producer() {
     let (mock, producer) = open(&CancellationToken::new());
     mock.request_errors(Request::EndTxn, &[ErrorCode::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
     producer.begin().unwrap();
@@ -116,7 +116,7 @@ fn a_commit_waits_for_brokers_that_come_back() {
     std::thread::scope(|scope| {
         let commit = scope.spawn(|| producer.commit());
         let is_away = || producer.connection().status().fault().is_some().then_some(());
-        wait_until(|| "nobody notices that the broker is away".to_owned(), is_away);
+        wait_until(|| "the producer does not notice that the broker is away".to_owned(), is_away);
         assert!(!commit.is_finished());
         mock.broker_up(-1).unwrap();
         assert_eq!(commit.join().unwrap(), Ok(CommitOutcome::Committed));
@@ -124,7 +124,7 @@ fn a_commit_waits_for_brokers_that_come_back() {
 }
 
 #[test]
-fn a_commit_without_brokers_ends_when_asked() {
+fn a_commit_without_brokers_can_be_cancelled() {
     let token = CancellationToken::new();
     let (mock, producer) = open(&token);
     producer.begin().unwrap();
@@ -133,7 +133,7 @@ fn a_commit_without_brokers_ends_when_asked() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let is_away = || producer.connection().status().fault().is_some().then_some(());
-            wait_until(|| "nobody notices that the broker is away".to_owned(), is_away);
+            wait_until(|| "the producer does not notice that the broker is away".to_owned(), is_away);
             token.cancel();
         });
         assert!(matches!(producer.commit(), Err(Error::Cancelled(_))));

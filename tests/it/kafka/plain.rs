@@ -97,7 +97,7 @@ fn a_second_writer_is_noticed() {
     assert_eq!(second.flush(), Ok(FlushOutcome::UnexpectedOffset(seen(0, 1))));
     first.send(&message(&topic.0, b"k", b"c"), &stamp).unwrap();
     assert_eq!(first.flush(), Ok(FlushOutcome::UnexpectedOffset(seen(1, 2))));
-    assert_eq!(first.flush(), Ok(FlushOutcome::Delivered), "told once");
+    assert_eq!(first.flush(), Ok(FlushOutcome::Delivered), "reported once");
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_wrong_password_is_final() {
 }
 
 #[test]
-fn brokers_that_are_away_are_named_and_waiting_ends_when_asked() {
+fn unreachable_brokers_are_named_and_waiting_can_be_cancelled() {
     let mut settings = settings();
     settings.bootstrap_servers = "127.0.0.1:1".to_owned();
     let short = ProducerOptions { timeout: Duration::from_secs(1), ..options("fink-x") };
@@ -166,7 +166,7 @@ fn brokers_that_are_away_are_named_and_waiting_ends_when_asked() {
 }
 
 #[test]
-fn a_wrong_protocol_or_certificate_is_told() {
+fn a_wrong_protocol_or_certificate_is_reported() {
     let open = |settings: &fink::config::KafkaSettings| {
         let short = ProducerOptions { timeout: Duration::from_secs(2), ..options("fink-x") };
         Producer::open(settings, &short, &CancellationToken::new()).err().unwrap()
@@ -194,7 +194,7 @@ fn a_wrong_protocol_or_certificate_is_told() {
 }
 
 #[test]
-fn missing_rights_name_user_and_thing() {
+fn a_missing_acl_is_reported_with_user_and_resource() {
     let topic = Topic::new("rights", 1);
     // The consumer may use neither this transactional id nor write anywhere.
     let error =

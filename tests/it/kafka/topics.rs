@@ -58,7 +58,7 @@ fn ensure_keeps_what_is_there_and_makes_what_is_not() {
 }
 
 #[test]
-fn the_policies_of_many_topics_are_told_in_their_order() {
+fn the_policies_of_many_topics_are_returned_in_their_order() {
     let compacted = Topic::with("policy", 1, &[("cleanup.policy", "compact,delete")]);
     let short = Topic::with("policy", 1, &[("retention.ms", "60000")]);
     let good: Vec<Topic> = (0..3).map(|_| Topic::with("policy", 1, &[("cleanup.policy", "delete")])).collect();
@@ -89,7 +89,7 @@ fn the_policies_of_many_topics_are_told_in_their_order() {
 }
 
 #[test]
-fn a_refused_administrator_is_told_by_every_call() {
+fn every_call_reports_a_refused_administrator() {
     let mut settings = settings();
     settings.admin.as_mut().unwrap().password = fink::config::Secret::new("wrong".to_owned());
     let admin = Admin::open(&settings, Identity::Admin, TIMEOUT).unwrap();

@@ -172,7 +172,7 @@ fn revoke_takes_exactly_what_grant_gave() {
 }
 
 #[test]
-fn wildcards_are_asked_for_in_words() {
+fn wildcards_need_an_option_of_their_own() {
     let cli = KafkaCli::new("words");
     let user = cli.name("_u");
     let refused = |role: &[&str], word: &str| {
@@ -229,7 +229,7 @@ fn a_star_that_the_shell_expanded_is_explained() {
 }
 
 #[test]
-fn rules_are_found_by_what_they_speak_of() {
+fn acls_are_listed_by_user_topic_and_group() {
     let cli = KafkaCli::new("list");
     let (alice, bob, topic) = (cli.name("_alice"), cli.name("_bob"), cli.name("_topic_1"));
     cli.ok(&["grant", &alice, "--consume", "--topic", &topic, "--group", &alice, "--any-host", "--yes"]);

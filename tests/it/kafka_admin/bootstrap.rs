@@ -5,7 +5,7 @@ use fink::kafka::topics::TopicSpec;
 use crate::fixture::cluster::User;
 use crate::fixture::kafka_cli::KafkaCli;
 
-/// A `fink kafka` whose configuration names users of its own, of whom nobody has heard yet.
+/// A `fink kafka` whose configuration names users that do not exist yet.
 pub fn new_cluster(what: &str) -> KafkaCli {
     let mut cli = KafkaCli::new(what);
     let cluster = cli.fixture.cluster();
@@ -46,7 +46,7 @@ fn a_bootstrap_makes_all_that_a_distribution_needs_and_nothing_the_second_time()
     let (rules, partitions) = (cli.acls(&producer), cli.admin().partitions(&cli.fixture.name));
     assert_eq!((rules.len(), partitions), (9, Ok(Some(4))));
 
-    // Again, and once more without the consumer's file, which was given to somebody.
+    // Again, and once more without the consumer's file, which its owner has taken.
     for _ in 0..2 {
         let again = cli.rows(0, &with(&["--yes"]));
         assert!(again.iter().all(|row| row["result"] == "was there"), "{again:?}");

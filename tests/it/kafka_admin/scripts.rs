@@ -210,7 +210,7 @@ fn the_report_says_who_has_come_and_gone_and_what_deserves_a_look() {
         format!("+ user {alice}, SCRAM-SHA-512"),
         format!("+ {alice} may read topic * from *"),
         format!("wide: {alice} may read topic *"),
-        format!("{ghost} has rights but no password"),
+        format!("{ghost} has ACLs but no password"),
     ] {
         assert!(report.contains(&words), "no `{words}` in {report}");
     }

@@ -1,4 +1,4 @@
-//! What is asked on a terminal. `script` (of util-linux) gives the program one.
+//! Prompts on a terminal. `script` of util-linux gives the program one.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use crate::fixture::kafka_cli::KafkaCli;
 use crate::fixture::wait_until;
 
-/// The program on a terminal of its own.
+/// The program on a pseudo terminal.
 struct Terminal {
     child: Child,
     keys: ChildStdin,

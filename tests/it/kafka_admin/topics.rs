@@ -62,7 +62,7 @@ fn wrong_topics_are_refused_with_the_reason() {
 }
 
 #[test]
-fn topics_are_deleted_where_somebody_says_so_and_a_missing_one_is_told_apart() {
+fn topics_are_deleted_after_consent_and_a_missing_one_is_named() {
     let cli = KafkaCli::new("delete");
     let (a, b, missing) = (cli.name("_a"), cli.name("_b"), cli.name("_missing"));
     for name in [&a, &b] {

@@ -41,7 +41,7 @@ fn a_user_is_added_listed_given_another_password_and_removed() {
 }
 
 #[test]
-fn names_may_hold_blanks_quotes_and_commas() {
+fn names_may_contain_blanks_quotes_and_commas() {
     let cli = KafkaCli::new("names");
     for odd in [" O'Brien", "_\"quoted\"", "_a,b=c", "_$HOME;ls", "_\\ -x"] {
         let name = cli.name(odd);
@@ -60,7 +60,7 @@ fn names_may_hold_blanks_quotes_and_commas() {
 }
 
 #[test]
-fn letters_of_all_scripts_are_for_passwords_and_for_rights_but_not_for_names_that_log_in() {
+fn non_ascii_is_allowed_in_passwords_and_acls_but_not_in_names_that_log_in() {
     let cli = KafkaCli::new("scripts");
     let (name, foreign) = (cli.name("_a"), cli.name("_Zoë_星"));
     cli.add_user(&name, "pässwörd 星星星");
@@ -74,7 +74,7 @@ fn letters_of_all_scripts_are_for_passwords_and_for_rights_but_not_for_names_tha
 }
 
 #[test]
-fn one_of_several_fails_and_is_told_apart() {
+fn one_of_several_fails_and_is_named() {
     let cli = KafkaCli::new("partial");
     let (old, new) = (cli.name("_old"), cli.name("_new"));
     cli.add_user(&old, "old-password");
@@ -111,7 +111,7 @@ fn every_mechanism_of_a_user_gets_the_new_password_unless_one_is_named() {
 }
 
 #[test]
-fn a_password_is_refused_as_an_argument_from_an_open_file_and_where_nobody_can_be_asked() {
+fn a_password_is_refused_as_an_argument_from_a_readable_file_and_without_a_terminal() {
     let cli = KafkaCli::new("refused");
     let name = cli.name("_a");
     for argument in [&["--password=hush-hush-hush"][..], &["--password", "hush-hush-hush"]] {
@@ -154,7 +154,7 @@ fn a_password_is_in_no_output_however_much_is_said() {
 }
 
 #[test]
-fn who_may_not_administer_is_told_so() {
+fn a_user_who_may_not_administer_gets_an_error() {
     let cli = KafkaCli::new("denied");
     let producer = cli.fixture.cluster().username(User::Producer).to_owned();
     let file = cli.fixture.cluster().password_file(User::Producer).to_owned();

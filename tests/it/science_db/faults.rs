@@ -122,7 +122,7 @@ fn write_without_a_timestamp_is_not_repeated() {
     let [one, other] = proxies();
     let mut db = through(&[&one, &other]);
     one.cut_after(0);
-    let error = db.put(&[put(&store, "once", None, b"x".to_vec())]).expect_err("nobody knows whether it was done");
+    let error = db.put(&[put(&store, "once", None, b"x".to_vec())]).expect_err("it is unknown whether it was done");
     assert!(error.is_transient() && error.to_string().contains("may have been done"), "{error}");
     assert_eq!(other.accepted(), 0);
     db.put(&[put(&store, "again", Some(5), b"x".to_vec())]).expect("a put");

@@ -1,4 +1,4 @@
-//! Gateways that take connections and answer late or never.
+//! Gateways that accept connections and answer late or never.
 
 use std::time::Duration;
 
@@ -177,7 +177,7 @@ fn sessions_can_be_opened_after_one_was_cancelled() {
 
 #[test]
 fn address_that_swallows_connections_does_not_hold_up_a_cancelled_session() {
-    // Reserved for documentation: nobody answers there, or the network says at once that there is no way.
+    // Reserved for documentation: no host answers there, or the network reports at once that there is no route.
     let token = CancellationToken::new();
     let dead = settings(StoreKind::Thrift2, &[String::from("192.0.2.1:9090")]);
     let sessions = Sessions::new(&dead, TABLE, Timeouts::default());
@@ -186,7 +186,7 @@ fn address_that_swallows_connections_does_not_hold_up_a_cancelled_session() {
             std::thread::sleep(Duration::from_millis(300));
             token.cancel();
         });
-        let Err(_) = sessions.open(&token) else { panic!("nobody was reached") };
+        let Err(_) = sessions.open(&token) else { panic!("a host was reached") };
     });
 }
 

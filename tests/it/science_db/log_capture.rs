@@ -1,4 +1,4 @@
-//! What the library has logged, by all tests of this program together.
+//! Captures what the library logs, for all tests of this process.
 
 use std::sync::{Mutex, Once};
 

@@ -1,4 +1,4 @@
-//! The three stores of the science database, held to the same meaning of rows, cells and time.
+//! The stores of the science database: all give rows, cells and timestamps the same meaning.
 //!
 //! The HBase ones run against the servers of the cluster that FINK_TEST_CLUSTER names.
 

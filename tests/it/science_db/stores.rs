@@ -13,7 +13,7 @@ use crate::fixture::cluster::{Cluster, science_db_settings};
 /// The column families of the tables under test.
 pub const FAMILIES: [&str; 2] = ["d", "i"];
 
-/// A store, a table in it that other tests use as well, and a prefix of row keys that nobody else uses.
+/// A store, a table in it that other tests use as well, and a prefix of row keys that no other test uses.
 pub struct Store {
     settings: ScienceDbSettings,
     table: String,

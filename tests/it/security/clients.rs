@@ -1,4 +1,4 @@
-//! Users that `fink` makes are users for every other client of Kafka, and the other way round.
+//! Users that `fink` adds work with every other Kafka client, and the other way round.
 
 use std::io::Write;
 use std::path::PathBuf;

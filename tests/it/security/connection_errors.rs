@@ -1,4 +1,4 @@
-//! Every mistake with a connection is told apart from the others, by `fink doctor` and by the service, in the words of docs/security.md.
+//! `fink doctor` and the service report each connection error in the words of docs/security.md, and distinguish it from the others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ use crate::fixture::kafka_cli::KafkaCli;
 use crate::fixture::small_table::{science_db, write_catalog};
 use crate::fixture::{Fixture, wait_until};
 
-/// A free port: nobody listens there.
+/// A port without a listener.
 fn closed_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
 }
@@ -154,7 +154,7 @@ fn mistakes(connection: &Connection) -> Vec<(&'static str, Vec<(&'static str, St
     ]
 }
 
-/// Whether `text` is as the page says: what stands in angle brackets there may be anything.
+/// Whether `text` matches the page, where `<…>` matches anything.
 fn is_as_said(text: &str, said: &str) -> bool {
     let text = text.replace('`', "");
     let mut rest = text.as_str();
@@ -169,7 +169,7 @@ fn is_as_said(text: &str, said: &str) -> bool {
 }
 
 #[test]
-fn each_mistake_is_told_apart_in_the_words_of_the_page() {
+fn each_error_is_reported_in_the_words_of_the_page() {
     let connection = Connection::new();
     let page = security_page::table("mistake");
     let mistakes = mistakes(&connection);
@@ -180,13 +180,13 @@ fn each_mistake_is_told_apart_in_the_words_of_the_page() {
     for cases in cases.chunks(6) {
         std::thread::scope(|scope| {
             for (number, ((name, settings), row)) in cases {
-                scope.spawn(|| is_told_apart(&connection, &page, *number, name, settings, row));
+                scope.spawn(|| assert_reported(&connection, &page, *number, name, settings, row));
             }
         });
     }
 }
 
-fn is_told_apart(
+fn assert_reported(
     connection: &Connection,
     page: &[Vec<String>],
     number: usize,
@@ -209,7 +209,7 @@ fn is_told_apart(
 }
 
 #[test]
-fn a_missing_right_is_said_by_doctor_and_service_in_the_same_words() {
+fn doctor_and_service_report_a_missing_acl_in_the_same_words() {
     let cli = KafkaCli::new("missing_right");
     let mut connection = Connection::new();
     let (user, topic) = (cli.name("_u"), connection.fixture.name.clone());

@@ -1,4 +1,4 @@
-//! Servers that are no Kafka broker of ours: one whose certificate has run out, and one that speaks something else.
+//! Servers that are not the cluster's brokers: one with an expired certificate, and one with another protocol.
 
 use std::fs;
 use std::io::{Read, Write};

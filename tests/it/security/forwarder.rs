@@ -1,10 +1,10 @@
-//! A way to the brokers by another address, and brokers that give a wrong one for themselves.
+//! A TCP proxy in front of a broker: another address for it, or brokers that advertise a wrong one.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
-/// Passes bytes on between a port of its own and a broker.
+/// Forwards bytes between a local port and a broker.
 pub struct Forwarder {
     /// where it listens
     pub address: String,
@@ -43,7 +43,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, rewrite: Option<&(Vec<u8>, Vec<u
         None => std::io::copy(&mut from, &mut to).map(drop),
         Some((old, new)) => answers(&mut from, &mut to, old, new),
     };
-    // Whichever side has gone, the other is told.
+    // When one side disconnects, so does the other.
     let _gone = (moved, from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 

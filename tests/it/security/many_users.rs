@@ -1,4 +1,4 @@
-//! Many users and many rights: right results, and how long they take.
+//! Many users and many ACLs: correct results, and the time that they take.
 //!
 //! The test of the suite is short; FINK_MANY_USERS and FINK_MANY_RULES make it as long as one likes (`scripts/dev/long-test users` runs it with
 //! 1,000 users and 10,000 rights).

@@ -1,4 +1,4 @@
-//! Who may do what: each cell is tried on the brokers and compared with the table in docs/security.md.
+//! Which user may do what: each cell is tried on the brokers and compared with the table in docs/security.md.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ fn write(settings: &KafkaSettings, topic: &str) -> Result<(), Error> {
     };
     config.set("security.protocol", "sasl_plaintext").set("sasl.mechanism", settings.sasl_mechanism.name());
     config.set("sasl.username", &login.username).set("sasl.password", login.password.reveal());
-    // The login first, so that a refused one is told from a message that does not arrive.
+    // The login first, so that a refused one is not taken for a message that does not arrive.
     Admin::open(settings, Identity::User, TIMEOUT)?.list_topics()?;
     let producer: ThreadedProducer<Outcome> =
         config.create_with_context(Outcome(std::sync::Mutex::new(None))).expect("a producer");
@@ -87,7 +87,7 @@ fn read(settings: &KafkaSettings, topic: &str, group: Option<&str>) -> Result<()
 }
 
 #[test]
-fn everybody_may_do_what_the_page_says_and_nothing_else() {
+fn every_user_may_do_what_the_page_says_and_nothing_else() {
     let cli = KafkaCli::new("matrix");
     let (t, u) = (cli.name("_t"), cli.name("_u"));
     let checkpoint = format!("fink_checkpoint_{}", cli.name("_d"));

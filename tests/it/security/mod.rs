@@ -1,4 +1,4 @@
-//! Who gets in, who may do what, and what is said where not: on a real cluster that also serves TLS.
+//! Logins, ACLs and their errors, on a real cluster that also serves TLS.
 
 mod clients;
 mod connection_errors;

@@ -15,7 +15,7 @@ use crate::fixture::wait_for_clock;
 /// Alerts in a second.
 const RATE: u32 = 300;
 
-/// Writes alerts at a steady rate until it is told to stop.
+/// Writes alerts at a steady rate until `stop` is set.
 fn write(mut table: Table, stop: Arc<AtomicBool>, written: Arc<AtomicU32>) -> Table {
     let began = Instant::now();
     while !stop.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Passwords are seen nowhere: not in the list of processes, not in logs at their loudest, not in errors.
+//! Passwords appear nowhere: not in the list of processes, not in logs of any level, not in errors.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! What docs/security.md says, to be compared with what is so.
+//! The tables of docs/security.md, to be compared with the program.
 
 /// The rows of the table whose first heading is `first`, as trimmed cells without code marks.
 pub fn table(first: &str) -> Vec<Vec<String>> {

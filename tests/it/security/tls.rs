@@ -1,4 +1,4 @@
-//! The whole way over TLS: with a login, and with a certificate in its place.
+//! End to end over TLS: with a login, and with a certificate in its place.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ fn alerts_arrive(fixture: &Fixture, reader: &[String]) {
 }
 
 #[test]
-fn alerts_go_the_whole_way_over_tls_with_a_login() {
+fn alerts_are_distributed_over_tls_with_a_login() {
     let fixture = over_tls("sasl_ssl", "sasl_ssl");
     let cluster = crate::fixture::cluster::Cluster::get();
     let reader = [
@@ -61,7 +61,7 @@ fn alerts_go_the_whole_way_over_tls_with_a_login() {
 }
 
 #[test]
-fn alerts_go_the_whole_way_with_certificates_and_an_encrypted_key() {
+fn alerts_are_distributed_with_certificates_and_an_encrypted_key() {
     let mut fixture = over_tls("ssl", "ssl");
     let cluster = crate::fixture::cluster::Cluster::get();
     std::fs::write(fixture.path("key.password"), "sesame-sesame").unwrap();

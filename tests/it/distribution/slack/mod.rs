@@ -1,4 +1,4 @@
-//! Notices on Slack, with a local server in Slack's place that does what it is told: answers late, wrongly, or not at all.
+//! Notices on Slack, with a local server in its place, which responds late, with errors, or not at all.
 
 mod notifier;
 mod server;

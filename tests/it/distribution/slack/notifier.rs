@@ -117,7 +117,7 @@ fn an_alert_that_is_too_long_by_itself_is_dropped_and_the_next_is_sent() {
 }
 
 #[test]
-fn a_pause_that_slack_asks_for_is_made_and_nothing_is_lost() {
+fn a_pause_that_slack_requests_is_kept_and_nothing_is_lost() {
     let server = Server::start(&[Response::Status(429, Some(2)), Response::Error("ratelimited"), Response::Posted]);
     let notifier = notifier(&server);
     notifier.enqueue(notices("qso", 3));
@@ -130,7 +130,7 @@ fn a_pause_that_slack_asks_for_is_made_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_server_at_fault_is_asked_again_with_growing_pauses() {
+fn a_failing_server_is_retried_with_growing_backoff() {
     let server = Server::start(&[
         Response::Status(500, None),
         Response::Status(503, None),
@@ -163,7 +163,7 @@ fn what_slack_refuses_is_counted_and_the_other_channels_go_on() {
 }
 
 #[test]
-fn a_silent_server_holds_up_neither_the_caller_nor_the_end() {
+fn a_silent_server_delays_neither_the_caller_nor_the_end() {
     let server = Server::start(&[Response::Silence]);
     let notifier = notifier(&server);
     for _ in 0..100 {
@@ -174,7 +174,7 @@ fn a_silent_server_holds_up_neither_the_caller_nor_the_end() {
 }
 
 #[test]
-fn nobody_at_the_address_is_waited_for() {
+fn an_unreachable_address_does_not_delay_the_end() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
     let endpoint = Endpoint::parse(&format!("http://{closed}/")).expect("a URL");
     let notifier = Notifier::start(&endpoint, Some(&Secret::new("xoxb-test".to_owned()))).expect("a notifier");

@@ -1,4 +1,4 @@
-//! An HTTP server on 127.0.0.1 that notes what it is sent and answers as told.
+//! An HTTP server on 127.0.0.1 that records requests and sends scripted responses.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -94,7 +94,7 @@ fn alerts_that_were_sent_are_announced_in_the_channel_of_their_class() {
 }
 
 #[test]
-fn a_slack_that_fails_holds_up_no_alert() {
+fn a_failing_slack_delays_no_alert() {
     let server = Server::start(&[Response::Status(429, Some(1)), Response::Status(500, None), Response::Silence]);
     let table = fixture("slackless", &server);
     let running = start(&table.fixture);
