@@ -126,7 +126,8 @@ fn a_password_is_refused_as_an_argument_from_a_readable_file_and_without_a_termi
     cli.run(&["add-user", &name]).assert_stderr(2, &["stdin is not a terminal", "--password-stdin"]);
     cli.with_stdin(&["kafka", "add-user", &name, "--password-stdin"], "\n").assert_stderr(2, &["is empty"]);
     cli.with_stdin(&["kafka", "add-user", &name, "--password-stdin"], "a\nb\n").assert_stderr(2, &["line break"]);
-    cli.with_stdin(&["kafka", "add-user", &name, "x", "--password-stdin"], "abc").assert_stderr(2, &["its own password"]);
+    cli.with_stdin(&["kafka", "add-user", &name, "x", "--password-stdin"], "abc")
+        .assert_stderr(2, &["its own password"]);
     cli.run(&["add-user", &name, "--generate", "--iterations", "4096"]).assert_stderr(2, &["8192"]);
     cli.run(&["remove-user", &name]).assert_stderr(1, &["does not exist"]);
     assert!(cli.admin().describe_users().unwrap().iter().all(|user| user.name != name));
