@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::fixture::cluster::{Cluster, User, python};
 use crate::fixture::kafka_cli::KafkaCli;
-use crate::fixture::skip;
+use crate::fixture::{skip, wait_until};
 
 const PASSWORD: &str = "password of ümläuts, 'quotes' and \"more\"";
 
@@ -136,6 +136,9 @@ fn users_of_fink_and_of_kafkas_own_tools_are_the_same() {
     adds.args(["--command-config", &admin, "--alter", "--entity-type", "users", "--entity-name", &theirs]);
     adds.args(["--add-config", "SCRAM-SHA-256=[iterations=10000,password=made-by-java]"]);
     done(adds, "");
+    // The broker that is asked hears of the user a moment later.
+    let is_listed = || (reader.cli.run(&["list-users", &theirs]).code == 0).then_some(());
+    wait_until(|| format!("there is no user {theirs}"), is_listed);
     let rows = reader.cli.rows(0, &["list-users", &theirs]);
     assert_eq!((&rows[0]["mechanism"], &rows[0]["iterations"]), (&"SCRAM-SHA-256".into(), &10_000.into()), "{rows:?}");
 }
