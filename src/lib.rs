@@ -6,12 +6,13 @@
 //!
 //! - `cli`: the commands
 //! - `config`: reads the settings that the modules below define
-//! - `distribution`, `audit`, `ingest`, `simulate`
+//! - `audit`, which compares what `distribution` has sent
+//! - `distribution`, `consume`, `ingest`, `simulate`
 //! - `science_db`, `rules`, `filters`, `alert`, `kafka`, `notify`, which do not import each other
-//! - `row`, `catalog`, `avro`: rows and cells, the columns of a table, Avro schemas and data
-//! - `timestamp`, `window`, `topic`, `secret`, …: types and functions without dependencies
+//! - `row`, then `catalog`, then `avro`: rows and cells, the columns of a table, Avro schemas and data
+//! - `timestamp`, `topic`, `secret`, `window`, …: types and functions that use none of these
 //!
-//! Public is what the binary, the benchmarks and the tests use.
+//! Only items that the binary, the benchmarks or the tests use are public.
 #![deny(unsafe_code)]
 // The documentation is for those who work on `fink`: it is built with private items.
 #![allow(rustdoc::private_intra_doc_links)]

@@ -47,9 +47,9 @@ use crate::secret::Secret;
 use crate::signals::{Signal, Stop};
 use crate::units::parse_duration;
 
-/// How long the brokers may take to answer before that is told.
+/// How long to wait for the brokers before a message is logged.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time between two lines about brokers that are away.
+/// Time between two messages about unreachable brokers.
 const AWAY_INTERVAL: Duration = Duration::from_secs(60);
 /// Most topics that an error lists.
 const MAX_HINTS: usize = 8;
@@ -137,7 +137,7 @@ struct EndArgs {
     /// End after this time
     #[arg(long, alias = "exit_after", value_name = "DUR", value_parser = parse_duration)]
     exit_after: Option<Duration>,
-    /// Fail if fewer alerts than this came; without another end, end when as many have come and no more are there
+    /// Fail if fewer alerts than this arrive; without another end, stop when that many have arrived and no more are available
     #[arg(long, value_name = "N")]
     expect: Option<u64>,
 }

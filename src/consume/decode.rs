@@ -279,7 +279,7 @@ mod tests {
         let mut cut = message(Encoding::Datum, Some(SCHEMA.as_bytes()));
         cut.value.as_mut().expect("a value").pop();
         let error = decoder.decode(&cut).unwrap_err().to_string();
-        assert_eq!(error, "the datum ends too early at byte 4");
+        assert_eq!(error, "an unterminated varint at byte 4");
         cut.value = None;
         assert_eq!(decoder.decode(&cut).unwrap_err().to_string(), "the message has no value");
     }

@@ -1,4 +1,4 @@
-//! What an output says of alerts.
+//! The results that an output returns.
 
 use super::positions::Place;
 
@@ -27,6 +27,6 @@ pub enum Added {
 pub enum Due {
     /// what was taken
     Flush,
-    /// nothing, but files have their names whose offsets are to be committed
+    /// nothing; commit the offsets of files that are already in place
     Commit,
 }

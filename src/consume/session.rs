@@ -1,4 +1,5 @@
-//! A consumer at work: reads batches, decodes, chooses, hands on, and commits the offsets of what is safe.
+//! Runs a consumer: reads batches, decodes and filters alerts, passes them to the output, and commits the offsets of alerts that are safely
+//! stored.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,16 +16,16 @@ use crate::kafka::Message;
 use crate::kafka::consumer::{Consumer, Event, OffsetCommit};
 use crate::signals::Stop;
 
-/// How long a wait for messages goes on without looking whether it should end.
+/// The longest wait for messages between two checks for a stop request.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Most messages, and most bytes of them, that are dealt with at a time.
+/// The most messages, and the most bytes of them, in one batch.
 const MAX_BATCH_MESSAGES: usize = 500;
 const MAX_BATCH_BYTES: usize = 16 << 20;
-/// Time between two commits of what was printed.
+/// Time between two commits of printed alerts.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// After as many alerts as were expected, this long is waited for one too many.
+/// How long to wait for a surplus alert after the expected number.
 const SURPLUS_TIMEOUT: Duration = Duration::from_secs(2);
-/// Brokers that are away are told of after so long, and again.
+/// When unreachable brokers are first logged, and the interval after that.
 const AWAY_AFTER: Duration = Duration::from_secs(3);
 const AWAY_AGAIN: Duration = Duration::from_secs(60);
 /// Broken messages that are named each; further ones are only counted.
@@ -320,7 +321,7 @@ impl<'a> Session<'a> {
         match self.consumer.commit(&offsets) {
             Ok(OffsetCommit::Committed) => self.positions.mark_committed(&offsets),
             Ok(OffsetCommit::Lost) => {
-                log::warn!("the group has gone on without this consumer: offsets are not committed")
+                log::warn!("this consumer was removed from its group: offsets are not committed")
             }
             Err(error) if error.is_transient() && !self.stop.requested() => {
                 log::warn!("offsets are not committed yet: {error}");
@@ -330,7 +331,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Says once a minute that the brokers are away.
+    /// Logs once a minute that the brokers are unreachable.
     fn check_connection(&mut self) {
         if self.last_message.elapsed() < AWAY_AFTER {
             (self.away, self.told_away) = (None, None);

@@ -137,7 +137,7 @@ mod tests {
             object: Some("169298433191444489".to_owned()),
             detection: Some("42".to_owned()),
             band: Some("r".to_owned()),
-            brightness: Some(Brightness::Magnitude(18.2345, Some(0.051))),
+            brightness: Some(Brightness::Magnitude(18.2344, Some(0.051))),
             score: Some(0.987),
             class: Some("Early SN Ia candidate".to_owned()),
             ra: Some(12.5),

@@ -313,7 +313,7 @@ fn the_example_in_conf_is_the_generated_one() {
         fs::write(&path, example_toml()).unwrap();
     }
     let is_current = fs::read_to_string(&path).unwrap() == example_toml();
-    assert!(is_current, "conf/fink.toml is out of date: run FINK_UPDATE_DOCS=1 cargo test --test config --test docs");
+    assert!(is_current, "conf/fink.toml is out of date: run FINK_UPDATE_DOCS=1 cargo test --test it config:: docs::");
 }
 
 #[test]

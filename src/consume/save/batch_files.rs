@@ -132,7 +132,7 @@ impl BatchFiles {
         if let Some(saved) = self.ranges.find(&folder, message.partition, message.offset, message.offset)? {
             if message.timestamp.is_some_and(|sent| sent > saved.written.saturating_add(MAX_CLOCK_SKEW_MS)) {
                 return Err(ConsumeError::Usage(format!(
-                    "{} holds a file with offset {} of {}[{}] that is older than this message: the topic was made anew; take another folder",
+                    "{} holds a file with offset {} of {}[{}] that is older than this message: the topic was recreated; use another folder",
                     self.folder.path().join(&folder).display(),
                     message.offset,
                     message.topic,

@@ -1,4 +1,4 @@
-//! Names of files and folders, made of what alerts say. That comes from strangers: no name leaves its folder.
+//! Names of files and folders, built from the contents of alerts. These are untrusted: no name may point outside its folder.
 
 use std::path::PathBuf;
 
