@@ -30,11 +30,15 @@ class Workplace:
         self.gateways = self.servers.env["FINK_TEST_THRIFT2"].split(",")
         self.hbase_classes = Path(options.hbase).read_text().strip()
         self.kafka_classes = Path(options.kafka_tools).read_text().strip()
-        self.librdkafka = _executable(options.librdkafka)
         self.thrift_gen = _thrift_gen(self.hbase_classes, Path(options.hbase).parent)
         self.catalog = self.folder / "catalog.json"
         self.schema = self.folder / "catalog.avsc"
         self._runs = 0
+
+    @property
+    def librdkafka(self):
+        """The program that sends with librdkafka alone."""
+        return _executable(self.options.librdkafka)
 
     def new_topic(self):
         """A topic for one run."""
