@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How often [`CancellationToken::wait`] checks the token. A signal handler may only set a flag, so nothing can wake the waiting thread.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A flag, shared by its clones, that asks whoever holds it to stop. Checking it costs a few atomic loads.
+/// A flag, shared by its clones, that asks its holder to stop. Checking it costs a few atomic loads.
 #[derive(Clone, Debug, Default)]
 pub struct CancellationToken {
     node: Arc<Node>,

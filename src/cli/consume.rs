@@ -65,7 +65,7 @@ Examples: fink consume login --survey ztf --username alice --group alice_fink --
           fink consume fink_sn_candidates_ztf --save alerts --as parquet --partition-by time
           fink consume fink_sn_candidates_ztf --no-group --from -2h --expect 10 --exit-after 60s
 
-The position is kept by a consumer group: the next call goes on where this one ended. --no-group keeps none.
+The position is kept by a consumer group: the next call resumes at its committed offsets. --no-group keeps none.
 On SIGINT and SIGTERM what was read is printed or saved, its offsets are committed, and the exit code is 130 or 0."
 )]
 pub struct Args {

@@ -58,7 +58,7 @@ impl Table {
 
     /// Prints the table to stderr: what a command is about to do.
     pub(super) fn print_to_stderr(&self) {
-        // Without a stderr there is nobody to inform.
+        // Without a stderr there is no place for the message.
         let _unheard = writeln!(io::stderr().lock(), "{}", self.format_plain(io::stderr().is_terminal()));
     }
 

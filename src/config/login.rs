@@ -1,5 +1,4 @@
-//! Logins. The user name is read with the other keys; the password only for a command that needs it, so that nobody needs access to a
-//! password that the command does not use.
+//! Logins. The user name is read with the other keys, the password only by a command that needs it.
 
 use std::path::PathBuf;
 

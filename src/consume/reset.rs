@@ -70,7 +70,7 @@ pub fn apply(group: &ConsumerGroup, name: &str, moves: &[OffsetMove]) -> Result<
     Ok(group.commit(&offsets)?)
 }
 
-/// That nobody reads in the group.
+/// Checks that the group has no members.
 ///
 /// # Errors
 /// Somebody does.

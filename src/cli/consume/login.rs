@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     })?;
     log::info!("the login works: {}", file.display());
     if known.is_empty() {
-        log::warn!("there is no topic that this user may read: ask whoever runs the cluster");
+        log::warn!("there is no topic that this user may read: ask the operator of the cluster");
         return Ok(());
     }
     for topic in args.topics.iter().filter(|topic| known.iter().all(|known| known.name != **topic)) {

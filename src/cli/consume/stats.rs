@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let state = group.state()?;
     match (state.is_rebalancing(), state.members.len()) {
         (true, _) => log::warn!("consumer group `{name}` is rebalancing: its partitions are being shared out"),
-        (false, 0) => log::info!("consumer group `{name}` has no members: nobody reads in it now"),
+        (false, 0) => log::info!("consumer group `{name}` has no members at present"),
         (false, count) => log::info!("consumer group `{name}` has {count} members"),
     }
     Ok(())

@@ -50,7 +50,7 @@ impl ParquetFile {
             .iter()
             .for_each(|field| binary_columns(field.name(), field.data_type(), &mut Vec::new(), &mut bytes));
         for column in bytes {
-            // No two stamps are alike, and nobody asks for the smallest.
+            // No two stamps are alike, and a query for the smallest one makes no sense.
             let column = ColumnPath::new(column);
             properties = properties
                 .set_column_dictionary_enabled(column.clone(), false)
