@@ -26,6 +26,40 @@ pub enum ContainerError {
     Codec { codec: String, reason: String },
 }
 
+/// The header of a container file, after its magic.
+pub(crate) struct FileHeader<'a> {
+    /// JSON
+    pub schema: Option<&'a str>,
+    /// `null` where the file names none
+    pub codec: &'a str,
+    /// the marker after each block
+    pub sync: [u8; 16],
+}
+
+impl<'a> FileHeader<'a> {
+    /// Reads the header; `reader` is behind the magic, and then at the first block.
+    ///
+    /// # Errors
+    /// The header is damaged.
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let (mut schema, mut codec) = (None, "null");
+        loop {
+            let count = reader.block(false)?;
+            if count == 0 {
+                break;
+            }
+            for _ in 0..count {
+                match reader.text()? {
+                    "avro.schema" => schema = Some(reader.text()?),
+                    "avro.codec" => codec = reader.text()?,
+                    _ => drop(reader.bytes()?),
+                }
+            }
+        }
+        Ok(Self { schema, codec, sync: reader.array()? })
+    }
+}
+
 /// The schema and the data of a container file.
 #[derive(Debug)]
 pub struct Container {
@@ -46,21 +80,7 @@ impl Container {
         if reader.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
             return Err(ContainerError::NotAContainer);
         }
-        let (mut json, mut codec) = (None, "null");
-        loop {
-            let count = reader.block(false)?;
-            if count == 0 {
-                break;
-            }
-            for _ in 0..count {
-                match reader.text()? {
-                    "avro.schema" => json = Some(reader.text()?),
-                    "avro.codec" => codec = reader.text()?,
-                    _ => drop(reader.bytes()?),
-                }
-            }
-        }
-        let sync: [u8; 16] = reader.array()?;
+        let FileHeader { schema: json, codec, sync } = FileHeader::read(&mut reader)?;
         let Some(json) = json else { return Ok(reader.error("no `avro.schema` in the header")?) };
         let schema = Schema::parse(json)?;
         let (skipper, mut buffer, mut spans) = (Skipper::new(&schema), Vec::new(), Vec::new());

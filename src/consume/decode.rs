@@ -14,11 +14,9 @@ use crate::alert::Encoding;
 use crate::alert::decoder::{Decoder, SchemaCache};
 use crate::alert::message::unframe;
 use crate::avro::container::Container;
+use crate::avro::container::{FileHeader, MAGIC};
 use crate::avro::{Malformed, Reader};
 use crate::kafka::Message;
-
-/// How an Avro file begins.
-const CONTAINER_MAGIC: &[u8] = b"Obj\x01";
 
 /// An alert of a message.
 #[derive(Clone, Debug)]
@@ -87,7 +85,7 @@ impl MessageDecoder {
 
     fn alerts<'m>(&mut self, message: &'m Message) -> Result<Vec<Alert<'m>>, DecodeError> {
         let value = message.value.as_deref().ok_or_else(|| broken("the message has no value"))?;
-        if value.starts_with(CONTAINER_MAGIC) {
+        if value.starts_with(MAGIC) {
             return self.container(value);
         }
         let key = message.key.as_deref().unwrap_or_default();
@@ -176,27 +174,13 @@ struct SingleDatum<'a> {
 /// The schema and the datum of an Avro file of one uncompressed block with one datum, which needs no copy; `None`: it is another.
 fn single_datum(file: &[u8]) -> Result<Option<SingleDatum<'_>>, Malformed> {
     let mut reader = Reader::new(file);
-    reader.take(CONTAINER_MAGIC.len())?;
-    let (mut schema, mut codec) = (None, "null");
-    loop {
-        let count = reader.block(false)?;
-        if count == 0 {
-            break;
-        }
-        for _ in 0..count {
-            match reader.text()? {
-                "avro.schema" => schema = Some(reader.bytes()?),
-                "avro.codec" => codec = reader.text()?,
-                _ => drop(reader.bytes()?),
-            }
-        }
-    }
-    let sync: [u8; 16] = reader.array()?;
+    reader.take(MAGIC.len())?;
+    let FileHeader { schema, codec, sync } = FileHeader::read(&mut reader)?;
     let count = reader.long()?;
     let datum = reader.bytes()?;
     let whole = reader.array::<16>()? == sync && reader.left() == 0;
     let is_single = whole && count == 1 && codec == "null";
-    Ok(schema.filter(|_| is_single).map(|schema| SingleDatum { schema, datum }))
+    Ok(schema.filter(|_| is_single).map(|schema| SingleDatum { schema: schema.as_bytes(), datum }))
 }
 
 fn no_schema(value: &[u8], key: &[u8]) -> String {

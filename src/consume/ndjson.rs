@@ -1,12 +1,12 @@
 //! Alerts as lines of JSON: whole, or some of their fields.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::Arc;
 
 use super::error::ConsumeError;
 use super::fields::FieldNames;
 use crate::alert::decoder::{BytesFormat, Decoder, Projection, Scalar};
+use crate::alert::decoder::{json_bytes, json_float, put};
 use crate::avro::Schema;
 use crate::escape::json_string;
 use crate::kafka::Message;
@@ -123,11 +123,6 @@ impl NdjsonWriter {
     }
 }
 
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(text);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
-}
-
 fn message_field(field: &str, message: &Message, out: &mut Vec<u8>) {
     match field {
         "kafka.topic" => json_string(&message.topic, out),
@@ -146,19 +141,10 @@ fn scalar(value: &Scalar<'_>, format: BytesFormat, out: &mut Vec<u8>) {
         Scalar::Null => out.extend_from_slice(b"null"),
         Scalar::Boolean(value) => put(out, format_args!("{value}")),
         Scalar::Integer(value) => put(out, format_args!("{value}")),
-        Scalar::Float(value) => float(f64::from(*value), format_args!("{value:?}"), out),
-        Scalar::Double(value) => float(*value, format_args!("{value:?}"), out),
+        Scalar::Float(value) => json_float(f64::from(*value), format_args!("{value:?}"), out),
+        Scalar::Double(value) => json_float(*value, format_args!("{value:?}"), out),
         Scalar::Text(text) => json_string(text, out),
-        Scalar::Bytes(bytes) => crate::alert::decoder::json_bytes(bytes, format, out),
+        Scalar::Bytes(bytes) => json_bytes(bytes, format, out),
         Scalar::Json(text) => out.extend_from_slice(text.as_bytes()),
-    }
-}
-
-fn float(value: f64, text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
-    match value {
-        _ if value.is_nan() => out.extend_from_slice(b"\"NaN\""),
-        f64::INFINITY => out.extend_from_slice(b"\"Infinity\""),
-        f64::NEG_INFINITY => out.extend_from_slice(b"\"-Infinity\""),
-        _ => put(out, text),
     }
 }

@@ -140,12 +140,14 @@ pub fn write_bytes(bytes: &[u8], format: BytesFormat, out: &mut Vec<u8>) {
     }
 }
 
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+/// Appends formatted text.
+pub(crate) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let written = out.write_fmt(text);
     debug_assert!(written.is_ok(), "a write to memory does not fail");
 }
 
-fn float(value: f64, text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
+/// Appends a number, whose digits are `text`; what JSON has no number for becomes a string.
+pub(crate) fn float(value: f64, text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
     match value {
         _ if value.is_nan() => out.extend_from_slice(b"\"NaN\""),
         f64::INFINITY => out.extend_from_slice(b"\"Infinity\""),
