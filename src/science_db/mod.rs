@@ -4,15 +4,20 @@
 //! Rows, cells and timestamps mean in all of them what they mean in HBase.
 
 mod embedded;
+mod family_scan;
 mod gateway;
+pub(crate) mod hbase;
+mod java_exception;
 mod open;
 mod settings;
+mod stream;
 mod thrift1;
 mod thrift2;
+mod timeouts;
 
-pub use gateway::Timeouts;
 pub use open::{Sessions, open};
 pub use settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+pub use timeouts::Timeouts;
 
 use crate::row::{Columns, Rows};
 use crate::window::Window;
@@ -156,6 +161,13 @@ pub trait ScienceDb: Send {
     /// Creates the table. Returns `false` if it exists already.
     fn create_table(&mut self, table: &NewTable) -> Result<bool, ScienceDbError>;
 }
+
+/// Settings of a new column family. Date-tiered compaction keeps the cells of one time span in one file, so a scan of a time window does not
+/// read the others (<https://hbase.apache.org/book.html>, "Date Tiered Compaction"). It needs more files than HBase's limit of 16 allows.
+const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
+    ("hbase.hstore.engine.class", "org.apache.hadoop.hbase.regionserver.DateTieredStoreEngine"),
+    ("hbase.hstore.blockingStoreFiles", "60"),
+];
 
 /// A page ends with the row that takes it past this number of bytes.
 const MAX_PAGE_BYTES: usize = 64 << 20;

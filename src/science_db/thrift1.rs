@@ -10,7 +10,8 @@ use hbase_thrift::hbase::{
     THbaseSyncClient, TRowResult, TScan, TThriftServerType,
 };
 
-use super::gateway::{Call, CallError, Connection, Gateways, Interface, ReplyReader, RequestWriter, Stream};
+use super::gateway::{CallError, Connection, Gateways, Interface, ReplyReader, RequestWriter, Stream};
+use super::timeouts::Call;
 use super::{KeyRange, MAX_PAGE_BYTES, NewTable, Put, Scan, ScienceDb, ScienceDbError, key_ranges_from};
 use crate::row::{Columns, Rows, RowsBuilder};
 use crate::timestamp::Timestamp;

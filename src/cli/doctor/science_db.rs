@@ -71,7 +71,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
 fn each_gateway(settings: &ScienceDbSettings) -> Vec<ScienceDbSettings> {
     match settings.kind {
         StoreKind::Embedded => vec![settings.clone()],
-        StoreKind::Thrift1 | StoreKind::Thrift2 => {
+        StoreKind::HBase | StoreKind::Thrift1 | StoreKind::Thrift2 => {
             let one = |address: &String| ScienceDbSettings { addresses: vec![address.clone()], ..settings.clone() };
             settings.addresses.iter().map(one).collect()
         }
@@ -81,7 +81,7 @@ fn each_gateway(settings: &ScienceDbSettings) -> Vec<ScienceDbSettings> {
 fn place(settings: &ScienceDbSettings) -> String {
     match settings.kind {
         StoreKind::Embedded => settings.path.display().to_string(),
-        StoreKind::Thrift1 | StoreKind::Thrift2 => settings.addresses.join(","),
+        StoreKind::HBase | StoreKind::Thrift1 | StoreKind::Thrift2 => settings.addresses.join(","),
     }
 }
 

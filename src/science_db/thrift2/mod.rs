@@ -4,7 +4,6 @@
 
 mod decode_rows;
 mod decode_value;
-mod family_scan;
 mod request;
 
 // Made by scripts/dev/generate-thrift2 from hbase.thrift; the tests check requests and decoder against it.
@@ -13,9 +12,9 @@ mod request;
 #[allow(missing_docs, dead_code, unused_imports, unused_parens, clippy::all, reason = "generated")]
 mod idl;
 
-use family_scan::FamilyScan;
-
-use super::gateway::{Call, CallError, Connection, Gateways, Interface};
+use super::family_scan::FamilyScan;
+use super::gateway::{CallError, Connection, Gateways, Interface};
+use super::timeouts::Call;
 use super::{KeyRange, MAX_PAGE_BYTES, NewTable, Put, Scan, ScienceDb, ScienceDbError, key_ranges_from};
 use crate::row::{Columns, PageBuffer, Rows};
 
@@ -70,7 +69,7 @@ impl Thrift2 {
                 let mut reply = connection.reply(page.buffer);
                 decode_rows::read_rows(&mut reply, request.method(), scan.columns, page.index, MAX_PAGE_BYTES)
             })?;
-            self.family_scan.observe(&summary);
+            self.family_scan.observe(summary.wanted_bytes, summary.unwanted_bytes);
             if summary.read < summary.announced {
                 // The rest of the reply is on its way. Closing the connection costs less than reading it.
                 self.gateways.disconnect();
@@ -97,7 +96,7 @@ impl Thrift2 {
                 let mut reply = connection.reply(page.buffer);
                 decode_rows::read_rows(&mut reply, request.method(), columns, page.index, PageBuffer::MAX_BYTES)
             })?;
-            self.family_scan.observe(&summary);
+            self.family_scan.observe(summary.wanted_bytes, summary.unwanted_bytes);
             if summary.announced != keys.len() {
                 let reason = format!("the reply has {} rows instead of {}", summary.announced, keys.len());
                 return Err(ScienceDbError::Refused { address: self.gateways.address(), reason });

@@ -1,0 +1,26 @@
+//! HBase's own protocol: its servers are called directly, without a gateway.
+//!
+//! A session finds the server of `hbase:meta` through any master or region server ([`client`]), the regions of its table in `hbase:meta`
+//! ([`table`]), and calls the region servers: [`scan`], and [`rows`] by their keys. Only SIMPLE authentication is supported.
+
+mod admin;
+pub(crate) mod cell_block;
+pub(crate) mod client;
+pub(crate) mod cluster;
+mod connection;
+mod exception;
+pub(crate) mod frame;
+mod multi;
+pub(crate) mod proto;
+mod regions;
+mod retry;
+mod row_decoder;
+mod rows;
+mod scan;
+mod server_kind;
+mod store;
+mod table;
+mod wait;
+
+pub(super) use cluster::Cluster;
+pub(super) use store::HBase;
