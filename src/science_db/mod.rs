@@ -1,6 +1,6 @@
 //! The science database: a table of rows that can be scanned by time window.
 //!
-//! [`ScienceDb`] has three implementations: HBase through Thrift 2 gateways, HBase through Thrift 1 gateways, and an embedded SQLite file.
+//! [`ScienceDb`] has four implementations: HBase, called directly or through Thrift 2 or Thrift 1 gateways, and an embedded SQLite file.
 //! Rows, cells and timestamps mean in all of them what they mean in HBase.
 
 mod embedded;
@@ -15,6 +15,7 @@ mod thrift1;
 mod thrift2;
 mod timeouts;
 
+pub use hbase::HBaseTableAdmin;
 pub use open::{Sessions, open};
 pub use settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 pub use timeouts::Timeouts;
@@ -141,6 +142,11 @@ impl ScienceDbError {
 pub trait ScienceDb: Send {
     /// The regions of the table, in ascending order. Together they cover all keys.
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError>;
+
+    /// The servers of the regions, `host:port`, as HBase names them; one may appear more than once. Empty where the store has none.
+    fn servers(&mut self) -> Result<Vec<String>, ScienceDbError> {
+        Ok(Vec::new())
+    }
 
     /// Reads one page of `scan` into `rows` (cleared first): the rows after the key `after`, or from the start of the scan. Returns whether
     /// there may be more rows. If so, the page has at least one row; pass the key of its last row as `after` to read the next page. A page

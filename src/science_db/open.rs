@@ -53,6 +53,15 @@ impl Sessions {
         Self { table: table.to_owned(), store, opened: AtomicUsize::new(0) }
     }
 
+    /// Reaches servers of HBase at other addresses (`host:port`) than those that the cluster gives them, as through tunnels.
+    #[must_use]
+    pub fn with_detours(mut self, detours: BTreeMap<String, String>) -> Self {
+        if let Store::HBase(cluster) = &self.store {
+            self.store = Store::HBase(Arc::new(Cluster::new(cluster.addresses(), cluster.timeouts(), detours)));
+        }
+        self
+    }
+
     /// Opens the next session. Its calls end within about 0.1 s after `cancel` is cancelled. The embedded store never blocks for long and
     /// ignores `cancel`.
     ///

@@ -88,6 +88,12 @@ impl Client {
         Ok(())
     }
 
+    /// Whether there is an open connection to `server` for requests of type `M`.
+    pub(crate) fn is_connected<M: Method>(&self, server: &str) -> bool {
+        let connection = self.connections.get(&(server.to_owned(), M::SERVICE));
+        connection.is_some_and(|(_, connection)| connection.is_open())
+    }
+
     /// Sends a request to `server`, with the cells of its message.
     pub(crate) fn send<M: Method>(
         &mut self,
@@ -207,12 +213,9 @@ impl Client {
         for step in 0..addresses.len() {
             let index = (self.home + step) % addresses.len();
             let address = &addresses[index];
-            let was_connected = self.connections.contains_key(&(address.clone(), M::SERVICE));
-            let mut result = self.call(address, Call::Metadata, request);
-            if was_connected && matches!(result, Err(CallError::Disconnected(_))) {
-                // A server that was restarted closes its old connections.
-                result = self.call(address, Call::Metadata, request);
-            }
+            let connected = self.connect::<M>(address, Call::Metadata);
+            let is_connected = connected.is_ok();
+            let result = connected.and_then(|()| self.call(address, Call::Metadata, request));
             let error = match result {
                 Ok(response) => {
                     self.home = index;
@@ -229,7 +232,7 @@ impl Client {
                 return Err(server_kind::rejection(self.cluster.reach(address), exception));
             }
             let found = match &error {
-                CallError::Disconnected(reason) if reason.starts_with("the server closed") => {
+                CallError::Disconnected(_) if is_connected => {
                     server_kind::identify(self.cluster.reach(address), &self.cancel)
                 }
                 CallError::Protocol(reason) => Some(server_kind::of_answer(reason)),

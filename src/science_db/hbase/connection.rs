@@ -140,7 +140,7 @@ impl Connection {
         self.stream.wait().begin(timeout);
         let start = buffer.filled().len();
         loop {
-            self.read_frame(buffer)?;
+            read_frame(&self.stream, buffer, self.has_answered)?;
             let parts = frame::split_response(&buffer.filled()[start..])?;
             let id = parts.header.call_id.unwrap_or(CONNECTION_CALL_ID);
             self.has_answered = true;
@@ -162,40 +162,42 @@ impl Connection {
         }
     }
 
-    /// Appends the next frame, without its length, to `buffer`. Memory grows with the bytes that arrive, not with the announced length.
-    fn read_frame(&mut self, buffer: &mut PageBuffer) -> Result<(), CallError> {
-        let mut length = [0; 4];
-        (&self.stream).read_exact(&mut length).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => {
-                CallError::Disconnected(String::from("the server closed the connection instead of answering"))
-            }
-            _ => CallError::from_io(&error),
-        })?;
-        let len = u32::from_be_bytes(length) as usize;
-        if !self.has_answered && length.iter().all(|byte| byte.is_ascii_graphic()) {
-            let text = String::from_utf8_lossy(&length).into_owned();
-            return Err(CallError::Protocol(format!("the answer begins with \"{text}\"")));
-        }
-        if len > MAX_FRAME_BYTES.min(PageBuffer::MAX_BYTES - buffer.filled().len()) {
-            return Err(CallError::Protocol(format!("a response of {len} bytes")));
-        }
-        let end = buffer.filled().len() + len;
-        while buffer.filled().len() < end {
-            let mut rest = (&self.stream).take((end - buffer.filled().len()) as u64);
-            match buffer.read_from(&mut rest) {
-                Ok(0) => {
-                    let reason = "the connection was closed in the middle of a response";
-                    return Err(CallError::Disconnected(String::from(reason)));
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(CallError::from_io(&error)),
-            }
-        }
-        Ok(())
-    }
-
     fn write(&self, bytes: &[u8]) -> Result<(), CallError> {
         (&self.stream).write_all(bytes).map_err(|error| CallError::from_io(&error))
     }
+}
+
+/// Appends the next frame, without its length, to `buffer`. Memory grows with the bytes that arrive, not with the announced length.
+/// `has_answered`: the server has sent a frame before.
+pub(crate) fn read_frame(mut source: impl Read, buffer: &mut PageBuffer, has_answered: bool) -> Result<(), CallError> {
+    let mut length = [0; 4];
+    source.read_exact(&mut length).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => {
+            CallError::Disconnected(String::from("the server closed the connection instead of answering"))
+        }
+        _ => CallError::from_io(&error),
+    })?;
+    // No server sends so long a frame before another; a server of another protocol answers with text.
+    if !has_answered && length.iter().all(u8::is_ascii_graphic) {
+        let text = String::from_utf8_lossy(&length).into_owned();
+        return Err(CallError::Protocol(format!("the answer begins with \"{text}\"")));
+    }
+    let len = u32::from_be_bytes(length) as usize;
+    if len > MAX_FRAME_BYTES.min(PageBuffer::MAX_BYTES - buffer.filled().len()) {
+        return Err(CallError::Protocol(format!("a response of {len} bytes")));
+    }
+    let end = buffer.filled().len() + len;
+    while buffer.filled().len() < end {
+        let mut rest = source.by_ref().take((end - buffer.filled().len()) as u64);
+        match buffer.read_from(&mut rest) {
+            Ok(0) => {
+                let reason = "the connection was closed in the middle of a response";
+                return Err(CallError::Disconnected(String::from(reason)));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(CallError::from_io(&error)),
+        }
+    }
+    Ok(())
 }

@@ -10,17 +10,23 @@ pub(crate) mod cluster;
 mod connection;
 mod exception;
 pub(crate) mod frame;
+#[cfg(test)]
+mod fuzz_tests;
 mod multi;
 pub(crate) mod proto;
+mod region_admin;
 mod regions;
 mod retry;
 mod row_decoder;
 mod rows;
 mod scan;
 mod server_kind;
+#[cfg(test)]
+mod session_tests;
 mod store;
 mod table;
 mod wait;
 
 pub(super) use cluster::Cluster;
+pub use region_admin::HBaseTableAdmin;
 pub(super) use store::HBase;

@@ -15,11 +15,11 @@ use crate::row::PageBuffer;
 use crate::science_db::ScienceDbError;
 use crate::science_db::timeouts::Call;
 
-/// Most rows of one call.
-const MAX_CALL_ROWS: usize = 100;
-
 /// What is done with the rows of a call.
 pub(crate) trait RowActions {
+    /// Most rows of one call.
+    const MAX_CALL_ROWS: usize;
+
     /// The key of row `row`.
     fn key(&self, row: usize) -> &[u8];
 
@@ -104,11 +104,11 @@ pub(crate) fn run(
 }
 
 /// The next calls, at most one to each server, and the rows that are left for later.
-fn batches(
+fn batches<A: RowActions>(
     client: &mut Client,
     table: &Table,
     pending: &[usize],
-    actions: &impl RowActions,
+    actions: &A,
     retry: &mut Retry,
 ) -> Result<(Vec<Batch>, Vec<usize>), ScienceDbError> {
     let (mut batches, mut later): (Vec<Batch>, Vec<usize>) = (Vec::new(), Vec::new());
@@ -129,7 +129,7 @@ fn batches(
                 &mut batches[index]
             }
         };
-        if batch.rows == MAX_CALL_ROWS {
+        if batch.rows == A::MAX_CALL_ROWS {
             later.push(row);
             continue;
         }
@@ -231,4 +231,32 @@ fn unknown_outcome(call: Call, error: CallError) -> CallError {
         CallError::Exception(exception) if exception.do_not_retry => CallError::Exception(exception),
         error => CallError::OutcomeUnknown(error.to_string()),
     }
+}
+
+/// The cells of each of the `rows` rows of one region, for tests of damaged responses.
+#[cfg(test)]
+pub(crate) fn read_rows_of_one_region(
+    response: MultiResponse,
+    rows: usize,
+    buffer: &PageBuffer,
+    mut cells: Range<usize>,
+) -> Option<Vec<Range<usize>>> {
+    struct Found(Vec<Range<usize>>);
+    impl RowActions for Found {
+        const MAX_CALL_ROWS: usize = usize::MAX;
+        fn key(&self, _row: usize) -> &[u8] {
+            b""
+        }
+        fn action(&self, _row: usize, _cells: &mut Vec<u8>) -> Action {
+            Action::default()
+        }
+        fn done(&mut self, row: usize, cells: Range<usize>) {
+            self.0[row] = cells;
+        }
+    }
+    let region = Arc::new(Region::meta(String::from("a:1")));
+    let batch = Batch { server: String::from("a:1"), rows, regions: vec![(region, (0..rows).collect())] };
+    let mut found = Found(vec![0..0; rows]);
+    let failures = read_response(&batch, response, buffer, &mut cells, &mut found, Call::Get).ok()?;
+    failures.is_empty().then_some(found.0)
 }

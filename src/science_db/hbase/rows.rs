@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::cell_block::{LATEST_TIMESTAMP, NewCell, PUT, write_cell};
 use super::client::Client;
+use super::frame::MAX_FRAME_BYTES;
 use super::multi::{self, RowActions};
 use super::proto::{self, Action, MutationProto, mutation_proto};
 use super::row_decoder::RowDecoder;
@@ -14,6 +15,10 @@ use crate::science_db::family_scan::FamilyScan;
 use crate::science_db::timeouts::Call;
 use crate::science_db::{Put, ScienceDbError, check_puts, put_batches};
 
+/// Rows of one call that reads, which bounds what a server holds at a time.
+const MAX_GET_ROWS: usize = 100;
+/// Rows of one call that writes. Servers warn in their log from 5,000 on.
+const MAX_WRITE_ROWS: usize = 2_000;
 /// Bytes of values in one call.
 const PUT_BATCH_BYTES: usize = 4 << 20;
 /// `HConstants.MAX_ROW_LENGTH`
@@ -29,6 +34,8 @@ struct Gets<'a> {
 }
 
 impl RowActions for Gets<'_> {
+    const MAX_CALL_ROWS: usize = MAX_GET_ROWS;
+
     fn key(&self, row: usize) -> &[u8] {
         self.keys[row]
     }
@@ -74,6 +81,8 @@ pub(crate) fn get(
 struct Puts<'a>(&'a [Put]);
 
 impl RowActions for Puts<'_> {
+    const MAX_CALL_ROWS: usize = MAX_WRITE_ROWS;
+
     fn key(&self, row: usize) -> &[u8] {
         &self.0[row].key
     }
@@ -127,6 +136,10 @@ fn check_lengths(puts: &[Put]) -> Result<(), String> {
         if put.key.len() > MAX_KEY_BYTES {
             return Err(format!("a row key of {} bytes: HBase takes {MAX_KEY_BYTES}", put.key.len()));
         }
+        let bytes = put.cells.iter().map(|cell| cell.value.len()).sum::<usize>();
+        if bytes > MAX_FRAME_BYTES / 2 {
+            return Err(format!("row \"{}\" has {bytes} bytes, too many for one call", put.key.escape_ascii()));
+        }
         if let Some(cell) = put.cells.iter().find(|cell| cell.family.len() > MAX_FAMILY_BYTES) {
             return Err(format!("the name of the column family `{}` is too long", cell.family));
         }
@@ -137,6 +150,8 @@ fn check_lengths(puts: &[Put]) -> Result<(), String> {
 struct Deletes<'a>(&'a [&'a [u8]]);
 
 impl RowActions for Deletes<'_> {
+    const MAX_CALL_ROWS: usize = MAX_WRITE_ROWS;
+
     fn key(&self, row: usize) -> &[u8] {
         self.0[row]
     }

@@ -123,7 +123,10 @@ pub(crate) fn read_page(
         }
     };
     let page_rows = scan.page.max(1);
-    fill(client, table, &mut current, family_scan, page_rows, rows)?;
+    if let Err(error) = fill(client, table, &mut current, family_scan, page_rows, rows) {
+        close(client, current);
+        return Err(error);
+    }
     let has_more = !current.rest.is_empty() || !current.is_at_end;
     match rows.last() {
         Some(row) if has_more => {
@@ -300,7 +303,7 @@ fn close(client: &mut Client, open: OpenScan) {
     if let Some(ahead) = scanner.ahead {
         // A whole response is on its way. The server closes the scanner when its lease has expired.
         client.disconnect(ahead);
-    } else if scanner.id.is_some() {
+    } else if scanner.id.is_some() && client.is_connected::<ScanRequest>(&scanner.server) {
         let request = ScanRequest { scanner_id: scanner.id, close_scanner: Some(true), ..scan_request(0) };
         if let Ok(sent) = client.send(&scanner.server, CALL, &request, &[]) {
             client.ignore(sent);

@@ -43,6 +43,10 @@ impl ScienceDb for HBase {
         Ok(key_ranges_from(regions.iter().map(|region| region.start.clone()).collect()))
     }
 
+    fn servers(&mut self) -> Result<Vec<String>, ScienceDbError> {
+        Ok(self.table.list(&mut self.client)?.iter().filter_map(|region| region.server.clone()).collect())
+    }
+
     fn scan(&mut self, scan: &Scan<'_>, after: Option<&[u8]>, rows: &mut Rows) -> Result<bool, ScienceDbError> {
         rows.refill(scan.columns.len());
         if scan.columns.is_empty() {

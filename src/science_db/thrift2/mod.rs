@@ -12,6 +12,8 @@ mod request;
 #[allow(missing_docs, dead_code, unused_imports, unused_parens, clippy::all, reason = "generated")]
 mod idl;
 
+use decode_value::RegionLocation;
+
 use super::family_scan::FamilyScan;
 use super::gateway::{CallError, Connection, Gateways, Interface};
 use super::timeouts::Call;
@@ -119,6 +121,18 @@ impl Thrift2 {
         Ok(())
     }
 
+    fn regions(&mut self) -> Result<Vec<RegionLocation>, ScienceDbError> {
+        let request = request::regions(&self.table);
+        let regions = self.gateways.call(Call::Metadata, |connection| {
+            decode_value::read_regions(&mut connection.exchange(&request)?, request.method())
+        });
+        let regions = self.explain(regions)?;
+        if regions.is_empty() {
+            return Err(self.gateways.no_table(&self.table));
+        }
+        Ok(regions)
+    }
+
     fn create_namespace(&mut self) -> Result<(), ScienceDbError> {
         let Some((namespace, _)) = self.table.split_once(':').filter(|(namespace, _)| *namespace != "default") else {
             return Ok(());
@@ -136,15 +150,12 @@ impl Thrift2 {
 
 impl ScienceDb for Thrift2 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
-        let request = request::regions(&self.table);
-        let starts = self.gateways.call(Call::Metadata, |connection| {
-            decode_value::read_region_starts(&mut connection.exchange(&request)?, request.method())
-        });
-        let starts = self.explain(starts)?;
-        if starts.is_empty() {
-            return Err(self.gateways.no_table(&self.table));
-        }
-        Ok(key_ranges_from(starts))
+        let regions = self.regions()?;
+        Ok(key_ranges_from(regions.into_iter().map(|(start, _)| start).collect()))
+    }
+
+    fn servers(&mut self) -> Result<Vec<String>, ScienceDbError> {
+        Ok(self.regions()?.into_iter().filter_map(|(_, server)| server).collect())
     }
 
     fn scan(&mut self, scan: &Scan<'_>, after: Option<&[u8]>, rows: &mut Rows) -> Result<bool, ScienceDbError> {
