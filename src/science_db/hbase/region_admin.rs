@@ -49,13 +49,14 @@ impl HBaseTableAdmin {
         self.run(&request, |response| response.proc_id)
     }
 
-    /// Merges the first two regions.
+    /// Merges the region of `key` and the next one.
     ///
     /// # Errors
     /// As for [`split`](Self::split).
-    pub fn merge_first(&mut self) -> Result<(), ScienceDbError> {
+    pub fn merge(&mut self, key: &[u8]) -> Result<(), ScienceDbError> {
         let regions = self.table.list(&mut self.client)?;
-        let region = regions.iter().take(2).map(|region| encoded_name(region)).collect();
+        let from_key = regions.iter().skip_while(|region| !region.contains(key));
+        let region = from_key.take(2).map(|region| encoded_name(region)).collect();
         self.run(&MergeTableRegionsRequest { region, forcible: Some(true) }, |response| response.proc_id)
     }
 

@@ -44,7 +44,7 @@ fn kafka_broker_is_named() {
 
 #[test]
 fn web_server_is_named() {
-    let info_port = server_answering(b"HTTP/1.1 400 Bad Request\r\n\r\n", true);
+    let info_port = server_answering(b"HTTP/1.1 400 Bad Request\r\n\r\n", false);
     assert_refused(&info_port, &["web server", "info port of a master or region server"]);
 }
 
