@@ -102,6 +102,21 @@ impl KafkaSink {
         (&self.checkpoint, self.partition)
     }
 
+    /// A client of the sink's user.
+    pub fn admin(&self) -> &Admin {
+        &self.user
+    }
+
+    /// Whether the partition of the checkpoint has held records.
+    ///
+    /// # Errors
+    /// The user may not describe the topic.
+    pub fn had_checkpoint(&self) -> Result<bool, SinkError> {
+        let partition = [(self.checkpoint.clone(), self.partition)];
+        let high = retry_transient(&self.cancel, || self.user.high_watermarks(&partition))?;
+        Ok(high.iter().any(|high| *high > 0))
+    }
+
     /// A topic of a stream that holds messages, if there is one.
     ///
     /// # Errors

@@ -6,10 +6,14 @@ use crate::cancel::CancellationToken;
 use crate::distribution::idempotent_sink::topic_state::TopicStateError;
 use crate::kafka::Error as KafkaError;
 
+/// The timeout of one attempt to reach the brokers.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// For how long a broker may not know a topic that exists.
 const STALE_METADATA: Duration = Duration::from_secs(20);
+/// Time between two log lines about one request.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Why messages or checkpoint records are not written.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +51,8 @@ impl From<KafkaError> for SinkError {
     }
 }
 
-/// Makes a request to Kafka, and makes it again after each transient error, which is logged.
+/// Makes a request to Kafka, and makes it again after each transient error, which is logged at once, then each minute. That no broker can be
+/// reached is reported by the [`KafkaWatch`](super::kafka_watch::KafkaWatch).
 ///
 /// # Errors
 /// A permanent error; or `cancel` is cancelled.
@@ -74,10 +79,28 @@ fn retry_while<T>(
     is_retryable: impl Fn(&KafkaError) -> bool,
     mut request: impl FnMut() -> Result<T, KafkaError>,
 ) -> Result<T, SinkError> {
+    let started = Instant::now();
+    let mut logged: Option<Instant> = None;
     loop {
         match request() {
-            Err(error) if is_retryable(&error) => log::warn!("{error}; trying again"),
-            result => return Ok(result?),
+            Err(error @ KafkaError::Unreachable { .. }) => log::debug!("{error}; trying again"),
+            Err(error) if is_retryable(&error) => {
+                let is_due = logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL);
+                match logged {
+                    None => log::warn!("{error}; trying again until it succeeds"),
+                    Some(_) if is_due => {
+                        log::warn!("{error}; still trying again, after {} s", started.elapsed().as_secs());
+                    }
+                    Some(_) => log::debug!("{error}; trying again"),
+                }
+                logged = if is_due { Some(Instant::now()) } else { logged };
+            }
+            result => {
+                if logged.is_some() && result.is_ok() {
+                    log::info!("kafka has answered, after {} s", started.elapsed().as_secs());
+                }
+                return Ok(result?);
+            }
         }
         if cancel.wait(RETRY_INTERVAL) {
             return Err(SinkError::Cancelled);

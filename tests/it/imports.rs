@@ -10,7 +10,7 @@ use source_text::{Import, defines, imports, mentions, test_modules, without_comm
 /// The modules of the crate from the bottom up: each may use those of the lines above its own, and none of its own line.
 const LAYERS: [&[&str]; 9] = [
     &["atomic_file", "cancel", "escape", "hex", "list_text", "secret", "suggest", "timestamp", "topic", "units"],
-    &["avro", "ledger", "runfile", "signals", "window"],
+    &["avro", "control_socket", "ledger", "runfile", "signals", "window"],
     &["catalog"],
     &["row"],
     &["alert", "filters", "kafka", "notify", "rules", "science_db"],

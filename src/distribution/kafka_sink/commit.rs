@@ -94,17 +94,26 @@ impl KafkaSink {
         }
     }
 
-    /// Records in the checkpoint that nothing more is sent without transactions, unless something is uncommitted: the next process then does
-    /// not have to wait for messages of this one.
+    /// Aborts the open transaction, if any, and records in the checkpoint that this process has ended (`is_end`), for a standby; and that nothing more is sent
+    /// without transactions, unless something is uncommitted: the next process then does not have to wait for messages of this one.
     ///
     /// # Errors
     /// As for [`commit`](Self::commit).
-    pub fn close(&mut self) -> Result<(), SinkError> {
-        let is_open = self.is_open;
-        let Some(sink) = self.idempotent.as_mut().filter(|sink| !is_open && !sink.has_uncommitted()) else {
+    pub fn close(&mut self, is_end: bool) -> Result<(), SinkError> {
+        if self.is_broken {
             return Ok(());
+        }
+        let was_open = self.is_open;
+        if was_open {
+            self.abort()?;
+        }
+        let mut records = match self.idempotent.as_mut().filter(|sink| !was_open && !sink.has_uncommitted()) {
+            Some(sink) => sink.flush(false, false)?,
+            None => Vec::new(),
         };
-        let records = sink.flush(false, false)?;
+        if is_end {
+            records.push(self.owner.end_record());
+        }
         if records.is_empty() { Ok(()) } else { self.commit_with(&[], &records) }
     }
 

@@ -1,7 +1,5 @@
 //! Opens a sink: the producers, the topics, a check of the user's ACLs, and the checkpoint.
 
-use std::time::Duration;
-
 use super::{AbortReport, Destination, KafkaSink, SinkError};
 use crate::cancel::CancellationToken;
 use crate::distribution::checkpoint_partition::{WriterPartition, choose_partition};
@@ -10,7 +8,7 @@ use crate::distribution::idempotent_sink::{IdempotentSink, SinkTopic};
 use crate::distribution::owner::Owner;
 use crate::distribution::pipeline::Pipeline;
 use crate::distribution::settings::{Settings, StreamSettings};
-use crate::distribution::sink_error::{retry_existing, retry_transient};
+use crate::distribution::sink_error::{ATTEMPT_TIMEOUT, retry_existing, retry_transient};
 use crate::kafka::Identity;
 use crate::kafka::KafkaSettings;
 use crate::kafka::acls::Operation;
@@ -19,9 +17,6 @@ use crate::kafka::topics::{TopicDescription, TopicSpec};
 use crate::kafka::{
     Admin, Error as KafkaError, Producer, ProducerOptions, checkpoint, idempotent_producer, retention, schema_topic,
 };
-
-/// The timeout of one attempt to reach the brokers.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl KafkaSink {
     /// Opens the producer, which fences an older one with the same id, ensures that every topic exists, and reads the checkpoint. `prefix` is

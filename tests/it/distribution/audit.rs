@@ -259,7 +259,7 @@ fn rejected_refused_and_fresh_alerts_are_no_differences() {
     bad.cells[2].value = vec![1, 2, 3];
     table.db.put(&[bad]).expect("a row is written");
     let from = at.to_string();
-    table.fixture.ok(&["start", "distribution", "--until", &(at + 1).to_string()]);
+    table.fixture.ok(&["start", "distribution", "--until", &(at + 1).to_string(), "--allow-rejected"]);
     table.put(30..33, None);
     let counted = counts(&table, &from, "now", 0);
     for (count, expected) in [("in_database", 23), ("matched", 19), ("rejected", 1), ("not_due", 3), ("missing", 0)] {
