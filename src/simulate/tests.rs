@@ -282,7 +282,8 @@ fn a_schema_has_the_records_fields_in_their_order() {
 #[test]
 fn the_added_column_is_in_schema_and_alert() {
     for survey in [Survey::Ztf, Survey::Lsst] {
-        let mut simulator = Simulator::new(survey, 4, SimulatorOptions { fink: true, ..SimulatorOptions::default() }).unwrap();
+        let mut simulator =
+            Simulator::new(survey, 4, SimulatorOptions { fink: true, ..SimulatorOptions::default() }).unwrap();
         let mut types = BTreeSet::new();
         for index in 0..60 {
             let (alert, _, _) = Alert::of(&mut simulator, index);
