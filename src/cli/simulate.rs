@@ -154,7 +154,7 @@ pub(super) fn load(
         }
     })?;
     Ok(IngestSummary {
-        table: loader.table().to_owned(),
+        table: Some(loader.table().to_owned()),
         alerts: progress.count(),
         bytes: bytes.into_inner(),
         ..IngestSummary::default()

@@ -71,8 +71,13 @@ impl Writer<'_> {
             }
             Kind::Record { fields, .. } => {
                 out.push(b'{');
-                for (at, field) in fields.iter().enumerate() {
-                    out.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+                let mut separator: &[u8] = b"\"";
+                for field in fields {
+                    if field.is_superseded {
+                        self.value(field.node, reader, &mut Vec::new(), depth + 1)?;
+                        continue;
+                    }
+                    out.extend_from_slice(std::mem::replace(&mut separator, b",\""));
                     out.extend_from_slice(field.name.as_bytes());
                     out.extend_from_slice(b"\":");
                     self.value(field.node, reader, out, depth + 1)?;
