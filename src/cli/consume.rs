@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
 
-use self::error::command_error;
+pub(super) use self::error::command_error;
 use self::progress::ProgressLine;
 use self::save_args::SaveArgs;
-use self::settings::{ConsumerLogin, LoginArgs};
+use self::settings::ConsumerLogin;
+pub(super) use self::settings::LoginArgs;
 use super::context::Context;
 use super::outcome::{Interrupted, UsageError};
 use crate::alert::decoder::BytesFormat;

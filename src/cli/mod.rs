@@ -27,6 +27,7 @@ mod show;
 mod simulate;
 mod start;
 mod stop;
+mod view;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -74,6 +75,8 @@ enum Command {
     Show(show::Args),
     /// Read alerts: print them or save them
     Consume(Box<consume::Args>),
+    /// Look at alerts: light curves and stamps on a page on this machine
+    View(Box<view::Args>),
     /// Compare the science database with the topics, alert by alert
     Audit(audit::Args),
     /// Check a rules file
@@ -115,6 +118,7 @@ impl Cli {
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
             Command::Consume(args) => consume::run(args, &context),
+            Command::View(args) => view::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
             Command::Rules(action) => rules::run(action, &context),
             Command::Filter(action) => filter::run(action, &context),
