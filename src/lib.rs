@@ -26,6 +26,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 mod consume;
+mod control_socket;
 pub mod distribution;
 mod escape;
 mod filters;

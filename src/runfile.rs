@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 /// How long a new owner waits for the lock, which a reader of the file holds for a moment.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// The local socket of a service is beside its run file.
+const SOCKET_EXTENSION: &str = "sock";
 
 /// The content of a run file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +91,11 @@ impl RunFile {
     /// The same service is running already, or the directory cannot be used.
     pub fn create(service: &str, name: &str, config: Option<&Path>) -> Result<Self, RunFileError> {
         Self::create_in(&own_directory()?, service, name, config)
+    }
+
+    /// The path of the service's local socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path.with_extension(SOCKET_EXTENSION)
     }
 
     fn create_in(directory: &Path, service: &str, name: &str, config: Option<&Path>) -> Result<Self, RunFileError> {
@@ -177,6 +184,11 @@ impl RunningService {
         let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
         let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
         Ok(files.filter_map(|path| alive(&path).map(|run| Self { run, path })).collect())
+    }
+
+    /// The path of the service's local socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path.with_extension(SOCKET_EXTENSION)
     }
 
     /// Sends SIGTERM to the process. Does nothing where it has ended.

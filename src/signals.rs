@@ -1,10 +1,10 @@
-//! SIGINT and SIGTERM as a cancellation token.
+//! SIGINT and SIGTERM as a cancellation token; SIGHUP as a request to read the configuration again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cancel::CancellationToken;
@@ -17,6 +17,29 @@ pub const INTERRUPTED: u8 = 130;
 pub struct Stop {
     token: CancellationToken,
     signal: Arc<AtomicUsize>,
+}
+
+/// SIGHUP, which otherwise ends the process.
+#[derive(Clone, Debug, Default)]
+pub struct Hangup {
+    received: Arc<AtomicBool>,
+}
+
+impl Hangup {
+    /// Receives SIGHUP from now on.
+    ///
+    /// # Errors
+    /// The handler cannot be installed.
+    pub fn on_signal() -> std::io::Result<Self> {
+        let hangup = Self::default();
+        flag::register(SIGHUP, Arc::clone(&hangup.received))?;
+        Ok(hangup)
+    }
+
+    /// Whether the signal was received since the last call.
+    pub fn take(&self) -> bool {
+        self.received.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// A signal that requests to stop.
@@ -93,6 +116,18 @@ mod tests {
         stop.request();
         assert!(waiter.join().unwrap());
         assert_eq!(stop.signal(), None);
+    }
+
+    #[test]
+    fn a_hangup_is_taken_once() {
+        let hangup = Hangup::on_signal().unwrap();
+        assert!(!hangup.take());
+        signal_hook::low_level::raise(SIGHUP).unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while !hangup.take() {
+            assert!(std::time::Instant::now() < until);
+        }
+        assert!(!hangup.take());
     }
 
     #[test]

@@ -33,6 +33,16 @@ impl Timestamp {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(Self::EPOCH, |since| Self::EPOCH + since)
     }
 
+    /// As RFC 3339 in UTC, for messages; the number after the year 9999.
+    pub fn rfc3339(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| self.0.to_string(), |time| time.to_string())
+    }
+
+    /// As RFC 3339 in UTC and, in parentheses, milliseconds since 1970, for messages whose time is passed on to a command.
+    pub fn with_millis(self) -> String {
+        format!("{} ({} ms since 1970)", self.rfc3339(), self.0)
+    }
+
     /// How long after `earlier` this is; zero where it is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -77,6 +87,14 @@ mod tests {
         assert_eq!(time + Duration::MAX, Timestamp::MAX);
         assert_eq!(time.since(Timestamp::from_millis(400)), Duration::from_millis(600));
         assert_eq!(time.since(Timestamp::from_millis(1_001)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_timestamp_is_shown_as_a_date() {
+        let time = Timestamp::from_millis(1_572_566_400_500);
+        assert_eq!(time.rfc3339(), "2019-11-01T00:00:00.5Z");
+        assert_eq!(time.with_millis(), "2019-11-01T00:00:00.5Z (1572566400500 ms since 1970)");
+        assert_eq!(Timestamp::MAX.rfc3339(), i64::MAX.to_string());
     }
 
     #[test]

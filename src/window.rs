@@ -44,6 +44,11 @@ impl Window {
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}, {})", self.from, self.until)
+        match (self.from, self.until) {
+            (Timestamp::EPOCH, Timestamp::MAX) => f.write_str("everything"),
+            (Timestamp::EPOCH, until) => write!(f, "everything before {}", until.rfc3339()),
+            (from, Timestamp::MAX) => write!(f, "everything since {}", from.rfc3339()),
+            (from, until) => write!(f, "{} to {}", from.rfc3339(), until.rfc3339()),
+        }
     }
 }

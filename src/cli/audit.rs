@@ -38,11 +38,11 @@ Examples: fink audit --from 2026-02-01T12:00:00Z --until 2026-02-02T12:00:00Z
 The exit code is 1 if there are differences. Topics are read from beginning to end, since an alert can be sent long after its row was
 written. A night is named by the date on which it begins. Its alerts are those whose rows were written in it.")]
 pub struct Args {
-    /// Start of the time range, inclusive: earliest, milliseconds since 1970, or RFC 3339
-    #[arg(long, value_name = "WHEN")]
+    /// Start of the time range, inclusive: earliest, a time ago such as -2h, a date, milliseconds since 1970, or RFC 3339
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     from: Start,
-    /// End of the time range, exclusive: now, milliseconds since 1970, or RFC 3339
-    #[arg(long, value_name = "WHEN", value_parser = parse_timestamp)]
+    /// End of the time range, exclusive: now, a time ago, a date, milliseconds since 1970, or RFC 3339
+    #[arg(long, value_name = "WHEN", value_parser = parse_timestamp, allow_hyphen_values = true)]
     until: i64,
     /// Audit only this stream; repeatable [default: all]
     #[arg(long = "stream", value_name = "NAME")]
@@ -77,21 +77,17 @@ pub struct Args {
 
 impl Args {
     fn window(&self) -> Result<Window, UsageError> {
-        let now = jiff::Timestamp::now().as_millisecond();
-        let from = match self.from {
-            Start::Earliest => 0,
-            Start::At(from) => from,
-            Start::Now => now,
-            Start::Latest => {
-                return Err(UsageError("--from latest is not a time: use `earliest` or a timestamp".to_owned()));
-            }
+        let now = Timestamp::now();
+        let Some(from) = self.from.time(now) else {
+            return Err(UsageError("--from latest is not a time: use `earliest` or a timestamp".to_owned()));
         };
-        let until = self.until;
+        let until = Timestamp::from_millis(self.until);
         if until > now {
-            return Err(UsageError(format!("--until {until} (ms since 1970) is in the future: use `now`")));
+            return Err(UsageError(format!("--until {} is in the future: use `now`", until.with_millis())));
         }
-        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(until))
-            .ok_or_else(|| UsageError(format!("--from {from} is not before --until {until} (ms since 1970)")))
+        Window::new(from, until).ok_or_else(|| {
+            UsageError(format!("--from {} is not before --until {}", from.with_millis(), until.with_millis()))
+        })
     }
 }
 
@@ -111,13 +107,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         reader,
     };
     let stop = Stop::on_signals()?;
-    let audit = Audit::new(&settings, &request, stop.token()).map_err(command_error)?;
+    let audit = Audit::new(&settings, &request, stop.token()).map_err(audit_error)?;
     let limit = args.limit.unwrap_or(if args.output.format == Format::Ndjson { u64::MAX } else { DEFAULT_LIMIT });
     let mut report = Report::new(args.output.format, limit);
     let progress = Mutex::new(None);
     let step = |step: AuditProgress<'_>| show_progress(step, &progress, context);
     let found = audit.compare(&step, &mut |difference| report.add(difference));
-    finish(&progress);
+    finish_progress(&progress);
     let mut comparison = found.map_err(compare_error)?;
     report.print(&audit, &comparison.totals, args.by_night, window, context)?;
     let published = match args.repair {
@@ -152,8 +148,8 @@ fn repair(
     }
     ConfirmArgs { yes: args.yes, dry_run: false }.ask(&plan, &format!("publish {total} alerts?"))?;
     let published = audit.publish(comparison, step);
-    finish(progress);
-    let published = published.map_err(command_error)?;
+    finish_progress(progress);
+    let published = published.map_err(audit_error)?;
     match published == total {
         true => log::info!("{published} missing alerts were published"),
         false => log::info!(
@@ -182,7 +178,8 @@ fn fail_on_differences(totals: &AuditTotals, repaired: u64) -> anyhow::Result<()
     Ok(())
 }
 
-fn show_progress(step: AuditProgress<'_>, progress: &Mutex<Option<Progress>>, context: &Context) {
+/// Shows the progress of a command that reads topics and the science database.
+pub(super) fn show_progress(step: AuditProgress<'_>, progress: &Mutex<Option<Progress>>, context: &Context) {
     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
     let mut begin = |what, total| {
         if let Some(before) = progress.replace(Progress::new(context, what, total)) {
@@ -207,14 +204,15 @@ fn show_progress(step: AuditProgress<'_>, progress: &Mutex<Option<Progress>>, co
     }
 }
 
-fn finish(progress: &Mutex<Option<Progress>>) {
+/// Removes the progress bar.
+pub(super) fn finish_progress(progress: &Mutex<Option<Progress>>) {
     if let Some(progress) = progress.lock().unwrap_or_else(PoisonError::into_inner).take() {
         progress.finish();
     }
 }
 
 /// Maps configuration errors and signals to their exit codes.
-fn command_error(error: AuditError) -> anyhow::Error {
+pub(super) fn audit_error(error: AuditError) -> anyhow::Error {
     match error {
         AuditError::Stopped | AuditError::Kafka(KafkaError::Cancelled(_)) => Interrupted.into(),
         error if error.is_configuration() => UsageError(error.to_string()).into(),
@@ -229,7 +227,7 @@ fn command_error(error: AuditError) -> anyhow::Error {
 
 fn compare_error(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<AuditError>() {
-        Ok(error) => command_error(error),
+        Ok(error) => audit_error(error),
         Err(error) => error,
     }
 }

@@ -9,10 +9,13 @@ use clap::{Args, Subcommand, ValueHint};
 use serde_json::Value;
 
 use super::context::Context;
+use super::distribution::command_error;
 use super::outcome::UsageError;
 use super::output::{OutputArgs, Table};
 use crate::atomic_file;
-use crate::config::example_toml;
+use crate::cancel::CancellationToken;
+use crate::config::{RequiredLogin, example_toml};
+use crate::distribution::{Request, check_settings};
 
 pub(super) const AFTER_HELP: &str = "\
 Precedence: flag, environment variable, configuration file, default. The variable of a key is FINK_ and the
@@ -26,6 +29,9 @@ pub enum Action {
     /// Print every setting and its source; secrets are hidden
     #[command(after_help = "Example: fink config show --format json")]
     Show(Show),
+    /// Check the configuration, with catalog, rules, schemas and filters, without connecting to a server
+    #[command(after_help = "Example: fink config check && systemctl kill --signal=HUP fink-distribution")]
+    Check,
     /// Write a commented configuration file
     #[command(after_help = "Example: fink config init conf/fink.toml")]
     Init(Init),
@@ -52,8 +58,19 @@ pub struct Init {
 pub(super) fn run(action: &Action, context: &Context) -> anyhow::Result<()> {
     match action {
         Action::Show(args) => show(args, context),
+        Action::Check => check(context),
         Action::Init(args) => init(args),
     }
+}
+
+/// Checks what a start, or a reload, would refuse.
+fn check(context: &Context) -> anyhow::Result<()> {
+    let configuration = context.configuration()?;
+    let settings = configuration.settings(RequiredLogin::User)?;
+    check_settings(&settings, &Request::default(), &CancellationToken::new()).map_err(command_error)?;
+    let streams: Vec<&str> = settings.streams.iter().map(|stream| stream.name.as_str()).collect();
+    log::info!("the configuration is valid; streams: {}", streams.join(", "));
+    Ok(())
 }
 
 fn show(args: &Show, context: &Context) -> anyhow::Result<()> {

@@ -1,17 +1,19 @@
 //! What every command has: the global flags, the configuration, the logger.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{ArgAction, Args, ColorChoice, ValueHint};
+use clap::{ArgAction, Args, ColorChoice, ValueEnum, ValueHint};
 use env_logger::WriteStyle;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use log::{LevelFilter, Log, Metadata, Record};
 
+use super::problems::Problems;
 use crate::config::{ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin};
 use crate::distribution::settings::Settings;
 use crate::kafka::raw_options::check_option;
+use crate::timestamp::Timestamp;
 
 /// The global flags.
 #[derive(Clone, Debug, Args)]
@@ -28,9 +30,21 @@ pub struct Global {
     /// Log errors only
     #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
+    /// Format of the log
+    #[arg(long, value_enum, value_name = "FORMAT", env = "FINK_LOG_FORMAT", default_value_t = LogFormat::Text, hide_env = true, global = true, help_heading = "Global options")]
+    log_format: LogFormat,
     /// When to use colors
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
     color: ColorChoice,
+}
+
+/// Format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// one line of text a message
+    Text,
+    /// one JSON object a line, with the fields `time`, `level`, `target` and `message`
+    Json,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -38,10 +52,12 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     Ok((key.trim().to_owned(), value.to_owned()))
 }
 
-/// What a command gets in addition to its own arguments.
+/// What a command gets in addition to its own arguments. Clones share logger and progress bars.
+#[derive(Clone)]
 pub struct Context {
     global: Global,
     bars: MultiProgress,
+    problems: Problems,
 }
 
 impl Context {
@@ -54,8 +70,9 @@ impl Context {
             true => ProgressDrawTarget::hidden(),
             false => ProgressDrawTarget::stderr(),
         });
-        start_logger(&global, bars.clone())?;
-        Ok(Self { global, bars })
+        let problems = Problems::default();
+        start_logger(&global, bars.clone(), problems.clone())?;
+        Ok(Self { global, bars, problems })
     }
 
     /// The configuration, with the values of `--set`.
@@ -120,6 +137,11 @@ impl Context {
         Ok(self.configuration()?.settings(logins)?)
     }
 
+    /// The last warnings and errors that were logged.
+    pub(super) fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
     /// Where progress bars are drawn.
     pub(super) fn bars(&self) -> &MultiProgress {
         &self.bars
@@ -180,6 +202,7 @@ fn check_raw_options(configuration: &Configuration) -> Result<(), ConfigErrors> 
 struct Logger {
     inner: env_logger::Logger,
     bars: MultiProgress,
+    problems: Problems,
 }
 
 impl Log for Logger {
@@ -189,6 +212,7 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.inner.matches(record) {
+            self.problems.add(record);
             self.bars.suspend(|| self.inner.log(record));
         }
     }
@@ -202,7 +226,7 @@ fn filter_variable() -> Option<String> {
     std::env::var("FINK_LOG").ok().filter(|filter| !filter.is_empty())
 }
 
-fn start_logger(global: &Global, bars: MultiProgress) -> anyhow::Result<()> {
+fn start_logger(global: &Global, bars: MultiProgress, problems: Problems) -> anyhow::Result<()> {
     let mut builder = env_logger::Builder::new();
     builder.format_timestamp_millis().format_target(global.verbose > 0);
     builder.write_style(match global.color {
@@ -210,6 +234,17 @@ fn start_logger(global: &Global, bars: MultiProgress) -> anyhow::Result<()> {
         ColorChoice::Always => WriteStyle::Always,
         ColorChoice::Never => WriteStyle::Never,
     });
+    if global.log_format == LogFormat::Json {
+        builder.format(|out, record| {
+            let line = serde_json::json!({
+                "time": Timestamp::now().rfc3339(),
+                "level": record.level().as_str(),
+                "target": record.target(),
+                "message": record.args().to_string(),
+            });
+            writeln!(out, "{line}")
+        });
+    }
     match (global.quiet, global.verbose, filter_variable()) {
         (true, _, _) => builder.filter_level(LevelFilter::Error),
         (false, 0, Some(filter)) => builder.parse_filters(&filter),
@@ -219,7 +254,7 @@ fn start_logger(global: &Global, bars: MultiProgress) -> anyhow::Result<()> {
     };
     let inner = builder.build();
     let level = inner.filter();
-    log::set_boxed_logger(Box::new(Logger { inner, bars })).context("cannot start the logger")?;
+    log::set_boxed_logger(Box::new(Logger { inner, bars, problems })).context("cannot start the logger")?;
     log::set_max_level(level);
     Ok(())
 }

@@ -1,94 +1,166 @@
-//! The status of a running distribution: one line on a terminal, else a log line every 10 s.
+//! The status of a running distribution: one line on a terminal, else log lines.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::Context;
+use super::rate::Rate;
+use super::service_status::{LatestStats, lane};
 use crate::distribution::stats::{Lane, Stats};
+use crate::timestamp::Timestamp;
+use crate::units::format_duration;
 
-/// Time between two log lines without a terminal.
+/// Time between two log lines while alerts are published.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
-/// The rate is averaged over this time.
-const RATE_WINDOW: Duration = Duration::from_secs(5);
+/// Time between two log lines of an idle service.
+const IDLE_LOG_INTERVAL: Duration = Duration::from_secs(300);
+/// How often the statistics are passed on.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
+/// More streams are not listed in a log line.
+const MAX_LISTED_STREAMS: usize = 8;
 
 /// The status of a distribution.
 pub struct StatusLine {
     bar: ProgressBar,
-    is_job: bool,
+    is_dry_run: bool,
+    latest: LatestStats,
+    updated_at: Option<Instant>,
     logged_at: Instant,
     logged_alerts: u64,
-    rate_start: Instant,
-    rate_start_alerts: u64,
-    rate: f64,
+    alerts: Rate,
+    rows: Rate,
 }
 
 impl StatusLine {
-    /// Starts a status line, with a progress bar over the key ranges for a job.
-    pub fn new(context: &Context, is_job: bool) -> Self {
+    /// Starts a status line. `latest` gets the statistics.
+    pub fn new(context: &Context, is_dry_run: bool, latest: LatestStats) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let template = if is_job { "{bar:24} {msg}" } else { "{spinner} {msg}" };
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        // `wide_msg` is truncated to the width of the terminal.
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let bar = if context.bars().is_hidden() { bar } else { context.bars().add(bar) };
-        let now = Instant::now();
-        Self { bar, is_job, logged_at: now, logged_alerts: 0, rate_start: now, rate_start_alerts: 0, rate: 0.0 }
+        Self {
+            bar,
+            is_dry_run,
+            latest,
+            updated_at: None,
+            logged_at: Instant::now(),
+            logged_alerts: 0,
+            alerts: Rate::default(),
+            rows: Rate::default(),
+        }
     }
 
     /// Updates the line.
     pub fn show(&mut self, stats: &Stats) {
-        let elapsed = self.rate_start.elapsed();
-        if elapsed >= RATE_WINDOW || self.rate == 0.0 && stats.alerts > 0 {
-            self.rate = (stats.alerts - self.rate_start_alerts) as f64 / elapsed.as_secs_f64().max(0.001);
-            (self.rate_start, self.rate_start_alerts) = (Instant::now(), stats.alerts);
-        }
-        if self.bar.is_hidden() {
-            // No line without new alerts: an idle service should not fill the log.
-            let is_news = stats.alerts > self.logged_alerts || stats.lane == Lane::History;
-            if self.logged_at.elapsed() >= LOG_INTERVAL && is_news {
-                (self.logged_at, self.logged_alerts) = (Instant::now(), stats.alerts);
-                log::info!("{}", line(stats, self.rate, now()));
-            }
+        let now = Instant::now();
+        if self.updated_at.is_some_and(|updated| now - updated < UPDATE_INTERVAL) {
             return;
         }
-        if self.is_job {
-            self.bar.set_length(stats.ranges.1.max(1) as u64);
-            self.bar.set_position(stats.ranges.0 as u64);
+        self.updated_at = Some(now);
+        self.alerts.add(now, stats.alerts + stats.uncommitted);
+        self.rows.add(now, stats.history.rows);
+        let rate = self.alerts.per_second();
+        self.latest.set(stats, rate);
+        if !self.bar.is_hidden() {
+            self.bar.set_message(self.line(stats, "/s", &short_counts(stats, self.is_dry_run)));
+            return;
         }
-        self.bar.set_message(line(stats, self.rate, now()));
+        let is_news = stats.alerts > self.logged_alerts || stats.lane == Lane::History;
+        let interval = if is_news { LOG_INTERVAL } else { IDLE_LOG_INTERVAL };
+        if now - self.logged_at >= interval {
+            (self.logged_at, self.logged_alerts) = (now, stats.alerts);
+            log::info!("{}{}", self.line(stats, " alerts/s", &summary(stats, self.is_dry_run)), by_stream(stats));
+        }
     }
 
     /// Removes the line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
 
-fn now() -> i64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
-}
-
-fn line(stats: &Stats, rate: f64, now: i64) -> String {
-    let lane = match stats.lane {
-        Lane::Start => return "starting".to_owned(),
-        Lane::History => {
-            format!("history, key range {} of {}", (stats.ranges.0 + 1).min(stats.ranges.1), stats.ranges.1)
+    fn line(&self, stats: &Stats, unit: &str, counts: &str) -> String {
+        let place = place_at(stats, self.rows.per_second(), Timestamp::now());
+        match stats.lane {
+            Lane::Start => place,
+            Lane::History | Lane::Live => {
+                format!("{place}: {}{unit}, {counts}", format_rate(self.alerts.per_second()))
+            }
         }
-        Lane::Live => match stats.seen_until {
-            0 => "live".to_owned(),
-            seen => format!("live, lag {:.1} s", (now - seen).max(0) as f64 / 1000.0),
-        },
+    }
+}
+
+/// The lane, how far it is, and the lag.
+pub fn place(stats: &Stats) -> String {
+    place_at(stats, 0.0, Timestamp::now())
+}
+
+/// As [`place`], at `now`. `rows_per_second`: of the history lane.
+fn place_at(stats: &Stats, rows_per_second: f64, now: Timestamp) -> String {
+    let mut place = lane(stats.lane).to_owned();
+    if stats.lane == Lane::History {
+        match (stats.history.progress(), stats.history.ranges) {
+            (Some(progress), _) => place.push_str(&format!(" {:.0} %", (progress * 100.0).floor())),
+            (None, (done, all)) => place.push_str(&format!(", key range {} of {all}", (done + 1).min(all))),
+        }
+        if let Some(left) = time_left(stats, rows_per_second) {
+            place.push_str(&format!(", {} left", short_duration(left)));
+        }
+    }
+    if let Some(lag) = stats.lag(now) {
+        place.push_str(&format!(", lag {}", short_duration(lag)));
+    }
+    place
+}
+
+fn time_left(stats: &Stats, rows_per_second: f64) -> Option<Duration> {
+    let rows = stats.history.total?.saturating_sub(stats.history.rows);
+    (rows_per_second > 0.0).then(|| Duration::try_from_secs_f64(rows as f64 / rows_per_second).ok()).flatten()
+}
+
+/// A duration for people: `0.7 s`, `95.2 s`, `12m`, `3h12m`, `5d3h`.
+pub fn short_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let unit = match seconds {
+        0..100 => return format!("{:.1} s", duration.as_secs_f64()),
+        100..86_400 => 60,
+        _ => 3600,
     };
-    format!("{lane}: {rate:.0} alerts/s, {}", summary(stats))
+    format_duration(Duration::from_secs(seconds / unit * unit))
+}
+
+/// A rate without decimals, unless it is small.
+pub fn format_rate(per_second: f64) -> String {
+    match per_second > 0.0 && per_second < 10.0 {
+        true => format!("{per_second:.1}"),
+        false => format!("{per_second:.0}"),
+    }
+}
+
+/// The counts for a terminal: with those of the open transaction, and without zeros that are normal.
+fn short_counts(stats: &Stats, is_dry_run: bool) -> String {
+    let mut counts = format!("{} alerts", stats.alerts + stats.uncommitted);
+    if !is_dry_run {
+        counts.push_str(&format!(", {} sent", stats.sent()));
+    }
+    for (count, what) in [(stats.late, "late"), (stats.rejected(), "rejected"), (stats.skipped, "skipped")] {
+        if count > 0 {
+            counts.push_str(&format!(", {count} {what}"));
+        }
+    }
+    counts
 }
 
 /// The counts, for the end of a log line.
-pub fn summary(stats: &Stats) -> String {
+pub fn summary(stats: &Stats, is_dry_run: bool) -> String {
     let skipped = match stats.skipped {
         0 => String::new(),
         skipped => format!(", {skipped} rows skipped"),
     };
+    let sent = if is_dry_run { "messages would be sent" } else { "messages sent" };
     format!(
-        "{} alerts, {} messages sent, {} late, {} rejected{skipped}",
+        "{} alerts, {} {sent}, {} late, {} rejected{skipped}",
         stats.alerts,
         stats.sent(),
         stats.late,
@@ -96,23 +168,77 @@ pub fn summary(stats: &Stats) -> String {
     )
 }
 
+/// The counts of each stream, where there are several.
+fn by_stream(stats: &Stats) -> String {
+    if !(2..=MAX_LISTED_STREAMS).contains(&stats.streams.len()) {
+        return String::new();
+    }
+    let streams = stats.streams.iter().map(|stream| match stream.rejected {
+        0 => format!("{} {}", stream.name, stream.sent),
+        rejected => format!("{} {} ({rejected} rejected)", stream.name, stream.sent),
+    });
+    format!("; {}", streams.collect::<Vec<_>>().join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distribution::stats::HistoryStats;
 
-    #[test]
-    fn the_line_says_what_an_operator_asks() {
+    fn stats() -> Stats {
         let mut stats = Stats::new(1);
-        assert_eq!(line(&stats, 0.0, 0), "starting");
-        (stats.lane, stats.alerts, stats.late, stats.seen_until) = (Lane::Live, 1200, 3, 5_000);
+        (stats.lane, stats.alerts, stats.late) = (Lane::Live, 1200, 3);
+        stats.published_until = Some(Timestamp::from_millis(5_000));
         stats.streams[0].sent = 1200;
         stats.streams[0].rejected = 2;
-        assert_eq!(
-            line(&stats, 299.6, 5_700),
-            "live, lag 0.7 s: 300 alerts/s, 1200 alerts, 1200 messages sent, 3 late, 2 rejected"
-        );
-        (stats.lane, stats.ranges, stats.skipped) = (Lane::History, (2, 4), 1);
-        assert!(line(&stats, 1.0, 0).ends_with("2 rejected, 1 rows skipped"));
-        assert!(line(&stats, 1.0, 0).starts_with("history, key range 3 of 4: 1 alerts/s"));
+        stats
+    }
+
+    fn place_of(stats: &Stats, now: i64) -> String {
+        place_at(stats, 100.0, Timestamp::from_millis(now))
+    }
+
+    #[test]
+    fn the_place_names_the_lane_its_progress_and_the_lag() {
+        assert_eq!(place_of(&Stats::new(1), 0), "starting");
+        let mut stats = stats();
+        assert_eq!(place_of(&stats, 5_700), "live, lag 0.7 s");
+        stats.lane = Lane::History;
+        stats.history = HistoryStats { ranges: (2, 4), rows: 1, total: None };
+        assert_eq!(place_of(&stats, 3_605_000), "history, key range 3 of 4, lag 1h");
+        stats.history = HistoryStats { ranges: (2, 4), rows: 500, total: Some(12_500) };
+        assert_eq!(place_of(&stats, 3_605_000), "history 4 %, 2m left, lag 1h");
+        stats.published_until = Some(Timestamp::EPOCH);
+        assert_eq!(place_of(&stats, 3_605_000), "history 4 %, 2m left", "there is no lag before the first alert");
+    }
+
+    #[test]
+    fn the_counts_fit_into_80_columns() {
+        let mut stats = stats();
+        assert_eq!(summary(&stats, false), "1200 alerts, 1200 messages sent, 3 late, 2 rejected");
+        assert_eq!(summary(&stats, true), "1200 alerts, 1200 messages would be sent, 3 late, 2 rejected");
+        stats.uncommitted = 7;
+        assert_eq!(short_counts(&stats, false), "1207 alerts, 1200 sent, 3 late, 2 rejected");
+        (stats.alerts, stats.streams[0].sent) = (123_456_789, 123_456_789);
+        let line = format!("{}: 1523/s, {}", place_of(&stats, 5_700), short_counts(&stats, false));
+        assert!(line.len() + 2 <= 80, "{line}");
+    }
+
+    #[test]
+    fn durations_and_rates_have_few_digits() {
+        let short = |seconds| short_duration(Duration::from_secs_f64(seconds));
+        assert_eq!([0.72, 99.94, 150.0, 11_530.0, 450_000.0].map(short), ["0.7 s", "99.9 s", "2m", "3h12m", "5d5h"]);
+        assert_eq!([0.0, 0.25, 9.96, 299.6].map(format_rate), ["0", "0.2", "10.0", "300"]);
+    }
+
+    #[test]
+    fn streams_are_listed_where_there_are_several() {
+        let mut stats = Stats::new(2);
+        assert_eq!(by_stream(&Stats::new(1)), "");
+        for (stream, name) in stats.streams.iter_mut().zip(["full", "bright"]) {
+            stream.name = name.to_owned();
+        }
+        (stats.streams[0].sent, stats.streams[1].rejected) = (5, 2);
+        assert_eq!(by_stream(&stats), "; full 5, bright 0 (2 rejected)");
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand, with its arguments and its `run`.
 //!
-//! Data goes to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid arguments or configuration, 130 interrupted.
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid arguments or configuration, 3 another process has
+//! taken over the distribution, 130 interrupted.
 
 mod alert_table;
 mod audit;
@@ -21,12 +22,19 @@ mod man;
 mod newest_rows;
 mod outcome;
 mod output;
+mod problems;
 mod progress;
+mod rate;
+mod rejected;
+mod reload;
 mod rules;
+mod service_status;
 mod show;
 mod simulate;
 mod start;
+mod status;
 mod stop;
+mod systemd;
 mod view;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -43,7 +51,7 @@ Examples: fink demo
 Environment variables: FINK_CONFIG, the configuration file; FINK_LOG, log filter such as `debug` or `warn,fink::kafka=trace`;
 one for each configuration key (see `fink config --help`)
 
-Exit codes: 0 success, 1 failure, 2 invalid arguments or configuration, 130 interrupted";
+Exit codes: 0 success, 1 failure, 2 invalid arguments or configuration, 3 another process has taken over the distribution, 130 interrupted";
 
 /// Distributes astronomical alerts from a science database to Kafka, each alert exactly once
 #[derive(Debug, Parser)]
@@ -73,12 +81,17 @@ enum Command {
     Stop(stop::Service),
     /// List the services that run on this machine
     Show(show::Args),
+    /// Show what a running distribution does: lag, rates, counts of each stream, problems
+    Status(status::Args),
     /// Read alerts: print them or save them
     Consume(Box<consume::Args>),
     /// Look at alerts: light curves and stamps on a page on this machine
     View(Box<view::Args>),
     /// Compare the science database with the topics, alert by alert
     Audit(audit::Args),
+    /// List rejected alerts, or publish them once their cause is corrected
+    #[command(subcommand, arg_required_else_help = true)]
+    Rejected(rejected::Action),
     /// Check a rules file
     #[command(subcommand, arg_required_else_help = true)]
     Rules(rules::Action),
@@ -117,9 +130,11 @@ impl Cli {
             Command::DistributionTest(args) => distribution_test::run(args, &context),
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
+            Command::Status(args) => status::run(args, &context),
             Command::Consume(args) => consume::run(args, &context),
             Command::View(args) => view::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
+            Command::Rejected(action) => rejected::run(action, &context),
             Command::Rules(action) => rules::run(action, &context),
             Command::Filter(action) => filter::run(action, &context),
             Command::Config(action) => config::run(action, &context),

@@ -17,6 +17,14 @@ pub struct UsageError(pub String);
 #[error("interrupted")]
 pub struct Interrupted;
 
+/// Another process has taken over the distribution. Exit code 3: a supervisor must not start it again, which would end the other one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Fenced(pub String);
+
+/// The exit code of [`Fenced`].
+const FENCED: u8 = 3;
+
 /// The outcome of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -41,6 +49,8 @@ impl Outcome {
         }
         let code = if is(|cause| cause.is::<Interrupted>()) {
             INTERRUPTED
+        } else if is(|cause| cause.is::<Fenced>()) {
+            FENCED
         } else if is(|cause| cause.is::<ConfigErrors>() || cause.is::<UsageError>())
             || is(|cause| cause.is::<CatalogError>() || cause.is::<RulesError>())
         {
@@ -87,6 +97,7 @@ mod tests {
         assert_eq!(code(anyhow::Error::new(config).context("while starting")), 2);
         assert_eq!(code(UsageError("no".to_owned()).into()), 2);
         assert_eq!(code(anyhow::Error::new(Interrupted).context("after 3 alerts")), 130);
+        assert_eq!(code(Fenced("another fink has taken over".to_owned()).into()), 3);
         assert_eq!(code(stdout_error(io::ErrorKind::BrokenPipe.into())), 0);
         assert_eq!(code(stdout_error(io::ErrorKind::StorageFull.into())), 1);
     }

@@ -3,12 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::context::Context;
+use super::distribution_status::format_rate;
 
 /// Time between two log lines without a terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+const WITH_TOTAL: &str = "{bar:20} {human_pos} of {human_len} {msg}, {rate}, {eta} left";
+const WITHOUT_TOTAL: &str = "{spinner} {human_pos} {msg}, {rate}, {elapsed}";
 
 /// The progress of a command. Threads can share it.
 pub struct Progress {
@@ -79,10 +83,14 @@ impl Progress {
 
 fn style(with_total: bool) -> ProgressStyle {
     let template = match with_total {
-        true => "{bar:30} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left",
-        false => "{spinner} {human_pos} {msg}, {per_sec}, {elapsed}",
+        true => WITH_TOTAL,
+        false => WITHOUT_TOTAL,
     };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    // indicatif's own rate has four decimals.
+    style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _unheard = write!(out, "{}/s", format_rate(state.per_sec()));
+    })
 }
 
 #[cfg(test)]
@@ -91,10 +99,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_valid() {
-        for template in [
-            "{bar:30} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left",
-            "{spinner} {human_pos} {msg}, {per_sec}, {elapsed}",
-        ] {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

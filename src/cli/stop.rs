@@ -28,27 +28,32 @@ pub struct Distribution {
     timeout: Duration,
 }
 
-pub(super) fn run(service: &Service) -> anyhow::Result<()> {
-    let Service::Distribution(args) = service;
+/// The running distribution with this name, or the only one.
+///
+/// # Errors
+/// There is none, or there are several.
+pub(super) fn select(name: Option<&str>) -> anyhow::Result<RunningService> {
     let mut running: Vec<RunningService> = RunningService::all()?;
-    running.retain(|running| {
-        running.run.service == "distribution" && args.name.as_ref().is_none_or(|name| *name == running.run.name)
-    });
-    let running = match (running.as_slice(), &args.name) {
-        ([running], _) => running,
-        ([], Some(name)) => {
+    running
+        .retain(|running| running.run.service == "distribution" && name.is_none_or(|name| *name == running.run.name));
+    match (running.len(), running.pop(), name) {
+        (1, Some(running), _) => Ok(running),
+        (_, None, Some(name)) => {
             bail!("no distribution `{name}` is running on this machine: `fink show` lists the services")
         }
-        ([], None) => bail!("no distribution is running on this machine"),
-        (several, _) => {
-            let names: Vec<&str> = several.iter().map(|running| running.run.name.as_str()).collect();
-            return Err(UsageError(format!(
-                "several distributions are running ({}): select one with --name",
-                names.join(", ")
-            ))
-            .into());
+        (_, None, None) => bail!("no distribution is running on this machine"),
+        (_, Some(last), _) => {
+            running.push(last);
+            let names: Vec<&str> = running.iter().map(|running| running.run.name.as_str()).collect();
+            let names = names.join(", ");
+            Err(UsageError(format!("several distributions are running ({names}): select one with --name")).into())
         }
-    };
+    }
+}
+
+pub(super) fn run(service: &Service) -> anyhow::Result<()> {
+    let Service::Distribution(args) = service;
+    let running = select(args.name.as_deref())?;
     running.terminate()?;
     if !running.wait(args.timeout) {
         bail!(

@@ -1,9 +1,8 @@
 //! Where a consumer begins.
 
 use std::str::FromStr;
-use std::time::Duration;
 
-use crate::units::{parse_duration, parse_timestamp};
+use crate::units::parse_timestamp;
 
 /// Where a consumer begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,27 +20,19 @@ pub enum Start {
 impl FromStr for Start {
     type Err = String;
 
-    /// `group`, `earliest`, `latest`, a time ago such as `-2h`, milliseconds since 1970, or RFC 3339.
+    /// `group`, `earliest`, `latest`, a time ago such as `-2h`, a date, milliseconds since 1970, or RFC 3339.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.trim() {
             "group" => Ok(Self::Group),
             "earliest" => Ok(Self::Earliest),
             "latest" | "now" => Ok(Self::Latest),
-            text => match text.strip_prefix('-') {
-                Some(ago) => parse_duration(ago).map(|ago| Self::At(before_now(ago))),
-                None => parse_timestamp(text).map(Self::At).map_err(|_| {
-                    format!(
-                        "`{text}` is not a start: write `group`, `earliest`, `latest`, a time ago such as -2h, milliseconds since 1970, or RFC 3339 such as 2026-02-24T00:00:00Z"
-                    )
-                }),
-            },
+            text => parse_timestamp(text).map(Self::At).map_err(|_| {
+                format!(
+                    "`{text}` is not a start: write `group`, `earliest`, `latest`, a time ago such as -2h, a date such as 2026-02-24, milliseconds since 1970, or RFC 3339 such as 2026-02-24T00:00:00Z"
+                )
+            }),
         }
     }
-}
-
-fn before_now(ago: Duration) -> i64 {
-    let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::now().as_millisecond().saturating_sub(ago).max(0)
 }
 
 #[cfg(test)]

@@ -53,6 +53,11 @@ impl BackgroundScan {
         self.current.is_some()
     }
 
+    /// The earliest timestamp of the rows that were found and not taken yet.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.current.as_ref()?.rows.iter().map(|row| row.timestamp).min()
+    }
+
     /// Whether [`next`](Self::next) has something to do.
     pub fn has_found(&self) -> bool {
         self.current.as_ref().is_some_and(|scan| !scan.is_reading || !scan.rows.is_empty())

@@ -34,6 +34,7 @@ mod state_record;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub(crate) use action::{Action, CatchUpSlice, Intervals};
 pub(crate) use history_scan::HistoryScan;
@@ -168,6 +169,22 @@ impl CheckpointState {
     /// The start that the user asked for when this checkpoint was new, in the user's words.
     pub(crate) fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Whether it is of a bounded job.
+    pub(crate) fn is_job(&self) -> bool {
+        self.job_until.is_some()
+    }
+
+    /// The time before which everything that was visible is published, except rows that a sweep or a repair has found since: the start of the last
+    /// scan of the live lane or of the catch-up whose rows are all published. `settle` is that of the intervals. The lag is now minus this time.
+    pub(crate) fn published_until(&self, settle: Duration) -> Timestamp {
+        let scanned = self.live_scanned_at.map_or(self.watermark, |scanned| scanned - settle);
+        let caught_up = match self.catch_up {
+            CatchUp::At { from, .. } => from,
+            CatchUp::Due | CatchUp::Done => self.watermark,
+        };
+        scanned.max(caught_up).max(self.watermark)
     }
 
     /// What is done although it was written after the watermark.

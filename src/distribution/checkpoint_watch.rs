@@ -3,6 +3,7 @@
 //! A distribution that continued would write a checkpoint without its beginning, and the next start would send everything again.
 
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::cancel::CancellationToken;
@@ -21,6 +22,7 @@ pub(crate) struct CheckpointWatch {
     stop: CancellationToken,
     /// why the checkpoint is lost
     loss: Arc<OnceLock<String>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl CheckpointWatch {
@@ -29,9 +31,9 @@ impl CheckpointWatch {
         let (stop, loss) = (CancellationToken::new(), Arc::new(OnceLock::new()));
         let (settings, topic_partition) = (settings.clone(), (topic.to_owned(), partition));
         let (stopped, found) = (stop.clone(), Arc::clone(&loss));
-        // The thread is not joined at the end: a check of brokers that are away takes seconds, and changes nothing.
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             let Ok(admin) = Admin::open(&settings, Identity::User, CHECK_TIMEOUT) else { return };
+            let admin = admin.cancelled_by(&stopped);
             let mut highest = 0;
             while !stopped.is_cancelled() {
                 if let Some(reason) =
@@ -45,7 +47,7 @@ impl CheckpointWatch {
                 stopped.wait(CHECK_INTERVAL);
             }
         });
-        Self { stop, loss }
+        Self { stop, loss, thread: Some(thread) }
     }
 
     /// Which partition is lost, and how; `None` while it is there.
@@ -57,6 +59,8 @@ impl CheckpointWatch {
 impl Drop for CheckpointWatch {
     fn drop(&mut self) {
         self.stop.cancel();
+        // librdkafka must not be at work when the process ends.
+        let _panicked = self.thread.take().map(JoinHandle::join);
     }
 }
 

@@ -6,6 +6,8 @@ use super::checkpoint_state::CheckpointState;
 use super::error::DistributionError;
 use super::publisher::{Publisher, TransactionLimits};
 use super::readers::{ReadOutput, Readers, Task};
+use super::row_count::RowCount;
+use super::stats::HistoryStats;
 use crate::cancel::CancellationToken;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
@@ -25,6 +27,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) fn publish_history(
     state: &mut CheckpointState,
     readers: &mut Readers,
+    row_count: &mut Option<RowCount>,
     publisher: &mut Publisher<'_>,
     complete_until: Timestamp,
     cancel: &CancellationToken,
@@ -34,16 +37,21 @@ pub(super) fn publish_history(
     // Cells newer than the window are read where they may exist: they complete or correct a row of the window.
     let cells = if window.until() < complete_until { window } else { Window::since(window.from()) };
     let (mut left, all) = (0, history.ranges().len());
+    if let Some(count) = row_count {
+        let unread = history.ranges().filter(|(_, range)| !range.is_done()).map(|(_, range)| range.unread_keys());
+        count.begin(unread, window);
+    }
     for (range, progress) in history.ranges().filter(|(_, range)| !range.is_done()) {
         let after = progress.after().map(<[u8]>::to_vec);
         readers.submit(Task::Scan { range, keys: progress.keys(), after, window, cells });
         left += 1;
     }
-    publisher.stats().ranges = (all - left, all);
+    publisher.stats().history = HistoryStats { ranges: (all - left, all), rows: 0, total: None };
     while left > 0 && !cancel.is_cancelled() {
         match readers.receive(POLL_INTERVAL) {
             Some((ReadOutput::Page { range, batch, after, done, rows }, lease)) => {
                 publisher.count_rows(rows);
+                publisher.stats().history.rows += rows as u64;
                 for alert in batch.alerts() {
                     if state.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
                         publisher.send(&batch, alert, false)?;
@@ -53,7 +61,7 @@ pub(super) fn publish_history(
                 state.advance_history(range, after.as_deref(), done)?;
                 if done {
                     left -= 1;
-                    publisher.stats().ranges.0 += 1;
+                    publisher.stats().history.ranges.0 += 1;
                 }
             }
             Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
@@ -63,9 +71,12 @@ pub(super) fn publish_history(
         if left > 0 && publisher.is_due(TRANSACTION_LIMITS) {
             commit(state, publisher)?;
         }
+        publisher.keep_alive(state)?;
+        publisher.stats().history.total = row_count.as_mut().and_then(RowCount::poll);
         publisher.report();
     }
     readers.cancel();
+    row_count.iter_mut().for_each(RowCount::cancel);
     commit(state, publisher)?;
     if left > 0 { Err(DistributionError::Cancelled) } else { Ok(()) }
 }

@@ -55,6 +55,8 @@ pub(super) fn find_new_rows(
         if cancel.is_cancelled() {
             return Err(DistributionError::Cancelled);
         }
+        publisher.keep_alive(state)?;
+        publisher.report();
         match readers.receive(POLL_INTERVAL) {
             Some((ReadOutput::Triggers { rows, done }, _)) => {
                 publisher.count_rows(rows.len());
@@ -130,6 +132,8 @@ pub(super) fn publish_rows(
         if publisher.is_due(TRANSACTION_LIMITS) {
             commit(state, publisher)?;
         }
+        publisher.keep_alive(state)?;
+        publisher.report();
     }
     finish(state);
     commit(state, publisher)

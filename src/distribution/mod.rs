@@ -18,25 +18,32 @@ mod headers;
 mod history;
 mod idempotent_sink;
 mod kafka_sink;
+mod kafka_watch;
 mod ledger_memory;
 mod live;
 mod memory_budget;
 pub(crate) mod offset_file;
 mod open;
+mod outage;
 mod owner;
 pub(crate) mod page_reader;
 pub(crate) mod pipeline;
 mod publisher;
 mod readers;
+mod rejection_log;
 mod repair;
 mod request;
 mod request_check;
 mod resume;
 mod retry;
+mod row_count;
 mod row_size;
 pub mod settings;
+mod settings_check;
 mod sink_error;
+mod standby;
 mod start;
+mod start_check;
 pub(crate) mod stats;
 mod status_column;
 pub(crate) mod verdict;
@@ -46,6 +53,9 @@ use std::time::{Duration, Instant};
 pub(crate) use error::DistributionError;
 pub(crate) use headers::{ALERT_HEADER, TIMESTAMP_HEADER};
 pub(crate) use request::{EndReason, Request};
+pub(crate) use settings_check::check_settings;
+pub(crate) use standby::wait_for_turn;
+pub(crate) use start_check::{Confirm, Resend};
 
 use crate::cancel::CancellationToken;
 use crate::distribution::settings::Settings;
@@ -61,7 +71,7 @@ use open::{Opened, Workers, open};
 use repair::{continue_repair, continue_sweep};
 use resume::resume;
 use sink_error::SinkError;
-use stats::{Lane, Stats};
+use stats::{HistoryStats, Lane, Stats};
 
 /// The longest pause of the coordinator: it polls background scans and reports the statistics several times a second.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
@@ -80,7 +90,8 @@ struct Task<'a> {
     cancel: CancellationToken,
 }
 
-/// Distributes alerts until the job is done, the time is up, or `stop` is cancelled. `report` gets the statistics several times a second.
+/// Distributes alerts until the job is done, the time is up, or `stop` is cancelled. `report` gets the statistics several times a second. `confirm`
+/// is called once at most, before anything is sent, if alerts would be sent again.
 ///
 /// # Errors
 /// The settings do not fit the catalog; a permanent error of a server, or of a filter. Waits for servers that are away.
@@ -88,6 +99,7 @@ pub(crate) fn run(
     settings: &Settings,
     request: &Request,
     stop: &CancellationToken,
+    confirm: Confirm<'_>,
     report: &mut dyn FnMut(&Stats),
 ) -> Result<(EndReason, Stats), DistributionError> {
     // `--from now` means the time of the command, however long the servers take to answer.
@@ -95,10 +107,13 @@ pub(crate) fn run(
     let started = clock.now().wall;
     let streams = request.check(settings, started)?;
     let deadline = request.exit_after.and_then(|duration| Instant::now().checked_add(duration));
-    let cancel = stop.child_with_deadline(deadline);
+    let cancel = request.restart.as_ref().unwrap_or(stop).child_with_deadline(deadline);
     let task = Task { settings, request, intervals: Intervals::new(&settings.distribution), started, cancel };
-    let mut opened = match open(settings, request, &streams, started, &task.cancel, report) {
-        Err(DistributionError::Cancelled) => {
+    let mut opened = match open(settings, request, &streams, started, (&task.cancel, confirm), report) {
+        // A service may be stopped while it waits for a server; the end of its time is a failure then.
+        Err(DistributionError::Cancelled | DistributionError::NoAnswer { .. })
+            if matches!(request.end_reason(stop.is_cancelled()), EndReason::Stopped | EndReason::Restart) =>
+        {
             return Ok((request.end_reason(stop.is_cancelled()), Stats::new(streams.len())));
         }
         opened => opened?,
@@ -124,10 +139,16 @@ pub(crate) fn run(
     if let Some(reason) = opened.checkpoint_watch.as_ref().and_then(CheckpointWatch::loss) {
         return Err(DistributionError::CheckpointLost { reason: reason.to_owned() });
     }
-    let mut stats = opened.publisher.close(&task.cancel)?;
-    stats.skipped = opened.pipeline.columns().skipped_rows();
     let end_reason = if is_finished { EndReason::Finished } else { request.end_reason(stop.is_cancelled()) };
-    Ok((end_reason, stats))
+    let is_over = !is_finished && !matches!(end_reason, EndReason::Stopped | EndReason::Restart);
+    let outage = opened.outage(settings).filter(|_| is_over);
+    // A standby must not take over while the process starts again.
+    let mut stats = opened.publisher.close(&task.cancel, end_reason != EndReason::Restart)?;
+    stats.skipped = opened.pipeline.columns().skipped_rows();
+    match outage {
+        Some((server, outage)) => Err(DistributionError::EndedInOutage { server, outage }),
+        None => Ok((end_reason, stats)),
+    }
 }
 
 /// Resumes at the checkpoint, which holds `records`, and runs the lanes until they are done.
@@ -142,6 +163,7 @@ fn resume_and_run(
     let (mut state, outdated) =
         resume(request, &settings.distribution, &opened.prefix, publisher.sink(), records, *started)?;
     publisher.restore_status(records)?;
+    publisher.stats().history = HistoryStats::default();
     // A finished job has nothing to send, and other distributions may have written to its topics since.
     if state.next_action(clock.now(), &task.intervals) != Action::Finished {
         publisher.restore_idempotent(records, state.watermark())?;
@@ -149,7 +171,10 @@ fn resume_and_run(
     let mut first = state.records()?;
     first.extend(outdated);
     publisher.commit(first, state.watermark())?;
-    log::info!("distributing what is written from {} on (ms since 1970)", state.watermark());
+    match state.watermark() {
+        Timestamp::EPOCH => log::info!("distributing what is written from the beginning of the table on"),
+        watermark => log::info!("distributing what is written from {} on", watermark.with_millis()),
+    }
     run_lanes(task, &mut state, opened, clock)
 }
 
@@ -161,12 +186,15 @@ fn run_lanes(
     clock: &mut Clock,
 ) -> Result<(), DistributionError> {
     let Opened { pipeline, publisher, workers, session, ledger_memory, .. } = opened;
-    let Workers { readers, sweep, repair, future_rows } = workers;
+    let Workers { readers, sweep, repair, future_rows, row_count } = workers;
     loop {
         let now = clock.now();
         ledger_memory.update(state.ledger());
-        publisher.stats().watermark = state.watermark().as_millis();
-        publisher.stats().skipped = pipeline.columns().skipped_rows();
+        let stats = publisher.stats();
+        stats.watermark = state.watermark();
+        stats.skipped = pipeline.columns().skipped_rows();
+        stats.published_until = (!state.is_job()).then(|| state.published_until(intervals.settle));
+        stats.limit_published_until(sweep.oldest().into_iter().chain(repair.oldest()).min());
         publisher.report();
         let action = state.next_action(now, intervals);
         if cancel.is_cancelled() && action != Action::Finished {
@@ -175,6 +203,7 @@ fn run_lanes(
         if state.watermark() > now.wall + MAX_CLOCK_DIFFERENCE {
             return Err(DistributionError::WatermarkAhead { now: now.wall, watermark: state.watermark() });
         }
+        publisher.keep_alive(state)?;
         match action {
             Action::StartHistory(window) => {
                 let regions = session.ask(cancel, |db| db.key_ranges())?;
@@ -184,21 +213,20 @@ fn run_lanes(
             Action::History => {
                 publisher.stats().lane = Lane::History;
                 let complete_until = now.wall - intervals.repair.saturating_mul(2);
-                publish_history(state, readers, publisher, complete_until, cancel)?;
+                publish_history(state, readers, row_count, publisher, complete_until, cancel)?;
+                publisher.stats().history = HistoryStats::default();
             }
             Action::CatchUp(slice) => {
                 publisher.stats().lane = Lane::Live;
                 let rows = find_new_rows(slice.window, state, readers, publisher, cancel)?;
                 let finish = |state: &mut CheckpointState| state.finish_slice(slice, now.steady);
                 publish_rows(rows, false, state, readers, publisher, cancel, finish)?;
-                publisher.stats().seen_until = slice.window.until().as_millis();
             }
             Action::Live(window) => {
                 publisher.stats().lane = Lane::Live;
                 let rows = find_new_rows(window, state, readers, publisher, cancel)?;
                 let finish = |state: &mut CheckpointState| state.finish_live_scan(now.steady);
                 publish_rows(rows, false, state, readers, publisher, cancel, finish)?;
-                publisher.stats().seen_until = window.until().as_millis();
             }
             Action::Sweep(window) => {
                 sweep.begin(window, false);

@@ -4,24 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::background_scan::{BackgroundScan, FutureRowScan};
+use super::checkpoint_partition::SERVICE;
 use super::checkpoint_watch::CheckpointWatch;
 use super::error::DistributionError;
 use super::kafka_sink::KafkaSink;
+use super::kafka_watch::KafkaWatch;
 use super::ledger_memory::LedgerMemory;
 use super::memory_budget::MemoryBudget;
 use super::page_reader::PageLimits;
-use super::pipeline::{FilterSet, NoticeError, NoticePlan, Pipeline};
+use super::pipeline::{NoticeError, Pipeline};
 use super::publisher::{OffsetFile, Outputs, Publisher};
 use super::readers::{READER_THREADS, Readers};
 use super::request::Request;
 use super::retry::{Connector, RetryingSession};
+use super::row_count::RowCount;
+use super::settings_check::{OpenedPipeline, open_pipeline};
+use super::start_check::{self, Confirm};
 use super::stats::Stats;
 use super::status_column::StatusWriter;
 use crate::cancel::CancellationToken;
-use crate::catalog::Catalog;
 use crate::distribution::settings::{Settings, StreamSettings};
 use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
+use crate::science_db::StoreKind;
 use crate::timestamp::Timestamp;
 
 /// The largest page, in rows and bytes, that is passed to filters.
@@ -31,6 +36,9 @@ const MAX_FILTERED_PAGE_BYTES: usize = 32 << 20;
 /// How long a commit that is under way may take after the distribution was cancelled.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A server that does not answer for a shorter time may be busy.
+const MIN_OUTAGE: Duration = Duration::from_secs(10);
+
 /// What reads the science database.
 pub(super) struct Workers {
     /// for the history and the live lane
@@ -38,6 +46,7 @@ pub(super) struct Workers {
     pub sweep: BackgroundScan,
     pub repair: BackgroundScan,
     pub future_rows: FutureRowScan,
+    pub row_count: Option<RowCount>,
 }
 
 impl Workers {
@@ -47,6 +56,7 @@ impl Workers {
         self.sweep.cancel();
         self.repair.cancel();
         self.future_rows.cancel();
+        self.row_count.iter_mut().for_each(RowCount::cancel);
     }
 }
 
@@ -63,37 +73,42 @@ pub(super) struct Opened<'a> {
     pub ledger_memory: LedgerMemory,
     /// `None`: a dry run
     pub checkpoint_watch: Option<CheckpointWatch>,
+    /// `None`: a dry run
+    pub kafka_watch: Option<KafkaWatch>,
+}
+
+impl Opened<'_> {
+    /// The server that has not answered for a while, and how long; `None`: both answer.
+    pub fn outage(&self, settings: &Settings) -> Option<(String, Duration)> {
+        let science_db =
+            self.session.connector().outage_duration().map(|duration| (science_db_name(settings), duration));
+        let kafka = self.kafka_watch.as_ref().and_then(KafkaWatch::outage_duration);
+        let kafka = kafka.map(|duration| (kafka_name(settings), duration));
+        science_db.into_iter().chain(kafka).find(|(_, duration)| *duration >= MIN_OUTAGE)
+    }
 }
 
 /// Opens the catalog, the filters, the pipeline, the science database and Kafka, in this order, and starts the threads. `now` is the time of the
 /// command.
 ///
 /// # Errors
-/// The settings do not fit the catalog; a permanent error of a server. Waits for servers that are away, until `cancel` is cancelled.
+/// The settings do not fit the catalog; a permanent error of a server; alerts would be sent again, and the user does not confirm it. Waits for servers that are away, until `cancel` is cancelled.
 pub(super) fn open<'a>(
     settings: &Settings,
     request: &Request,
     streams: &[StreamSettings],
     now: Timestamp,
-    cancel: &CancellationToken,
+    (cancel, confirm): (&CancellationToken, Confirm<'_>),
     report: &'a mut dyn FnMut(&Stats),
 ) -> Result<Opened<'a>, DistributionError> {
-    let catalog = Catalog::load(&settings.science_db.catalog)?;
-    // The status speaks of all streams: a job or a service for some of them neither reads nor writes it.
-    let has_status = settings.distribution.status && request.is_of_all(streams, settings.streams.len());
-    let filters = FilterSet::start(&settings.filters, streams, &catalog, cancel)?;
-    // Alerts that a job sends are not news, and a dry run sends nothing.
-    let channels = settings.slack.channels.as_deref().filter(|_| !request.is_job() && !request.dry_run);
-    let notices = channels.map(|channels| NoticePlan::new(channels, &catalog)).transpose()?;
-    let notifier = notices.as_ref().map(|_| Notifier::start(&settings.slack.endpoint, settings.slack.token.as_ref()));
+    let OpenedPipeline { catalog, pipeline, has_notices } = open_pipeline(settings, request, streams, cancel)?;
+    let notifier = has_notices.then(|| Notifier::start(&settings.slack.endpoint, settings.slack.token.as_ref()));
     let notifier = notifier.transpose().map_err(NoticeError::from)?;
-    let pipeline = Pipeline::new(&catalog, streams, &settings.science_db, has_status, filters, notices)?;
-    let pipeline = Arc::new(pipeline);
 
     let connector = Arc::new(Connector::new(&settings.science_db, &settings.science_db.table_of(&catalog)));
     let mut session = RetryingSession::new(&connector);
     // A missing table is an error now, not after the first alerts.
-    session.ask(cancel, |db| db.key_ranges())?;
+    session.ask(cancel, |db| db.key_ranges()).map_err(|error| waiting_for(science_db_name(settings), error.into()))?;
     if request.until.is_some_and(|until| until > now - settings.distribution.repair) {
         log::warn!(
             "the job does not see rows written before --until that become visible after it has read their key range"
@@ -103,14 +118,19 @@ pub(super) fn open<'a>(
     let prefix = request.checkpoint_prefix(streams, settings.streams.len());
     let transactional_id = request.transactional_id(&settings.distribution, &prefix);
     let commit_cancel = cancel.child_with_grace(COMMIT_TIMEOUT);
+    let kafka_watch = (!request.dry_run).then(|| KafkaWatch::start(&settings.kafka));
     let sink = match request.dry_run {
         true => None,
         false => {
             let ids = (transactional_id.as_str(), prefix.as_str());
-            Some(KafkaSink::open(settings, streams, &pipeline, ids, (cancel, &commit_cancel))?)
+            let opened = open_sink(settings, request, streams, &pipeline, ids, now, (cancel, &commit_cancel), confirm);
+            Some(opened.map_err(|error| waiting_for(kafka_name(settings), error))?)
         }
     };
     let (sink, records) = sink.unzip();
+    if let (Some(watch), Some(sink)) = (&kafka_watch, &sink) {
+        watch.set_topic(sink.checkpoint_partition().0);
+    }
     let checkpoint_watch = sink.as_ref().map(|sink| {
         let tokens = [cancel.clone(), commit_cancel.clone()];
         CheckpointWatch::start(&settings.kafka, sink.checkpoint_partition(), tokens)
@@ -122,6 +142,8 @@ pub(super) fn open<'a>(
     let offset_file = settings.distribution.offset_file.clone().filter(|_| !request.is_job()).map(OffsetFile::new);
     let mut stats = Stats::new(streams.len());
     for (index, stream) in stats.streams.iter_mut().enumerate() {
+        stream.name.clone_from(&streams[index].name);
+        stream.topic.clone_from(&streams[index].topic);
         stream.criteria = pipeline.criteria(index).to_vec();
     }
     let publisher = Publisher::new(Outputs { sink, status, notifier, offset_file }, stats, report);
@@ -134,6 +156,8 @@ pub(super) fn open<'a>(
         sweep: BackgroundScan::new(start_readers(1)),
         repair: BackgroundScan::new(start_readers(1)),
         future_rows: FutureRowScan::new(start_readers(1)),
+        // A Thrift 1 gateway would read the whole table for it.
+        row_count: (settings.science_db.kind != StoreKind::Thrift1).then(|| RowCount::new(start_readers(1))),
     };
     let ledger_memory = LedgerMemory::new(Arc::clone(&budget), memory);
     Ok(Opened {
@@ -145,7 +169,53 @@ pub(super) fn open<'a>(
         session,
         ledger_memory,
         checkpoint_watch,
+        kafka_watch,
     })
+}
+
+/// Opens the sink, after the user has confirmed what is sent again.
+#[expect(clippy::too_many_arguments, reason = "only called by `open`")]
+fn open_sink(
+    settings: &Settings,
+    request: &Request,
+    streams: &[StreamSettings],
+    pipeline: &Pipeline,
+    (transactional_id, prefix): (&str, &str),
+    now: Timestamp,
+    (cancel, commit_cancel): (&CancellationToken, &CancellationToken),
+    confirm: Confirm<'_>,
+) -> Result<(KafkaSink, Records), DistributionError> {
+    if prefix == SERVICE {
+        start_check::confirm_service(settings, request, streams, now, (cancel, confirm))?;
+    }
+    let ids = (transactional_id, prefix);
+    let (sink, records) = KafkaSink::open(settings, streams, pipeline, ids, (cancel, commit_cancel))?;
+    if prefix != SERVICE {
+        let admin = sink.admin();
+        start_check::confirm_start(settings, request, streams, prefix, &records, now, admin, (cancel, confirm))?;
+    }
+    Ok((sink, records))
+}
+
+/// The name of the science database for messages.
+pub(super) fn science_db_name(settings: &Settings) -> String {
+    match settings.science_db.addresses.is_empty() {
+        true => format!("the science database {}", settings.science_db.path.display()),
+        false => format!("the science database at {}", settings.science_db.addresses.join(", ")),
+    }
+}
+
+/// The name of Kafka for messages.
+pub(super) fn kafka_name(settings: &Settings) -> String {
+    format!("kafka at {}", settings.kafka.bootstrap_servers)
+}
+
+/// Names the server that a cancelled distribution was waiting for.
+fn waiting_for(server: String, error: DistributionError) -> DistributionError {
+    match error {
+        DistributionError::Cancelled => DistributionError::NoAnswer { server },
+        error => error,
+    }
 }
 
 fn page_limits(settings: &Settings, pipeline: &Pipeline) -> PageLimits {

@@ -8,6 +8,19 @@ use std::time::SystemTime;
 use super::checkpoint_state::Record;
 use crate::kafka::checkpoint::Records;
 
+/// The field of a process that has ended.
+const ENDED: &str = "ended";
+
+/// The owner of a checkpoint, as its record tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OwnerState {
+    /// no process has written the checkpoint
+    None,
+    /// its process and host; it may have been killed
+    Active(String),
+    Ended,
+}
+
 /// The process that writes a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -34,6 +47,23 @@ impl Owner {
         (self.key.clone(), Some(self.value.clone()))
     }
 
+    /// The record that says that this process has ended.
+    pub fn end_record(&self) -> Record {
+        let mut owner: serde_json::Value = serde_json::from_slice(&self.value).unwrap_or_default();
+        owner[ENDED] = true.into();
+        (self.key.clone(), Some(owner.to_string().into_bytes()))
+    }
+
+    /// The process that the checkpoint with the name `prefix`, which holds `records`, names as its owner.
+    pub fn state_of(prefix: &str, records: &Records) -> OwnerState {
+        let Some(owner) = records.get(format!("{prefix}/owner").as_bytes()) else { return OwnerState::None };
+        let owner: serde_json::Value = serde_json::from_slice(owner).unwrap_or_default();
+        match owner[ENDED].as_bool() {
+            Some(true) => OwnerState::Ended,
+            _ => OwnerState::Active(format!("process {} on {}", owner["pid"], owner["host"].as_str().unwrap_or("?"))),
+        }
+    }
+
     /// Whether no other process has taken over since this one started.
     pub fn is_current(&self, records: &Records) -> bool {
         let found = records.get(&self.key);
@@ -48,6 +78,19 @@ mod tests {
     fn records(owner: &Owner) -> Records {
         let (key, value) = owner.record();
         value.map(|value| (key, value)).into_iter().collect()
+    }
+
+    #[test]
+    fn an_owner_is_active_until_it_says_that_it_has_ended() {
+        let owner = Owner::new("live", &Records::new());
+        assert_eq!(Owner::state_of("live", &Records::new()), OwnerState::None);
+        let OwnerState::Active(process) = Owner::state_of("live", &records(&owner)) else { panic!("not active") };
+        assert!(process.contains(&std::process::id().to_string()), "{process}");
+        let (key, value) = owner.end_record();
+        let ended: Records = value.map(|value| (key, value)).into_iter().collect();
+        assert_eq!(Owner::state_of("live", &ended), OwnerState::Ended);
+        let next = Owner::new("live", &ended);
+        assert!(next.is_current(&ended) && !owner.is_current(&records(&next)));
     }
 
     #[test]

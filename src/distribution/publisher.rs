@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::batch::StreamAlert;
 use super::batch::{Batch, BatchAlert};
-use super::checkpoint_state::Record;
+use super::checkpoint_state::{CheckpointState, Record};
 use super::error::DistributionError;
 use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome};
 use super::offset_file;
+use super::rejection_log::{Rejection, RejectionLog};
 use super::sink_error::SinkError;
 use super::stats::{Stats, StreamStats};
 use super::status_column::StatusWriter;
@@ -39,6 +40,9 @@ const COMMITS_TO_GROW: u64 = 20;
 /// The smallest byte limit.
 const MIN_BYTES: u64 = 64 << 10;
 
+/// The longest time without a commit. A commit proves that no other process has taken over, and its record says up to when alerts are published.
+const MAX_COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How long the end waits for Slack notices.
 const NOTICES_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -55,6 +59,8 @@ struct OpenTransaction {
     /// the rows whose status is to be written after the commit
     distributed: Vec<RowVersion>,
     notices: Vec<Arc<Notice>>,
+    /// the first rejected alert of each stream
+    rejections: Vec<Option<Rejection>>,
 }
 
 impl OpenTransaction {
@@ -69,6 +75,7 @@ impl OpenTransaction {
             entries: Vec::new(),
             distributed: Vec::new(),
             notices: Vec::new(),
+            rejections: vec![None; streams],
         }
     }
 }
@@ -115,6 +122,8 @@ pub(crate) struct Publisher<'a> {
     /// the byte limit of transactions is divided by this power of two
     shrink: u32,
     commits: u64,
+    committed_at: Instant,
+    rejection_log: RejectionLog,
     stats: Stats,
     report: &'a mut dyn FnMut(&Stats),
 }
@@ -129,6 +138,8 @@ impl<'a> Publisher<'a> {
             rejected_too_large: HashSet::new(),
             shrink: 0,
             commits: 0,
+            committed_at: Instant::now(),
+            rejection_log: RejectionLog::default(),
             stats,
             report,
         }
@@ -139,9 +150,18 @@ impl<'a> Publisher<'a> {
         &mut self.stats
     }
 
-    /// Passes the statistics to the caller of the distribution.
+    /// Passes the statistics to the caller of the distribution, and logs rejected alerts.
     pub fn report(&mut self) {
+        self.log_rejections(false);
+        self.stats.uncommitted = self.transaction.alerts;
         (self.report)(&self.stats);
+    }
+
+    fn log_rejections(&mut self, all: bool) {
+        let names: Vec<&str> = self.stats.streams.iter().map(|stream| stream.name.as_str()).collect();
+        for line in self.rejection_log.take_lines(&names, Instant::now(), all) {
+            log::warn!("{line}");
+        }
     }
 
     /// Reads the checkpoint. It is empty in a dry run, which begins where a new checkpoint would.
@@ -228,6 +248,10 @@ impl<'a> Publisher<'a> {
                 Verdict::Reject(reason) => reason,
             };
             stats.rejected += 1;
+            self.transaction.rejections[stream].get_or_insert_with(|| Rejection {
+                row: batch.bytes(&alert.key).escape_ascii().to_string(),
+                reason: Arc::clone(&reason),
+            });
             if self.rejected_too_large.contains(&(alert.entry.id, stream)) {
                 log::error!(
                     "row {} of stream {stream} is rejected, and the rejected topic does not take its copy: {reason}",
@@ -264,6 +288,19 @@ impl<'a> Publisher<'a> {
         entries
     }
 
+    /// Commits the record of `state`, where nothing else was committed for some seconds and nothing is to be: so a process that was fenced notices it,
+    /// and the checkpoint shows how far the service is.
+    ///
+    /// # Errors
+    /// As for [`commit`](Self::commit).
+    pub fn keep_alive(&mut self, state: &CheckpointState) -> Result<(), DistributionError> {
+        let is_empty = self.transaction.alerts == 0 && self.transaction.entries.is_empty();
+        match is_empty && self.committed_at.elapsed() >= MAX_COMMIT_INTERVAL {
+            true => self.commit(vec![state.state_record()?], state.watermark()),
+            false => Ok(()),
+        }
+    }
+
     /// Commits what was sent, with the checkpoint's `records`, whose watermark is `watermark`; then updates everything that follows a commit.
     ///
     /// # Errors
@@ -286,6 +323,7 @@ impl<'a> Publisher<'a> {
                 self.shrink = self.shrink.saturating_sub(1);
             }
         }
+        self.committed_at = Instant::now();
         if let Some(status) = status {
             status.write_committed();
         }
@@ -293,9 +331,14 @@ impl<'a> Publisher<'a> {
         self.stats.rows += committed.rows;
         self.stats.alerts += committed.alerts;
         self.stats.late += committed.late;
-        self.stats.watermark = watermark.as_millis();
+        self.stats.watermark = watermark;
         for (all, new) in self.stats.streams.iter_mut().zip(&committed.streams) {
             all.add(new);
+        }
+        for (stream, first) in committed.rejections.into_iter().enumerate() {
+            if let Some(first) = first {
+                self.rejection_log.add(stream, committed.streams[stream].rejected, first);
+            }
         }
         if let Some(notifier) = notifier {
             notifier.enqueue(committed.notices);
@@ -324,11 +367,12 @@ impl<'a> Publisher<'a> {
     }
 
     /// Waits until the status of every committed alert is written, unless `cancel` is cancelled, and for a short time for the notices.
-    /// Returns the statistics.
+    /// Returns the statistics. `is_end`: whether the process ends.
     ///
     /// # Errors
     /// The science database refused a status.
-    pub fn close(self, cancel: &CancellationToken) -> Result<Stats, DistributionError> {
+    pub fn close(mut self, cancel: &CancellationToken, is_end: bool) -> Result<Stats, DistributionError> {
+        self.log_rejections(true);
         let Outputs { sink, status, notifier, .. } = self.outputs;
         if let Some(notifier) = notifier {
             let totals = notifier.shut_down(NOTICES_TIMEOUT);
@@ -340,9 +384,9 @@ impl<'a> Publisher<'a> {
             );
         }
         if let Some(mut sink) = sink
-            && let Err(error) = sink.close()
+            && let Err(error) = sink.close(is_end)
         {
-            log::warn!("{error}; the next start reads the topics without transactions back");
+            log::warn!("{error}; the next start resumes as after a crash");
         }
         if let Some(mut status) = status {
             status.finish(cancel)?;

@@ -56,6 +56,7 @@ fn publish_next_rows(
     let Some(ScanOutput { mut rows, late, is_last }) = scan.next() else { return Ok(false) };
     // The live lane may have published some of them meanwhile.
     rows.retain(|row| state.is_new(&row.key, row.timestamp));
+    publisher.stats().limit_published_until(rows.iter().map(|row| row.timestamp).min());
     publish_rows(rows, late, state, readers, publisher, cancel, |_| ())?;
     Ok(is_last)
 }

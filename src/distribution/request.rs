@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::checkpoint_partition::SERVICE;
 use super::error::DistributionError;
+use crate::cancel::CancellationToken;
 use crate::distribution::settings::{DistributionSettings, Start, StreamSettings};
 use crate::suggest::suggestion;
 use crate::timestamp::Timestamp;
@@ -24,6 +25,9 @@ pub(crate) struct Request {
     pub exit_after: Option<Duration>,
     /// read, filter and encode, but send nothing
     pub dry_run: bool,
+    /// a child of the token that stops the distribution: where only this one is cancelled, the same process starts the distribution again, with other
+    /// settings
+    pub restart: Option<CancellationToken>,
 }
 
 /// Why a distribution ended without an error.
@@ -35,6 +39,8 @@ pub(crate) enum EndReason {
     TimeLimit,
     /// the caller cancelled it
     Stopped,
+    /// the caller starts it again
+    Restart,
 }
 
 impl Request {
@@ -47,6 +53,7 @@ impl Request {
     pub(super) fn end_reason(&self, stopped: bool) -> EndReason {
         match stopped {
             true => EndReason::Stopped,
+            false if self.restart.as_ref().is_some_and(CancellationToken::is_cancelled) => EndReason::Restart,
             false if self.dry_run => EndReason::Finished,
             false => EndReason::TimeLimit,
         }
@@ -87,12 +94,7 @@ impl Request {
         };
         match self.until {
             None => format!("{SERVICE}{names}"),
-            Some(until) => match self.from {
-                None | Some(Start::Earliest) => format!("job-earliest-{until}{names}"),
-                Some(Start::Latest) => format!("job-latest-{until}{names}"),
-                Some(Start::Now) => format!("job-now-{until}{names}"),
-                Some(Start::At(from)) => format!("job-{from}-{until}{names}"),
-            },
+            Some(until) => format!("job-{}-{until}{names}", self.from.unwrap_or(Start::Earliest)),
         }
     }
 

@@ -19,14 +19,8 @@ impl Request {
             None => (settings.distribution.start, "distribution.start"),
         };
         if let Some(until) = self.until {
-            let from = match start {
-                Start::Earliest => Some(Timestamp::EPOCH),
-                Start::Now => Some(now),
-                Start::At(from) => Some(Timestamp::from_millis(from)),
-                // The offset file is read only where the job has no checkpoint.
-                Start::Latest => None,
-            };
-            if let Some(from) = from.filter(|from| *from >= until) {
+            // The offset file is read only where the job has no checkpoint.
+            if let Some(from) = start.time(now).filter(|from| *from >= until) {
                 return Err(DistributionError::EmptyWindow { from, until });
             }
             if let Some(fault) = future_timestamp_error(until.as_millis(), now.as_millis(), 0) {

@@ -1,5 +1,6 @@
 //! Where a distribution begins: at its checkpoint, or where the user says.
 
+use super::checkpoint_partition::SERVICE;
 use super::checkpoint_state::{CheckpointState, CheckpointStateError, Record};
 use super::error::DistributionError;
 use super::kafka_sink::KafkaSink;
@@ -28,11 +29,14 @@ pub(super) fn resume(
         found => (found?, false),
     };
     let is_new_service = found.is_none() && !request.is_job() && request.from.is_none();
-    if is_new_service
-        && let Some(sink) = sink
-        && let Some(topic) = sink.topic_with_messages()?
-    {
-        return Err(DistributionError::NoCheckpoint { name: settings.name.clone(), topic: topic.to_owned() });
+    if is_new_service && let Some(sink) = sink {
+        if let Some(topic) = sink.topic_with_messages()? {
+            return Err(DistributionError::NoCheckpoint { name: settings.name.clone(), topic: topic.to_owned() });
+        }
+        if prefix == SERVICE && sink.had_checkpoint()? {
+            let (topic, _) = sink.checkpoint_partition();
+            return Err(DistributionError::LostCheckpoint { name: settings.name.clone(), topic: topic.to_owned() });
+        }
     }
     let (state, outdated) = starting_state(request, found, prefix, settings, now)?;
     // Wherever the user begins, what the ledger lists is not sent again.
@@ -52,17 +56,7 @@ fn starting_state(
     now: Timestamp,
 ) -> Result<(CheckpointState, Vec<Record>), DistributionError> {
     let start = request.from.unwrap_or(if request.is_job() { Start::Earliest } else { settings.start });
-    let from = || -> Result<Timestamp, DistributionError> {
-        Ok(match start {
-            Start::Earliest => Timestamp::EPOCH,
-            Start::Now => now,
-            Start::At(from) => Timestamp::from_millis(from),
-            Start::Latest => match &settings.offset_file {
-                Some(path) => offset_file::read(path, now)?.unwrap_or(Timestamp::EPOCH),
-                None => Timestamp::EPOCH,
-            },
-        })
-    };
+    let from = || start_time(start, settings, now);
     let state = match (found, request.until) {
         (Some(state), Some(_)) => state,
         (None, Some(until)) => {
@@ -70,29 +64,36 @@ fn starting_state(
             let window = Window::new(from, until).ok_or(DistributionError::EmptyWindow { from, until })?;
             CheckpointState::job(prefix, window)
         }
-        (Some(state), None) if start == Start::Latest || state.origin() == origin(start) => state,
+        (Some(state), None) if start == Start::Latest || state.origin() == start.to_string() => state,
         (Some(state), None) => {
-            let (origin, from) = (origin(start), from()?);
+            let (origin, from) = (start.to_string(), from()?);
             log::warn!(
-                "the watermark of the checkpoint, which began with `{}`, moves from {} to {from}, because the start is `{origin}` now",
+                "the watermark of the checkpoint, which began with `{}`, moves from {} to {}, because the start is `{origin}` now",
                 state.origin(),
-                state.watermark()
+                state.watermark().rfc3339(),
+                from.with_millis()
             );
             return Ok(state.moved_to(&origin, from));
         }
-        (None, None) => CheckpointState::service(prefix, &origin(start), from()?),
+        (None, None) => CheckpointState::service(prefix, &start.to_string(), from()?),
     };
     Ok((state, Vec::new()))
 }
 
-/// A start as the checkpoint records it.
-fn origin(start: Start) -> String {
-    match start {
-        Start::Earliest => "earliest".to_owned(),
-        Start::Latest => "latest".to_owned(),
-        Start::Now => "now".to_owned(),
-        Start::At(from) => from.to_string(),
-    }
+/// The time of a start; `latest` is the time in the offset file, else the beginning of the table.
+///
+/// # Errors
+/// The offset file cannot be read.
+pub(super) fn start_time(
+    start: Start,
+    settings: &DistributionSettings,
+    now: Timestamp,
+) -> Result<Timestamp, DistributionError> {
+    let from = match (start.time(now), &settings.offset_file) {
+        (None, Some(path)) => offset_file::read(path, now)?,
+        (time, _) => time,
+    };
+    Ok(from.unwrap_or(Timestamp::EPOCH))
 }
 
 #[cfg(test)]

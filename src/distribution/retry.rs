@@ -3,29 +3,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::outage::Outage;
 use crate::cancel::CancellationToken;
 use crate::science_db::ScienceDbSettings;
 use crate::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
-/// Time between two log lines about one outage.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Opens sessions with the science database, and logs an outage once for all of them.
 #[derive(Debug)]
 pub(crate) struct Connector {
     sessions: Sessions,
     outage: Mutex<Outage>,
-}
-
-/// An outage of the server, as all sessions of the process see it.
-#[derive(Debug, Default)]
-struct Outage {
-    /// how many sessions retry
-    retrying: usize,
-    since: Option<Instant>,
-    logged: Option<Instant>,
 }
 
 /// Why a request has no result.
@@ -50,32 +40,13 @@ impl Connector {
         Self { sessions: Sessions::new(settings, table, Timeouts::default()), outage: Mutex::default() }
     }
 
+    /// How long the server has not answered; `None`: it answers, or nothing was requested since.
+    pub fn outage_duration(&self) -> Option<Duration> {
+        self.outage().duration(Instant::now())
+    }
+
     fn outage(&self) -> MutexGuard<'_, Outage> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Outage {
-    /// A request failed, for the first time or again. Returns how long the outage has lasted where it is time to log it: at once, and then
-    /// each minute.
-    fn failed(&mut self, is_first: bool, now: Instant) -> Option<Duration> {
-        self.retrying += usize::from(is_first);
-        let since = *self.since.get_or_insert(now);
-        if self.logged.is_some_and(|logged| now - logged < LOG_INTERVAL) {
-            return None;
-        }
-        self.logged = Some(now);
-        Some(now - since)
-    }
-
-    /// A request that had failed is not retried any more. Returns how long the outage was, where no other session retries.
-    fn ended(&mut self, now: Instant) -> Option<Duration> {
-        self.retrying = self.retrying.saturating_sub(1);
-        if self.retrying > 0 {
-            return None;
-        }
-        self.logged = None;
-        self.since.take().map(|since| now - since)
     }
 }
 
@@ -83,6 +54,11 @@ impl RetryingSession {
     /// A session that is opened when it is first needed.
     pub fn new(connector: &Arc<Connector>) -> Self {
         Self { connector: Arc::clone(connector), session: None }
+    }
+
+    /// What opened the session.
+    pub fn connector(&self) -> &Arc<Connector> {
+        &self.connector
     }
 
     /// Makes a request, and makes it again with growing pauses while the server is away. An outage is logged at once, then each minute, and
@@ -97,11 +73,17 @@ impl RetryingSession {
     ) -> Result<T, RetryError> {
         let mut failures = 0;
         let result = self.retry(cancel, request, &mut failures);
-        if failures > 0 {
-            let duration = self.connector.outage().ended(Instant::now());
-            if let Some(duration) = duration.filter(|_| result.is_ok()) {
-                log::info!("the science database answers again, after {:.1} s", duration.as_secs_f64());
+        let mut outage = self.connector.outage();
+        match &result {
+            // Also where another request was given up during the outage.
+            Ok(_) if failures > 0 || outage.is_over_with_an_answer() => {
+                if let Some(duration) = outage.answered(Instant::now()) {
+                    drop(outage);
+                    log::info!("the science database answers again, after {:.1} s", duration.as_secs_f64());
+                }
             }
+            Err(_) if failures > 0 => outage.given_up(),
+            Ok(_) | Err(_) => {}
         }
         result
     }
@@ -153,24 +135,6 @@ impl RetryingSession {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_outage_is_logged_at_once_then_each_minute_then_when_it_is_over() {
-        let mut outage = Outage::default();
-        let began = Instant::now();
-        let after = |seconds| began + Duration::from_secs(seconds);
-        let logged = |outage: &mut Outage, is_first, seconds| {
-            outage.failed(is_first, after(seconds)).map(|duration| duration.as_secs())
-        };
-        assert_eq!(logged(&mut outage, true, 0), Some(0));
-        assert_eq!(logged(&mut outage, true, 1), None, "another session");
-        assert_eq!(logged(&mut outage, false, 59), None);
-        assert_eq!(logged(&mut outage, false, 61), Some(61));
-        assert_eq!(logged(&mut outage, false, 100), None);
-        assert_eq!(outage.ended(after(110)), None, "the other session still waits");
-        assert_eq!(outage.ended(after(120)), Some(Duration::from_secs(120)));
-        assert_eq!(logged(&mut outage, true, 121), Some(0));
-    }
-
     fn session() -> RetryingSession {
         let settings = ScienceDbSettings {
             kind: crate::science_db::StoreKind::Embedded,
@@ -199,7 +163,7 @@ mod tests {
             if attempts < 3 { Err(unreachable()) } else { Ok(attempts) }
         });
         assert!(matches!(result, Ok(3)));
-        assert_eq!(session.connector.outage().retrying, 0);
+        assert_eq!(session.connector.outage_duration(), None);
     }
 
     #[test]
@@ -212,9 +176,10 @@ mod tests {
             Err(unreachable())
         });
         assert!(matches!(result, Err(RetryError::Cancelled)));
-        assert_eq!((attempts, session.connector.outage().retrying), (1, 0));
+        assert!(attempts == 1 && session.connector.outage_duration().is_some());
         let other = CancellationToken::new();
         assert!(session.ask(&other, |_| Ok(())).is_ok());
+        assert_eq!(session.connector.outage_duration(), None);
         assert!(session.session.is_some_and(|(token, _)| token == other));
     }
 }

@@ -1,9 +1,11 @@
 //! What a distribution has done so far, for the status line and the summary.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::filters::FilterName;
 use crate::rules::Condition;
+use crate::timestamp::Timestamp;
 
 /// Something that may refuse an alert on a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,10 @@ impl fmt::Display for Criterion {
 /// The alerts of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StreamStats {
+    /// its name
+    pub name: String,
+    /// its topic
+    pub topic: String,
     /// published and committed
     pub sent: u64,
     /// bytes of their message values
@@ -83,6 +89,8 @@ pub(crate) struct Stats {
     /// rows that scans returned
     pub rows: u64,
     pub alerts: u64,
+    /// alerts of the open transaction
+    pub uncommitted: u64,
     /// rows whose keys have a prefix of `science_db.skip_rows`
     pub skipped: u64,
     /// alerts that only a repair found: they became visible after the live lane had passed
@@ -91,13 +99,29 @@ pub(crate) struct Stats {
     pub ahead: u64,
     /// by stream, in the order of the configuration
     pub streams: Vec<StreamStats>,
-    /// key ranges of the history lane: how many are done, of how many
-    pub ranges: (usize, usize),
-    /// end of the last live scan, ms since 1970: rows before it are done if they were visible
-    pub seen_until: i64,
-    /// ms since 1970
-    pub watermark: i64,
+    pub history: HistoryStats,
+    /// the time before which everything that was visible is published, over all lanes; `None`: not known yet, or a job
+    pub published_until: Option<Timestamp>,
+    pub watermark: Timestamp,
     pub lane: Lane,
+}
+
+/// How far the history lane has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HistoryStats {
+    /// key ranges: how many are done, of how many
+    pub ranges: (usize, usize),
+    /// rows that were read since the lane started or resumed
+    pub rows: u64,
+    /// rows to be read in all; `None`: not counted yet
+    pub total: Option<u64>,
+}
+
+impl HistoryStats {
+    /// 0 to 1; `None`: not known yet.
+    pub fn progress(&self) -> Option<f64> {
+        self.total.map(|total| if total == 0 { 1.0 } else { (self.rows as f64 / total as f64).min(1.0) })
+    }
 }
 
 /// What a distribution does at present.
@@ -116,6 +140,19 @@ impl Stats {
     /// Counts for `streams` streams.
     pub fn new(streams: usize) -> Self {
         Self { streams: vec![StreamStats::default(); streams], ..Self::default() }
+    }
+
+    /// Rows from `oldest` on were found, and are not published yet.
+    pub fn limit_published_until(&mut self, oldest: Option<Timestamp>) {
+        if let (Some(until), Some(oldest)) = (&mut self.published_until, oldest) {
+            *until = oldest.min(*until);
+        }
+    }
+
+    /// The lag at `now`: now minus the time before which everything that was visible is published. `None`: not known yet, a job, or a service
+    /// that begins at the beginning of the table and reads the past.
+    pub fn lag(&self, now: Timestamp) -> Option<Duration> {
+        self.published_until.filter(|until| *until > Timestamp::EPOCH).map(|until| now.since(until))
     }
 
     /// Messages sent on all streams.

@@ -17,6 +17,7 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use crate::cancel::CancellationToken;
 use crate::kafka::client_config::{Identity, client_config};
 use crate::kafka::connection::Connection;
 use crate::kafka::error::{Error, Resource, Result, settings_error};
@@ -32,6 +33,8 @@ pub struct Admin {
     inner: AdminClient<Connection>,
     settings: KafkaSettings,
     timeout: Duration,
+    /// ends waits for responses
+    token: CancellationToken,
 }
 
 impl Admin {
@@ -42,7 +45,13 @@ impl Admin {
     pub fn open(settings: &KafkaSettings, identity: Identity, timeout: Duration) -> Result<Self> {
         let config = client_config(settings, identity, &[], &[])?;
         let inner = config.create_with_context(Connection::new(settings, identity)).map_err(|e| settings_error(&e))?;
-        Ok(Self { inner, settings: settings.clone(), timeout })
+        Ok(Self { inner, settings: settings.clone(), timeout, token: CancellationToken::new() })
+    }
+
+    /// This client, whose waits for responses end when `token` is cancelled.
+    #[must_use]
+    pub fn cancelled_by(self, token: &CancellationToken) -> Self {
+        Self { token: token.clone(), ..self }
     }
 
     /// The connection: its status and its user.
@@ -106,6 +115,9 @@ impl Admin {
     /// Fails where waiting for a response is in vain, and after the deadline.
     fn check(&self, doing: &str, deadline: Instant) -> Result<()> {
         ffi::serve_events(self.client());
+        if self.token.is_cancelled() {
+            return Err(Error::Cancelled(doing.to_owned()));
+        }
         self.connection().check()?;
         if Instant::now() >= deadline {
             return Err(self.connection().diagnose_timeout(self.timeout, doing));

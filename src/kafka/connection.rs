@@ -148,17 +148,10 @@ impl ClientContext for Connection {
         {
             self.status.set_denied_topic(topic);
         }
+        // Callers report what fails, and what they wait for. These lines repeat it, many times, in librdkafka's terms.
         let level = match level {
-            // A broker that is down for a moment is no error yet: the caller that waits for it reports one.
-            _ if facility == "FAIL" || facility == "ERROR" => Level::Warn,
-            // The raw options are the same for producers and consumers, and each ignores some.
-            _ if facility == "CONFWARN" => Level::Debug,
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-                Level::Error
-            }
-            RDKafkaLogLevel::Warning => Level::Warn,
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => Level::Info,
-            RDKafkaLogLevel::Debug => Level::Debug,
+            RDKafkaLogLevel::Debug => Level::Trace,
+            _ => Level::Debug,
         };
         log::log!(target: "librdkafka", level, "{facility}: {message}");
     }

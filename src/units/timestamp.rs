@@ -1,10 +1,12 @@
-//! Timestamps in milliseconds since 1970: `now`, a number, or RFC 3339.
+//! Timestamps in milliseconds since 1970: `now`, a time ago, a date, a number, or RFC 3339.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
-use super::duration::format_duration;
+use super::duration::{format_duration, parse_duration};
 
 /// Clock skew between two machines that is tolerated before a timestamp counts as one in the future, ms.
 pub const MAX_CLOCK_SKEW_MS: i64 = 60_000;
@@ -14,23 +16,41 @@ const EARLIEST_PLAUSIBLE_MS: i64 = 946_684_800_000;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Parses `now`, milliseconds since 1970, or RFC 3339 (`2019-11-01T00:00:00Z`). Returns milliseconds since 1970.
+/// Parses `now`, a time ago (`-2h`), a date (`2019-11-01`, its beginning in UTC), milliseconds since 1970, or RFC 3339
+/// (`2019-11-01T00:00:00Z`). Returns milliseconds since 1970.
 ///
 /// # Errors
 /// A message that quotes `text`.
 pub fn parse_timestamp(text: &str) -> Result<i64, String> {
+    let now = || Timestamp::now().as_millisecond();
     match text.trim() {
-        "now" => Ok(Timestamp::now().as_millisecond()),
-        text => parse_absolute_timestamp(text).ok_or_else(|| {
-            format!("`{text}` is not a timestamp: use `now`, milliseconds since 1970, or RFC 3339 such as 2019-11-01T00:00:00Z")
+        "now" => Ok(now()),
+        text => parse_ago(text).map(|ago| before(now(), ago)).or_else(|| parse_absolute_timestamp(text)).ok_or_else(|| {
+            format!(
+                "`{text}` is not a timestamp: use `now`, a time ago such as -2h, a date such as 2019-11-01, milliseconds since 1970, or RFC 3339 such as 2019-11-01T00:00:00Z"
+            )
         }),
     }
 }
 
-/// Milliseconds since 1970 of a number or an RFC 3339 text; `None` if it is neither, or before 1970.
+/// The duration of a time ago, such as `-2h`; `None` if the text is not one.
+pub fn parse_ago(text: &str) -> Option<Duration> {
+    text.strip_prefix('-').and_then(|ago| parse_duration(ago).ok())
+}
+
+fn before(now: i64, ago: Duration) -> i64 {
+    now.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)).max(0)
+}
+
+/// Milliseconds since 1970 of a number, a date (its beginning in UTC) or an RFC 3339 text; `None` if it is none of them, or before 1970.
 pub fn parse_absolute_timestamp(text: &str) -> Option<i64> {
+    const DATE_LENGTH: usize = "2019-11-01".len();
     let ms = match text.bytes().all(|b| b.is_ascii_digit()) {
         true => text.parse().ok()?,
+        // jiff also takes the date of a longer text.
+        false if text.len() == DATE_LENGTH => {
+            text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond()
+        }
         false => text.parse::<Timestamp>().ok()?.as_millisecond(),
     };
     (0..i64::MAX).contains(&ms).then_some(ms)
@@ -82,15 +102,26 @@ mod tests {
             "",
             "yesterday",
             "latest",
-            "-1",
+            "-",
+            "-2x",
+            "--2h",
             "1e12",
-            "2019-11-01",
+            "2019-11-31",
+            "2019-11-1",
             "2019-11-01T00:00:00",
             "1950-01-01T00:00:00Z",
             "9223372036854775807",
         ] {
             assert!(parse_timestamp(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_date_is_its_beginning_and_a_time_ago_is_before_now() {
+        assert_eq!(parse_timestamp("2019-11-01"), Ok(1_572_566_400_000));
+        let ago = Timestamp::now().as_millisecond() - parse_timestamp("-2h").unwrap();
+        assert!((7_200_000..7_260_000).contains(&ago), "{ago}");
+        assert_eq!(parse_timestamp("-36500d"), Ok(0));
     }
 
     #[test]

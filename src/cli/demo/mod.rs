@@ -16,6 +16,7 @@ use super::distribution_status::StatusLine;
 use super::outcome::Interrupted;
 use super::output::{self, Format, OutputArgs, Table};
 use super::progress::Progress;
+use super::service_status::LatestStats;
 use super::simulate;
 use crate::distribution::settings::Settings;
 use crate::distribution::stats::Stats;
@@ -137,12 +138,12 @@ fn load(
 /// Runs a bounded job over all rows.
 fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Stats> {
     let request = Request { until: Some(Timestamp::from_millis(written + 1)), ..Request::default() };
-    let mut line = StatusLine::new(context, true);
-    let outcome = distribution::run(settings, &request, stop.token(), &mut |stats| line.show(stats));
+    let mut line = StatusLine::new(context, false, LatestStats::default());
+    let outcome = distribution::run(settings, &request, stop.token(), &|_| true, &mut |stats| line.show(stats));
     line.finish();
     match outcome.map_err(command_error)? {
         (EndReason::Finished, stats) => Ok(stats),
-        (EndReason::Stopped | EndReason::TimeLimit, _) => Err(Interrupted.into()),
+        (EndReason::Stopped | EndReason::TimeLimit | EndReason::Restart, _) => Err(Interrupted.into()),
     }
 }
 

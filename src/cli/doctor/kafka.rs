@@ -2,19 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::checklist::Checklist;
 use super::{acls, transactions};
 use crate::cancel::CancellationToken;
+use crate::cli::distribution_status::short_duration;
+use crate::cli::service_status::ServiceStatus;
 use crate::config::{Configuration, RequiredLogin};
 use crate::distribution::checkpoint_state::CheckpointState;
-use crate::distribution::settings::Settings;
+use crate::distribution::settings::{DistributionSettings, Settings};
 use crate::kafka::diagnosis::{BrokerAddress, Diagnosis};
 use crate::kafka::retention::{Retention, retentions};
 use crate::kafka::topics::TopicDescription;
 use crate::kafka::{self, Admin, Identity, KafkaSettings, SecurityProtocol, checkpoint};
-use crate::units::{format_duration, format_timestamp};
+use crate::runfile::RunningService;
+use crate::timestamp::Timestamp;
 
 /// A topic that the distribution writes.
 struct WrittenTopic {
@@ -60,7 +61,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, timeout
     retention(list, administrator.as_ref().unwrap_or(&admin), &with_alerts)?;
     transactions::check(list, &admin, &written)?;
     if let Some(found) = found.last() {
-        checkpoint_of(list, &admin, found, timeout)?;
+        checkpoint_of(list, &admin, found, &settings.distribution, timeout)?;
     }
     let read_back = settings.read_back_topics();
     let read_back: Vec<&str> = read_back.iter().map(|topic| &**topic).collect();
@@ -222,10 +223,18 @@ fn retention(list: &mut Checklist, admin: &Admin, topics: &[(&str, &str)]) -> an
     }
 }
 
+/// The status of the service with this name, where it runs on this machine.
+fn running_service(name: &str) -> Option<ServiceStatus> {
+    let running = RunningService::all().ok()?;
+    let service = running.iter().find(|service| service.run.service == "distribution" && service.run.name == name)?;
+    ServiceStatus::of(service)
+}
+
 fn checkpoint_of(
     list: &mut Checklist,
     admin: &Admin,
     found: &TopicDescription,
+    distribution: &DistributionSettings,
     timeout: Duration,
 ) -> anyhow::Result<()> {
     const WHAT: &str = "checkpoint";
@@ -245,15 +254,18 @@ fn checkpoint_of(
     };
     match CheckpointState::load("live", &records) {
         Ok(Some(progress)) => {
-            let behind = Timestamp::now().as_millisecond().saturating_sub(progress.watermark().as_millis()).max(0);
-            let behind = format_duration(Duration::from_secs(behind as u64 / 1000));
-            list.pass(
-                WHAT,
-                format!(
-                    "all alerts are sent up to {}, {behind} ago",
-                    format_timestamp(progress.watermark().as_millis())
-                ),
-            )
+            let until = progress.published_until(distribution.settle);
+            let (text, lag) = match running_service(&distribution.name) {
+                // The checkpoint is written every few seconds: the service itself knows more.
+                Some(status) => (status.published_until, status.lag),
+                None => (Some(until.rfc3339()), Some(Timestamp::now().since(until).as_secs_f64())),
+            };
+            match (text, lag.and_then(|lag| Duration::try_from_secs_f64(lag).ok())) {
+                (Some(until), Some(lag)) => {
+                    list.pass(WHAT, format!("everything is published up to {until}: lag {}", short_duration(lag)))
+                }
+                _ => list.pass(WHAT, "the service reads the past from the beginning of the table"),
+            }
         }
         Ok(None) => list.pass(WHAT, format!("{topic}, which no service has written yet")),
         Err(error) => list.fail(WHAT, error),

@@ -55,7 +55,8 @@ impl ConfirmArgs {
     }
 }
 
-fn is_yes(question: &str) -> io::Result<bool> {
+/// Asks a question on stderr. Returns whether the answer is yes.
+pub(crate) fn is_yes(question: &str) -> io::Result<bool> {
     let mut stderr = io::stderr().lock();
     write!(stderr, "{question} [y/N] ")?;
     stderr.flush()?;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::consume::LoginArgs;
-use crate::cli::consume::command_error;
+use crate::cli::consume::{LoginArgs, command_error, registry};
 use crate::cli::context::Context;
 use crate::cli::outcome::{Interrupted, UsageError};
 use crate::consume::decode::MessageDecoder;
@@ -82,7 +81,8 @@ impl SourceArgs {
         }
         ListFilter::parse(self.condition.as_deref().unwrap_or_default()).map_err(UsageError)?;
         let (paths, topics) = self.paths_and_topics()?;
-        let schemas = SchemaSet::load(&self.schema, self.registry.as_deref()).map_err(command_error)?;
+        let registry = self.registry.as_deref().map(registry).transpose().map_err(command_error)?;
+        let schemas = SchemaSet::load(&self.schema, registry).map_err(command_error)?;
         let (mut decoder, store) = (MessageDecoder::new(schemas), Arc::new(AlertStore::new(self.keep)));
         let topics = match paths.is_empty() {
             true => {

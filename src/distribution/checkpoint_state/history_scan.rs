@@ -40,6 +40,16 @@ impl RangeProgress {
         (!self.after.is_empty()).then_some(&self.after)
     }
 
+    /// The keys that are not done.
+    pub fn unread_keys(&self) -> KeyRange {
+        let start = match self.after() {
+            // The next possible key.
+            Some(after) => [after, &[0]].concat(),
+            None => self.start.clone(),
+        };
+        KeyRange { start, end: self.end.clone() }
+    }
+
     /// Whether every row of the range is done.
     pub fn is_done(&self) -> bool {
         self.done

@@ -238,3 +238,27 @@ fn ten_thousand_regions_are_recorded_one_by_one() {
     assert!(last.iter().all(|(_, value)| value.as_ref().is_none_or(|value| value.len() < MAX_RECORD_BYTES)));
     assert_eq!(state.watermark(), at(900));
 }
+
+#[test]
+fn the_time_up_to_which_everything_is_published_follows_the_catch_up_not_the_live_lane()
+-> Result<(), CheckpointStateError> {
+    let settle = ms(0);
+    let mut before = CheckpointState::service("live", "now", at(1_000));
+    assert_eq!(before.published_until(settle), at(1_000));
+    before.finish_slice(CatchUpSlice { window: window(1_000, 1_500), is_last: true }, at(1_500));
+    before.finish_live_scan(at(2_000));
+    assert_eq!(before.published_until(settle), at(2_000));
+    assert_eq!(before.published_until(ms(300)), at(1_700), "rows younger than `settle` are left for later");
+
+    // The service was down for 70 s: until the slices of the gap are published, they count.
+    let records = before.records()?.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let mut after = CheckpointState::load("live", &records)?.expect("a state");
+    let now = 72_000;
+    assert_eq!(after.published_until(settle), at(2_000));
+    let slice = CatchUpSlice { window: window(1_970, 61_970), is_last: false };
+    after.finish_slice(slice, at(now));
+    assert_eq!(after.published_until(settle), at(61_970));
+    after.finish_slice(CatchUpSlice { window: window(61_970, now), is_last: true }, at(now));
+    assert_eq!(after.published_until(settle), at(now));
+    Ok(())
+}

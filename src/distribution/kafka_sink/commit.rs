@@ -1,7 +1,7 @@
 //! The end of a transaction: the commit, with the checkpoint's records, or the abort.
 
 use super::open::open_producer;
-use super::{AbortReport, KafkaSink, SentMessage, SinkError, retry_transient};
+use super::{AbortReport, KafkaSink, SentMessage, SinkError, retry_existing};
 use crate::distribution::checkpoint_state::Record;
 use crate::distribution::idempotent_sink::{LeaseTime, Undelivered};
 use crate::kafka::Aborted;
@@ -94,23 +94,32 @@ impl KafkaSink {
         }
     }
 
-    /// Records in the checkpoint that nothing more is sent without transactions, unless something is uncommitted: the next process then does
-    /// not have to wait for messages of this one.
+    /// Aborts the open transaction, if any, and records in the checkpoint that this process has ended (`is_end`), for a standby; and that nothing more is sent
+    /// without transactions, unless something is uncommitted: the next process then does not have to wait for messages of this one.
     ///
     /// # Errors
     /// As for [`commit`](Self::commit).
-    pub fn close(&mut self) -> Result<(), SinkError> {
-        let is_open = self.is_open;
-        let Some(sink) = self.idempotent.as_mut().filter(|sink| !is_open && !sink.has_uncommitted()) else {
+    pub fn close(&mut self, is_end: bool) -> Result<(), SinkError> {
+        if self.is_broken {
             return Ok(());
+        }
+        let was_open = self.is_open;
+        if was_open {
+            self.abort()?;
+        }
+        let mut records = match self.idempotent.as_mut().filter(|sink| !was_open && !sink.has_uncommitted()) {
+            Some(sink) => sink.flush(false, false)?,
+            None => Vec::new(),
         };
-        let records = sink.flush(false, false)?;
+        if is_end {
+            records.push(self.owner.end_record());
+        }
         if records.is_empty() { Ok(()) } else { self.commit_with(&[], &records) }
     }
 
     fn check_owner(&self) -> Result<(), SinkError> {
         let read = || checkpoint::read_stable(&self.user, &self.checkpoint, self.partition, &self.cancel);
-        let records = retry_transient(&self.cancel, read)?;
+        let records = retry_existing(&self.cancel, read)?;
         match self.owner.is_current(&records) {
             true => Ok(()),
             false => {

@@ -1,6 +1,6 @@
 //! Requests about topics: Metadata, DescribeTopics, CreateTopics, CreatePartitions and DeleteTopics.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{NewPartitions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -19,6 +19,9 @@ use crate::kafka::topics::{
 
 /// Kafka rejects a request that creates more than 10,000 partitions.
 const MAX_PARTITIONS_PER_REQUEST: i64 = 10_000;
+
+/// How long all brokers must be unreachable until that is reported: a connection that a broker closes is opened again at once.
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(1);
 
 impl Admin {
     /// All topics that the user may see, by name. One request.
@@ -278,6 +281,31 @@ impl Admin {
         match self.wait_for(action, Resource::Topic(topic), request)?.into_iter().next() {
             Some(Err((_, code))) => Err(self.request_error(code, "", action, Resource::Topic(topic))),
             _ => Ok(()),
+        }
+    }
+
+    /// The id and the address of each broker that the cluster has now. `topic`: one that exists; without it, the response lists all topics. Fails
+    /// a second after the brokers became unreachable, without waiting for the timeout.
+    ///
+    /// # Errors
+    /// No response.
+    pub(crate) fn live_brokers(&self, topic: Option<&str>) -> Result<Vec<(i32, String)>> {
+        const DOING: &str = "listing the brokers";
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match self.client().fetch_metadata(topic, POLL_INTERVAL) {
+                Ok(metadata) => {
+                    self.connection().status().mark_connected();
+                    let address =
+                        |broker: &MetadataBroker| (broker.id(), format!("{}:{}", broker.host(), broker.port()));
+                    return Ok(metadata.brokers().iter().map(address).collect());
+                }
+                Err(_) => self.check(DOING, deadline)?,
+            }
+            let fault = self.connection().status().fault();
+            if fault.is_some_and(|fault| fault.first.elapsed() >= UNREACHABLE_AFTER) {
+                return Err(self.connection().diagnose_timeout(self.timeout, DOING));
+            }
         }
     }
 

@@ -129,7 +129,7 @@ fn now_is_the_time_of_the_command_even_if_kafka_answers_late() {
     wait_for_clock(before + 1);
     let running = table.fixture.start(&["start", "distribution", "--from", "now"], "log");
     // It has read the catalog and asked the science database by then.
-    running.wait_for("trying again");
+    running.wait_for("nothing is published until it answers");
     table.put(10..30, None);
     proxy.refuse(false);
     table.wait_for(20, &running);

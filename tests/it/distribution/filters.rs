@@ -95,7 +95,7 @@ fn table(what: &str, rows: u32, filters: &[&str], settings: &str) -> Table {
 
 fn job(table: &Table, more: &[&str]) -> Finished {
     let until = (now() - 1_800_000).to_string();
-    table.fixture.run(&[&["start", "distribution", "--until", &until], more].concat())
+    table.fixture.run(&[&["start", "distribution", "--until", &until, "--allow-rejected"], more].concat())
 }
 
 /// The alerts on a topic; none of them twice.

@@ -82,6 +82,6 @@ fn jobs_skip_them_as_well_and_an_empty_list_skips_nothing() {
 
     table.fixture.add("[science_db]", "skip_rows = []");
     let (from, until) = (past.to_string(), (past + 2).to_string());
-    let everything = ["start", "distribution", "--from", &from, "--until", &until];
+    let everything = ["start", "distribution", "--from", &from, "--until", &until, "--allow-rejected"];
     table.fixture.ok(&everything).assert_stderr(0, &["finished: 11 alerts, 21 messages sent, 0 late, 1 rejected"]);
 }

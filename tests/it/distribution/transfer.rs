@@ -159,7 +159,7 @@ fn a_job_that_resumes_after_another_took_over_sends_nothing() {
     transfer.assert_sent_once(0..1_500);
     sleeper.signal(Signal::CONT);
     let (code, log) = sleeper.wait();
-    assert_eq!(code, 1, "{log}");
+    assert_eq!(code, 3, "{log}");
     assert!(log.contains("has taken over"), "{log}");
     transfer.assert_sent_once(0..1_500);
 }
@@ -192,7 +192,7 @@ fn a_second_writer_of_a_topic_is_named() {
     service.wait_for("distributing what is written");
     transfer.table.put(10..12, None);
     transfer.wait_for(2, &service);
-    transfer.table.fixture.ok(&["start", "distribution", "--until", &(past + 1).to_string()]);
+    transfer.table.fixture.ok(&["start", "distribution", "--until", &(past + 1).to_string(), "--yes"]);
     // Of 20 objects some share a partition with those of the job.
     transfer.table.put(20..80, None);
     let (code, log) = service.wait();
@@ -209,7 +209,8 @@ fn an_alert_that_the_topic_does_not_take_is_rejected_and_the_others_are_sent_onc
     let mut large = row(50, Some(past));
     large.cells.push(PutCell { family: "i".into(), qualifier: "filler".into(), value: vec![b'y'; 5_000_000] });
     transfer.table.db.put(&[large]).expect("a large row");
-    let finished = transfer.table.fixture.ok(&["start", "distribution", "--until", &(past + 1).to_string()]);
+    let job = ["start", "distribution", "--until", &(past + 1).to_string(), "--allow-rejected"];
+    let finished = transfer.table.fixture.ok(&job);
     assert!(finished.stderr.contains("finished: 100 alerts, 99 messages sent, 0 late, 1 rejected"), "{finished:?}");
     let rejected = transfer.table.messages(&format!("{}_rejected", transfer.table.fixture.name));
     assert_eq!(rejected.len(), 1);

@@ -1,0 +1,168 @@
+//! Reports outages of Kafka while a distribution runs: librdkafka retries by itself, for as long as it takes, and says so only in log lines of its
+//! own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::outage::Outage;
+use crate::cancel::CancellationToken;
+use crate::kafka::{Admin, Error, Identity, KafkaSettings};
+
+/// Time between two checks.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// The timeout of one check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Checks in a row without an answer, in time and without a reason, that are an outage: a busy broker may be slow for a moment.
+const MAX_TIMEOUTS: u32 = 2;
+
+/// Checks the brokers in a thread, until it is dropped.
+pub(crate) struct KafkaWatch {
+    stop: CancellationToken,
+    /// a topic that exists, for requests that are cheaper than one for all topics
+    topic: Arc<OnceLock<String>>,
+    outage: Arc<Mutex<Outage>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl KafkaWatch {
+    /// Starts to check the brokers.
+    pub fn start(settings: &KafkaSettings) -> Self {
+        let (stop, topic, outage) = (CancellationToken::new(), Arc::default(), Arc::default());
+        let mut watch = Self { stop, topic, outage, thread: None };
+        let (stop, topic, outage) = (watch.stop.clone(), Arc::clone(&watch.topic), Arc::clone(&watch.outage));
+        let settings = settings.clone();
+        watch.thread = Some(std::thread::spawn(move || {
+            // The producer reports wrong settings.
+            let Ok(admin) = Admin::open(&settings, Identity::User, CHECK_TIMEOUT) else { return };
+            let admin = admin.cancelled_by(&stop);
+            let mut brokers = Brokers::default();
+            let mut timeouts = 0;
+            while !stop.is_cancelled() {
+                let found = admin.live_brokers(topic.get().map(String::as_str));
+                if stop.is_cancelled() {
+                    return;
+                }
+                timeouts = if matches!(found, Err(Error::TimedOut { .. })) { timeouts + 1 } else { 0 };
+                let now = Instant::now();
+                match found {
+                    Ok(found) => {
+                        let duration = lock(&outage).answered(now);
+                        if let Some(duration) = duration {
+                            log::info!("kafka answers again, after {} s", duration.as_secs());
+                        }
+                        brokers.update(found, now).iter().for_each(BrokerChange::log);
+                    }
+                    Err(error) if error.is_transient() && !(1..MAX_TIMEOUTS).contains(&timeouts) => {
+                        let mut outage = lock(&outage);
+                        let is_first = outage.duration(now).is_none();
+                        let duration = outage.failed(is_first, now);
+                        drop(outage);
+                        match duration {
+                            Some(Duration::ZERO) => log::warn!("{error}; nothing is published until it answers"),
+                            Some(duration) => log::warn!("{error}; still waiting, after {} s", duration.as_secs()),
+                            None => log::debug!("{error}"),
+                        }
+                    }
+                    Err(error) => log::debug!("{error}"),
+                }
+                stop.wait(CHECK_INTERVAL);
+            }
+        }));
+        watch
+    }
+
+    /// Names a topic that exists.
+    pub fn set_topic(&self, topic: &str) {
+        let _is_set = self.topic.set(topic.to_owned());
+    }
+
+    /// How long Kafka has not answered; `None`: it answers.
+    pub fn outage_duration(&self) -> Option<Duration> {
+        lock(&self.outage).duration(Instant::now())
+    }
+}
+
+impl Drop for KafkaWatch {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        // librdkafka must not be at work when the process ends.
+        let _panicked = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn lock(outage: &Mutex<Outage>) -> std::sync::MutexGuard<'_, Outage> {
+    outage.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The brokers of the cluster that were seen so far.
+#[derive(Debug, Default)]
+struct Brokers {
+    /// by id: the address, and since when it is away
+    seen: BTreeMap<i32, (String, Option<Instant>)>,
+}
+
+/// A broker that has left the cluster or joined it again.
+#[derive(Debug, PartialEq, Eq)]
+enum BrokerChange {
+    Away { id: i32, address: String },
+    Back { id: i32, address: String, after: Duration },
+}
+
+impl BrokerChange {
+    fn log(&self) {
+        match self {
+            Self::Away { id, address } => {
+                log::warn!("kafka broker {id} ({address}) has left the cluster; the others serve its partitions");
+            }
+            Self::Back { id, address, after } => {
+                log::info!("kafka broker {id} ({address}) is back, after {} s", after.as_secs());
+            }
+        }
+    }
+}
+
+impl Brokers {
+    /// What has changed since the last call. `found`: the id and the address of each broker that the cluster has now.
+    fn update(&mut self, found: Vec<(i32, String)>, now: Instant) -> Vec<BrokerChange> {
+        let found: BTreeMap<i32, String> = found.into_iter().collect();
+        let mut changes = Vec::new();
+        for (id, (address, away)) in &mut self.seen {
+            match (&away, found.contains_key(id)) {
+                (None, false) => {
+                    *away = Some(now);
+                    changes.push(BrokerChange::Away { id: *id, address: address.clone() });
+                }
+                (Some(since), true) => {
+                    changes.push(BrokerChange::Back { id: *id, address: address.clone(), after: now - *since });
+                    *away = None;
+                }
+                (None, true) | (Some(_), false) => {}
+            }
+        }
+        for (id, address) in found {
+            self.seen.entry(id).or_insert((address, None));
+        }
+        changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_leaves_and_joins_again_is_reported_once_each() {
+        let (mut brokers, start) = (Brokers::default(), Instant::now());
+        let both = || vec![(1, "a:9092".to_owned()), (2, "b:9092".to_owned())];
+        let one = || vec![(1, "a:9092".to_owned())];
+        assert!(brokers.update(both(), start).is_empty());
+        assert_eq!(brokers.update(one(), start), [BrokerChange::Away { id: 2, address: "b:9092".to_owned() }]);
+        assert!(brokers.update(one(), start).is_empty());
+        let after = Duration::from_secs(30);
+        let back = BrokerChange::Back { id: 2, address: "b:9092".to_owned(), after };
+        assert_eq!(brokers.update(both(), start + after), [back]);
+        assert!(brokers.update(both(), start + after).is_empty());
+    }
+}

@@ -1,0 +1,88 @@
+//! An outage of a server, for the log: it is reported at once, then each minute, then when it is over.
+
+use std::time::{Duration, Instant};
+
+/// Time between two log lines about one outage.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// An outage of a server, as all clients of the process see it.
+#[derive(Debug, Default)]
+pub(crate) struct Outage {
+    /// how many clients retry
+    retrying: usize,
+    since: Option<Instant>,
+    logged: Option<Instant>,
+}
+
+impl Outage {
+    /// A request failed, for the first time or again. Returns how long the outage has lasted where it is time to log it: at once, and then
+    /// each minute.
+    pub fn failed(&mut self, is_first: bool, now: Instant) -> Option<Duration> {
+        self.retrying += usize::from(is_first);
+        let since = *self.since.get_or_insert(now);
+        if self.logged.is_some_and(|logged| now - logged < LOG_INTERVAL) {
+            return None;
+        }
+        self.logged = Some(now);
+        Some(now - since)
+    }
+
+    /// A request that had failed has an answer. Returns how long the outage was, where no other client retries.
+    pub fn answered(&mut self, now: Instant) -> Option<Duration> {
+        self.given_up();
+        if self.retrying > 0 {
+            return None;
+        }
+        self.logged = None;
+        self.since.take().map(|since| now - since)
+    }
+
+    /// A request that had failed is not retried any more. The outage lasts until a later request has an answer.
+    pub fn given_up(&mut self) {
+        self.retrying = self.retrying.saturating_sub(1);
+    }
+
+    /// Whether the next answer to any client ends the outage: all requests that had failed were given up.
+    pub fn is_over_with_an_answer(&self) -> bool {
+        self.since.is_some() && self.retrying == 0
+    }
+
+    /// How long the outage has lasted; `None`: there is none.
+    pub fn duration(&self, now: Instant) -> Option<Duration> {
+        self.since.map(|since| now - since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_logged_at_once_then_each_minute_then_when_it_is_over() {
+        let mut outage = Outage::default();
+        let began = Instant::now();
+        let after = |seconds| began + Duration::from_secs(seconds);
+        let logged = |outage: &mut Outage, is_first, seconds| {
+            outage.failed(is_first, after(seconds)).map(|duration| duration.as_secs())
+        };
+        assert_eq!(logged(&mut outage, true, 0), Some(0));
+        assert_eq!(logged(&mut outage, true, 1), None, "another session");
+        assert_eq!(logged(&mut outage, false, 59), None);
+        assert_eq!(logged(&mut outage, false, 61), Some(61));
+        assert_eq!(logged(&mut outage, false, 100), None);
+        assert_eq!(outage.answered(after(110)), None, "the other session still waits");
+        assert_eq!(outage.answered(after(120)), Some(Duration::from_secs(120)));
+        assert_eq!(outage.duration(after(121)), None);
+        assert_eq!(logged(&mut outage, true, 121), Some(0));
+    }
+
+    #[test]
+    fn an_outage_outlasts_a_request_that_is_given_up() {
+        let mut outage = Outage::default();
+        let began = Instant::now();
+        outage.failed(true, began);
+        outage.given_up();
+        assert_eq!(outage.duration(began + Duration::from_secs(9)), Some(Duration::from_secs(9)));
+        assert_eq!(outage.answered(began + Duration::from_secs(10)), Some(Duration::from_secs(10)));
+    }
+}
