@@ -10,8 +10,6 @@ use super::frame::Damaged;
 
 /// Type of a cell that was written.
 pub(crate) const PUT: u8 = 4;
-/// Type of a cell that hides the older cells of its family.
-pub(crate) const DELETE_FAMILY: u8 = 14;
 /// `HConstants.LATEST_TIMESTAMP`: the server's clock.
 pub(crate) const LATEST_TIMESTAMP: i64 = i64::MAX;
 
@@ -35,7 +33,7 @@ pub(crate) struct CellSpans {
     pub value: Range<usize>,
     /// ms since 1970
     pub timestamp: i64,
-    /// [`PUT`], [`DELETE_FAMILY`] and others
+    /// [`PUT`] and others
     pub kind: u8,
 }
 
