@@ -18,7 +18,7 @@ use topic_state::TopicStateError;
 use super::batch::StreamAlert;
 use super::checkpoint_state::Record;
 use super::headers::{ALERT_HEADER, TIMESTAMP_HEADER, WRITER_HEADER};
-use super::sink_error::{SinkError, retry_transient};
+use super::sink_error::{SinkError, retry_existing, retry_transient};
 use crate::cancel::CancellationToken;
 use crate::kafka::Aborted;
 use crate::kafka::KafkaSettings;
@@ -175,7 +175,7 @@ impl IdempotentSink {
     /// The offset ranges of each topic, by partition.
     fn ends(&self) -> Result<Vec<Vec<OffsetRange>>, SinkError> {
         let ends =
-            |of: &SinkTopic| retry_transient(&self.cancel, || self.reader.offset_ranges(&of.topic, of.partitions));
+            |of: &SinkTopic| retry_existing(&self.cancel, || self.reader.offset_ranges(&of.topic, of.partitions));
         self.topics.iter().map(ends).collect()
     }
 
@@ -216,7 +216,7 @@ impl IdempotentSink {
             self.reader.read(topic, from, until, |message| messages.push(self.alert_of(message)))?;
             Ok(messages)
         };
-        Ok(retry_transient(&self.cancel, read)?.into_iter().collect::<Result<_, TopicStateError>>()?)
+        Ok(retry_existing(&self.cancel, read)?.into_iter().collect::<Result<_, TopicStateError>>()?)
     }
 
     fn alert_of(&self, message: Message) -> Result<LedgerEntry, TopicStateError> {

@@ -15,7 +15,7 @@ use crate::kafka::KafkaSettings;
 use crate::kafka::checkpoint::Records;
 use crate::kafka::{Admin, Error as KafkaError, Producer, ProducerOptions, ProducerRecord, checkpoint, partition};
 
-use super::sink_error::{SinkError, retry_transient};
+use super::sink_error::{SinkError, retry_existing};
 use crate::timestamp::Timestamp;
 use rejected::RejectedCopy;
 
@@ -123,7 +123,7 @@ impl KafkaSink {
     /// The user may not describe a topic.
     pub fn topic_with_messages(&self) -> Result<Option<&str>, SinkError> {
         let topics: Vec<&str> = self.destinations.iter().map(|destination| destination.topic.as_str()).collect();
-        let watermarks = retry_transient(&self.cancel, || self.user.watermarks(&topics))?;
+        let watermarks = retry_existing(&self.cancel, || self.user.watermarks(&topics))?;
         let has_messages = |topic: &str| watermarks.iter().any(|found| found.topic == topic && found.high > 0);
         Ok(topics.into_iter().find(|topic| has_messages(topic)))
     }
@@ -134,7 +134,7 @@ impl KafkaSink {
     /// The topic is missing, or may not be read.
     pub fn checkpoint(&self) -> Result<Records, SinkError> {
         let read = || checkpoint::read(&self.user, &self.checkpoint, &[self.partition], &self.cancel);
-        let mut partitions = retry_transient(&self.cancel, read)?;
+        let mut partitions = retry_existing(&self.cancel, read)?;
         let mut records = partitions.remove(&self.partition).ok_or_else(|| SinkError::NoCheckpointPartition {
             topic: self.checkpoint.clone(),
             partition: self.partition,

@@ -12,6 +12,8 @@ pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Time between two log lines about one request.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// For how long a broker may not know a topic that exists.
+const STALE_METADATA: Duration = Duration::from_secs(20);
 
 /// Why messages or checkpoint records are not written.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,25 @@ impl From<KafkaError> for SinkError {
 /// A permanent error; or `cancel` is cancelled.
 pub(crate) fn retry_transient<T>(
     cancel: &CancellationToken,
+    request: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, SinkError> {
+    retry_while(cancel, KafkaError::is_transient, request)
+}
+
+/// As [`retry_transient`], for a request about topics that are known to exist. A broker may answer from metadata of before a topic was created:
+/// its error is retried for up to [`STALE_METADATA`].
+pub(crate) fn retry_existing<T>(
+    cancel: &CancellationToken,
+    request: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, SinkError> {
+    let deadline = Instant::now() + STALE_METADATA;
+    let is_stale = |error: &KafkaError| matches!(error, KafkaError::UnknownTopic { .. }) && Instant::now() < deadline;
+    retry_while(cancel, |error| error.is_transient() || is_stale(error), request)
+}
+
+fn retry_while<T>(
+    cancel: &CancellationToken,
+    is_retryable: impl Fn(&KafkaError) -> bool,
     mut request: impl FnMut() -> Result<T, KafkaError>,
 ) -> Result<T, SinkError> {
     let started = Instant::now();
@@ -63,7 +84,7 @@ pub(crate) fn retry_transient<T>(
     loop {
         match request() {
             Err(error @ KafkaError::Unreachable { .. }) => log::debug!("{error}; trying again"),
-            Err(error) if error.is_transient() => {
+            Err(error) if is_retryable(&error) => {
                 let is_due = logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL);
                 match logged {
                     None => log::warn!("{error}; trying again until it succeeds"),
@@ -84,5 +105,23 @@ pub(crate) fn retry_transient<T>(
         if cancel.wait(RETRY_INTERVAL) {
             return Err(SinkError::Cancelled);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown_topic() -> KafkaError {
+        KafkaError::UnknownTopic { topic: "fink_checkpoint_t".to_owned(), hint: String::new() }
+    }
+
+    #[test]
+    fn only_a_topic_that_exists_is_waited_for_while_a_broker_does_not_know_it() {
+        let cancel = CancellationToken::new();
+        let mut answers = vec![Ok(7), Err(unknown_topic())];
+        assert!(matches!(retry_existing(&cancel, || answers.pop().expect("two requests")), Ok(7)));
+        let refused = retry_transient(&cancel, || Err::<(), _>(unknown_topic()));
+        assert!(matches!(refused, Err(SinkError::Kafka(KafkaError::UnknownTopic { .. }))), "{refused:?}");
     }
 }

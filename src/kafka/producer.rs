@@ -38,6 +38,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("linger.ms", "50"),
     // Below the default max.message.bytes of a topic, 1 048 588 bytes: see `unbatched_topics`.
     ("batch.size", "1000000"),
+    // librdkafka sends no request for a partition while five of its messages are in flight, so in effect one batch; while all partitions of a
+    // broker wait for that, its thread polls without a pause. With one request in flight for a connection the next batch waits in the output
+    // queue, and the thread sleeps.
+    ("max.in.flight.requests.per.connection", "1"),
     ("message.max.bytes", "104000000"),
     // A transaction that a killed producer leaves open holds back `read_committed` consumers until the brokers abort it: after this time and
     // up to 10 s (transaction.abort.timed.out.transaction.cleanup.interval.ms). Commits happen every few seconds.

@@ -15,8 +15,8 @@ use crate::kafka::producer::{POLL_INTERVAL, Producer};
 
 /// An aborted transaction: consumers see none of its messages. Read the checkpoint and send again.
 ///
-/// After a failed message the next transaction may be aborted too, without failures: the broker misses the sequence number of the failed message,
-/// and librdkafka resets the sequence only after that.
+/// After a failed message, or an abort with messages in flight, the next transaction may be aborted too, without failures: the broker misses the
+/// sequence numbers of these messages, and librdkafka resets the sequence only after that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aborted {
     /// why

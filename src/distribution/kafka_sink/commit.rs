@@ -1,7 +1,7 @@
 //! The end of a transaction: the commit, with the checkpoint's records, or the abort.
 
 use super::open::open_producer;
-use super::{AbortReport, KafkaSink, SentMessage, SinkError, retry_transient};
+use super::{AbortReport, KafkaSink, SentMessage, SinkError, retry_existing};
 use crate::distribution::checkpoint_state::Record;
 use crate::distribution::idempotent_sink::{LeaseTime, Undelivered};
 use crate::kafka::Aborted;
@@ -119,7 +119,7 @@ impl KafkaSink {
 
     fn check_owner(&self) -> Result<(), SinkError> {
         let read = || checkpoint::read_stable(&self.user, &self.checkpoint, self.partition, &self.cancel);
-        let records = retry_transient(&self.cancel, read)?;
+        let records = retry_existing(&self.cancel, read)?;
         match self.owner.is_current(&records) {
             true => Ok(()),
             false => {

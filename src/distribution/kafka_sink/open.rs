@@ -1,6 +1,6 @@
 //! Opens a sink: the producers, the topics, a check of the user's ACLs, and the checkpoint.
 
-use super::{AbortReport, Destination, KafkaSink, SinkError, retry_transient};
+use super::{AbortReport, Destination, KafkaSink, SinkError};
 use crate::cancel::CancellationToken;
 use crate::distribution::checkpoint_partition::{WriterPartition, choose_partition};
 use crate::distribution::checkpoint_state::Record;
@@ -8,12 +8,12 @@ use crate::distribution::idempotent_sink::{IdempotentSink, SinkTopic};
 use crate::distribution::owner::Owner;
 use crate::distribution::pipeline::Pipeline;
 use crate::distribution::settings::{Settings, StreamSettings};
-use crate::distribution::sink_error::ATTEMPT_TIMEOUT;
+use crate::distribution::sink_error::{ATTEMPT_TIMEOUT, retry_existing, retry_transient};
 use crate::kafka::Identity;
 use crate::kafka::KafkaSettings;
 use crate::kafka::acls::Operation;
 use crate::kafka::checkpoint::Records;
-use crate::kafka::topics::TopicSpec;
+use crate::kafka::topics::{TopicDescription, TopicSpec};
 use crate::kafka::{
     Admin, Error as KafkaError, Producer, ProducerOptions, checkpoint, idempotent_producer, retention, schema_topic,
 };
@@ -79,7 +79,7 @@ impl KafkaSink {
         let checkpoint = checkpoint::topic_of(&settings.distribution.name);
         let count = retry_transient(cancel, || checkpoint::ensure(&user, &checkpoint))?;
         let all: Vec<i32> = (0..count).collect();
-        let found = retry_transient(cancel, || checkpoint::read(&user, &checkpoint, &all, cancel))?;
+        let found = retry_existing(cancel, || checkpoint::read(&user, &checkpoint, &all, cancel))?;
         let WriterPartition { partition, records, to_copy } = choose_partition(prefix, found)
             .map_err(|partition| SinkError::NoCheckpointPartition { topic: checkpoint.clone(), partition })?;
         log::debug!("the checkpoint is topic `{checkpoint}` partition {partition}");
@@ -130,10 +130,10 @@ fn check_readable(user: &Admin, streams: &[StreamSettings], cancel: &Cancellatio
         return Ok(());
     }
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-    for topic in retry_transient(cancel, || user.describe_topics(&names))? {
-        if let Some(error) = topic.error {
-            return Err(SinkError::Kafka(error));
-        }
+    let describe =
+        || user.describe_topics(&names)?.into_iter().map(|topic| topic.error.clone().map_or(Ok(topic), Err)).collect();
+    let described: Vec<TopicDescription> = retry_existing(cancel, describe)?;
+    for topic in described {
         // Brokers before 2.3 do not list the operations.
         let is_known = !topic.operations.is_empty();
         if is_known && !topic.operations.iter().any(|o| matches!(o, Operation::Read | Operation::All)) {
