@@ -113,7 +113,7 @@ impl KafkaSink {
     /// The user may not describe the topic.
     pub fn had_checkpoint(&self) -> Result<bool, SinkError> {
         let partition = [(self.checkpoint.clone(), self.partition)];
-        let high = retry_transient(&self.cancel, || self.user.high_watermarks(&partition))?;
+        let high = retry_existing(&self.cancel, || self.user.high_watermarks(&partition))?;
         Ok(high.iter().any(|high| *high > 0))
     }
 
