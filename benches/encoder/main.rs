@@ -32,7 +32,7 @@ struct Alerts {
 impl Alerts {
     /// Alerts of about this size. A few cannot reach it, see [`Options`].
     fn new(name: &'static str, survey: Survey, bytes: usize, fields: &'static [&'static str]) -> Self {
-        let options = SimulatorOptions { target_bytes: Some(bytes), fink: false };
+        let options = SimulatorOptions { target_bytes: Some(bytes), ..SimulatorOptions::default() };
         let mut simulator = Simulator::new(survey, 1, options).unwrap();
         let mut data = Vec::new();
         for index in 0.. {

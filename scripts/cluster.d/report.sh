@@ -72,6 +72,7 @@ variables() {
     FINK_CLUSTER_DIR "$DIR" \
     FINK_TEST_CONFIG "$DIR/fink.toml" \
     FINK_TEST_CATALOG "$DIR/catalog.json" \
+    FINK_TEST_HBASE "127.0.0.1:$(port hbase-master),127.0.0.1:$(port hbase-regionserver)" \
     FINK_TEST_THRIFT2 "127.0.0.1:$(port thrift2-1),127.0.0.1:$(port thrift2-2)" \
     FINK_TEST_THRIFT1 "127.0.0.1:$(port thrift1)" \
     FINK_TEST_ZOOKEEPER "127.0.0.1:$(port zookeeper)" \
@@ -123,8 +124,8 @@ print_fink_toml() {
   esac)
 
 [science_db]
-kind = "thrift2"
-address = "127.0.0.1:$(port thrift2-1),127.0.0.1:$(port thrift2-2)"
+kind = "hbase"
+address = "127.0.0.1:$(port hbase-master),127.0.0.1:$(port hbase-regionserver)"
 catalog = "$DIR/catalog.json"  # 'fink ingest' writes it
 
 [kafka]

@@ -29,15 +29,15 @@ def wait_until_idle(pid, longest):
 
 def measure(folder):
     """Puts, distributes, consumes and prints; the exit code."""
-    fink, cluster, rate, seconds, older = sys.argv[1:3] + [int(word) for word in sys.argv[3:6]]
+    fink, cluster, store, rate, seconds, older = sys.argv[1:4] + [int(word) for word in sys.argv[4:7]]
     servers = Servers(cluster)
     name = f"fink_freshness_{os.getpid()}"
     config = f"{folder}/fink.toml"
     with open(config, "w", encoding="utf-8") as file:
         file.write(
             f"""[science_db]
-kind = "thrift2"
-address = "{servers.env['FINK_TEST_THRIFT2']}"
+kind = "{store}"
+address = "{servers.env[f'FINK_TEST_{store.upper()}']}"
 catalog = "{folder}/catalog.json"
 table = "{name}"
 {servers.kafka_section()}[distribution]

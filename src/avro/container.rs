@@ -2,8 +2,9 @@
 
 use apache_avro::{Codec, DeflateSettings, ZstandardSettings};
 
+use super::parse::WrittenSchema;
 use super::reader::{Malformed, Reader};
-use super::schema::{Schema, SchemaError};
+use super::schema::{Kind, NodeId, Schema, SchemaError};
 use super::skip::Skipper;
 use super::write::{write_bytes, write_long};
 
@@ -66,6 +67,8 @@ pub struct Container {
     /// as written in the file
     pub schema_json: String,
     pub schema: Schema,
+    /// what was repaired in the schema, a sentence each
+    pub repairs: Vec<String>,
     buffer: Vec<u8>,
     spans: Vec<(usize, usize)>,
 }
@@ -82,7 +85,7 @@ impl Container {
         }
         let FileHeader { schema: json, codec, sync } = FileHeader::read(&mut reader)?;
         let Some(json) = json else { return Ok(reader.error("no `avro.schema` in the header")?) };
-        let schema = Schema::parse(json)?;
+        let WrittenSchema { schema, repairs } = WrittenSchema::parse(json)?;
         let (skipper, mut buffer, mut spans) = (Skipper::new(&schema), Vec::new(), Vec::new());
         while reader.left() > 0 {
             let count = reader.long()?;
@@ -103,12 +106,26 @@ impl Container {
                 return Ok(reader.error("a block without its sync marker")?);
             }
         }
-        Ok(Self { schema_json: json.to_owned(), schema, buffer, spans })
+        Ok(Self { schema_json: json.to_owned(), schema, repairs, buffer, spans })
     }
 
     /// The data. Each was checked against the schema.
     pub fn data(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.spans.iter().map(|&(start, end)| &self.buffer[start..end])
+    }
+
+    /// The data with their nodes of the schema. Where the schema is a union, as in files of ZTF's and of others that list the types of the
+    /// schema in one array, a datum is that of its branch, without the branch's index.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = (NodeId, &[u8])> {
+        let root = self.schema.root();
+        let branches = if let Kind::Union(branches) = self.schema.kind(root) { branches.as_slice() } else { &[] };
+        self.data().map(move |datum| {
+            let mut reader = Reader::new(datum);
+            match reader.branch(branches) {
+                Ok((_, branch)) => (branch, reader.rest()),
+                Err(_) => (root, datum),
+            }
+        })
     }
 }
 

@@ -50,6 +50,37 @@ impl SchemaError {
 }
 
 impl Schema {
+    /// Drops the defaults that are not values of their fields.
+    pub(super) fn drop_unfit_defaults(&mut self, repairs: &mut Vec<String>) {
+        let mut unfit = Vec::new();
+        for (id, node) in self.nodes.iter().enumerate() {
+            let Kind::Record { name, fields } = &node.kind else { continue };
+            for (at, field) in fields.iter().enumerate() {
+                let Some(default) = &field.default else { continue };
+                // Too many values are refused later, by `check`.
+                let mut left = MAX_SCHEMA_NODES;
+                if let Err(reason) = self.check_default(field.node, default, &mut left)
+                    && left > 0
+                {
+                    unfit.push((id, at, format!("{name}.{}", field.name), reason));
+                }
+            }
+        }
+        if let Some((_, _, field, reason)) = unfit.first() {
+            let others = match unfit.len() {
+                1 => String::new(),
+                count => format!(", and so for {} other fields", count - 1),
+            };
+            let field = shorten(field, MAX_SHOWN_CHARS);
+            repairs.push(format!("{reason} (at `{field}`){others}: defaults play no part in reading the data"));
+        }
+        for (id, at, ..) in unfit {
+            if let Kind::Record { fields, .. } = &mut self.nodes[id].kind {
+                fields[at].default = None;
+            }
+        }
+    }
+
     /// Checks the limits, and that each default is a value of its field. Takes about [`MAX_SCHEMA_NODES`] steps.
     pub(super) fn check(&self) -> Result<(), SchemaError> {
         let mut left = MAX_SCHEMA_NODES;

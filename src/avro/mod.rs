@@ -8,9 +8,11 @@ pub mod container;
 mod default;
 mod json;
 mod limits;
+mod merge;
 mod name;
 mod parse;
 mod reader;
+mod resolve;
 mod schema;
 mod skip;
 mod write;
@@ -18,8 +20,11 @@ mod write;
 pub(crate) use limits::MAX_NAME_BYTES;
 #[cfg(test)]
 pub(crate) use limits::{MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES};
+pub use merge::MergeError;
 pub(crate) use name::{is_name, namespace_of};
+pub use parse::WrittenSchema;
 pub use reader::{Malformed, Reader};
+pub use resolve::{Resolution, ResolutionError};
 #[cfg(test)]
 pub(crate) use schema::visits;
 pub use schema::{Field, Kind, Node, NodeId, Schema, SchemaError};

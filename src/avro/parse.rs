@@ -1,4 +1,4 @@
-//! Parses a schema.
+//! Parses a schema: strictly, as Avro's specification has it, or as the schema of existing data, whose faults are repaired.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::limits::{MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_SCHEMA_NODES};
 use super::name::{is_full_name, is_name, namespace_of, qualify};
 use super::schema::{Field, Kind, Node, NodeId, Schema, SchemaError};
+use crate::escape::shorten;
 
 impl Schema {
     /// Parses a schema from text.
@@ -14,13 +15,7 @@ impl Schema {
     /// # Errors
     /// It is not JSON (with line and column), not an Avro schema (with the field), or exceeds a limit.
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
-        if text.len() > MAX_SCHEMA_BYTES {
-            let reason = format!("the schema has {} bytes, more than the maximum of {MAX_SCHEMA_BYTES}", text.len());
-            return Err(SchemaError::new("", &reason));
-        }
-        let value = serde_json::from_str(text)
-            .map_err(|e| SchemaError::new("", &format!("an Avro schema must be JSON, but {e}")))?;
-        Self::from_json(&value)
+        Self::from_json(&json_of(text)?)
     }
 
     /// Parses a schema from JSON.
@@ -28,7 +23,7 @@ impl Schema {
     /// # Errors
     /// It is not an Avro schema (with the field), or exceeds a limit.
     pub fn from_json(value: &Value) -> Result<Self, SchemaError> {
-        let mut parser = Parser { nodes: Vec::new(), named: HashMap::new(), path: Vec::new() };
+        let mut parser = Parser::new(Faults::Refuse);
         let root = parser.schema(value, "")?;
         let schema = Schema { nodes: parser.nodes, root };
         schema.check()?;
@@ -36,13 +31,75 @@ impl Schema {
     }
 }
 
+/// The schema of existing data, without the faults that do not affect how the data are read.
+#[derive(Clone, Debug)]
+pub struct WrittenSchema {
+    /// valid
+    pub schema: Schema,
+    /// what was repaired, a sentence each
+    pub repairs: Vec<String>,
+}
+
+impl WrittenSchema {
+    /// Parses the schema of existing data. These faults are repaired:
+    /// - a default that does not fit its type is dropped: defaults play no part in reading
+    /// - a field name that occurs twice in a record: the earlier field is [superseded](Field::is_superseded)
+    /// - a name of a type or a field that is not an Avro name: other characters become `_`
+    ///
+    /// # Errors
+    /// See [`Schema::parse`]; for any other fault.
+    pub fn parse(text: &str) -> Result<Self, SchemaError> {
+        Self::from_json(&json_of(text)?)
+    }
+
+    /// As [`parse`](Self::parse), from JSON.
+    ///
+    /// # Errors
+    /// See [`parse`](Self::parse).
+    pub fn from_json(value: &Value) -> Result<Self, SchemaError> {
+        let mut parser = Parser::new(Faults::Repair(Vec::new()));
+        let root = parser.schema(value, "")?;
+        let Faults::Repair(mut repairs) = parser.faults else { return Ok(Self::from(Schema::from_json(value)?)) };
+        let mut schema = Schema { nodes: parser.nodes, root };
+        schema.drop_unfit_defaults(&mut repairs);
+        schema.check()?;
+        Ok(Self { schema, repairs })
+    }
+}
+
+impl From<Schema> for WrittenSchema {
+    fn from(schema: Schema) -> Self {
+        Self { schema, repairs: Vec::new() }
+    }
+}
+
+fn json_of(text: &str) -> Result<Value, SchemaError> {
+    if text.len() > MAX_SCHEMA_BYTES {
+        let reason = format!("the schema has {} bytes, more than the maximum of {MAX_SCHEMA_BYTES}", text.len());
+        return Err(SchemaError::new("", &reason));
+    }
+    serde_json::from_str(text).map_err(|e| SchemaError::new("", &format!("an Avro schema must be JSON, but {e}")))
+}
+
+/// What to do about faults that do not affect how data are read.
+enum Faults {
+    Refuse,
+    /// what was repaired so far
+    Repair(Vec<String>),
+}
+
 struct Parser {
     nodes: Vec<Node>,
     named: HashMap<String, NodeId>,
     path: Vec<String>,
+    faults: Faults,
 }
 
 impl Parser {
+    fn new(faults: Faults) -> Self {
+        Self { nodes: Vec::new(), named: HashMap::new(), path: Vec::new(), faults }
+    }
+
     fn error<T>(&self, reason: impl Into<String>) -> Result<T, SchemaError> {
         Err(SchemaError::new(&self.path.join("."), &reason.into()))
     }
@@ -76,7 +133,10 @@ impl Parser {
     }
 
     fn named_type(&self, name: &str, namespace: &str) -> Result<NodeId, SchemaError> {
-        let full = qualify(name, namespace);
+        let mut full = qualify(name, namespace);
+        if let Faults::Repair(_) = self.faults {
+            full = legal_full_name(&full);
+        }
         match self.named.get(&full) {
             Some(node) => Ok(*node),
             None => self.error(format!("there is no type `{full}`: a type must be defined before it is referred to")),
@@ -151,17 +211,58 @@ impl Parser {
         }
     }
 
-    fn name(&self, object: &Map<String, Value>, enclosing: &str) -> Result<String, SchemaError> {
+    fn name(&mut self, object: &Map<String, Value>, enclosing: &str) -> Result<String, SchemaError> {
         let Some(name) = object.get("name").and_then(Value::as_str) else {
             return self.error("a record, enum or fixed must have a `name`");
         };
         let namespace = object.get("namespace").and_then(Value::as_str).unwrap_or(enclosing);
         let full = qualify(name, namespace);
         self.check_length(&full)?;
-        match is_full_name(&full) {
-            true => Ok(full),
-            false => self.error(format!("`{full}` is not an Avro name")),
+        if is_full_name(&full) {
+            return Ok(full);
         }
+        match &mut self.faults {
+            Faults::Refuse => self.error(format!("`{full}` is not an Avro name")),
+            Faults::Repair(repairs) => {
+                let legal = legal_full_name(&full);
+                repairs.push(format!(
+                    "the name `{}` of a type is not an Avro name: it is read as `{legal}`",
+                    shown(&full)
+                ));
+                Ok(legal)
+            }
+        }
+    }
+
+    /// The name of a field that is not among `fields`.
+    fn field_name(
+        &mut self,
+        name: &str,
+        fields: &mut [Field],
+        seen: &mut HashSet<String>,
+    ) -> Result<String, SchemaError> {
+        self.check_length(name)?;
+        let path = self.path.join(".");
+        match &mut self.faults {
+            Faults::Refuse if !is_name(name) || seen.contains(name) => {
+                return self.error(format!("the field name `{name}` is not an Avro name or is a duplicate"));
+            }
+            Faults::Repair(repairs) if !is_name(name) => {
+                let mut legal = legal_name(name);
+                while !seen.insert(legal.clone()) {
+                    legal.push('_');
+                }
+                repairs.push(format!("the field name `{}` is not an Avro name: it is read as `{legal}`", shown(&path)));
+                return Ok(legal);
+            }
+            Faults::Repair(repairs) if seen.contains(name) => {
+                repairs.push(format!("the field `{}` occurs twice in its record: the later one counts", shown(&path)));
+                fields.iter_mut().filter(|field| field.name == name).for_each(|field| field.is_superseded = true);
+            }
+            _ => {}
+        }
+        seen.insert(name.to_owned());
+        Ok(name.to_owned())
     }
 
     fn symbols(&self, object: &Map<String, Value>) -> Result<Vec<String>, SchemaError> {
@@ -190,21 +291,24 @@ impl Parser {
         let before = self.named.get(&name).copied();
         self.named.entry(name.clone()).or_insert(id);
         let mut fields: Vec<Field> = Vec::with_capacity(list.len());
-        let mut seen = HashSet::with_capacity(list.len());
+        let mut seen: HashSet<String> = HashSet::with_capacity(list.len());
         for field in list {
             let (Some(field_name), Some(kind)) = (field.get("name").and_then(Value::as_str), field.get("type")) else {
                 return self.error(format!("a field of `{name}` has no `name` or no `type`"));
             };
             self.path.push(field_name.to_owned());
-            self.check_length(field_name)?;
-            if !is_name(field_name) || !seen.insert(field_name) {
-                return self.error(format!("the field name `{field_name}` is not an Avro name or is a duplicate"));
-            }
+            let field_name = self.field_name(field_name, &mut fields, &mut seen)?;
             let node = self.schema(kind, namespace_of(&name))?;
             let default = field.get("default").cloned();
             let extra = field.as_object().map_or_else(Map::new, |all| rest(all, &["name", "type", "default", "doc"]));
-            fields.push(Field { name: field_name.to_owned(), node, default, extra });
+            fields.push(Field { name: field_name, node, default, extra, is_superseded: false });
             self.path.pop();
+        }
+        // So that the names of a record remain distinct.
+        for field in fields.iter_mut().filter(|field| field.is_superseded) {
+            while !seen.insert(field.name.clone()) {
+                field.name.push('_');
+            }
         }
         self.nodes[id].kind = Kind::Record { name, fields };
         self.unify(id, before)
@@ -276,6 +380,22 @@ impl Kind {
             *name = full;
         }
     }
+}
+
+/// A name of a part of the schema in a message.
+fn shown(name: &str) -> String {
+    shorten(name, 100)
+}
+
+/// The Avro name that is nearest to `name`.
+fn legal_name(name: &str) -> String {
+    let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let begin = if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() { "_" } else { "" };
+    begin.chars().chain(name.chars().map(legal)).collect()
+}
+
+fn legal_full_name(name: &str) -> String {
+    name.split('.').map(legal_name).collect::<Vec<_>>().join(".")
 }
 
 fn rest(object: &Map<String, Value>, known: &[&str]) -> Map<String, Value> {

@@ -76,6 +76,9 @@ pub struct Field {
     pub default: Option<Value>,
     /// other attributes (`aliases`, `order`, …), without documentation
     pub extra: Map<String, Value>,
+    /// Whether a later field of the record had the same name in a [written schema](super::WrittenSchema). Its value is skipped; its own name
+    /// is another then.
+    pub is_superseded: bool,
 }
 
 /// An Avro schema, without documentation, which triples the size of a telescope's schema and does not affect data.
@@ -192,6 +195,41 @@ impl Schema {
         let mut moved = vec![None; self.nodes.len()];
         let root = self.copy(id, &mut nodes, &mut moved);
         Self { nodes, root }
+    }
+
+    /// The schema with a `_` after the name of each type that has the name of another one.
+    pub(crate) fn with_distinct_names(&self) -> Result<Self, SchemaError> {
+        let mut nodes = self.nodes.clone();
+        for id in 0..nodes.len() {
+            let Some(mut name) = nodes[id].kind.name().map(str::to_owned) else { continue };
+            let taken = |name: &str| {
+                nodes.iter().enumerate().any(|(other, node)| {
+                    let (one, two) = ((self, id), (self, other));
+                    other < id
+                        && node.kind.name() == Some(name)
+                        && !(same_encoding(one, two) && same_encoding(two, one))
+                })
+            };
+            while taken(&name) {
+                name.push('_');
+            }
+            nodes[id].kind.rename(name);
+        }
+        Self::from_nodes(nodes, self.root)
+    }
+
+    /// The schema without superseded fields; `None` if it has none.
+    pub fn without_superseded(&self) -> Option<Self> {
+        let mut whole = self.clone();
+        let mut is_changed = false;
+        for node in &mut whole.nodes {
+            if let Kind::Record { fields, .. } = &mut node.kind {
+                let before = fields.len();
+                fields.retain(|field| !field.is_superseded);
+                is_changed |= fields.len() < before;
+            }
+        }
+        is_changed.then(|| whole.subschema(whole.root))
     }
 
     fn copy(&self, id: NodeId, nodes: &mut Vec<Node>, moved: &mut [Option<NodeId>]) -> NodeId {

@@ -8,8 +8,9 @@ use super::schema::{Kind, NodeId, Schema};
 /// Maximum nesting of a datum, which limits the stack that a malformed one can use. Only recursive schemas come near it.
 pub(crate) const MAX_DEPTH: usize = 200;
 
+/// A value, or some that follow each other, to skip.
 #[derive(Clone, Debug)]
-enum SkipStep {
+pub(super) enum SkipStep {
     Fixed(usize),
     Boolean,
     Int,
@@ -37,18 +38,35 @@ impl Skipper {
         let ids = 0..schema.len();
         let records = ids.clone().map(|id| match schema.kind(id) {
             Kind::Record { fields, .. } => {
-                let mut steps: Vec<SkipStep> = Vec::with_capacity(fields.len());
-                for field in fields {
-                    match (step(schema, field.node), steps.last_mut()) {
-                        (SkipStep::Fixed(size), Some(SkipStep::Fixed(sum))) => *sum = sum.saturating_add(size),
-                        (step, _) => steps.push(step),
-                    }
-                }
-                steps
+                Self::sequence(schema, &fields.iter().map(|field| field.node).collect::<Vec<_>>())
             }
             _ => Vec::new(),
         });
         Self { records: records.collect(), steps: ids.map(|id| step(schema, id)).collect() }
+    }
+
+    /// The steps for values that follow each other.
+    pub(super) fn sequence(schema: &Schema, nodes: &[NodeId]) -> Vec<SkipStep> {
+        let mut steps: Vec<SkipStep> = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            match (step(schema, *node), steps.last_mut()) {
+                (SkipStep::Fixed(size), Some(SkipStep::Fixed(sum))) => *sum = sum.saturating_add(size),
+                (step, _) => steps.push(step),
+            }
+        }
+        steps
+    }
+
+    /// Skips values that follow each other, `depth` levels below the top.
+    #[inline]
+    pub(super) fn skip_all(&self, steps: &[SkipStep], reader: &mut Reader<'_>, depth: usize) -> Result<(), Malformed> {
+        steps.iter().try_for_each(|step| self.run(step, reader, depth))
+    }
+
+    /// As [`skip`](Self::skip), `depth` levels below the top.
+    #[inline]
+    pub(super) fn skip_at(&self, id: NodeId, reader: &mut Reader<'_>, depth: usize) -> Result<(), Malformed> {
+        self.run(&self.steps[id], reader, depth)
     }
 
     /// Skips one value of the node `id` of the schema.

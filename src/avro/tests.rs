@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Kind, Reader, Schema, Skipper, same_encoding, write_bytes, write_long};
+use super::{Kind, Reader, Schema, Skipper, WrittenSchema, same_encoding, write_bytes, write_long};
 
 fn schema(text: &str) -> Schema {
     Schema::parse(text).unwrap()
@@ -63,6 +63,43 @@ fn errors_name_the_field() {
     assert!(Schema::parse("123").is_err());
     let endless = r#"{"type":"record","name":"r","fields":[{"name":"a","type":["r","null"],"default":{}}]}"#;
     assert!(Schema::parse(endless).is_err());
+}
+
+#[test]
+fn faults_of_a_written_schema_are_repaired_and_told() {
+    let text = r#"{"type":"record","name":"ztf-alert","namespace":"2nd.try","fields":[
+        {"name":"x","type":"float"},
+        {"name":"sg-mag","type":"int","default":null},
+        {"name":"x","type":{"type":"fixed","name":"f.é","size":2}},
+        {"name":"y","type":["f.é"],"default":3},
+        {"name":"ok","type":"int","default":3}]}"#;
+    assert!(Schema::parse(text).is_err());
+    let WrittenSchema { schema, repairs } = WrittenSchema::parse(text).unwrap();
+    assert_eq!(
+        repairs,
+        [
+            "the name `2nd.try.ztf-alert` of a type is not an Avro name: it is read as `_2nd.try.ztf_alert`",
+            "the field name `sg-mag` is not an Avro name: it is read as `sg_mag`",
+            "the field `x` occurs twice in its record: the later one counts",
+            "the name `f.é` of a type is not an Avro name: it is read as `f._`",
+            "the default null does not fit its type (at `_2nd.try.ztf_alert.sg_mag`), and so for 1 other fields: defaults play no part in reading the data",
+        ]
+    );
+    let names = |schema: &Schema| match schema.kind(schema.root()) {
+        Kind::Record { fields, .. } => fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>(),
+        _ => Vec::new(),
+    };
+    assert_eq!(names(&schema), ["x_", "sg_mag", "x", "y", "ok"]);
+    let readable = schema.without_superseded().unwrap();
+    assert_eq!(names(&readable), ["sg_mag", "x", "y", "ok"]);
+    assert_eq!(Schema::parse(&readable.to_string()).unwrap(), readable);
+    assert!(readable.to_string().contains(r#""default":3"#));
+    assert!(readable.without_superseded().is_none());
+    // What changes how the data are read is still refused.
+    for fault in [r#"["int","int"]"#, r#"{"type":"enum","name":"e","symbols":["a-b"]}"#, r#""nosuch""#] {
+        let text = format!(r#"{{"type":"record","name":"r","fields":[{{"name":"a","type":{fault}}}]}}"#);
+        assert!(WrittenSchema::parse(&text).is_err(), "{fault}");
+    }
 }
 
 #[test]

@@ -132,6 +132,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     progress.finish();
     let loaded = loaded.map_err(with_hint)?;
     print(&loaded, Some((progress.count(), loaded.broken)), start, args.output, context)?;
+    if loaded.table.is_none() {
+        log::warn!("there is no alert in the files: nothing was loaded");
+    }
     if loaded.stopped {
         return Err(Interrupted.into());
     }
@@ -160,7 +163,7 @@ pub(super) fn print(
     let seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let mut table = Table::new(&["table", "alerts", "bytes", "files", "broken_files", "seconds"]);
     table.row([
-        Value::from(loaded.table.as_str()),
+        Value::from(loaded.table.as_deref()),
         loaded.alerts.into(),
         loaded.bytes.into(),
         files.map(|(read, _)| read).into(),

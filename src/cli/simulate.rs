@@ -55,6 +55,9 @@ pub struct Args {
     /// Add the column cross_match_alerts_per_batch, the classification that Fink adds
     #[arg(long)]
     cross_match: bool,
+    /// Add the columns of Fink's science modules, as in the alerts that Fink distributes
+    #[arg(long)]
+    enriched: bool,
     #[command(flatten)]
     load: LoadArgs,
     #[command(flatten)]
@@ -63,7 +66,7 @@ pub struct Args {
 
 impl Args {
     fn simulator(&self) -> anyhow::Result<Simulator> {
-        let options = SimulatorOptions { target_bytes: self.bytes, fink: self.cross_match };
+        let options = SimulatorOptions { target_bytes: self.bytes, fink: self.cross_match, enriched: self.enriched };
         Ok(Simulator::new(self.survey, self.seed, options)?)
     }
 }
@@ -151,7 +154,7 @@ pub(super) fn load(
         }
     })?;
     Ok(IngestSummary {
-        table: loader.table().to_owned(),
+        table: Some(loader.table().to_owned()),
         alerts: progress.count(),
         bytes: bytes.into_inner(),
         ..IngestSummary::default()

@@ -269,7 +269,7 @@ impl<T: NamedValues> Setting for T {
 
 impl NamedValues for StoreKind {
     const NAMES: &'static [(&'static str, Self)] =
-        &[("thrift2", Self::Thrift2), ("thrift1", Self::Thrift1), ("embedded", Self::Embedded)];
+        &[("hbase", Self::HBase), ("thrift2", Self::Thrift2), ("thrift1", Self::Thrift1), ("embedded", Self::Embedded)];
 }
 
 impl NamedValues for CompleteRows {

@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_stream_is_logged_at_once_then_once_a_minute_with_the_first_reason() {
         let (mut log, start) = (RejectionLog::default(), Instant::now());
-        let mut lines = |log: &mut RejectionLog, seconds, all| {
+        let lines = |log: &mut RejectionLog, seconds, all| {
             log.take_lines(&["full", "bright"], start + Duration::from_secs(seconds), all)
         };
         log.add(1, 1, rejection("a"));

@@ -10,10 +10,10 @@ use crate::kafka::Error as KafkaError;
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// Time between two log lines about one request.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// For how long a broker may not know a topic that exists.
 const STALE_METADATA: Duration = Duration::from_secs(20);
+/// Time between two log lines about one request.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Why messages or checkpoint records are not written.
 #[derive(Debug, thiserror::Error)]

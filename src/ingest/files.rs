@@ -1,8 +1,10 @@
 //! Avro files as a source of alerts.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::error::IngestError;
 use super::loader::{Loader, Sample};
@@ -10,6 +12,7 @@ use super::options::IngestOptions;
 use super::row_mapper::RowMapper;
 use super::writer::{AlertWriter, WriteError};
 use crate::avro::container::Container;
+use crate::avro::{NodeId, Schema};
 use crate::cancel::CancellationToken;
 use crate::science_db::ScienceDbSettings;
 
@@ -56,7 +59,7 @@ impl AlertFiles {
     /// # Errors
     /// No file can be read.
     fn samples(&self) -> Result<Vec<Sample>, IngestError> {
-        let mut samples: Vec<Sample> = Vec::new();
+        let mut samples: Vec<(String, NodeId, Sample)> = Vec::new();
         let mut first_error = None;
         let step = self.0.len().div_ceil(MAX_SAMPLES);
         let each = MAX_SAMPLES.div_ceil(self.0.len());
@@ -67,11 +70,17 @@ impl AlertFiles {
             }
             match read(file) {
                 Ok(container) => {
-                    let data = container.data().take(each).map(<[u8]>::to_vec).collect();
-                    match samples.iter_mut().find(|sample| sample.schema_json == container.schema_json) {
-                        Some(known) => known.data.extend::<Vec<_>>(data),
-                        None => {
-                            samples.push(Sample { schema_json: container.schema_json, schema: container.schema, data })
+                    for (node, datum) in container.values().take(each) {
+                        let is_of = |(json, known, _): &&mut (String, NodeId, Sample)| {
+                            (json.as_str(), *known) == (&container.schema_json, node)
+                        };
+                        match samples.iter_mut().find(is_of) {
+                            Some((_, _, known)) => known.data.push(datum.to_vec()),
+                            None => {
+                                let (schema_json, schema) = schema_of(&container, node);
+                                let sample = Sample { schema_json, schema, data: vec![datum.to_vec()] };
+                                samples.push((container.schema_json.clone(), node, sample));
+                            }
                         }
                     }
                 }
@@ -82,9 +91,19 @@ impl AlertFiles {
         }
         match (samples.is_empty(), first_error) {
             (true, Some((file, reason))) => Err(IngestError::NoAlerts { file: file.display().to_string(), reason }),
-            _ => Ok(samples),
+            _ => Ok(samples.into_iter().map(|(_, _, sample)| sample).collect()),
         }
     }
+}
+
+/// The schema of the alerts at a node of a file's schema, as JSON for readers and as the data have it.
+fn schema_of(container: &Container, node: NodeId) -> (String, Schema) {
+    if node == container.schema.root() && container.repairs.is_empty() {
+        return (container.schema_json.clone(), container.schema.clone());
+    }
+    let schema = container.schema.subschema(node);
+    let readable = schema.without_superseded();
+    (readable.as_ref().unwrap_or(&schema).to_string(), schema)
 }
 
 fn find(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
@@ -112,8 +131,8 @@ fn read(file: &Path) -> Result<Container, String> {
 /// The result of loading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IngestSummary {
-    /// table, `namespace:name`
-    pub table: String,
+    /// table, `namespace:name`; `None`: there was no alert to load
+    pub table: Option<String>,
     /// alerts written
     pub alerts: u64,
     /// bytes of Avro data of the alerts written
@@ -137,16 +156,21 @@ pub fn load_files(
     progress: &(impl Fn() + Sync),
     failed: &(impl Fn(&Path, &str) + Sync),
 ) -> Result<IngestSummary, IngestError> {
-    let loader = Loader::open(settings, options, &files.samples()?, cancel)?;
+    let samples = files.samples()?;
+    if samples.is_empty() {
+        return Ok(IngestSummary::default());
+    }
+    let loader = Loader::open(settings, options, &samples, cancel)?;
     let (next, broken) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let repairs = Mutex::default();
     let counters = Counters::default();
     loader.run_writers(|writer| {
-        let mut mappers = HashMap::new();
+        let mut mappers = Mappers::new();
         while let Some(file) = files.0.get(next.fetch_add(1, Ordering::Relaxed)) {
             if loader.is_cancelled() {
                 break;
             }
-            if let Some(reason) = load_file(&loader, writer, &mut mappers, file, &counters)? {
+            if let Some(reason) = load_file(&loader, writer, &mut mappers, file, &repairs, &counters)? {
                 broken.fetch_add(1, Ordering::Relaxed);
                 failed(file, &reason);
             }
@@ -155,7 +179,7 @@ pub fn load_files(
         Ok(())
     })?;
     Ok(IngestSummary {
-        table: loader.table().to_owned(),
+        table: Some(loader.table().to_owned()),
         alerts: counters.alerts.into_inner(),
         bytes: counters.bytes.into_inner(),
         broken: broken.into_inner(),
@@ -169,37 +193,53 @@ struct Counters {
     bytes: AtomicU64,
 }
 
+/// The mappers of the schemas so far, by the JSON in the file and the node of the alerts' type; or why alerts of that type cannot be loaded.
+type Mappers = HashMap<String, HashMap<NodeId, Result<RowMapper, String>>>;
+
 /// Loads one file. Returns what could not be loaded, and why.
 fn load_file(
     loader: &Loader<'_>,
     writer: &mut AlertWriter<'_>,
-    mappers: &mut HashMap<String, RowMapper>,
+    mappers: &mut Mappers,
     file: &Path,
+    repairs: &Mutex<HashSet<String>>,
     counters: &Counters,
 ) -> Result<Option<String>, IngestError> {
     let container = match read(file) {
         Ok(container) => container,
         Err(reason) => return Ok(Some(reason)),
     };
-    let mapper = match mappers.get_mut(&container.schema_json) {
-        Some(mapper) => mapper,
-        None => match loader.row_mapper(&container.schema_json, &container.schema) {
-            Ok(mapper) => mappers.entry(container.schema_json.clone()).or_insert(mapper),
-            Err(error @ (IngestError::Layout(_) | IngestError::Mismatch { .. })) => return Ok(Some(error.to_string())),
-            Err(error) => return Err(error),
-        },
-    };
+    if !mappers.contains_key(&container.schema_json) {
+        mappers.insert(container.schema_json.clone(), HashMap::new());
+        for repair in &container.repairs {
+            if repairs.lock().unwrap_or_else(PoisonError::into_inner).insert(repair.clone()) {
+                log::warn!("{}: the schema in the file: {repair}", file.display());
+            }
+        }
+    }
+    let of_schema = mappers.entry(container.schema_json.clone()).or_default();
     let (mut refused, mut first_reason) = (0, None);
-    for (number, datum) in container.data().enumerate() {
-        match writer.add(mapper, datum) {
+    for (number, (node, datum)) in container.values().enumerate() {
+        let mapper = match of_schema.entry(node) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(row_mapper(loader, &container, node)?),
+        };
+        let added = match mapper {
+            Ok(mapper) => writer.add(mapper, datum).map_err(|error| match error {
+                WriteError::ScienceDb(error) => Err(error),
+                error => Ok(error.to_string()),
+            }),
+            Err(reason) => Err(Ok(reason.clone())),
+        };
+        match added {
             Ok(()) => {
                 counters.alerts.fetch_add(1, Ordering::Relaxed);
                 counters.bytes.fetch_add(datum.len() as u64, Ordering::Relaxed);
             }
-            Err(WriteError::ScienceDb(error)) => return Err(error.into()),
-            Err(error) => {
+            Err(Err(error)) => return Err(error.into()),
+            Err(Ok(reason)) => {
                 refused += 1;
-                first_reason.get_or_insert_with(|| format!("alert {}: {error}", number + 1));
+                first_reason.get_or_insert_with(|| format!("alert {}: {reason}", number + 1));
             }
         }
     }
@@ -207,4 +247,18 @@ fn load_file(
         1 => first,
         count => format!("{count} alerts cannot be loaded; {first}"),
     }))
+}
+
+/// The mapper of a file's alerts, or why they cannot be loaded.
+fn row_mapper(
+    loader: &Loader<'_>,
+    container: &Container,
+    node: NodeId,
+) -> Result<Result<RowMapper, String>, IngestError> {
+    let (schema_json, schema) = schema_of(container, node);
+    match loader.row_mapper(&schema_json, &schema) {
+        Ok(mapper) => Ok(Ok(mapper)),
+        Err(error @ (IngestError::Layout(_) | IngestError::Mismatch { .. })) => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
+    }
 }

@@ -92,7 +92,7 @@ impl TableLayout {
             history: self.history,
             status: self.has_status,
         };
-        let mut layout = Layout::new(schema, &options)?;
+        let mut layout = Layout::extending(schema, &options, &catalog.columns)?;
         let trigger_of = |catalog: &Catalog| {
             catalog.trigger_column(settings.trigger.as_deref()).ok().map(|column| column.name.clone())
         };

@@ -123,7 +123,7 @@ impl<'a> Loader<'a> {
     ) -> Result<(), IngestError> {
         let count = match self.settings.kind {
             StoreKind::Embedded => 1,
-            StoreKind::Thrift1 | StoreKind::Thrift2 => SESSIONS,
+            StoreKind::HBase | StoreKind::Thrift1 | StoreKind::Thrift2 => SESSIONS,
         };
         let sessions = Sessions::new(self.settings, &self.table, Timeouts::default());
         let run = || {

@@ -52,6 +52,11 @@ impl PageBuffer {
         self.used = 0;
     }
 
+    /// Shortens the content to `len` bytes, and keeps the memory.
+    pub fn truncate(&mut self, len: usize) {
+        self.used = self.used.min(len);
+    }
+
     pub fn extend(&mut self, bytes: &[u8]) {
         let until = self.used + bytes.len();
         if until > self.bytes.len() {
@@ -120,8 +125,24 @@ impl RowIndex {
 
     /// Removes the last row.
     pub fn drop_row(&mut self) {
-        self.keys.pop();
+        self.truncate(self.keys.len().saturating_sub(1));
+    }
+
+    /// Removes all rows but the first `rows`.
+    pub fn truncate(&mut self, rows: usize) {
+        self.keys.truncate(rows);
         self.spans.truncate(self.keys.len() * self.width);
+    }
+
+    /// The key of a row, which is in `buffer`.
+    pub fn key<'a>(&self, buffer: &'a PageBuffer, row: usize) -> &'a [u8] {
+        let (start, len) = self.keys[row];
+        &buffer.filled()[start as usize..][..len as usize]
+    }
+
+    /// Where the key of a row is in the buffer.
+    pub fn key_start(&self, row: usize) -> usize {
+        self.keys[row].0 as usize
     }
 
     /// Whether the last row has no cell.

@@ -1,18 +1,24 @@
 //! The science database: a table of rows that can be scanned by time window.
 //!
-//! [`ScienceDb`] has three implementations: HBase through Thrift 2 gateways, HBase through Thrift 1 gateways, and an embedded SQLite file.
+//! [`ScienceDb`] has four implementations: HBase, called directly or through Thrift 2 or Thrift 1 gateways, and an embedded SQLite file.
 //! Rows, cells and timestamps mean in all of them what they mean in HBase.
 
 mod embedded;
+mod family_scan;
 mod gateway;
+pub(crate) mod hbase;
+mod java_exception;
 mod open;
 mod settings;
+mod stream;
 mod thrift1;
 mod thrift2;
+mod timeouts;
 
-pub use gateway::Timeouts;
+pub use hbase::HBaseTableAdmin;
 pub use open::{Sessions, open};
 pub use settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+pub use timeouts::Timeouts;
 
 use crate::row::{Columns, Rows};
 use crate::window::Window;
@@ -137,6 +143,11 @@ pub trait ScienceDb: Send {
     /// The regions of the table, in ascending order. Together they cover all keys.
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError>;
 
+    /// The servers of the regions, `host:port`, as HBase names them; one may appear more than once. Empty where the store has none.
+    fn servers(&mut self) -> Result<Vec<String>, ScienceDbError> {
+        Ok(Vec::new())
+    }
+
     /// Reads one page of `scan` into `rows` (cleared first): the rows after the key `after`, or from the start of the scan. Returns whether
     /// there may be more rows. If so, the page has at least one row; pass the key of its last row as `after` to read the next page. A page
     /// of large rows has fewer than `scan.page`.
@@ -156,6 +167,13 @@ pub trait ScienceDb: Send {
     /// Creates the table. Returns `false` if it exists already.
     fn create_table(&mut self, table: &NewTable) -> Result<bool, ScienceDbError>;
 }
+
+/// Settings of a new column family. Date-tiered compaction keeps the cells of one time span in one file, so a scan of a time window does not
+/// read the others (<https://hbase.apache.org/book.html>, "Date Tiered Compaction"). It needs more files than HBase's limit of 16 allows.
+const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
+    ("hbase.hstore.engine.class", "org.apache.hadoop.hbase.regionserver.DateTieredStoreEngine"),
+    ("hbase.hstore.blockingStoreFiles", "60"),
+];
 
 /// A page ends with the row that takes it past this number of bytes.
 const MAX_PAGE_BYTES: usize = 64 << 20;

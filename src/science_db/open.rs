@@ -1,12 +1,15 @@
 //! Opens sessions with the store that the settings name.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::embedded::Embedded;
-use super::gateway::{Gateways, Health, Interface, Timeouts};
+use super::gateway::{Gateways, Health, Interface};
+use super::hbase::{Cluster, HBase};
 use super::settings::{ScienceDbSettings, StoreKind};
+use super::timeouts::Timeouts;
 use super::{ScienceDb, ScienceDbError, thrift1, thrift2};
 use crate::cancel::CancellationToken;
 
@@ -30,6 +33,7 @@ pub struct Sessions {
 #[derive(Debug)]
 enum Store {
     Gateways { interface: Interface, health: Arc<Health> },
+    HBase(Arc<Cluster>),
     Embedded(PathBuf),
 }
 
@@ -43,9 +47,19 @@ impl Sessions {
         let store = match settings.kind {
             StoreKind::Thrift2 => gateways(thrift2::INTERFACE),
             StoreKind::Thrift1 => gateways(thrift1::INTERFACE),
+            StoreKind::HBase => Store::HBase(Arc::new(Cluster::new(&settings.addresses, timeouts, BTreeMap::new()))),
             StoreKind::Embedded => Store::Embedded(settings.path.clone()),
         };
         Self { table: table.to_owned(), store, opened: AtomicUsize::new(0) }
+    }
+
+    /// Reaches servers of HBase at other addresses (`host:port`) than those that the cluster gives them, as through tunnels.
+    #[must_use]
+    pub fn with_detours(mut self, detours: BTreeMap<String, String>) -> Self {
+        if let Store::HBase(cluster) = &self.store {
+            self.store = Store::HBase(Arc::new(Cluster::new(cluster.addresses(), cluster.timeouts(), detours)));
+        }
+        self
     }
 
     /// Opens the next session. Its calls end within about 0.1 s after `cancel` is cancelled. The embedded store never blocks for long and
@@ -59,6 +73,10 @@ impl Sessions {
                 let number = self.opened.fetch_add(1, Ordering::Relaxed);
                 let gateways = Gateways::open(*interface, health, number, cancel)?;
                 Ok((interface.session)(gateways, &self.table))
+            }
+            Store::HBase(cluster) => {
+                let number = self.opened.fetch_add(1, Ordering::Relaxed);
+                Ok(Box::new(HBase::open(cluster, &self.table, number, cancel)?))
             }
             Store::Embedded(path) => Ok(Box::new(Embedded::new(path, &self.table))),
         }

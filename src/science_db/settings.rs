@@ -7,6 +7,8 @@ use crate::catalog::Catalog;
 /// Which store holds the science database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreKind {
+    /// HBase, its servers directly
+    HBase,
     /// HBase through Thrift 2 gateways
     Thrift2,
     /// HBase through Thrift 1 gateways

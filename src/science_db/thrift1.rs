@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use hbase_thrift::hbase::{
     AlreadyExists, BatchMutation, ColumnDescriptor, HbaseSyncClient, IOError, IllegalArgument, Mutation,
-    THbaseSyncClient, TRowResult, TScan, TThriftServerType,
+    THbaseSyncClient, TRegionInfo, TRowResult, TScan, TThriftServerType,
 };
 
-use super::gateway::{Call, CallError, Connection, Gateways, Interface, ReplyReader, RequestWriter, Stream};
+use super::gateway::{CallError, Connection, Gateways, Interface, ReplyReader, RequestWriter, Stream};
+use super::timeouts::Call;
 use super::{KeyRange, MAX_PAGE_BYTES, NewTable, Put, Scan, ScienceDb, ScienceDbError, key_ranges_from};
 use crate::row::{Columns, Rows, RowsBuilder};
 use crate::timestamp::Timestamp;
@@ -113,6 +114,18 @@ impl Thrift1 {
         Ok(())
     }
 
+    fn regions(&mut self) -> Result<Vec<TRegionInfo>, ScienceDbError> {
+        let table = self.table_bytes();
+        let regions = self.call(Call::Metadata, |client| {
+            client.get_table_regions(table.clone()).map_err(|error| CallError::in_region_list(error, call_error))
+        })?;
+        // A missing table is a table without regions.
+        if regions.is_empty() {
+            return Err(self.gateways.no_table(&self.table));
+        }
+        Ok(regions)
+    }
+
     fn put_rows(&mut self, puts: &[Put]) -> Result<(), ScienceDbError> {
         let address = self.gateways.address();
         super::check_puts(puts).map_err(|reason| ScienceDbError::Refused { address, reason })?;
@@ -134,19 +147,21 @@ impl Thrift1 {
 
 impl ScienceDb for Thrift1 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
-        let table = self.table_bytes();
-        let starts: Vec<Vec<u8>> = self.call(Call::Metadata, |client| {
-            let regions = client
-                .get_table_regions(table.clone())
-                .map_err(|error| CallError::in_region_list(error, call_error))?;
-            let starts = regions.into_iter().map(|region| region.start_key).collect::<Option<_>>();
-            starts.ok_or_else(|| CallError::Protocol(String::from("a region without a start key")))
-        })?;
-        // A missing table is a table without regions.
-        if starts.is_empty() {
-            return Err(self.gateways.no_table(&self.table));
-        }
-        Ok(key_ranges_from(starts))
+        let regions = self.regions()?;
+        let starts = regions.into_iter().map(|region| region.start_key).collect::<Option<_>>();
+        let missing = || ScienceDbError::Refused {
+            address: self.gateways.address(),
+            reason: String::from("a region without a start key"),
+        };
+        Ok(key_ranges_from(starts.ok_or_else(missing)?))
+    }
+
+    fn servers(&mut self) -> Result<Vec<String>, ScienceDbError> {
+        let server = |region: TRegionInfo| {
+            let host = String::from_utf8(region.server_name?).ok()?;
+            Some(format!("{host}:{}", region.port?))
+        };
+        Ok(self.regions()?.into_iter().filter_map(server).collect())
     }
 
     fn scan(&mut self, scan: &Scan<'_>, after: Option<&[u8]>, rows: &mut Rows) -> Result<bool, ScienceDbError> {

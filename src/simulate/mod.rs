@@ -6,6 +6,7 @@
 
 mod alert_identity;
 mod avro_record;
+mod enriched;
 mod error;
 mod files;
 mod fits;

@@ -8,4 +8,6 @@ pub struct SimulatorOptions {
     pub target_bytes: Option<usize>,
     /// adds the field `cross_match_alerts_per_batch` after the alert's identifier: the type from catalogues that Fink adds
     pub fink: bool,
+    /// adds the columns of Fink's science modules at the end, as in the alerts that Fink distributes
+    pub enriched: bool,
 }

@@ -19,6 +19,8 @@ pub(super) enum Purpose {
     Alert,
     /// a piece of image noise
     Noise,
+    /// what Fink adds to an alert
+    Enrichment,
 }
 
 /// A stream of random numbers.

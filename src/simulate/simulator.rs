@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::alert_identity::AlertIdentity;
+use super::enriched;
 use super::error::SimulateError;
 use super::lsst::Lsst;
 use super::options::SimulatorOptions;
@@ -47,6 +48,9 @@ impl Simulator {
             };
             let at = fields.iter().position(|field| field["name"] == after).map_or(fields.len(), |at| at + 1);
             fields.insert(at, json!({"name": "cross_match_alerts_per_batch", "type": union, "default": null}));
+        }
+        if let Some(fields) = json["fields"].as_array_mut().filter(|_| options.enriched) {
+            fields.extend(enriched::schema_fields(survey));
         }
         let schema_text = json.to_string();
         Ok(Self { generator, schema: Schema::parse(&schema_text)?, schema_text, target_bytes: options.target_bytes })

@@ -166,7 +166,7 @@ fn lsst_alerts_are_as_large_as_real_ones() {
 
 #[test]
 fn a_size_asked_for_is_reached_by_history() {
-    let options = SimulatorOptions { target_bytes: Some(231_000), fink: false };
+    let options = SimulatorOptions { target_bytes: Some(231_000), ..SimulatorOptions::default() };
     let mut simulator = Simulator::new(Survey::Lsst, 3, options).unwrap();
     let mut near = 0;
     for index in 0..40 {
@@ -282,7 +282,8 @@ fn a_schema_has_the_records_fields_in_their_order() {
 #[test]
 fn the_added_column_is_in_schema_and_alert() {
     for survey in [Survey::Ztf, Survey::Lsst] {
-        let mut simulator = Simulator::new(survey, 4, SimulatorOptions { fink: true, target_bytes: None }).unwrap();
+        let mut simulator =
+            Simulator::new(survey, 4, SimulatorOptions { fink: true, ..SimulatorOptions::default() }).unwrap();
         let mut types = BTreeSet::new();
         for index in 0..60 {
             let (alert, _, _) = Alert::of(&mut simulator, index);

@@ -27,7 +27,7 @@ fn a_flag_precedes_the_environment_precedes_the_file_precedes_the_default() {
     let file = folder.path().join("my.toml");
     // For each key: how the file says it, then the words of environment and flag, then what is shown of default, file, environment, flag.
     let cases = [
-        ("science_db.kind", "\"thrift1\"", "embedded", "THRIFT2", ["thrift2", "thrift1", "embedded", "thrift2"]),
+        ("science_db.kind", "\"thrift1\"", "embedded", "THRIFT2", ["hbase", "thrift1", "embedded", "thrift2"]),
         ("kafka.bootstrap_servers", "\"a:1\"", "b:2, c:3", "d:4", ["127.0.0.1:9093", "a:1", "b:2,c:3", "d:4"]),
         ("distribution.poll", "2", "1m", "90s", ["500ms", "2s", "1m", "1m30s"]),
         ("distribution.start", "2019-11-01T00:00:00Z", "now", "100", ["latest", "1572566400000", "now", "100"]),

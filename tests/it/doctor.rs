@@ -136,6 +136,7 @@ fn rules_and_filters_are_tried_on_the_catalog() {
 #[test]
 fn real_servers_are_examined() {
     let mut fixture = Fixture::with_servers("doctor");
+    fixture.use_gateways();
     let cluster = crate::fixture::cluster::Cluster::get();
     let thrift2 = cluster.value("FINK_TEST_THRIFT2").to_owned();
     let address = thrift2.split(',').next().unwrap().to_owned();
@@ -151,6 +152,8 @@ fn real_servers_are_examined() {
     assert_eq!(finished.code, 0, "{finished:?}");
     assert!(said(&finished, &place).starts_with("good: "), "{finished:?}");
     assert!(said(&finished, "clock").starts_with("good: "), "{finished:?}");
+    let servers = said(&finished, "region servers");
+    assert!(servers.starts_with("good: 1, reachable") && servers.contains("science_db.kind = \"hbase\""), "{servers}");
     let user = cluster.username(User::Producer);
     assert!(said(&finished, "kafka").starts_with("good: ") && said(&finished, "kafka").contains(user), "{finished:?}");
     assert!(said(&finished, "topic of stream full").contains("does not exist"), "{finished:?}");
@@ -177,6 +180,28 @@ fn real_servers_are_examined() {
     let place = format!("science database at {}", cluster.value("FINK_TEST_THRIFT1"));
     assert!(said(&finished, &place).contains("thrift1"), "{finished:?}");
     assert!(!finished.stdout.contains("hunter2") && !finished.stderr.contains("hunter2"));
+}
+
+#[test]
+fn region_servers_are_examined() {
+    let mut fixture = Fixture::with_servers("doctordirect");
+    let hbase = fixture.cluster().value("FINK_TEST_HBASE").to_owned();
+    write_catalog(&fixture);
+    make_table(&fixture);
+    let finished = fixture.run(&["doctor", "--format", "json"]);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    for address in hbase.split(',') {
+        let place = format!("science database at {address}");
+        assert!(said(&finished, &place).starts_with("good: "), "{finished:?}");
+    }
+    let servers = said(&finished, "region servers");
+    assert!(servers.starts_with("good: 1, called directly") && servers.contains("0.12 ms"), "{servers}");
+
+    let gateway = fixture.cluster().thrift2().remove(0);
+    fixture.replace(&hbase, &gateway);
+    let finished = fixture.run(&["doctor", "--format", "json"]);
+    finished.assert_stderr(1, &["checks failed"]);
+    assert!(said(&finished, &format!("science database at {gateway}")).contains("Thrift 2 gateway"), "{finished:?}");
 }
 
 /// Opens a transaction with one record, stamped `age` ms ago. The producer's user may not read the topic.

@@ -1,9 +1,11 @@
 //! `fink ingest`, driven as a user would: into an embedded table, and through Thrift 2 into HBase.
 
+mod schemas;
+
 use std::path::Path;
 
-use crate::fixture::Fixture;
 use crate::fixture::stored_table::Table;
+use crate::fixture::{Finished, Fixture};
 use apache_avro::types::Value;
 use apache_avro::{Codec, DeflateSettings, Schema, Writer, ZstandardSettings};
 use fink::avro::container::Container;
@@ -67,8 +69,13 @@ fn simulate(fixture: &Fixture, survey: &str, alerts: u32, folder: &str) {
     ]);
 }
 
+fn run_ingest(fixture: &Fixture, arguments: &[&str]) -> Finished {
+    fixture.run(&[&["ingest", "--format", "ndjson"], arguments].concat())
+}
+
 fn ingest(fixture: &Fixture, arguments: &[&str]) -> Json {
-    let finished = fixture.ok(&[&["ingest", "--format", "ndjson"], arguments].concat());
+    let finished = run_ingest(fixture, arguments);
+    assert_eq!(finished.code, 0, "{finished:?}");
     serde_json::from_str(&finished.stdout).unwrap()
 }
 

@@ -17,6 +17,7 @@ mod imports;
 mod ingest;
 mod kafka;
 mod kafka_admin;
+mod packages;
 mod rules;
 mod science_db;
 mod scripts;

@@ -80,3 +80,27 @@ fn through_thrift_into_hbase() {
     let mut table = Table::of(&fixture);
     assert_eq!((table.rows().len(), table.splits().len()), (100, 2));
 }
+
+#[test]
+fn enriched_alerts_have_what_fink_adds() {
+    let fixture = Fixture::embedded("simulate");
+    for (survey, count) in [("ztf", "300"), ("lsst", "150")] {
+        let options = format!("--survey {survey} --alerts {count} --seed 1 --enriched --out {survey}");
+        report(&simulate(&fixture, &options));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/enriched.py");
+        let output = std::process::Command::new(crate::fixture::cluster::python())
+            .arg(script)
+            .args([survey.as_ref(), fixture.path(survey).as_os_str()])
+            .env("HOME", fixture.folder.path())
+            .env("MPLBACKEND", "agg")
+            .output()
+            .expect("python");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let read: Json = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(read["alerts"], count.parse::<u64>().expect("a number"), "{read}");
+    }
+    // They are loaded and selected like others.
+    report(&simulate(&fixture, "--survey ztf --alerts 50 --seed 1 --enriched --into-db"));
+    let mut table = Table::of(&fixture);
+    assert!(table.rows().values().all(|row| row.cells.contains_key("cdsxmatch")));
+}

@@ -8,6 +8,7 @@ differences that the layout forces are expected, and listed: see `forced`.
 
 import glob
 import math
+import os
 import struct
 import sys
 import tempfile
@@ -56,6 +57,8 @@ def main():
     text = "--text" in sys.argv
     originals = {}
     for name in glob.glob(f"{folder}/**/*.avro", recursive=True):
+        if os.path.basename(name).startswith("DAMAGED"):
+            continue
         with open(name, "rb") as file:
             for alert in fastavro.reader(file):
                 originals[identity(alert, survey)] = alert

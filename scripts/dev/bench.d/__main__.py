@@ -18,6 +18,7 @@ def parse():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--history", choices=("text", "avro"), default="avro")
     parser.add_argument("--key", choices=("schema", "none"), default="schema")
+    parser.add_argument("--store", choices=("hbase", "thrift2"), default="hbase")
     parser.add_argument("--only", default=",".join(NAMES))
     parser.add_argument("--json", type=Path)
     for name in ("cluster", "folder", "fink", "librdkafka", "hbase", "kafka-tools"):

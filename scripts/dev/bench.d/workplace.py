@@ -54,8 +54,8 @@ class Workplace:
         path.write_text(
             f"""
 [science_db]
-kind = "thrift2"
-address = "{env["FINK_TEST_THRIFT2"]}"
+kind = "{options.store}"
+address = "{env[f"FINK_TEST_{options.store.upper()}"]}"
 catalog = "{self.catalog}"
 table = "{self.name}"
 {self.servers.kafka_section()}[distribution]

@@ -37,9 +37,10 @@ PLAIN = "plain"
 class Configuration:
     """Files in `folder`. Everything is named `name`: the table, the distribution, and with a suffix the topics."""
 
-    def __init__(self, folder, servers, name, scale, plain):
+    def __init__(self, folder, servers, name, scale, options):
         self._folder, self._servers, self._scale, self.name = folder, servers, scale, name
-        self._streams = STREAMS + ((PLAIN,) if plain else ())
+        self._store = options.store
+        self._streams = STREAMS + ((PLAIN,) if options.plain else ())
 
     def topic(self, stream):
         """Where a stream goes."""
@@ -76,8 +77,8 @@ class Configuration:
         )
         (self._folder / f"{what}.toml").write_text(
             f"""[science_db]
-kind = "thrift2"
-address = "{self._servers.env["FINK_TEST_THRIFT2"]}"
+kind = "{self._store}"
+address = "{self._servers.env[f"FINK_TEST_{self._store.upper()}"]}"
 catalog = "{folder}/catalog.json"
 {self._servers.kafka_section()}[distribution]
 name = "{self.name}"

@@ -73,7 +73,7 @@ class Runs:
         path, folder = self.folder / f"{name}.toml", self.folder
         stores = {
             "embedded": f'kind = "embedded"\npath = "{folder / "science.db"}"',
-            "hbase": f'kind = "thrift2"\naddress = "{self.servers.env["FINK_TEST_THRIFT2"]}"\ntable = "{self.name}"',
+            "hbase": f'kind = "hbase"\naddress = "{self.servers.env["FINK_TEST_HBASE"]}"\ntable = "{self.name}"',
         }
         blocks = ""
         for stream, selection in streams:

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Decoder;
-use crate::avro::{Schema, SchemaError};
+use crate::avro::{SchemaError, WrittenSchema};
 
 /// Maximum number of cached schemas. A topic has a few; one with many must not exhaust memory.
 const MAX_SCHEMAS: usize = 64;
@@ -38,7 +38,9 @@ impl SchemaCache {
                     at: String::new(),
                     reason: "the key is not UTF-8, so it is not a schema".into(),
                 })?;
-                let decoder = Arc::new(Decoder::new(Schema::parse(text)?));
+                let WrittenSchema { schema, repairs } = WrittenSchema::parse(text)?;
+                repairs.iter().for_each(|repair| log::warn!("the schema of the messages: {repair}"));
+                let decoder = Arc::new(Decoder::new(schema));
                 if self.known.len() >= MAX_SCHEMAS || self.bytes + key.len() > MAX_KEY_BYTES {
                     self.known.clear();
                     self.bytes = 0;

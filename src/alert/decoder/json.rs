@@ -71,8 +71,13 @@ impl Writer<'_> {
             }
             Kind::Record { fields, .. } => {
                 out.push(b'{');
-                for (at, field) in fields.iter().enumerate() {
-                    out.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+                let mut separator: &[u8] = b"\"";
+                for field in fields {
+                    if field.is_superseded {
+                        self.value(field.node, reader, &mut Vec::new(), depth + 1)?;
+                        continue;
+                    }
+                    out.extend_from_slice(std::mem::replace(&mut separator, b",\""));
                     out.extend_from_slice(field.name.as_bytes());
                     out.extend_from_slice(b"\":");
                     self.value(field.node, reader, out, depth + 1)?;
@@ -157,7 +162,7 @@ pub(crate) fn float(value: f64, text: std::fmt::Arguments<'_>, out: &mut Vec<u8>
 }
 
 /// RFC 4648, section 4, with padding.
-fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     out.reserve(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {

@@ -170,7 +170,7 @@ fn record(schema: &Schema, id: NodeId, wanted: &[(Vec<&str>, usize)], found: &mu
     let step = |field: &crate::avro::Field, found: &mut Vec<usize>| {
         let here: Vec<(Vec<&str>, usize)> = wanted
             .iter()
-            .filter(|(path, _)| path.first() == Some(&field.name.as_str()))
+            .filter(|(path, _)| path.first() == Some(&field.name.as_str()) && !field.is_superseded)
             .map(|(path, slot)| (path.get(1..).unwrap_or_default().to_vec(), *slot))
             .collect();
         let slots: Vec<usize> = here.iter().filter(|(path, _)| path.is_empty()).map(|(_, slot)| *slot).collect();

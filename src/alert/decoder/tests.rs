@@ -79,3 +79,14 @@ fn keys_are_parsed_once_and_others_refused() {
         assert!(cache.get(wrong).is_err());
     }
 }
+
+#[test]
+fn the_later_of_two_fields_of_one_name_counts() {
+    let text = r#"{"type":"record","name":"r","fields":[{"name":"x","type":"string"},{"name":"n","type":"int"},
+        {"name":"x","type":["null","string"]}]}"#;
+    let decoder = Decoder::new(crate::avro::WrittenSchema::parse(text).unwrap().schema);
+    let datum = b"\x02a\x0e\x02\x02b";
+    assert_eq!(decoder.value(datum, BytesFormat::Base64).unwrap().to_string(), r#"{"n":7,"x":"b"}"#);
+    assert_eq!(decoder.projection(&["x"]).unwrap().read(datum).unwrap(), [super::Scalar::Text("b")]);
+    assert!(decoder.value(&datum[..3], BytesFormat::Base64).is_err());
+}

@@ -68,7 +68,7 @@ impl ListPlan {
         text: impl Fn(usize) -> Result<Option<&'a str>, CellError>,
         out: &mut Vec<u8>,
     ) -> Result<(), CellError> {
-        let mut lists: Vec<Option<Items<'a>>> = Vec::with_capacity(self.fields.len());
+        let mut lists: Vec<Option<(Items<'a>, usize)>> = Vec::with_capacity(self.fields.len());
         let (mut number_items, mut text_items) = (0, 0);
         for field in &self.fields {
             lists.push(match field {
@@ -78,9 +78,10 @@ impl ListPlan {
                     Some(text) => {
                         let items =
                             Items::new(text).ok_or_else(|| CellError::new(*source, "the text is not a list"))?;
-                        let count = if item.is_text() { &mut text_items } else { &mut number_items };
-                        *count = items.items().max(*count);
-                        Some(items)
+                        let count = items.items();
+                        let longest = if item.is_text() { &mut text_items } else { &mut number_items };
+                        *longest = count.max(*longest);
+                        Some((items, count))
                     }
                 },
             });
@@ -97,11 +98,11 @@ impl ListPlan {
         let count = if number_items > 0 { number_items } else { text_items };
         for (field, list) in self.fields.iter().zip(&lists) {
             // `[]` is also how one null is written.
-            if let (ListField::Column(source, _), Some(list)) = (field, list)
-                && list.items() != count
-                && (list.items(), count) != (0, 1)
+            if let (ListField::Column(source, _), Some((_, items))) = (field, list)
+                && *items != count
+                && (*items, count) != (0, 1)
             {
-                let reason = format!("the list has {} items, but the lists of other fields have {count}", list.items());
+                let reason = format!("the list has {items} items, but the lists of other fields have {count}");
                 return Err(CellError::new(*source, reason));
             }
         }
@@ -115,7 +116,7 @@ impl ListPlan {
                 match field {
                     ListField::Constant(bytes) => out.extend_from_slice(bytes),
                     ListField::Column(source, item) => {
-                        let text = list.as_mut().and_then(Iterator::next).flatten();
+                        let text = list.as_mut().and_then(|(items, _)| items.next()).flatten();
                         self.encode_item(item, text, out).map_err(|reason| CellError::new(*source, reason))?;
                     }
                 }

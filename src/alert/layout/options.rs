@@ -33,7 +33,9 @@ pub struct LayoutOptions<'a> {
 pub enum LayoutError {
     #[error("the schema of alerts must be a record")]
     NotARecord,
-    #[error("the fields `{one}` and `{other}` would both be the column `{column}`")]
+    #[error(
+        "the fields `{one}` and `{other}` would both be the column `{column}`: give one of them a column of another name in the catalog, with `\"field\": \"{other}\"`"
+    )]
     NameConflict {
         column: String,
         /// dotted path

@@ -124,6 +124,8 @@ pub(super) fn renumber(steps: &mut [FlattenStep], new_indexes: &[usize]) {
 pub(super) struct LayoutBuilder<'a> {
     schema: &'a Schema,
     options: &'a LayoutOptions<'a>,
+    /// the columns that the table has already, by field
+    known: HashMap<&'a str, &'a Column>,
     columns: Vec<Column>,
     /// the columns by name
     names: HashMap<String, usize>,
@@ -133,10 +135,11 @@ pub(super) struct LayoutBuilder<'a> {
 }
 
 impl<'a> LayoutBuilder<'a> {
-    pub fn new(schema: &'a Schema, options: &'a LayoutOptions<'a>) -> Self {
+    pub fn new(schema: &'a Schema, options: &'a LayoutOptions<'a>, known: &'a [Column]) -> Self {
         Self {
             schema,
             options,
+            known: known.iter().map(|column| (column.field.as_str(), column)).collect(),
             columns: Vec::new(),
             names: HashMap::new(),
             records: Vec::new(),
@@ -170,7 +173,10 @@ impl<'a> LayoutBuilder<'a> {
         let mut steps = Vec::with_capacity(fields.len());
         for field in fields {
             self.path.push(field.name.clone());
-            steps.push(self.value(field.node)?);
+            steps.push(match field.is_superseded {
+                true => FlattenStep::Skip(field.node),
+                false => self.value(field.node)?,
+            });
             self.path.pop();
         }
         self.open.pop();
@@ -273,13 +279,18 @@ impl<'a> LayoutBuilder<'a> {
     }
 
     fn column(&mut self, kind: ColumnType) -> Result<usize, LayoutError> {
-        let (name, field) = (self.path.join("_"), self.path.join("."));
+        let field = self.path.join(".");
+        let known = self.known.get(field.as_str()).copied();
+        let name = known.map_or_else(|| self.path.join("_"), |known| known.name.clone());
         self.no_clash(&name, &field)?;
         if self.columns.len() >= MAX_COLUMNS {
             return Err(LayoutError::TooManyColumns);
         }
         self.names.insert(name.clone(), self.columns.len());
-        let location = ColumnLocation::Cell { family: self.options.family.to_owned(), qualifier: name.clone() };
+        let location = match known {
+            Some(known) => known.location.clone(),
+            None => ColumnLocation::Cell { family: self.options.family.to_owned(), qualifier: name.clone() },
+        };
         self.columns.push(Column { name, location, kind, field, exact: None });
         Ok(self.columns.len() - 1)
     }

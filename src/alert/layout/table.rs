@@ -7,7 +7,7 @@ use super::row_key::RowKey;
 use super::spark_text::fink_2019_order;
 use super::steps::{FlattenStep, LayoutBuilder, renumber};
 use crate::avro::Schema;
-use crate::catalog::{Catalog, ColumnLocation};
+use crate::catalog::{Catalog, Column, ColumnLocation};
 
 /// The columns of a telescope's schema, and how a datum is turned into their cells.
 #[derive(Clone, Debug)]
@@ -27,7 +27,19 @@ impl Layout {
     /// The schema is not a record, two fields have the same column name, or a column of the row key does not exist or cannot be part of a
     /// key.
     pub fn new(schema: &Schema, options: &LayoutOptions<'_>) -> Result<Self, LayoutError> {
-        Self::build(schema, options, |catalog| RowKey::new(catalog).map_err(LayoutError::RowKey))
+        Self::extending(schema, options, &[])
+    }
+
+    /// As [`new`](Self::new), for a table that has the columns `known` already: a field that has one of them keeps its name and location.
+    ///
+    /// # Errors
+    /// See [`new`](Self::new).
+    pub(crate) fn extending(
+        schema: &Schema,
+        options: &LayoutOptions<'_>,
+        known: &[Column],
+    ) -> Result<Self, LayoutError> {
+        Self::build(schema, options, known, |catalog| RowKey::new(catalog).map_err(LayoutError::RowKey))
     }
 
     /// A lossless layout without a row key: for reading the cells of alerts, not for storing them.
@@ -38,15 +50,16 @@ impl Layout {
         let (namespace, table, family) = ("", "", "");
         let options =
             LayoutOptions { namespace, table, family, row_key: &[], history: ListEncoding::Avro, status: false };
-        Self::build(schema, &options, |_| Ok(RowKey::none()))
+        Self::build(schema, &options, &[], |_| Ok(RowKey::none()))
     }
 
     fn build(
         schema: &Schema,
         options: &LayoutOptions<'_>,
+        known: &[Column],
         row_key: impl FnOnce(&Catalog) -> Result<RowKey, LayoutError>,
     ) -> Result<Self, LayoutError> {
-        let mut builder = LayoutBuilder::new(schema, options);
+        let mut builder = LayoutBuilder::new(schema, options, known);
         let mut steps = builder.root()?;
         let (mut columns, records) = builder.finish();
         if options.history == ListEncoding::Text {

@@ -98,7 +98,13 @@ impl NodeList {
                     if nullable { self.nullable(record) } else { record }
                 }
             };
-            fields.push(Field { name: (*field).to_owned(), node, default: None, extra: Map::new() });
+            fields.push(Field {
+                name: (*field).to_owned(),
+                node,
+                default: None,
+                extra: Map::new(),
+                is_superseded: false,
+            });
         }
         self.list[id].kind = Kind::Record { name, fields };
         id

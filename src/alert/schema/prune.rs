@@ -1,7 +1,7 @@
 //! A telescope's schema, limited to the fields that some columns fill.
 
 use super::error::StreamSchemaError;
-use crate::avro::{Field, Kind, Node, NodeId, Schema, SchemaError, same_encoding};
+use crate::avro::{Field, Kind, Node, NodeId, Schema};
 use crate::catalog::Catalog;
 
 pub(super) fn prune(schema: &Schema, catalog: &Catalog, selected: &[usize]) -> Result<Schema, StreamSchemaError> {
@@ -10,7 +10,7 @@ pub(super) fn prune(schema: &Schema, catalog: &Catalog, selected: &[usize]) -> R
     match pruner.record(schema.root(), "") {
         Some(root) => {
             let pruned = Schema::from_nodes(pruner.nodes, root)?;
-            Ok(distinct_names(&pruned.subschema(pruned.root()))?)
+            Ok(pruned.subschema(pruned.root()).with_distinct_names()?)
         }
         None => Err(StreamSchemaError::Empty),
     }
@@ -97,23 +97,4 @@ impl Pruner<'_> {
         self.nodes.push(Node { kind, extra: self.schema.node(like).extra.clone() });
         self.nodes.len() - 1
     }
-}
-
-/// Renames a pruned record if the schema also has the whole record, or one that was pruned differently.
-fn distinct_names(schema: &Schema) -> Result<Schema, SchemaError> {
-    let mut nodes: Vec<Node> = (0..schema.len()).map(|id| schema.node(id).clone()).collect();
-    for id in 0..nodes.len() {
-        let Some(mut name) = nodes[id].kind.name().map(str::to_owned) else { continue };
-        let taken = |name: &str| {
-            nodes.iter().enumerate().any(|(other, node)| {
-                let (one, two) = ((schema, id), (schema, other));
-                other < id && node.kind.name() == Some(name) && !(same_encoding(one, two) && same_encoding(two, one))
-            })
-        };
-        while taken(&name) {
-            name.push('_');
-        }
-        nodes[id].kind.rename(name);
-    }
-    Schema::from_nodes(nodes, schema.root())
 }

@@ -1,5 +1,6 @@
 //! The science database: its catalog, its servers, its table, its clock.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -61,6 +62,9 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
             Err(error) => list.fail(&what, error)?,
         }
     }
+    if let Some(db) = &mut good {
+        direct_access(list, db.as_mut(), &settings, &table, timeouts)?;
+    }
     match (good, catalog.trigger_column(settings.trigger.as_deref())) {
         (Some(mut db), Ok(trigger)) => clock(list, db.as_mut(), &settings, &trigger.location, distribution.overlap),
         _ => list.unknown("clock", "not checked: no table could be opened"),
@@ -71,7 +75,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration) -> anyh
 fn each_gateway(settings: &ScienceDbSettings) -> Vec<ScienceDbSettings> {
     match settings.kind {
         StoreKind::Embedded => vec![settings.clone()],
-        StoreKind::Thrift1 | StoreKind::Thrift2 => {
+        StoreKind::HBase | StoreKind::Thrift1 | StoreKind::Thrift2 => {
             let one = |address: &String| ScienceDbSettings { addresses: vec![address.clone()], ..settings.clone() };
             settings.addresses.iter().map(one).collect()
         }
@@ -81,7 +85,56 @@ fn each_gateway(settings: &ScienceDbSettings) -> Vec<ScienceDbSettings> {
 fn place(settings: &ScienceDbSettings) -> String {
     match settings.kind {
         StoreKind::Embedded => settings.path.display().to_string(),
-        StoreKind::Thrift1 | StoreKind::Thrift2 => settings.addresses.join(","),
+        StoreKind::HBase | StoreKind::Thrift1 | StoreKind::Thrift2 => settings.addresses.join(","),
+    }
+}
+
+/// Whether the region servers can be called from here, and what that or a gateway costs.
+fn direct_access(
+    list: &mut Checklist,
+    db: &mut dyn ScienceDb,
+    settings: &ScienceDbSettings,
+    table: &str,
+    timeouts: Timeouts,
+) -> anyhow::Result<()> {
+    const WHAT: &str = "region servers";
+    let servers: BTreeSet<String> = match db.servers() {
+        Ok(servers) => servers.into_iter().collect(),
+        Err(error) => return list.fail(WHAT, error),
+    };
+    let fails = |server: &String| {
+        let settings =
+            ScienceDbSettings { kind: StoreKind::HBase, addresses: vec![server.clone()], ..settings.clone() };
+        Sessions::new(&settings, table, timeouts).open(&CancellationToken::new()).err()
+    };
+    let failure = servers.iter().find_map(fails);
+    match (settings.kind, failure) {
+        (StoreKind::Embedded, _) => Ok(()),
+        (StoreKind::HBase, None) => list.pass(
+            WHAT,
+            format!("{}, called directly: about 0.12 ms of CPU for a row of 55 kB, none of it in a gateway", servers.len()),
+        ),
+        (StoreKind::HBase, Some(error)) => list.fail(
+            WHAT,
+            format!(
+                "{error}; every region server must be reachable by the name that HBase gives it: correct the name resolution or the firewall, or \
+                 read through a Thrift 2 gateway (science_db.kind = \"thrift2\")"
+            ),
+        ),
+        (StoreKind::Thrift1 | StoreKind::Thrift2, None) if servers.is_empty() => Ok(()),
+        (StoreKind::Thrift1 | StoreKind::Thrift2, None) => list.pass(
+            WHAT,
+            format!(
+                "{}, reachable from here: science_db.kind = \"hbase\" with address = \"{}\" takes about a quarter of the CPU that a gateway does \
+                 (0.12 instead of 0.5 ms for a row of 55 kB)",
+                servers.len(),
+                servers.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+            ),
+        ),
+        (StoreKind::Thrift1 | StoreKind::Thrift2, Some(error)) => list.pass(
+            WHAT,
+            format!("not to be called from here ({error}): a gateway is needed, which takes about 0.5 ms of CPU for a row of 55 kB"),
+        ),
     }
 }
 

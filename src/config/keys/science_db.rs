@@ -7,22 +7,29 @@ use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind}
 
 pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
     reader.section("science_db", "");
-    let settings = ScienceDbSettings {
-        kind: reader.read(
+    let kind = reader.read(
             key(
                 "kind",
-                "The store that holds the alerts: HBase through Thrift 2 or Thrift 1 gateways, or an SQLite file (embedded). \
-                 A scan through a Thrift 1 gateway reads the whole table.",
+                "The store that holds the alerts: HBase, its masters and region servers called directly (hbase) or through gateways \
+                 (thrift2, thrift1), or an SQLite file (embedded). A gateway takes three times the CPU, and reaches an HBase with Kerberos \
+                 or in a closed network. A scan through a Thrift 1 gateway reads the whole table.",
             ),
-            StoreKind::Thrift2,
-        ),
+            StoreKind::HBase,
+        );
+    // The default ports of masters and region servers, and of gateways.
+    let ports: &[u16] = if kind == StoreKind::HBase { &[16000, 16020] } else { &[9090] };
+    let addresses = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let settings = ScienceDbSettings {
+        kind,
         addresses: reader
             .read(
                 key(
                     "address",
-                    "The gateways, host:port, separated by commas. Several gateways share the load; if one fails, the others take over.",
+                    "The servers of the store, host:port, separated by commas. For kind = \"hbase\": some masters or region servers; one that \
+                     answers is enough to find the others. For the Thrift kinds: the gateways (default: 127.0.0.1:9090), which share \
+                     the load; if one fails, the others take over.",
                 ),
-                Addresses(vec!["127.0.0.1:9090".to_owned()]),
+                Addresses(addresses),
             )
             .0,
         path: reader.read(key("path", "The SQLite file, for kind = \"embedded\"."), PathBuf::from("science.db")),

@@ -6,6 +6,8 @@ use std::io::{Error as IoError, ErrorKind};
 
 use thrift::{ApplicationErrorKind, TransportErrorKind};
 
+use crate::science_db::java_exception::{first_lines, missing_family, missing_family_reason};
+
 /// A failed call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CallError {
@@ -73,9 +75,7 @@ impl CallError {
         if message.contains("TableExistsException") {
             Self::TableExists
         } else if let Some(family) = missing_family(&message) {
-            Self::Refused(format!(
-                "the table has no column family `{family}`: use the catalog of this table, or another table"
-            ))
+            Self::Refused(missing_family_reason(family))
         } else if message.starts_with("Zookeeper ") {
             // HBase is down or starting. It marks this exception as not to be retried, which holds for that moment only.
             Self::Unavailable(message)
@@ -132,19 +132,6 @@ impl From<thrift::Error> for CallError {
     fn from(error: thrift::Error) -> Self {
         Self::from_thrift(error, |_| None)
     }
-}
-
-/// The column family that the table does not have, if that is the complaint. HBase repeats it for each row, with the description of the
-/// whole table.
-fn missing_family(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("NoSuchColumnFamilyException: Column family ")?;
-    Some(rest.split_once(" does not exist")?.0)
-}
-
-/// A Java message without its stack trace.
-fn first_lines(message: &str) -> String {
-    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("at "));
-    lines.take(4).collect::<Vec<_>>().join(" / ")
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use thrift::protocol::TBinaryOutputProtocol;
 
+use super::Stream;
 use super::call_error::CallError;
 use super::reply::ReplyReader;
 use super::request::Request;
-use super::stream::Stream;
-use super::timeouts::Call;
 use super::wait::Wait;
 use crate::row::PageBuffer;
+use crate::science_db::timeouts::Call;
 
 /// Largest reply to a call that returns no rows, and to one that generated code decodes.
 const MAX_SMALL_REPLY_BYTES: usize = 256 << 20;
@@ -29,7 +29,10 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects to the gateway of `wait` and makes the handshake.
     pub(crate) fn open(wait: Wait, handshake: Handshake) -> Result<Self, CallError> {
-        let mut connection = Self { stream: Stream::connect(wait)?, scratch: PageBuffer::default() };
+        let mut connection = Self {
+            stream: Stream::connect(wait).map_err(|error| CallError::from_io(&error))?,
+            scratch: PageBuffer::default(),
+        };
         let hint = |reason| {
             format!(
                 "connected, but {reason}: is it a Thrift gateway, unframed, with a free worker thread (hbase.thrift.minWorkerThreads)?"
@@ -46,7 +49,7 @@ impl Connection {
 
     /// Begins a call: its reply is waited for until no byte has arrived for `timeout`.
     pub(crate) fn begin(&self, call: Call, timeout: Duration) {
-        self.stream.begin(call, timeout);
+        self.stream.wait().begin(call, timeout);
     }
 
     /// Whether the gateway has kept the connection open (by default HBase closes it after a minute without a call). Checked before each

@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::call_error::CallError;
 use super::connection::{Connection, Handshake};
 use super::health::Health;
-use super::timeouts::{AdaptiveTimeouts, Call, Timeouts};
 use super::wait::Wait;
 use crate::cancel::CancellationToken;
+use crate::science_db::timeouts::{AdaptiveTimeouts, Call, Timeouts};
 use crate::science_db::{ScienceDb, ScienceDbError};
 
 /// One of HBase's two Thrift interfaces.
@@ -236,8 +236,8 @@ impl Gateways {
     }
 }
 
-/// The error after every gateway failed, with the address and the reason of each.
-fn all_failed(mut failures: Vec<(String, String)>, is_transient: bool) -> ScienceDbError {
+/// The error after every server failed, with the address and the reason of each.
+pub(crate) fn all_failed(mut failures: Vec<(String, String)>, is_transient: bool) -> ScienceDbError {
     let (address, reason) = match failures.len() {
         1 => failures.remove(0),
         _ => {

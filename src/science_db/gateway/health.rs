@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::call_error::CallError;
-use super::timeouts::Timeouts;
+use crate::science_db::timeouts::Timeouts;
 
 /// Time between two probes of a gateway that is silent during a call.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::health::Health;
-use super::timeouts::Call;
 use crate::cancel::CancellationToken;
+use crate::science_db::stream;
+use crate::science_db::timeouts::Call;
 
-/// Longest time for which a thread blocks before it asks whether to go on.
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Silence after which the log says that the session is waiting.
 const LOG_AFTER: Duration = Duration::from_secs(10);
 
@@ -58,19 +57,18 @@ impl Wait {
     pub(crate) fn begin(&mut self, call: Call, timeout: Duration) {
         (self.call, self.timeout, self.since, self.was_logged) = (call, timeout, Instant::now(), false);
     }
+}
 
-    /// Address of the gateway.
-    pub(crate) fn address(&self) -> &str {
+impl stream::Wait for Wait {
+    fn address(&self) -> &str {
         self.health.address(self.gateway)
     }
 
-    /// Silence after which the call has timed out.
-    pub(crate) fn timeout(&self) -> Duration {
+    fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Records that bytes were received or sent.
-    pub(crate) fn progress(&mut self) {
+    fn progress(&mut self) {
         if self.was_logged {
             let seconds = self.since.elapsed().as_secs_f64();
             log::info!("gateway {} has answered after {seconds:.1} s", self.address());
@@ -79,16 +77,12 @@ impl Wait {
         self.since = Instant::now();
     }
 
-    /// Fails if the session was cancelled.
-    pub(crate) fn check_cancelled(&self) -> std::io::Result<()> {
+    fn check_cancelled(&self) -> std::io::Result<()> {
         if self.cancel.is_cancelled() { Err(Error::other("cancelled")) } else { Ok(()) }
     }
 
-    /// Fails if the read or write must end although no byte was moved. To be called every [`POLL_INTERVAL`].
-    ///
-    /// # Errors
-    /// The session was cancelled; or [`ErrorKind::TimedOut`], also where the gateway failed and another one is healthy.
-    pub(crate) fn check(&mut self) -> std::io::Result<()> {
+    /// Times out also where the gateway failed and another one is healthy.
+    fn check(&mut self) -> std::io::Result<()> {
         self.check_cancelled()?;
         let silence = self.since.elapsed();
         let seconds = silence.as_secs_f64();

@@ -41,24 +41,35 @@ pub(crate) fn read_strings<S: Read>(reply: &mut ReplyReader<'_, S>, method: &str
     })
 }
 
-/// Reads the start keys of regions from the reply to `getAllRegionLocations`, a list of `THRegionLocation`.
-pub(crate) fn read_region_starts<S: Read>(
+/// A region: its start key, and its server if it has one, `host:port`.
+pub(crate) type RegionLocation = (Vec<u8>, Option<String>);
+
+/// Reads the reply to `getAllRegionLocations`, a list of `THRegionLocation`.
+pub(crate) fn read_regions<S: Read>(
     reply: &mut ReplyReader<'_, S>,
     method: &str,
-) -> Result<Vec<Vec<u8>>, CallError> {
+) -> Result<Vec<RegionLocation>, CallError> {
     read_head(reply, method).map_err(|error| CallError::in_region_list(error, CallError::from))?;
     read_success(reply, method, TType::List, |reply| {
         let count = read_elements(reply, TType::Struct)?;
-        (0..count).map(|_| read_region_start(reply)).collect()
+        (0..count).map(|_| read_region(reply)).collect()
     })
 }
 
-/// `THRegionLocation` (2: regionInfo), within it `THRegionInfo` (3: startKey).
-fn read_region_start<S: Read>(reply: &mut ReplyReader<'_, S>) -> thrift::Result<Vec<u8>> {
-    let mut start = None;
+/// `THRegionLocation` (1: serverName, 2: regionInfo); `TServerName` (1: hostName, 2: port); `THRegionInfo` (3: startKey).
+fn read_region<S: Read>(reply: &mut ReplyReader<'_, S>) -> thrift::Result<RegionLocation> {
+    let (mut start, mut host, mut port) = (None, None, None);
     loop {
         match reply.field()? {
             (TType::Stop, _) => break,
+            (TType::Struct, 1) => loop {
+                match reply.field()? {
+                    (TType::Stop, _) => break,
+                    (TType::String, 1) => host = Some(reply.read_string()?),
+                    (TType::I32, 2) => port = Some(reply.read_i32()?),
+                    (kind, _) => reply.skip_value(kind)?,
+                }
+            },
             (TType::Struct, 2) => loop {
                 match reply.field()? {
                     (TType::Stop, _) => break,
@@ -69,7 +80,8 @@ fn read_region_start<S: Read>(reply: &mut ReplyReader<'_, S>) -> thrift::Result<
             (kind, _) => reply.skip_value(kind)?,
         }
     }
-    start.ok_or_else(|| invalid(String::from("a region without a start key")))
+    let start = start.ok_or_else(|| invalid(String::from("a region without a start key")))?;
+    Ok((start, host.zip(port).map(|(host, port)| format!("{host}:{port}"))))
 }
 
 /// Reads the rest of a reply, whose result has the type `kind`.
@@ -119,7 +131,9 @@ mod tests {
         let strings = read(b"\x0f\0\0\x0b\0\0\0\x02\0\0\0\x01a\0\0\0\0\0", read_strings);
         assert_eq!(strings, Ok(vec![b"a".to_vec(), Vec::new()]));
         let region = b"\x0f\0\0\x0c\0\0\0\x01\x0c\0\x01\x08\0\x02\0\0\0\x07\0\x0c\0\x02\x0b\0\x03\0\0\0\x01k\x0b\0\x04\0\0\0\0\0\0\0";
-        assert_eq!(read(region, read_region_starts), Ok(vec![b"k".to_vec()]));
+        assert_eq!(read(region, read_regions), Ok(vec![(b"k".to_vec(), None)]));
+        let region = b"\x0f\0\0\x0c\0\0\0\x01\x0c\0\x01\x0b\0\x01\0\0\0\x01h\x08\0\x02\0\0\0\x07\0\x0c\0\x02\x0b\0\x03\0\0\0\0\0\0\0";
+        assert_eq!(read(region, read_regions), Ok(vec![(Vec::new(), Some(String::from("h:7")))]));
         assert_eq!(read(b"\x0f\0\0\x0c\0\0\0\0\0", read_done), Ok(()));
     }
 
@@ -129,9 +143,9 @@ mod tests {
             let error = read(body, read_bool);
             assert_eq!(error, Err(CallError::Protocol(String::from("m without a result"))));
         }
-        let wrong = read(b"\x0f\0\0\x0b\0\0\0\x01\0\0\0\x01a\0", read_region_starts);
+        let wrong = read(b"\x0f\0\0\x0b\0\0\0\x01\0\0\0\x01a\0", read_regions);
         assert!(matches!(wrong, Err(CallError::Protocol(_))), "{wrong:?}");
-        let keyless = read(b"\x0f\0\0\x0c\0\0\0\x01\0\0", read_region_starts);
+        let keyless = read(b"\x0f\0\0\x0c\0\0\0\x01\0\0", read_regions);
         assert_eq!(keyless, Err(CallError::Protocol(String::from("a region without a start key"))));
     }
 

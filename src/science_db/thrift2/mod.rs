@@ -4,7 +4,6 @@
 
 mod decode_rows;
 mod decode_value;
-mod family_scan;
 mod request;
 
 // Made by scripts/dev/generate-thrift2 from hbase.thrift; the tests check requests and decoder against it.
@@ -13,9 +12,11 @@ mod request;
 #[allow(missing_docs, dead_code, unused_imports, unused_parens, clippy::all, reason = "generated")]
 mod idl;
 
-use family_scan::FamilyScan;
+use decode_value::RegionLocation;
 
-use super::gateway::{Call, CallError, Connection, Gateways, Interface};
+use super::family_scan::FamilyScan;
+use super::gateway::{CallError, Connection, Gateways, Interface};
+use super::timeouts::Call;
 use super::{KeyRange, MAX_PAGE_BYTES, NewTable, Put, Scan, ScienceDb, ScienceDbError, key_ranges_from};
 use crate::row::{Columns, PageBuffer, Rows};
 
@@ -70,7 +71,7 @@ impl Thrift2 {
                 let mut reply = connection.reply(page.buffer);
                 decode_rows::read_rows(&mut reply, request.method(), scan.columns, page.index, MAX_PAGE_BYTES)
             })?;
-            self.family_scan.observe(&summary);
+            self.family_scan.observe(summary.wanted_bytes, summary.unwanted_bytes);
             if summary.read < summary.announced {
                 // The rest of the reply is on its way. Closing the connection costs less than reading it.
                 self.gateways.disconnect();
@@ -97,7 +98,7 @@ impl Thrift2 {
                 let mut reply = connection.reply(page.buffer);
                 decode_rows::read_rows(&mut reply, request.method(), columns, page.index, PageBuffer::MAX_BYTES)
             })?;
-            self.family_scan.observe(&summary);
+            self.family_scan.observe(summary.wanted_bytes, summary.unwanted_bytes);
             if summary.announced != keys.len() {
                 let reason = format!("the reply has {} rows instead of {}", summary.announced, keys.len());
                 return Err(ScienceDbError::Refused { address: self.gateways.address(), reason });
@@ -120,6 +121,18 @@ impl Thrift2 {
         Ok(())
     }
 
+    fn regions(&mut self) -> Result<Vec<RegionLocation>, ScienceDbError> {
+        let request = request::regions(&self.table);
+        let regions = self.gateways.call(Call::Metadata, |connection| {
+            decode_value::read_regions(&mut connection.exchange(&request)?, request.method())
+        });
+        let regions = self.explain(regions)?;
+        if regions.is_empty() {
+            return Err(self.gateways.no_table(&self.table));
+        }
+        Ok(regions)
+    }
+
     fn create_namespace(&mut self) -> Result<(), ScienceDbError> {
         let Some((namespace, _)) = self.table.split_once(':').filter(|(namespace, _)| *namespace != "default") else {
             return Ok(());
@@ -137,15 +150,12 @@ impl Thrift2 {
 
 impl ScienceDb for Thrift2 {
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError> {
-        let request = request::regions(&self.table);
-        let starts = self.gateways.call(Call::Metadata, |connection| {
-            decode_value::read_region_starts(&mut connection.exchange(&request)?, request.method())
-        });
-        let starts = self.explain(starts)?;
-        if starts.is_empty() {
-            return Err(self.gateways.no_table(&self.table));
-        }
-        Ok(key_ranges_from(starts))
+        let regions = self.regions()?;
+        Ok(key_ranges_from(regions.into_iter().map(|(start, _)| start).collect()))
+    }
+
+    fn servers(&mut self) -> Result<Vec<String>, ScienceDbError> {
+        Ok(self.regions()?.into_iter().filter_map(|(_, server)| server).collect())
     }
 
     fn scan(&mut self, scan: &Scan<'_>, after: Option<&[u8]>, rows: &mut Rows) -> Result<bool, ScienceDbError> {

@@ -6,14 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::row::Columns;
 use crate::science_db::gateway::Request;
-use crate::science_db::{Put, Scan};
-
-/// Settings of a new column family. Date-tiered compaction keeps the cells of one time span in one file, so a scan of a time window does not
-/// read the others (<https://hbase.apache.org/book.html>, "Date Tiered Compaction"). It needs more files than HBase's limit of 16 allows.
-const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
-    ("hbase.hstore.engine.class", "org.apache.hadoop.hbase.regionserver.DateTieredStoreEngine"),
-    ("hbase.hstore.blockingStoreFiles", "60"),
-];
+use crate::science_db::{FAMILY_CONFIGURATION, Put, Scan};
 
 /// The columns as field `id`, a list of `TColumn`: each column, or the families of the columns.
 fn columns(columns: &Columns, families: bool, id: i16) -> Request {

@@ -7,6 +7,7 @@ use super::stamps::{Stamp, Stamps};
 use crate::avro::{write_bytes, write_long};
 use crate::simulate::alert_identity::AlertIdentity;
 use crate::simulate::avro_record::{AvroWriter, Encode};
+use crate::simulate::enriched::{Known, LsstColumns};
 use crate::simulate::noise::Noise;
 use crate::simulate::object::{self, LightCurve, Object};
 use crate::simulate::options::SimulatorOptions;
@@ -47,6 +48,10 @@ impl Lsst {
         let mut visit = visits::now(&object, pointing, self.seed, Survey::Lsst);
         let rng = &mut AlertRng::new(self.seed, Purpose::Alert, pointing.index, 0);
 
+        let enriched = self.options.enriched.then(|| {
+            let known = Known { seed: self.seed, object: &object, history: &history, now: &visit };
+            LsstColumns::of(&known, mjd(0.0))
+        });
         let designation = object.is_minor_planet().then(|| Designation::number(object.discovery.index));
         let ids = ObjectIds::of(&object, designation.as_ref());
         let visit_ids = VisitIds::of(&mut visit);
@@ -113,6 +118,9 @@ impl Lsst {
             // The second branch of the union: not null.
             write_long(1, datum);
             write_bytes(&self.stamp, datum);
+        }
+        if let Some(columns) = enriched {
+            columns.encode(&mut AvroWriter { bytes: datum, null_first: true });
         }
         let object = ids.dia_object.or(ids.ss_object).map(|id| id.to_string());
         (AlertIdentity { object, source: dia_source, jd: JULIAN + mjd(visit.day) }, nights)

@@ -22,7 +22,7 @@ const CHANNEL: (f64, f64) = (3072.0, 3080.0);
 pub(super) struct DetectionHistory {
     detections: i32,
     covered: i32,
-    first: f64,
+    pub(super) first: f64,
 }
 
 impl DetectionHistory {

@@ -10,6 +10,7 @@ use super::stamps::{Image, Stamps};
 use crate::avro::{write_bytes, write_long};
 use crate::simulate::alert_identity::AlertIdentity;
 use crate::simulate::avro_record::{AvroWriter, Encode};
+use crate::simulate::enriched::{Known, ZtfColumns};
 use crate::simulate::error::SimulateError;
 use crate::simulate::noise::Noise;
 use crate::simulate::object::{self, LightCurve, Object};
@@ -49,15 +50,20 @@ impl Ztf {
         let mut visit = visits::now(&object, pointing, self.seed, Survey::Ztf);
         let rng = &mut AlertRng::new(self.seed, Purpose::Alert, pointing.index, 0);
 
-        let object_id = object_id(&object);
         let past = DetectionHistory::of(&object, &history, &visit);
+        let enriched = self.options.enriched.then(|| {
+            let known = Known { seed: self.seed, object: &object, history: &history, now: &visit };
+            ZtfColumns::of(&known, julian(0.0), past.first)
+        });
+        let object_id = object_id(&object);
         let seen = detection::detection(&object, &context, &mut visit, false);
         let (candid, pid) = (seen.candid, seen.exposure.pid);
         let sigma = seen.shape.fwhm.unwrap_or(3.0) / 2.355;
 
         let out = &mut AvroWriter { bytes: datum, null_first: false };
         "3.3".encode(out);
-        "ZTF (www.ztf.caltech.edu)".encode(out);
+        // Fink calls itself the publisher of what it distributes.
+        if self.options.enriched { "Fink" } else { "ZTF (www.ztf.caltech.edu)" }.encode(out);
         object_id.encode(out);
         candid.encode(out);
         if self.options.fink {
@@ -83,6 +89,9 @@ impl Ztf {
             write_long(0, datum);
             write_bytes(name.as_bytes(), datum);
             write_bytes(self.stamps.stamp(image, peak(flux), sigma, &self.noise, rng)?, datum);
+        }
+        if let Some(columns) = enriched {
+            columns.encode(&mut AvroWriter { bytes: datum, null_first: false });
         }
         Ok((AlertIdentity { object: Some(object_id), source: candid, jd: julian(visit.day) }, nights))
     }

@@ -401,10 +401,10 @@ fn a_user_who_may_not_read_the_topics_is_named() {
 fn a_closed_port_ends_the_audit_with_its_address() {
     let mut table = table("auditports");
     let cluster = table.fixture.cluster();
-    let (thrift, kafka) = (cluster.value("FINK_TEST_THRIFT2").to_owned(), cluster.bootstrap_servers().to_owned());
-    table.fixture.replace(&thrift, "127.0.0.1:1");
+    let (hbase, kafka) = (cluster.value("FINK_TEST_HBASE").to_owned(), cluster.bootstrap_servers().to_owned());
+    table.fixture.replace(&hbase, "127.0.0.1:1");
     table.fixture.run(&audit("0", "1000", &[])).assert_stderr(1, &["127.0.0.1:1"]);
-    table.fixture.replace("127.0.0.1:1", &thrift);
+    table.fixture.replace("127.0.0.1:1", &hbase);
     table.fixture.replace(&kafka, "127.0.0.1:2");
     table.fixture.run(&audit("0", "1000", &[])).assert_stderr(1, &["127.0.0.1:2"]);
 }

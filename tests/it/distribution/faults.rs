@@ -26,10 +26,37 @@ fn a_missing_table_ends_the_service_with_its_name() {
 #[test]
 fn a_thrift_1_server_is_recognised() {
     let mut fixture = with_catalog("thrift1", "");
+    fixture.use_gateways();
     let cluster = fixture.cluster();
     let (two, one) = (cluster.value("FINK_TEST_THRIFT2").to_owned(), cluster.value("FINK_TEST_THRIFT1").to_owned());
     fixture.replace(&two, &one);
     fixture.run(&["start", "distribution"]).assert_stderr(1, &[&one, "Thrift 1", "kind"]);
+}
+
+#[test]
+fn a_gateway_is_recognised_where_a_region_server_was_expected() {
+    let mut fixture = with_catalog("nogateway", "");
+    let cluster = fixture.cluster();
+    let (hbase, gateway) = (cluster.value("FINK_TEST_HBASE").to_owned(), cluster.thrift2().remove(0));
+    fixture.replace(&hbase, &gateway);
+    let words = [&gateway, "Thrift 2 gateway", "science_db.kind = \"thrift2\""];
+    fixture.run(&["start", "distribution"]).assert_stderr(1, &words);
+}
+
+#[test]
+fn a_broker_is_recognised_where_a_region_server_was_expected() {
+    let mut fixture = with_catalog("nobroker", "");
+    let cluster = fixture.cluster();
+    let (hbase, broker) = (cluster.value("FINK_TEST_HBASE").to_owned(), cluster.bootstrap_servers().to_owned());
+    fixture.replace(&hbase, &broker);
+    fixture.run(&["start", "distribution"]).assert_stderr(1, &[&broker, "Kafka broker"]);
+}
+
+#[test]
+fn a_missing_namespace_ends_the_service_with_the_table() {
+    let mut fixture = with_catalog("nonamespace", "");
+    fixture.add("[science_db]", "table = \"nowhere_at_all:alerts\"");
+    fixture.run(&["start", "distribution"]).assert_stderr(1, &["nowhere_at_all:alerts", "fink ingest"]);
 }
 
 #[test]

@@ -5,16 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::fixture::cluster::{User, python};
-use crate::fixture::{Fixture, skip};
+use crate::fixture::{Fixture, real_alerts_of};
 
-/// Sends the alerts of `folder` through everything and compares what fink-client reads with them.
-fn come_back_as_they_were(what: &str, survey: &str, folder: &Path, history: &str) {
+/// Sends the alerts of `folder` through everything and compares what fink-client reads with them. Files whose names begin with `DAMAGED` are
+/// left out, and the exit code says so. Returns the number of alerts loaded.
+fn come_back_as_they_were(what: &str, survey: &str, folder: &Path, history: &str) -> u64 {
     let mut fixture = Fixture::with_servers(what);
     let schema = fixture.path("catalog.avsc").display().to_string();
     let (name, catalog) = (fixture.name.clone(), fixture.path("catalog.json").display().to_string());
     fixture.replace(&format!("catalog = \"{catalog}\""), &format!("catalog = \"{catalog}\"\ntable = \"{name}\""));
     fixture.config += &format!("schema = \"{schema}\"\n");
-    fixture.ok(&["ingest", &folder.display().to_string(), "--history", history]);
+    let arguments = ["ingest", "--format", "ndjson", "--history", history];
+    let loaded = fixture.run(&[&arguments[..], &[&folder.display().to_string()]].concat());
+    let damaged = std::fs::read_dir(folder)
+        .unwrap()
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("DAMAGED")));
+    assert_eq!(loaded.code, i32::from(damaged.count() > 0), "{loaded:?}");
+    let report: serde_json::Value = serde_json::from_str(&loaded.stdout).expect("a report");
     fixture.ok(&["start", "distribution", "--until", "now"]);
     let cluster = fixture.cluster();
     let python = python();
@@ -29,6 +36,7 @@ fn come_back_as_they_were(what: &str, survey: &str, folder: &Path, history: &str
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{survey}, --history {history}: {said}");
     assert!(output.status.success(), "{said}{errors}");
+    report["alerts"].as_u64().expect("a number of alerts")
 }
 
 /// Simulated alerts as files.
@@ -55,21 +63,26 @@ fn rubin_alerts_of_230_kb_come_back_as_they_were() {
     come_back_as_they_were("lsst_avro", "lsst", &folder, "avro");
 }
 
+/// The folders of real alerts: their survey for fink-client, and how many alerts they have.
+const REAL_FOLDERS: [(&str, &str, u64); 8] = [
+    ("ztf-1.8", "ztf", 1),
+    ("ztf-3.1", "ztf", 31),
+    ("ztf-4.01", "ztf", 1),
+    ("atlas-0.1", "ztf", 1),
+    ("turbo-0.1", "ztf", 1),
+    ("winter-0.1", "ztf", 1),
+    ("lsst-7.4", "lsst", 8),
+    ("elasticc-0.9", "lsst", 3),
+];
+
 #[test]
 fn real_alerts_come_back_as_they_were() {
-    let Ok(alerts) = std::env::var("FINK_TEST_ALERTS") else {
-        skip("FINK_TEST_ALERTS does not name a folder of real alerts");
-        return;
-    };
-    let mut tried = 0;
-    for entry in std::fs::read_dir(&alerts).expect("FINK_TEST_ALERTS names a folder") {
-        let folder = entry.expect("a folder").path();
-        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        let survey = if name.starts_with("ztf") { "ztf" } else { "lsst" };
+    for (name, survey, count) in REAL_FOLDERS {
+        let Some(folder) = real_alerts_of(name) else { continue };
         for history in ["avro", "text"] {
-            come_back_as_they_were(&format!("real_{survey}_{history}"), survey, &folder, history);
-            tried += 1;
+            let what = format!("real_{}_{history}", name.replace(['-', '.'], "_"));
+            let alerts = come_back_as_they_were(&what, survey, &folder, history);
+            assert_eq!(alerts, count, "{name}, --history {history}");
         }
     }
-    assert!(tried > 0, "no folder of alerts in {alerts}");
 }

@@ -7,6 +7,7 @@ use crate::fixture::{Running, wait_until};
 /// A table, and two proxies that the service takes for two gateways.
 fn behind_proxies(what: &str) -> (Table, [Proxy; 2]) {
     let mut table = Table::new(what);
+    table.fixture.use_gateways();
     let addresses = table.fixture.cluster().value("FINK_TEST_THRIFT2").to_owned();
     // Both before one gateway.
     let target = addresses.split(',').next_back().expect("a gateway");

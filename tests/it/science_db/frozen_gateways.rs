@@ -28,7 +28,7 @@ fn thrift1() -> (Proxy, Sessions) {
 }
 
 /// Cancels `work` while it waits; nothing else ends it.
-fn assert_cancelled<T>(token: &CancellationToken, work: impl FnOnce() -> Result<T, ScienceDbError>) {
+pub fn assert_cancelled<T>(token: &CancellationToken, work: impl FnOnce() -> Result<T, ScienceDbError>) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // Time for the work to begin.

@@ -5,6 +5,9 @@
 mod conformance;
 mod faults;
 mod frozen_gateways;
+mod hbase_faults;
+mod hbase_regions;
+mod hbase_wrong_servers;
 mod log_capture;
 mod stores;
 
@@ -12,6 +15,9 @@ macro_rules! in_every_store {
     ($($name:ident),* $(,)?) => {
         mod embedded {
             $(#[test] fn $name() { super::conformance::$name(&super::stores::embedded()); })*
+        }
+        mod hbase {
+            $(#[test] fn $name() { super::conformance::$name(&super::stores::hbase()); })*
         }
         mod thrift2 {
             $(#[test] fn $name() { super::conformance::$name(&super::stores::thrift2()); })*

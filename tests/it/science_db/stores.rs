@@ -58,6 +58,14 @@ pub fn embedded() -> Store {
     store(settings, "default:db_test", Some(folder))
 }
 
+pub fn hbase() -> Store {
+    static CREATED: OnceLock<()> = OnceLock::new();
+    let settings = science_db_settings(StoreKind::HBase, Cluster::get().hbase(), Path::new(""));
+    let store = store(settings, "default:db_test_native", None);
+    CREATED.get_or_init(|| create(&store));
+    store
+}
+
 pub fn thrift2() -> Store {
     static CREATED: OnceLock<()> = OnceLock::new();
     let settings = science_db_settings(StoreKind::Thrift2, Cluster::get().thrift2(), Path::new(""));

@@ -1,16 +1,15 @@
 //! A TCP stream whose reads and writes can be cancelled.
 
-use std::cell::RefCell;
-use std::io::{ErrorKind, Read, Result, Write};
+use std::cell::{RefCell, RefMut};
+use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use rustix::net::sockopt;
 
-use super::call_error::CallError;
-use super::timeouts::Call;
-use super::wait::{POLL_INTERVAL, Wait};
+/// Longest time for which a thread blocks before it asks whether to go on.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// TCP keep-alive: idle time before the first probe, time between probes, number of unanswered probes that end the connection.
 const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
@@ -18,16 +17,38 @@ const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration
 /// Longest attempt to connect. The kernel retries at growing intervals: a new attempt notices sooner that a host is back.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connected stream. Reads and writes block for at most [`POLL_INTERVAL`] before they ask their [`Wait`] whether to go on.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    tcp: TcpStream,
-    wait: RefCell<Wait>,
+/// How long to wait for a server: what ends a read or write that moves no bytes.
+pub(crate) trait Wait {
+    /// The server's address, `host:port`.
+    fn address(&self) -> &str;
+
+    /// Time without any byte after which the wait ends.
+    fn timeout(&self) -> Duration;
+
+    /// Records that bytes were received or sent.
+    fn progress(&mut self);
+
+    /// Fails if the session was cancelled.
+    fn check_cancelled(&self) -> Result<()>;
+
+    /// Fails if the read or write must end although no byte was moved: with [`ErrorKind::TimedOut`], or because the session was cancelled.
+    /// Called every [`POLL_INTERVAL`].
+    fn check(&mut self) -> Result<()>;
 }
 
-impl Stream {
-    /// Connects to the gateway of `wait`.
-    pub(crate) fn connect(mut wait: Wait) -> std::result::Result<Self, CallError> {
+/// A connected stream. Reads and writes block for at most [`POLL_INTERVAL`] before they ask their [`Wait`] whether to go on.
+#[derive(Debug)]
+pub(crate) struct Stream<W> {
+    tcp: TcpStream,
+    wait: RefCell<W>,
+}
+
+impl<W: Wait> Stream<W> {
+    /// Connects to the address of `wait`.
+    ///
+    /// # Errors
+    /// Those of `wait`; [`ErrorKind::Other`] where the connection cannot be made.
+    pub(crate) fn connect(mut wait: W) -> Result<Self> {
         let tcp = connect(&mut wait)?;
         let prepare = || -> Result<()> {
             tcp.set_nodelay(true)?;
@@ -40,13 +61,13 @@ impl Stream {
             sockopt::set_tcp_keepcnt(&tcp, count)?;
             Ok(())
         };
-        prepare().map_err(|error| CallError::Disconnected(error.to_string()))?;
+        prepare().map_err(|error| failed(&error))?;
         Ok(Self { tcp, wait: RefCell::new(wait) })
     }
 
-    /// Begins a call.
-    pub(crate) fn begin(&self, call: Call, timeout: Duration) {
-        self.wait.borrow_mut().begin(call, timeout);
+    /// How long reads and writes wait.
+    pub(crate) fn wait(&self) -> RefMut<'_, W> {
+        self.wait.borrow_mut()
     }
 
     /// Whether the peer has neither closed the connection nor sent anything. Does not block.
@@ -76,13 +97,13 @@ impl Stream {
     }
 }
 
-impl Read for &Stream {
+impl<W: Wait> Read for &Stream<W> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         self.retry_until_progress(|mut tcp| tcp.read(buffer))
     }
 }
 
-impl Write for &Stream {
+impl<W: Wait> Write for &Stream<W> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         self.retry_until_progress(|mut tcp| tcp.write(bytes))
     }
@@ -98,7 +119,7 @@ fn is_would_block(kind: ErrorKind) -> bool {
 }
 
 /// Connects in a thread of its own: neither the resolution of a host name nor a connection attempt can be cancelled.
-fn connect(wait: &mut Wait) -> std::result::Result<TcpStream, CallError> {
+fn connect(wait: &mut impl Wait) -> Result<TcpStream> {
     let (address, timeout) = (wait.address().to_owned(), wait.timeout().min(CONNECT_TIMEOUT));
     let (sender, receiver) = sync_channel(1);
     let connect = move || {
@@ -106,28 +127,30 @@ fn connect(wait: &mut Wait) -> std::result::Result<TcpStream, CallError> {
         let _cancelled = sender.send(connect_blocking(&address, timeout));
     };
     let thread = std::thread::Builder::new().name(String::from("connect")).spawn(connect);
-    thread.map_err(|error| CallError::Disconnected(format!("cannot start a thread: {error}")))?;
+    thread.map_err(|error| Error::other(format!("cannot start a thread: {error}")))?;
     loop {
         match receiver.recv_timeout(POLL_INTERVAL) {
             Ok(connected) => return connected,
-            Err(RecvTimeoutError::Timeout) => wait.check().map_err(|error| CallError::from_io(&error))?,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(CallError::Disconnected(String::from("the connecting thread panicked")));
-            }
+            Err(RecvTimeoutError::Timeout) => wait.check()?,
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::other("the connecting thread panicked")),
         }
     }
 }
 
-fn connect_blocking(address: &str, timeout: Duration) -> std::result::Result<TcpStream, CallError> {
+fn connect_blocking(address: &str, timeout: Duration) -> Result<TcpStream> {
     let resolved = address.to_socket_addrs();
-    let resolved =
-        resolved.map_err(|error| CallError::Disconnected(format!("cannot resolve the host name: {error}")))?;
-    let mut reason = String::from("the host name has no address");
+    let resolved = resolved.map_err(|error| Error::other(format!("cannot resolve the host name: {error}")))?;
+    let mut failure = Error::other("the host name has no address");
     for socket in resolved {
         match TcpStream::connect_timeout(&socket, timeout) {
             Ok(stream) => return Ok(stream),
-            Err(error) => reason = error.to_string(),
+            Err(error) => failure = failed(&error),
         }
     }
-    Err(CallError::Disconnected(reason))
+    Err(failure)
+}
+
+/// An attempt to connect that reached the kernel's time-out is not a time-out of the [`Wait`].
+fn failed(error: &Error) -> Error {
+    Error::other(error.to_string())
 }

@@ -4,7 +4,6 @@
 //! the region server's CPU a row against 0.08 ms. But then the columns that were not asked for cross the network too. So reads of many
 //! columns ask for whole families, until a reply shows that too much of it was not wanted.
 
-use super::decode_rows::ReadSummary;
 use crate::row::Columns;
 
 /// Number of columns from which on whole families are cheaper.
@@ -32,9 +31,9 @@ impl FamilyScan {
         self.read_families
     }
 
-    /// Learns from the reply to the last read.
-    pub(crate) fn observe(&mut self, summary: &ReadSummary) {
-        if self.read_families && summary.unwanted_bytes > summary.wanted_bytes / MAX_UNWANTED_PART {
+    /// Learns from the response to the last read: the bytes in the values of the columns that were asked for, and of other columns.
+    pub(crate) fn observe(&mut self, wanted_bytes: usize, unwanted_bytes: usize) {
+        if self.read_families && unwanted_bytes > wanted_bytes / MAX_UNWANTED_PART {
             self.is_wasteful = true;
         }
     }
@@ -53,11 +52,11 @@ mod tests {
         let mut family_scan = FamilyScan::default();
         assert!(!family_scan.reads_families(&columns(1)));
         assert!(family_scan.reads_families(&columns(100)));
-        family_scan.observe(&ReadSummary { wanted_bytes: 1000, unwanted_bytes: 100, ..ReadSummary::default() });
+        family_scan.observe(1000, 100);
         assert!(family_scan.reads_families(&columns(100)));
-        family_scan.observe(&ReadSummary { wanted_bytes: 1000, unwanted_bytes: 900, ..ReadSummary::default() });
+        family_scan.observe(1000, 900);
         assert!(!family_scan.reads_families(&columns(100)));
-        family_scan.observe(&ReadSummary { wanted_bytes: 1000, unwanted_bytes: 0, ..ReadSummary::default() });
+        family_scan.observe(1000, 0);
         assert!(!family_scan.reads_families(&columns(1)));
         assert!(!family_scan.reads_families(&columns(100)), "the narrow read in between changes nothing");
         assert!(family_scan.reads_families(&columns(99)));

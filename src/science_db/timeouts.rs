@@ -1,4 +1,4 @@
-//! Time-outs of calls to a gateway.
+//! Time-outs of calls to a server.
 
 use std::time::Duration;
 

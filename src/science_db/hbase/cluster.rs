@@ -1,0 +1,130 @@
+//! What the sessions of a process know together about an HBase cluster and one of its tables.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::regions::RegionCache;
+use crate::science_db::timeouts::Timeouts;
+
+/// Time between two log lines about one server.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// The user of a process whose environment names none.
+const DEFAULT_USER: &str = "fink";
+
+/// The cluster.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    addresses: Vec<String>,
+    user: String,
+    timeouts: Timeouts,
+    detours: BTreeMap<String, String>,
+    known: Mutex<Known>,
+    regions: Mutex<RegionCache>,
+}
+
+/// Where the roles of the cluster are, as `host:port`.
+#[derive(Debug, Default)]
+struct Known {
+    meta: Option<String>,
+    master: Option<String>,
+    logged: HashMap<String, Instant>,
+}
+
+impl Cluster {
+    /// A cluster that is known by the `addresses` (`host:port`) of some of its masters and region servers. `detours`: the addresses at which
+    /// servers are reached that have others in the cluster, as through a tunnel.
+    pub(crate) fn new(addresses: &[String], timeouts: Timeouts, detours: BTreeMap<String, String>) -> Self {
+        // As in Hadoop's clients: without Kerberos the name is what the client says.
+        let variables = ["HADOOP_USER_NAME", "USER", "LOGNAME"];
+        let user = variables.iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+        Self {
+            addresses: addresses.to_vec(),
+            user: user.unwrap_or_else(|| String::from(DEFAULT_USER)),
+            timeouts,
+            detours,
+            known: Mutex::default(),
+            regions: Mutex::default(),
+        }
+    }
+
+    /// The configured addresses.
+    pub(crate) fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// The address at which a server is reached.
+    pub(crate) fn reach<'a>(&'a self, server: &'a str) -> &'a str {
+        self.detours.get(server).map_or(server, String::as_str)
+    }
+
+    /// The user of the connections.
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The time-outs of the sessions.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// The server of `hbase:meta`.
+    pub(crate) fn meta(&self) -> Option<String> {
+        self.known().meta.clone()
+    }
+
+    /// Records the server of `hbase:meta`; `None`: it is not known any more.
+    pub(crate) fn set_meta(&self, server: Option<String>) {
+        self.known().meta = server;
+    }
+
+    /// The active master.
+    pub(crate) fn master(&self) -> Option<String> {
+        self.known().master.clone()
+    }
+
+    /// Records the active master; `None`: it is not known any more.
+    pub(crate) fn set_master(&self, server: Option<String>) {
+        self.known().master = server;
+    }
+
+    /// Whether the caller should log what it knows about a server: true once per [`LOG_INTERVAL`] over all sessions.
+    pub(crate) fn should_log(&self, server: &str) -> bool {
+        let mut known = self.known();
+        let is_due = known.logged.get(server).is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
+        if is_due {
+            known.logged.insert(server.to_owned(), Instant::now());
+        }
+        is_due
+    }
+
+    /// The regions of the sessions' table.
+    pub(crate) fn regions(&self) -> MutexGuard<'_, RegionCache> {
+        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_about_a_server_are_logged_by_one_session() {
+        let cluster = Cluster::new(&[], Timeouts::default(), BTreeMap::new());
+        assert_eq!(
+            [cluster.should_log("a:1"), cluster.should_log("a:1"), cluster.should_log("b:1")],
+            [true, false, true]
+        );
+    }
+
+    #[test]
+    fn servers_are_reached_by_their_detours() {
+        let detours = BTreeMap::from([(String::from("inside:16020"), String::from("127.0.0.1:9"))]);
+        let cluster = Cluster::new(&[], Timeouts::default(), detours);
+        assert_eq!([cluster.reach("inside:16020"), cluster.reach("other:16020")], ["127.0.0.1:9", "other:16020"]);
+    }
+}

@@ -1,0 +1,32 @@
+//! HBase's own protocol: its servers are called directly, without a gateway.
+//!
+//! A session finds the server of `hbase:meta` through any master or region server ([`client`]), the regions of its table in `hbase:meta`
+//! ([`table`]), and calls the region servers: [`scan`], and [`rows`] by their keys. Only SIMPLE authentication is supported.
+
+mod admin;
+pub(crate) mod cell_block;
+pub(crate) mod client;
+pub(crate) mod cluster;
+mod connection;
+mod exception;
+pub(crate) mod frame;
+#[cfg(test)]
+mod fuzz_tests;
+mod multi;
+pub(crate) mod proto;
+mod region_admin;
+mod regions;
+mod retry;
+mod row_decoder;
+mod rows;
+mod scan;
+mod server_kind;
+#[cfg(test)]
+mod session_tests;
+mod store;
+mod table;
+mod wait;
+
+pub(super) use cluster::Cluster;
+pub use region_admin::HBaseTableAdmin;
+pub(super) use store::HBase;

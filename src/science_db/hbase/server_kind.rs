@@ -1,0 +1,102 @@
+//! What a server is that does not respond as a server of HBase: for error messages.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use super::exception::ServerException;
+use super::frame::{self, CONNECTION_CALL_ID, SECURITY_PREAMBLE};
+use super::proto::SecurityPreamableResponse;
+use crate::cancel::CancellationToken;
+use crate::science_db::gateway::Gateways;
+use crate::science_db::{ScienceDbError, Timeouts, thrift2};
+use prost::Message;
+
+/// How long one attempt to identify a server may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest answer that is looked at.
+const MAX_ANSWER_BYTES: u32 = 1 << 16;
+/// Kafka's `ApiVersions`, version 0, correlation id 1, no client id: every broker answers it, before any login.
+const KAFKA_API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+
+/// What to do instead.
+const ADVICE: &str =
+    "science_db.address must name masters or region servers (their RPC ports, by default 16000 and 16020)";
+
+/// What the server at `address` is that closes connections instead of answering. `None`: unknown.
+pub(crate) fn identify(address: &str, cancel: &CancellationToken) -> Option<String> {
+    if let Some(version) = thrift_version(address, cancel) {
+        return Some(format!(
+            "it is a Thrift {version} gateway: set science_db.kind = \"thrift{version}\", or {ADVICE}"
+        ));
+    }
+    if is_kafka(address) {
+        return Some(format!("it is a Kafka broker: {ADVICE}"));
+    }
+    None
+}
+
+/// What a server is whose answer is not HBase's. `reason` quotes its beginning.
+pub(crate) fn of_answer(reason: &str) -> String {
+    match reason.contains("\"HTTP\"") {
+        true => format!("it is a web server, as the info port of a master or region server: {ADVICE}"),
+        false => format!("it does not speak HBase's RPC ({reason}): {ADVICE}"),
+    }
+}
+
+/// The error of a server that refuses the connection or the call.
+pub(crate) fn rejection(address: &str, exception: &ServerException) -> ScienceDbError {
+    let reason = match kerberos_principal(address) {
+        Some(principal) => format!(
+            "it requires Kerberos (server principal {principal}), which fink does not support: use a Thrift gateway \
+             (science_db.kind = \"thrift2\"), which can log in with a keytab"
+        ),
+        None => exception.refusal(),
+    };
+    ScienceDbError::Refused { address: address.to_owned(), reason }
+}
+
+fn connect(address: &str) -> Option<TcpStream> {
+    let mut sockets = address.to_socket_addrs().ok()?;
+    let tcp = sockets.find_map(|socket| TcpStream::connect_timeout(&socket, TIMEOUT).ok())?;
+    tcp.set_read_timeout(Some(TIMEOUT)).ok()?;
+    tcp.set_write_timeout(Some(TIMEOUT)).ok()?;
+    Some(tcp)
+}
+
+/// Sends `question` and reads an answer that begins with its length, four bytes.
+fn ask(address: &str, question: &[u8]) -> Option<Vec<u8>> {
+    let mut tcp = connect(address)?;
+    tcp.write_all(question).ok()?;
+    let mut length = [0; 4];
+    tcp.read_exact(&mut length).ok()?;
+    let len = Some(u32::from_be_bytes(length)).filter(|len| *len <= MAX_ANSWER_BYTES)?;
+    let mut answer = vec![0; len as usize];
+    tcp.read_exact(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn is_kafka(address: &str) -> bool {
+    ask(address, &KAFKA_API_VERSIONS).is_some_and(|answer| answer.starts_with(&[0, 0, 0, 1]))
+}
+
+/// The version of the Thrift gateway at `address`, if it is one.
+fn thrift_version(address: &str, cancel: &CancellationToken) -> Option<u8> {
+    let timeouts = Timeouts { handshake: TIMEOUT, handshake_alone: TIMEOUT, read: TIMEOUT, ..Timeouts::default() };
+    let health = thrift2::INTERFACE.health(&[address.to_owned()], timeouts);
+    match Gateways::open(thrift2::INTERFACE, &health, 0, cancel) {
+        Ok(_) => Some(2),
+        Err(ScienceDbError::WrongServer { found, .. }) => Some(found),
+        Err(_) => None,
+    }
+}
+
+/// The principal that the server has with Kerberos. `None`: the server does not use Kerberos.
+fn kerberos_principal(address: &str) -> Option<String> {
+    let frame = ask(address, &SECURITY_PREAMBLE)?;
+    let parts = frame::split_response(&frame).ok()?;
+    if parts.header.call_id != Some(CONNECTION_CALL_ID) || parts.header.exception.is_some() {
+        return None;
+    }
+    Some(SecurityPreamableResponse::decode(&frame[parts.message]).ok()?.server_principal)
+}

@@ -1,0 +1,123 @@
+//! Servers that are no HBase, or none that fink can use: what they are is named.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use fink::config::StoreKind;
+use fink::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
+
+use super::faults::never;
+use crate::fixture::cluster::{Cluster, science_db_settings};
+use crate::fixture::proxy::server_answering;
+
+fn open(address: &str) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
+    let settings = science_db_settings(StoreKind::HBase, vec![address.to_owned()], Path::new("unused"));
+    let short = Duration::from_millis(300);
+    let timeouts = Timeouts { handshake: short, handshake_alone: short, read: short, ..Timeouts::default() };
+    Sessions::new(&settings, "default:none", timeouts).open(&never())
+}
+
+fn assert_refused(address: &str, words: &[&str]) {
+    let Err(error) = open(address) else { panic!("{address} was taken") };
+    assert!(matches!(&error, ScienceDbError::Refused { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(address) && words.iter().all(|word| text.contains(word)), "{text}");
+}
+
+#[test]
+fn thrift_gateways_are_named() {
+    let cluster = Cluster::get();
+    let advice = "science_db.address must name masters or region servers";
+    assert_refused(&cluster.thrift2()[0], &["Thrift 2 gateway", "science_db.kind = \"thrift2\"", advice]);
+    assert_refused(&cluster.thrift1()[0], &["Thrift 1 gateway", "science_db.kind = \"thrift1\"", advice]);
+}
+
+#[test]
+fn kafka_broker_is_named() {
+    let cluster = Cluster::get();
+    let broker = cluster.bootstrap_servers().split(',').next().expect("a broker").to_owned();
+    assert_refused(&broker, &["Kafka broker"]);
+}
+
+#[test]
+fn web_server_is_named() {
+    let info_port = server_answering(b"HTTP/1.1 400 Bad Request\r\n\r\n", false);
+    assert_refused(&info_port, &["web server", "info port of a master or region server"]);
+}
+
+#[test]
+fn garbage_is_refused() {
+    let garbage: [&'static [u8]; 5] = [
+        // a frame longer than any
+        &[0xff; 64],
+        // an empty frame
+        b"\0\0\0\0",
+        // a header that is longer than its frame
+        b"\0\0\0\x02\x7f\0",
+        // a header that is no message
+        b"\0\0\0\x03\x02\xff\xff",
+        // the response to a call that was not made
+        b"\0\0\0\x03\x02\x08\x63",
+    ];
+    for garbage in garbage {
+        assert_refused(&server_answering(garbage, false), &["does not speak HBase's RPC"]);
+    }
+}
+
+#[test]
+fn length_without_content_is_waited_for_and_not_allocated() {
+    let address = server_answering(b"\x7f\xff\xff\xff", false);
+    let Err(error) = open(&address) else { panic!("an empty promise was taken") };
+    assert!(error.is_transient(), "{error}");
+}
+
+#[test]
+fn silent_server_and_one_that_hangs_up_are_away() {
+    for hangs_up in [false, true] {
+        let address = server_answering(b"", hangs_up);
+        let Err(error) = open(&address) else { panic!("silence was taken") };
+        assert!(error.is_transient() && error.to_string().contains(&address), "{error}");
+    }
+}
+
+/// A region server with Kerberos, as far as its first answer: it refuses SIMPLE, and tells its principal.
+fn kerberos_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut preamble = [0; 6];
+            if client.read_exact(&mut preamble).is_err() {
+                continue;
+            }
+            let call_id = b"\x08\xff\xff\xff\xff\x0f";
+            let frame = match &preamble {
+                b"Securi" => {
+                    let principal = b"\x0a\x10hbase/_HOST@SITE";
+                    [&[call_id.len() as u8][..], call_id, &[principal.len() as u8], principal].concat()
+                }
+                _ => {
+                    let class = b"org.apache.hadoop.hbase.security.AccessDeniedException";
+                    let exception =
+                        [b"\x0a", &[class.len() as u8][..], class, b"\x12\x1aAuthentication is required\x28\x01"]
+                            .concat();
+                    let header = [call_id, &b"\x12"[..], &[exception.len() as u8], &exception].concat();
+                    [&[header.len() as u8][..], &header].concat()
+                }
+            };
+            let bytes = [&(frame.len() as u32).to_be_bytes()[..], &frame].concat();
+            let _ = client.write_all(&bytes);
+            // Until the client has read it.
+            let _ = client.read(&mut [0; 1024]);
+        }
+    });
+    address
+}
+
+#[test]
+fn kerberos_is_refused_with_its_principal() {
+    assert_refused(&kerberos_server(), &["requires Kerberos", "hbase/_HOST@SITE", "thrift2"]);
+}
