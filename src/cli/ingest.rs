@@ -25,9 +25,8 @@ Examples: fink ingest alerts/
           fink ingest alerts/ --rate 300
 
 Creates the table, the catalog (science_db.catalog) and next to it the schema of the alerts (catalog.json -> catalog.avsc), or adds to
-them. New fields, at the top or in a record, add columns to the catalog; missing fields change nothing. A file that would change the type
-of a column (with --history avro also a record in an array) is rejected: use another table and catalog for it. If a file cannot be
-loaded, the others still are, and the exit code is 1.")]
+them. Files may have different versions of a survey's schema: fields are added, removed, widened and reordered by the rules of Avro's schema
+resolution. If a file cannot be loaded, the others still are, and the exit code is 1.")]
 pub struct Args {
     /// Avro files, or directories to search for *.avro, recursively
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]

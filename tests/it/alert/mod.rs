@@ -4,3 +4,4 @@ mod page;
 mod properties;
 mod random_avro;
 mod real_alerts;
+mod resolution;
