@@ -5,6 +5,7 @@
 
 mod canonical;
 pub mod container;
+pub mod container_reader;
 mod default;
 mod json;
 mod limits;

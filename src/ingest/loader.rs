@@ -12,6 +12,7 @@ use super::writer::AlertWriter;
 use crate::avro::Schema;
 use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
+use crate::row::Columns;
 use crate::science_db::{self, NewTable, ScienceDbSettings, Sessions, StoreKind, Timeouts};
 use crate::timestamp::Timestamp;
 
@@ -36,6 +37,8 @@ pub struct Loader<'a> {
     layout: TableLayout,
     timestamp: Option<Timestamp>,
     limiter: Option<RateLimiter>,
+    /// the column that says whether a row exists
+    skip_existing: Option<Columns>,
     cancel: CancellationToken,
     files: Mutex<CatalogFiles>,
 }
@@ -86,6 +89,10 @@ impl<'a> Loader<'a> {
         let families = catalog.families().into_iter().map(str::to_owned).collect();
         let splits = splits(keys, options.regions);
         science_db::open(settings, &table)?.create_table(&NewTable { families, splits })?;
+        let skip_existing = match options.skip_existing {
+            true => Some([catalog.trigger_column(settings.trigger.as_deref())?].into_iter().collect()),
+            false => None,
+        };
         files.write(catalog)?;
         Ok(Self {
             settings,
@@ -93,6 +100,7 @@ impl<'a> Loader<'a> {
             layout,
             timestamp: options.timestamp,
             limiter: options.rate.and_then(RateLimiter::new),
+            skip_existing,
             // A child, so that the error of one writer ends the others and not the caller's other work.
             cancel: cancel.child(),
             files: Mutex::new(files),
@@ -126,7 +134,8 @@ impl<'a> Loader<'a> {
             // Not cancelled with the others: a write that has begun is completed.
             let session = sessions.open(&CancellationToken::new())?;
             let (skip_rows, limiter) = (&self.settings.skip_rows, self.limiter.as_ref());
-            let mut writer = AlertWriter::new(session, skip_rows, self.timestamp, limiter, &self.cancel);
+            let mut writer =
+                AlertWriter::new(session, skip_rows, self.timestamp, limiter, &self.cancel, self.skip_existing.clone());
             work(&mut writer)?;
             writer.flush()?;
             Ok(())
