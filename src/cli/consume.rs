@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
 
-use self::error::command_error;
+pub(super) use self::error::command_error;
 use self::progress::ProgressLine;
 use self::save_args::SaveArgs;
-use self::settings::{ConsumerLogin, LoginArgs};
+use self::settings::ConsumerLogin;
+pub(super) use self::settings::LoginArgs;
 use super::context::Context;
 use super::outcome::{Interrupted, UsageError};
 use crate::alert::decoder::BytesFormat;
@@ -30,6 +31,7 @@ use crate::consume::ndjson::NdjsonWriter;
 use crate::consume::notices::Notices;
 use crate::consume::output::Output;
 use crate::consume::printer::{PrintFormat, Printer};
+use crate::consume::registry::{Registry, RegistryLogin};
 use crate::consume::reset;
 use crate::consume::schemas::SchemaSet;
 use crate::consume::selection::{Choice, Selection};
@@ -149,7 +151,8 @@ struct DecodeArgs {
     /// The schema of messages that bring none: a file (.avsc, or an Avro file) or a folder of .avsc; may be repeated
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     schema: Vec<PathBuf>,
-    /// The address of a schema registry, for messages that carry an id
+    /// The address of a schema registry, for messages that carry an id; its login, where it asks for one, is taken from the variables
+    /// FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     registry: Option<String>,
     /// Write the schema of the first alert to FILE
@@ -164,7 +167,7 @@ struct ChoiceArgs {
     /// Only alerts of which this condition is true, such as 'magpsf < 18 and drb > 0.9'
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
-    /// Only alerts that the conditions of these XML rules keep; may be repeated
+    /// Only alerts that these XML rules keep, with the columns that they select; may be repeated
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     rules: Vec<PathBuf>,
     /// Only alerts that this Python filter keeps, package.module:function, with the interpreter of filters.python; may be repeated
@@ -229,7 +232,8 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     args.save.check()?;
     let printer = args.print.printer(context)?;
     let choice = args.choice.choice()?;
-    let schemas = SchemaSet::load(&args.decode.schema, args.decode.registry.as_deref()).map_err(command_error)?;
+    let registry = args.decode.registry.as_deref().map(registry).transpose().map_err(command_error)?;
+    let schemas = SchemaSet::load(&args.decode.schema, registry).map_err(command_error)?;
     let login = args.login.find(context)?;
     let topics = login.topics(&args.topics)?;
     let stop = Stop::on_signals()?;
@@ -259,6 +263,16 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     let summary = done.map_err(command_error)?;
     progress.finish(&summary);
     ended(args, &summary, &stop)
+}
+
+/// A registry, with the login of its variables.
+pub(super) fn registry(address: &str) -> Result<Registry, ConsumeError> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let login = variable("FINK_REGISTRY_USERNAME").map(|username| RegistryLogin {
+        username,
+        password: Secret::new(variable("FINK_REGISTRY_PASSWORD").unwrap_or_default()),
+    });
+    Registry::new(address, login.as_ref())
 }
 
 /// The way to a Slack channel.

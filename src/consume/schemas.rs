@@ -1,23 +1,19 @@
 //! Schemas that do not come with the messages: from files, and from a registry.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use super::error::ConsumeError;
+use super::registry::Registry;
 use crate::alert::decoder::Decoder;
 use crate::avro::container::Container;
 use crate::avro::{Schema, namespace_of};
 
 /// The longest schema that is read, bytes.
-const MAX_SCHEMA_BYTES: usize = 4 << 20;
-/// How long one question to the registry may take, and how often it is asked before that is a failure.
-const REGISTRY_TIMEOUT: Duration = Duration::from_secs(10);
-const REGISTRY_TRIES: usize = 3;
+pub(super) const MAX_SCHEMA_BYTES: usize = 4 << 20;
 
 /// A schema from a file.
 #[derive(Clone, Debug)]
@@ -39,12 +35,11 @@ pub struct SchemaSet {
 
 impl SchemaSet {
     /// Reads files (`.avsc`, or Avro files for their headers) and folders of `.avsc`, whose records may name each other across files.
-    /// `registry` is the address of a registry that speaks Confluent's protocol.
     ///
     /// # Errors
     /// A file that cannot be read or is no schema, or nothing in a folder.
-    pub fn load(paths: &[PathBuf], registry: Option<&str>) -> Result<Self, ConsumeError> {
-        let mut set = Self { known: Vec::new(), registry: registry.map(Registry::new) };
+    pub fn load(paths: &[PathBuf], registry: Option<Registry>) -> Result<Self, ConsumeError> {
+        let mut set = Self { known: Vec::new(), registry };
         for path in paths {
             match path.is_dir() {
                 true => set.load_folder(path)?,
@@ -233,62 +228,6 @@ fn inline(
             Value::Object(whole)
         }
         _ => document.clone(),
-    }
-}
-
-/// A registry that speaks Confluent's protocol.
-#[derive(Debug)]
-struct Registry {
-    address: String,
-    agent: ureq::Agent,
-    known: HashMap<u32, Option<Arc<Decoder>>>,
-}
-
-impl Registry {
-    fn new(address: &str) -> Self {
-        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
-        let config = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .timeout_global(Some(REGISTRY_TIMEOUT))
-            .http_status_as_error(false)
-            .user_agent(concat!("fink/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self { address: address.trim_end_matches('/').to_owned(), agent: config.into(), known: HashMap::new() }
-    }
-
-    fn get(&mut self, id: u32) -> Result<Option<Arc<Decoder>>, ConsumeError> {
-        if let Some(known) = self.known.get(&id) {
-            return Ok(known.clone());
-        }
-        let url = format!("{}/schemas/ids/{id}", self.address);
-        let mut fault = String::new();
-        for _ in 0..REGISTRY_TRIES {
-            match self.fetch(&url) {
-                Ok(found) => {
-                    self.known.insert(id, found.clone());
-                    return Ok(found);
-                }
-                Err(reason) => fault = reason,
-            }
-            log::warn!("the schema registry: {fault}; trying again");
-        }
-        Err(ConsumeError::Registry(format!("the schema registry: {fault}; keep the schemas in a folder for --schema")))
-    }
-
-    /// The schema at `url`; `None`: there is none.
-    fn fetch(&self, url: &str) -> Result<Option<Arc<Decoder>>, String> {
-        let mut answer = self.agent.get(url).call().map_err(|e| format!("{url} cannot be reached: {e}"))?;
-        match answer.status().as_u16() {
-            404 => return Ok(None),
-            200 => {}
-            status => return Err(format!("{url} answers with http status {status}")),
-        }
-        let limit = 2 * MAX_SCHEMA_BYTES as u64;
-        let body = answer.body_mut().with_config().limit(limit).read_to_string().map_err(|e| format!("{url}: {e}"))?;
-        let document: Value = serde_json::from_str(&body).map_err(|e| format!("{url}: {e}"))?;
-        let text = document["schema"].as_str().ok_or_else(|| format!("{url}: the answer has no `schema`"))?;
-        let schema = Schema::parse(text).map_err(|e| format!("{url}: {e}"))?;
-        Ok(Some(Arc::new(Decoder::new(schema))))
     }
 }
 

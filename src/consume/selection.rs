@@ -1,5 +1,6 @@
 //! The alerts that the user asks for: by a condition, by XML rules, by Python filters, with the code of the service for the latter two.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,8 +8,10 @@ use super::decode::Alert;
 use super::error::ConsumeError;
 use super::where_clause::{BoundCondition, Condition};
 use crate::alert::decoder::Decoder;
-use crate::alert::{Flattener, Layout};
+use crate::alert::schema::stream_schema;
+use crate::alert::{Encoder, Flattener, Layout, Plan};
 use crate::avro::Schema;
+use crate::catalog::Catalog;
 use crate::filters::{
     FilterCall, FilterError, FilterName, FilterRunner, FilterSettings, OnError, Pool, ResolvedFilters,
 };
@@ -25,7 +28,7 @@ const MAX_SCHEMAS: usize = 16;
 pub struct Choice {
     /// a condition on fields
     pub condition: Option<Condition>,
-    /// files of XML rules, of which only the conditions are looked at
+    /// files of XML rules; with several, an alert has the columns that all of them select
     pub rules: Vec<PathBuf>,
     /// Python filters
     pub filters: Vec<FilterName>,
@@ -48,6 +51,17 @@ pub struct Selection {
     known: Vec<(Arc<Schema>, BoundChoice)>,
 }
 
+/// What becomes of an alert.
+#[derive(Clone, Debug)]
+pub enum Chosen {
+    /// it is not wanted
+    No,
+    /// it is wanted, whole
+    Whole,
+    /// it is wanted, with the columns that the rules select
+    Part(Alert<'static>),
+}
+
 /// A choice among the alerts of one schema.
 struct BoundChoice {
     condition: Option<BoundCondition>,
@@ -62,6 +76,14 @@ struct CellChoice {
     width: usize,
     rules: Vec<BoundRules>,
     runner: Option<FilterRunner>,
+    /// makes the alerts of the selected columns; `None`: the rules select all
+    part: Option<PartEncoder>,
+}
+
+/// Writes alerts of the columns that rules select, in their schema without the fields of other columns.
+struct PartEncoder {
+    encoder: Encoder,
+    decoder: Arc<Decoder>,
 }
 
 impl Selection {
@@ -81,7 +103,7 @@ impl Selection {
         Ok(Self { choice, pool, known: Vec::new() })
     }
 
-    /// For each alert, with the index of its message in the batch, whether it is kept.
+    /// For each alert, with the index of its message in the batch, what becomes of it.
     ///
     /// # Errors
     /// A choice does not fit the alerts, or fails.
@@ -90,8 +112,8 @@ impl Selection {
         batch: &[Message],
         alerts: &[(usize, Alert<'_>)],
         stop: &Stop,
-    ) -> Result<Vec<bool>, ConsumeError> {
-        let mut chosen = vec![true; alerts.len()];
+    ) -> Result<Vec<Chosen>, ConsumeError> {
+        let mut chosen = vec![Chosen::Whole; alerts.len()];
         if self.choice.condition.is_none() && self.choice.rules.is_empty() && self.pool.is_none() {
             return Ok(chosen);
         }
@@ -102,8 +124,8 @@ impl Selection {
             let count = alerts.iter().skip(start).take_while(same).count();
             let topic = batch.get(*message).map_or("", |message| message.topic.as_str());
             let bound = self.bound(&first.decoder, topic)?;
-            let (part, kept) = (&alerts[start..start + count], &mut chosen[start..start + count]);
-            bound.choose(part, kept, stop)?;
+            let (same, chosen) = (&alerts[start..start + count], &mut chosen[start..start + count]);
+            bound.choose(same, chosen, stop)?;
             start += count;
         }
         Ok(chosen)
@@ -142,14 +164,22 @@ impl BoundChoice {
         Ok(Self { condition, cells })
     }
 
-    fn choose(&mut self, alerts: &[(usize, Alert<'_>)], kept: &mut [bool], stop: &Stop) -> Result<(), ConsumeError> {
+    fn choose(
+        &mut self,
+        alerts: &[(usize, Alert<'_>)],
+        chosen: &mut [Chosen],
+        stop: &Stop,
+    ) -> Result<(), ConsumeError> {
         if let Some(condition) = &self.condition {
-            for ((_, alert), kept) in alerts.iter().zip(kept.iter_mut()) {
-                *kept = condition.is_true(&alert.datum).map_err(|error| ConsumeError::Format(error.to_string()))?;
+            for ((_, alert), chosen) in alerts.iter().zip(chosen.iter_mut()) {
+                let is_true = condition.is_true(&alert.datum);
+                if !is_true.map_err(|error| ConsumeError::Format(error.to_string()))? {
+                    *chosen = Chosen::No;
+                }
             }
         }
         match &mut self.cells {
-            Some(cells) => cells.choose(alerts, kept, stop),
+            Some(cells) => cells.choose(alerts, chosen, stop),
             None => Ok(()),
         }
     }
@@ -162,21 +192,36 @@ impl CellChoice {
         let catalog = layout.catalog();
         let columns: Columns = catalog.columns.iter().collect();
         let mut rules = Vec::with_capacity(files.len());
+        let mut selected: Option<Vec<usize>> = None;
         for file in files {
             let read = Rules::load(file, catalog).map_err(|error| usage(&error))?;
             rules.push(read.bind(&columns).map_err(|error| usage(&error))?);
+            if !read.is_everything() {
+                let is_selected = |column: &usize| read.columns().contains(column);
+                selected = Some(match selected {
+                    Some(before) => before.into_iter().filter(is_selected).collect(),
+                    None => read.columns().to_vec(),
+                });
+            }
         }
+        let part = selected.map(|selected| PartEncoder::new(decoder, catalog, &columns, &selected)).transpose()?;
         let mut runner = None;
         if let Some(pool) = pool {
             let filters = ResolvedFilters::new(Arc::clone(pool), catalog).map_err(filter_error)?;
             runner = Some(filters.bind(catalog, &columns).map_err(|error| usage(&error))?);
         }
         let (width, flattener) = (columns.len(), layout.flattener());
-        Ok(Self { flattener, rows: Rows::default(), width, rules, runner })
+        Ok(Self { flattener, rows: Rows::default(), width, rules, runner, part })
     }
 
-    fn choose(&mut self, alerts: &[(usize, Alert<'_>)], kept: &mut [bool], stop: &Stop) -> Result<(), ConsumeError> {
-        let wanted: Vec<usize> = kept.iter().enumerate().filter(|(_, kept)| **kept).map(|(at, _)| at).collect();
+    fn choose(
+        &mut self,
+        alerts: &[(usize, Alert<'_>)],
+        chosen: &mut [Chosen],
+        stop: &Stop,
+    ) -> Result<(), ConsumeError> {
+        let is_wanted = |(_, chosen): &(usize, &Chosen)| !matches!(chosen, Chosen::No);
+        let wanted: Vec<usize> = chosen.iter().enumerate().filter(is_wanted).map(|(at, _)| at).collect();
         let mut page = self.rows.refill(self.width);
         for (_, alert) in wanted.iter().filter_map(|at| alerts.get(*at)) {
             let cells =
@@ -208,10 +253,32 @@ impl CellChoice {
                 }
             }
         }
-        for (at, judged) in wanted.into_iter().zip(judged) {
-            kept.get_mut(at).into_iter().for_each(|kept| *kept = judged);
+        for ((at, is_kept), row) in wanted.into_iter().zip(judged).zip(&rows) {
+            let Some(chosen) = chosen.get_mut(at) else { continue };
+            *chosen = match &mut self.part {
+                _ if !is_kept => Chosen::No,
+                None => Chosen::Whole,
+                Some(part) => Chosen::Part(part.alert(row)?),
+            };
         }
         Ok(())
+    }
+}
+
+impl PartEncoder {
+    /// `selected` are indexes of the catalog's columns.
+    fn new(decoder: &Decoder, catalog: &Catalog, columns: &Columns, selected: &[usize]) -> Result<Self, ConsumeError> {
+        let usage = |error: &dyn std::fmt::Display| ConsumeError::Usage(format!("--rules: {error}"));
+        let schema = stream_schema(catalog, Some(decoder.schema()), Some(selected)).map_err(|error| usage(&error))?;
+        let plan = Plan::new(Arc::new(schema.clone()), catalog).map_err(|error| usage(&error))?;
+        let encoder = plan.encoder(columns).map_err(|error| usage(&error))?;
+        Ok(Self { encoder, decoder: Arc::new(Decoder::new(schema)) })
+    }
+
+    fn alert(&mut self, row: &Row<'_>) -> Result<Alert<'static>, ConsumeError> {
+        let mut datum = Vec::new();
+        self.encoder.encode(row, &mut datum).map_err(|error| ConsumeError::Format(error.to_string()))?;
+        Ok(Alert { decoder: Arc::clone(&self.decoder), datum: Cow::Owned(datum) })
     }
 }
 

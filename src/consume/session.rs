@@ -8,10 +8,11 @@ use super::decode::{Alert, DecodeError, MessageDecoder};
 use super::error::ConsumeError;
 use super::lag_watch::LagWatch;
 use super::notices::Notices;
+use super::outage::{Notice, Outage};
 use super::outcome::{Added, Due};
 use super::output::Output;
 use super::positions::{Place, Positions};
-use super::selection::Selection;
+use super::selection::{Chosen, Selection};
 use crate::kafka::Message;
 use crate::kafka::consumer::{Consumer, Event, OffsetCommit};
 use crate::signals::Stop;
@@ -25,9 +26,11 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long to wait for a surplus alert after the expected number.
 const SURPLUS_TIMEOUT: Duration = Duration::from_secs(2);
-/// When unreachable brokers are first logged, and the interval after that.
-const AWAY_AFTER: Duration = Duration::from_secs(3);
-const AWAY_AGAIN: Duration = Duration::from_secs(60);
+/// Silence after which it is asked whether the brokers can be reached.
+const SILENCE: Duration = Duration::from_secs(3);
+/// Time between two questions to brokers that are away, and how long an answer may take.
+const PROBE_INTERVAL: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Broken messages that are named each; further ones are only counted.
 const MAX_NAMED_BROKEN: u64 = 100;
 
@@ -96,8 +99,8 @@ pub struct Session<'a> {
     last_message: Instant,
     last_commit: Instant,
     newest: Option<i64>,
-    away: Option<Instant>,
-    told_away: Option<Instant>,
+    outage: Outage,
+    last_probe: Instant,
 }
 
 /// What is read from.
@@ -134,8 +137,8 @@ impl<'a> Session<'a> {
             last_message: now,
             last_commit: now,
             newest: None,
-            away: None,
-            told_away: None,
+            outage: Outage::default(),
+            last_probe: now,
         }
     }
 
@@ -229,9 +232,18 @@ impl<'a> Session<'a> {
             if let Some((_, reason)) = broken.next_if(|(of, _)| *of == at) {
                 self.name_broken(message, &reason);
             }
-            while let Some(((_, alert), is_chosen)) = alerts.next_if(|((of, _), _)| *of == at) {
-                match is_chosen.then(|| self.output.add(message, &alert)).transpose()? {
-                    Some(Added::New) => {
+            while let Some(((_, whole), chosen)) = alerts.next_if(|((of, _), _)| *of == at) {
+                let alert = match chosen {
+                    Chosen::No => None,
+                    Chosen::Whole => Some(whole),
+                    Chosen::Part(part) => Some(part),
+                };
+                let Some(alert) = alert else {
+                    self.summary.refused += 1;
+                    continue;
+                };
+                match self.output.add(message, &alert)? {
+                    Added::New => {
                         if let Some(notices) = &mut self.notices {
                             notices.add(&alert);
                         }
@@ -239,8 +251,7 @@ impl<'a> Session<'a> {
                         self.summary.bytes += alert.datum.len() as u64;
                         *self.summary.by_topic.entry(message.topic.clone()).or_default() += 1;
                     }
-                    Some(Added::Known) => self.summary.known += 1,
-                    None => self.summary.refused += 1,
+                    Added::Known => self.summary.known += 1,
                 }
             }
             self.positions.advance(&message.topic, message.partition, message.offset + 1);
@@ -333,24 +344,23 @@ impl<'a> Session<'a> {
 
     /// Logs once a minute that the brokers are unreachable.
     fn check_connection(&mut self) {
-        if self.last_message.elapsed() < AWAY_AFTER {
-            (self.away, self.told_away) = (None, None);
-            return;
+        let is_silent = self.last_message.elapsed() >= SILENCE;
+        let fault = || self.consumer.connection().status().fault();
+        if is_silent && fault().is_some() && self.last_probe.elapsed() >= PROBE_INTERVAL {
+            self.consumer.probe_connection(PROBE_TIMEOUT);
+            self.last_probe = Instant::now();
         }
-        let Some(fault) = self.consumer.connection().status().fault() else {
-            if self.told_away.take().is_some() {
-                log::info!("kafka can be reached again");
+        let fault = is_silent.then(fault).flatten();
+        if fault.is_some() {
+            // Silence of brokers that are away does not count as the silence of a topic.
+            self.last_message = self.last_message.max(Instant::now() - SILENCE);
+        }
+        match (self.outage.observe(fault.is_some(), Instant::now()), fault) {
+            (Some(Notice::Away), Some(fault)) => {
+                log::warn!("kafka cannot be reached: {}; waiting for it", fault.reason);
             }
-            self.away = None;
-            return;
-        };
-        // Silence of brokers that are away does not count as the silence of a topic.
-        self.last_message = self.last_message.max(Instant::now() - AWAY_AFTER);
-        let since = *self.away.get_or_insert_with(Instant::now);
-        let is_due = self.told_away.map_or(since.elapsed() >= AWAY_AFTER, |told| told.elapsed() >= AWAY_AGAIN);
-        if is_due {
-            log::warn!("kafka cannot be reached: {}; waiting for it", fault.reason);
-            self.told_away = Some(Instant::now());
+            (Some(Notice::Back), _) => log::info!("kafka can be reached again"),
+            _ => {}
         }
     }
 

@@ -49,7 +49,8 @@ impl AlertTable {
     pub fn line(self, observation: &Observation, message: &Message, now: i64) -> String {
         let degrees = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.5}"));
         let text = |value: &Option<String>, width: usize| {
-            value.as_deref().map_or("-".to_owned(), |value| shorten(value, width - 1).replace('\n', " "))
+            // Escapes are longer than what they stand for.
+            value.as_deref().map_or("-".to_owned(), |value| shorten(&shorten(value, width - 1), width - 1))
         };
         let cells = [
             observation.time.map_or("-".to_owned(), utc),
@@ -172,7 +173,7 @@ mod tests {
     fn hostile_text_stays_on_its_line() {
         let object = Some("\u{1b}[2J\n<script>".to_owned());
         let line = AlertTable::new(80).line(&Observation { object, ..full() }, &message(), 0);
-        assert!(!line.contains(['\u{1b}', '\n']), "{line:?}");
+        assert!(!line.contains(['\u{1b}', '\n']) && line.chars().count() <= 80, "{line:?}");
     }
 
     #[test]

@@ -204,17 +204,22 @@ impl ColumnBuilder {
     /// The datum is malformed. The column may then contain a part of a value: see [`truncate`](Self::truncate).
     pub fn push_avro(&mut self, schema: &Schema, id: NodeId, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         match (schema.kind(id), &mut self.values) {
-            (Kind::Union(branches), _) => {
+            (Kind::Union(branches), values) => {
                 let at = reader.index(branches.len(), "a union index without a branch")?;
-                return match branches.get(at) {
-                    Some(branch) if !matches!(schema.kind(*branch), Kind::Null) => {
-                        self.push_avro(schema, *branch, reader)
-                    }
-                    _ => {
-                        self.push_null();
-                        Ok(())
-                    }
+                let Some(branch) = branches.get(at).filter(|branch| !is_null(schema, **branch)) else {
+                    self.push_null();
+                    return Ok(());
                 };
+                let (None, Values::Struct(members)) = (schema.optional(id), values) else {
+                    return self.push_avro(schema, *branch, reader);
+                };
+                let number = branches[..at].iter().filter(|branch| !is_null(schema, **branch)).count();
+                for (other, member) in members.iter_mut().enumerate() {
+                    match other == number {
+                        true => member.push_avro(schema, *branch, reader)?,
+                        false => member.push_null(),
+                    }
+                }
             }
             (Kind::Boolean, Values::Boolean(values)) => values.push(reader.boolean()?),
             (Kind::Int, Values::Int(values)) => values.push(reader.int()?),
@@ -259,6 +264,10 @@ impl ColumnBuilder {
         self.present.push(true);
         Ok(())
     }
+}
+
+fn is_null(schema: &Schema, id: NodeId) -> bool {
+    matches!(schema.kind(id), Kind::Null)
 }
 
 /// Calls `each` for every item of an array or map. `empty`: items may have no bytes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::column_builder::{ColumnBuilder, blocks};
 use super::filter_row::FilterRow;
 use super::record::CellColumn;
-use super::value_type::ValueType;
+use super::value_type::{Unions, ValueType};
 use crate::avro::{Kind, Malformed, NodeId, Reader, Schema, Skipper};
 use crate::catalog::{Catalog, ColumnType};
 use crate::list_text::Items;
@@ -120,7 +120,7 @@ impl PastRecords {
         };
         let Kind::Record { fields, .. } = schema.kind(record) else { return None };
         let field = fields.iter().position(|field| field.name == name)?;
-        let value_type = ValueType::of_node(schema, fields[field].node, 0).ok()?;
+        let value_type = ValueType::of_node(schema, fields[field].node, Unions::Refused).ok()?;
         (value_type == *wanted).then(|| Self {
             schema: Arc::clone(schema),
             skipper: Arc::new(Skipper::new(schema)),

@@ -30,5 +30,5 @@ pub(crate) use name::FilterName;
 pub(crate) use pool::Pool;
 pub(crate) use runner::{FilterRunner, ResolvedFilters};
 pub use settings::{FilterSettings, OnError};
-pub(crate) use value_type::ValueType;
+pub(crate) use value_type::{Unions, ValueType};
 pub(crate) use worker_request::FilterCall;

@@ -32,6 +32,20 @@ pub(crate) enum ValueType {
     Struct(Vec<(String, ValueType)>),
 }
 
+/// What becomes of unions of several types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unions {
+    /// there is no type for them
+    Refused,
+    /// a struct with a field for each type but null, of which the type of the value is not null
+    Members,
+}
+
+/// The field of a type of a union, as parquet-avro calls it.
+fn member(number: usize) -> String {
+    format!("member{number}")
+}
+
 /// Deepest nesting of Avro types to follow: a schema may contain itself.
 const MAX_DEPTH: usize = 20;
 
@@ -53,19 +67,24 @@ impl ValueType {
             ColumnType::Double => Self::Double,
             ColumnType::String => Self::Text,
             ColumnType::Binary => Self::Binary,
-            ColumnType::Avro(schema) => Self::of_node(schema, schema.root(), 0)?,
+            ColumnType::Avro(schema) => Self::of_node(schema, schema.root(), Unions::Refused)?,
         })
     }
 
-    /// The type of a node of an Avro schema, `depth` levels below the column.
+    /// The type of a node of an Avro schema.
     ///
     /// # Errors
     /// As for [`of_column`](Self::of_column).
-    pub fn of_node(schema: &Schema, id: NodeId, depth: usize) -> Result<Self, String> {
+    pub fn of_node(schema: &Schema, id: NodeId, unions: Unions) -> Result<Self, String> {
+        Self::of_nested(schema, id, unions, 0)
+    }
+
+    /// `depth` levels below the column.
+    fn of_nested(schema: &Schema, id: NodeId, unions: Unions, depth: usize) -> Result<Self, String> {
         if depth > MAX_DEPTH {
             return Err("its records are nested too deeply".to_owned());
         }
-        let inner = |id: NodeId| Self::of_node(schema, id, depth + 1);
+        let inner = |id: NodeId| Self::of_nested(schema, id, unions, depth + 1);
         Ok(match schema.kind(id) {
             Kind::Boolean => Self::Boolean,
             Kind::Int => Self::Int,
@@ -83,9 +102,16 @@ impl ValueType {
                 >>(
                 )?)
             }
-            Kind::Union(_) => match schema.optional(id) {
-                Some(choice) => inner(choice.node)?,
-                None => return Err("its values have several types, and those of a pandas column have one".to_owned()),
+            Kind::Union(branches) => match (schema.optional(id), unions) {
+                (Some(choice), _) => inner(choice.node)?,
+                (None, Unions::Members) => {
+                    let types = branches.iter().filter(|branch| !matches!(schema.kind(**branch), Kind::Null));
+                    let members = types.enumerate().map(|(number, branch)| Ok((member(number), inner(*branch)?)));
+                    Self::Struct(members.collect::<Result<_, String>>()?)
+                }
+                (None, Unions::Refused) => {
+                    return Err("its values have several types, and those of a pandas column have one".to_owned());
+                }
             },
             Kind::Null => return Err("it is always null".to_owned()),
         })

@@ -251,6 +251,14 @@ impl Consumer {
         Ok(lags)
     }
 
+    /// Asks a broker for an answer. On a quiet topic nothing else tells that a connection works again, and its faults are cleared.
+    pub fn probe_connection(&self, timeout: Duration) {
+        let Some((topic, partition)) = self.positions.keys().next() else { return };
+        if self.client().fetch_watermarks(topic, *partition, timeout).is_ok() {
+            self.connection().status().mark_connected();
+        }
+    }
+
     /// The assigned partitions, by topic and number.
     pub fn assigned(&self) -> Vec<(String, i32)> {
         self.positions.keys().cloned().collect()

@@ -134,6 +134,12 @@ impl RowIndex {
         self.spans.truncate(self.keys.len() * self.width);
     }
 
+    /// The key of a row, which is in `buffer`.
+    pub fn key<'a>(&self, buffer: &'a PageBuffer, row: usize) -> &'a [u8] {
+        let (start, len) = self.keys[row];
+        &buffer.filled()[start as usize..][..len as usize]
+    }
+
     /// Where the key of a row is in the buffer.
     pub fn key_start(&self, row: usize) -> usize {
         self.keys[row].0 as usize

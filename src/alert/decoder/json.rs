@@ -162,7 +162,7 @@ pub(crate) fn float(value: f64, text: std::fmt::Arguments<'_>, out: &mut Vec<u8>
 }
 
 /// RFC 4648, section 4, with padding.
-fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     out.reserve(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {

@@ -8,7 +8,7 @@ mod project;
 
 pub use cache::SchemaCache;
 pub use json::{BytesFormat, write_bytes as json_bytes};
-pub(crate) use json::{float as json_float, put};
+pub(crate) use json::{base64, float as json_float, put};
 pub use project::{Projection, ProjectionError, Scalar};
 
 use std::sync::Arc;

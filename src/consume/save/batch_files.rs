@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::commands::{CommandNote, CommandNotes};
 use super::folder::{Pending, SaveFolder};
 use super::names;
 use super::parquet_file::ParquetFile;
@@ -62,6 +63,8 @@ pub struct BatchFiles {
     options: SaveOptions,
     format: BatchFormat,
     folder: SaveFolder,
+    /// `None`: there is no command
+    commands: Option<CommandNotes>,
     ranges: SavedRanges,
     observations: ObservationReader,
     stamps: StampRemover,
@@ -78,10 +81,11 @@ impl std::fmt::Debug for BatchFiles {
 }
 
 impl BatchFiles {
-    /// Opens the folder for alerts of `topics`.
+    /// Opens the folder for alerts of `topics`, and runs the commands that are left for its files.
     ///
     /// # Errors
-    /// It cannot be made or written to, or holds what was saved in another way; or there are several topics, and no folder for each.
+    /// It cannot be made or written to, or holds what was saved in another way; or there are several topics, and no folder for each; or a
+    /// command fails.
     pub fn open(options: SaveOptions, format: BatchFormat, topics: &[String]) -> Result<Self, ConsumeError> {
         let of = match (options.by_topic, topics) {
             (true, _) => "by topic".to_owned(),
@@ -98,17 +102,29 @@ impl BatchFiles {
             choice => format!("alerts with {}", choice.replace('\n', " ")),
         };
         folder.require_settings(&format!("{}, {of}{partition_by}, {choice}", format.ending()))?;
-        Ok(Self {
+        let commands = match options.exec {
+            Some(_) => Some(CommandNotes::open(folder.hidden("commands"))?),
+            None => None,
+        };
+        let files = Self {
             ranges: SavedRanges::new(folder.path(), format.ending()),
             options,
             format,
             folder,
+            commands,
             observations: ObservationReader::default(),
             stamps: StampRemover::default(),
             open: BTreeMap::new(),
             done: Flushed::default(),
             buffer: Vec::new(),
-        })
+        };
+        if let Some(commands) = &files.commands {
+            let lock = files.folder.lock()?;
+            let left = commands.left()?;
+            drop(lock);
+            files.run_commands(left)?;
+        }
+        Ok(files)
     }
 
     /// These partitions are read from now on; others may have saved some of their alerts.
@@ -234,15 +250,28 @@ impl BatchFiles {
             .filter_map(|file| std::fs::metadata(&file.temporary).ok())
             .map(|file| file.len())
             .sum::<u64>();
+        let notes = match &self.commands {
+            Some(commands) => commands.write(pending.iter().map(|file| file.name.as_path()))?,
+            None => Vec::new(),
+        };
         self.folder.publish(&pending)?;
         self.ranges.forget();
         drop(lock);
         self.done.files += pending.len() as u64;
         self.done.bytes += bytes;
-        if let Some(exec) = &self.options.exec {
-            for file in &pending {
-                exec.run(&self.folder.path().join(&file.name))?;
+        self.run_commands(notes)
+    }
+
+    /// Runs the command for each of these files.
+    fn run_commands(&self, notes: Vec<CommandNote>) -> Result<(), ConsumeError> {
+        let Some(exec) = &self.options.exec else { return Ok(()) };
+        for note in notes {
+            let file = self.folder.path().join(&note.file);
+            // A process that ended between its note and its file left nothing to do.
+            if file.exists() {
+                exec.run(&file)?;
             }
+            note.remove()?;
         }
         Ok(())
     }

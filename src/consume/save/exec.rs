@@ -51,7 +51,7 @@ impl Exec {
                 Ok(())
             }
             false => Err(ConsumeError::Failed(format!(
-                "{reason}; its offsets are not committed, so the next call saves the alert again. \
+                "{reason}; its offsets are not committed, and the next call runs the command again. \
                  --exec-failures ignore goes on all the same"
             ))),
         }

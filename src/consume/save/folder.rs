@@ -53,6 +53,11 @@ impl SaveFolder {
         &self.path
     }
 
+    /// A folder that goes with this one and is not for readers.
+    pub fn hidden(&self, name: &str) -> PathBuf {
+        self.path.join(HIDDEN).join(name)
+    }
+
     /// Where the next file is written before it has its name.
     pub fn temporary_path(&mut self) -> PathBuf {
         self.next += 1;

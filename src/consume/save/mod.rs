@@ -8,11 +8,13 @@
 
 mod alert_files;
 mod batch_files;
+mod commands;
 mod exec;
 mod folder;
 mod names;
 mod parquet_file;
 mod ranges;
+mod required;
 mod stamps;
 
 pub use alert_files::AlertFiles;

@@ -1,11 +1,13 @@
 //! A Parquet file of alerts of one schema. Its types are those of the Avro schema, never guessed from values: 64-bit integers stay integers,
-//! and a column that is null throughout keeps its type.
+//! a column that is null throughout keeps its type, and one that cannot be null is required. A union of several types is a struct with a member
+//! for each of them, as parquet-avro writes it.
 
 use std::fs::File;
 use std::io::BufWriter;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema as ArrowSchema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -13,9 +15,10 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::required;
 use crate::avro::{Reader, Schema};
 use crate::consume::decode::Alert;
-use crate::filters::{ColumnBuilder, ValueType, struct_array};
+use crate::filters::{ColumnBuilder, Unions, ValueType, struct_array};
 
 /// Alerts that are turned into columns at a time.
 const MAX_PENDING_ROWS: usize = 256;
@@ -36,9 +39,9 @@ impl ParquetFile {
     /// # Errors
     /// The schema has what Parquet has no column for, in words.
     pub fn create(file: File, schema: &Arc<Schema>) -> Result<Self, String> {
-        let value_type = ValueType::of_node(schema, schema.root(), 0)
+        let value_type = ValueType::of_node(schema, schema.root(), Unions::Members)
             .map_err(|reason| format!("these alerts cannot be saved as Parquet: {reason}; save them as Avro"))?;
-        let DataType::Struct(fields) = value_type.data_type() else {
+        let DataType::Struct(fields) = required::data_type(schema, schema.root(), &value_type.data_type()) else {
             return Err("these alerts cannot be saved as Parquet: they are no records; save them as Avro".to_owned());
         };
         let arrow = Arc::new(ArrowSchema::new(fields));
@@ -110,8 +113,10 @@ impl ParquetFile {
         }
         let column = std::mem::replace(&mut self.pending, ColumnBuilder::new(&self.value_type));
         self.pending_bytes = 0;
-        let rows = struct_array(column).map_err(|error| error.to_string())?;
-        self.writer.write(&RecordBatch::from(&rows)).map_err(|error| error.to_string())
+        let rows: ArrayRef = Arc::new(struct_array(column).map_err(|error| error.to_string())?);
+        let rows = required::array(&self.schema, self.schema.root(), &rows).map_err(|error| error.to_string())?;
+        let batch = RecordBatch::from(rows.as_struct());
+        self.writer.write(&batch).map_err(|error| error.to_string())
     }
 }
 

@@ -186,7 +186,7 @@ impl Client {
                 ScienceDbError::Refused { address, reason }
             }
             CallError::Rejected(exception) | CallError::Exception(exception) => match exception.remedy() {
-                Remedy::Refuse => ScienceDbError::Refused { address, reason: exception.refusal() },
+                Remedy::Refuse | Remedy::CheckTable => ScienceDbError::Refused { address, reason: exception.refusal() },
                 _ => ScienceDbError::Unreachable { address, reason: exception.to_string() },
             },
         }

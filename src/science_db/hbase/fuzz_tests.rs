@@ -110,7 +110,7 @@ fn read(bytes: &[u8], is_scan: bool) -> Option<usize> {
         bytes.len()
     );
     for row in rows.iter() {
-        (0..row.width()).for_each(|slot| drop(row.cell(slot)));
+        (0..row.width()).for_each(|slot| assert!(row.cell(slot).is_none_or(|cell| cell.value.len() <= bytes.len())));
     }
     found
 }

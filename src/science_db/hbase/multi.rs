@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cell_block::skip_cells;
 use super::client::Client;
-use super::exception::{CallError, ServerException};
+use super::exception::{CallError, Remedy, ServerException};
 use super::frame::Damaged;
 use super::proto::{Action, MultiRequest, MultiResponse, RegionAction, RegionActionResult};
 use super::regions::Region;
@@ -228,7 +228,7 @@ fn unknown_outcome(call: Call, error: CallError) -> CallError {
     match error {
         CallError::Exception(exception) if exception.is_before_execution() => CallError::Exception(exception),
         error if call.is_idempotent() => error,
-        CallError::Exception(exception) if exception.do_not_retry => CallError::Exception(exception),
+        CallError::Exception(exception) if exception.remedy() == Remedy::Refuse => CallError::Exception(exception),
         error => CallError::OutcomeUnknown(error.to_string()),
     }
 }

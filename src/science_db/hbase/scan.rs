@@ -163,6 +163,9 @@ fn fill(
         }
         let complete = page.index.len() - usize::from(ends_in_row);
         if complete > 0 {
+            if open.scanner.is_some() {
+                open.resume = [page.index.key(page.buffer, complete - 1), &[0]].concat();
+            }
             let keep = complete.min(page_rows);
             if keep < page.index.len() {
                 open.rest = decoder.split_off(page.buffer, page.index, keep);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::exception::{CallError, Remedy, ServerException};
+use super::exception::{CallError, Remedy};
 use super::frame::Damaged;
 use super::proto::{self, RegionSpecifier};
 use super::proto::{
@@ -279,12 +279,16 @@ impl Table {
         retry: &mut Retry,
     ) -> Result<(), ScienceDbError> {
         self.learn(client, region, &error)?;
-        let is_elsewhere =
-            |exception: &ServerException| matches!(exception.remedy(), Remedy::Locate | Remedy::CheckTable);
-        if retry.has_failed() && matches!(&error, CallError::Exception(exception) if is_elsewhere(exception)) {
-            self.check_enabled(client)?;
+        let server = region.server.as_deref().unwrap_or_default();
+        match error {
+            CallError::Exception(exception) if matches!(exception.remedy(), Remedy::Locate | Remedy::CheckTable) => {
+                if retry.has_failed() {
+                    self.check_enabled(client)?;
+                }
+                retry.pause(server, &exception)
+            }
+            error => client.pause(retry, server, error),
         }
-        client.pause(retry, region.server.as_deref().unwrap_or_default(), error)
     }
 
     /// The error of a call on a table that does not exist.

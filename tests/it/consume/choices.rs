@@ -49,6 +49,45 @@ fn conditions_rules_and_filters_keep_the_same_alerts() {
 }
 
 #[test]
+fn rules_select_columns_as_the_service_does() {
+    let consumer = Consumer::new("columns");
+    let sent = consumer.send("ztf", "datum", "schema", 12);
+    let rules = |name: &str, select: &str| {
+        let file = consumer.fixture.path(name);
+        let text = format!("<distribution-rules><select>{select}</select></distribution-rules>");
+        std::fs::write(&file, text).expect("a file");
+        file.display().to_string()
+    };
+    let column = |name: &str| format!("<column name=\"{name}\"/>");
+    let few = rules("few.xml", &["objectId", "candid", "candidate_magpsf", "prv_candidates"].map(column).concat());
+    let lines = consumer.lines(&["--no-group", "-e", "--rules", &few]);
+    let whole = consumer.lines(&["--no-group", "-e", "--bytes", "none"]);
+    assert_eq!(lines.len(), sent.len());
+    for (line, whole) in lines.iter().zip(&whole) {
+        let fields: Vec<&String> = line.as_object().expect("an object").keys().collect();
+        assert_eq!(fields, ["objectId", "candid", "candidate", "prv_candidates"]);
+        assert_eq!(line["candidate"].as_object().expect("an object").len(), 1);
+        for path in ["/objectId", "/candid", "/candidate/magpsf", "/prv_candidates"] {
+            assert_eq!(line.pointer(path), whole.pointer(path), "{path}");
+        }
+    }
+    // Names of files stay those of the alerts, and what was left out is not compared.
+    consumer.fixture.ok(&["consume", "--no-group", "-e", "--rules", &few, "--save", "saved", "--as", "parquet"]);
+    let saved = consumer.fixture.ok(&["consume", "--no-group", "-e", "--rules", &few, "--save", "single"]);
+    assert_eq!(saved.stdout, "");
+    let names: Vec<_> = std::fs::read_dir(consumer.fixture.path("single")).expect("a folder").collect();
+    assert_eq!(names.iter().flatten().filter(|name| name.file_name().to_string_lossy().starts_with("ZTF")).count(), 12);
+    // An alert has what each file selects.
+    let fewer = rules("fewer.xml", &["candid", "candidate_magpsf", "candidate_jd"].map(column).concat());
+    for line in consumer.lines(&["--no-group", "-e", "--rules", &few, "--rules", &fewer]) {
+        assert_eq!(line.as_object().expect("an object").keys().collect::<Vec<_>>(), ["candid", "candidate"]);
+    }
+    let nothing = rules("nothing.xml", &column("cutoutScience"));
+    let refused = consumer.fixture.run(&["consume", "--no-group", "-e", "--rules", &fewer, "--rules", &nothing]);
+    refused.assert_stderr(2, &["--rules: no column is selected"]);
+}
+
+#[test]
 fn a_choice_that_does_not_fit_is_refused() {
     let consumer = Consumer::new("misfits");
     consumer.send("ztf", "datum", "schema", 3);

@@ -1,11 +1,17 @@
 //! `fink consume` on the real servers. What it prints and saves is compared with the alerts that were sent, by fastavro, pyarrow, pandas and
 //! fink-client.
 
+mod broken;
 mod choices;
 mod logins;
+mod notices;
+mod outages;
 mod positions;
 mod printing;
+mod real_alerts;
+mod registries;
 mod saving;
+mod secured;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -22,14 +28,22 @@ pub struct Consumer {
     pub fixture: Fixture,
     pub topic: Topic,
     pub group: String,
+    /// a folder of alerts in the place of simulated ones
+    pub files: Option<PathBuf>,
 }
 
 impl Consumer {
     /// A topic of three partitions, and the consumer's login.
     pub fn new(what: &str) -> Self {
+        Self::with_topic_options(what, &[])
+    }
+
+    /// With these options of the topic.
+    pub fn with_topic_options(what: &str, options: &[(&str, &str)]) -> Self {
         let mut fixture = Fixture::with_servers(&format!("consume_{what}"));
         let topic = Topic::named(fixture.name.clone());
-        let spec = TopicSpec { partitions: Some(3), replication: None, config: Vec::new() };
+        let config = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let spec = TopicSpec { partitions: Some(3), replication: None, config };
         admin().create_topic(&topic.0, &spec).expect("a topic");
         let group = format!("{}_group", fixture.name);
         let cluster = fixture.cluster();
@@ -41,12 +55,12 @@ impl Consumer {
             topic.0,
             python()
         );
-        Self { fixture, topic, group }
+        Self { fixture, topic, group, files: None }
     }
 
     /// The folder of simulated alerts of a survey, which is made at the first call.
     pub fn alerts(&self, survey: &str) -> Vec<PathBuf> {
-        let folder = self.fixture.path(survey);
+        let folder = self.files.clone().unwrap_or_else(|| self.fixture.path(survey));
         if !folder.exists() {
             let out = folder.to_str().expect("UTF-8");
             self.fixture.ok(&["simulate", "--survey", survey, "--alerts", "12", "--seed", "5", "--out", out]);

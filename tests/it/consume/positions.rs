@@ -5,7 +5,10 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::Consumer;
-use crate::fixture::cluster::User;
+use crate::fixture::cluster::{User, python};
+use crate::fixture::topics::{message, producer, unique};
+use crate::fixture::wait_until;
+use fink::kafka::{CommitOutcome, ProducerRecord};
 
 fn stats(consumer: &Consumer, more: &[&str]) -> Vec<Value> {
     let all: Vec<&str> = ["consume", "stats", "--format", "json"].iter().chain(more).copied().collect();
@@ -74,6 +77,63 @@ fn absent_denied_and_empty_topics_are_told_apart() {
     denied.assert_stderr(1, &["is not authorized to", "topic `secrets_of_others`"]);
     let denied = consumer.fixture.run(&["consume", "stats", "--group", "others"]);
     denied.assert_stderr(1, &["is not authorized to", "consumer group `others`"]);
+}
+
+/// The end of each partition for a reader of committed messages, as librdkafka's own admin client says.
+const ENDS: &str = r#"
+import sys
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+servers, user, password_file, topic, partitions = sys.argv[1:]
+admin = AdminClient({"bootstrap.servers": servers, "security.protocol": "sasl_plaintext", "sasl.mechanism": "SCRAM-SHA-512",
+                     "sasl.username": user, "sasl.password": open(password_file).read().strip()})
+asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(int(partitions))}
+for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED):
+    found = admin.list_offsets(asked, isolation_level=level)
+    print(*[found[place].result().offset for place in sorted(asked, key=lambda place: place.partition)])
+"#;
+
+#[test]
+fn what_an_open_transaction_holds_back_is_no_lag() {
+    let consumer = Consumer::new("open");
+    consumer.send("ztf", "datum", "schema", 30);
+    consumer.candids(&["--limit", "10"]);
+    let producer = producer(&unique("open"));
+    producer.begin().expect("a transaction");
+    for id in 0..5 {
+        let record = ProducerRecord { id, ..message(&consumer.topic.0, b"k", b"v") };
+        producer.send(&record).expect("a message");
+    }
+    let cluster = consumer.fixture.cluster();
+    let ends = || {
+        let output = Command::new(python())
+            .args(["-c", ENDS, cluster.bootstrap_servers(), cluster.username(User::Consumer)])
+            .args([cluster.password_file(User::Consumer), &consumer.topic.0, "3"])
+            .output()
+            .expect("python");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().map(|line| line.split(' ').map(|end| end.parse().expect("a number")).collect()).collect()
+    };
+    // Until the messages are in the log, the two ends are the same.
+    let open = wait_until(
+        || "no open transaction".to_owned(),
+        || Some(ends()).filter(|ends: &Vec<Vec<i64>>| ends[1][0] == ends[0][0] + 5),
+    );
+    let rows = stats(&consumer, &[]);
+    let shown: Vec<i64> = rows.iter().map(|row| row["end"].as_i64().expect("a number")).collect();
+    assert_eq!((&shown, sum(&rows, "lag")), (&open[0], 20));
+    assert_eq!(consumer.candids(&["--until-end"]).len(), 20);
+    assert_eq!(sum(&stats(&consumer, &[]), "lag"), 0);
+    consumer.fixture.ok(&["consume", "reset", "latest", "--yes"]);
+    assert_eq!(sum(&stats(&consumer, &[]), "committed"), 30);
+    assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
+    let committed = wait_until(
+        || "the transaction is open".to_owned(),
+        || Some(ends()).filter(|ends: &Vec<Vec<i64>>| ends[0] == ends[1]),
+    );
+    let rows = stats(&consumer, &[]);
+    assert_eq!(rows.iter().map(|row| row["end"].as_i64().expect("a number")).collect::<Vec<_>>(), committed[0]);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Files: what they hold, and that no end of a process loses an alert or writes it twice.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -12,6 +11,27 @@ use crate::fixture::wait_until;
 const KILLS: u64 = 8;
 
 const FORMATS: [&str; 3] = ["avro", "avro-many", "parquet"];
+
+/// How many alerts the files with names hold.
+fn saved_alerts(folder: &Path, format: &str) -> usize {
+    let ending = if format == "parquet" { ".parquet" } else { ".avro" };
+    let held = |name: &String| {
+        let mut offsets = name.trim_end_matches(ending).rsplit('-').take(2).map(|offset| offset.parse::<usize>());
+        match (format, offsets.next(), offsets.next()) {
+            ("avro", ..) => 1,
+            (_, Some(Ok(last)), Some(Ok(first))) => last - first + 1,
+            _ => panic!("the file {name} is not named by its offsets"),
+        }
+    };
+    files(folder, ending).iter().map(held).sum()
+}
+
+/// How many files are under way.
+fn files_under_way(folder: &Path) -> usize {
+    let hidden = std::fs::read_dir(folder.join(".fink")).into_iter().flatten().flatten();
+    let within = hidden.flat_map(|entry| std::fs::read_dir(entry.path()).into_iter().flatten().flatten());
+    within.filter(|file| file.file_name().to_string_lossy().ends_with(".tmp")).count()
+}
 
 fn files(folder: &Path, ending: &str) -> Vec<String> {
     let mut files = Vec::new();
@@ -109,8 +129,14 @@ fn a_kill_at_any_moment_loses_nothing_and_writes_nothing_twice() {
         for kill in 0..kills {
             let running = consumer.start(&arguments, &format!("{format}_{kill}.log"));
             running.wait_for("reading 3 partitions");
-            // Kills at other moments: before the first file, between files, between a file and its commit.
-            std::thread::sleep(Duration::from_millis(23 * kill));
+            // Kills at other moments: before the first file, between files, between a file and its name, between that and its commit.
+            let (folder, begun) = (consumer.fixture.path(format), saved_alerts(&consumer.fixture.path(format), format));
+            let wanted = begun + usize::try_from(kill).expect("a small number") * sent.len() / 40;
+            let has_come = || {
+                let saved = saved_alerts(&folder, format);
+                (saved == sent.len() || saved + files_under_way(&folder) >= wanted).then_some(())
+            };
+            wait_until(|| running.log(), has_come);
             running.kill();
         }
         let until_end: Vec<&str> = ["consume", "--until-end"].iter().chain(&arguments).copied().collect();
@@ -126,18 +152,18 @@ fn two_consumers_of_a_group_save_each_alert_once() {
         let mut sent = consumer.send("ztf", "datum", "schema", 200);
         let group = format!("{}_{format}", consumer.group);
         let rows: &[&str] = if format == "avro" { &[] } else { &["--rows", "7", "--flush", "2s"] };
-        let arguments = ["--group", &group, "--save", format, "--as", format];
+        let arguments = ["-v", "--group", &group, "--save", format, "--as", format];
         let arguments: Vec<&str> = arguments.iter().chain(rows).copied().collect();
-        let one = consumer.start(&arguments, "one.log");
+        let one = consumer.start(&arguments, &format!("{format}_one.log"));
         let ending = if format == "parquet" { ".parquet" } else { ".avro" };
         let is_saving = || !files(&consumer.fixture.path(format), ending).is_empty();
         wait_until(|| one.log(), || is_saving().then_some(()));
         // The second takes partitions from the first; then the first ends, by a kill, and the second takes what is left.
-        let other = consumer.start(&arguments, "other.log");
-        std::thread::sleep(Duration::from_millis(4000));
+        let other = consumer.start(&arguments, &format!("{format}_other.log"));
+        other.wait_for("reading ");
         consumer.send("ztf", "datum", "schema", 200);
         one.kill();
-        std::thread::sleep(Duration::from_millis(1000));
+        other.wait_for("reading 3 partitions");
         other.terminate();
         let until_end: Vec<&str> = ["consume", "--until-end"].iter().chain(&arguments).copied().collect();
         consumer.fixture.ok(&until_end);
@@ -156,16 +182,43 @@ fn two_consumers_of_a_group_save_each_alert_once() {
 fn a_signal_saves_what_was_read_and_commits_it() {
     let consumer = Consumer::new("signals");
     let sent = consumer.send("ztf", "datum", "schema", 60);
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 0)] {
-        let running = consumer.start(&["--save", "saved", "--as", "parquet", "--flush", "1h", "-v"], "consume.log");
-        running.wait_for("reading 3 partitions");
-        std::thread::sleep(Duration::from_millis(1500));
+    for (signal, code, folder) in [(Signal::INT, 130, "interrupted"), (Signal::TERM, 0, "terminated")] {
+        let group = format!("{}_{folder}", consumer.group);
+        let save = ["--group", &group, "--save", folder, "--as", "parquet", "--flush", "1h"];
+        let running = consumer.start(&save, "consume.log");
+        let has_begun = || (files_under_way(&consumer.fixture.path(folder)) > 0).then_some(());
+        wait_until(|| running.log(), has_begun);
         running.signal(signal);
         let (ended, log) = running.wait();
         assert_eq!(ended, code, "{log}");
+        let mut all = consumer.saved(folder, "ztf");
+        assert!(!all.is_empty(), "{log}");
+        all.extend(consumer.candids(&["--group", &group, "-e"]));
+        all.sort_unstable();
+        assert_eq!(all, sent, "{log}");
     }
+}
+
+#[test]
+fn a_command_for_a_file_of_many_is_run_until_it_succeeds() {
+    let consumer = Consumer::new("exec_many");
+    let sent = consumer.send("ztf", "datum", "schema", 30);
+    let save = |command: &str| {
+        let all = ["consume", "-e", "--save", "saved", "--as", "avro-many", "--rows", "5", "--exec", command];
+        consumer.fixture.run(&all)
+    };
+    let done = consumer.fixture.path("done");
+    // It fails for the second file; the files of the first call are in place, and are not written again.
+    save("test $(cat done 2>/dev/null | wc -l) -lt 1 && echo {file} >>done")
+        .assert_stderr(1, &["the command for", "the next call runs the command again"]);
+    save("exit 1").assert_stderr(1, &["the command for"]);
+    let finished = save("echo {file} >>done");
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let text = std::fs::read_to_string(done).expect("a file");
+    let mut commands: Vec<&str> = text.lines().map(|line| line.rsplit('/').next().unwrap_or(line)).collect();
+    commands.sort_unstable();
+    assert_eq!(commands, files(&consumer.fixture.path("saved"), ".avro"));
     assert_eq!(consumer.saved("saved", "ztf"), sent);
-    assert!(consumer.candids(&["-e"]).is_empty());
 }
 
 #[test]

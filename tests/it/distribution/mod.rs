@@ -15,6 +15,6 @@ mod policies;
 mod readback;
 mod rows;
 mod skipped_rows;
-mod slack;
+pub mod slack;
 mod streams;
 mod transfer;

@@ -1,5 +1,5 @@
 //! Notices on Slack, with a local server in its place, which responds late, with errors, or not at all.
 
 mod notifier;
-mod server;
+pub mod server;
 mod service;
