@@ -1,0 +1,393 @@
+//! A small HTTP/1.1 server for pages on this machine: GET and HEAD, one request a connection, a thread for each connection.
+//!
+//! The crate `httparse` parses requests. A request has no body, and each size and time is bounded: a client that says nothing, or too much,
+//! costs one thread for a few seconds.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Maximum size of a request, bytes.
+const MAX_REQUEST_BYTES: usize = 16 << 10;
+/// Maximum number of header fields of a request.
+const MAX_HEADERS: usize = 64;
+/// Maximum number of connections at a time; further ones are closed at once.
+const MAX_CONNECTIONS: usize = 64;
+/// How long a client may take to send its request, and to take each part of the response.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How many reads of what follows a refused request.
+const MAX_DISCARDED_READS: usize = 16;
+/// How long to wait before the next attempt to accept a connection after one has failed, for example for want of file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// A request. The parts are as the client has sent them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// the path, without the query
+    pub path: String,
+    /// what follows `?`, percent-encoded; empty: nothing
+    pub query: String,
+    /// the header `Host`
+    pub host: String,
+}
+
+impl Request {
+    /// The decoded value of a parameter of the query.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decode(value)).next()
+    }
+}
+
+/// The text without percent-encoding; what is not UTF-8 is replaced.
+fn percent_decode(text: &str) -> String {
+    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let hex = (*first == b'%').then(|| after.first_chunk::<2>()).flatten();
+        let byte = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match byte {
+            Some(byte) => {
+                decoded.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                decoded.push(if *first == b'+' { b' ' } else { *first });
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// A response.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// the status code
+    pub status: u16,
+    /// such as `text/html; charset=utf-8`
+    pub content_type: &'static str,
+    /// further header fields; the values are ASCII without control characters
+    pub headers: Vec<(&'static str, String)>,
+    /// the body
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// A response with status 200.
+    pub fn ok(content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { status: 200, content_type, headers: Vec::new(), body }
+    }
+
+    /// A short text with another status.
+    pub fn error(status: u16, reason: &str) -> Self {
+        let body = format!("{reason}\n").into_bytes();
+        Self { status, content_type: "text/plain; charset=utf-8", headers: Vec::new(), body }
+    }
+
+    fn write(&self, with_body: bool, out: &mut impl Write) -> io::Result<()> {
+        let reason = match self.status {
+            200 => "OK",
+            303 => "See Other",
+            400 => "Bad Request",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            431 => "Request Header Fields Too Large",
+            503 => "Service Unavailable",
+            _ => "Error",
+        };
+        let mut head = format!(
+            "HTTP/1.1 {} {reason}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\nCache-Control: no-store\r\n\
+             X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
+            self.status,
+            self.content_type,
+            self.body.len()
+        );
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        out.write_all(head.as_bytes())?;
+        if with_body {
+            out.write_all(&self.body)?;
+        }
+        out.flush()
+    }
+}
+
+/// Whether a request's `Host` is this address, as a browser writes it after a visit to `http://ADDRESS/`. A page of another site that has its
+/// name resolved to this address (DNS rebinding) sends its own name.
+pub fn is_host(host: &str, address: SocketAddr) -> bool {
+    let port = address.port();
+    let name = match host.rsplit_once(':') {
+        Some((name, digits)) if digits.parse() == Ok(port) => name,
+        _ if port == 80 => host,
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse() == Ok(address.ip())
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct HttpServer {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl HttpServer {
+    /// Listens on an address. Port 0 is any free port.
+    ///
+    /// # Errors
+    /// The address is in use, or not one of this machine.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    /// The address, with its port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests with what `handler` returns, in threads of their own, until the result is dropped.
+    pub fn serve(self, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> RunningServer {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (is_stopping, listener) = (Arc::clone(&stopping), self.listener);
+        let handler = Arc::new(handler);
+        let acceptor = std::thread::spawn(move || accept(&listener, &is_stopping, &handler));
+        RunningServer { address: self.address, stopping, acceptor: Some(acceptor) }
+    }
+}
+
+/// A server that answers requests until it is dropped.
+#[derive(Debug)]
+pub struct RunningServer {
+    address: SocketAddr,
+    stopping: Arc<AtomicBool>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl RunningServer {
+    /// The address, with its port.
+    #[cfg(test)]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // A connection wakes the thread, which waits for one.
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            });
+        }
+        if TcpStream::connect_timeout(&address, TIMEOUT).is_ok()
+            && let Some(acceptor) = self.acceptor.take()
+        {
+            // A panic of the thread has been reported by it.
+            let _ended = acceptor.join();
+        }
+    }
+}
+
+fn accept<H: Fn(&Request) -> Response + Send + Sync + 'static>(
+    listener: &TcpListener,
+    stopping: &AtomicBool,
+    handler: &Arc<H>,
+) {
+    let open = Arc::new(AtomicUsize::new(0));
+    loop {
+        let accepted = listener.accept();
+        if stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                log::debug!("a connection to the page cannot be accepted: {error}");
+                std::thread::sleep(ACCEPT_BACKOFF);
+                continue;
+            }
+        };
+        if open.load(Ordering::SeqCst) >= MAX_CONNECTIONS {
+            continue;
+        }
+        open.fetch_add(1, Ordering::SeqCst);
+        let (connection, handler) = (OpenConnection(Arc::clone(&open)), Arc::clone(handler));
+        std::thread::spawn(move || {
+            let _connection = connection;
+            if let Err(error) = answer(stream, &*handler) {
+                log::trace!("a connection to the page has ended: {error}");
+            }
+        });
+    }
+}
+
+/// Counts a connection until it is dropped, also by a panic.
+struct OpenConnection(Arc<AtomicUsize>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn answer(mut stream: TcpStream, handler: &impl Fn(&Request) -> Response) -> io::Result<()> {
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    stream.set_nodelay(true)?;
+    let deadline = Instant::now() + TIMEOUT;
+    let mut buffer = Vec::new();
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut parsed = httparse::Request::new(&mut headers);
+        let refusal = match parsed.parse(&buffer) {
+            Ok(httparse::Status::Complete(_)) => {
+                let method = parsed.method.unwrap_or_default();
+                let with_body = method != "HEAD";
+                let response = match method {
+                    "GET" | "HEAD" => handler(&request(&parsed)),
+                    _ => Response::error(405, "only GET and HEAD are answered"),
+                };
+                return response.write(with_body, &mut stream);
+            }
+            Ok(httparse::Status::Partial) if buffer.len() < MAX_REQUEST_BYTES => None,
+            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+                Some(Response::error(431, "the request is too large"))
+            }
+            Err(error) => Some(Response::error(400, &error.to_string())),
+        };
+        if let Some(refusal) = refusal {
+            refusal.write(true, &mut stream)?;
+            return discard(stream);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let mut part = [0; 4096];
+        match stream.read(&mut part)? {
+            // A browser opens connections in advance and may close them unused.
+            0 => return Ok(()),
+            count => buffer.extend_from_slice(&part[..count]),
+        }
+    }
+}
+
+/// Takes what the client still sends: a connection that is closed before that is reset, and the client may not see its answer.
+fn discard(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let mut part = [0; 4096];
+    for _ in 0..MAX_DISCARDED_READS {
+        if stream.read(&mut part)? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn request(parsed: &httparse::Request<'_, '_>) -> Request {
+    let (path, query) = match parsed.path.unwrap_or("/").split_once('?') {
+        Some((path, query)) => (path, query),
+        None => (parsed.path.unwrap_or("/"), ""),
+    };
+    let host = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
+    let host = host.map_or(String::new(), |host| String::from_utf8_lossy(host.value).into_owned());
+    Request { path: path.to_owned(), query: query.to_owned(), host }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    fn server() -> RunningServer {
+        let server = HttpServer::bind(LOCAL).expect("a free port");
+        server.serve(|request| match request.path.as_str() {
+            "/echo" => Response::ok("text/plain", format!("{request:?}").into_bytes()),
+            "/panic" => panic!("on purpose"),
+            _ => Response::error(404, "no such page"),
+        })
+    }
+
+    fn ask(server: &RunningServer, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(server.address()).expect("a server");
+        stream.write_all(request).expect("a request");
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).expect("a response");
+        String::from_utf8(response).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_request_is_answered_and_parsed() {
+        let server = server();
+        let response = ask(&server, b"GET /echo?where=a%20%3C+1&n=2 HTTP/1.1\r\nHost: localhost:1\r\n\r\n");
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        assert!(response.contains("X-Content-Type-Options: nosniff\r\n"));
+        assert!(response.ends_with(r#"Request { path: "/echo", query: "where=a%20%3C+1&n=2", host: "localhost:1" }"#));
+        let request = Request { query: "where=a%20%3C+1%zz&n=2".to_owned(), ..Request::default() };
+        assert_eq!(request.parameter("where").as_deref(), Some("a < 1%zz"));
+        assert_eq!((request.parameter("n").as_deref(), request.parameter("m")), (Some("2"), None));
+    }
+
+    #[test]
+    fn a_head_request_has_no_body() {
+        let response = ask(&server(), b"HEAD /echo HTTP/1.1\r\n\r\n");
+        assert!(response.starts_with("HTTP/1.1 200 ") && response.ends_with("\r\n\r\n"), "{response}");
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let server = server();
+        assert!(ask(&server, b"POST /echo HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+        assert!(ask(&server, b"\x16\x03\x01\x02\x00\x01").starts_with("HTTP/1.1 400 "));
+        assert!(ask(&server, b"GET /x HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+        let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(MAX_REQUEST_BYTES - 14));
+        assert!(ask(&server, long.as_bytes()).starts_with("HTTP/1.1 431 "));
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(MAX_HEADERS + 1));
+        assert!(ask(&server, many.as_bytes()).starts_with("HTTP/1.1 431 "));
+    }
+
+    #[test]
+    fn a_panic_of_the_handler_ends_one_connection_only() {
+        let server = server();
+        for _ in 0..=MAX_CONNECTIONS {
+            assert_eq!(ask(&server, b"GET /panic HTTP/1.1\r\n\r\n"), "");
+        }
+        assert!(ask(&server, b"GET /echo HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    }
+
+    #[test]
+    fn a_dropped_server_listens_no_longer() {
+        let server = server();
+        let address = server.address();
+        drop(server);
+        assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn only_this_machine_is_the_host() {
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080);
+        for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:8080"] {
+            assert!(is_host(host, address), "{host}");
+        }
+        for host in
+            ["", "127.0.0.1", "127.0.0.1:80", "evil.example:8080", "127.0.0.1.evil.example:8080", "127.0.0.2:8080"]
+        {
+            assert!(!is_host(host, address), "{host}");
+        }
+        assert!(is_host("127.0.0.1", SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80)));
+        assert!(is_host("[::1]:8080", SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 8080)));
+    }
+}
