@@ -41,7 +41,7 @@ pub(super) struct FakeServer {
 
 #[derive(Debug)]
 pub(super) enum Call {
-    Scan(ScanRequest),
+    Scan(Box<ScanRequest>),
     Multi(MultiRequest),
 }
 
@@ -66,7 +66,7 @@ impl FakeServer {
     }
 
     pub(super) fn open(&self) -> HBase {
-        let cluster = Arc::new(Cluster::new(&[self.address.clone()], Timeouts::default(), BTreeMap::new()));
+        let cluster = Arc::new(Cluster::new(std::slice::from_ref(&self.address), Timeouts::default(), BTreeMap::new()));
         HBase::open(&cluster, "default:t", 0, &CancellationToken::new()).unwrap()
     }
 
@@ -77,7 +77,7 @@ impl FakeServer {
 
     pub(super) fn scans(&self) -> Vec<ScanRequest> {
         let scan = |call| match call {
-            Call::Scan(request) => request,
+            Call::Scan(request) => *request,
             Call::Multi(request) => panic!("{request:?}"),
         };
         self.calls().into_iter().map(scan).collect()
@@ -110,7 +110,7 @@ fn serve(
                 let reply = match is_meta {
                     true => meta_rows(address),
                     false => {
-                        calls.lock().unwrap().push(Call::Scan(request));
+                        calls.lock().unwrap().push(Call::Scan(Box::new(request)));
                         replies.lock().unwrap().pop_front()?
                     }
                 };

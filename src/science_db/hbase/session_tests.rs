@@ -196,7 +196,7 @@ fn response_that_does_not_match_the_request_is_an_error() {
 fn cancelled_session_stops_waiting_for_a_busy_server() {
     let server = FakeServer::new();
     let cancel = CancellationToken::new();
-    let cluster = Arc::new(Cluster::new(&[server.address.clone()], Timeouts::default(), BTreeMap::new()));
+    let cluster = Arc::new(Cluster::new(std::slice::from_ref(&server.address), Timeouts::default(), BTreeMap::new()));
     let mut db = HBase::open(&cluster, "default:t", 0, &cancel).unwrap();
     server.reply((0..1000).map(|_| Reply::Exception("CallQueueTooBigException")));
     thread::scope(|scope| {
