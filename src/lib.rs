@@ -6,7 +6,7 @@
 //!
 //! - `cli`: the commands
 //! - `config`: reads the settings that the modules below define
-//! - `audit`, which compares what `distribution` has sent
+//! - `audit`, which compares what `distribution` has sent, and `view`, which shows what `consume` reads
 //! - `distribution`, `consume`, `ingest`, `simulate`
 //! - `science_db`, `rules`, `filters`, `alert`, `kafka`, `notify`, which do not import each other
 //! - `row`, then `catalog`, then `avro`: rows and cells, the columns of a table, Avro schemas and data
@@ -48,4 +48,5 @@ mod suggest;
 pub mod timestamp;
 pub mod topic;
 mod units;
+mod view;
 pub mod window;

@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
 
-use self::error::command_error;
+pub(super) use self::error::command_error;
 use self::progress::ProgressLine;
 use self::save_args::SaveArgs;
-use self::settings::{ConsumerLogin, LoginArgs};
+use self::settings::ConsumerLogin;
+pub(super) use self::settings::LoginArgs;
 use super::context::Context;
 use super::outcome::{Interrupted, UsageError};
 use crate::alert::decoder::BytesFormat;
@@ -265,7 +266,7 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
 }
 
 /// A registry, with the login of its variables.
-fn registry(address: &str) -> Result<Registry, ConsumeError> {
+pub(super) fn registry(address: &str) -> Result<Registry, ConsumeError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let login = variable("FINK_REGISTRY_USERNAME").map(|username| RegistryLogin {
         username,

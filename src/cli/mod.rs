@@ -36,6 +36,7 @@ mod start;
 mod status;
 mod stop;
 mod systemd;
+mod view;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -85,6 +86,8 @@ enum Command {
     Status(status::Args),
     /// Read alerts: print them or save them
     Consume(Box<consume::Args>),
+    /// Look at alerts: light curves and stamps on a page on this machine
+    View(Box<view::Args>),
     /// Compare the science database with the topics, alert by alert
     Audit(audit::Args),
     /// List rejected alerts, or publish them once their cause is corrected
@@ -130,6 +133,7 @@ impl Cli {
             Command::Show(args) => show::run(args, &context),
             Command::Status(args) => status::run(args, &context),
             Command::Consume(args) => consume::run(args, &context),
+            Command::View(args) => view::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
             Command::Rejected(action) => rejected::run(action, &context),
             Command::Rules(action) => rules::run(action, &context),

@@ -9,6 +9,7 @@
 mod abort_backoff;
 mod background_scan;
 pub(crate) mod batch;
+mod catalog_watch;
 mod checkpoint_partition;
 pub mod checkpoint_state;
 mod checkpoint_watch;

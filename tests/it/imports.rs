@@ -9,13 +9,25 @@ use source_text::{Import, defines, imports, mentions, test_modules, without_comm
 
 /// The modules of the crate from the bottom up: each may use those of the lines above its own, and none of its own line.
 const LAYERS: [&[&str]; 9] = [
-    &["atomic_file", "cancel", "escape", "hex", "list_text", "secret", "suggest", "timestamp", "topic", "units"],
+    &[
+        "atomic_file",
+        "cancel",
+        "escape",
+        "hex",
+        "http_server",
+        "list_text",
+        "secret",
+        "suggest",
+        "timestamp",
+        "topic",
+        "units",
+    ],
     &["avro", "control_socket", "ledger", "runfile", "signals", "window"],
     &["catalog"],
     &["row"],
     &["alert", "filters", "kafka", "notify", "rules", "science_db"],
     &["consume", "distribution", "ingest", "simulate"],
-    &["audit"],
+    &["audit", "view"],
     &["config"],
     &["cli"],
 ];

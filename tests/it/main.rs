@@ -23,3 +23,4 @@ mod science_db;
 mod scripts;
 mod security;
 mod simulate;
+mod view;

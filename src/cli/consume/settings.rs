@@ -14,14 +14,14 @@ use crate::kafka::KafkaSettings;
 
 /// Which login is used.
 #[derive(Clone, Debug, Args)]
-pub(super) struct LoginArgs {
+pub(crate) struct LoginArgs {
     /// Use the login of this survey: what `fink consume login` or `finkctl auth` has written for it
     #[arg(long, value_name = "SURVEY")]
     survey: Option<String>,
 }
 
 /// A login with what belongs to it.
-pub(super) struct ConsumerLogin {
+pub(crate) struct ConsumerLogin {
     /// all settings, with the consumer's login
     pub settings: Settings,
 }

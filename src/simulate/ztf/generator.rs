@@ -83,7 +83,8 @@ impl Ztf {
         for (image, flux, name) in [
             (Image::Science, steady + visit.measure.flux, format!("candid{candid}_pid{pid}_targ_sci.fits.gz")),
             (Image::Template, steady, format!("candid{candid}_ref.fits.gz")),
-            (Image::Difference, visit.measure.flux, format!("candid{candid}_pid{pid}_targ_refmsci.fits.gz")),
+            // ZTF stores the difference of a fainter source times −1.
+            (Image::Difference, visit.measure.flux.abs(), format!("candid{candid}_pid{pid}_targ_refmsci.fits.gz")),
         ] {
             // Each stamp is a record in a union whose first branch it is.
             write_long(0, datum);
