@@ -30,7 +30,6 @@ mod control_socket;
 pub mod distribution;
 mod escape;
 mod filters;
-#[allow(dead_code, reason = "the pages that are written for it use all of it")]
 mod http_server;
 pub mod ingest;
 pub mod kafka;
