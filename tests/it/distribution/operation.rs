@@ -259,7 +259,7 @@ fn sighup_puts_a_new_stream_in_force_and_a_wrong_configuration_is_refused() {
     table.wait_for(40, &running);
     table.wait_for_messages(&second, 20, &running);
 
-    table.fixture.config = good.replace("topic = ", "rules = \"nowhere.xml\"\ntopic = ");
+    table.fixture.config = good.replace("\ntopic = ", "\nrules = \"nowhere.xml\"\ntopic = ");
     table.fixture.run(&["config", "check"]).assert_stderr(2, &["nowhere.xml"]);
     running.signal(rustix::process::Signal::HUP);
     running.wait_for("the new configuration is refused");
