@@ -33,6 +33,10 @@ write_hbase_conf() {
     # There is one region server and it is here: no waiting for others.
     property hbase.master.wait.on.regionservers.mintostart 1
     property hbase.master.wait.on.regionservers.maxtostart 1
+    # Each memstore with a cell keeps a chunk. Those of 2 MB, the default, are humongous objects to G1 and take 4 MB of the heap each:
+    # the families and regions of a hundred small tables fill it.
+    property hbase.hregion.memstore.mslab.chunksize 262144
+    property hbase.hregion.memstore.mslab.max.allocation 65536
     # Start and stop proceed in steps of this turn of the region server (3 s by default).
     property hbase.regionserver.msginterval 300
     # A busy small machine may stop for longer than the 10 s of local mode; a lost session ends the server.

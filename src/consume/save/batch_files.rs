@@ -24,8 +24,8 @@ use crate::consume::positions::Place;
 use crate::kafka::Message;
 use crate::units::MAX_CLOCK_SKEW_MS;
 
-/// Most bytes that the files under way may hold in memory.
-const MAX_MEMORY: usize = 64 << 20;
+/// Most bytes that the files under way may hold in memory, as they count them: the process then has some three times as many.
+const MAX_MEMORY: usize = 24 << 20;
 
 /// A file under way.
 struct BatchFile {
