@@ -50,12 +50,17 @@ impl Alerts {
 
     /// The alerts as rows of a table with this layout of lists, and their encoder.
     fn rows(&self, history: ListEncoding, row_key: &[&str]) -> (Rows, Encoder) {
+        self.rows_sent_as(&Schema::parse(&self.schema_text).unwrap(), history, row_key)
+    }
+
+    /// As [`rows`](Self::rows), with the encoder of another schema.
+    fn rows_sent_as(&self, sent: &Schema, history: ListEncoding, row_key: &[&str]) -> (Rows, Encoder) {
         let schema = Schema::parse(&self.schema_text).unwrap();
         let options =
             LayoutOptions { namespace: "default", table: self.name, family: "i", row_key, history, status: false };
         let layout = Layout::new(&schema, &options).unwrap();
         let catalog = layout.catalog();
-        let plan = Plan::new(Arc::new(schema), catalog).unwrap();
+        let plan = Plan::new(Arc::new(sent.clone()), catalog).unwrap();
         let needed = plan.needed_columns();
         let columns: Columns = needed.iter().map(|at| &catalog.columns[*at]).collect();
 
@@ -74,6 +79,26 @@ impl Alerts {
         }
         let encoder = plan.encoder(&columns).unwrap();
         (rows, encoder)
+    }
+}
+
+/// The next version of a schema: in each record of an array a field is added.
+fn next_version(schema: &mut serde_json::Value, in_array: bool) {
+    match schema {
+        serde_json::Value::Array(branches) => branches.iter_mut().for_each(|branch| next_version(branch, in_array)),
+        serde_json::Value::Object(object) => {
+            if let Some(items) = object.get_mut("items") {
+                next_version(items, true);
+            }
+            if let Some(fields) = object.get_mut("fields").and_then(|fields| fields.as_array_mut()) {
+                fields.iter_mut().for_each(|field| next_version(&mut field["type"], false));
+                if in_array {
+                    let added = serde_json::json!({"name": "added", "type": ["null", "double"], "default": null});
+                    fields.insert(fields.len() / 2, added);
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -106,6 +131,19 @@ fn encode(criterion: &mut Criterion, alerts: &Alerts, row_key: &[&str]) {
             );
         });
     }
+
+    let mut next: serde_json::Value = serde_json::from_str(&alerts.schema_text).unwrap();
+    next_version(&mut next, false);
+    let next = Schema::from_json(&next).unwrap();
+    let (rows, encoder) = alerts.rows_sent_as(&next, ListEncoding::Avro, row_key);
+    let mut turn = (0..rows.len()).cycle();
+    group.bench_function("fink, history in an older schema", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            encoder.encode(&rows.row(turn.next().unwrap()), &mut out).unwrap();
+            black_box(&out);
+        });
+    });
 
     let schema = apache_avro::Schema::parse_str(&alerts.schema_text).unwrap();
     let reader = GenericDatumReader::builder(&schema).build().unwrap();

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use crate::avro::container::Header;
-use crate::avro::{Malformed, Reader, Schema};
+use crate::avro::{Malformed, Reader, SINGLE_OBJECT, Schema};
 use crate::catalog::{Catalog, ColumnType};
-
-/// The marker of Avro's single-object encoding.
-const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
 
 /// The columns with the versions of the broker and of the science modules that made an alert.
 const VERSION_COLUMNS: [&str; 2] = ["fink_broker_version", "fink_science_version"];

@@ -9,6 +9,9 @@ use std::fmt::Write;
 
 use super::schema::{Kind, NodeId, Schema};
 
+/// The marker of the single-object encoding, before the fingerprint in 8 bytes, little-endian.
+pub(crate) const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
+
 impl Schema {
     /// The schema in Parsing Canonical Form.
     pub fn canonical_form(&self) -> String {

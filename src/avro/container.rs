@@ -1,5 +1,9 @@
 //! Object container files (Avro specification, "Object Container Files"): a header with the schema, and blocks of data.
 
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
 use apache_avro::{Codec, DeflateSettings, ZstandardSettings};
 
 use super::parse::WrittenSchema;
@@ -11,8 +15,8 @@ use super::write::{write_bytes, write_long};
 /// The first bytes of a container file.
 pub(crate) const MAGIC: &[u8; 4] = b"Obj\x01";
 
-/// Maximum size of a block after decompression, bytes.
-const MAX_BLOCK_BYTES: usize = 512 << 20;
+/// Maximum size of a block, before and after decompression, bytes.
+pub(super) const MAX_BLOCK_BYTES: usize = 512 << 20;
 
 /// Why a container file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -61,52 +65,111 @@ impl<'a> FileHeader<'a> {
     }
 }
 
-/// The schema and the data of a container file.
+/// The schema of a container file.
 #[derive(Debug)]
-pub struct Container {
+pub struct ContainerSchema {
     /// as written in the file
     pub schema_json: String,
     pub schema: Schema,
     /// what was repaired in the schema, a sentence each
     pub repairs: Vec<String>,
+    skipper: Skipper,
+}
+
+impl ContainerSchema {
+    fn parse(json: &str) -> Result<Self, SchemaError> {
+        let WrittenSchema { schema, repairs } = WrittenSchema::parse(json)?;
+        Ok(Self { schema_json: json.to_owned(), skipper: Skipper::new(&schema), schema, repairs })
+    }
+}
+
+/// The schemas of earlier files: many files have the same.
+#[derive(Debug, Default)]
+pub struct KnownSchemas(HashMap<String, Arc<ContainerSchema>>);
+
+/// Maximum number of schemas that are kept.
+const MAX_KNOWN_SCHEMAS: usize = 64;
+
+impl KnownSchemas {
+    pub(super) fn get(&mut self, json: &str) -> Result<Arc<ContainerSchema>, ContainerError> {
+        if let Some(known) = self.0.get(json) {
+            return Ok(Arc::clone(known));
+        }
+        let schema = Arc::new(ContainerSchema::parse(json)?);
+        if self.0.len() >= MAX_KNOWN_SCHEMAS {
+            self.0.clear();
+        }
+        self.0.insert(json.to_owned(), Arc::clone(&schema));
+        Ok(schema)
+    }
+}
+
+/// The schema and the data of a container file, or of some of its blocks.
+#[derive(Debug)]
+pub struct Container {
+    schema: Arc<ContainerSchema>,
     buffer: Vec<u8>,
     spans: Vec<(usize, usize)>,
 }
 
+impl Deref for Container {
+    type Target = ContainerSchema;
+
+    fn deref(&self) -> &ContainerSchema {
+        &self.schema
+    }
+}
+
 impl Container {
+    pub(super) fn new(schema: Arc<ContainerSchema>) -> Self {
+        Self { schema, buffer: Vec::new(), spans: Vec::new() }
+    }
+
     /// Reads a whole file.
     ///
     /// # Errors
     /// The file is not a container, is damaged, or has a codec other than null, deflate, snappy and zstandard.
     pub fn read(file: &[u8]) -> Result<Self, ContainerError> {
+        Self::read_known(file, &mut KnownSchemas::default())
+    }
+
+    /// As [`read`](Self::read), without parsing a schema again.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn read_known(file: &[u8], known: &mut KnownSchemas) -> Result<Self, ContainerError> {
         let mut reader = Reader::new(file);
         if reader.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
             return Err(ContainerError::NotAContainer);
         }
         let FileHeader { schema: json, codec, sync } = FileHeader::read(&mut reader)?;
         let Some(json) = json else { return Ok(reader.error("no `avro.schema` in the header")?) };
-        let WrittenSchema { schema, repairs } = WrittenSchema::parse(json)?;
-        let (skipper, mut buffer, mut spans) = (Skipper::new(&schema), Vec::new(), Vec::new());
+        let mut container = Self::new(known.get(json)?);
         while reader.left() > 0 {
             let count = reader.long()?;
             let block = reader.bytes()?;
-            let start = buffer.len();
-            expand(codec, block, &mut buffer)?;
-            let mut data = Reader::new(&buffer[start..]);
-            if usize::try_from(count).is_ok_and(|count| count > data.left()) {
-                return Ok(data.error("more data than bytes")?);
-            }
-            for _ in 0..count {
-                let from = data.position();
-                skipper.skip(schema.root(), &mut data)?;
-                spans.push((start + from, start + data.position()));
-            }
-            data.end()?;
+            container.add_block(codec, count, block)?;
             if reader.array::<16>()? != sync {
                 return Ok(reader.error("a block without its sync marker")?);
             }
         }
-        Ok(Self { schema_json: json.to_owned(), schema, repairs, buffer, spans })
+        Ok(container)
+    }
+
+    /// Adds the data of a block.
+    pub(super) fn add_block(&mut self, codec: &str, count: i64, block: &[u8]) -> Result<(), ContainerError> {
+        let start = self.buffer.len();
+        expand(codec, block, &mut self.buffer)?;
+        let mut data = Reader::new(&self.buffer[start..]);
+        if usize::try_from(count).is_ok_and(|count| count > data.left()) {
+            return Ok(data.error("more data than bytes")?);
+        }
+        for _ in 0..count {
+            let from = data.position();
+            self.schema.skipper.skip(self.schema.schema.root(), &mut data)?;
+            self.spans.push((start + from, start + data.position()));
+        }
+        Ok(data.end()?)
     }
 
     /// The data. Each was checked against the schema.
@@ -117,8 +180,9 @@ impl Container {
     /// The data with their nodes of the schema. Where the schema is a union, as in files of ZTF's and of others that list the types of the
     /// schema in one array, a datum is that of its branch, without the branch's index.
     pub fn values(&self) -> impl ExactSizeIterator<Item = (NodeId, &[u8])> {
-        let root = self.schema.root();
-        let branches = if let Kind::Union(branches) = self.schema.kind(root) { branches.as_slice() } else { &[] };
+        let schema = &self.schema.schema;
+        let root = schema.root();
+        let branches = if let Kind::Union(branches) = schema.kind(root) { branches.as_slice() } else { &[] };
         self.data().map(move |datum| {
             let mut reader = Reader::new(datum);
             match reader.branch(branches) {

@@ -8,7 +8,7 @@
 //! The order of the fields, branches and symbols is that of the newer schema if it has all of the older one's, so that data of the newer
 //! schema often need no conversion; else that of the older schema, with what is new at the end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -57,6 +57,36 @@ impl Schema {
         let merged = Self::from_nodes(merger.nodes, root)?;
         Ok(merged.with_distinct_names()?)
     }
+}
+
+/// Whether two schemas differ at most in the order of fields, branches and symbols, and in names, defaults and other attributes.
+pub(crate) fn same_but_order(one: &Schema, other: &Schema) -> bool {
+    fn same(a: &Schema, x: NodeId, b: &Schema, y: NodeId, seen: &mut HashSet<(NodeId, NodeId)>) -> bool {
+        if !seen.insert((x, y)) {
+            return true;
+        }
+        match (a.kind(x), b.kind(y)) {
+            (Kind::Array(one), Kind::Array(other)) | (Kind::Map(one), Kind::Map(other)) => {
+                same(a, *one, b, *other, seen)
+            }
+            (Kind::Union(one), Kind::Union(other)) => {
+                let is_in =
+                    |x: &NodeId, seen: &mut HashSet<_>| other.iter().any(|y| same(a, *x, b, *y, &mut seen.clone()));
+                one.len() == other.len() && one.iter().all(|x| is_in(x, seen))
+            }
+            (Kind::Record { fields: one, .. }, Kind::Record { fields: other, .. }) => {
+                let find = |name: &str| other.iter().find(|field| field.name == name);
+                one.len() == other.len()
+                    && one.iter().all(|field| find(&field.name).is_some_and(|y| same(a, field.node, b, y.node, seen)))
+            }
+            (Kind::Enum { symbols: one, .. }, Kind::Enum { symbols: other, .. }) => {
+                one.len() == other.len() && one.iter().all(|symbol| other.contains(symbol))
+            }
+            (Kind::Fixed { size: one, .. }, Kind::Fixed { size: other, .. }) => one == other,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        }
+    }
+    same(one, one.root(), other, other.root(), &mut HashSet::new())
 }
 
 struct Merger<'a> {

@@ -5,6 +5,7 @@
 
 mod canonical;
 pub mod container;
+pub mod container_reader;
 mod default;
 mod json;
 mod limits;
@@ -17,10 +18,12 @@ mod schema;
 mod skip;
 mod write;
 
+pub(crate) use canonical::SINGLE_OBJECT;
 pub(crate) use limits::MAX_NAME_BYTES;
 #[cfg(test)]
 pub(crate) use limits::{MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES};
 pub use merge::MergeError;
+pub(crate) use merge::same_but_order;
 pub(crate) use name::{is_name, namespace_of};
 pub use parse::WrittenSchema;
 pub use reader::{Malformed, Reader};

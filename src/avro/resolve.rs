@@ -41,8 +41,10 @@ fn place(field: &str) -> String {
 enum Step {
     /// the same bytes
     Copy(NodeId),
-    IntegerAsFloat,
-    IntegerAsDouble,
+    IntAsFloat,
+    IntAsDouble,
+    LongAsFloat,
+    LongAsDouble,
     FloatAsDouble,
     BytesAsText,
     /// the read index by written index; `None`: the read enum has no such symbol
@@ -118,12 +120,9 @@ impl Resolution {
         Ok(Self { skipper: Arc::new(planner.skipper), records, root })
     }
 
-    /// Whether every datum keeps its bytes, but for the branch of a union around it.
-    pub fn is_copy(&self) -> bool {
-        match &self.root {
-            Step::Branch { step, .. } => matches!(**step, Step::Copy(_)),
-            step => matches!(step, Step::Copy(_)),
-        }
+    /// Whether every datum keeps its bytes.
+    pub fn is_identity(&self) -> bool {
+        matches!(self.root, Step::Copy(_))
     }
 
     /// Appends the datum of the read schema. On an error, `out` may hold a part of it.
@@ -151,8 +150,10 @@ impl Resolution {
                 self.skipper.skip_at(*node, reader, depth)?;
                 out.extend_from_slice(reader.since(start));
             }
-            Step::IntegerAsFloat => out.extend_from_slice(&(reader.long()? as f32).to_le_bytes()),
-            Step::IntegerAsDouble => out.extend_from_slice(&(reader.long()? as f64).to_le_bytes()),
+            Step::IntAsFloat => out.extend_from_slice(&(reader.int()? as f32).to_le_bytes()),
+            Step::IntAsDouble => out.extend_from_slice(&f64::from(reader.int()?).to_le_bytes()),
+            Step::LongAsFloat => out.extend_from_slice(&(reader.long()? as f32).to_le_bytes()),
+            Step::LongAsDouble => out.extend_from_slice(&(reader.long()? as f64).to_le_bytes()),
             Step::FloatAsDouble => {
                 out.extend_from_slice(&f64::from(f32::from_le_bytes(reader.array()?)).to_le_bytes());
             }
@@ -356,8 +357,10 @@ impl<'a> Planner<'a> {
         let (written, read) = (self.written, self.read);
         Ok(match (written.kind(from), read.kind(to)) {
             (Kind::Int, Kind::Long) | (Kind::String, Kind::Bytes) => Step::Copy(from),
-            (Kind::Int | Kind::Long, Kind::Float) => Step::IntegerAsFloat,
-            (Kind::Int | Kind::Long, Kind::Double) => Step::IntegerAsDouble,
+            (Kind::Int, Kind::Float) => Step::IntAsFloat,
+            (Kind::Int, Kind::Double) => Step::IntAsDouble,
+            (Kind::Long, Kind::Float) => Step::LongAsFloat,
+            (Kind::Long, Kind::Double) => Step::LongAsDouble,
             (Kind::Float, Kind::Double) => Step::FloatAsDouble,
             (Kind::Bytes, Kind::String) => Step::BytesAsText,
             (Kind::Enum { symbols: one, .. }, Kind::Enum { symbols: other, .. }) => {

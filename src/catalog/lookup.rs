@@ -37,14 +37,14 @@ impl Catalog {
         found.into_iter().map(|(_, column)| column).collect()
     }
 
-    /// The trigger column, whose cell makes a row an alert: `setting`, else candid, else diaSourceId at any nesting, else the first column
+    /// The trigger column, whose cell makes a row an alert: `setting`, else the catalog's `trigger`, else candid, else diaSourceId at any nesting, else the first column
     /// outside the row key. It always has a cell.
     ///
     /// # Errors
     /// The column `setting` does not exist or has no cell, or no column has one.
     pub fn trigger_column(&self, setting: Option<&str>) -> Result<&Column, CatalogError> {
         let has_cell = |column: &&Column| matches!(column.location, ColumnLocation::Cell { .. });
-        if let Some(name) = setting {
+        if let Some(name) = setting.or(self.trigger.as_deref()) {
             return match self.column(name) {
                 Some(column) if has_cell(&column) => Ok(column),
                 Some(_) => Err(self.error(format!(

@@ -16,18 +16,23 @@
 //!   parts of a text joined by `_`: numbers are decimal, a part ends at the first `_`, the last part takes the rest. A column of family
 //!   `rowkey` has no cell and is read from the key; every other column in `rowkey` is read from its cell.
 //! - `type` is string, long, int (integer), short, byte, float, double, boolean, binary (numbers big-endian) or avro: a datum of the schema
-//!   in `avro`, which is inline or a name in `schemas`. Other types may have `avro` too if the exact Avro type has more (a logical type, the
+//!   in `avro`, which is inline or a name in `schemas`. If cells are written under several schemas, `written` lists them, oldest first, and
+//!   `avro` is the one that the data of all can be resolved to. `narrower` lists the numeric types that cells had before the column's type was
+//!   widened; their size tells them apart. Other types may have `avro` too if the exact Avro type has more (a logical type, the
 //!   symbols of an enum, the size of a fixed); it does not affect the bytes of cells.
 //! - `records` names the records of the alert: the column `candidate_ra` is the field `candidate.ra`. The default is the records of 2019. If
 //!   the names are ambiguous, `field` in a column names its field. A boolean column whose field is a record is the *presence marker* of the
 //!   record: it has a cell if the record is not null but all its fields are.
 
+mod avro_cells;
+mod evolve;
 mod lookup;
 mod read;
 mod write;
 
 use std::sync::Arc;
 
+pub(crate) use avro_cells::{AvroCells, CellPrefix, cell_prefix};
 pub use read::CatalogError;
 
 use crate::avro::Schema;
@@ -121,12 +126,17 @@ pub struct Column {
     pub field: String,
     /// the exact Avro type, if it has more than `kind`; for Avro cells it is in `kind`
     pub exact: Option<Arc<Schema>>,
+    /// The schemas that Avro cells are written under, oldest first; empty: only that in `kind`. Data of all of them can be resolved to `kind`.
+    pub written: Vec<Arc<Schema>>,
+    /// numeric types that cells may also have; none of them, nor `kind`, has the width of another
+    pub narrower: Vec<ColumnType>,
 }
 
 impl Column {
     /// A column outside records.
     pub fn new(name: &str, location: ColumnLocation, kind: ColumnType) -> Self {
-        Self { name: name.to_owned(), location, kind, field: name.to_owned(), exact: None }
+        let (written, narrower) = (Vec::new(), Vec::new());
+        Self { name: name.to_owned(), location, kind, field: name.to_owned(), exact: None, written, narrower }
     }
 
     /// A column with a cell whose qualifier is the name.
@@ -176,6 +186,8 @@ pub struct Catalog {
     pub table: String,
     /// names of the columns in the row key, in order
     pub row_key: Vec<String>,
+    /// name of the trigger column, if another one would be taken for it
+    pub trigger: Option<String>,
     /// in the order of the file
     pub columns: Vec<Column>,
     /// each after the one that contains it
@@ -195,6 +207,7 @@ impl Catalog {
             namespace: namespace.to_owned(),
             table: table.to_owned(),
             row_key: row_key.iter().map(|name| (*name).to_owned()).collect(),
+            trigger: None,
             columns,
             records,
         };

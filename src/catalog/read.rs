@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::{Catalog, Column, ColumnLocation, ColumnType, FINK_2019_RECORDS, MAX_COLUMNS, NestedRecord};
-use crate::avro::{MAX_NAME_BYTES, Schema};
+use crate::avro::{MAX_NAME_BYTES, Resolution, Schema};
 use crate::escape::shorten;
 
 /// Maximum size of a catalog, bytes.
@@ -32,6 +32,7 @@ pub struct CatalogError {
 struct RawCatalog {
     table: RawTable,
     rowkey: String,
+    trigger: Option<String>,
     columns: Entries<RawColumn>,
     #[serde(default)]
     schemas: Entries<Value>,
@@ -51,6 +52,10 @@ struct RawColumn {
     #[serde(rename = "type")]
     kind: String,
     avro: Option<Value>,
+    #[serde(default)]
+    written: Vec<Value>,
+    #[serde(default)]
+    narrower: Vec<String>,
     field: Option<String>,
 }
 
@@ -128,7 +133,10 @@ impl Validate for RawColumn {
         match (COLUMN_TYPES.contains(&self.kind.as_str()), self.kind == "avro" && self.avro.is_none()) {
             (false, _) => Err(format!("`{}` is not a column type: use one of {}", self.kind, COLUMN_TYPES.join(", "))),
             (_, true) => Err("a column of type avro requires its schema in `avro`".into()),
-            _ => Ok(()),
+            _ => match self.narrower.iter().find(|kind| !NUMERIC_TYPES.contains(&kind.as_str())) {
+                Some(kind) => Err(format!("`narrower`: `{kind}` is not one of {}", NUMERIC_TYPES.join(", "))),
+                None => Ok(()),
+            },
         }
     }
 }
@@ -150,6 +158,8 @@ impl Validate for Value {
         Ok(())
     }
 }
+
+const NUMERIC_TYPES: [&str; 6] = ["long", "int", "short", "byte", "float", "double"];
 
 const COLUMN_TYPES: [&str; 11] =
     ["string", "long", "int", "integer", "short", "byte", "float", "double", "boolean", "binary", "avro"];
@@ -202,6 +212,7 @@ impl Catalog {
             namespace: raw.table.namespace.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".into()),
             table: raw.table.name,
             row_key,
+            trigger: raw.trigger,
             columns: Vec::with_capacity(columns.len()),
             records,
         };
@@ -219,6 +230,7 @@ impl Catalog {
                 return Err(format!("the columns `{other}` and `{name}` are both the field `{}`", column.field));
             }
             nodes += column.schema().map_or(0, |schema| schema.len());
+            nodes += column.written.iter().map(|schema| schema.len()).sum::<usize>();
             if nodes > MAX_SCHEMA_NODES {
                 return Err(format!(
                     "column `{name}`: the schemas of all columns have more than {MAX_SCHEMA_NODES} nodes"
@@ -237,34 +249,41 @@ impl Catalog {
         schemas: &HashMap<String, Value>,
         parsed: &mut HashMap<String, Arc<Schema>>,
     ) -> Result<Column, String> {
-        let schema = match &raw.avro {
-            None => None,
-            Some(Value::String(key)) if schemas.contains_key(key) => match parsed.get(key) {
-                Some(schema) => Some(Arc::clone(schema)),
+        let mut read_schema = |json: &Value| match json {
+            Value::String(key) if schemas.contains_key(key) => match parsed.get(key) {
+                Some(schema) => Ok(Arc::clone(schema)),
                 None => {
                     let schema = Schema::from_json(&schemas[key]).map_err(|e| format!("schema `{key}`: {e}"))?;
-                    Some(Arc::clone(parsed.entry(key.clone()).or_insert_with(|| Arc::new(schema))))
+                    Ok(Arc::clone(parsed.entry(key.clone()).or_insert_with(|| Arc::new(schema))))
                 }
             },
-            Some(Value::String(key))
-                if raw.kind == "avro" && Schema::from_json(&Value::String(key.clone())).is_err() =>
-            {
-                return Err(format!("column `{name}`: `schemas` has no schema `{key}`"));
+            Value::String(key) if raw.kind == "avro" && Schema::from_json(json).is_err() => {
+                Err(format!("column `{name}`: `schemas` has no schema `{key}`"))
             }
-            Some(json) => Some(Arc::new(Schema::from_json(json).map_err(|e| format!("column `{name}`: `avro`: {e}"))?)),
+            json => Schema::from_json(json).map(Arc::new).map_err(|e| format!("column `{name}`: `avro`: {e}")),
         };
-        let kind = match raw.kind.as_str() {
-            "boolean" => ColumnType::Boolean,
-            "byte" => ColumnType::Byte,
-            "short" => ColumnType::Short,
-            "int" | "integer" => ColumnType::Int,
-            "long" => ColumnType::Long,
-            "float" => ColumnType::Float,
-            "double" => ColumnType::Double,
-            "string" => ColumnType::String,
-            "binary" => ColumnType::Binary,
-            _ => ColumnType::Avro(schema.clone().ok_or_else(|| format!("column `{name}` has no schema"))?),
+        let schema = raw.avro.as_ref().map(&mut read_schema).transpose()?;
+        let written: Vec<Arc<Schema>> = raw.written.iter().map(&mut read_schema).collect::<Result<_, _>>()?;
+        if let (true, Some(schema)) = (raw.kind == "avro", &schema) {
+            for (number, written) in written.iter().enumerate() {
+                let (from, to) = ((&**written, written.root()), (&**schema, schema.root()));
+                Resolution::new(from, to)
+                    .map_err(|e| format!("column `{name}`: schema {} of `written`: {e}", number + 1))?;
+            }
+        }
+        let kind = match scalar_type(&raw.kind) {
+            Some(kind) => kind,
+            None => ColumnType::Avro(schema.clone().ok_or_else(|| format!("column `{name}` has no schema"))?),
         };
+        let narrower: Vec<ColumnType> = raw.narrower.iter().filter_map(|name| scalar_type(name)).collect();
+        let mut widths: Vec<_> = narrower.iter().chain([&kind]).map(ColumnType::width).collect();
+        widths.sort_unstable();
+        widths.dedup();
+        if !narrower.is_empty() && (widths.len() <= narrower.len() || widths.contains(&None)) {
+            return Err(format!(
+                "column `{name}`: the cells of its type and of those in `narrower` must have different sizes"
+            ));
+        }
         let location = match raw.cf == ROW_KEY {
             true => ColumnLocation::RowKey {
                 part: self.row_key.iter().position(|part| part == name).ok_or_else(|| not_in_row_key(name))?,
@@ -283,7 +302,7 @@ impl Catalog {
             _ => schema,
         };
         let field = raw.field.unwrap_or_else(|| self.field_of(name));
-        Ok(Column { name: name.to_owned(), location, kind, field, exact })
+        Ok(Column { name: name.to_owned(), location, kind, field, exact, written, narrower })
     }
 
     /// Checks that the parent of each record precedes it, and that presence markers are booleans.
@@ -314,6 +333,22 @@ impl Catalog {
             None => Ok(()),
         }
     }
+}
+
+/// The type with this name in a catalog; `None`: avro.
+fn scalar_type(name: &str) -> Option<ColumnType> {
+    Some(match name {
+        "boolean" => ColumnType::Boolean,
+        "byte" => ColumnType::Byte,
+        "short" => ColumnType::Short,
+        "int" | "integer" => ColumnType::Int,
+        "long" => ColumnType::Long,
+        "float" => ColumnType::Float,
+        "double" => ColumnType::Double,
+        "string" => ColumnType::String,
+        "binary" => ColumnType::Binary,
+        _ => return None,
+    })
 }
 
 const ROW_KEY: &str = "rowkey";

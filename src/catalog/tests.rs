@@ -175,9 +175,21 @@ fn catalogs_of_two_versions_merge_unless_they_conflict() {
     assert_eq!(first.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["k", "v", "w"]);
     assert_eq!(first.records, second.records);
     let before = first.clone();
-    let error = first.merge(&catalog(&[("k", ColumnType::Int), ("v", ColumnType::Long)])).unwrap_err();
-    assert!(error.contains("`v`"), "{error}");
-    assert_eq!(first, before);
+    for kind in [ColumnType::String, ColumnType::Float] {
+        let error = first.merge(&catalog(&[("k", ColumnType::Int), ("v", kind)])).unwrap_err();
+        assert!(error.contains("`v` is int in the catalog but "), "{error}");
+        assert_eq!(first, before);
+    }
+    // Wider, and then narrower again: neither loses the other's cells.
+    let widened =
+        |catalog: &Catalog| (catalog.column("v").unwrap().kind.clone(), catalog.column("v").unwrap().narrower.clone());
+    for kind in [ColumnType::Long, ColumnType::Short, ColumnType::Int] {
+        first.merge(&catalog(&[("k", ColumnType::Int), ("v", kind)])).unwrap();
+    }
+    assert_eq!(widened(&first), (ColumnType::Long, vec![ColumnType::Int, ColumnType::Short]));
+    assert_eq!(Catalog::parse(&first.to_json().to_string()).unwrap(), first);
+    // The double has the size of the long.
+    assert!(first.merge(&catalog(&[("k", ColumnType::Int), ("v", ColumnType::Double)])).is_err());
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! Writes a catalog, and merges the catalogs of two versions of a telescope's schema.
+//! Writes a catalog.
 
 use serde_json::{Map, Value, json};
 
 use super::{Catalog, ColumnLocation, ColumnType};
 
 impl Catalog {
-    /// The catalog as JSON, which [`parse`](Self::parse) reads back the same. The schemas of Avro cells are in `schemas`, under the name of
-    /// the column.
+    /// The catalog as JSON, which [`parse`](Self::parse) reads back the same. The schemas of Avro cells are in `schemas`: under the name of
+    /// the column, and if cells are written under several, those under the name and a number.
     pub fn to_json(&self) -> Value {
         let (mut columns, mut schemas) = (Map::new(), Map::new());
         for column in &self.columns {
@@ -22,11 +22,26 @@ impl Catalog {
                 (ColumnType::Avro(schema), _) => {
                     entry.insert("avro".into(), column.name.clone().into());
                     schemas.insert(column.name.clone(), schema.to_json());
+                    let numbered = column.written.iter().zip(1..);
+                    let names: Vec<Value> = numbered
+                        .map(|(written, number)| {
+                            let name = format!("{}.{number}", column.name);
+                            schemas.insert(name.clone(), written.to_json());
+                            name.into()
+                        })
+                        .collect();
+                    if !names.is_empty() {
+                        entry.insert("written".into(), names.into());
+                    }
                 }
                 (_, Some(exact)) => {
                     entry.insert("avro".into(), exact.to_json());
                 }
                 _ => {}
+            }
+            if !column.narrower.is_empty() {
+                let names: Vec<Value> = column.narrower.iter().map(|kind| kind.name().into()).collect();
+                entry.insert("narrower".into(), names.into());
             }
             if column.field != self.field_of(&column.name) {
                 entry.insert("field".into(), column.field.clone().into());
@@ -38,41 +53,14 @@ impl Catalog {
         let mut whole = Map::new();
         whole.insert("table".into(), json!({ "namespace": self.namespace, "name": self.table }));
         whole.insert("rowkey".into(), self.row_key.join(":").into());
+        if let Some(trigger) = &self.trigger {
+            whole.insert("trigger".into(), trigger.clone().into());
+        }
         whole.insert("columns".into(), columns.into());
         if !schemas.is_empty() {
             whole.insert("schemas".into(), schemas.into());
         }
         whole.insert("records".into(), records.into());
         whole.into()
-    }
-
-    /// Adds the columns and records that only `other` has: the catalog of another version of the telescope's schema.
-    ///
-    /// # Errors
-    /// The table or the row key differs, or a column has two definitions. This catalog is unchanged then.
-    pub fn merge(&mut self, other: &Self) -> Result<(), String> {
-        if (self.full_name(), &self.row_key) != (other.full_name(), &other.row_key) {
-            return Err(format!(
-                "{} and {} are not the same table, or have different row keys",
-                other.full_name(),
-                self.full_name()
-            ));
-        }
-        for column in &other.columns {
-            if let Some(known) = self.column(&column.name).filter(|known| *known != column) {
-                return Err(format!(
-                    "column `{}` is {} in the catalog but {} in the alerts: use another table for them",
-                    column.name,
-                    known.kind.name(),
-                    if known.kind.name() == column.kind.name() { "of another definition" } else { column.kind.name() }
-                ));
-            }
-        }
-        let records: Vec<_> =
-            other.records.iter().filter(|r| !self.records.iter().any(|known| known.path == r.path)).cloned().collect();
-        self.records.extend(records);
-        let columns: Vec<_> = other.columns.iter().filter(|c| self.column(&c.name).is_none()).cloned().collect();
-        self.columns.extend(columns);
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::distribution_status::{StatusLine, place, summary};
 use super::dry_run;
 use super::kafka::confirm::is_yes;
+use super::metrics;
 use super::outcome::{Fenced, Interrupted, UsageError};
 use super::output::OutputArgs;
 use super::reload::{Reload, refused};
@@ -87,6 +88,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     };
     let latest = LatestStats::default();
     let _socket = run_file.as_ref().and_then(|file| listen(&file.socket(), name, &latest, context));
+    let listen_at = settings.metrics.listen.filter(|_| is_service);
+    let _metrics = listen_at.map(|address| metrics::serve(address, name, &latest)).transpose()?;
     let mut line = StatusLine::new(context, args.dry_run, latest);
     let outcome = run_and_reload(settings.clone(), request.clone(), &stop, args.yes, &mut line, context);
     line.finish();

@@ -30,11 +30,12 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 pub enum Action {
     /// Run a filter on alert files and print the alerts that it keeps
     #[command(after_help = "\
-Examples: fink filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/
+Examples: fink --set filters.path=conf filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/
           fink --set filters.python=venv/bin/python filter test fink_filters.ztf.livestream.filter_vra.filter:vra night.avro
-          fink filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/ --format ndjson
+          fink --set filters.path=conf filter test userfilters.leveltwo:sigmapsf_and_sgscore alerts/ --format ndjson
 
-The filter runs with the settings of [filters]. If it fails, the command ends with exit code 1.")]
+The filter runs with the settings of [filters]. `userfilters` is a directory of filters.path, which is conf in a
+checkout of fink; that filter needs numpy. If a filter fails, the command ends with exit code 1.")]
     Test(Test),
 }
 

@@ -21,19 +21,22 @@ use crate::units::{MAX_CLOCK_SKEW_MS, future_timestamp_error, parse_timestamp};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples: fink ingest alerts/
+          fink ingest ztf_public_20261125.tar.gz --skip-existing
           fink ingest night.avro --row-key objectId,candid --history text --regions 16
           fink ingest alerts/ --rate 300
 
 Creates the table, the catalog (science_db.catalog) and next to it the schema of the alerts (catalog.json -> catalog.avsc), or adds to
-them. New fields, at the top or in a record, add columns to the catalog; missing fields change nothing. A file that would change the type
-of a column (with --history avro also a record in an array) is rejected: use another table and catalog for it. If a file cannot be
-loaded, the others still are, and the exit code is 1.")]
+them. Files may have different versions of a survey's schema: fields are added, removed, widened and reordered by the rules of Avro's schema
+resolution. If a file cannot be loaded, the others still are, and the exit code is 1.")]
 pub struct Args {
-    /// Avro files, or directories to search for *.avro, recursively
+    /// Avro files and archives (.avro, .avro.gz, .tar, .tar.gz, .tgz), or directories to search for them, recursively
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     load: LoadArgs,
+    /// Leave out alerts whose rows exist: a second run writes what is missing
+    #[arg(long)]
+    skip_existing: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -114,6 +117,7 @@ impl LoadArgs {
                 Timestamp::Now => None,
                 Timestamp::At(ms) => Some(crate::timestamp::Timestamp::from_millis(ms)),
             },
+            skip_existing: false,
             rate: self.rate,
         }
     }
@@ -124,14 +128,15 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     let files = AlertFiles::find(&args.paths)?;
     let start = Instant::now();
-    let progress = Progress::new(context, "files", Some(files.count() as u64));
+    let progress = Progress::bytes(context, files.size());
+    let options = IngestOptions { skip_existing: args.skip_existing, ..args.load.options() };
     let loaded =
-        load_files(&settings, &args.load.options(), &files, stop.token(), &|| progress.add(1), &|file, reason| {
-            log::error!("{}: {reason}", file.display())
+        load_files(&settings, &options, &files, stop.token(), &|bytes| progress.set(bytes), &|file, reason| {
+            log::error!("{file}: {reason}");
         });
     progress.finish();
     let loaded = loaded.map_err(with_hint)?;
-    print(&loaded, Some((progress.count(), loaded.broken)), start, args.output, context)?;
+    print(&loaded, Some((loaded.files, loaded.broken)), start, args.output, context)?;
     if loaded.table.is_none() {
         log::warn!("there is no alert in the files: nothing was loaded");
     }
@@ -139,7 +144,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         return Err(Interrupted.into());
     }
     if loaded.broken > 0 {
-        bail!("{} of {} files could not be loaded completely", loaded.broken, files.count());
+        bail!("{} of {} files could not be loaded completely", loaded.broken, loaded.files);
     }
     Ok(())
 }
@@ -161,10 +166,11 @@ pub(super) fn print(
     context: &Context,
 ) -> anyhow::Result<()> {
     let seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    let mut table = Table::new(&["table", "alerts", "bytes", "files", "broken_files", "seconds"]);
+    let mut table = Table::new(&["table", "alerts", "existing", "bytes", "files", "broken_files", "seconds"]);
     table.row([
         Value::from(loaded.table.as_deref()),
         loaded.alerts.into(),
+        loaded.existing.into(),
         loaded.bytes.into(),
         files.map(|(read, _)| read).into(),
         files.map(|(_, broken)| broken).into(),

@@ -19,6 +19,7 @@ mod filter;
 mod ingest;
 mod kafka;
 mod man;
+mod metrics;
 mod newest_rows;
 mod outcome;
 mod output;

@@ -13,6 +13,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 const WITH_TOTAL: &str = "{bar:20} {human_pos} of {human_len} {msg}, {rate}, {eta} left";
 const WITHOUT_TOTAL: &str = "{spinner} {human_pos} {msg}, {rate}, {elapsed}";
+const BYTES: &str = "{bar:20} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
 
 /// The progress of a command. Threads can share it.
 pub struct Progress {
@@ -34,6 +35,13 @@ impl Progress {
             false => context.bars().add(bar),
         };
         Self { bar, what, start: Instant::now(), due: AtomicU64::new(LOG_INTERVAL.as_secs()) }
+    }
+
+    /// Progress over a number of bytes.
+    pub fn bytes(context: &Context, total: u64) -> Self {
+        let progress = Self::new(context, "bytes", Some(total));
+        progress.bar.set_style(parsed(BYTES));
+        progress
     }
 
     /// Adds `count` finished things.
@@ -82,10 +90,10 @@ impl Progress {
 }
 
 fn style(with_total: bool) -> ProgressStyle {
-    let template = match with_total {
-        true => WITH_TOTAL,
-        false => WITHOUT_TOTAL,
-    };
+    parsed(if with_total { WITH_TOTAL } else { WITHOUT_TOTAL })
+}
+
+fn parsed(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     // indicatif's own rate has four decimals.
     style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -99,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_valid() {
-        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL, BYTES] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

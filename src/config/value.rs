@@ -1,5 +1,6 @@
 //! How a value of each type is parsed and printed.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +98,21 @@ impl<const MIN: u32, const MAX: u32> Setting for IntegerInRange<MIN, MAX> {
 
     fn describe() -> String {
         format!("integer, {MIN} to {MAX}")
+    }
+}
+
+impl Setting for SocketAddr {
+    fn parse(given: &RawValue, _: &Path) -> Result<Self, String> {
+        let text = text("an address such as \"127.0.0.1:9464\"", given)?.trim();
+        text.parse().map_err(|_| format!("`{text}` is not an IP address and a port, such as 127.0.0.1:9464"))
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.to_string())
+    }
+
+    fn describe() -> String {
+        "IP address and port".to_owned()
     }
 }
 

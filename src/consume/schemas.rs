@@ -80,7 +80,7 @@ impl SchemaSet {
         let bytes = std::fs::read(path).map_err(ConsumeError::file("cannot read the schema", path))?;
         let fault = |reason: String| ConsumeError::Usage(format!("{}: {reason}", path.display()));
         let schema = match bytes.starts_with(b"Obj\x01") {
-            true => Container::read(&bytes).map_err(|e| fault(e.to_string()))?.schema,
+            true => Container::read(&bytes).map_err(|e| fault(e.to_string()))?.schema.clone(),
             false => {
                 let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not UTF-8 text".to_owned()))?;
                 Schema::parse(text).map_err(|e| fault(e.to_string()))?

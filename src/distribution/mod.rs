@@ -9,6 +9,7 @@
 mod abort_backoff;
 mod background_scan;
 pub(crate) mod batch;
+mod catalog_watch;
 mod checkpoint_partition;
 pub mod checkpoint_state;
 mod checkpoint_watch;
@@ -165,8 +166,9 @@ fn resume_and_run(
     publisher.restore_status(records)?;
     publisher.stats().history = HistoryStats::default();
     // A finished job has nothing to send, and other distributions may have written to its topics since.
-    if state.next_action(clock.now(), &task.intervals) != Action::Finished {
-        publisher.restore_idempotent(records, state.watermark())?;
+    match state.next_action(clock.now(), &task.intervals) {
+        Action::Finished => log::info!("this job was finished before: nothing is left to send"),
+        _ => publisher.restore_idempotent(records, state.watermark())?,
     }
     let mut first = state.records()?;
     first.extend(outdated);

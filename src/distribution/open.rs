@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::background_scan::{BackgroundScan, FutureRowScan};
+use super::catalog_watch::CatalogWatch;
 use super::checkpoint_partition::SERVICE;
 use super::checkpoint_watch::CheckpointWatch;
 use super::error::DistributionError;
@@ -101,6 +102,7 @@ pub(super) fn open<'a>(
     (cancel, confirm): (&CancellationToken, Confirm<'_>),
     report: &'a mut dyn FnMut(&Stats),
 ) -> Result<Opened<'a>, DistributionError> {
+    let catalog_watch = CatalogWatch::new(&settings.science_db.catalog);
     let OpenedPipeline { catalog, pipeline, has_notices } = open_pipeline(settings, request, streams, cancel)?;
     let notifier = has_notices.then(|| Notifier::start(&settings.slack.endpoint, settings.slack.token.as_ref()));
     let notifier = notifier.transpose().map_err(NoticeError::from)?;
@@ -146,7 +148,7 @@ pub(super) fn open<'a>(
         stream.topic.clone_from(&streams[index].topic);
         stream.criteria = pipeline.criteria(index).to_vec();
     }
-    let publisher = Publisher::new(Outputs { sink, status, notifier, offset_file }, stats, report);
+    let publisher = Publisher::new(Outputs { sink, status, notifier, offset_file }, catalog_watch, stats, report);
 
     let budget = MemoryBudget::new(memory / 4);
     let limits = page_limits(settings, &pipeline);

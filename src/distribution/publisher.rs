@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::StreamAlert;
 use super::batch::{Batch, BatchAlert};
+use super::catalog_watch::CatalogWatch;
 use super::checkpoint_state::{CheckpointState, Record};
 use super::error::DistributionError;
 use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome};
@@ -114,6 +115,7 @@ pub(crate) struct Outputs {
 /// Sends alerts and commits them.
 pub(crate) struct Publisher<'a> {
     outputs: Outputs,
+    catalog: CatalogWatch,
     transaction: OpenTransaction,
     /// alerts that brokers refused as too large: they go to the rejected topic
     too_large: HashSet<StreamAlert>,
@@ -130,9 +132,10 @@ pub(crate) struct Publisher<'a> {
 
 impl<'a> Publisher<'a> {
     /// A publisher that adds to `stats` after each commit, and passes them to `report`.
-    pub fn new(outputs: Outputs, stats: Stats, report: &'a mut dyn FnMut(&Stats)) -> Self {
+    pub fn new(outputs: Outputs, catalog: CatalogWatch, stats: Stats, report: &'a mut dyn FnMut(&Stats)) -> Self {
         Self {
             outputs,
+            catalog,
             transaction: OpenTransaction::new(stats.streams.len()),
             too_large: HashSet::new(),
             rejected_too_large: HashSet::new(),
@@ -244,6 +247,11 @@ impl<'a> Publisher<'a> {
                         }
                         SendOutcome::TooLarge(bytes) => too_large_reason(bytes),
                     }
+                }
+                // It may be written under a schema that the catalog has now.
+                Verdict::Reject(reason) if self.catalog.has_changed() => {
+                    let catalog = self.catalog.path().display().to_string();
+                    return Err(SinkError::CatalogChanged { catalog, reason: reason.to_string() });
                 }
                 Verdict::Reject(reason) => reason,
             };

@@ -1,5 +1,6 @@
 //! The settings of a distribution and of the modules that it uses. All rules between them were checked when `config` read them.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,15 @@ pub struct Settings {
     pub filters: FilterSettings,
     /// `[slack]`
     pub slack: SlackSettings,
+    /// `[metrics]`
+    pub metrics: MetricsSettings,
+}
+
+/// `[metrics]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// where a service answers requests for its metrics; `None`: nowhere
+    pub listen: Option<SocketAddr>,
 }
 
 impl Settings {

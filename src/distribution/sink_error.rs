@@ -30,6 +30,16 @@ pub enum SinkError {
     /// a topic without transactions does not match the checkpoint
     #[error(transparent)]
     TopicState(#[from] TopicStateError),
+    /// an alert would be rejected that the next start may be able to send
+    #[error(
+        "an alert cannot be sent ({reason}), and the catalog {catalog} has changed since the start: restart to read it again. The alert is not lost"
+    )]
+    CatalogChanged {
+        /// the file
+        catalog: String,
+        /// why the alert cannot be sent
+        reason: String,
+    },
     /// the checkpoint topic lacks the partition of this writer
     #[error("topic `{topic}` has no partition {partition}, which holds the checkpoint")]
     NoCheckpointPartition {

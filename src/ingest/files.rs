@@ -1,20 +1,14 @@
-//! Avro files as a source of alerts.
+//! The files to load.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::error::IngestError;
-use super::loader::{Loader, Sample};
-use super::options::IngestOptions;
-use super::row_mapper::RowMapper;
-use super::writer::{AlertWriter, WriteError};
-use crate::avro::container::Container;
+use super::loader::Sample;
+use super::source::{SourceReader, is_alert_file};
+use crate::avro::container::{Container, KnownSchemas};
 use crate::avro::{NodeId, Schema};
-use crate::cancel::CancellationToken;
-use crate::science_db::ScienceDbSettings;
 
 /// Number of files to sample, and about the number of alerts in all samples.
 const MAX_SAMPLES: usize = 256;
@@ -24,7 +18,7 @@ const MAX_SAMPLES: usize = 256;
 pub struct AlertFiles(Vec<PathBuf>);
 
 impl AlertFiles {
-    /// The files among `paths`, and the files `*.avro` at any depth below the folders among them.
+    /// The files among `paths`, and the Avro files and archives at any depth below the folders among them, by their names.
     ///
     /// # Errors
     /// A path does not exist or cannot be read, or there is no file.
@@ -54,50 +48,67 @@ impl AlertFiles {
         self.0.len()
     }
 
-    /// Alerts of evenly spaced files. Files that cannot be read are left out.
+    /// Size of all files, bytes.
+    pub fn size(&self) -> u64 {
+        self.0.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|file| file.len()).sum()
+    }
+
+    /// Alerts of evenly spaced files, of an archive its first ones. Files that cannot be read are left out.
     ///
     /// # Errors
     /// No file can be read.
-    fn samples(&self) -> Result<Vec<Sample>, IngestError> {
+    pub(super) fn samples(&self) -> Result<Vec<Sample>, IngestError> {
         let mut samples: Vec<(String, NodeId, Sample)> = Vec::new();
-        let mut first_error = None;
+        let (mut first_error, mut any) = (None, false);
         let step = self.0.len().div_ceil(MAX_SAMPLES);
         let each = MAX_SAMPLES.div_ceil(self.0.len());
-        for (number, file) in self.0.iter().enumerate() {
+        let (bytes_read, mut known) = (AtomicU64::new(0), KnownSchemas::default());
+        let mut reader = SourceReader::new(&bytes_read);
+        for (number, path) in self.0.iter().enumerate() {
             // While no file could be read, every file is tried.
-            if number % step != 0 && !samples.is_empty() {
+            if number % step != 0 && any {
                 continue;
             }
-            match read(file) {
-                Ok(container) => {
-                    for (node, datum) in container.values().take(each) {
-                        let is_of = |(json, known, _): &&mut (String, NodeId, Sample)| {
-                            (json.as_str(), *known) == (&container.schema_json, node)
-                        };
-                        match samples.iter_mut().find(is_of) {
-                            Some((_, _, known)) => known.data.push(datum.to_vec()),
-                            None => {
-                                let (schema_json, schema) = schema_of(&container, node);
-                                let sample = Sample { schema_json, schema, data: vec![datum.to_vec()] };
-                                samples.push((container.schema_json.clone(), node, sample));
-                            }
+            let mut left = each;
+            let mut is_archive_empty = true;
+            reader.read(path, &mut |part| {
+                is_archive_empty = false;
+                let name = Arc::clone(&part.name);
+                let container = match part.read(&mut known) {
+                    Ok(container) => container,
+                    Err(reason) => {
+                        first_error.get_or_insert((name, reason));
+                        return true;
+                    }
+                };
+                any = true;
+                for (node, datum) in container.values().take(left) {
+                    left -= 1;
+                    let is_of = |(json, known, _): &&mut (String, NodeId, Sample)| {
+                        (json.as_str(), *known) == (&container.schema_json, node)
+                    };
+                    match samples.iter_mut().find(is_of) {
+                        Some((_, _, known)) => known.data.push(datum.to_vec()),
+                        None => {
+                            let (schema_json, schema) = schema_of(&container, node);
+                            let sample = Sample { schema_json, schema, data: vec![datum.to_vec()] };
+                            samples.push((container.schema_json.clone(), node, sample));
                         }
                     }
                 }
-                Err(reason) => {
-                    first_error.get_or_insert((file, reason));
-                }
-            }
+                left > 0
+            });
+            any |= is_archive_empty;
         }
         match (samples.is_empty(), first_error) {
-            (true, Some((file, reason))) => Err(IngestError::NoAlerts { file: file.display().to_string(), reason }),
+            (true, Some((file, reason))) => Err(IngestError::NoAlerts { file: file.to_string(), reason }),
             _ => Ok(samples.into_iter().map(|(_, _, sample)| sample).collect()),
         }
     }
 }
 
 /// The schema of the alerts at a node of a file's schema, as JSON for readers and as the data have it.
-fn schema_of(container: &Container, node: NodeId) -> (String, Schema) {
+pub(super) fn schema_of(container: &Container, node: NodeId) -> (String, Schema) {
     if node == container.schema.root() && container.repairs.is_empty() {
         return (container.schema_json.clone(), container.schema.clone());
     }
@@ -117,148 +128,8 @@ fn find(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> Result<(), (PathB
                 find(&entry.path(), false, files)?;
             }
         }
-    } else if named || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("avro")) {
+    } else if named || is_alert_file(path) {
         files.push(path.to_owned());
     }
     Ok(())
-}
-
-fn read(file: &Path) -> Result<Container, String> {
-    let bytes = std::fs::read(file).map_err(|reason| format!("cannot be read: {reason}"))?;
-    Container::read(&bytes).map_err(|reason| reason.to_string())
-}
-
-/// The result of loading.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IngestSummary {
-    /// table, `namespace:name`; `None`: there was no alert to load
-    pub table: Option<String>,
-    /// alerts written
-    pub alerts: u64,
-    /// bytes of Avro data of the alerts written
-    pub bytes: u64,
-    /// files with something that could not be loaded
-    pub broken: u64,
-    /// whether it was cancelled before the last file
-    pub stopped: bool,
-}
-
-/// Loads alert files. Calls `progress` after each file, and `failed` with the reason for each file with something that could not be loaded;
-/// the rest is loaded.
-///
-/// # Errors
-/// The store or the catalog failed, or no file can be read.
-pub fn load_files(
-    settings: &ScienceDbSettings,
-    options: &IngestOptions,
-    files: &AlertFiles,
-    cancel: &CancellationToken,
-    progress: &(impl Fn() + Sync),
-    failed: &(impl Fn(&Path, &str) + Sync),
-) -> Result<IngestSummary, IngestError> {
-    let samples = files.samples()?;
-    if samples.is_empty() {
-        return Ok(IngestSummary::default());
-    }
-    let loader = Loader::open(settings, options, &samples, cancel)?;
-    let (next, broken) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let repairs = Mutex::default();
-    let counters = Counters::default();
-    loader.run_writers(|writer| {
-        let mut mappers = Mappers::new();
-        while let Some(file) = files.0.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if loader.is_cancelled() {
-                break;
-            }
-            if let Some(reason) = load_file(&loader, writer, &mut mappers, file, &repairs, &counters)? {
-                broken.fetch_add(1, Ordering::Relaxed);
-                failed(file, &reason);
-            }
-            progress();
-        }
-        Ok(())
-    })?;
-    Ok(IngestSummary {
-        table: Some(loader.table().to_owned()),
-        alerts: counters.alerts.into_inner(),
-        bytes: counters.bytes.into_inner(),
-        broken: broken.into_inner(),
-        stopped: cancel.is_cancelled(),
-    })
-}
-
-#[derive(Default)]
-struct Counters {
-    alerts: AtomicU64,
-    bytes: AtomicU64,
-}
-
-/// The mappers of the schemas so far, by the JSON in the file and the node of the alerts' type; or why alerts of that type cannot be loaded.
-type Mappers = HashMap<String, HashMap<NodeId, Result<RowMapper, String>>>;
-
-/// Loads one file. Returns what could not be loaded, and why.
-fn load_file(
-    loader: &Loader<'_>,
-    writer: &mut AlertWriter<'_>,
-    mappers: &mut Mappers,
-    file: &Path,
-    repairs: &Mutex<HashSet<String>>,
-    counters: &Counters,
-) -> Result<Option<String>, IngestError> {
-    let container = match read(file) {
-        Ok(container) => container,
-        Err(reason) => return Ok(Some(reason)),
-    };
-    if !mappers.contains_key(&container.schema_json) {
-        mappers.insert(container.schema_json.clone(), HashMap::new());
-        for repair in &container.repairs {
-            if repairs.lock().unwrap_or_else(PoisonError::into_inner).insert(repair.clone()) {
-                log::warn!("{}: the schema in the file: {repair}", file.display());
-            }
-        }
-    }
-    let of_schema = mappers.entry(container.schema_json.clone()).or_default();
-    let (mut refused, mut first_reason) = (0, None);
-    for (number, (node, datum)) in container.values().enumerate() {
-        let mapper = match of_schema.entry(node) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(row_mapper(loader, &container, node)?),
-        };
-        let added = match mapper {
-            Ok(mapper) => writer.add(mapper, datum).map_err(|error| match error {
-                WriteError::ScienceDb(error) => Err(error),
-                error => Ok(error.to_string()),
-            }),
-            Err(reason) => Err(Ok(reason.clone())),
-        };
-        match added {
-            Ok(()) => {
-                counters.alerts.fetch_add(1, Ordering::Relaxed);
-                counters.bytes.fetch_add(datum.len() as u64, Ordering::Relaxed);
-            }
-            Err(Err(error)) => return Err(error.into()),
-            Err(Ok(reason)) => {
-                refused += 1;
-                first_reason.get_or_insert_with(|| format!("alert {}: {reason}", number + 1));
-            }
-        }
-    }
-    Ok(first_reason.map(|first| match refused {
-        1 => first,
-        count => format!("{count} alerts cannot be loaded; {first}"),
-    }))
-}
-
-/// The mapper of a file's alerts, or why they cannot be loaded.
-fn row_mapper(
-    loader: &Loader<'_>,
-    container: &Container,
-    node: NodeId,
-) -> Result<Result<RowMapper, String>, IngestError> {
-    let (schema_json, schema) = schema_of(container, node);
-    match loader.row_mapper(&schema_json, &schema) {
-        Ok(mapper) => Ok(Ok(mapper)),
-        Err(error @ (IngestError::Layout(_) | IngestError::Mismatch { .. })) => Ok(Err(error.to_string())),
-        Err(error) => Err(error),
-    }
 }

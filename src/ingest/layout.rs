@@ -63,6 +63,7 @@ impl TableLayout {
             namespace: namespace.to_owned(),
             table: table.to_owned(),
             row_key: row_key.clone(),
+            trigger: None,
             columns: Vec::new(),
             records: Vec::new(),
         };
@@ -76,7 +77,7 @@ impl TableLayout {
         Ok((layout, catalog))
     }
 
-    /// The columns of alerts of `schema`, and the catalog extended by those that it does not have.
+    /// The columns of alerts of `schema`, and the catalog that describes the rows of these alerts too.
     pub fn extend(
         &self,
         settings: &ScienceDbSettings,
@@ -92,17 +93,24 @@ impl TableLayout {
             history: self.history,
             status: self.has_status,
         };
-        let mut layout = Layout::extending(schema, &options, &catalog.columns)?;
+        let mut layout = Layout::extending(schema, &options, catalog)?;
         let trigger_of = |catalog: &Catalog| {
             catalog.trigger_column(settings.trigger.as_deref()).ok().map(|column| column.name.clone())
         };
-        if let Some(trigger) = trigger_of(catalog).or_else(|| trigger_of(layout.catalog())) {
-            layout.set_family(&trigger, &self.trigger_family);
+        let trigger = trigger_of(catalog);
+        if trigger.is_none()
+            && let Some(new) = trigger_of(layout.catalog())
+        {
+            layout.set_family(&new, &self.trigger_family);
         }
         let mut extended = catalog.clone();
         extended
             .merge(layout.catalog())
             .map_err(|reason| IngestError::Mismatch { path: settings.catalog.clone(), reason })?;
+        // A new column may be what the trigger is looked for first; but the trigger makes a row an alert, so it remains the same.
+        if settings.trigger.is_none() && trigger.is_some() && trigger_of(&extended) != trigger {
+            extended.trigger = trigger;
+        }
         Ok((layout, extended))
     }
 }

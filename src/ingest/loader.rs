@@ -1,18 +1,18 @@
-//! Creates the table and its catalog, and extends the catalog by the columns of further schemas.
+//! Creates the table and its catalog, and extends the catalog for further schemas.
 
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use super::catalog_files::CatalogFiles;
 use super::error::IngestError;
 use super::layout::TableLayout;
 use super::options::IngestOptions;
 use super::rate_limiter::RateLimiter;
 use super::row_mapper::RowMapper;
 use super::writer::AlertWriter;
-use crate::atomic_file;
 use crate::avro::Schema;
 use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
+use crate::row::Columns;
 use crate::science_db::{self, NewTable, ScienceDbSettings, Sessions, StoreKind, Timeouts};
 use crate::timestamp::Timestamp;
 
@@ -37,8 +37,10 @@ pub struct Loader<'a> {
     layout: TableLayout,
     timestamp: Option<Timestamp>,
     limiter: Option<RateLimiter>,
+    /// the column that says whether a row exists
+    skip_existing: Option<Columns>,
     cancel: CancellationToken,
-    catalog: Mutex<Catalog>,
+    files: Mutex<CatalogFiles>,
 }
 
 impl<'a> Loader<'a> {
@@ -64,8 +66,9 @@ impl<'a> Loader<'a> {
             None => TableLayout::new_table(settings, options, &first.schema)?,
         };
         let table = settings.table_of(&catalog);
+        let mut files = CatalogFiles::open(&settings.catalog, existing.as_ref())?;
 
-        let (mut keys, mut covering, mut first_error) = (Vec::new(), None, None);
+        let (mut keys, mut first_error) = (Vec::new(), None);
         for sample in samples {
             // A schema that cannot be loaded is reported with its alerts; here only if there is no other.
             let (columns, extended) = match layout.extend(settings, &catalog, &sample.schema) {
@@ -75,9 +78,7 @@ impl<'a> Loader<'a> {
                     continue;
                 }
             };
-            if extended.columns.len() == columns.catalog().columns.len() {
-                covering = Some(sample.schema_json.as_str());
-            }
+            files.extend((&catalog, &extended), &columns, &sample.schema_json, &sample.schema);
             catalog = extended;
             let mut mapper = RowMapper::new(&columns);
             keys.extend(sample.data.iter().filter_map(|datum| mapper.key(datum).ok()));
@@ -88,18 +89,21 @@ impl<'a> Loader<'a> {
         let families = catalog.families().into_iter().map(str::to_owned).collect();
         let splits = splits(keys, options.regions);
         science_db::open(settings, &table)?.create_table(&NewTable { families, splits })?;
-        if existing.as_ref() != Some(&catalog) {
-            write_catalog(&settings.catalog, &catalog, covering)?;
-        }
+        let skip_existing = match options.skip_existing {
+            true => Some([catalog.trigger_column(settings.trigger.as_deref())?].into_iter().collect()),
+            false => None,
+        };
+        files.write(catalog)?;
         Ok(Self {
             settings,
             table,
             layout,
             timestamp: options.timestamp,
             limiter: options.rate.and_then(RateLimiter::new),
+            skip_existing,
             // A child, so that the error of one writer ends the others and not the caller's other work.
             cancel: cancel.child(),
-            catalog: Mutex::new(catalog),
+            files: Mutex::new(files),
         })
     }
 
@@ -130,7 +134,8 @@ impl<'a> Loader<'a> {
             // Not cancelled with the others: a write that has begun is completed.
             let session = sessions.open(&CancellationToken::new())?;
             let (skip_rows, limiter) = (&self.settings.skip_rows, self.limiter.as_ref());
-            let mut writer = AlertWriter::new(session, skip_rows, self.timestamp, limiter, &self.cancel);
+            let mut writer =
+                AlertWriter::new(session, skip_rows, self.timestamp, limiter, &self.cancel, self.skip_existing.clone());
             work(&mut writer)?;
             writer.flush()?;
             Ok(())
@@ -150,46 +155,17 @@ impl<'a> Loader<'a> {
         first_error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
-    /// A mapper for alerts of `schema`. If they have columns that the catalog does not have, the catalog is written first.
+    /// A mapper for alerts of `schema`. If the catalog does not describe their rows, it is written first.
     ///
     /// # Errors
     /// The schema cannot be laid out, it contradicts the catalog, or the catalog cannot be written.
     pub fn row_mapper(&self, schema_json: &str, schema: &Schema) -> Result<RowMapper, IngestError> {
-        let mut catalog = self.lock_catalog();
-        let (columns, extended) = self.layout.extend(self.settings, &catalog, schema)?;
-        if extended != *catalog {
-            let path = &self.settings.catalog;
-            log::info!("added {} columns to {}", extended.columns.len() - catalog.columns.len(), path.display());
-            let is_covering = extended.columns.len() == columns.catalog().columns.len();
-            write_catalog(path, &extended, is_covering.then_some(schema_json))?;
-            *catalog = extended;
-        }
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = files.catalog.clone();
+        let (columns, extended) = self.layout.extend(self.settings, &before, schema)?;
+        files.extend((&before, &extended), &columns, schema_json, schema);
+        files.write(extended)?;
         Ok(RowMapper::new(&columns))
-    }
-
-    fn lock_catalog(&self) -> MutexGuard<'_, Catalog> {
-        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Writes the catalog and, if one schema has all its columns, that schema beside it.
-fn write_catalog(path: &Path, catalog: &Catalog, covering_schema: Option<&str>) -> Result<(), IngestError> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|reason| IngestError::Write { path: folder.to_owned(), reason })?;
-    }
-    let replace = |path: &Path, content: String| {
-        let replaced = atomic_file::replace(path, content.as_bytes());
-        replaced.map_err(|reason| IngestError::Write { path: path.to_owned(), reason })
-    };
-    replace(path, format!("{:#}\n", catalog.to_json()))?;
-    let schema_path = path.with_extension("avsc");
-    match covering_schema {
-        Some(schema) => replace(&schema_path, format!("{}\n", schema.trim_end())),
-        None => {
-            let (path, schema_path) = (path.display(), schema_path.display());
-            log::warn!("no schema so far has all columns of {path}: {schema_path} is not updated");
-            Ok(())
-        }
     }
 }
 

@@ -2,22 +2,25 @@
 //!
 //! A [`Loader`] is opened with a few sample alerts, which determine the columns, the row key and the splits of a new table. It creates the
 //! table, writes the catalog and, beside it, the alerts' schema. Then each thread writes alerts through an [`AlertWriter`]. Alerts may have
-//! several schemas: if one has columns that the catalog does not have, they are added to the catalog before the first of its alerts is
-//! written. Columns that an alert does not have get no cell. An alert whose column has another type than in the catalog (for an Avro cell:
-//! another schema) is refused, since one catalog could not describe both.
+//! several schemas: what one has and the catalog does not is added to the catalog before the first of its alerts is written. Columns that an
+//! alert does not have get no cell. An alert is refused if a column has a type that has no common one with that in the catalog.
 
+mod catalog_files;
 mod error;
 mod files;
 mod layout;
+mod load;
 mod loader;
 mod options;
 mod rate_limiter;
 mod row_key;
 mod row_mapper;
+mod source;
 mod writer;
 
 pub use error::IngestError;
-pub use files::{AlertFiles, IngestSummary, load_files};
+pub use files::AlertFiles;
+pub use load::{IngestSummary, load_files};
 pub use loader::{Loader, Sample};
 pub use options::IngestOptions;
 pub use rate_limiter::RateLimiter;

@@ -15,6 +15,8 @@ pub struct IngestOptions {
     pub regions: usize,
     /// timestamp of all cells; `None`: the store's clock at the time of each write
     pub timestamp: Option<Timestamp>,
+    /// whether alerts whose rows exist are left out
+    pub skip_existing: bool,
     /// alerts per second, over all threads; `None`: not limited
     pub rate: Option<f64>,
 }

@@ -1,11 +1,13 @@
 //! Writes alerts as rows, in batches.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::rate_limiter::RateLimiter;
 use super::row_mapper::RowMapper;
 use crate::alert::FlattenError;
 use crate::cancel::CancellationToken;
+use crate::row::{Columns, Rows};
 use crate::science_db::{Put, RowPrefixes, ScienceDb, ScienceDbError};
 use crate::timestamp::Timestamp;
 
@@ -44,6 +46,10 @@ pub struct AlertWriter<'a> {
     cancel: &'a CancellationToken,
     batch: Vec<Put>,
     batch_bytes: usize,
+    /// the column that says whether a row exists; `None`: rows that exist are written again
+    skip_existing: Option<Columns>,
+    found: Rows,
+    existing: u64,
 }
 
 impl<'a> AlertWriter<'a> {
@@ -53,8 +59,15 @@ impl<'a> AlertWriter<'a> {
         timestamp: Option<Timestamp>,
         limiter: Option<&'a RateLimiter>,
         cancel: &'a CancellationToken,
+        skip_existing: Option<Columns>,
     ) -> Self {
-        Self { session, skip_rows, timestamp, limiter, cancel, batch: Vec::new(), batch_bytes: 0 }
+        let (batch, batch_bytes, found, existing) = (Vec::new(), 0, Rows::default(), 0);
+        Self { session, skip_rows, timestamp, limiter, cancel, batch, batch_bytes, skip_existing, found, existing }
+    }
+
+    /// The number of alerts that were not written because their rows exist.
+    pub fn existing(&self) -> u64 {
+        self.existing
     }
 
     /// Adds an alert to the batch. With a rate limit it waits until the alert is due, and writes the batch before it waits: rows are then
@@ -87,11 +100,19 @@ impl<'a> AlertWriter<'a> {
     /// # Errors
     /// The store failed; some rows of the batch may have been written.
     pub fn flush(&mut self) -> Result<(), ScienceDbError> {
+        if let (Some(columns), false) = (&self.skip_existing, self.batch.is_empty()) {
+            let keys: Vec<&[u8]> = self.batch.iter().map(|put| put.key.as_slice()).collect();
+            self.session.get(&keys, columns, &mut self.found)?;
+            let found: HashSet<&[u8]> = self.found.iter().map(|row| row.key).collect();
+            let before = self.batch.len();
+            self.batch.retain(|put| !found.contains(put.key.as_slice()));
+            self.existing += (before - self.batch.len()) as u64;
+        }
         if !self.batch.is_empty() {
             self.session.put(&self.batch)?;
             self.batch.clear();
-            self.batch_bytes = 0;
         }
+        self.batch_bytes = 0;
         Ok(())
     }
 }

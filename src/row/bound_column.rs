@@ -1,9 +1,10 @@
 //! Where a catalog column stands in a row.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::{Columns, Row, key};
-use crate::catalog::{Column, ColumnLocation, ColumnType};
+use crate::catalog::{AvroCells, Column, ColumnLocation, ColumnType};
 
 /// A catalog column whose cells are not among those that are read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,9 +14,9 @@ pub struct ColumnNotRead {
     pub column: String,
 }
 
-/// A row key that has no value for a column.
+/// A row that has no value for a column where there should be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum KeyPartError {
+pub(crate) enum ValueError {
     /// the key ends before the part
     #[error("the row key has too few parts: {parts} are expected")]
     Missing {
@@ -30,6 +31,9 @@ pub(crate) enum KeyPartError {
         /// type of the column in the catalog
         kind: &'static str,
     },
+    /// the Avro datum in the cell cannot be read
+    #[error("{0}")]
+    Avro(String),
 }
 
 /// A catalog column in the rows of a read: answers where its bytes are.
@@ -39,6 +43,21 @@ pub(crate) enum BoundColumn {
     Cell {
         /// slot in the columns of the read
         slot: usize,
+    },
+    /// a cell with a number, which may have a narrower type
+    Number {
+        /// slot in the columns of the read
+        slot: usize,
+        /// type of the column
+        kind: ColumnType,
+        narrower: Vec<ColumnType>,
+    },
+    /// a cell with an Avro datum
+    Avro {
+        /// slot in the columns of the read
+        slot: usize,
+        /// as data of the column's schema
+        cells: Arc<AvroCells>,
     },
     /// the whole row key, in the encoding of the column's type
     RowKey,
@@ -64,42 +83,60 @@ impl BoundColumn {
             ColumnLocation::RowKey { part } => {
                 Ok(Self::KeyPart { part: *part, parts: key_parts, kind: column.kind.clone() })
             }
-            ColumnLocation::Cell { family, qualifier } => columns
-                .slot(family.as_bytes(), qualifier.as_bytes(), &mut 0)
-                .map(|slot| Self::Cell { slot })
-                .ok_or_else(|| ColumnNotRead { column: column.name.clone() }),
+            ColumnLocation::Cell { family, qualifier } => {
+                let slot = columns
+                    .slot(family.as_bytes(), qualifier.as_bytes(), &mut 0)
+                    .ok_or_else(|| ColumnNotRead { column: column.name.clone() })?;
+                let cells = match &column.kind {
+                    ColumnType::Avro(schema) => AvroCells::new(column, (schema, schema.root())).and_then(Result::ok),
+                    _ => None,
+                };
+                Ok(match cells {
+                    Some(cells) => Self::Avro { slot, cells: Arc::new(cells) },
+                    None if column.narrower.is_empty() => Self::Cell { slot },
+                    None => Self::Number { slot, kind: column.kind.clone(), narrower: column.narrower.clone() },
+                })
+            }
         }
     }
 
-    /// The bytes of the column as they are stored in `row`; `None` if it is null. A part of the key is text, whatever the column's type.
+    /// The bytes of the column as they are stored in `row`; `None` if it is null. A part of the key is text, whatever the column's type; a
+    /// number may have a narrower type.
     ///
     /// # Errors
     /// The key has no such part.
     #[inline]
-    pub fn stored<'a>(&self, row: &Row<'a>) -> Result<Option<&'a [u8]>, KeyPartError> {
+    pub fn stored<'a>(&self, row: &Row<'a>) -> Result<Option<&'a [u8]>, ValueError> {
         match self {
-            Self::Cell { slot } => Ok(row.cell(*slot).map(|cell| cell.value)),
+            Self::Cell { slot } | Self::Number { slot, .. } | Self::Avro { slot, .. } => {
+                Ok(row.cell(*slot).map(|cell| cell.value))
+            }
             Self::RowKey => Ok(Some(row.key)),
             Self::KeyPart { part, parts, .. } => match key::part(row.key, *part, *parts) {
                 Some(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-                None => Err(KeyPartError::Missing { parts: *parts }),
+                None => Err(ValueError::Missing { parts: *parts }),
             },
         }
     }
 
-    /// The bytes of the column in the encoding of its type; `None` if it is null. A number from a part of the key is written to `scratch`.
+    /// The bytes of the column in the encoding of its type; `None` if it is null. A number from a part of the key, or of a narrower type, is
+    /// written to `scratch`. An Avro cell is as it is stored, under any of the column's schemas.
     ///
     /// # Errors
     /// The key has no such part, or the part is not of the column's type.
     #[inline]
-    pub fn bytes<'a>(&self, row: &Row<'a>, scratch: &'a mut [u8; 8]) -> Result<Option<&'a [u8]>, KeyPartError> {
+    pub fn bytes<'a>(&self, row: &Row<'a>, scratch: &'a mut [u8; 8]) -> Result<Option<&'a [u8]>, ValueError> {
         match self {
             // Not through `stored`: this is called for every cell, and should be two loads.
-            Self::Cell { slot } => Ok(row.cell(*slot).map(|cell| cell.value)),
+            Self::Cell { slot } | Self::Avro { slot, .. } => Ok(row.cell(*slot).map(|cell| cell.value)),
             Self::RowKey => Ok(Some(row.key)),
+            Self::Number { slot, kind, narrower } => {
+                let cell = row.cell(*slot).map(|cell| cell.value);
+                Ok(cell.map(|cell| widen(kind, narrower, cell, scratch)))
+            }
             Self::KeyPart { kind, .. } => {
                 let Some(text) = self.stored(row)? else { return Ok(None) };
-                let cell = key::cell_from_text(kind, text, scratch).ok_or_else(|| KeyPartError::WrongType {
+                let cell = key::cell_from_text(kind, text, scratch).ok_or_else(|| ValueError::WrongType {
                     part: text.escape_ascii().to_string(),
                     kind: kind.name(),
                 })?;
@@ -108,16 +145,51 @@ impl BoundColumn {
         }
     }
 
-    /// As [`bytes`](Self::bytes), without a buffer of the caller: a part of the key is copied.
+    /// As [`bytes`](Self::bytes), without a buffer of the caller: a part of the key is copied. The value of an Avro cell is a datum of the
+    /// column's schema.
     ///
     /// # Errors
     /// See [`bytes`](Self::bytes).
-    pub fn value<'a>(&self, row: &Row<'a>) -> Result<Option<Cow<'a, [u8]>>, KeyPartError> {
+    pub fn value<'a>(&self, row: &Row<'a>) -> Result<Option<Cow<'a, [u8]>>, ValueError> {
         match self {
-            Self::KeyPart { .. } => Ok(self.bytes(row, &mut [0; 8])?.map(|bytes| bytes.to_vec().into())),
+            Self::KeyPart { .. } | Self::Number { .. } => {
+                Ok(self.bytes(row, &mut [0; 8])?.map(|bytes| bytes.to_vec().into()))
+            }
+            Self::Avro { slot, cells } => {
+                row.cell(*slot).map(|cell| cells.datum(cell.value)).transpose().map_err(ValueError::Avro)
+            }
             _ => Ok(self.stored(row)?.map(Cow::Borrowed)),
         }
     }
+}
+
+/// A number as one of type `kind`; a cell with the width of none of the types is returned as it is.
+fn widen<'a>(kind: &ColumnType, narrower: &[ColumnType], cell: &'a [u8], scratch: &'a mut [u8; 8]) -> &'a [u8] {
+    if kind.width() == Some(cell.len()) {
+        return cell;
+    }
+    let Some(from) = narrower.iter().find(|kind| kind.width() == Some(cell.len())) else { return cell };
+    let integer = match *cell {
+        [a] => i64::from(a as i8),
+        [a, b] => i64::from(i16::from_be_bytes([a, b])),
+        [a, b, c, d] => i64::from(i32::from_be_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] => i64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        _ => return cell,
+    };
+    let float = match (from, cell) {
+        (ColumnType::Float, &[a, b, c, d]) => f64::from(f32::from_be_bytes([a, b, c, d])),
+        _ => integer as f64,
+    };
+    let mut copy = |bytes: &[u8]| scratch[..bytes.len()].copy_from_slice(bytes);
+    let width = match kind {
+        ColumnType::Short => (copy(&(integer as i16).to_be_bytes()), 2).1,
+        ColumnType::Int => (copy(&(integer as i32).to_be_bytes()), 4).1,
+        ColumnType::Long => (copy(&integer.to_be_bytes()), 8).1,
+        ColumnType::Float => (copy(&(integer as f32).to_be_bytes()), 4).1,
+        ColumnType::Double => (copy(&float.to_be_bytes()), 8).1,
+        _ => return cell,
+    };
+    &scratch[..width]
 }
 
 #[cfg(test)]
@@ -130,7 +202,7 @@ mod tests {
         BoundColumn::new(&Column::new("c", location, kind), key_parts, &columns)
     }
 
-    fn bytes(column: &BoundColumn, key: &[u8]) -> Result<Option<Vec<u8>>, KeyPartError> {
+    fn bytes(column: &BoundColumn, key: &[u8]) -> Result<Option<Vec<u8>>, ValueError> {
         let mut rows = Rows::default();
         let mut page = rows.refill(2);
         page.row(key);
@@ -139,6 +211,32 @@ mod tests {
         let found = column.bytes(&rows.row(0), &mut scratch)?.map(<[u8]>::to_vec);
         assert_eq!(column.value(&rows.row(0))?.map(Cow::into_owned), found);
         Ok(found)
+    }
+
+    #[test]
+    fn numbers_of_narrower_types_are_widened() {
+        let location = || ColumnLocation::Cell { family: "i".into(), qualifier: "b".into() };
+        let read = |kind: ColumnType, narrower: &[ColumnType], cell: &[u8]| {
+            let mut column = Column::new("c", location(), kind);
+            column.narrower = narrower.to_vec();
+            let bound = BoundColumn::new(&column, 1, &Columns::new(vec![("i".into(), "b".into())])).unwrap();
+            let mut rows = Rows::default();
+            let mut page = rows.refill(1);
+            page.row(b"k");
+            page.cell(0, cell, 1);
+            let mut scratch = [0; 8];
+            let found = bound.bytes(&rows.row(0), &mut scratch).unwrap().map(<[u8]>::to_vec);
+            assert_eq!(bound.value(&rows.row(0)).unwrap().map(Cow::into_owned), found);
+            found.unwrap()
+        };
+        let narrower = [ColumnType::Int, ColumnType::Short];
+        assert_eq!(read(ColumnType::Long, &narrower, &(-7i32).to_be_bytes()), (-7i64).to_be_bytes());
+        assert_eq!(read(ColumnType::Long, &narrower, &(-7i16).to_be_bytes()), (-7i64).to_be_bytes());
+        assert_eq!(read(ColumnType::Long, &narrower, &i64::MIN.to_be_bytes()), i64::MIN.to_be_bytes());
+        assert_eq!(read(ColumnType::Double, &[ColumnType::Float], &1.5f32.to_be_bytes()), 1.5f64.to_be_bytes());
+        assert_eq!(read(ColumnType::Double, &[ColumnType::Int], &3i32.to_be_bytes()), 3f64.to_be_bytes());
+        assert_eq!(read(ColumnType::Float, &[ColumnType::Long], &3i64.to_be_bytes()), 3f32.to_be_bytes());
+        assert_eq!(read(ColumnType::Long, &narrower, b"abc"), b"abc");
     }
 
     #[test]
@@ -152,7 +250,7 @@ mod tests {
         let second = bind(part(1), ColumnType::Short, 2).unwrap();
         assert_eq!(bytes(&second, b"a_-2"), Ok(Some(vec![0xff, 0xfe])));
         assert_eq!(bytes(&second, b"a_"), Ok(None));
-        assert_eq!(bytes(&second, b"a"), Err(KeyPartError::Missing { parts: 2 }));
+        assert_eq!(bytes(&second, b"a"), Err(ValueError::Missing { parts: 2 }));
         assert!(bytes(&second, b"a_x").unwrap_err().to_string().contains("`x`"));
     }
 }

@@ -38,19 +38,17 @@ pub(crate) fn cell_from_text<'a>(kind: &ColumnType, text: &'a [u8], scratch: &'a
     .map(|cell| &*cell)
 }
 
-/// Appends a cell of a column of type `kind` as the text that it is in a key.
+/// Appends a cell of a column of type `kind` as the text that it is in a key. A number may have a narrower type.
 pub(crate) fn write_text(kind: &ColumnType, cell: &[u8], out: &mut Vec<u8>) {
-    let written = match (kind, cell) {
-        (ColumnType::Byte, &[byte]) => write!(out, "{}", byte as i8),
-        (ColumnType::Short, &[a, b]) => write!(out, "{}", i16::from_be_bytes([a, b])),
-        (ColumnType::Int, &[a, b, c, d]) => write!(out, "{}", i32::from_be_bytes([a, b, c, d])),
-        (ColumnType::Float, &[a, b, c, d]) => write!(out, "{}", f32::from_be_bytes([a, b, c, d])),
-        (ColumnType::Long, &[a, b, c, d, e, f, g, h]) => {
-            write!(out, "{}", i64::from_be_bytes([a, b, c, d, e, f, g, h]))
-        }
-        (ColumnType::Double, &[a, b, c, d, e, f, g, h]) => {
-            write!(out, "{}", f64::from_be_bytes([a, b, c, d, e, f, g, h]))
-        }
+    let is_integer = matches!(kind, ColumnType::Byte | ColumnType::Short | ColumnType::Int | ColumnType::Long);
+    let is_float = matches!(kind, ColumnType::Float | ColumnType::Double);
+    let written = match *cell {
+        [byte] if is_integer => write!(out, "{}", byte as i8),
+        [a, b] if is_integer => write!(out, "{}", i16::from_be_bytes([a, b])),
+        [a, b, c, d] if is_integer => write!(out, "{}", i32::from_be_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] if is_integer => write!(out, "{}", i64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        [a, b, c, d] if is_float => write!(out, "{}", f32::from_be_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] if is_float => write!(out, "{}", f64::from_be_bytes([a, b, c, d, e, f, g, h])),
         _ => out.write_all(cell),
     };
     debug_assert!(written.is_ok(), "a write to memory does not fail");

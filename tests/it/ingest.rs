@@ -1,5 +1,7 @@
 //! `fink ingest`, driven as a user would: into an embedded table, and through Thrift 2 into HBase.
 
+mod archives;
+mod evolution;
 mod schemas;
 
 use std::path::Path;

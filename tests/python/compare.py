@@ -7,10 +7,13 @@ differences that the layout forces are expected, and listed: see `forced`.
 """
 
 import glob
+import io
+import json
 import math
 import os
 import struct
 import sys
+import tarfile
 import tempfile
 from collections import Counter
 
@@ -47,6 +50,41 @@ def differences(path, sent, original):
         yield path, sent, original
 
 
+HEADER = {
+    "type": "record",
+    "name": "header",
+    "fields": [
+        {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
+        {"name": "meta", "type": {"type": "map", "values": "bytes"}},
+        {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": 16}},
+    ],
+}
+
+
+def alerts_of(name):
+    """The alerts of a file. fastavro refuses a file with defaults that do not fit, unless it is told to read its schema all the same."""
+    if name.endswith(".tar.gz"):
+        with tarfile.open(name) as archive:
+            members = [archive.extractfile(member) for member in archive if member.name.endswith(".avro")]
+            return [alert for member in members for alert in fastavro.reader(member)]
+    with open(name, "rb") as file:
+        try:
+            return list(fastavro.reader(file))
+        except fastavro.schema.SchemaParseException as error:
+            print(f"{os.path.basename(name)}: {error}")
+        file.seek(0)
+        header = fastavro.schemaless_reader(file, HEADER)
+        assert header["meta"].get("avro.codec", b"null") == b"null"
+        schema = fastavro.parse_schema(json.loads(header["meta"]["avro.schema"]), _ignore_default_error=True)
+        alerts = []
+        while file.peek(1):
+            count = fastavro.schemaless_reader(file, "long")
+            block = io.BytesIO(fastavro.schemaless_reader(file, "bytes"))
+            alerts += [fastavro.schemaless_reader(block, schema) for _ in range(count)]
+            assert file.read(16) == header["sync"]
+        return alerts
+
+
 def forced(sent, original):
     """Differences that the layout of 2019 forces: nulls inside a struct were filled on write."""
     return original is None and sent in ("", 0, 0.0, True, b"")
@@ -56,12 +94,12 @@ def main():
     servers, user, password_file, survey, topic, folder = sys.argv[1:7]
     text = "--text" in sys.argv
     originals = {}
-    for name in glob.glob(f"{folder}/**/*.avro", recursive=True):
+    names = glob.glob(f"{folder}/**/*.avro", recursive=True) + glob.glob(f"{folder}/**/*.tar.gz", recursive=True)
+    for name in names:
         if os.path.basename(name).startswith("DAMAGED"):
             continue
-        with open(name, "rb") as file:
-            for alert in fastavro.reader(file):
-                originals[identity(alert, survey)] = alert
+        for alert in alerts_of(name):
+            originals[identity(alert, survey)] = alert
     with open(password_file, encoding="utf-8") as file:
         password = file.read().strip()
     config = {

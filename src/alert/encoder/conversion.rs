@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::resolve::Resolver;
-use crate::avro::{Kind, NodeId, Schema, Skipper, same_encoding, write_bytes, write_long};
-use crate::catalog::ColumnType;
+use crate::avro::{Kind, NodeId, Schema, write_bytes, write_long};
+use crate::catalog::{AvroCells, Column, ColumnType};
 
 /// How the bytes of a cell are encoded as a value. Numbers may only widen, by the rules of Avro's schema resolution.
 #[derive(Clone, Debug)]
@@ -21,25 +20,25 @@ pub(super) enum Conversion {
     Binary,
     Fixed(usize),
     Symbol(Arc<HashMap<String, i64>>),
-    /// an Avro datum with the same bytes in both schemas
-    Splice(Arc<Skipper>, NodeId),
-    /// an Avro datum in another schema
-    Resolve(Arc<Resolver>),
+    /// an Avro datum
+    Avro(Arc<AvroCells>),
 }
 
-/// How a column of type `kind` fills the node, and the branch if the node is a union: the first branch of the same type, else the first
-/// that can hold the column.
+/// How a column fills the node, and the branch if the node is a union: the first branch of the same type, else the first that can hold the
+/// column.
 ///
 /// # Errors
 /// The column cannot fill the node.
 pub(super) fn conversion_for(
-    kind: &ColumnType,
+    column: &Column,
     schema: &Schema,
     node: NodeId,
 ) -> Result<(Option<usize>, Conversion), String> {
-    if let ColumnType::Avro(cell) = kind {
-        return avro_conversion(cell, schema, node);
+    if let Some(cells) = AvroCells::new(column, (schema, node)) {
+        let cells = cells.map_err(|error| format!("its Avro schema cannot be read as the field's: {error}"))?;
+        return Ok((None, Conversion::Avro(Arc::new(cells))));
     }
+    let kind = &column.kind;
     let Kind::Union(branches) = schema.kind(node) else {
         let conversion = scalar_conversion(kind, schema, node);
         return conversion.map(|(conversion, _)| (None, conversion)).ok_or_else(|| describe(schema, node));
@@ -58,20 +57,6 @@ fn describe(schema: &Schema, node: NodeId) -> String {
         json = format!("{}…", json.chars().take(100).collect::<String>());
     }
     format!("it is {json}")
-}
-
-fn avro_conversion(cell: &Schema, schema: &Schema, node: NodeId) -> Result<(Option<usize>, Conversion), String> {
-    let splice = || Conversion::Splice(Arc::new(Skipper::new(cell)), cell.root());
-    let whole = (cell, cell.root());
-    if same_encoding(whole, (schema, node)) {
-        return Ok((None, splice()));
-    }
-    if let Kind::Union(branches) = schema.kind(node)
-        && let Some(branch) = branches.iter().position(|branch| same_encoding(whole, (schema, *branch)))
-    {
-        return Ok((Some(branch), splice()));
-    }
-    Ok((None, Conversion::Resolve(Arc::new(Resolver::new(cell, &schema.subschema(node))?))))
 }
 
 /// How a scalar column fills a node that is not a union, and whether the types are the same.
@@ -135,11 +120,7 @@ impl Conversion {
                 let unknown = || format!("`{}` is not a symbol of the schema's enum", String::from_utf8_lossy(cell));
                 write_long(*symbol.ok_or_else(unknown)?, out);
             }
-            Self::Splice(skipper, node) => {
-                skipper.check(*node, cell).map_err(|e| format!("the Avro datum in the cell is damaged: {e}"))?;
-                out.extend_from_slice(cell);
-            }
-            Self::Resolve(resolver) => resolver.encode(cell, out)?,
+            Self::Avro(cells) => cells.read(cell, out)?,
         }
         Ok(())
     }

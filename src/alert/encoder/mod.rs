@@ -10,7 +10,6 @@ mod list;
 mod list_plan;
 mod plan;
 mod planner;
-mod resolve;
 
 pub use encode::{EncodeError, Encoder};
 pub use plan::Plan;

@@ -111,13 +111,22 @@ fn plan_field(planner: &mut Planner<'_>, node: NodeId, default: Option<Box<[u8]>
         return plan_nested(planner, id, branch, null, column, default);
     }
     if let Some(index) = column {
-        let kind = &planner.catalog.columns[index].kind;
-        return match conversion_for(kind, schema, node) {
+        let source = &planner.catalog.columns[index];
+        return match conversion_for(source, schema, node) {
             Ok((branch, conversion)) => {
+                if let Conversion::Avro(cells) = &conversion {
+                    for (number, reason) in cells.refused() {
+                        let warning = format!(
+                            "column `{}`: alerts written under its schema {number} cannot be sent: {reason}",
+                            source.name
+                        );
+                        planner.warnings.push(warning);
+                    }
+                }
                 let (on_null, source) = (planner.on_null(node, default), planner.source(index));
                 Ok(Op::Cell { source, branch: branch.map(branch_bytes).unwrap_or_default(), conversion, on_null })
             }
-            Err(_) if *kind == ColumnType::String && is_list(schema, node) => {
+            Err(_) if source.kind == ColumnType::String && is_list(schema, node) => {
                 plan_values(planner, node, index, default).map(Op::List)
             }
             Err(reason) => Err(planner.type_mismatch(index, reason)),

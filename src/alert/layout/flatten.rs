@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::options::NEW_STATUS;
 use super::row_key::RowKey;
 use super::spark_text::TextWriter;
-use super::steps::{FlattenStep, Nullable, OnNull, ScalarKind};
+use super::steps::{AvroCell, FlattenStep, Nullable, OnNull, ScalarKind};
 use super::table::Layout;
 use crate::avro::{Malformed, NodeId, Reader, Schema, Skipper};
 
@@ -156,16 +156,16 @@ impl Walk<'_> {
                     Ok(())
                 }
             },
-            FlattenStep::Avro { column, union, node } => match read_branch(*union, reader)? {
-                true => self.avro(*column, *node, reader, out),
+            FlattenStep::Avro { column, union, node, cell } => match read_branch(*union, reader)? {
+                true => self.avro(*column, *node, cell, reader, out),
                 false => Ok(()),
             },
-            FlattenStep::AvroUnion { column, null, node, branches } => {
+            FlattenStep::AvroUnion { column, null, node, branches, cell } => {
                 let mut ahead = *reader;
                 let branch = ahead.index(*branches, "a union index without a branch")?;
                 match Some(branch) == *null {
                     true => self.skipper.skip(*node, reader),
-                    false => self.avro(*column, *node, reader, out),
+                    false => self.avro(*column, *node, cell, reader, out),
                 }
             }
             FlattenStep::Record { union, steps, marker } => {
@@ -200,12 +200,23 @@ impl Walk<'_> {
         &self,
         column: usize,
         node: NodeId,
+        cell: &AvroCell,
         reader: &mut Reader<'_>,
         out: &mut CellBuffer,
     ) -> Result<(), Malformed> {
-        let start = reader.position();
+        let from = reader.position();
         self.skipper.skip(node, reader)?;
-        out.borrow(column, reader, reader.position() - start);
+        let datum = reader.since(from);
+        let start = out.buffer.len();
+        out.buffer.extend_from_slice(&cell.prefix);
+        match &cell.resolution {
+            None => out.buffer.extend_from_slice(datum),
+            Some(resolution) => {
+                let error = |error: Malformed| Malformed { at: from + error.at, ..error };
+                resolution.resolve(datum, &mut out.buffer).map_err(error)?;
+            }
+        }
+        out.spans.push(CellSpan { column, start, end: out.buffer.len(), in_datum: false });
         Ok(())
     }
 

@@ -43,6 +43,12 @@ pub enum LayoutError {
         /// dotted path
         other: String,
     },
+    #[error("the field `{field}` without the fields that occur twice in it: {reason}")]
+    Superseded {
+        /// dotted path
+        field: String,
+        reason: String,
+    },
     #[error("the schema of alerts has more than {MAX_COLUMNS} fields, the maximum number of columns")]
     TooManyColumns,
     #[error("row key: {0}")]

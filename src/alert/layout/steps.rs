@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::options::{LayoutError, LayoutOptions, ListEncoding, STATUS, status_column};
-use crate::avro::{Kind, NodeId, OptionalUnion, Schema};
-use crate::catalog::{Column, ColumnLocation, ColumnType, MAX_COLUMNS, NestedRecord};
+use crate::avro::{Kind, NodeId, OptionalUnion, Resolution, Schema};
+use crate::catalog::{Catalog, CellPrefix, Column, ColumnLocation, ColumnType, MAX_COLUMNS, NestedRecord, cell_prefix};
 
 /// A union of one type, or of one type and null, around a value.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,15 @@ pub(super) enum OnNull {
     Fill,
 }
 
+/// How a datum is written to an Avro cell.
+#[derive(Clone, Debug)]
+pub(super) struct AvroCell {
+    /// of the cell's schema
+    pub prefix: CellPrefix,
+    /// without superseded fields; `None`: there are none
+    pub resolution: Option<Arc<Resolution>>,
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum FlattenStep {
     /// a value without a column
@@ -58,6 +67,7 @@ pub(super) enum FlattenStep {
         column: usize,
         union: Option<Nullable>,
         node: NodeId,
+        cell: AvroCell,
     },
     /// a cell that holds a datum of a union of several types; its branch `null` has no cell
     AvroUnion {
@@ -65,6 +75,7 @@ pub(super) enum FlattenStep {
         null: Option<usize>,
         node: NodeId,
         branches: usize,
+        cell: AvroCell,
     },
     Record {
         union: Option<Nullable>,
@@ -126,6 +137,8 @@ pub(super) struct LayoutBuilder<'a> {
     options: &'a LayoutOptions<'a>,
     /// the columns that the table has already, by field
     known: HashMap<&'a str, &'a Column>,
+    /// the records that the table has already and that may be null
+    nullable: Vec<&'a str>,
     columns: Vec<Column>,
     /// the columns by name
     names: HashMap<String, usize>,
@@ -135,11 +148,14 @@ pub(super) struct LayoutBuilder<'a> {
 }
 
 impl<'a> LayoutBuilder<'a> {
-    pub fn new(schema: &'a Schema, options: &'a LayoutOptions<'a>, known: &'a [Column]) -> Self {
+    pub fn new(schema: &'a Schema, options: &'a LayoutOptions<'a>, known: Option<&'a Catalog>) -> Self {
+        let columns = known.map_or(&[][..], |known| &known.columns);
+        let records = known.map_or(&[][..], |known| &known.records);
         Self {
             schema,
             options,
-            known: known.iter().map(|column| (column.field.as_str(), column)).collect(),
+            known: columns.iter().map(|column| (column.field.as_str(), column)).collect(),
+            nullable: records.iter().filter(|record| record.nullable).map(|record| record.path.as_str()).collect(),
             columns: Vec::new(),
             names: HashMap::new(),
             records: Vec::new(),
@@ -190,9 +206,10 @@ impl<'a> LayoutBuilder<'a> {
                 Some(optional) => self.one_type(optional.node, Some(optional.into())),
                 None if branches.len() == 1 => Ok(FlattenStep::Skip(id)),
                 None => {
-                    let column = self.avro_column(id)?;
+                    let (column, cell) = self.avro_column(id)?;
                     Ok(FlattenStep::AvroUnion {
                         column,
+                        cell,
                         null: schema.null_branch(id),
                         node: id,
                         branches: branches.len(),
@@ -218,7 +235,8 @@ impl<'a> LayoutBuilder<'a> {
             Kind::Fixed { size, .. } => (ColumnType::Binary, ScalarKind::Fixed(*size)),
             Kind::Enum { symbols, .. } => (ColumnType::String, ScalarKind::Enum(symbols.clone())),
             Kind::Record { .. } if self.open.contains(&id) => {
-                return Ok(FlattenStep::Avro { column: self.avro_column(id)?, union, node: id });
+                let (column, cell) = self.avro_column(id)?;
+                return Ok(FlattenStep::Avro { column, union, node: id, cell });
             }
             Kind::Record { .. } => return self.nested(id, union),
             Kind::Array(item) if text => {
@@ -231,7 +249,8 @@ impl<'a> LayoutBuilder<'a> {
                 return Ok(FlattenStep::Text { column: self.column(ColumnType::String)?, union, node: id });
             }
             Kind::Array(_) | Kind::Map(_) => {
-                return Ok(FlattenStep::Avro { column: self.avro_column(id)?, union, node: id });
+                let (column, cell) = self.avro_column(id)?;
+                return Ok(FlattenStep::Avro { column, union, node: id, cell });
             }
             Kind::Union(_) => return Ok(FlattenStep::Skip(id)),
         };
@@ -246,8 +265,10 @@ impl<'a> LayoutBuilder<'a> {
     }
 
     fn nested(&mut self, id: NodeId, union: Option<Nullable>) -> Result<FlattenStep, LayoutError> {
-        let nullable = union.is_some_and(|union| union.branches == 2);
-        self.records.push(NestedRecord { path: self.path.join("."), nullable });
+        let path = self.path.join(".");
+        // Where the record was nullable in an earlier schema, readers take it for null if it has no cell.
+        let nullable = union.is_some_and(|union| union.branches == 2) || self.nullable.contains(&path.as_str());
+        self.records.push(NestedRecord { path, nullable });
         let steps = self.record(id)?;
         let marker = match nullable && !steps.iter().any(FlattenStep::always_writes) {
             true => Some(self.column(ColumnType::Boolean)?),
@@ -274,8 +295,19 @@ impl<'a> LayoutBuilder<'a> {
         Ok(Some(FlattenStep::List { union, item, fields: columns }))
     }
 
-    fn avro_column(&mut self, id: NodeId) -> Result<usize, LayoutError> {
-        self.column(ColumnType::Avro(Arc::new(self.schema.subschema(id))))
+    fn avro_column(&mut self, id: NodeId) -> Result<(usize, AvroCell), LayoutError> {
+        let written = self.schema.subschema(id);
+        let (schema, resolution) = match written.without_superseded() {
+            None => (written, None),
+            Some(schema) => {
+                let field = self.path.join(".");
+                let resolution = Resolution::new((self.schema, id), (&schema, schema.root()))
+                    .map_err(|error| LayoutError::Superseded { field, reason: error.to_string() })?;
+                (schema, Some(Arc::new(resolution)))
+            }
+        };
+        let prefix = cell_prefix(&schema);
+        Ok((self.column(ColumnType::Avro(Arc::new(schema)))?, AvroCell { prefix, resolution }))
     }
 
     fn column(&mut self, kind: ColumnType) -> Result<usize, LayoutError> {
@@ -291,7 +323,8 @@ impl<'a> LayoutBuilder<'a> {
             Some(known) => known.location.clone(),
             None => ColumnLocation::Cell { family: self.options.family.to_owned(), qualifier: name.clone() },
         };
-        self.columns.push(Column { name, location, kind, field, exact: None });
+        let (written, narrower) = (Vec::new(), Vec::new());
+        self.columns.push(Column { name, location, kind, field, exact: None, written, narrower });
         Ok(self.columns.len() - 1)
     }
 

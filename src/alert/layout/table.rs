@@ -7,7 +7,7 @@ use super::row_key::RowKey;
 use super::spark_text::fink_2019_order;
 use super::steps::{FlattenStep, LayoutBuilder, renumber};
 use crate::avro::Schema;
-use crate::catalog::{Catalog, Column, ColumnLocation};
+use crate::catalog::{Catalog, ColumnLocation};
 
 /// The columns of a telescope's schema, and how a datum is turned into their cells.
 #[derive(Clone, Debug)]
@@ -27,19 +27,20 @@ impl Layout {
     /// The schema is not a record, two fields have the same column name, or a column of the row key does not exist or cannot be part of a
     /// key.
     pub fn new(schema: &Schema, options: &LayoutOptions<'_>) -> Result<Self, LayoutError> {
-        Self::extending(schema, options, &[])
+        Self::build(schema, options, None, |catalog| RowKey::new(catalog).map_err(LayoutError::RowKey))
     }
 
-    /// As [`new`](Self::new), for a table that has the columns `known` already: a field that has one of them keeps its name and location.
+    /// As [`new`](Self::new), for a table that has the columns of `known` already: a field that has one of them keeps its name and location.
+    /// The types of columns are those of the schema alone.
     ///
     /// # Errors
     /// See [`new`](Self::new).
     pub(crate) fn extending(
         schema: &Schema,
         options: &LayoutOptions<'_>,
-        known: &[Column],
+        known: &Catalog,
     ) -> Result<Self, LayoutError> {
-        Self::build(schema, options, known, |catalog| RowKey::new(catalog).map_err(LayoutError::RowKey))
+        Self::build(schema, options, Some(known), |catalog| RowKey::new(catalog).map_err(LayoutError::RowKey))
     }
 
     /// A lossless layout without a row key: for reading the cells of alerts, not for storing them.
@@ -50,13 +51,13 @@ impl Layout {
         let (namespace, table, family) = ("", "", "");
         let options =
             LayoutOptions { namespace, table, family, row_key: &[], history: ListEncoding::Avro, status: false };
-        Self::build(schema, &options, &[], |_| Ok(RowKey::none()))
+        Self::build(schema, &options, None, |_| Ok(RowKey::none()))
     }
 
     fn build(
         schema: &Schema,
         options: &LayoutOptions<'_>,
-        known: &[Column],
+        known: Option<&Catalog>,
         row_key: impl FnOnce(&Catalog) -> Result<RowKey, LayoutError>,
     ) -> Result<Self, LayoutError> {
         let mut builder = LayoutBuilder::new(schema, options, known);

@@ -10,10 +10,12 @@
 mod derive;
 mod error;
 mod prune;
+mod unsent;
 
 use std::path::Path;
 
 pub use error::StreamSchemaError;
+pub(crate) use unsent::unsent_fields;
 
 use crate::avro::Schema;
 use crate::catalog::Catalog;

@@ -132,3 +132,24 @@ fn record_that_is_limited_in_one_place_only_gets_another_name() {
     );
     assert_eq!(Schema::parse(&limited.to_string()).unwrap(), limited);
 }
+
+#[test]
+fn fields_that_a_stream_leaves_out_are_listed() {
+    let list = json!({"type": "array", "items": {"type": "record", "name": "p", "fields": [
+        {"name": "x", "type": "int"}, {"name": "y", "type": "int"}]}});
+    let json = json!({"table": {"name": "t"}, "rowkey": "k", "records": {"r": {}, "s": {}}, "columns": {
+        "k": {"cf": "rowkey", "col": "k", "type": "long"},
+        "r_a": {"cf": "i", "col": "r_a", "type": "int"},
+        "r_b": {"cf": "i", "col": "r_b", "type": "int"},
+        "s_a": {"cf": "i", "col": "s_a", "type": "int"},
+        "h": {"cf": "i", "col": "h", "type": "avro", "avro": list}}});
+    let catalog = Catalog::parse(&json.to_string()).unwrap();
+    let sent = Schema::from_json(&json!({"type": "record", "name": "r", "fields": [
+        {"name": "k", "type": "long"},
+        {"name": "r", "type": {"type": "record", "name": "r2", "fields": [{"name": "b", "type": "long"}]}},
+        {"name": "h", "type": ["null", {"type": "array", "items": {"type": "record", "name": "p", "fields": [
+            {"name": "y", "type": "int"}]}}]}]}));
+    assert_eq!(super::unsent_fields(&catalog, &sent.unwrap()).unwrap(), ["r.a", "s", "h[].x"]);
+    let whole = stream_schema(&catalog, None, None).unwrap();
+    assert!(super::unsent_fields(&catalog, &whole).unwrap().is_empty());
+}

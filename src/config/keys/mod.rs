@@ -4,6 +4,7 @@ mod consumer;
 mod distribution;
 mod filters;
 mod kafka;
+mod metrics;
 mod science_db;
 mod slack;
 mod stream;
@@ -31,6 +32,8 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Keys {
     let streams = stream::read_all(reader, file, &distribution);
     let filters = filters::read(reader);
     let slack = slack::read(reader);
-    let settings = Settings { science_db, kafka, consumer: consumer_settings, distribution, streams, filters, slack };
+    let metrics = metrics::read(reader);
+    let settings =
+        Settings { science_db, kafka, consumer: consumer_settings, distribution, streams, filters, slack, metrics };
     Keys { settings, login, consumer, admin, key_password }
 }

@@ -10,8 +10,6 @@ use super::frame::Damaged;
 
 /// Type of a cell that was written.
 pub(crate) const PUT: u8 = 4;
-/// Type of a cell that hides the older cells of its family.
-pub(crate) const DELETE_FAMILY: u8 = 14;
 /// `HConstants.LATEST_TIMESTAMP`: the server's clock.
 pub(crate) const LATEST_TIMESTAMP: i64 = i64::MAX;
 
@@ -35,7 +33,7 @@ pub(crate) struct CellSpans {
     pub value: Range<usize>,
     /// ms since 1970
     pub timestamp: i64,
-    /// [`PUT`], [`DELETE_FAMILY`] and others
+    /// [`PUT`] and others
     pub kind: u8,
 }
 
@@ -141,7 +139,10 @@ mod tests {
 
     use super::*;
 
-    fn block(cells: &[(Vec<u8>, Vec<u8>, Vec<u8>, i64, Vec<u8>)]) -> Vec<u8> {
+    /// Row, family, qualifier, timestamp, value.
+    type Parts = (Vec<u8>, Vec<u8>, Vec<u8>, i64, Vec<u8>);
+
+    fn block(cells: &[Parts]) -> Vec<u8> {
         let mut block = Vec::new();
         for (row, family, qualifier, timestamp, value) in cells {
             let (timestamp, kind) = (*timestamp, PUT);
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!((&tagged[cell.value], at), (b"v".as_slice(), tagged.len()));
     }
 
-    fn cells() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>, Vec<u8>, i64, Vec<u8>)>> {
+    fn cells() -> impl Strategy<Value = Vec<Parts>> {
         let bytes = |max: usize| prop::collection::vec(any::<u8>(), 0..max);
         prop::collection::vec((bytes(40), bytes(10), bytes(20), any::<i64>(), bytes(100)), 0..6)
     }

@@ -63,7 +63,7 @@ impl Client {
         &self.cluster
     }
 
-    /// The repetitions of a new call.
+    /// The retries of a new call.
     pub(crate) fn retry(&self) -> Retry {
         Retry::new(&self.cluster, &self.cancel)
     }

@@ -70,6 +70,7 @@ pub(crate) fn request(
 }
 
 /// A response up to its cell block of `cells_len` bytes, which must follow.
+#[allow(dead_code, reason = "for servers: the replication sink, and the tests")]
 pub(crate) fn response(header: &ResponseHeader, message: Option<&impl Message>, cells_len: usize) -> Vec<u8> {
     frame(header, message, cells_len)
 }
@@ -134,6 +135,7 @@ pub(crate) fn split_response(frame: &[u8]) -> Result<Parts<ResponseHeader>, Dama
 }
 
 /// Splits a request.
+#[cfg(test)]
 pub(crate) fn split_request(frame: &[u8]) -> Result<Parts<RequestHeader>, Damaged> {
     let (header, at) = take_header::<RequestHeader>(frame)?;
     let (has_message, meta) = (header.request_param == Some(true), header.cell_block_meta);

@@ -9,6 +9,8 @@ pub(crate) mod client;
 pub(crate) mod cluster;
 mod connection;
 mod exception;
+#[cfg(test)]
+mod fake_server;
 pub(crate) mod frame;
 #[cfg(test)]
 mod fuzz_tests;

@@ -1,4 +1,4 @@
-//! When a call is repeated: soon, then with growing pauses, and not for ever.
+//! Retries of a call, with a growing backoff, up to a limit.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::science_db::ScienceDbError;
 
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
-/// Time after which the log says why a call is repeated.
+/// Time after which the log says why a call is retried.
 const LOG_AFTER: Duration = Duration::from_secs(3);
 /// Time after which a call is given up. A region is not served for some seconds while it moves, is split or merged.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The repetitions of one call.
+/// The retries of one call.
 #[derive(Debug)]
 pub(crate) struct Retry {
     cluster: Arc<Cluster>,
@@ -25,7 +25,7 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    /// No repetition yet.
+    /// No attempt has failed yet.
     pub(crate) fn new(cluster: &Arc<Cluster>, cancel: &CancellationToken) -> Self {
         Self { cluster: Arc::clone(cluster), cancel: cancel.clone(), since: None, pause: MIN_PAUSE }
     }
@@ -35,7 +35,7 @@ impl Retry {
         self.since.is_some()
     }
 
-    /// Waits until the next attempt at a call that `server` did not fulfil.
+    /// Waits before the next attempt at a call that failed at `server`.
     ///
     /// # Errors
     /// `Unreachable`: the call has failed for too long. `Cancelled`.
@@ -47,7 +47,7 @@ impl Retry {
         }
         if failed_for >= LOG_AFTER && self.cluster.should_log(server) {
             let seconds = failed_for.as_secs();
-            log::warn!("{server} does not fulfil a call for {seconds} s ({reason}); trying again");
+            log::warn!("a request to {server} has failed for {seconds} s ({reason}); retrying");
         }
         if self.cancel.wait(self.pause) {
             return Err(ScienceDbError::Cancelled { address: server.to_owned() });

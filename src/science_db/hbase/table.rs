@@ -263,7 +263,7 @@ impl Table {
                 return Err(client.error(server, error.clone()));
             }
         }
-        log::debug!("{server} did not fulfil a call to the region {}: {error}", region.display_name());
+        log::debug!("a request to region {} at {server} failed: {error}", region.display_name());
         Ok(())
     }
 

@@ -39,8 +39,13 @@ fn encoder(schema: &Schema, catalog: &Catalog) -> (Encoder, Columns) {
 fn cells(layout: &Layout, datum: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut flattener = layout.flattener();
     let cells = flattener.flatten(datum).unwrap();
-    let name = |at: usize| layout.catalog().columns[at].name.clone();
-    cells.iter().map(|(column, bytes)| (name(column), bytes.to_vec())).collect()
+    // Without the prefix of Avro cells, which names their schema.
+    let cell = |(at, bytes): (usize, &[u8])| {
+        let column = &layout.catalog().columns[at];
+        let start = if matches!(column.kind, ColumnType::Avro(_)) { 10 } else { 0 };
+        (column.name.clone(), bytes[start..].to_vec())
+    };
+    cells.iter().map(cell).collect()
 }
 
 /// Whether the line of JSON says what the value is.

@@ -18,8 +18,11 @@ fn alert(object: &str, id: i64, class: &str, stamp: usize) -> Vec<u8> {
     datum
 }
 
+/// The key and the value of a message.
+type KeyValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
 /// Commits messages, a key and a value each, to partition 0.
-fn send(consumer: &Consumer, messages: &[(Option<&[u8]>, Option<&[u8]>)]) {
+fn send(consumer: &Consumer, messages: &[KeyValue<'_>]) {
     let producer = producer(&unique("broken"));
     producer.begin().expect("a transaction");
     for (id, (key, value)) in messages.iter().enumerate() {

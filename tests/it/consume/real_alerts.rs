@@ -32,7 +32,7 @@ fn every_field_of_real_alerts_is_read_in_every_encoding_and_with_every_key() {
         let mut schemas: BTreeMap<String, String> = BTreeMap::new();
         for file in consumer.alerts(survey) {
             let bytes = std::fs::read(&file).expect("a file");
-            let schema = Container::read(&bytes).expect("an Avro file").schema_json;
+            let schema = Container::read(&bytes).expect("an Avro file").schema_json.clone();
             schemas.entry(schema).or_insert_with(|| file.display().to_string());
         }
         for encoding in ["datum", "confluent", "single-object", "container"] {

@@ -77,7 +77,7 @@ fn consumer(what: &str) -> (Consumer, String) {
     let consumer = Consumer::new(what);
     consumer.send("ztf", "confluent", "object-id", 12);
     let file = std::fs::read(&consumer.alerts("ztf")[0]).expect("a file");
-    let schema = fink::avro::container::Container::read(&file).expect("an Avro file").schema_json;
+    let schema = fink::avro::container::Container::read(&file).expect("an Avro file").schema_json.clone();
     (consumer, schema)
 }
 

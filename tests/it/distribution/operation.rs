@@ -238,3 +238,32 @@ fn a_stop_in_the_history_lane_commits_what_was_sent_and_reports_no_error() {
     running.terminate();
     table.assert_published(0..3_000);
 }
+
+#[test]
+fn sighup_puts_a_new_stream_in_force_and_a_wrong_configuration_is_refused() {
+    let mut table = Table::with_short_intervals("reload");
+    table.put(0..20, None);
+    let running = table.fixture.start(&["start", "distribution"], "log");
+    table.wait_for(20, &running);
+    let good = table.fixture.config.clone();
+    let second = format!("{}_second", table.fixture.name);
+    table.fixture.config.push_str(&format!("[[stream]]\nname = \"second\"\ntopic = \"{second}\"\n"));
+    // This also writes the file that the service reads.
+    table.fixture.run(&["config", "check"]).assert_stderr(0, &["the configuration is valid; streams: full, second"]);
+    running.signal(rustix::process::Signal::HUP);
+    running.wait_for("the new configuration is in force");
+    table.put(20..40, None);
+    table.wait_for(40, &running);
+    table.wait_for_messages(&second, 20, &running);
+
+    table.fixture.config = good.replace("topic = ", "rules = \"nowhere.xml\"\ntopic = ");
+    table.fixture.run(&["config", "check"]).assert_stderr(2, &["nowhere.xml"]);
+    running.signal(rustix::process::Signal::HUP);
+    running.wait_for("the new configuration is refused");
+    table.put(40..60, None);
+    table.wait_for(60, &running);
+    table.wait_for_messages(&second, 40, &running);
+    running.terminate();
+    table.assert_published(0..60);
+    assert_eq!(table.messages(&second).len(), 40);
+}
