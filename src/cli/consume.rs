@@ -9,6 +9,7 @@ mod save_args;
 mod settings;
 mod stats;
 mod topics;
+mod variables;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ use self::progress::ProgressLine;
 use self::save_args::SaveArgs;
 use self::settings::ConsumerLogin;
 pub(super) use self::settings::LoginArgs;
+use self::variables::notices;
+pub(super) use self::variables::registry;
 use super::context::Context;
 use super::outcome::{Interrupted, UsageError};
 use crate::alert::decoder::BytesFormat;
@@ -28,10 +31,8 @@ use crate::consume::decode::MessageDecoder;
 use crate::consume::error::ConsumeError;
 use crate::consume::lag_watch::LagWatch;
 use crate::consume::ndjson::NdjsonWriter;
-use crate::consume::notices::Notices;
 use crate::consume::output::Output;
 use crate::consume::printer::{PrintFormat, Printer};
-use crate::consume::registry::{Registry, RegistryLogin};
 use crate::consume::reset;
 use crate::consume::schemas::SchemaSet;
 use crate::consume::selection::{Choice, Selection};
@@ -44,8 +45,6 @@ use crate::kafka;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
 use crate::kafka::group::ConsumerGroup;
 use crate::kafka::{Admin, Identity};
-use crate::notify::{Notifier, TOKEN_VARIABLE};
-use crate::secret::Secret;
 use crate::signals::{Signal, Stop};
 use crate::units::parse_duration;
 
@@ -263,26 +262,6 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     let summary = done.map_err(command_error)?;
     progress.finish(&summary);
     ended(args, &summary, &stop)
-}
-
-/// A registry, with the login of its variables.
-pub(super) fn registry(address: &str) -> Result<Registry, ConsumeError> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let login = variable("FINK_REGISTRY_USERNAME").map(|username| RegistryLogin {
-        username,
-        password: Secret::new(variable("FINK_REGISTRY_PASSWORD").unwrap_or_default()),
-    });
-    Registry::new(address, login.as_ref())
-}
-
-/// The way to a Slack channel.
-fn notices(channel: &str, login: &ConsumerLogin) -> anyhow::Result<Notices> {
-    let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()).map(Secret::new);
-    if token.is_none() {
-        return Err(UsageError(format!("--slack takes a token: set the variable {TOKEN_VARIABLE}")).into());
-    }
-    let notifier = Notifier::start(&login.settings.slack.endpoint, token.as_ref())?;
-    Ok(Notices::new(notifier, channel.trim_start_matches('#')))
 }
 
 /// How the command ends, by what came.
