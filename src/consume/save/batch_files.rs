@@ -24,8 +24,9 @@ use crate::consume::positions::Place;
 use crate::kafka::Message;
 use crate::units::MAX_CLOCK_SKEW_MS;
 
-/// Most bytes that the files under way may hold in memory, as they count them: the process then has some three times as many.
-const MAX_MEMORY: usize = 24 << 20;
+/// Most bytes that the files under way may hold in memory, and least that are worth a row group of their own.
+const MAX_MEMORY: usize = 32 << 20;
+const MIN_ROW_GROUP: usize = 4 << 20;
 
 /// A file under way.
 struct BatchFile {
@@ -283,7 +284,8 @@ impl BatchFiles {
             return Ok(());
         }
         let files = self.open.values_mut().flat_map(|batch| batch.files.values_mut());
-        match files.max_by_key(|file| file.memory()).map(|file| &mut file.content) {
+        let largest = files.max_by_key(|file| file.memory()).filter(|file| file.memory() >= MIN_ROW_GROUP);
+        match largest.map(|file| &mut file.content) {
             Some(Content::Parquet(file)) => file.shrink().map_err(ConsumeError::Format),
             _ => Ok(()),
         }

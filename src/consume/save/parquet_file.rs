@@ -46,18 +46,18 @@ impl ParquetFile {
         };
         let arrow = Arc::new(ArrowSchema::new(fields));
         let level = ZstdLevel::try_new(1).map_err(|error| error.to_string())?;
-        let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
-        let mut bytes = Vec::new();
-        arrow
-            .fields()
-            .iter()
-            .for_each(|field| binary_columns(field.name(), field.data_type(), &mut Vec::new(), &mut bytes));
-        for column in bytes {
-            // No two stamps are alike, and a query for the smallest one makes no sense.
-            let column = ColumnPath::new(column);
-            properties = properties
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_statistics_enabled(column, EnabledStatistics::None);
+        // Few numbers come twice, and no stamp: their dictionaries would take more memory than the alerts.
+        let mut properties =
+            WriterProperties::builder().set_compression(Compression::ZSTD(level)).set_dictionary_enabled(false);
+        let mut columns = Vec::new();
+        arrow.fields().iter().for_each(|field| leaves(field.name(), field.data_type(), &mut Vec::new(), &mut columns));
+        for (path, data_type) in columns {
+            properties = match data_type {
+                DataType::LargeUtf8 => properties.set_column_dictionary_enabled(path, true),
+                // A query for the smallest stamp makes no sense.
+                DataType::LargeBinary => properties.set_column_statistics_enabled(path, EnabledStatistics::None),
+                _ => properties,
+            };
         }
         // Without Arrow's own schema in the file readers take the plain types: strings, not large strings.
         let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
@@ -85,7 +85,7 @@ impl ParquetFile {
 
     /// Bytes of memory that it holds, about.
     pub fn memory(&self) -> usize {
-        self.writer.in_progress_size() + self.pending_bytes
+        self.writer.memory_size() + self.pending_bytes
     }
 
     /// Ends the row group, so that its memory is free.
@@ -120,15 +120,14 @@ impl ParquetFile {
     }
 }
 
-/// The paths of the columns of bytes, as Parquet calls them.
-fn binary_columns(name: &str, data_type: &DataType, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
+/// The columns outside of lists and maps, by their paths.
+fn leaves(name: &str, data_type: &DataType, path: &mut Vec<String>, out: &mut Vec<(ColumnPath, DataType)>) {
     path.push(name.to_owned());
     match data_type {
-        DataType::LargeBinary => out.push(path.clone()),
         DataType::Struct(fields) => {
-            fields.iter().for_each(|field| binary_columns(field.name(), field.data_type(), path, out));
+            fields.iter().for_each(|field| leaves(field.name(), field.data_type(), path, out));
         }
-        _ => {}
+        leaf => out.push((ColumnPath::new(path.clone()), leaf.clone())),
     }
     path.pop();
 }
