@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 /// How long a new owner waits for the lock, which a reader of the file holds for a moment.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// The services that have run files.
+const SERVICES: [&str; 2] = ["distribution", "standby"];
 /// The local socket of a service is beside its run file.
 const SOCKET_EXTENSION: &str = "sock";
 
@@ -182,7 +184,7 @@ impl RunningService {
             Err(error) => return Err(unusable(directory, error)),
         };
         let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-        let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+        let files = paths.filter(|path| is_run_file(path));
         Ok(files.filter_map(|path| alive(&path).map(|run| Self { run, path })).collect())
     }
 
@@ -231,6 +233,13 @@ impl RunningService {
         }
         true
     }
+}
+
+/// Whether a path has the name of a run file: other files in the directory are not touched.
+fn is_run_file(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
+    let service = name.and_then(|name| name.split_once('-')).map(|(service, _)| service);
+    service.is_some_and(|service| SERVICES.contains(&service))
 }
 
 /// The content of a run file whose process lives. Removes the file of an ended process.
@@ -338,8 +347,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("distribution-a.json");
         fs::write(&path, "{}").unwrap();
+        let other = directory.path().join("catalog.json");
+        fs::write(&other, "{}").unwrap();
         assert!(RunningService::all_in(directory.path()).unwrap().is_empty());
-        assert!(!path.exists());
+        assert!(!path.exists() && other.exists());
     }
 
     #[test]
