@@ -73,7 +73,8 @@ fn read(context: &Context, request: &Request, name: &str) -> anyhow::Result<Sett
             settings.distribution.name
         );
     }
-    check_settings(&settings, request, &CancellationToken::new())?;
+    // Its message contains those of its causes.
+    check_settings(&settings, request, &CancellationToken::new()).map_err(|error| anyhow::anyhow!("{error}"))?;
     Ok(settings)
 }
 

@@ -8,11 +8,12 @@ use serde_json::Value;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use super::error::ConsumeError;
-use super::schemas::MAX_SCHEMA_BYTES;
 use crate::alert::decoder::{Decoder, base64};
 use crate::avro::Schema;
 use crate::secret::Secret;
 
+/// The longest schema that is read, bytes.
+pub(super) const MAX_SCHEMA_BYTES: usize = 4 << 20;
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The waits before it is asked again; then that is a failure.

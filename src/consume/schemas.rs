@@ -7,13 +7,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::error::ConsumeError;
-use super::registry::Registry;
+use super::registry::{MAX_SCHEMA_BYTES, Registry};
 use crate::alert::decoder::Decoder;
 use crate::avro::container::Container;
 use crate::avro::{Schema, namespace_of};
-
-/// The longest schema that is read, bytes.
-pub(super) const MAX_SCHEMA_BYTES: usize = 4 << 20;
 
 /// A schema from a file.
 #[derive(Clone, Debug)]

@@ -8,6 +8,8 @@ import time
 
 # The words with which a process ends that another one has fenced.
 FENCED = "has taken over"
+# Its exit code then.
+FENCED_CODE = 3
 # The words with which a process says that the checkpoint is its own. Before that, of two that start the one that is last keeps it.
 BEGUN = "distributing what is written from"
 # How long a process that was stopped may take to notice that it is fenced, and any to end after a SIGTERM, in seconds.
@@ -139,7 +141,7 @@ class Keeper:
             if code is None:
                 self.surprises.append(f"{zombie.name} was stopped and taken over from, and still runs ({zombie.log})")
                 zombie.signal(signal.SIGKILL)
-            elif code == 1 and zombie.said(FENCED):
+            elif code == FENCED_CODE and zombie.said(FENCED):
                 self.fenced += 1
             elif not (self._ends and code == 0):
                 self.surprises.append(f"{zombie.name} was taken over from and ended with {code}: {zombie.last_words()}")

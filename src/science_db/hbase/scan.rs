@@ -32,6 +32,8 @@ pub(crate) struct OpenScan {
     request: proto::Scan,
     /// where the scan goes on if its scanner is lost
     resume: Vec<u8>,
+    /// the rows that the last page was to have
+    page_rows: usize,
     /// no region is left to scan
     is_at_end: bool,
     scanner: Option<Scanner>,
@@ -86,6 +88,7 @@ impl OpenScan {
             reads_families,
             request,
             resume: start,
+            page_rows: 0,
             is_at_end: false,
             scanner: None,
             rest: Vec::new(),
@@ -123,7 +126,10 @@ pub(crate) fn read_page(
         }
     };
     let page_rows = scan.page.max(1);
-    if let Err(error) = fill(client, table, &mut current, family_scan, page_rows, rows) {
+    // Pages double while the size of a row is being learnt. The call sent ahead is for the next page.
+    let ahead_rows = if page_rows > current.page_rows { page_rows.saturating_mul(2) } else { page_rows };
+    current.page_rows = page_rows;
+    if let Err(error) = fill(client, table, &mut current, family_scan, (page_rows, ahead_rows), rows) {
         close(client, current);
         return Err(error);
     }
@@ -138,13 +144,13 @@ pub(crate) fn read_page(
     Ok(has_more)
 }
 
-/// Fills a page with at least one row, unless the scan ends.
+/// Fills a page with at least one row and at most `page_rows`, unless the scan ends. A call that is sent ahead asks for `ahead_rows`.
 fn fill(
     client: &mut Client,
     table: &Table,
     open: &mut OpenScan,
     family_scan: &mut FamilyScan,
-    page_rows: usize,
+    (page_rows, ahead_rows): (usize, usize),
     rows: &mut Rows,
 ) -> Result<(), ScienceDbError> {
     let columns = open.columns.clone();
@@ -187,7 +193,7 @@ fn fill(
             let announced = response.message.cells_per_result.iter().map(|count| *count as usize).sum::<usize>();
             let count = decoder.add(&mut page, response.cells)?;
             match count == announced {
-                true => advance(client, open, page_rows, &response.message),
+                true => advance(client, open, ahead_rows, &response.message),
                 false => Err(CallError::Protocol(format!("{count} cells instead of {announced}"))),
             }
         });
@@ -263,7 +269,7 @@ fn fetch(
 fn advance(
     client: &mut Client,
     open: &mut OpenScan,
-    page_rows: usize,
+    ahead_rows: usize,
     response: &ScanResponse,
 ) -> Result<Answer, CallError> {
     let Some(has_more_in_region) = response.more_results_in_region else {
@@ -278,7 +284,7 @@ fn advance(
             return Err(CallError::Protocol(String::from("the response to a scan names no scanner")));
         }
         if !is_region_done && open.request.read_type() == scan::ReadType::Stream {
-            scanner.ahead = Some(scanner.send_next(client, page_rows)?);
+            scanner.ahead = Some(scanner.send_next(client, ahead_rows)?);
         }
     }
     Ok(Answer { ends_in_row, is_region_done })

@@ -1,10 +1,13 @@
 //! What an operator sees of a running service: its status, rejected alerts, outages, and a second process.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::audit;
 use crate::fixture::alert_table::{SHORT_INTERVALS, Table, now, row, with_catalog};
 use crate::fixture::proxy::Proxy;
 use crate::fixture::{Fixture, Running, wait_until};
@@ -68,7 +71,7 @@ fn status_show_and_doctor_tell_the_same_lag_which_grows_while_nothing_can_be_rea
 
 #[test]
 fn rejected_alerts_are_warned_of_and_fail_a_job() {
-    let mut table = Table::new("rejects");
+    let mut table = audit::table("rejects");
     table.put(0..20, Some(now() - 60_000));
     let bad_at = now() - 59_000;
     for number in [7, 11] {
@@ -256,7 +259,7 @@ fn sighup_puts_a_new_stream_in_force_and_a_wrong_configuration_is_refused() {
     table.wait_for(40, &running);
     table.wait_for_messages(&second, 20, &running);
 
-    table.fixture.config = good.replace("topic = ", "rules = \"nowhere.xml\"\ntopic = ");
+    table.fixture.config = good.replace("\ntopic = ", "\nrules = \"nowhere.xml\"\ntopic = ");
     table.fixture.run(&["config", "check"]).assert_stderr(2, &["nowhere.xml"]);
     running.signal(rustix::process::Signal::HUP);
     running.wait_for("the new configuration is refused");
@@ -266,4 +269,43 @@ fn sighup_puts_a_new_stream_in_force_and_a_wrong_configuration_is_refused() {
     running.terminate();
     table.assert_published(0..60);
     assert_eq!(table.messages(&second).len(), 40);
+}
+
+/// The status code and the body of a response.
+fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("a server");
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).expect("a request");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
+    (code, body.to_owned())
+}
+
+#[test]
+fn metrics_and_readiness_are_served_while_the_service_runs() {
+    let (mut table, proxy) = behind_proxy("metrics");
+    table.fixture.config.push_str("[metrics]\nlisten = \"127.0.0.1:0\"\n");
+    proxy.freeze(true);
+    table.put(0..20, None);
+    let running = table.fixture.start(&["start", "distribution"], "log");
+    running.wait_for("metrics on http://");
+    let log = running.log();
+    let address = log.split("http://").nth(1).and_then(|rest| rest.split("/metrics").next()).expect("an address");
+    assert_eq!(get(address, "/healthz"), (200, "ok\n".to_owned()));
+    let (code, reason) = get(address, "/readyz");
+    assert!(code == 503 && reason.starts_with("starting"), "{code} {reason}");
+    proxy.freeze(false);
+    table.wait_for(20, &running);
+    let is_ready = || (get(address, "/readyz").0 == 200).then_some(());
+    wait_until(|| format!("not ready: {:?}; {}", get(address, "/readyz"), running.log()), is_ready);
+    let (code, metrics) = get(address, "/metrics");
+    assert_eq!(code, 200);
+    let sent = format!("fink_stream_messages_total{{stream=\"full\",topic=\"{}\"}} 20", table.fixture.name);
+    for line in ["fink_alerts_total 20", "fink_lane{lane=\"live\"} 1", &sent] {
+        assert!(metrics.lines().any(|found| found == line), "no line `{line}`: {metrics}");
+    }
+    assert_eq!(get(address, "/nowhere").0, 404);
+    running.terminate();
+    assert!(TcpStream::connect(address).is_err());
 }
