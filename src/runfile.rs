@@ -246,7 +246,9 @@ fn alive(path: &Path) -> Option<RunInfo> {
             },
             Err(TryLockError::Error(_)) => return None,
             Ok(()) => {
-                if is_at(&file, path) && fs::remove_file(path).is_err() {
+                // The directory may hold other files.
+                let is_stale = read(&file).is_some() && is_at(&file, path);
+                if is_stale && fs::remove_file(path).is_err() {
                     log::debug!("cannot remove the stale {}", path.display());
                 }
                 return None;
@@ -311,6 +313,19 @@ fn host() -> String {
 mod tests {
     use super::*;
 
+    /// Of this process, with another start time.
+    fn run_info() -> RunInfo {
+        RunInfo {
+            service: "distribution".to_owned(),
+            name: "a".to_owned(),
+            pid: std::process::id(),
+            process_start: Some(1),
+            host: host(),
+            config: None,
+            started: 0,
+        }
+    }
+
     #[test]
     fn a_run_file_exists_while_its_owner_lives() {
         let directory = tempfile::tempdir().unwrap();
@@ -337,9 +352,18 @@ mod tests {
     fn the_file_of_an_ended_process_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("distribution-a.json");
-        fs::write(&path, "{}").unwrap();
+        fs::write(&path, serde_json::to_vec(&run_info()).unwrap()).unwrap();
         assert!(RunningService::all_in(directory.path()).unwrap().is_empty());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_no_run_file_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("catalog.json");
+        fs::write(&path, "{}").unwrap();
+        assert!(RunningService::all_in(directory.path()).unwrap().is_empty());
+        assert!(path.exists());
     }
 
     #[test]
@@ -348,16 +372,7 @@ mod tests {
         let path = directory.path().join("distribution-a.json");
         let file = File::create(&path).unwrap();
         file.lock().unwrap();
-        let run = RunInfo {
-            service: "distribution".to_owned(),
-            name: "a".to_owned(),
-            pid: std::process::id(),
-            process_start: Some(1),
-            host: host(),
-            config: None,
-            started: 0,
-        };
-        fs::write(&path, serde_json::to_vec(&run).unwrap()).unwrap();
+        fs::write(&path, serde_json::to_vec(&run_info()).unwrap()).unwrap();
         let running = RunningService::all_in(directory.path()).unwrap();
         assert!(running[0].terminate().unwrap_err().to_string().contains("another process"));
     }

@@ -43,6 +43,12 @@ write_hbase_conf() {
     property zookeeper.session.timeout.localHBaseCluster 90000
     property hbase.zookeeper.property.tickTime 5000
 
+    # Replication without its pauses of seconds: a source that has sent everything looks again after 10 to 50 ms. The second setting
+    # also limits how often a source may fail before the region server ends itself, which the third forbids.
+    property replication.source.sleepforretries 10
+    property replication.source.maxretriesmultiplier 5
+    property replication.source.regionserver.abort false
+
     # The gateways. A worker thread serves one connection, and connection 17 of the default 16 would just hang.
     property hbase.thrift.minWorkerThreads 64
     printf '</configuration>\n'

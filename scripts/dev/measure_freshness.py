@@ -29,7 +29,7 @@ def wait_until_idle(pid, longest):
 
 def measure(folder):
     """Puts, distributes, consumes and prints; the exit code."""
-    fink, cluster, store, rate, seconds, older = sys.argv[1:4] + [int(word) for word in sys.argv[4:7]]
+    fink, cluster, store, push, rate, seconds, older = sys.argv[1:5] + [int(word) for word in sys.argv[5:8]]
     servers = Servers(cluster)
     name = f"fink_freshness_{os.getpid()}"
     config = f"{folder}/fink.toml"
@@ -40,6 +40,11 @@ kind = "{store}"
 address = "{servers.env[f'FINK_TEST_{store.upper()}']}"
 catalog = "{folder}/catalog.json"
 table = "{name}"
+push = {push}
+push_zookeeper = "{servers.env['FINK_TEST_ZOOKEEPER']}"
+push_root = "/{name}"
+push_peer = "{name}"
+push_listen = "127.0.0.1:0"
 {servers.kafka_section()}[distribution]
 name = "{name}"
 [[stream]]
@@ -54,6 +59,8 @@ partitions = 4
     simulate = ("simulate", "--survey", "ztf", "--seed", "1", "--into-db")
     print(f"putting {older} older rows", file=sys.stderr)
     run(*simulate, "--alerts", str(older), "--timestamp", hour_ago)
+    if push == "true":
+        run("hbase", "add-peer", "--yes")
     pids = servers.processes()
     wait_until_idle(pids["hbase"], longest=10 + older / 200)
 
@@ -98,6 +105,8 @@ partitions = 4
     service.terminate()
     code = service.wait(30)
     consumer.close()
+    if push == "true":
+        run("hbase", "remove-peer", "--yes")
     servers.delete_topics(name)
     servers.delete_topics(f"fink_checkpoint_{name}")
     first = min(put for put, _ in delays) if delays else 0

@@ -158,9 +158,13 @@ pub fn summary(stats: &Stats, is_dry_run: bool) -> String {
         0 => String::new(),
         skipped => format!(", {skipped} rows skipped"),
     };
+    let pushed = match stats.pushed {
+        0 => String::new(),
+        pushed => format!(", {pushed} pushed (the last after {} ms)", stats.push_lag),
+    };
     let sent = if is_dry_run { "messages would be sent" } else { "messages sent" };
     format!(
-        "{} alerts, {} {sent}, {} late, {} rejected{skipped}",
+        "{} alerts, {} {sent}, {} late, {} rejected{pushed}{skipped}",
         stats.alerts,
         stats.sent(),
         stats.late,
@@ -217,6 +221,8 @@ mod tests {
         let mut stats = stats();
         assert_eq!(summary(&stats, false), "1200 alerts, 1200 messages sent, 3 late, 2 rejected");
         assert_eq!(summary(&stats, true), "1200 alerts, 1200 messages would be sent, 3 late, 2 rejected");
+        (stats.pushed, stats.push_lag) = (1100, 15);
+        assert!(summary(&stats, false).ends_with("2 rejected, 1100 pushed (the last after 15 ms)"));
         stats.uncommitted = 7;
         assert_eq!(short_counts(&stats, false), "1207 alerts, 1200 sent, 3 late, 2 rejected");
         (stats.alerts, stats.streams[0].sent) = (123_456_789, 123_456_789);

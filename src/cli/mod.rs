@@ -16,6 +16,7 @@ mod distribution_test;
 mod doctor;
 mod dry_run;
 mod filter;
+mod hbase;
 mod ingest;
 mod kafka;
 mod man;
@@ -109,6 +110,9 @@ enum Command {
     /// Manage Kafka users, ACLs and topics
     #[command(subcommand, visible_alias = "kafka-admin", arg_required_else_help = true, after_help = kafka::AFTER_HELP)]
     Kafka(kafka::Action),
+    /// Manage the replication peer through which HBase pushes new rows
+    #[command(subcommand, arg_required_else_help = true, after_help = hbase::AFTER_HELP)]
+    Hbase(hbase::Action),
     /// Check configuration, connections and permissions
     Doctor(doctor::Args),
     /// Print shell completions
@@ -142,6 +146,7 @@ impl Cli {
             Command::Ingest(args) => ingest::run(args, &context),
             Command::Simulate(args) => simulate::run(args, &context),
             Command::Kafka(action) => kafka::run(action, &context),
+            Command::Hbase(action) => hbase::run(action, &context),
             Command::Doctor(args) => doctor::run(args, &context),
             Command::Completions(args) => completions::run(args, &mut command()),
             Command::Man(args) => man::run(args, command()),

@@ -13,7 +13,7 @@ use crate::catalog::CatalogError;
 use crate::filters::FilterError;
 use crate::kafka::Error as KafkaError;
 use crate::notify::NotifyError;
-use crate::science_db::ScienceDbError;
+use crate::science_db::{ReplicationSinkError, ScienceDbError};
 use crate::timestamp::Timestamp;
 
 /// Why a distribution does not start, or ends.
@@ -51,6 +51,8 @@ pub(crate) enum DistributionError {
     FutureFrom { place: &'static str, from: Timestamp, fault: String },
     #[error(transparent)]
     ScienceDb(#[from] ScienceDbError),
+    #[error(transparent)]
+    ReplicationSink(#[from] ReplicationSinkError),
     #[error(transparent)]
     Sink(SinkError),
     #[error(transparent)]
@@ -146,6 +148,7 @@ impl DistributionError {
                 | Self::FutureFrom { .. }
                 | Self::NotConfirmed { .. }
                 | Self::OffsetFile(_)
+                | Self::ReplicationSink(_)
         )
     }
 }

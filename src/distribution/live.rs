@@ -32,8 +32,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// A part of a fetch.
 struct FetchedPart {
     batch: Batch,
-    /// the rows that were requested
-    requested: Vec<LedgerEntry>,
+    /// the rows that are done
+    done: Vec<LedgerEntry>,
     is_last: bool,
     lease: Option<MemoryLease>,
 }
@@ -108,8 +108,8 @@ pub(super) fn publish_rows(
             return Err(DistributionError::Cancelled);
         }
         match readers.receive(POLL_INTERVAL) {
-            Some((ReadOutput::Fetched { sequence, batch, requested, done }, lease)) => {
-                waiting.entry(sequence).or_default().push(FetchedPart { batch, requested, is_last: done, lease });
+            Some((ReadOutput::Fetched { sequence, batch, done, is_last }, lease)) => {
+                waiting.entry(sequence).or_default().push(FetchedPart { batch, done, is_last, lease });
             }
             Some((ReadOutput::Failed(error), _)) => return Err(error.into()),
             Some(_) | None => {}
@@ -145,14 +145,14 @@ fn publish_part(
     state: &CheckpointState,
     publisher: &mut Publisher<'_>,
 ) -> Result<(), DistributionError> {
-    let FetchedPart { batch, requested, lease, .. } = part;
+    let FetchedPart { batch, done, lease, .. } = part;
     for alert in batch.alerts() {
         if state.is_new(batch.bytes(&alert.key), alert.entry.timestamp) {
             publisher.send(&batch, alert, late)?;
         }
     }
-    // Rows that were written again, were deleted, or have the status already are done as well.
-    publisher.add_done(requested);
+    // Rows that were written again or have the status already are done as well.
+    publisher.add_done(done);
     drop(lease);
     Ok(())
 }

@@ -22,6 +22,7 @@ mod kafka_sink;
 mod kafka_watch;
 mod ledger_memory;
 mod live;
+mod live_source;
 mod memory_budget;
 pub(crate) mod offset_file;
 mod open;
@@ -68,6 +69,7 @@ use checkpoint_watch::CheckpointWatch;
 use clock::Clock;
 use history::publish_history;
 use live::{find_new_rows, publish_rows};
+use live_source::publish_pushed;
 use open::{Opened, Workers, open};
 use repair::{continue_repair, continue_sweep};
 use resume::resume;
@@ -182,15 +184,17 @@ fn resume_and_run(
 
 /// Runs the lane that is due, until none will be any more: a job is done, or a dry run has caught up.
 fn run_lanes(
-    Task { request, intervals, cancel, .. }: &Task<'_>,
+    Task { request, intervals: configured, cancel, .. }: &Task<'_>,
     state: &mut CheckpointState,
     opened: &mut Opened<'_>,
     clock: &mut Clock,
 ) -> Result<(), DistributionError> {
     let Opened { pipeline, publisher, workers, session, ledger_memory, .. } = opened;
-    let Workers { readers, sweep, repair, future_rows, row_count } = workers;
+    let Workers { readers, live_source, sweep, repair, future_rows, row_count } = workers;
     loop {
         let now = clock.now();
+        let intervals = &live_source.intervals(*configured, now);
+        live_source.set_live(state.is_live(now));
         ledger_memory.update(state.ledger());
         let stats = publisher.stats();
         stats.watermark = state.watermark();
@@ -227,6 +231,7 @@ fn run_lanes(
             Action::Live(window) => {
                 publisher.stats().lane = Lane::Live;
                 let rows = find_new_rows(window, state, readers, publisher, cancel)?;
+                live_source.note_scanned(&rows, now);
                 let finish = |state: &mut CheckpointState| state.finish_live_scan(now.steady);
                 publish_rows(rows, false, state, readers, publisher, cancel, finish)?;
             }
@@ -242,10 +247,14 @@ fn run_lanes(
             Action::Wait(_) if request.dry_run && !repair.is_under_way() && state.is_caught_up() => return Ok(()),
             Action::Wait(until) => {
                 if !sweep.has_found() && !repair.has_found() {
-                    cancel.wait(until.since(now.steady).min(MAX_PAUSE));
+                    live_source.wait(until.since(now.steady).min(MAX_PAUSE), cancel);
                 }
             }
             Action::Finished => return Ok(()),
+        }
+        let now = clock.now();
+        if state.is_live(now) {
+            publish_pushed(live_source, state, readers, publisher, (now, intervals), cancel)?;
         }
         continue_sweep(sweep, state, readers, publisher, cancel)?;
         continue_repair(repair, state, readers, publisher, intervals, cancel)?;

@@ -57,6 +57,30 @@ pub(crate) fn write(path: &Path, time: Timestamp) -> Result<(), OffsetFileError>
     atomic_file::replace(path, line.as_bytes()).map_err(|source| OffsetFileError::Io { path: path.into(), source })
 }
 
+/// The offset file, and the watermark that it holds.
+pub(crate) struct OffsetFile {
+    path: PathBuf,
+    written: Option<Timestamp>,
+}
+
+impl OffsetFile {
+    /// A file to which nothing is written yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, written: None }
+    }
+
+    /// Writes a watermark that is later than the last one that was written. A failure is logged: the checkpoint decides where the next start begins,
+    /// so a full disk must not stop the alerts.
+    pub fn update(&mut self, watermark: Timestamp) {
+        if self.written.is_none_or(|written| written < watermark) {
+            self.written = Some(watermark);
+            if let Err(error) = write(&self.path, watermark) {
+                log::warn!("{error}");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

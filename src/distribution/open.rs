@@ -11,10 +11,12 @@ use super::error::DistributionError;
 use super::kafka_sink::KafkaSink;
 use super::kafka_watch::KafkaWatch;
 use super::ledger_memory::LedgerMemory;
+use super::live_source::LiveSource;
 use super::memory_budget::MemoryBudget;
+use super::offset_file::OffsetFile;
 use super::page_reader::PageLimits;
 use super::pipeline::{NoticeError, Pipeline};
-use super::publisher::{OffsetFile, Outputs, Publisher};
+use super::publisher::{Outputs, Publisher};
 use super::readers::{READER_THREADS, Readers};
 use super::request::Request;
 use super::retry::{Connector, RetryingSession};
@@ -27,7 +29,7 @@ use crate::cancel::CancellationToken;
 use crate::distribution::settings::{Settings, StreamSettings};
 use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
-use crate::science_db::StoreKind;
+use crate::science_db::{ReplicationSink, StoreKind, TriggerColumn};
 use crate::timestamp::Timestamp;
 
 /// The largest page, in rows and bytes, that is passed to filters.
@@ -44,6 +46,8 @@ const MIN_OUTAGE: Duration = Duration::from_secs(10);
 pub(super) struct Workers {
     /// for the history and the live lane
     pub readers: Readers,
+    /// tells the live lane of new rows
+    pub live_source: LiveSource,
     pub sweep: BackgroundScan,
     pub repair: BackgroundScan,
     pub future_rows: FutureRowScan,
@@ -54,6 +58,7 @@ impl Workers {
     /// Cancels all tasks.
     pub fn cancel(&mut self) {
         self.readers.cancel();
+        self.live_source.cancel();
         self.sweep.cancel();
         self.repair.cancel();
         self.future_rows.cancel();
@@ -153,8 +158,19 @@ pub(super) fn open<'a>(
     let budget = MemoryBudget::new(memory / 4);
     let limits = page_limits(settings, &pipeline);
     let start_readers = |count| Readers::start(count, &connector, &pipeline, &budget, limits);
+    // Last: from here on HBase sends rows, and only to the process that owns the checkpoint.
+    let is_service_of_all = !request.is_job() && !request.dry_run && request.is_of_all(streams, settings.streams.len());
+    let push_sink = match settings.science_db.push && is_service_of_all {
+        true => {
+            let trigger = pipeline.columns().trigger();
+            let trigger = TriggerColumn::new(&settings.science_db.table_of(&catalog), trigger);
+            Some(ReplicationSink::start(&settings.science_db.replication, trigger)?)
+        }
+        false => None,
+    };
     let workers = Workers {
         readers: start_readers(READER_THREADS),
+        live_source: LiveSource::new(push_sink),
         sweep: BackgroundScan::new(start_readers(1)),
         repair: BackgroundScan::new(start_readers(1)),
         future_rows: FutureRowScan::new(start_readers(1)),

@@ -2,7 +2,6 @@
 //! offset file and the statistics.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use super::catalog_watch::CatalogWatch;
 use super::checkpoint_state::{CheckpointState, Record};
 use super::error::DistributionError;
 use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome};
-use super::offset_file;
+use super::offset_file::OffsetFile;
 use super::rejection_log::{Rejection, RejectionLog};
 use super::sink_error::SinkError;
 use super::stats::{Stats, StreamStats};
@@ -77,28 +76,6 @@ impl OpenTransaction {
             distributed: Vec::new(),
             notices: Vec::new(),
             rejections: vec![None; streams],
-        }
-    }
-}
-
-/// The offset file, and the watermark that it holds.
-pub(crate) struct OffsetFile {
-    path: PathBuf,
-    written: Option<Timestamp>,
-}
-
-impl OffsetFile {
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, written: None }
-    }
-
-    // The checkpoint decides where the next start begins; this file is for people and old scripts. So a full disk must not stop the alerts.
-    fn update(&mut self, watermark: Timestamp) {
-        if self.written.is_none_or(|written| written < watermark) {
-            self.written = Some(watermark);
-            if let Err(error) = offset_file::write(&self.path, watermark) {
-                log::warn!("{error}");
-            }
         }
     }
 }

@@ -209,16 +209,20 @@ impl Reader {
             let keys: Vec<&[u8]> = part.iter().map(|row| &row.key[..]).collect();
             // Rows come back in the order of the request, without those that were deleted.
             let mut requested = part.iter();
+            let mut done = Vec::with_capacity(part.len());
             let is_unchanged = |key: &[u8], timestamp: Timestamp| {
-                requested.find(|requested| requested.key == key).is_some_and(|found| found.timestamp == timestamp)
+                let Some(found) = requested.find(|requested| requested.key == key) else { return false };
+                if found.timestamp <= timestamp {
+                    done.push(LedgerEntry::from(found));
+                }
+                found.timestamp == timestamp
             };
             let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
             let mut batch = Batch::default();
             pages.get(&keys, is_unchanged, query, cancel, &mut batch)?;
             let is_next = || next_sequence.load(Ordering::Relaxed) == sequence;
             let lease = self.budget.acquire(batch.size(), &self.cancel, is_next).ok_or(TaskError::Cancelled)?;
-            let requested = part.iter().map(LedgerEntry::from).collect();
-            self.send(ReadOutput::Fetched { sequence, batch, requested, done: rows.is_empty() }, Some(lease));
+            self.send(ReadOutput::Fetched { sequence, batch, done, is_last: rows.is_empty() }, Some(lease));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Warnings about rejected alerts: at the first one of a stream, then at most one line a minute for each stream.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,11 +49,23 @@ impl RejectionLog {
                 let (count, alerts) = (unlogged.count, if unlogged.count == 1 { "alert" } else { "alerts" });
                 (unlogged.count, unlogged.logged) = (0, Some(now));
                 lines.push(format!(
-                    "stream `{name}`: {count} {alerts} rejected, first row {row}: {reason}; see `fink rejected list`"
+                    "stream `{name}`: {count} {alerts} rejected, first row {row}: {}; see `fink rejected list`",
+                    in_one_line(&reason)
                 ));
             }
         }
         lines
+    }
+}
+
+/// The first and the last line of a reason: those of a Python traceback name the filter and the error.
+fn in_one_line(reason: &str) -> Cow<'_, str> {
+    let mut lines = reason.lines().map(str::trim).filter(|line| !line.is_empty());
+    match (lines.next(), lines.next_back()) {
+        (Some(first), Some(last)) => {
+            format!("{} {last}", first.trim_end_matches("Traceback (most recent call last):").trim_end()).into()
+        }
+        _ => reason.into(),
     }
 }
 
@@ -62,6 +75,14 @@ mod tests {
 
     fn rejection(row: &str) -> Rejection {
         Rejection { row: row.to_owned(), reason: "it is no alert".into() }
+    }
+
+    #[test]
+    fn a_traceback_is_one_line() {
+        let reason =
+            "filter `judge:judge`: Traceback (most recent call last):\n  File \"judge.py\", line 4\nValueError: no\n";
+        assert_eq!(in_one_line(reason), "filter `judge:judge`: ValueError: no");
+        assert_eq!(in_one_line("the cell has 3 bytes"), "the cell has 3 bytes");
     }
 
     #[test]

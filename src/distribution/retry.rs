@@ -145,6 +145,8 @@ mod tests {
             trigger: None,
             object_id: None,
             skip_rows: crate::science_db::RowPrefixes::default(),
+            push: false,
+            replication: crate::science_db::ReplicationSettings::default(),
             complete_rows: crate::science_db::CompleteRows::WhenPartial,
         };
         RetryingSession::new(&Arc::new(Connector::new(&settings, "default:unused")))

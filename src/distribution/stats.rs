@@ -95,6 +95,10 @@ pub(crate) struct Stats {
     pub skipped: u64,
     /// alerts that only a repair found: they became visible after the live lane had passed
     pub late: u64,
+    /// rows that HBase pushed before a scan found them
+    pub pushed: u64,
+    /// time from the write of the last row that HBase pushed to its arrival, ms
+    pub push_lag: u64,
     /// rows with timestamps in the future, when last scanned
     pub ahead: u64,
     /// by stream, in the order of the configuration

@@ -9,6 +9,7 @@ mod gateway;
 pub(crate) mod hbase;
 mod java_exception;
 mod open;
+mod replication;
 mod settings;
 mod stream;
 mod thrift1;
@@ -17,6 +18,11 @@ mod timeouts;
 
 pub use hbase::HBaseTableAdmin;
 pub use open::{Sessions, open};
+pub use replication::ReplicationSettings;
+pub(crate) use replication::{
+    Delivery, Peer, PeerAdmin, ReplicationSink, ReplicationSinkError, SourceStatus, TriggerColumn, ZooKeeperSession,
+    registered_sinks,
+};
 pub use settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
 pub use timeouts::Timeouts;
 

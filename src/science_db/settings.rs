@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::replication::ReplicationSettings;
 use crate::catalog::Catalog;
 
 /// Which store holds the science database.
@@ -58,6 +59,10 @@ pub struct ScienceDbSettings {
     pub complete_rows: CompleteRows,
     /// rows that are not alerts
     pub skip_rows: RowPrefixes,
+    /// whether HBase pushes new rows to the service
+    pub push: bool,
+    /// how it does
+    pub replication: ReplicationSettings,
 }
 
 impl ScienceDbSettings {

@@ -185,7 +185,6 @@ fn ztf_stamps_are_gzipped_fits_images() {
     let mut simulator = simulator(Survey::Ztf, 2);
     for index in 0..10 {
         let (alert, _, _) = Alert::of(&mut simulator, index);
-        let positive = *alert.at("candidate.isdiffpos") == Value::String("t".into());
         for name in ["cutoutScience", "cutoutTemplate", "cutoutDifference"] {
             let packed = alert.bytes(&format!("{name}.stampData"));
             assert!((11_500..16_000).contains(&packed.len()), "{name} has {} bytes", packed.len());
@@ -197,8 +196,8 @@ fn ztf_stamps_are_gzipped_fits_images() {
             let pixels = floats(data);
             assert!(pixels.iter().all(|pixel| pixel.is_finite()));
             if name == "cutoutDifference" {
-                let middle = pixels[31 * 63 + 31];
-                assert_eq!(middle > 0.0, positive, "a source of {middle} counts");
+                // Of a source that became fainter too: ZTF multiplies that difference by −1.
+                assert!(pixels[31 * 63 + 31] > 0.0);
             }
         }
     }

@@ -4,6 +4,7 @@ mod acls;
 mod checklist;
 mod files;
 mod kafka;
+mod push;
 mod science_db;
 mod streams;
 mod transactions;
@@ -16,7 +17,7 @@ use clap::Args as ClapArgs;
 use self::checklist::Checklist;
 use super::context::Context;
 use super::output::OutputArgs;
-use crate::config::{ConfigErrors, Configuration};
+use crate::config::{ConfigErrors, Configuration, RequiredLogin};
 use crate::units::parse_duration;
 
 /// `fink doctor`
@@ -39,6 +40,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         files::check(&mut list, &configuration)?;
         streams::check(&mut list, &configuration)?;
         science_db::check(&mut list, &configuration)?;
+        push::check(&mut list, &configuration.settings(RequiredLogin::None)?.science_db)?;
         kafka::check(&mut list, &configuration, args.timeout)?;
     }
     let (failed, all) = list.finish()?;

@@ -29,6 +29,9 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> Keys {
     let kafka::KafkaKeys { settings: kafka, login, admin, key_password } = kafka::read(reader, file);
     let (consumer_settings, consumer) = consumer::read(reader, kafka.security_protocol);
     let distribution = distribution::read(reader);
+    if science_db.push && !distribution.settle.is_zero() {
+        reader.add_error("settle", "it must be 0 with science_db.push: pushed rows are published at once");
+    }
     let streams = stream::read_all(reader, file, &distribution);
     let filters = filters::read(reader);
     let slack = slack::read(reader);

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use crate::config::definition::key;
 use crate::config::reader::Reader;
 use crate::config::value::Addresses;
-use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+use crate::science_db::{CompleteRows, ReplicationSettings, RowPrefixes, ScienceDbSettings, StoreKind};
 
 pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
     reader.section("science_db", "");
@@ -73,7 +73,19 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
             ),
             vec!["schema_".to_owned()],
         )),
+        push: reader.read(
+            key(
+                "push",
+                "Let HBase push new rows to the service, as a replication peer that `fink hbase add-peer` adds; see docs/push.md. Otherwise, \
+                 and until it does, the service polls for new rows.",
+            ),
+            false,
+        ),
+        replication: read_replication(reader),
     };
+    if settings.push && settings.kind == StoreKind::Embedded {
+        reader.add_error("push", "only HBase pushes rows: set science_db.kind to an HBase, or remove it".to_owned());
+    }
     if let Some(table) = &settings.table
         && !is_table_name(table)
     {
@@ -83,6 +95,41 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
                 "`{table}` is not a table name: use `name` or `namespace:name`, with letters, digits, `_`, `-` and `.`"
             ),
         );
+    }
+    settings
+}
+
+fn read_replication(reader: &mut Reader<'_>) -> ReplicationSettings {
+    let default = ReplicationSettings::default();
+    let settings = ReplicationSettings {
+        zookeeper: reader
+            .read(
+                key("push_zookeeper", "The servers of HBase's ZooKeeper, host:port, separated by commas, in which the service registers."),
+                Addresses(default.zookeeper),
+            )
+            .0,
+        root: reader.read(
+            key("push_root", "The znode in which the service registers. Each service that HBase pushes to has its own."),
+            default.root,
+        ),
+        peer: reader.read(key("push_peer", "The identifier of the replication peer in HBase."), default.peer),
+        listen: reader.read(
+            key(
+                "push_listen",
+                "The address at which the service listens for HBase's region servers, host:port. Port 0 stands for any free port.",
+            ),
+            default.listen,
+        ),
+        host: reader.optional(
+            key(
+                "push_host",
+                "The name or IP address at which region servers reach this machine. If unset: the address from which it connects to ZooKeeper.",
+            )
+            .example("\"alerts.example.org\""),
+        ),
+    };
+    for (name, error) in settings.errors() {
+        reader.add_error(name, error);
     }
     settings
 }

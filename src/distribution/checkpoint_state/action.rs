@@ -19,12 +19,17 @@ pub(crate) struct Intervals {
     pub repair: Duration,
     /// time between two repairs
     pub repair_every: Duration,
+    /// time between two sweeps
+    pub sweep_every: Duration,
 }
 
 /// How far back a live scan reads beyond `settle`: the time that most writes take to become visible.
 pub(super) const LIVE_LOOKBACK: Duration = Duration::from_secs(2);
 /// Time between two sweeps: a row that became visible later than a [`LIVE_LOOKBACK`], but within `overlap`, waits no longer than this.
-pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Times between two live scans and between two sweeps while HBase pushes new rows in time.
+const POLL_INTERVAL_WITH_PUSH: Duration = Duration::from_secs(5);
+const SWEEP_INTERVAL_WITH_PUSH: Duration = Duration::from_secs(30);
 /// The longest window that the catch-up reads at once: the row keys that one scan finds have to fit into memory.
 pub(super) const CATCH_UP_SLICE: Duration = Duration::from_secs(60);
 
@@ -37,6 +42,17 @@ impl Intervals {
             overlap: settings.overlap,
             repair: settings.repair,
             repair_every: settings.repair_every,
+            sweep_every: SWEEP_INTERVAL.max(settings.poll),
+        }
+    }
+
+    /// The same with rarer scans, for the time in which HBase pushes new rows.
+    #[must_use]
+    pub fn with_push(self) -> Self {
+        Self {
+            poll: self.poll.max(POLL_INTERVAL_WITH_PUSH),
+            sweep_every: self.sweep_every.max(SWEEP_INTERVAL_WITH_PUSH),
+            ..self
         }
     }
 

@@ -1,7 +1,7 @@
 //! A model of everything around a [`CheckpointState`]: rows that become visible late, a system clock that is wrong for a while, a process that
 //! may crash between any two of its steps, and a checkpoint partition that another producer writes to as well, whose transactions may stay open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
@@ -136,6 +136,8 @@ pub struct Model {
     /// rows of a page, or of a fetch
     page: usize,
     regions: Vec<KeyRange>,
+    /// whether HBase pushes most rows, each one again and again, some before they are visible
+    pub pushes: bool,
 }
 
 impl Model {
@@ -146,7 +148,19 @@ impl Model {
         let regions = starts.iter().cloned().zip(ends).map(|(start, end)| KeyRange { start, end }).collect();
         let (now, kafka) = (at(now), ModelKafka::default());
         let clock = new_clock(now);
-        Self { rows, intervals, now, ahead: Duration::ZERO, clock, kafka, events, steps: 0, page, regions }
+        Self {
+            rows,
+            intervals,
+            now,
+            ahead: Duration::ZERO,
+            clock,
+            kafka,
+            events,
+            steps: 0,
+            page,
+            regions,
+            pushes: false,
+        }
     }
 
     /// Time passes, and the next event happens.
@@ -178,6 +192,17 @@ impl Model {
         table
     }
 
+    /// What HBase pushes.
+    fn pushed(&self, state: &CheckpointState) -> Vec<Version> {
+        let is_pushed = |row: &&ModelRow| {
+            let is_synced = row.timestamp <= self.now && row.visible <= self.now + Duration::from_millis(3);
+            is_synced && !row.key.is_multiple_of(3) && state.is_new(&[row.key], row.timestamp)
+        };
+        let pushed: BTreeSet<Version> =
+            self.rows.iter().filter(is_pushed).map(|row| (row.key, row.timestamp)).collect();
+        pushed.into_iter().collect()
+    }
+
     /// The rows of `window` that are not published yet.
     fn scan(&self, window: Window, state: &CheckpointState) -> Vec<Version> {
         let is_new = |(key, timestamp): &Version| window.contains(*timestamp) && state.is_new(&[*key], *timestamp);
@@ -207,8 +232,10 @@ impl Model {
             {
                 finish(state);
             }
+            let is_done = |(key, timestamp): &&Version| table.get(key).is_some_and(|newest| newest >= timestamp);
+            let done = page.iter().filter(is_done);
             let entries: Vec<LedgerEntry> =
-                page.iter().map(|(key, timestamp)| LedgerEntry::new(&[*key], *timestamp)).collect();
+                done.map(|(key, timestamp)| LedgerEntry::new(&[*key], *timestamp)).collect();
             let records = state.record_published(&entries).expect("records");
             self.step()?;
             self.kafka.commit(&unchanged, records, false);
@@ -317,6 +344,10 @@ impl Model {
                     self.now = self.now + until.since(now.steady).max(Duration::from_millis(1));
                 }
                 Action::Finished => return Ok(true),
+            }
+            if self.pushes && state.is_live(now) {
+                let pushed = self.pushed(&state);
+                self.publish(&mut state, &pushed, |_| ())?;
             }
             if let Some(mut found) = sweep.take() {
                 self.publish_some(&mut state, &mut found)?;

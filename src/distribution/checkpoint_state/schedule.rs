@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::action::{CATCH_UP_SLICE, SWEEP_INTERVAL};
+use super::action::CATCH_UP_SLICE;
 use super::{Action, CatchUp, CatchUpSlice, CheckpointState, Intervals};
 use crate::distribution::clock::ClockReading;
 use crate::timestamp::Timestamp;
@@ -27,10 +27,7 @@ impl CheckpointState {
         {
             return Action::StartHistory(window);
         }
-        // A pause of the running process leaves a gap just as a stop does.
-        if self.catch_up != CatchUp::Done
-            || self.live_scanned_at.is_some_and(|scanned| now.steady.since(scanned) > CATCH_UP_SLICE)
-        {
+        if !self.is_live(now) {
             return self.next_slice(now, intervals);
         }
         // Rows after the last live scan belong to the live lane, which publishes them in the order of their timestamps.
@@ -45,7 +42,7 @@ impl CheckpointState {
         }
         if !self.is_sweeping
             && intervals.live_lookback() < intervals.overlap
-            && due(self.last_sweep, SWEEP_INTERVAL.max(intervals.poll), now) <= now.steady
+            && due(self.last_sweep, intervals.sweep_every, now) <= now.steady
             && let Some(window) = self.window_since(self.last_sweep, intervals.overlap, now, scanned_until)
         {
             return Action::Sweep(window);
@@ -55,6 +52,13 @@ impl CheckpointState {
             Some(window) if live_at <= now.steady => Action::Live(window),
             _ => Action::Wait(live_at.max(now.steady + Duration::from_millis(1))),
         }
+    }
+
+    /// Whether everything written up to the last seconds was read, so that the live lane may publish what is new.
+    pub(crate) fn is_live(&self, now: ClockReading) -> bool {
+        // A pause of the running process leaves a gap just as a stop does.
+        let is_paused = self.live_scanned_at.is_some_and(|scanned| now.steady.since(scanned) > CATCH_UP_SLICE);
+        self.history.is_none() && self.job_until.is_none() && self.catch_up == CatchUp::Done && !is_paused
     }
 
     /// The window from `lookback` before the `last` scan to `until`; it does not begin before the watermark.

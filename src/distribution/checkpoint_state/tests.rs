@@ -14,8 +14,14 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-const INTERVALS: Intervals =
-    Intervals { poll: ms(5), settle: ms(0), overlap: ms(30), repair: ms(200), repair_every: ms(40) };
+const INTERVALS: Intervals = Intervals {
+    poll: ms(5),
+    settle: ms(0),
+    overlap: ms(30),
+    repair: ms(200),
+    repair_every: ms(40),
+    sweep_every: ms(20),
+};
 
 /// The longest time after which a row becomes visible and is still sent, ms.
 const REPAIR: i64 = 200;
@@ -65,9 +71,12 @@ proptest! {
     #[test]
     fn each_alert_is_published_once_whatever_crashes(
         rows in rows(REPAIR), events in events(), start in 0i64..1600, page in 1usize..8, settle in 0u64..20,
+        pushes: bool,
     ) {
-        let intervals = Intervals { settle: ms(settle), ..INTERVALS };
-        let mut model = Model::new(rows, intervals, start, events, page);
+        let (poll, sweep_every) = if pushes { (ms(25), ms(60)) } else { (INTERVALS.poll, INTERVALS.sweep_every) };
+        let settle = if pushes { Duration::ZERO } else { ms(settle) };
+        let mut model = Model::new(rows, Intervals { settle, poll, sweep_every, ..INTERVALS }, start, events, page);
+        model.pushes = pushes;
         while !model.is_over() {
             let _crash_or_end = model.run(None);
         }

@@ -6,7 +6,7 @@ use super::*;
 use crate::alert::{Encoding, MessageKey};
 use crate::cancel::CancellationToken;
 use crate::row::Rows;
-use crate::science_db::{CompleteRows, RowPrefixes, StoreKind};
+use crate::science_db::{CompleteRows, ReplicationSettings, RowPrefixes, StoreKind};
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
@@ -39,6 +39,8 @@ fn pipeline() -> Pipeline {
         object_id: None,
         complete_rows: CompleteRows::WhenPartial,
         skip_rows: RowPrefixes(vec!["schema_".to_owned()]),
+        push: false,
+        replication: ReplicationSettings::default(),
     };
     let rules = Some("01-worked-example.xml");
     let streams = [stream("all", None), stream("bright", rules), stream("copy", rules)];

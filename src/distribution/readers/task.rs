@@ -65,10 +65,11 @@ pub(crate) enum ReadOutput {
         sequence: usize,
         /// the alerts, without rows whose trigger was written again since they were found: another scan finds these
         batch: Batch,
-        /// the rows of this part: done now, alerts or not
-        requested: Vec<LedgerEntry>,
+        /// the rows of this part that have the requested version or a later one: done now, alerts or not. The others were deleted, or are not
+        /// visible yet.
+        done: Vec<LedgerEntry>,
         /// whether this was the last part
-        done: bool,
+        is_last: bool,
     },
     /// An error that ends the distribution.
     Failed(ReadError),

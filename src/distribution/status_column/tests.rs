@@ -1,5 +1,5 @@
 use super::*;
-use crate::science_db::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+use crate::science_db::{CompleteRows, ReplicationSettings, RowPrefixes, ScienceDbSettings, StoreKind};
 
 /// A writer whose science database does not answer.
 fn writer(max_bytes: usize) -> StatusWriter {
@@ -12,6 +12,8 @@ fn writer(max_bytes: usize) -> StatusWriter {
         trigger: None,
         object_id: None,
         skip_rows: RowPrefixes::default(),
+        push: false,
+        replication: ReplicationSettings::default(),
         complete_rows: CompleteRows::Always,
     };
     StatusWriter::start(&Arc::new(Connector::new(&settings, "default:nowhere")), ("i", "status"), "p", max_bytes)

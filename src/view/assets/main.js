@@ -17,6 +17,9 @@ let wantedNumber = null;
 
 async function show(number) {
   wantedNumber = number;
+  const wantedFields = loadFields(number);
+  // A failure is told where it is awaited, if the user has not gone on by then.
+  wantedFields.catch(() => {});
   try {
     const alert = await loadAlert(number);
     // The user may have gone on meanwhile.
@@ -25,7 +28,7 @@ async function show(number) {
     showHead(alert);
     lightCurve.show(alert.curve, alert.fileName + "_light_curve");
     stampImages.show(alert);
-    const fields = await loadFields(number);
+    const fields = await wantedFields;
     if (wantedNumber !== number) return;
     fieldTree.show(fields);
     // Tests of the page wait for this.

@@ -12,6 +12,7 @@ mod jobs;
 mod lanes;
 mod operation;
 mod policies;
+mod push;
 mod readback;
 mod rows;
 mod skipped_rows;

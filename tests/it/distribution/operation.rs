@@ -15,6 +15,7 @@ use crate::fixture::{Fixture, Running, wait_until};
 /// A table behind a proxy in front of its gateway.
 fn behind_proxy(what: &str) -> (Table, Proxy) {
     let mut table = Table::new(what);
+    table.fixture.use_gateways();
     let addresses = table.fixture.cluster().value("FINK_TEST_THRIFT2").to_owned();
     let proxy = Proxy::new(addresses.split(',').next().expect("a gateway"));
     table.fixture.replace(&addresses, &proxy.address());
@@ -169,8 +170,8 @@ fn an_outage_of_the_science_database_is_told_once_with_its_end() {
 #[test]
 fn a_server_that_never_answers_is_named_and_no_success() {
     let mut fixture = with_catalog("never", "");
-    let gateways = fixture.cluster().value("FINK_TEST_THRIFT2").to_owned();
-    fixture.replace(&gateways, "127.0.0.1:1");
+    let servers = fixture.cluster().value("FINK_TEST_HBASE").to_owned();
+    fixture.replace(&servers, "127.0.0.1:1");
     let finished = fixture.run(&["start", "distribution", "--exit-after", "3s"]);
     finished.assert_stderr(1, &["the science database at 127.0.0.1:1 did not answer within the time of --exit-after"]);
     assert_eq!(finished.stderr.matches("WARN").count(), 1, "{finished:?}");
