@@ -8,7 +8,7 @@
 //! The order of the fields, branches and symbols is that of the newer schema if it has all of the older one's, so that data of the newer
 //! schema often need no conversion; else that of the older schema, with what is new at the end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -48,7 +48,7 @@ impl Schema {
             older: self,
             newer,
             nodes: Vec::new(),
-            merged: HashMap::new(),
+            merged: BTreeMap::new(),
             older_ids: vec![None; self.len()],
             newer_ids: vec![None; newer.len()],
             path: Vec::new(),
@@ -94,7 +94,7 @@ struct Merger<'a> {
     newer: &'a Schema,
     nodes: Vec<Node>,
     /// the nodes of pairs of records
-    merged: HashMap<(NodeId, NodeId), NodeId>,
+    merged: BTreeMap<(NodeId, NodeId), NodeId>,
     /// the copies of nodes of either schema
     older_ids: Vec<Option<NodeId>>,
     newer_ids: Vec<Option<NodeId>>,
@@ -126,6 +126,14 @@ impl<'a> Merger<'a> {
         };
         if let Some(there) = ids[id] {
             return there;
+        }
+        // A record within itself: the merged one holds its data too, and would otherwise contain the one of either schema.
+        let is_of = |(older, newer): &(NodeId, NodeId)| match side {
+            Side::Older => *older == id,
+            Side::Newer => *newer == id,
+        };
+        if let Some((_, there)) = self.merged.iter().find(|(pair, _)| is_of(pair)) {
+            return *there;
         }
         let there = self.nodes.len();
         ids[id] = Some(there);
