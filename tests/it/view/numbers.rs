@@ -21,7 +21,8 @@ fn light_curves_and_stamps_of_simulated_alerts_are_those_of_astropy() {
 
 #[test]
 fn light_curves_and_stamps_of_real_alerts_are_those_of_astropy() {
-    for folder in real_alerts() {
-        compare(&Fixture::embedded("view_real_numbers"), &folder);
+    let fixture = Fixture::embedded("view_real_numbers");
+    for folder in real_alerts(&fixture) {
+        compare(&fixture, &folder);
     }
 }

@@ -63,7 +63,8 @@ fn real_alerts_are_drawn() {
     if !has_browser() {
         return;
     }
-    for folder in real_alerts() {
-        look("every", &Viewer::start(&Fixture::embedded("view_real"), &[&folder]).url);
+    let fixture = Fixture::embedded("view_real");
+    for folder in real_alerts(&fixture) {
+        look("every", &Viewer::start(&fixture, &[&folder]).url);
     }
 }
