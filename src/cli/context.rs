@@ -250,7 +250,11 @@ fn start_logger(global: &Global, bars: MultiProgress, problems: Problems) -> any
         (false, 0, Some(filter)) => builder.parse_filters(&filter),
         (false, 0, None) => builder.filter_level(LevelFilter::Warn).filter_module("fink", LevelFilter::Info),
         (false, 1, _) => builder.filter_level(LevelFilter::Info).filter_module("fink", LevelFilter::Debug),
-        (false, _, _) => builder.filter_level(LevelFilter::Debug).filter_module("fink", LevelFilter::Trace),
+        // librdkafka logs what its option `debug` asks for.
+        (false, _, _) => builder
+            .filter_level(LevelFilter::Debug)
+            .filter_module("fink", LevelFilter::Trace)
+            .filter_module("librdkafka", LevelFilter::Trace),
     };
     let inner = builder.build();
     let level = inner.filter();

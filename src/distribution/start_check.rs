@@ -27,8 +27,8 @@ pub(crate) struct Resend {
 
 impl fmt::Display for Resend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.topics.len() == 1 { "topic" } else { "topics" };
-        write!(f, "{plural} `{}` hold alerts already, and ", self.topics.join("`, `"))?;
+        let (topics, hold) = if self.topics.len() == 1 { ("topic", "holds") } else { ("topics", "hold") };
+        write!(f, "{topics} `{}` {hold} alerts already, and ", self.topics.join("`, `"))?;
         match (self.from, self.until) {
             (Timestamp::EPOCH, None) => f.write_str("the whole table would be sent again"),
             (Timestamp::EPOCH, Some(until)) => {

@@ -106,7 +106,7 @@ path = ["{folder}"]
 
     def send(self, config, until):
         """Sends everything: what it took."""
-        command = [self.options.fink, "-c", config, "start", "distribution", "--until", until]
+        command = [self.options.fink, "-c", config, "start", "distribution", "--until", until, "--yes"]
         return measure.run(command, {}, self.folder / "log")
 
     def streams_of(self, mixture, frame):

@@ -9,7 +9,7 @@ use crate::notify::{Notifier, TOKEN_VARIABLE};
 use crate::secret::Secret;
 
 /// A registry, with the login of its variables.
-pub(in crate::cli) fn registry(address: &str) -> Result<Registry, ConsumeError> {
+pub(crate) fn registry(address: &str) -> Result<Registry, ConsumeError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let login = variable("FINK_REGISTRY_USERNAME").map(|username| RegistryLogin {
         username,
