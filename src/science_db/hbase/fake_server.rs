@@ -71,7 +71,7 @@ impl FakeServer {
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {
-        assert!(self.replies.lock().unwrap().is_empty(), "replies that nobody asked for");
+        assert!(self.replies.lock().unwrap().is_empty(), "replies without a request");
         std::mem::take(&mut self.calls.lock().unwrap())
     }
 

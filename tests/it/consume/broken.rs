@@ -4,7 +4,8 @@ use fink::avro::{write_bytes, write_long};
 use fink::kafka::CommitOutcome;
 
 use super::Consumer;
-use crate::fixture::topics::{message, producer, unique};
+use crate::fixture::topics::{admin, message, producer, unique};
+use crate::fixture::wait_until;
 
 const SCHEMA: &str = r#"{"type":"record","name":"alert","fields":[{"name":"objectId","type":"string"},{"name":"candid","type":"long"},
     {"name":"cdsxmatch","type":"string"},{"name":"stamp","type":"bytes"}]}"#;
@@ -31,6 +32,12 @@ fn send(consumer: &Consumer, messages: &[KeyValue<'_>]) {
         producer.send(&record).expect("a message");
     }
     assert_eq!(producer.commit(), Ok(CommitOutcome::Committed));
+    // The brokers end a transaction a moment after its commit: until then its messages are behind the end that a consumer sees.
+    let is_over = || {
+        let watermarks = admin().watermarks(&[&consumer.topic.0]).expect("watermarks");
+        watermarks.iter().all(|partition| !partition.has_open_transaction()).then_some(())
+    };
+    wait_until(|| "the transaction is open".to_owned(), is_over);
 }
 
 /// What a terminal would act upon.
