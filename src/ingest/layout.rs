@@ -107,7 +107,7 @@ impl TableLayout {
         extended
             .merge(layout.catalog())
             .map_err(|reason| IngestError::Mismatch { path: settings.catalog.clone(), reason })?;
-        // A new column may be what the trigger is looked for first; but the trigger makes a row an alert, so it remains the same.
+        // A new column may rank before the present trigger, which must not change: it decides which rows are alerts.
         if settings.trigger.is_none() && trigger.is_some() && trigger_of(&extended) != trigger {
             extended.trigger = trigger;
         }

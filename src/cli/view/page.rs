@@ -58,7 +58,7 @@ fn open_browser(url: &str) -> std::io::Result<()> {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let mut command = Command::new(program);
     let mut child = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    // The browser may stay in the foreground: nobody waits for it but this thread.
+    // The browser may stay in the foreground: this thread alone waits for it.
     std::thread::spawn(move || child.wait());
     Ok(())
 }

@@ -70,7 +70,6 @@ pub(crate) fn request(
 }
 
 /// A response up to its cell block of `cells_len` bytes, which must follow.
-#[allow(dead_code, reason = "for servers: the replication sink, and the tests")]
 pub(crate) fn response(header: &ResponseHeader, message: Option<&impl Message>, cells_len: usize) -> Vec<u8> {
     frame(header, message, cells_len)
 }
