@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use fink::alert::{BytesFormat, Decoder, SchemaCache};
+use fink::avro::Schema;
 use fink::avro::container::Container;
-use fink::avro::{Schema, write_bytes, write_long};
 use fink::science_db::{self, Put, PutCell};
 use serde_json::{Value as Json, json};
 
-use super::schemas::write_container;
+use super::schemas::{long, text, write_container};
 use super::{ingest, run_ingest};
 use crate::fixture::stored_table::Table;
 use crate::fixture::{Fixture, alert_table, real_alerts_of};
@@ -24,18 +24,6 @@ fn schema(point: &str, more: &str) -> String {
 const X_INT: &str = r#"{"name": "x", "type": "int"}"#;
 const X_LONG: &str = r#"{"name": "x", "type": "long"}"#;
 const Y: &str = r#"{"name": "y", "type": ["null", "string"], "default": null}"#;
-
-fn text(word: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    write_bytes(word.as_bytes(), &mut out);
-    out
-}
-
-fn long(number: i64) -> Vec<u8> {
-    let mut out = Vec::new();
-    write_long(number, &mut out);
-    out
-}
 
 /// A datum: identifier, number, one point, more.
 fn alert(id: &str, n: i64, point: &[u8], more: &[u8]) -> Vec<u8> {

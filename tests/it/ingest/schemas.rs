@@ -26,13 +26,13 @@ pub fn write_container(path: &Path, schema: &str, data: &[Vec<u8>]) {
     std::fs::write(path, file).unwrap();
 }
 
-fn text(word: &str) -> Vec<u8> {
+pub(super) fn text(word: &str) -> Vec<u8> {
     let mut out = Vec::new();
     write_bytes(word.as_bytes(), &mut out);
     out
 }
 
-fn long(number: i64) -> Vec<u8> {
+pub(super) fn long(number: i64) -> Vec<u8> {
     let mut out = Vec::new();
     write_long(number, &mut out);
     out
