@@ -38,9 +38,17 @@ impl KafkaWatch {
             let Ok(admin) = Admin::open(&settings, Identity::User, CHECK_TIMEOUT) else { return };
             let admin = admin.cancelled_by(&stop);
             let mut brokers = Brokers::default();
+            // the brokers that accepted a connection at their advertised addresses
+            let mut reached = Vec::new();
             let mut timeouts = 0;
             while !stop.is_cancelled() {
-                let found = admin.live_brokers(topic.get().map(String::as_str));
+                let found = admin.live_brokers(topic.get().map(String::as_str)).and_then(|found| {
+                    if reached != found {
+                        admin.require_reachable_brokers()?;
+                        reached.clone_from(&found);
+                    }
+                    Ok(found)
+                });
                 if stop.is_cancelled() {
                     return;
                 }

@@ -112,10 +112,14 @@ impl Connection {
             (_, FaultKind::AuthenticationRefused) => {
                 Error::AuthenticationRefused { servers, user: self.user.clone(), reason }
             }
-            (Some(Diagnosis::Transient(reason)), _) => Error::Unreachable { servers, reason },
+            (Some(Diagnosis::Transient(reason)), _) => self.unreachable(reason),
             (None, FaultKind::Tls) => Error::ConfigurationMismatch { servers, reason },
             (None, FaultKind::Unresolved | FaultKind::Down) => Error::Unreachable { servers, reason },
         }
+    }
+
+    pub(crate) fn unreachable(&self, reason: String) -> Error {
+        Error::Unreachable { servers: self.settings.bootstrap_servers.clone(), reason }
     }
 
     /// Connects to the broker at this address; `None`: it works as the settings expect.

@@ -326,6 +326,20 @@ impl Admin {
         };
         Ok(metadata.brokers().iter().map(address).map(probe).collect())
     }
+
+    /// Connects to each broker at its advertised address: a request for metadata succeeds at a bootstrap address even where none of the advertised
+    /// ones can be reached.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`]: a broker that does not accept connections; or no response.
+    pub(crate) fn require_reachable_brokers(&self) -> Result<()> {
+        let unreachable = self.probe_brokers()?.into_iter().find_map(|(_, diagnosis)| match diagnosis {
+            Some(Diagnosis::Transient(reason)) => Some(reason),
+            // The producer reports a configuration that does not match.
+            Some(Diagnosis::Permanent(_)) | None => None,
+        });
+        unreachable.map_or(Ok(()), |reason| Err(self.connection().unreachable(reason)))
+    }
 }
 
 fn new_topic<'a>(topic: &'a str, spec: &'a TopicSpec) -> NewTopic<'a> {
