@@ -1,4 +1,5 @@
-//! Requests of librdkafka's admin API that rdkafka does not offer. Responses are read element by element: some may fail while others succeed.
+//! Requests of librdkafka's admin API. Responses are read element by element: some may fail while others succeed. rdkafka offers a part of them, with a
+//! thread that takes up to 100 ms to end, and waits for the whole timeout where a login is refused.
 
 use std::ffi::{CString, c_char};
 use std::time::Duration;
