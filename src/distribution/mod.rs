@@ -234,10 +234,13 @@ fn run_lanes(
             }
             Action::Live(window) => {
                 publisher.stats().lane = Lane::Live;
-                let rows = find_new_rows(window, state, readers, publisher, cancel)?;
-                live_source.note_scanned(&rows, now);
-                let finish = |state: &mut CheckpointState| state.finish_live_scan(now.steady);
-                publish_rows(rows, false, state, readers, publisher, cancel, finish)?;
+                if live_source.begin_scan(window) {
+                    state.start_background_live_scan(now.steady);
+                } else {
+                    let rows = find_new_rows(window, state, readers, publisher, cancel)?;
+                    let finish = |state: &mut CheckpointState| state.finish_live_scan(now.steady);
+                    publish_rows(rows, false, state, readers, publisher, cancel, finish)?;
+                }
             }
             Action::Sweep(window) => {
                 sweep.begin(window, false);
@@ -250,7 +253,7 @@ fn run_lanes(
             }
             Action::Wait(_) if request.dry_run && !repair.is_under_way() && state.is_caught_up() => return Ok(()),
             Action::Wait(until) => {
-                if !sweep.has_found() && !repair.has_found() {
+                if !sweep.has_found() && !repair.has_found() && !live_source.has_found() {
                     live_source.wait(until.since(now.steady).min(MAX_PAUSE), cancel);
                 }
             }

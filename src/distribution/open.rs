@@ -162,22 +162,23 @@ pub(super) fn open<'a>(
     let publisher =
         Publisher::new(Outputs { sink, status, notifier, offset_file }, catalog_watch, stats, instruments, report);
 
-    let budget = MemoryBudget::new(memory / 4);
+    let budget = MemoryBudget::new(memory / 8);
     let limits = page_limits(settings, &pipeline);
     let start_readers = |count| Readers::start(count, &connector, &pipeline, &budget, limits, instruments);
     // Last: from here on HBase sends rows, and only to the process that owns the checkpoint.
     let is_service_of_all = !request.is_job() && !request.dry_run && request.is_of_all(streams, settings.streams.len());
-    let push_sink = match settings.science_db.push && is_service_of_all {
+    let live_source = match settings.science_db.push && is_service_of_all {
         true => {
             let trigger = pipeline.columns().trigger();
             let trigger = TriggerColumn::new(&settings.science_db.table_of(&catalog), trigger);
-            Some(ReplicationSink::start(&settings.science_db.replication, trigger)?)
+            let sink = ReplicationSink::start(&settings.science_db.replication, trigger)?;
+            LiveSource::push(sink, BackgroundScan::new(start_readers(1)))
         }
-        false => None,
+        false => LiveSource::Polling,
     };
     let workers = Workers {
         readers: start_readers(READER_THREADS),
-        live_source: LiveSource::new(push_sink),
+        live_source,
         sweep: BackgroundScan::new(start_readers(1)),
         repair: BackgroundScan::new(start_readers(1)),
         future_rows: FutureRowScan::new(start_readers(1)),

@@ -32,10 +32,17 @@ pub(crate) use task::{ReadError, ReadOutput, Task, panic_message};
 /// and a third reads while another encodes.
 pub(crate) const READER_THREADS: usize = 3;
 
+/// Most empty batches that wait for readers. Growing a new one costs a copy of its content, and fresh pages of memory.
+const MAX_SPARE_BATCHES: usize = 8;
+/// A batch that has grown larger is not kept.
+const MAX_SPARE_BYTES: usize = 16 << 20;
+
 /// Some reader threads, and the channels to and from them.
 pub(crate) struct Readers {
     tasks: Option<Sender<(CancellationToken, Task)>>,
     outputs: Receiver<(CancellationToken, ReadOutput, Option<MemoryLease>)>,
+    /// empty batches for readers, whose memory is kept
+    spares: (Sender<Batch>, Receiver<Batch>),
     /// of the tasks submitted since the last cancellation
     cancel: CancellationToken,
     /// the message of the first panic
@@ -55,6 +62,7 @@ impl Readers {
     ) -> Self {
         let (tasks, task_queue) = crossbeam_channel::unbounded();
         let (output_queue, outputs) = crossbeam_channel::unbounded();
+        let spares = crossbeam_channel::bounded(MAX_SPARE_BATCHES);
         let cancel = CancellationToken::new();
         let panic = Arc::new(OnceLock::new());
         let threads = (0..count)
@@ -63,6 +71,7 @@ impl Readers {
                     session: RetryingSession::new(connector),
                     pages: PageReader::new(pipeline, limits),
                     outputs: output_queue.clone(),
+                    spares: spares.1.clone(),
                     budget: Arc::clone(budget),
                     instruments: instruments.clone(),
                     cancel: cancel.clone(),
@@ -72,7 +81,7 @@ impl Readers {
                 std::thread::spawn(move || record_panic(&panic, || reader.run(&task_queue)))
             })
             .collect();
-        Self { tasks: Some(tasks), outputs, cancel, panic, threads }
+        Self { tasks: Some(tasks), outputs, spares, cancel, panic, threads }
     }
 
     /// Adds a task to the queue.
@@ -98,11 +107,21 @@ impl Readers {
         }
     }
 
-    /// Cancels every task, and discards their outputs.
+    /// Gives the memory of a batch back to the readers.
+    pub fn recycle(&self, mut batch: Batch) {
+        if batch.capacity() <= MAX_SPARE_BYTES {
+            batch.clear();
+            // Where enough are waiting, it is dropped.
+            let _spare = self.spares.0.try_send(batch);
+        }
+    }
+
+    /// Cancels every task, discards their outputs, and frees the memory of spare batches.
     pub fn cancel(&mut self) {
         self.cancel.cancel();
         self.cancel = CancellationToken::new();
         while self.outputs.try_recv().is_ok() {}
+        while self.spares.1.try_recv().is_ok() {}
     }
 }
 
@@ -129,6 +148,7 @@ struct Reader {
     session: RetryingSession,
     pages: PageReader,
     outputs: Sender<(CancellationToken, ReadOutput, Option<MemoryLease>)>,
+    spares: Receiver<Batch>,
     budget: Arc<MemoryBudget>,
     instruments: Instruments,
     /// of the current task
@@ -164,7 +184,7 @@ impl Reader {
     }
 
     fn scan(&mut self, range: u32, mut scan: AlertScan, mut done_to: Option<Vec<u8>>) -> Result<(), TaskError> {
-        let mut held = Batch::default();
+        let mut held = self.spares.try_recv().unwrap_or_default();
         loop {
             let mut batch = std::mem::take(&mut held);
             let Self { session, pages, cancel, instruments, .. } = self;
@@ -174,7 +194,8 @@ impl Reader {
             // An object's alerts go out in timestamp order, and the next page may have more of the last object. One that alone fills a page
             // is not held: memory is bounded.
             if more {
-                held = batch.split_last_object();
+                held = self.spares.try_recv().unwrap_or_default();
+                batch.split_last_object(&mut held);
                 if batch.is_empty() && held.size() >= pages.page_bytes() {
                     batch = std::mem::take(&mut held);
                 }
@@ -267,7 +288,8 @@ mod tests {
         while !thread.is_finished() {
             std::thread::yield_now();
         }
-        let mut readers = Readers { tasks: None, outputs, cancel, panic, threads: vec![thread] };
+        let spares = crossbeam_channel::bounded(0);
+        let mut readers = Readers { tasks: None, outputs, spares, cancel, panic, threads: vec![thread] };
         readers.cancel();
         let output = readers.receive(Duration::ZERO).map(|(output, _)| output);
         let Some(ReadOutput::Failed(error)) = output else { panic!("{output:?}") };

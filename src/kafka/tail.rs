@@ -16,7 +16,8 @@ use crate::kafka::ffi::consuming::{ConsumerEvent, next_event};
 use crate::kafka::message::Message;
 use crate::kafka::settings::KafkaSettings;
 
-const DEFAULTS: &[(&str, &str)] = &[("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")];
+const DEFAULTS: &[(&str, &str)] =
+    &[("queued.max.messages.kbytes", "16384"), ("fetch.queue.backoff.ms", "10"), ("fetch.wait.max.ms", "100")];
 
 /// How long one request waits before the token is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
