@@ -200,6 +200,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distribution::verdict::RejectClass;
     use crate::timestamp::Timestamp;
 
     fn batch(alerts: &[(&str, i64)]) -> Batch {
@@ -218,7 +219,7 @@ mod tests {
                 out.extend_from_slice(b"half");
                 Err("no width")
             });
-            batch.push(1, Verdict::Reject(half.expect_err("no value").into()));
+            batch.push(1, Verdict::Reject(RejectClass::Encoding, half.expect_err("no value").into()));
             batch.push(2, Verdict::Refuse(4));
             let key = batch.write_key(b"k");
             batch.push(3, Verdict::Send(Message { stream: 3, key: Some(key), value }));
@@ -248,7 +249,7 @@ mod tests {
         let [
             (2, Verdict::Refuse(4)),
             (0, Verdict::Send(first)),
-            (1, Verdict::Reject(reason)),
+            (1, Verdict::Reject(_, reason)),
             (3, Verdict::Send(last)),
         ] = &verdicts[..]
         else {

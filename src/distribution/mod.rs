@@ -18,6 +18,7 @@ mod error;
 mod headers;
 mod history;
 mod idempotent_sink;
+pub(crate) mod instruments;
 mod kafka_sink;
 mod kafka_watch;
 mod ledger_memory;
@@ -68,6 +69,7 @@ use checkpoint_state::{Action, CheckpointState, Intervals};
 use checkpoint_watch::CheckpointWatch;
 use clock::Clock;
 use history::publish_history;
+use instruments::Instruments;
 use live::{find_new_rows, publish_rows};
 use live_source::publish_pushed;
 use open::{Opened, Workers, open};
@@ -93,8 +95,8 @@ struct Task<'a> {
     cancel: CancellationToken,
 }
 
-/// Distributes alerts until the job is done, the time is up, or `stop` is cancelled. `report` gets the statistics several times a second. `confirm`
-/// is called once at most, before anything is sent, if alerts would be sent again.
+/// Distributes alerts until the job is done, the time is up, or `stop` is cancelled. `report` gets the statistics several times a second,
+/// `instruments` the durations and failures. `confirm` is called once at most, before anything is sent, if alerts would be sent again.
 ///
 /// # Errors
 /// The settings do not fit the catalog; a permanent error of a server, or of a filter. Waits for servers that are away.
@@ -103,6 +105,7 @@ pub(crate) fn run(
     request: &Request,
     stop: &CancellationToken,
     confirm: Confirm<'_>,
+    instruments: &Instruments,
     report: &mut dyn FnMut(&Stats),
 ) -> Result<(EndReason, Stats), DistributionError> {
     // `--from now` means the time of the command, however long the servers take to answer.
@@ -112,7 +115,7 @@ pub(crate) fn run(
     let deadline = request.exit_after.and_then(|duration| Instant::now().checked_add(duration));
     let cancel = request.restart.as_ref().unwrap_or(stop).child_with_deadline(deadline);
     let task = Task { settings, request, intervals: Intervals::new(&settings.distribution), started, cancel };
-    let mut opened = match open(settings, request, &streams, started, (&task.cancel, confirm), report) {
+    let mut opened = match open(settings, request, &streams, started, (&task.cancel, confirm), instruments, report) {
         // A service may be stopped while it waits for a server; the end of its time is a failure then.
         Err(DistributionError::Cancelled | DistributionError::NoAnswer { .. })
             if matches!(request.end_reason(stop.is_cancelled()), EndReason::Stopped | EndReason::Restart) =>
@@ -198,6 +201,7 @@ fn run_lanes(
         ledger_memory.update(state.ledger());
         let stats = publisher.stats();
         stats.watermark = state.watermark();
+        (stats.ledger_alerts, stats.ledger_bytes) = (state.ledger().len() as u64, state.ledger().memory() as u64);
         stats.skipped = pipeline.columns().skipped_rows();
         stats.published_until = (!state.is_job()).then(|| state.published_until(intervals.settle));
         stats.limit_published_until(sweep.oldest().into_iter().chain(repair.oldest()).min());

@@ -12,11 +12,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use prometheus_client::metrics::histogram::Histogram;
 
 use super::batch::Batch;
+use super::instruments::Instruments;
 use super::memory_budget::{MemoryBudget, MemoryLease};
 use super::page_reader::{AlertScan, PageLimits, PageReader, Request};
-use super::pipeline::Pipeline;
+use super::pipeline::{PageDurations, Pipeline};
 use super::retry::{Connector, RetryingSession};
 use crate::cancel::CancellationToken;
 use crate::ledger::{LedgerEntry, RowVersion};
@@ -56,6 +58,7 @@ impl Readers {
         pipeline: &Arc<Pipeline>,
         budget: &Arc<MemoryBudget>,
         limits: PageLimits,
+        instruments: &Instruments,
     ) -> Self {
         let (tasks, task_queue) = crossbeam_channel::unbounded();
         let (output_queue, outputs) = crossbeam_channel::unbounded();
@@ -70,6 +73,7 @@ impl Readers {
                     outputs: output_queue.clone(),
                     spares: spares.1.clone(),
                     budget: Arc::clone(budget),
+                    instruments: instruments.clone(),
                     cancel: cancel.clone(),
                 };
                 let task_queue: Receiver<(CancellationToken, Task)> = task_queue.clone();
@@ -146,6 +150,7 @@ struct Reader {
     outputs: Sender<(CancellationToken, ReadOutput, Option<MemoryLease>)>,
     spares: Receiver<Batch>,
     budget: Arc<MemoryBudget>,
+    instruments: Instruments,
     /// of the current task
     cancel: CancellationToken,
 }
@@ -167,6 +172,12 @@ impl Reader {
         }
     }
 
+    fn observe_durations(&self) {
+        let PageDurations { filters, encoding } = self.pages.durations();
+        filters.iter().for_each(|duration| self.instruments.filters.observe(duration.as_secs_f64()));
+        encoding.iter().for_each(|duration| self.instruments.encodings.observe(duration.as_secs_f64()));
+    }
+
     fn send(&self, output: ReadOutput, lease: Option<MemoryLease>) {
         // The channel is closed only when the coordinator has ended.
         let _closed = self.outputs.send((self.cancel.clone(), output, lease));
@@ -176,8 +187,8 @@ impl Reader {
         let mut held = self.spares.try_recv().unwrap_or_default();
         loop {
             let mut batch = std::mem::take(&mut held);
-            let Self { session, pages, cancel, .. } = self;
-            let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
+            let Self { session, pages, cancel, instruments, .. } = self;
+            let query = |request: Request<'_>| ask(session, cancel, &instruments.scans, request);
             let more = pages.scan(&mut scan, query, cancel, &mut batch)?;
             batch.sort_objects();
             // An object's alerts go out in timestamp order, and the next page may have more of the last object. One that alone fills a page
@@ -195,6 +206,7 @@ impl Reader {
             let last_done = (0..rows.len()).rfind(is_done);
             done_to = last_done.map(|index| rows.row(index).key.to_vec()).or(done_to);
             let rows = rows.len();
+            self.observe_durations();
             let lease = self.budget.acquire(batch.size(), &self.cancel, || false).ok_or(TaskError::Cancelled)?;
             self.send(ReadOutput::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
@@ -206,8 +218,8 @@ impl Reader {
     fn scan_triggers(&mut self, keys: &KeyRange, window: Window) -> Result<(), TaskError> {
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let Self { session, pages, cancel, .. } = self;
-            let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
+            let Self { session, pages, cancel, instruments, .. } = self;
+            let query = |request: Request<'_>| ask(session, cancel, &instruments.trigger_scans, request);
             let (rows, more) = pages.scan_triggers(keys, window, after.as_deref(), query)?;
             after = rows.last().map(|row| row.key.clone()).or(after);
             self.send(ReadOutput::Triggers { rows, done: !more }, None);
@@ -224,7 +236,7 @@ impl Reader {
         next_sequence: &AtomicUsize,
     ) -> Result<(), TaskError> {
         while !rows.is_empty() {
-            let Self { session, pages, cancel, .. } = self;
+            let Self { session, pages, cancel, instruments, .. } = self;
             let (part, rest) = rows.split_at(pages.rows_to_get(rows.len()));
             rows = rest;
             let keys: Vec<&[u8]> = part.iter().map(|row| &row.key[..]).collect();
@@ -238,15 +250,29 @@ impl Reader {
                 }
                 found.timestamp == timestamp
             };
-            let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
+            let query = |request: Request<'_>| ask(session, cancel, &instruments.gets, request);
             let mut batch = Batch::default();
             pages.get(&keys, is_unchanged, query, cancel, &mut batch)?;
+            self.observe_durations();
             let is_next = || next_sequence.load(Ordering::Relaxed) == sequence;
             let lease = self.budget.acquire(batch.size(), &self.cancel, is_next).ok_or(TaskError::Cancelled)?;
             self.send(ReadOutput::Fetched { sequence, batch, done, is_last: rows.is_empty() }, Some(lease));
         }
         Ok(())
     }
+}
+
+/// Makes a request in a session, and adds the duration of the attempt that succeeded to `durations`.
+fn ask(
+    session: &mut RetryingSession,
+    cancel: &CancellationToken,
+    durations: &Histogram,
+    request: Request<'_>,
+) -> Result<bool, TaskError> {
+    Ok(session.ask(cancel, |db| {
+        let started = Instant::now();
+        request(db).inspect(|_| durations.observe(started.elapsed().as_secs_f64()))
+    })?)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rdkafka::metadata::{Metadata, MetadataBroker};
 
 use crate::kafka::admin::Admin;
 use crate::kafka::client_config::Identity;
-use crate::kafka::diagnosis::{AddressSource, BrokerAddress, Diagnosis};
+use crate::kafka::diagnosis::{self, AddressSource, BrokerAddress, Diagnosis};
 use crate::kafka::error::{Error, Resource, Result};
 use crate::kafka::ffi;
 use crate::kafka::ffi::admin_call::AdminCall;
@@ -314,31 +314,31 @@ impl Admin {
     /// # Errors
     /// No response to the request for the addresses.
     pub fn probe_brokers(&self) -> Result<Vec<(BrokerAddress, Option<Diagnosis>)>> {
+        let probe = |address: BrokerAddress| {
+            let diagnosis = self.connection().probe(&address);
+            (address, diagnosis)
+        };
+        Ok(self.advertised_addresses()?.into_iter().map(probe).collect())
+    }
+
+    /// Opens a TCP connection to each broker at its advertised address: a request for metadata succeeds at a bootstrap address even where none of
+    /// the advertised ones can be reached.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`]: a broker that does not accept connections; or no response to the request for the addresses.
+    pub(crate) fn require_reachable_brokers(&self) -> Result<()> {
+        let unreachable = self.advertised_addresses()?.iter().find_map(diagnosis::unreachable);
+        unreachable.map_or(Ok(()), |reason| Err(self.connection().unreachable(reason)))
+    }
+
+    fn advertised_addresses(&self) -> Result<Vec<BrokerAddress>> {
         let metadata = self.metadata("listing the brokers")?;
         let address = |broker: &MetadataBroker| BrokerAddress {
             host: broker.host().to_owned(),
             port: u16::try_from(broker.port()).unwrap_or_default(),
             source: AddressSource::Brokers,
         };
-        let probe = |address: BrokerAddress| {
-            let diagnosis = self.connection().probe(&address);
-            (address, diagnosis)
-        };
-        Ok(metadata.brokers().iter().map(address).map(probe).collect())
-    }
-
-    /// Connects to each broker at its advertised address: a request for metadata succeeds at a bootstrap address even where none of the advertised
-    /// ones can be reached.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`]: a broker that does not accept connections; or no response.
-    pub(crate) fn require_reachable_brokers(&self) -> Result<()> {
-        let unreachable = self.probe_brokers()?.into_iter().find_map(|(_, diagnosis)| match diagnosis {
-            Some(Diagnosis::Transient(reason)) => Some(reason),
-            // The producer reports a configuration that does not match.
-            Some(Diagnosis::Permanent(_)) | None => None,
-        });
-        unreachable.map_or(Ok(()), |reason| Err(self.connection().unreachable(reason)))
+        Ok(metadata.brokers().iter().map(address).collect())
     }
 }
 

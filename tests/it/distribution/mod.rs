@@ -10,6 +10,7 @@ mod fink_client;
 mod gateways;
 mod jobs;
 mod lanes;
+mod metrics;
 mod operation;
 mod policies;
 mod push;
