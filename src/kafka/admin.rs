@@ -2,6 +2,7 @@
 
 mod acls;
 mod configs;
+mod groups;
 mod offsets;
 mod topics;
 mod users;
@@ -96,19 +97,29 @@ impl Admin {
         }
     }
 
-    /// Submits a request that rdkafka does not offer, and waits for its response.
+    /// Submits a request about the cluster that rdkafka does not offer, and waits for its response.
     fn submit<T>(
         &self,
         action: &str,
         request: impl FnOnce(&AdminCall<'_>) -> std::result::Result<T, CallError>,
     ) -> Result<T> {
-        let (deadline, doing) = (Instant::now() + self.timeout, format!("trying to {action} the cluster"));
+        self.submit_for(action, Resource::Cluster, request)
+    }
+
+    /// As [`submit`](Self::submit), for a request about `resource`.
+    fn submit_for<T>(
+        &self,
+        action: &str,
+        resource: Resource<'_>,
+        request: impl FnOnce(&AdminCall<'_>) -> std::result::Result<T, CallError>,
+    ) -> Result<T> {
+        let (deadline, doing) = (Instant::now() + self.timeout, format!("trying to {action} {resource}"));
         let check = || self.check(&doing, deadline);
         let response = request(&AdminCall { client: self.client(), timeout: self.timeout, check: &check });
         ffi::serve_events(self.client());
         response.map_err(|error| match error {
             CallError::NoResponse(error) => error,
-            CallError::Response(error) => self.response_error(&error, action, Resource::Cluster),
+            CallError::Response(error) => self.response_error(&error, action, resource),
         })
     }
 

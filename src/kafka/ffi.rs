@@ -6,6 +6,7 @@
 pub(super) mod acls;
 pub(super) mod admin_call;
 pub(super) mod consuming;
+pub(super) mod groups;
 pub(super) mod offsets;
 pub(super) mod topics;
 pub(super) mod users;
