@@ -6,7 +6,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use crate::kafka::admin::Admin;
 use crate::kafka::error::{Resource, Result};
 use crate::kafka::metadata::POLL_INTERVAL;
-use crate::kafka::topics::{TopicConfig, TopicConfigEntry};
+use crate::kafka::topics::{MIN_INSYNC_REPLICAS, TopicConfig, TopicConfigEntry, TopicDefaults};
 
 const ACTION: &str = "see the configuration of";
 
@@ -28,6 +28,30 @@ impl Admin {
         };
         let mut responses = self.wait_for(ACTION, Resource::Topic(first), request)?.into_iter();
         Ok(topics.iter().map(|topic| self.topic_config(topic, responses.next())).collect())
+    }
+
+    /// The defaults of topics, from the configuration of a broker. Requires describe-configs on the cluster.
+    ///
+    /// # Errors
+    /// Not authorized, or no response.
+    pub fn topic_defaults(&self) -> Result<TopicDefaults> {
+        let Some((broker, _)) = self.live_brokers(None)?.into_iter().next() else {
+            return Ok(TopicDefaults::default());
+        };
+        let specifiers = [ResourceSpecifier::Broker(broker)];
+        let options = self.options().broker_id(Some(broker));
+        let request = async { self.inner.describe_configs(&specifiers, &options).await };
+        let response = self.wait_for(ACTION, Resource::Cluster, request)?.into_iter().next();
+        let entries = response.and_then(std::result::Result::ok).map(|resource| resource.entries).unwrap_or_default();
+        let number = |name: &str| entries.iter().find(|entry| entry.name == name)?.value.as_ref()?.parse::<i64>().ok();
+        let count = |name: &str| number(name).and_then(|count| i32::try_from(count).ok());
+        // The finest unit that is set counts.
+        let units = [("log.retention.ms", 1), ("log.retention.minutes", 60_000), ("log.retention.hours", 3_600_000)];
+        Ok(TopicDefaults {
+            replication: count("default.replication.factor"),
+            min_insync_replicas: count(MIN_INSYNC_REPLICAS),
+            retention_ms: units.into_iter().find_map(|(name, ms)| Some(number(name)? * ms)),
+        })
     }
 
     fn topic_config(&self, topic: &str, response: Option<ConfigResourceResult>) -> TopicConfig {
