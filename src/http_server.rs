@@ -1,8 +1,10 @@
-//! A small HTTP/1.1 server for pages on this machine: GET and HEAD, one request a connection, a thread for each connection.
+//! A small HTTP/1.1 server for pages on this machine: GET and HEAD, one request a connection, a thread for each connection. A response may be a
+//! stream of server-sent events.
 //!
 //! The crate `httparse` parses requests. A request has no body, and each size and time is bounded: a client that says nothing, or too much,
 //! costs one thread for a few seconds.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -16,6 +18,8 @@ const MAX_REQUEST_BYTES: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
 /// Maximum number of connections at a time; further ones are closed at once.
 const MAX_CONNECTIONS: usize = 64;
+/// Maximum number of streams of events at a time: other requests are answered beside them.
+const MAX_EVENT_STREAMS: usize = 16;
 /// How long a client may take to send its request, and to take each part of the response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How many reads of what follows a refused request.
@@ -73,18 +77,39 @@ pub struct Response {
     pub headers: Vec<(&'static str, String)>,
     /// the body
     pub body: Vec<u8>,
+    /// events that follow the head instead of a body
+    pub events: Option<Events>,
+}
+
+/// Server-sent events, as the HTML standard defines them: one at once, then one after each interval, until the client closes the connection or the
+/// server ends.
+#[derive(Clone)]
+pub struct Events {
+    interval: Duration,
+    next: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("interval", &self.interval).finish_non_exhaustive()
+    }
 }
 
 impl Response {
     /// A response with status 200.
     pub fn ok(content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { status: 200, content_type, headers: Vec::new(), body }
+        Self { status: 200, content_type, headers: Vec::new(), body, events: None }
     }
 
     /// A short text with another status.
     pub fn error(status: u16, reason: &str) -> Self {
         let body = format!("{reason}\n").into_bytes();
-        Self { status, content_type: "text/plain; charset=utf-8", headers: Vec::new(), body }
+        Self { status, content_type: "text/plain; charset=utf-8", headers: Vec::new(), body, events: None }
+    }
+
+    /// A stream of events. `next` returns the data of the next event, which is one line.
+    pub fn events(interval: Duration, next: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { events: Some(Events { interval, next: Arc::new(next) }), ..Self::ok("text/event-stream", Vec::new()) }
     }
 
     fn write(&self, with_body: bool, out: &mut impl Write) -> io::Result<()> {
@@ -100,12 +125,13 @@ impl Response {
             _ => "Error",
         };
         let mut head = format!(
-            "HTTP/1.1 {} {reason}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\nCache-Control: no-store\r\n\
+            "HTTP/1.1 {} {reason}\r\nContent-Type: {}\r\nConnection: close\r\nCache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
-            self.status,
-            self.content_type,
-            self.body.len()
+            self.status, self.content_type,
         );
+        if self.events.is_none() {
+            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+        }
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -201,10 +227,10 @@ impl Drop for RunningServer {
 
 fn accept<H: Fn(&Request) -> Response + Send + Sync + 'static>(
     listener: &TcpListener,
-    stopping: &AtomicBool,
+    stopping: &Arc<AtomicBool>,
     handler: &Arc<H>,
 ) {
-    let open = Arc::new(AtomicUsize::new(0));
+    let (open, event_streams) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     loop {
         let accepted = listener.accept();
         if stopping.load(Ordering::SeqCst) {
@@ -218,30 +244,41 @@ fn accept<H: Fn(&Request) -> Response + Send + Sync + 'static>(
                 continue;
             }
         };
-        if open.load(Ordering::SeqCst) >= MAX_CONNECTIONS {
-            continue;
-        }
-        open.fetch_add(1, Ordering::SeqCst);
-        let (connection, handler) = (OpenConnection(Arc::clone(&open)), Arc::clone(handler));
+        let Some(connection) = Counted::below(MAX_CONNECTIONS, &open) else { continue };
+        let (handler, event_streams, stopping) =
+            (Arc::clone(handler), Arc::clone(&event_streams), Arc::clone(stopping));
         std::thread::spawn(move || {
             let _connection = connection;
-            if let Err(error) = answer(stream, &*handler) {
+            if let Err(error) = answer(stream, &*handler, &event_streams, &stopping) {
                 log::trace!("a connection to the page has ended: {error}");
             }
         });
     }
 }
 
-/// Counts a connection until it is dropped, also by a panic.
-struct OpenConnection(Arc<AtomicUsize>);
+/// Counted until it is dropped, also by a panic.
+struct Counted(Arc<AtomicUsize>);
 
-impl Drop for OpenConnection {
+impl Counted {
+    /// One more, unless there are `limit`.
+    fn below(limit: usize, count: &Arc<AtomicUsize>) -> Option<Self> {
+        let more = |count| (count < limit).then_some(count + 1);
+        count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok().map(|_| Self(Arc::clone(count)))
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn answer(mut stream: TcpStream, handler: &impl Fn(&Request) -> Response) -> io::Result<()> {
+fn answer(
+    mut stream: TcpStream,
+    handler: &impl Fn(&Request) -> Response,
+    event_streams: &Arc<AtomicUsize>,
+    stopping: &AtomicBool,
+) -> io::Result<()> {
     stream.set_write_timeout(Some(TIMEOUT))?;
     stream.set_nodelay(true)?;
     let deadline = Instant::now() + TIMEOUT;
@@ -257,7 +294,14 @@ fn answer(mut stream: TcpStream, handler: &impl Fn(&Request) -> Response) -> io:
                     "GET" | "HEAD" => handler(&request(&parsed)),
                     _ => Response::error(405, "only GET and HEAD are answered"),
                 };
-                return response.write(with_body, &mut stream);
+                let Some(events) = response.events.clone().filter(|_| with_body) else {
+                    return response.write(with_body, &mut stream);
+                };
+                let Some(_counted) = Counted::below(MAX_EVENT_STREAMS, event_streams) else {
+                    return Response::error(503, "too many pages are open").write(true, &mut stream);
+                };
+                response.write(false, &mut stream)?;
+                return send_events(&events, stopping, &mut stream);
             }
             Ok(httparse::Status::Partial) if buffer.len() < MAX_REQUEST_BYTES => None,
             Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
@@ -281,6 +325,15 @@ fn answer(mut stream: TcpStream, handler: &impl Fn(&Request) -> Response) -> io:
             count => buffer.extend_from_slice(&part[..count]),
         }
     }
+}
+
+fn send_events(events: &Events, stopping: &AtomicBool, stream: &mut TcpStream) -> io::Result<()> {
+    // A write fails once the client has closed the connection.
+    while !stopping.load(Ordering::SeqCst) {
+        stream.write_all(format!("data: {}\n\n", (events.next)()).as_bytes())?;
+        std::thread::sleep(events.interval);
+    }
+    Ok(())
 }
 
 /// Takes what the client still sends: a connection that is closed before that is reset, and the client may not see its answer.
@@ -317,6 +370,7 @@ mod tests {
         server.serve(|request| match request.path.as_str() {
             "/echo" => Response::ok("text/plain", format!("{request:?}").into_bytes()),
             "/panic" => panic!("on purpose"),
+            "/events" => Response::events(Duration::from_millis(1), || "{}".to_owned()),
             _ => Response::error(404, "no such page"),
         })
     }
@@ -366,6 +420,31 @@ mod tests {
             assert_eq!(ask(&server, b"GET /panic HTTP/1.1\r\n\r\n"), "");
         }
         assert!(ask(&server, b"GET /echo HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    }
+
+    #[test]
+    fn events_are_sent_until_the_client_leaves_and_other_requests_are_answered_beside_them() {
+        let server = server();
+        let read_two = || {
+            let mut stream = TcpStream::connect(server.address()).expect("a server");
+            stream.write_all(b"GET /events HTTP/1.1\r\n\r\n").expect("a request");
+            let mut text = Vec::new();
+            while !text.ends_with(b"data: {}\n\ndata: {}\n\n") && !text.starts_with(b"HTTP/1.1 503 ") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("an event");
+                text.push(byte[0]);
+            }
+            (stream, String::from_utf8(text).expect("UTF-8"))
+        };
+        let open: Vec<_> = (0..MAX_EVENT_STREAMS).map(|_| read_two()).collect();
+        let head = &open[0].1;
+        assert!(head.contains("Content-Type: text/event-stream\r\n") && !head.contains("Content-Length"), "{head}");
+        assert!(read_two().1.starts_with("HTTP/1.1 503 "));
+        assert!(ask(&server, b"GET /echo HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
+        drop(open);
+        while read_two().1.starts_with("HTTP/1.1 503 ") {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod control_socket;
 pub mod distribution;
 mod escape;
 mod filters;
+mod html_page;
 mod http_server;
 pub mod ingest;
 pub mod kafka;

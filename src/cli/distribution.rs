@@ -11,7 +11,7 @@ use super::context::Context;
 use super::distribution_status::{StatusLine, place, summary};
 use super::dry_run;
 use super::kafka::confirm::is_yes;
-use super::metrics;
+use super::metrics::{self, Monitor};
 use super::outcome::{Fenced, Interrupted, UsageError};
 use super::output::OutputArgs;
 use super::reload::{Reload, refused};
@@ -19,6 +19,7 @@ use super::service_status::{LatestStats, ServiceStatus};
 use super::systemd::ServiceManager;
 use crate::config::{Configuration, RequiredLogin};
 use crate::control_socket::ControlSocket;
+use crate::distribution::instruments::Instruments;
 use crate::distribution::settings::{Settings, Start, StreamSettings};
 use crate::distribution::stats::{Lane, Stats};
 use crate::distribution::{self, DistributionError, EndReason, Request, Resend};
@@ -89,9 +90,11 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let latest = LatestStats::default();
     let _socket = run_file.as_ref().and_then(|file| listen(&file.socket(), name, &latest, context));
     let listen_at = settings.metrics.listen.filter(|_| is_service);
-    let _metrics = listen_at.map(|address| metrics::serve(address, name, &latest)).transpose()?;
+    let instruments = Instruments::default();
+    let monitor = || Monitor::new(name, &latest, &instruments, context.problems());
+    let _metrics = listen_at.map(|address| metrics::serve(address, monitor())).transpose()?;
     let mut line = StatusLine::new(context, args.dry_run, latest);
-    let outcome = run_and_reload(settings.clone(), request.clone(), &stop, args.yes, &mut line, context);
+    let outcome = run_and_reload(settings.clone(), request.clone(), &stop, args.yes, &instruments, &mut line, context);
     line.finish();
     let (ended, stats, streams) = outcome?;
     match args.dry_run {
@@ -119,6 +122,7 @@ fn run_and_reload(
     mut request: Request,
     stop: &Stop,
     yes: bool,
+    instruments: &Instruments,
     line: &mut StatusLine,
     context: &Context,
 ) -> anyhow::Result<(EndReason, Stats, Vec<StreamSettings>)> {
@@ -136,7 +140,7 @@ fn run_and_reload(
         let streams = request.select_streams(&settings.streams).map_err(command_error)?;
         let name = &settings.distribution.name;
         let mut has_begun = false;
-        let outcome = distribution::run(&settings, &request, stop.token(), &confirm, &mut |stats| {
+        let outcome = distribution::run(&settings, &request, stop.token(), &confirm, instruments, &mut |stats| {
             if stats.lane != Lane::Start && !std::mem::replace(&mut has_begun, true) && former.is_some() {
                 log::info!("the new configuration is in force");
             }

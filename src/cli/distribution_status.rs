@@ -61,8 +61,7 @@ impl StatusLine {
         self.updated_at = Some(now);
         self.alerts.add(now, stats.alerts + stats.uncommitted);
         self.rows.add(now, stats.history.rows);
-        let rate = self.alerts.per_second();
-        self.latest.set(stats, rate);
+        self.latest.set(stats, &self.alerts);
         if !self.bar.is_hidden() {
             self.bar.set_message(self.line(stats, "/s", &short_counts(stats, self.is_dry_run)));
             return;
@@ -177,7 +176,7 @@ fn by_stream(stats: &Stats) -> String {
     if !(2..=MAX_LISTED_STREAMS).contains(&stats.streams.len()) {
         return String::new();
     }
-    let streams = stats.streams.iter().map(|stream| match stream.rejected {
+    let streams = stats.streams.iter().map(|stream| match stream.rejected() {
         0 => format!("{} {}", stream.name, stream.sent),
         rejected => format!("{} {} ({rejected} rejected)", stream.name, stream.sent),
     });
@@ -194,7 +193,7 @@ mod tests {
         (stats.lane, stats.alerts, stats.late) = (Lane::Live, 1200, 3);
         stats.published_until = Some(Timestamp::from_millis(5_000));
         stats.streams[0].sent = 1200;
-        stats.streams[0].rejected = 2;
+        stats.streams[0].rejected_by[0] = 2;
         stats
     }
 
@@ -244,7 +243,7 @@ mod tests {
         for (stream, name) in stats.streams.iter_mut().zip(["full", "bright"]) {
             stream.name = name.to_owned();
         }
-        (stats.streams[0].sent, stats.streams[1].rejected) = (5, 2);
+        (stats.streams[0].sent, stats.streams[1].rejected_by[0]) = (5, 2);
         assert_eq!(by_stream(&stats), "; full 5, bright 0 (2 rejected)");
     }
 }

@@ -33,7 +33,7 @@ pub fn print(stats: &Stats, streams: &[StreamSettings], output: OutputArgs, cont
             Value::from(stats.skipped),
             Value::from(of.sent),
             Value::from(of.refused.iter().sum::<u64>()),
-            Value::from(of.rejected),
+            Value::from(of.rejected()),
             Value::from(of.bytes),
         ];
         if output.format == Format::Table {

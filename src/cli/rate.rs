@@ -39,6 +39,16 @@ impl Rate {
             _ => 0.0,
         }
     }
+
+    /// Per second, where `now` is later than the last sample: a rate of which nothing was heard for a while becomes 0.
+    pub fn per_second_at(&self, now: Instant) -> f64 {
+        match (self.samples.front(), self.samples.back()) {
+            (Some((first, from)), Some((last, to))) if last > first && now - *last < WINDOW => {
+                (to - from) as f64 / (now - *first).as_secs_f64()
+            }
+            _ => 0.0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -62,5 +72,15 @@ mod tests {
         assert_eq!(rate.per_second(), 0.0, "the count starts again");
         rate.add(at(42), 10);
         assert_eq!(rate.per_second(), 5.0);
+    }
+
+    #[test]
+    fn a_rate_without_new_samples_falls_to_zero() {
+        let (mut rate, start) = (Rate::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for second in 0..=10 {
+            rate.add(at(second), second * 100);
+        }
+        assert_eq!([10, 15, 19, 20].map(|second| rate.per_second_at(at(second)).round()), [100.0, 67.0, 53.0, 0.0]);
     }
 }

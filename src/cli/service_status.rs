@@ -1,11 +1,12 @@
 //! The status of a running service, as its local socket tells it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::problems::{Problem, Problems};
+use super::rate::Rate;
 use crate::control_socket;
 use crate::distribution::stats::{Lane, Stats};
 use crate::runfile::RunningService;
@@ -58,20 +59,26 @@ pub struct StreamStatus {
 /// The newest statistics of a distribution, for threads that answer questions about it.
 #[derive(Clone, Debug, Default)]
 pub struct LatestStats {
-    latest: Arc<Mutex<(Stats, f64)>>,
+    latest: Arc<Mutex<(Stats, Rate)>>,
 }
 
 impl LatestStats {
-    /// Replaces the statistics. `rate`: alerts per second.
-    pub fn set(&self, stats: &Stats, rate: f64) {
+    /// Replaces the statistics. `rate`: of the alerts.
+    pub fn set(&self, stats: &Stats, rate: &Rate) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         latest.0.clone_from(stats);
-        latest.1 = rate;
+        latest.1.clone_from(rate);
     }
 
     /// The statistics, and alerts per second.
     pub fn get(&self) -> (Stats, f64) {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.read(|stats, rate| (stats.clone(), rate))
+    }
+
+    /// Passes the statistics, and alerts per second, to `read`.
+    pub fn read<T>(&self, read: impl FnOnce(&Stats, f64) -> T) -> T {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&latest.0, latest.1.per_second_at(Instant::now()))
     }
 }
 
@@ -85,7 +92,7 @@ impl ServiceStatus {
             sent: stream.sent,
             bytes: stream.bytes,
             refused: stream.refused.iter().sum(),
-            rejected: stream.rejected,
+            rejected: stream.rejected(),
         };
         Self {
             name: name.to_owned(),

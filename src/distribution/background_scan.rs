@@ -96,6 +96,16 @@ impl BackgroundScan {
         Some(output)
     }
 
+    /// Whether a scan has read its window, so that [`take_all`](Self::take_all) has its rows.
+    pub fn has_read_all(&self) -> bool {
+        self.current.as_ref().is_some_and(|scan| !scan.is_reading)
+    }
+
+    /// Takes all rows of a scan that has read its window; `None` before, and while there is no scan.
+    pub fn take_all(&mut self) -> Option<Vec<RowVersion>> {
+        self.current.take_if(|scan| !scan.is_reading).map(|scan| scan.rows.into())
+    }
+
     /// Cancels the current scan.
     pub fn cancel(&mut self) {
         self.readers.cancel();

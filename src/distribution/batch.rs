@@ -78,6 +78,19 @@ impl Batch {
         self.buffer.len() + std::mem::size_of_val(&*self.verdicts) + std::mem::size_of_val(&*self.refusals)
     }
 
+    /// Removes everything, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+        self.alerts.clear();
+        self.verdicts.clear();
+        self.refusals.clear();
+    }
+
+    /// Bytes of memory that the buffer keeps.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Whether there is no alert.
     pub fn is_empty(&self) -> bool {
         self.alerts.is_empty()
@@ -152,10 +165,9 @@ impl Batch {
         }
     }
 
-    /// Moves the last run of alerts of one object into a batch of its own: the next page may hold more of that object.
-    pub fn split_last_object(&mut self) -> Batch {
-        let mut tail = Batch::default();
-        let Some(last) = self.alerts.last() else { return tail };
+    /// Moves the last run of alerts of one object into `tail`, which is empty: the next page may hold more of that object.
+    pub fn split_last_object(&mut self, tail: &mut Batch) {
+        let Some(last) = self.alerts.last() else { return };
         let object = self.bytes(&last.object);
         let run = self.alerts.iter().rev().take_while(|alert| self.bytes(&alert.object) == object).count();
         for alert in self.alerts.split_off(self.alerts.len() - run) {
@@ -176,7 +188,6 @@ impl Batch {
             }
             alert.notice.into_iter().for_each(|notice| tail.set_notice(notice));
         }
-        tail
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
@@ -189,6 +200,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distribution::verdict::RejectClass;
     use crate::timestamp::Timestamp;
 
     fn batch(alerts: &[(&str, i64)]) -> Batch {
@@ -207,7 +219,7 @@ mod tests {
                 out.extend_from_slice(b"half");
                 Err("no width")
             });
-            batch.push(1, Verdict::Reject(half.expect_err("no value").into()));
+            batch.push(1, Verdict::Reject(RejectClass::Encoding, half.expect_err("no value").into()));
             batch.push(2, Verdict::Refuse(4));
             let key = batch.write_key(b"k");
             batch.push(3, Verdict::Send(Message { stream: 3, key: Some(key), value }));
@@ -229,14 +241,15 @@ mod tests {
     #[test]
     fn the_last_object_is_split_off_whole_with_its_verdicts() {
         let mut batch = batch(&[("a", 1), ("b", 2), ("b", 3)]);
-        let tail = batch.split_last_object();
+        let mut tail = Batch::default();
+        batch.split_last_object(&mut tail);
         assert_eq!(keys(&batch), ["a_1"]);
         assert_eq!(keys(&tail), ["b_2", "b_3"]);
         let verdicts: Vec<_> = tail.verdicts(&tail.alerts()[1]).collect();
         let [
             (2, Verdict::Refuse(4)),
             (0, Verdict::Send(first)),
-            (1, Verdict::Reject(reason)),
+            (1, Verdict::Reject(_, reason)),
             (3, Verdict::Send(last)),
         ] = &verdicts[..]
         else {
@@ -246,6 +259,8 @@ mod tests {
         assert_eq!(tail.bytes(&first.value), b"value of b_3");
         assert_eq!(first.value, last.value, "streams share the value still");
         assert_eq!(last.key.as_ref().map(|key| tail.bytes(key)), Some(&b"k"[..]));
-        assert!(Batch::default().split_last_object().is_empty());
+        let mut none = Batch::default();
+        Batch::default().split_last_object(&mut none);
+        assert!(none.is_empty());
     }
 }

@@ -60,6 +60,8 @@ pub struct CheckpointState {
     ledger: Ledger,
     /// when the last live scan began whose rows are all published
     live_scanned_at: Option<Timestamp>,
+    /// when the live scan began that runs in the background
+    live_scan: Option<Timestamp>,
     catch_up: CatchUp,
     last_sweep: Option<Timestamp>,
     last_repair: Option<Timestamp>,
@@ -108,6 +110,7 @@ impl CheckpointState {
             history: None,
             ledger: Ledger::default(),
             live_scanned_at: None,
+            live_scan: None,
             catch_up: CatchUp::Due,
             last_sweep: None,
             last_repair: None,
@@ -284,6 +287,17 @@ impl CheckpointState {
     /// Records that all rows of a live scan are published. `started`: when the scan began, by the steady clock.
     pub(crate) fn finish_live_scan(&mut self, started: Timestamp) {
         self.live_scanned_at = Some(started);
+    }
+
+    /// Records that a live scan starts at `now`, by the steady clock, in the background: none is due until it is finished.
+    pub(crate) fn start_background_live_scan(&mut self, now: Timestamp) {
+        self.live_scan = Some(now);
+    }
+
+    /// Records that all rows of the background live scan are published.
+    pub(crate) fn finish_background_live_scan(&mut self) {
+        // A catch-up may have read further meanwhile.
+        self.live_scanned_at = self.live_scanned_at.max(self.live_scan.take());
     }
 
     /// Records that a sweep starts at `now`, by the steady clock.

@@ -57,6 +57,7 @@ pub(super) fn publish_history(
                         publisher.send(&batch, alert, false)?;
                     }
                 }
+                readers.recycle(batch);
                 drop(lease);
                 state.advance_history(range, after.as_deref(), done)?;
                 if done {

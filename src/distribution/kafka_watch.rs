@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::instruments::ServerHealth;
 use super::outage::Outage;
 use crate::cancel::CancellationToken;
 use crate::kafka::{Admin, Error, Identity, KafkaSettings};
@@ -27,9 +28,10 @@ pub(crate) struct KafkaWatch {
 }
 
 impl KafkaWatch {
-    /// Starts to check the brokers.
-    pub fn start(settings: &KafkaSettings) -> Self {
-        let (stop, topic, outage) = (CancellationToken::new(), Arc::default(), Arc::default());
+    /// Starts to check the brokers. Failures are counted in `health`.
+    pub fn start(settings: &KafkaSettings, health: &ServerHealth) -> Self {
+        let outage = Arc::new(Mutex::new(Outage::new(health)));
+        let (stop, topic) = (CancellationToken::new(), Arc::default());
         let mut watch = Self { stop, topic, outage, thread: None };
         let (stop, topic, outage) = (watch.stop.clone(), Arc::clone(&watch.topic), Arc::clone(&watch.outage));
         let settings = settings.clone();

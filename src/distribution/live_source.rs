@@ -8,6 +8,7 @@ mod push_health;
 
 use std::time::{Duration, Instant};
 
+use super::background_scan::BackgroundScan;
 use super::checkpoint_state::{CheckpointState, Intervals};
 use super::clock::ClockReading;
 use super::error::DistributionError;
@@ -17,6 +18,7 @@ use super::readers::Readers;
 use crate::cancel::CancellationToken;
 use crate::ledger::RowVersion;
 use crate::science_db::{Delivery, ReplicationSink};
+use crate::window::Window;
 use push_health::PushHealth;
 
 /// The first pause before a pushed row that is not visible yet is fetched again; each further pause is twice as long.
@@ -35,6 +37,8 @@ pub(super) enum LiveSource {
 /// What HBase pushes.
 pub(super) struct Push {
     sink: ReplicationSink,
+    /// live scans: what is pushed does not wait for them
+    scan: BackgroundScan,
     health: PushHealth,
     /// received, and not published yet
     arrived: Vec<Delivery>,
@@ -67,12 +71,10 @@ impl InvisibleRow {
 }
 
 impl LiveSource {
-    /// What `sink` pushes; scans alone without one.
-    pub fn new(sink: Option<ReplicationSink>) -> Self {
-        sink.map_or(Self::Polling, |sink| {
-            let (health, arrived, invisible) = (PushHealth::default(), Vec::new(), Vec::new());
-            Self::Push(Box::new(Push { sink, health, arrived, invisible, lag: Duration::ZERO }))
-        })
+    /// What a replication sink pushes, and `scan` for the live scans.
+    pub fn push(sink: ReplicationSink, scan: BackgroundScan) -> Self {
+        let (health, arrived, invisible) = (PushHealth::default(), Vec::new(), Vec::new());
+        Self::Push(Box::new(Push { sink, scan, health, arrived, invisible, lag: Duration::ZERO }))
     }
 
     /// The intervals of the lanes: while HBase pushes rows in time, scans have less to find.
@@ -104,16 +106,26 @@ impl LiveSource {
         }
     }
 
-    /// Learns of the rows that a live scan has found and that were not published before.
-    pub fn note_scanned(&mut self, rows: &[RowVersion], now: ClockReading) {
-        if let Self::Push(push) = self {
-            push.health.note_scanned(rows, now);
+    /// Starts a live scan of `window` in the background, and returns whether it has: while nothing is pushed, nothing would wait for it.
+    pub fn begin_scan(&mut self, window: Window) -> bool {
+        match self {
+            Self::Polling => false,
+            Self::Push(push) => {
+                push.scan.begin(window, false);
+                true
+            }
         }
+    }
+
+    /// Whether the rows of a live scan in the background are to be published.
+    pub fn has_found(&self) -> bool {
+        matches!(self, Self::Push(push) if push.scan.has_read_all())
     }
 
     /// Refuses what was pushed and is not published: HBase sends it again.
     pub fn cancel(&mut self) {
         if let Self::Push(push) = self {
+            push.scan.cancel();
             push.arrived.clear();
             push.invisible.clear();
         }
@@ -159,7 +171,7 @@ impl Push {
     }
 }
 
-/// Publishes what HBase has pushed, and acknowledges it. Call this in the live lane only.
+/// Publishes what HBase has pushed, and acknowledges it; then what a live scan in the background has found. Call this in the live lane only.
 ///
 /// # Errors
 /// A reader or the sink of the alerts failed; or `cancel` is cancelled. What was pushed is refused then.
@@ -188,7 +200,14 @@ pub(super) fn publish_pushed(
         push.invisible.extend(invisible.into_iter().filter_map(|row| row.retried(at)));
     }
     push.arrived.drain(..).for_each(Delivery::acknowledge);
-    Ok(())
+
+    push.scan.poll(|row| state.is_new(&row.key, row.timestamp))?;
+    // All at once, in the order of their timestamps.
+    let Some(mut rows) = push.scan.take_all() else { return Ok(()) };
+    // They may have been pushed meanwhile.
+    rows.retain(|row| state.is_new(&row.key, row.timestamp));
+    push.health.note_scanned(&rows, now);
+    publish_rows(rows, false, state, readers, publisher, cancel, CheckpointState::finish_background_live_scan)
 }
 
 #[cfg(test)]

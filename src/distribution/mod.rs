@@ -19,6 +19,7 @@ mod error;
 mod headers;
 mod history;
 mod idempotent_sink;
+pub(crate) mod instruments;
 mod kafka_sink;
 mod kafka_watch;
 mod ledger_memory;
@@ -69,6 +70,7 @@ use checkpoint_state::{Action, CheckpointState, Intervals};
 use checkpoint_watch::CheckpointWatch;
 use clock::Clock;
 use history::publish_history;
+use instruments::Instruments;
 use live::{find_new_rows, publish_rows};
 use live_source::publish_pushed;
 use open::{Opened, Workers, open};
@@ -94,8 +96,8 @@ struct Task<'a> {
     cancel: CancellationToken,
 }
 
-/// Distributes alerts until the job is done, the time is up, or `stop` is cancelled. `report` gets the statistics several times a second. `confirm`
-/// is called once at most, before anything is sent, if alerts would be sent again.
+/// Distributes alerts until the job is done, the time is up, or `stop` is cancelled. `report` gets the statistics several times a second,
+/// `instruments` the durations and failures. `confirm` is called once at most, before anything is sent, if alerts would be sent again.
 ///
 /// # Errors
 /// The settings do not fit the catalog; a permanent error of a server, or of a filter. Waits for servers that are away.
@@ -104,6 +106,7 @@ pub(crate) fn run(
     request: &Request,
     stop: &CancellationToken,
     confirm: Confirm<'_>,
+    instruments: &Instruments,
     report: &mut dyn FnMut(&Stats),
 ) -> Result<(EndReason, Stats), DistributionError> {
     // `--from now` means the time of the command, however long the servers take to answer.
@@ -113,7 +116,7 @@ pub(crate) fn run(
     let deadline = request.exit_after.and_then(|duration| Instant::now().checked_add(duration));
     let cancel = request.restart.as_ref().unwrap_or(stop).child_with_deadline(deadline);
     let task = Task { settings, request, intervals: Intervals::new(&settings.distribution), started, cancel };
-    let mut opened = match open(settings, request, &streams, started, (&task.cancel, confirm), report) {
+    let mut opened = match open(settings, request, &streams, started, (&task.cancel, confirm), instruments, report) {
         // A service may be stopped while it waits for a server; the end of its time is a failure then.
         Err(DistributionError::Cancelled | DistributionError::NoAnswer { .. })
             if matches!(request.end_reason(stop.is_cancelled()), EndReason::Stopped | EndReason::Restart) =>
@@ -199,6 +202,7 @@ fn run_lanes(
         ledger_memory.update(state.ledger());
         let stats = publisher.stats();
         stats.watermark = state.watermark();
+        (stats.ledger_alerts, stats.ledger_bytes) = (state.ledger().len() as u64, state.ledger().memory() as u64);
         stats.skipped = pipeline.columns().skipped_rows();
         stats.published_until = (!state.is_job()).then(|| state.published_until(intervals.settle));
         stats.limit_published_until(sweep.oldest().into_iter().chain(repair.oldest()).min());
@@ -231,10 +235,13 @@ fn run_lanes(
             }
             Action::Live(window) => {
                 publisher.stats().lane = Lane::Live;
-                let rows = find_new_rows(window, state, readers, publisher, cancel)?;
-                live_source.note_scanned(&rows, now);
-                let finish = |state: &mut CheckpointState| state.finish_live_scan(now.steady);
-                publish_rows(rows, false, state, readers, publisher, cancel, finish)?;
+                if live_source.begin_scan(window) {
+                    state.start_background_live_scan(now.steady);
+                } else {
+                    let rows = find_new_rows(window, state, readers, publisher, cancel)?;
+                    let finish = |state: &mut CheckpointState| state.finish_live_scan(now.steady);
+                    publish_rows(rows, false, state, readers, publisher, cancel, finish)?;
+                }
             }
             Action::Sweep(window) => {
                 sweep.begin(window, false);
@@ -247,7 +254,7 @@ fn run_lanes(
             }
             Action::Wait(_) if request.dry_run && !repair.is_under_way() && state.is_caught_up() => return Ok(()),
             Action::Wait(until) => {
-                if !sweep.has_found() && !repair.has_found() {
+                if !sweep.has_found() && !repair.has_found() && !live_source.has_found() {
                     live_source.wait(until.since(now.steady).min(MAX_PAUSE), cancel);
                 }
             }

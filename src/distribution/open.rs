@@ -8,6 +8,7 @@ use super::catalog_watch::CatalogWatch;
 use super::checkpoint_partition::SERVICE;
 use super::checkpoint_watch::CheckpointWatch;
 use super::error::DistributionError;
+use super::instruments::Instruments;
 use super::kafka_sink::KafkaSink;
 use super::kafka_watch::KafkaWatch;
 use super::ledger_memory::LedgerMemory;
@@ -105,6 +106,7 @@ pub(super) fn open<'a>(
     streams: &[StreamSettings],
     now: Timestamp,
     (cancel, confirm): (&CancellationToken, Confirm<'_>),
+    instruments: &Instruments,
     report: &'a mut dyn FnMut(&Stats),
 ) -> Result<Opened<'a>, DistributionError> {
     let catalog_watch = CatalogWatch::new(&settings.science_db.catalog);
@@ -112,7 +114,11 @@ pub(super) fn open<'a>(
     let notifier = has_notices.then(|| Notifier::start(&settings.slack.endpoint, settings.slack.token.as_ref()));
     let notifier = notifier.transpose().map_err(NoticeError::from)?;
 
-    let connector = Arc::new(Connector::new(&settings.science_db, &settings.science_db.table_of(&catalog)));
+    let connector = Arc::new(Connector::new(
+        &settings.science_db,
+        &settings.science_db.table_of(&catalog),
+        &instruments.science_db,
+    ));
     let mut session = RetryingSession::new(&connector);
     // A missing table is an error now, not after the first alerts.
     session.ask(cancel, |db| db.key_ranges()).map_err(|error| waiting_for(science_db_name(settings), error.into()))?;
@@ -125,7 +131,7 @@ pub(super) fn open<'a>(
     let prefix = request.checkpoint_prefix(streams, settings.streams.len());
     let transactional_id = request.transactional_id(&settings.distribution, &prefix);
     let commit_cancel = cancel.child_with_grace(COMMIT_TIMEOUT);
-    let kafka_watch = (!request.dry_run).then(|| KafkaWatch::start(&settings.kafka));
+    let kafka_watch = (!request.dry_run).then(|| KafkaWatch::start(&settings.kafka, &instruments.kafka));
     let sink = match request.dry_run {
         true => None,
         false => {
@@ -153,24 +159,26 @@ pub(super) fn open<'a>(
         stream.topic.clone_from(&streams[index].topic);
         stream.criteria = pipeline.criteria(index).to_vec();
     }
-    let publisher = Publisher::new(Outputs { sink, status, notifier, offset_file }, catalog_watch, stats, report);
+    let publisher =
+        Publisher::new(Outputs { sink, status, notifier, offset_file }, catalog_watch, stats, instruments, report);
 
-    let budget = MemoryBudget::new(memory / 4);
+    let budget = MemoryBudget::new(memory / 8);
     let limits = page_limits(settings, &pipeline);
-    let start_readers = |count| Readers::start(count, &connector, &pipeline, &budget, limits);
+    let start_readers = |count| Readers::start(count, &connector, &pipeline, &budget, limits, instruments);
     // Last: from here on HBase sends rows, and only to the process that owns the checkpoint.
     let is_service_of_all = !request.is_job() && !request.dry_run && request.is_of_all(streams, settings.streams.len());
-    let push_sink = match settings.science_db.push && is_service_of_all {
+    let live_source = match settings.science_db.push && is_service_of_all {
         true => {
             let trigger = pipeline.columns().trigger();
             let trigger = TriggerColumn::new(&settings.science_db.table_of(&catalog), trigger);
-            Some(ReplicationSink::start(&settings.science_db.replication, trigger)?)
+            let sink = ReplicationSink::start(&settings.science_db.replication, trigger)?;
+            LiveSource::push(sink, BackgroundScan::new(start_readers(1)))
         }
-        false => None,
+        false => LiveSource::Polling,
     };
     let workers = Workers {
         readers: start_readers(READER_THREADS),
-        live_source: LiveSource::new(push_sink),
+        live_source,
         sweep: BackgroundScan::new(start_readers(1)),
         repair: BackgroundScan::new(start_readers(1)),
         future_rows: FutureRowScan::new(start_readers(1)),

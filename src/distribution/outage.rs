@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::instruments::ServerHealth;
+use crate::timestamp::Timestamp;
+
 /// Time between two log lines about one outage.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// An outage of a server, as all clients of the process see it.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
+    health: ServerHealth,
     /// how many clients retry
     retrying: usize,
     since: Option<Instant>,
@@ -15,9 +19,18 @@ pub(crate) struct Outage {
 }
 
 impl Outage {
+    /// No outage. Failures are counted in `health`.
+    pub fn new(health: &ServerHealth) -> Self {
+        Self { health: health.clone(), retrying: 0, since: None, logged: None }
+    }
+
     /// A request failed, for the first time or again. Returns how long the outage has lasted where it is time to log it: at once, and then
     /// each minute.
     pub fn failed(&mut self, is_first: bool, now: Instant) -> Option<Duration> {
+        self.health.retries.inc();
+        if self.since.is_none() {
+            self.health.begin_outage(Timestamp::now());
+        }
         self.retrying += usize::from(is_first);
         let since = *self.since.get_or_insert(now);
         if self.logged.is_some_and(|logged| now - logged < LOG_INTERVAL) {
@@ -34,6 +47,7 @@ impl Outage {
             return None;
         }
         self.logged = None;
+        self.health.end_outage();
         self.since.take().map(|since| now - since)
     }
 
@@ -50,6 +64,13 @@ impl Outage {
     /// How long the outage has lasted; `None`: there is none.
     pub fn duration(&self, now: Instant) -> Option<Duration> {
         self.since.map(|since| now - since)
+    }
+}
+
+impl Drop for Outage {
+    fn drop(&mut self) {
+        // Nobody asks the server any more.
+        self.health.end_outage();
     }
 }
 

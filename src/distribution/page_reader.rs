@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::batch::Batch;
-use super::pipeline::{AlertRow, Encoders, Pipeline};
+use super::pipeline::{AlertRow, Encoders, PageDurations, Pipeline};
 use super::row_size::RowSize;
 use crate::cancel::CancellationToken;
 use crate::filters::FilterError;
@@ -85,6 +85,11 @@ impl PageReader {
     /// The rows of the last page, as the scan returned them.
     pub fn rows(&self) -> &Rows {
         &self.rows
+    }
+
+    /// How long the pipeline took for the last page.
+    pub fn durations(&self) -> PageDurations {
+        self.encoders.durations()
     }
 
     /// Bytes of rows that a page aims at.

@@ -16,6 +16,7 @@ mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub(crate) use alert_columns::{AlertColumns, AlertRow, DISTRIBUTED};
 pub(crate) use error::PipelineError;
@@ -51,6 +52,23 @@ pub(crate) struct Encoders {
     values: ValueWriter,
     key: Vec<u8>,
     object_id: Vec<u8>,
+    durations: PageDurations,
+}
+
+/// How long the last page took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PageDurations {
+    /// the filters; `None`: the page had no alerts, or there are no filters
+    pub filters: Option<Duration>,
+    /// rules and encoder; `None`: the page had no alerts
+    pub encoding: Option<Duration>,
+}
+
+impl Encoders {
+    /// How long the last page took.
+    pub fn durations(&self) -> PageDurations {
+        self.durations
+    }
 }
 
 impl Pipeline {
@@ -100,13 +118,16 @@ impl Pipeline {
         cancel: &CancellationToken,
         batch: &mut Batch,
     ) -> Result<(), FilterError> {
+        encoders.durations = PageDurations::default();
+        let started = Instant::now();
         // A call of a filter costs milliseconds, so filters get the alerts of a page together, before the first one is encoded. This covers
         // the rules of the streams that have filters; the other streams apply theirs below, and cost nothing here.
         let mut filtered = match &self.filters {
             Some(filters) => filters.run(alerts, &self.streams, cancel)?,
             None => Vec::new(),
         };
-        let Encoders { values, key, object_id } = encoders;
+        let filtered_at = Instant::now();
+        let Encoders { values, key, object_id, durations } = encoders;
         for (position, alert) in alerts.iter().enumerate() {
             let AlertRow { row, timestamp } = alert;
             self.columns.object_id(row, object_id);
@@ -126,6 +147,10 @@ impl Pipeline {
             {
                 batch.set_notice(Arc::new(notice));
             }
+        }
+        if !alerts.is_empty() {
+            durations.filters = self.filters.is_some().then(|| filtered_at - started);
+            durations.encoding = Some(filtered_at.elapsed());
         }
         Ok(())
     }
@@ -160,6 +185,11 @@ impl Pipeline {
 
     /// Encoders for one thread.
     pub fn encoders(&self) -> Encoders {
-        Encoders { values: self.encodings.writer(), key: Vec::new(), object_id: Vec::new() }
+        Encoders {
+            values: self.encodings.writer(),
+            key: Vec::new(),
+            object_id: Vec::new(),
+            durations: PageDurations::default(),
+        }
     }
 }

@@ -10,13 +10,14 @@ use super::batch::{Batch, BatchAlert};
 use super::catalog_watch::CatalogWatch;
 use super::checkpoint_state::{CheckpointState, Record};
 use super::error::DistributionError;
+use super::instruments::Instruments;
 use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome};
 use super::offset_file::OffsetFile;
 use super::rejection_log::{Rejection, RejectionLog};
 use super::sink_error::SinkError;
 use super::stats::{Stats, StreamStats};
 use super::status_column::StatusWriter;
-use super::verdict::Verdict;
+use super::verdict::{RejectClass, Verdict};
 use crate::cancel::CancellationToken;
 use crate::kafka::checkpoint::Records;
 use crate::ledger::{LedgerEntry, RowVersion};
@@ -104,12 +105,19 @@ pub(crate) struct Publisher<'a> {
     committed_at: Instant,
     rejection_log: RejectionLog,
     stats: Stats,
+    instruments: Instruments,
     report: &'a mut dyn FnMut(&Stats),
 }
 
 impl<'a> Publisher<'a> {
     /// A publisher that adds to `stats` after each commit, and passes them to `report`.
-    pub fn new(outputs: Outputs, catalog: CatalogWatch, stats: Stats, report: &'a mut dyn FnMut(&Stats)) -> Self {
+    pub fn new(
+        outputs: Outputs,
+        catalog: CatalogWatch,
+        stats: Stats,
+        instruments: &Instruments,
+        report: &'a mut dyn FnMut(&Stats),
+    ) -> Self {
         Self {
             outputs,
             catalog,
@@ -121,6 +129,7 @@ impl<'a> Publisher<'a> {
             committed_at: Instant::now(),
             rejection_log: RejectionLog::default(),
             stats,
+            instruments: instruments.clone(),
             report,
         }
     }
@@ -200,13 +209,13 @@ impl<'a> Publisher<'a> {
         let mut is_sent = false;
         for (stream, verdict) in batch.verdicts(alert) {
             let stats = &mut self.transaction.streams[stream];
-            let reason = match verdict {
+            let (class, reason) = match verdict {
                 Verdict::Refuse(criterion) => {
                     stats.refuse(criterion);
                     continue;
                 }
                 Verdict::Send(message) if self.too_large.contains(&(alert.entry.id, stream)) => {
-                    too_large_reason(message.value.len())
+                    (RejectClass::Size, too_large_reason(message.value.len()))
                 }
                 Verdict::Send(message) => {
                     let size = message.value.len() as u64;
@@ -222,17 +231,17 @@ impl<'a> Publisher<'a> {
                             stats.bytes += size;
                             continue;
                         }
-                        SendOutcome::TooLarge(bytes) => too_large_reason(bytes),
+                        SendOutcome::TooLarge(bytes) => (RejectClass::Size, too_large_reason(bytes)),
                     }
                 }
                 // It may be written under a schema that the catalog has now.
-                Verdict::Reject(reason) if self.catalog.has_changed() => {
+                Verdict::Reject(_, reason) if self.catalog.has_changed() => {
                     let catalog = self.catalog.path().display().to_string();
                     return Err(SinkError::CatalogChanged { catalog, reason: reason.to_string() });
                 }
-                Verdict::Reject(reason) => reason,
+                Verdict::Reject(class, reason) => (class, reason),
             };
-            stats.rejected += 1;
+            stats.reject(class);
             self.transaction.rejections[stream].get_or_insert_with(|| Rejection {
                 row: batch.bytes(&alert.key).escape_ascii().to_string(),
                 reason: Arc::clone(&reason),
@@ -303,6 +312,8 @@ impl<'a> Publisher<'a> {
             let started = Instant::now();
             sink.expire(watermark);
             sink.commit(&records)?;
+            self.instruments.commits.observe(started.elapsed().as_secs_f64());
+            self.stats.checkpoint_at = Some(Instant::now());
             let OpenTransaction { alerts, bytes, .. } = self.transaction;
             log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", started.elapsed().as_millis());
             self.commits += u64::from(alerts > 0);
@@ -326,7 +337,7 @@ impl<'a> Publisher<'a> {
         }
         for (stream, first) in committed.rejections.into_iter().enumerate() {
             if let Some(first) = first {
-                self.rejection_log.add(stream, committed.streams[stream].rejected, first);
+                self.rejection_log.add(stream, committed.streams[stream].rejected(), first);
             }
         }
         if let Some(notifier) = notifier {
@@ -347,6 +358,7 @@ impl<'a> Publisher<'a> {
         self.transaction = OpenTransaction::new(self.stats.streams.len());
         let Some(sink) = &mut self.outputs.sink else { return Ok(AbortReport::default()) };
         let report = sink.abort()?;
+        self.instruments.aborts.inc();
         self.too_large.extend(&report.too_large);
         self.rejected_too_large.extend(&report.rejected_too_large);
         if report.is_outage {

@@ -12,11 +12,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use prometheus_client::metrics::histogram::Histogram;
 
 use super::batch::Batch;
+use super::instruments::Instruments;
 use super::memory_budget::{MemoryBudget, MemoryLease};
 use super::page_reader::{AlertScan, PageLimits, PageReader, Request};
-use super::pipeline::Pipeline;
+use super::pipeline::{PageDurations, Pipeline};
 use super::retry::{Connector, RetryingSession};
 use crate::cancel::CancellationToken;
 use crate::ledger::{LedgerEntry, RowVersion};
@@ -30,10 +32,17 @@ pub(crate) use task::{ReadError, ReadOutput, Task, panic_message};
 /// and a third reads while another encodes.
 pub(crate) const READER_THREADS: usize = 3;
 
+/// Most empty batches that wait for readers. Growing a new one costs a copy of its content, and fresh pages of memory.
+const MAX_SPARE_BATCHES: usize = 8;
+/// A batch that has grown larger is not kept.
+const MAX_SPARE_BYTES: usize = 16 << 20;
+
 /// Some reader threads, and the channels to and from them.
 pub(crate) struct Readers {
     tasks: Option<Sender<(CancellationToken, Task)>>,
     outputs: Receiver<(CancellationToken, ReadOutput, Option<MemoryLease>)>,
+    /// empty batches for readers, whose memory is kept
+    spares: (Sender<Batch>, Receiver<Batch>),
     /// of the tasks submitted since the last cancellation
     cancel: CancellationToken,
     /// the message of the first panic
@@ -49,9 +58,11 @@ impl Readers {
         pipeline: &Arc<Pipeline>,
         budget: &Arc<MemoryBudget>,
         limits: PageLimits,
+        instruments: &Instruments,
     ) -> Self {
         let (tasks, task_queue) = crossbeam_channel::unbounded();
         let (output_queue, outputs) = crossbeam_channel::unbounded();
+        let spares = crossbeam_channel::bounded(MAX_SPARE_BATCHES);
         let cancel = CancellationToken::new();
         let panic = Arc::new(OnceLock::new());
         let threads = (0..count)
@@ -60,7 +71,9 @@ impl Readers {
                     session: RetryingSession::new(connector),
                     pages: PageReader::new(pipeline, limits),
                     outputs: output_queue.clone(),
+                    spares: spares.1.clone(),
                     budget: Arc::clone(budget),
+                    instruments: instruments.clone(),
                     cancel: cancel.clone(),
                 };
                 let task_queue: Receiver<(CancellationToken, Task)> = task_queue.clone();
@@ -68,7 +81,7 @@ impl Readers {
                 std::thread::spawn(move || record_panic(&panic, || reader.run(&task_queue)))
             })
             .collect();
-        Self { tasks: Some(tasks), outputs, cancel, panic, threads }
+        Self { tasks: Some(tasks), outputs, spares, cancel, panic, threads }
     }
 
     /// Adds a task to the queue.
@@ -94,11 +107,21 @@ impl Readers {
         }
     }
 
-    /// Cancels every task, and discards their outputs.
+    /// Gives the memory of a batch back to the readers.
+    pub fn recycle(&self, mut batch: Batch) {
+        if batch.capacity() <= MAX_SPARE_BYTES {
+            batch.clear();
+            // Where enough are waiting, it is dropped.
+            let _spare = self.spares.0.try_send(batch);
+        }
+    }
+
+    /// Cancels every task, discards their outputs, and frees the memory of spare batches.
     pub fn cancel(&mut self) {
         self.cancel.cancel();
         self.cancel = CancellationToken::new();
         while self.outputs.try_recv().is_ok() {}
+        while self.spares.1.try_recv().is_ok() {}
     }
 }
 
@@ -125,7 +148,9 @@ struct Reader {
     session: RetryingSession,
     pages: PageReader,
     outputs: Sender<(CancellationToken, ReadOutput, Option<MemoryLease>)>,
+    spares: Receiver<Batch>,
     budget: Arc<MemoryBudget>,
+    instruments: Instruments,
     /// of the current task
     cancel: CancellationToken,
 }
@@ -147,23 +172,30 @@ impl Reader {
         }
     }
 
+    fn observe_durations(&self) {
+        let PageDurations { filters, encoding } = self.pages.durations();
+        filters.iter().for_each(|duration| self.instruments.filters.observe(duration.as_secs_f64()));
+        encoding.iter().for_each(|duration| self.instruments.encodings.observe(duration.as_secs_f64()));
+    }
+
     fn send(&self, output: ReadOutput, lease: Option<MemoryLease>) {
         // The channel is closed only when the coordinator has ended.
         let _closed = self.outputs.send((self.cancel.clone(), output, lease));
     }
 
     fn scan(&mut self, range: u32, mut scan: AlertScan, mut done_to: Option<Vec<u8>>) -> Result<(), TaskError> {
-        let mut held = Batch::default();
+        let mut held = self.spares.try_recv().unwrap_or_default();
         loop {
             let mut batch = std::mem::take(&mut held);
-            let Self { session, pages, cancel, .. } = self;
-            let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
+            let Self { session, pages, cancel, instruments, .. } = self;
+            let query = |request: Request<'_>| ask(session, cancel, &instruments.scans, request);
             let more = pages.scan(&mut scan, query, cancel, &mut batch)?;
             batch.sort_objects();
             // An object's alerts go out in timestamp order, and the next page may have more of the last object. One that alone fills a page
             // is not held: memory is bounded.
             if more {
-                held = batch.split_last_object();
+                held = self.spares.try_recv().unwrap_or_default();
+                batch.split_last_object(&mut held);
                 if batch.is_empty() && held.size() >= pages.page_bytes() {
                     batch = std::mem::take(&mut held);
                 }
@@ -174,6 +206,7 @@ impl Reader {
             let last_done = (0..rows.len()).rfind(is_done);
             done_to = last_done.map(|index| rows.row(index).key.to_vec()).or(done_to);
             let rows = rows.len();
+            self.observe_durations();
             let lease = self.budget.acquire(batch.size(), &self.cancel, || false).ok_or(TaskError::Cancelled)?;
             self.send(ReadOutput::Page { range, batch, after: done_to.clone(), done: !more, rows }, Some(lease));
             if !more {
@@ -185,8 +218,8 @@ impl Reader {
     fn scan_triggers(&mut self, keys: &KeyRange, window: Window) -> Result<(), TaskError> {
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let Self { session, pages, cancel, .. } = self;
-            let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
+            let Self { session, pages, cancel, instruments, .. } = self;
+            let query = |request: Request<'_>| ask(session, cancel, &instruments.trigger_scans, request);
             let (rows, more) = pages.scan_triggers(keys, window, after.as_deref(), query)?;
             after = rows.last().map(|row| row.key.clone()).or(after);
             self.send(ReadOutput::Triggers { rows, done: !more }, None);
@@ -203,7 +236,7 @@ impl Reader {
         next_sequence: &AtomicUsize,
     ) -> Result<(), TaskError> {
         while !rows.is_empty() {
-            let Self { session, pages, cancel, .. } = self;
+            let Self { session, pages, cancel, instruments, .. } = self;
             let (part, rest) = rows.split_at(pages.rows_to_get(rows.len()));
             rows = rest;
             let keys: Vec<&[u8]> = part.iter().map(|row| &row.key[..]).collect();
@@ -217,15 +250,29 @@ impl Reader {
                 }
                 found.timestamp == timestamp
             };
-            let query = |request: Request<'_>| Ok::<_, TaskError>(session.ask(cancel, |db| request(db))?);
+            let query = |request: Request<'_>| ask(session, cancel, &instruments.gets, request);
             let mut batch = Batch::default();
             pages.get(&keys, is_unchanged, query, cancel, &mut batch)?;
+            self.observe_durations();
             let is_next = || next_sequence.load(Ordering::Relaxed) == sequence;
             let lease = self.budget.acquire(batch.size(), &self.cancel, is_next).ok_or(TaskError::Cancelled)?;
             self.send(ReadOutput::Fetched { sequence, batch, done, is_last: rows.is_empty() }, Some(lease));
         }
         Ok(())
     }
+}
+
+/// Makes a request in a session, and adds the duration of the attempt that succeeded to `durations`.
+fn ask(
+    session: &mut RetryingSession,
+    cancel: &CancellationToken,
+    durations: &Histogram,
+    request: Request<'_>,
+) -> Result<bool, TaskError> {
+    Ok(session.ask(cancel, |db| {
+        let started = Instant::now();
+        request(db).inspect(|_| durations.observe(started.elapsed().as_secs_f64()))
+    })?)
 }
 
 #[cfg(test)]
@@ -241,7 +288,8 @@ mod tests {
         while !thread.is_finished() {
             std::thread::yield_now();
         }
-        let mut readers = Readers { tasks: None, outputs, cancel, panic, threads: vec![thread] };
+        let spares = crossbeam_channel::bounded(0);
+        let mut readers = Readers { tasks: None, outputs, spares, cancel, panic, threads: vec![thread] };
         readers.cancel();
         let output = readers.receive(Duration::ZERO).map(|(output, _)| output);
         let Some(ReadOutput::Failed(error)) = output else { panic!("{output:?}") };

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::instruments::ServerHealth;
 use super::outage::Outage;
 use crate::cancel::CancellationToken;
 use crate::science_db::ScienceDbSettings;
@@ -35,9 +36,10 @@ pub(crate) struct RetryingSession {
 }
 
 impl Connector {
-    /// Sessions with `table` (`namespace:name`).
-    pub fn new(settings: &ScienceDbSettings, table: &str) -> Self {
-        Self { sessions: Sessions::new(settings, table, Timeouts::default()), outage: Mutex::default() }
+    /// Sessions with `table` (`namespace:name`). Failures are counted in `health`.
+    pub fn new(settings: &ScienceDbSettings, table: &str, health: &ServerHealth) -> Self {
+        let sessions = Sessions::new(settings, table, Timeouts::default());
+        Self { sessions, outage: Mutex::new(Outage::new(health)) }
     }
 
     /// How long the server has not answered; `None`: it answers, or nothing was requested since.
@@ -149,7 +151,7 @@ mod tests {
             replication: crate::science_db::ReplicationSettings::default(),
             complete_rows: crate::science_db::CompleteRows::WhenPartial,
         };
-        RetryingSession::new(&Arc::new(Connector::new(&settings, "default:unused")))
+        RetryingSession::new(&Arc::new(Connector::new(&settings, "default:unused", &ServerHealth::default())))
     }
 
     fn unreachable() -> ScienceDbError {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint_partition::SERVICE;
 use super::error::DistributionError;
+use super::instruments::ServerHealth;
 use super::kafka_watch::KafkaWatch;
 use super::owner::{Owner, OwnerState};
 use super::settings::Settings;
@@ -26,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 pub(crate) fn wait_for_turn(settings: &Settings, cancel: &CancellationToken) -> Result<(), DistributionError> {
     let admin = Admin::open(&settings.kafka, Identity::User, ATTEMPT_TIMEOUT).map_err(SinkError::from)?;
     let topic = checkpoint::topic_of(&settings.distribution.name);
-    let watch = KafkaWatch::start(&settings.kafka);
+    let watch = KafkaWatch::start(&settings.kafka, &ServerHealth::default());
     let owner = || -> Result<OwnerState, SinkError> {
         let read = || checkpoint::read_stable(&admin, &topic, SERVICE_PARTITION, cancel);
         Ok(Owner::state_of(SERVICE, &retry_transient(cancel, read)?))

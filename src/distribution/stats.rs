@@ -1,8 +1,9 @@
 //! What a distribution has done so far, for the status line and the summary.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::verdict::RejectClass;
 use crate::filters::FilterName;
 use crate::rules::Condition;
 use crate::timestamp::Timestamp;
@@ -48,8 +49,8 @@ pub(crate) struct StreamStats {
     pub sent: u64,
     /// bytes of their message values
     pub bytes: u64,
-    /// that went to the rejected topic instead
-    pub rejected: u64,
+    /// that went to the rejected topic instead, by the index of their class
+    pub rejected_by: [u64; RejectClass::ALL.len()],
     /// how many each criterion refused; shorter than `criteria` where the last ones refused none
     pub refused: Vec<u64>,
     /// the conditions of the stream's rules, then its filters
@@ -65,6 +66,16 @@ impl StreamStats {
         self.refused[criterion] += 1;
     }
 
+    /// Counts an alert that went to the rejected topic.
+    pub fn reject(&mut self, class: RejectClass) {
+        self.rejected_by[class.index()] += 1;
+    }
+
+    /// How many went to the rejected topic.
+    pub fn rejected(&self) -> u64 {
+        self.rejected_by.iter().sum()
+    }
+
     /// The criteria, and how many alerts each of them refused.
     pub fn refused_by(&self) -> impl Iterator<Item = (&Criterion, u64)> {
         let stats = self.refused.iter().copied().chain(std::iter::repeat(0));
@@ -75,7 +86,9 @@ impl StreamStats {
     pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.bytes += other.bytes;
-        self.rejected += other.rejected;
+        for (all, new) in self.rejected_by.iter_mut().zip(&other.rejected_by) {
+            *all += new;
+        }
         self.refused.resize(self.refused.len().max(other.refused.len()), 0);
         for (all, new) in self.refused.iter_mut().zip(&other.refused) {
             *all += new;
@@ -108,6 +121,12 @@ pub(crate) struct Stats {
     pub published_until: Option<Timestamp>,
     pub watermark: Timestamp,
     pub lane: Lane,
+    /// when the checkpoint was committed last; `None`: not yet, or a dry run
+    pub checkpoint_at: Option<Instant>,
+    /// alerts that the ledger lists
+    pub ledger_alerts: u64,
+    /// bytes of memory of the ledger
+    pub ledger_bytes: u64,
 }
 
 /// How far the history lane has come.
@@ -166,6 +185,6 @@ impl Stats {
 
     /// Messages rejected on all streams.
     pub fn rejected(&self) -> u64 {
-        self.streams.iter().map(|stream| stream.rejected).sum()
+        self.streams.iter().map(StreamStats::rejected).sum()
     }
 }

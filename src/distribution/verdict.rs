@@ -11,7 +11,40 @@ pub(crate) enum Verdict<T = ()> {
     /// drop it: the stream's criterion of this index does not hold
     Refuse(usize),
     /// send it to the rejected topic: it cannot be evaluated or encoded, for this reason
-    Reject(Arc<str>),
+    Reject(RejectClass, Arc<str>),
+}
+
+/// What has rejected an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RejectClass {
+    /// a condition of the rules cannot read a cell
+    Rules,
+    /// a Python filter failed
+    Filter,
+    /// the message cannot be encoded
+    Encoding,
+    /// the topic does not take a message of this size
+    Size,
+}
+
+impl RejectClass {
+    /// All, in the order of their indexes.
+    pub const ALL: [Self; 4] = [Self::Rules, Self::Filter, Self::Encoding, Self::Size];
+
+    /// Its index in [`ALL`](Self::ALL).
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rules => "rules",
+            Self::Filter => "filter",
+            Self::Encoding => "encoding",
+            Self::Size => "size",
+        }
+    }
 }
 
 impl<T> Verdict<T> {
@@ -20,7 +53,7 @@ impl<T> Verdict<T> {
         match self {
             Self::Send(message) => Verdict::Send(message),
             Self::Refuse(criterion) => Verdict::Refuse(*criterion),
-            Self::Reject(reason) => Verdict::Reject(Arc::clone(reason)),
+            Self::Reject(class, reason) => Verdict::Reject(*class, Arc::clone(reason)),
         }
     }
 
@@ -29,7 +62,7 @@ impl<T> Verdict<T> {
         match self {
             Self::Send(message) => next(message),
             Self::Refuse(criterion) => Verdict::Refuse(criterion),
-            Self::Reject(reason) => Verdict::Reject(reason),
+            Self::Reject(class, reason) => Verdict::Reject(class, reason),
         }
     }
 }

@@ -7,16 +7,11 @@ mod offsets;
 mod topics;
 mod users;
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::Client;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::types::RDKafkaType;
 
 use crate::cancel::CancellationToken;
 use crate::kafka::client_config::{Identity, client_config};
@@ -26,12 +21,9 @@ use crate::kafka::ffi;
 use crate::kafka::ffi::admin_call::{AdminCall, CallError, ResponseError};
 use crate::kafka::settings::KafkaSettings;
 
-/// How long a request waits before the connection is checked again.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
-
 /// A client for administrative requests. Connects at its first request.
 pub struct Admin {
-    inner: AdminClient<Connection>,
+    client: Client<Connection>,
     settings: KafkaSettings,
     timeout: Duration,
     /// ends waits for responses
@@ -45,8 +37,13 @@ impl Admin {
     /// Invalid settings.
     pub fn open(settings: &KafkaSettings, identity: Identity, timeout: Duration) -> Result<Self> {
         let config = client_config(settings, identity, &[], &[])?;
-        let inner = config.create_with_context(Connection::new(settings, identity)).map_err(|e| settings_error(&e))?;
-        Ok(Self { inner, settings: settings.clone(), timeout, token: CancellationToken::new() })
+        let connection = Connection::new(settings, identity);
+        // librdkafka has producers and consumers only, and a producer needs fewer threads. rdkafka's own client has one more, whose end takes
+        // up to 100 ms.
+        let native = config.create_native_config();
+        let client = native.and_then(|native| Client::new(&config, native, RDKafkaType::RD_KAFKA_PRODUCER, connection));
+        let client = client.map_err(|e| settings_error(&e))?;
+        Ok(Self { client, settings: settings.clone(), timeout, token: CancellationToken::new() })
     }
 
     /// This client, whose waits for responses end when `token` is cancelled.
@@ -57,7 +54,7 @@ impl Admin {
 
     /// The connection: its status and its user.
     pub fn connection(&self) -> &Connection {
-        self.inner.inner().context()
+        self.client.context()
     }
 
     pub(super) fn settings(&self) -> &KafkaSettings {
@@ -65,49 +62,24 @@ impl Admin {
     }
 
     fn client(&self) -> &Client<Connection> {
-        self.inner.inner()
+        &self.client
     }
 
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    fn options(&self) -> AdminOptions {
-        AdminOptions::new().request_timeout(Some(self.timeout)).operation_timeout(Some(self.timeout))
-    }
-
-    /// Waits for the response to a request of rdkafka. librdkafka itself would wait for the whole timeout where the login is refused.
-    fn wait_for<T>(
-        &self,
-        action: &str,
-        resource: Resource<'_>,
-        request: impl Future<Output = rdkafka::error::KafkaResult<T>>,
-    ) -> Result<T> {
-        let mut request = pin!(request);
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut task = Context::from_waker(&waker);
-        let (deadline, doing) = (Instant::now() + self.timeout, format!("trying to {action} {resource}"));
-        loop {
-            if let Poll::Ready(response) = request.as_mut().poll(&mut task) {
-                ffi::serve_events(self.client());
-                return response.map_err(|error| self.error(&error, action, resource));
-            }
-            self.check(&doing, deadline)?;
-            std::thread::park_timeout(POLL_INTERVAL);
-        }
-    }
-
-    /// Submits a request about the cluster that rdkafka does not offer, and waits for its response.
+    /// Submits a request about the cluster, and waits for its response.
     fn submit<T>(
         &self,
         action: &str,
         request: impl FnOnce(&AdminCall<'_>) -> std::result::Result<T, CallError>,
     ) -> Result<T> {
-        self.submit_for(action, Resource::Cluster, request)
+        self.submit_about(action, Resource::Cluster, request)
     }
 
-    /// As [`submit`](Self::submit), for a request about `resource`.
-    fn submit_for<T>(
+    /// Submits a request about `resource`, and waits for its response.
+    fn submit_about<T>(
         &self,
         action: &str,
         resource: Resource<'_>,
@@ -136,19 +108,6 @@ impl Admin {
         Ok(())
     }
 
-    fn error(&self, error: &KafkaError, action: &str, resource: Resource<'_>) -> Error {
-        match error {
-            KafkaError::AdminOp(code) => self.request_error(*code, "", action, resource),
-            KafkaError::AdminOpCreation(message) => {
-                self.connection().request_error(Code::InvalidArgument, message, action, resource)
-            }
-            other => {
-                let code = other.rdkafka_error_code().unwrap_or(Code::Fail);
-                self.request_error(code, &other.to_string(), action, resource)
-            }
-        }
-    }
-
     fn response_error(&self, error: &ResponseError, action: &str, resource: Resource<'_>) -> Error {
         self.request_error(error.code, &error.reason, action, resource)
     }
@@ -161,13 +120,5 @@ impl Admin {
             }
             _ => self.connection().request_error(code, reason, action, resource),
         }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

@@ -168,7 +168,10 @@ fn read_until(
     token: &CancellationToken,
 ) -> Result<BTreeMap<i32, Records>> {
     let mut restore = Restore::new(ends);
-    let partitions = restore.partitions().map(|partition| (topic.to_owned(), partition)).collect();
+    let partitions: Vec<_> = restore.unread().map(|partition| (topic.to_owned(), partition)).collect();
+    if partitions.is_empty() {
+        return Ok(restore.into_records());
+    }
     let mut consumer = Consumer::open_partitions(user.settings(), partitions, StartAt::Earliest, user.timeout())?;
     let mut logged = Instant::now();
     while !restore.is_complete() {
@@ -212,9 +215,9 @@ impl Restore {
         Self { partitions: ends.into_iter().map(|(number, end)| (number, partition(end))).collect() }
     }
 
-    /// The partitions.
-    pub fn partitions(&self) -> impl Iterator<Item = i32> {
-        self.partitions.keys().copied()
+    /// The partitions that have not been read up to their offsets.
+    pub fn unread(&self) -> impl Iterator<Item = i32> {
+        self.partitions.iter().filter(|(_, partition)| partition.at < partition.end).map(|(number, _)| *number)
     }
 
     /// Adds a record.
@@ -249,7 +252,7 @@ impl Restore {
 
     /// Whether all partitions have been read up to their offsets.
     pub fn is_complete(&self) -> bool {
-        self.partitions.values().all(|partition| partition.at >= partition.end)
+        self.unread().next().is_none()
     }
 
     /// The records of each partition.

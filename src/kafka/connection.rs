@@ -146,9 +146,11 @@ impl Connection {
 impl ClientContext for Connection {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.redact(message);
+        // A broker that denies one topic of a transaction does not attempt the others, which have lines of their own.
         if facility == "ADDPARTS"
             && let Some((_, rest)) = message.split_once("Failed to add partition \"")
-            && let Some((topic, _)) = rest.split_once('"')
+            && let Some((topic, reason)) = rest.split_once('"')
+            && reason.contains("Topic authorization failed")
         {
             self.status.set_denied_topic(topic);
         }
@@ -178,6 +180,20 @@ impl ConsumerContext for Connection {}
 mod tests {
     use super::*;
     use crate::kafka::client_config::tests::settings;
+
+    #[test]
+    fn the_denied_topic_is_the_one_that_is_not_authorized() {
+        let connection = Connection::new(&settings(), Identity::User);
+        let line = |topic: &str, reason: &str| {
+            let line = format!("[thrd:b]: b: Failed to add partition \"{topic}\" [0] to transaction: Broker: {reason}");
+            ClientContext::log(&connection, RDKafkaLogLevel::Error, "ADDPARTS", &line);
+        };
+        line("checkpoint", "Operation not attempted");
+        assert_eq!(connection.status().denied_topic(), None);
+        line("alerts", "Topic authorization failed");
+        line("checkpoint", "Operation not attempted");
+        assert_eq!(connection.status().denied_topic().as_deref(), Some("alerts"));
+    }
 
     #[test]
     fn the_password_is_redacted_in_librdkafkas_messages() {

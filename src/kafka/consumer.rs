@@ -28,10 +28,16 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "16384"),
     // librdkafka's default of 1 s stalls a consumer with a queue this small: 10,000 alerts take ten times as long.
     ("fetch.queue.backoff.ms", "10"),
-    ("fetch.wait.max.ms", "100"),
+    (FETCH_WAIT, "100"),
     // How soon new partitions of a topic are found.
     ("topic.metadata.refresh.interval.ms", "60000"),
 ];
+
+/// How long a broker waits for new messages. It answers one such request after the other.
+const FETCH_WAIT: &str = "fetch.wait.max.ms";
+
+/// Of a consumer that reads up to an end: it does not wait for new messages, and partitions that are added while a request waits, wait too.
+const BOUNDED_DEFAULTS: &[(&str, &str)] = &[(FETCH_WAIT, "5")];
 
 /// librdkafka requires a group id even where no group is used. No offset is committed for it.
 const NO_GROUP: &str = "fink";
@@ -116,7 +122,8 @@ impl Consumer {
     /// # Errors
     /// Invalid settings, a refused login, a topic that does not exist or may not be described, or no response.
     pub fn open(settings: &KafkaSettings, options: &ConsumerOptions) -> Result<Self> {
-        let mut consumer = Self::create(settings, options.group.as_deref(), options.start, options.timeout)?;
+        let group = options.group.as_deref();
+        let mut consumer = Self::create(settings, DEFAULTS, group, options.start, options.timeout)?;
         let mut all = Vec::new();
         for topic in &options.topics {
             let Some(partitions) = consumer.partitions(topic)? else {
@@ -133,7 +140,7 @@ impl Consumer {
         Ok(consumer)
     }
 
-    /// Opens a consumer of these partitions, without a group.
+    /// Opens a consumer of these partitions, without a group, to read them up to some offset.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -143,13 +150,20 @@ impl Consumer {
         start: StartAt,
         timeout: Duration,
     ) -> Result<Self> {
-        let mut consumer = Self::create(settings, None, start, timeout)?;
+        let defaults = [DEFAULTS, BOUNDED_DEFAULTS].concat();
+        let mut consumer = Self::create(settings, &defaults, None, start, timeout)?;
         consumer.has_explicit_partitions = true;
         consumer.assign(partitions)?;
         Ok(consumer)
     }
 
-    fn create(settings: &KafkaSettings, group: Option<&str>, start: StartAt, timeout: Duration) -> Result<Self> {
+    fn create(
+        settings: &KafkaSettings,
+        defaults: &[(&str, &str)],
+        group: Option<&str>,
+        start: StartAt,
+        timeout: Duration,
+    ) -> Result<Self> {
         let fixed = [
             ("group.id", group.unwrap_or(NO_GROUP)),
             ("isolation.level", "read_committed"),
@@ -159,7 +173,7 @@ impl Consumer {
             // Where the offset to start at was deleted meanwhile: the oldest one that is retained.
             ("auto.offset.reset", "earliest"),
         ];
-        let config = client_config(settings, Identity::User, DEFAULTS, &fixed)?;
+        let config = client_config(settings, Identity::User, defaults, &fixed)?;
         let connection = Connection::new(settings, Identity::User);
         let inner: BaseConsumer<Connection> = config.create_with_context(connection).map_err(|e| settings_error(&e))?;
         let (positions, events, revoked) = (BTreeMap::new(), VecDeque::new(), Vec::new());

@@ -143,6 +143,14 @@ pub fn probe(settings: &KafkaSettings, address: &BrokerAddress) -> Option<Diagno
     }
 }
 
+/// Why an address does not accept TCP connections; `None`: it does.
+pub(super) fn unreachable(address: &BrokerAddress) -> Option<String> {
+    match connect(address) {
+        Err(Diagnosis::Transient(reason) | Diagnosis::Permanent(reason)) => Some(reason),
+        Ok(_) => None,
+    }
+}
+
 fn connect(address: &BrokerAddress) -> Result<TcpStream, Diagnosis> {
     let (at, correct) = (address.named(), address.correct());
     let addresses = match (address.host.trim_matches(['[', ']']), address.port).to_socket_addrs() {

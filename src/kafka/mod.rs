@@ -11,6 +11,7 @@ mod connection;
 mod connection_status;
 pub mod consumer;
 mod delivery;
+mod delivery_thread;
 pub(crate) mod diagnosis;
 mod error;
 mod expected_offsets;

@@ -1,7 +1,7 @@
 //! The transactional producer. `read_committed` consumers see all messages between [`begin`](Producer::begin) and [`commit`](Producer::commit),
 //! or none.
 //!
-//! librdkafka sends from its own threads, and a thread of rdkafka serves the delivery reports. Calls that wait for the brokers wait without a
+//! librdkafka sends from its own threads, and another thread serves the delivery reports. Calls that wait for the brokers wait without a
 //! limit, and return [`Error::Cancelled`] when the producer's token is cancelled.
 
 use std::sync::PoisonError;
@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::cancel::CancellationToken;
 use crate::kafka::client_config::{Identity, client_config};
 use crate::kafka::connection::Connection;
 use crate::kafka::delivery::{DeliveryTracker, queued_bytes};
+use crate::kafka::delivery_thread::ServedProducer;
 use crate::kafka::error::{Error, Resource, Result, is_authorization_failure, normalize_message, settings_error};
 use crate::kafka::ffi::{self, TransactionError};
 use crate::kafka::metadata::partition_count;
@@ -83,7 +84,7 @@ pub(super) type Stamp<'a> = &'a dyn Fn() -> Option<i64>;
 
 /// A transactional producer. `send` may be called from several threads; `begin`, `commit` and `abort` only while none of them sends.
 pub struct Producer {
-    pub(super) inner: ThreadedProducer<DeliveryTracker>,
+    pub(super) inner: ServedProducer,
     pub(super) transactional_id: String,
     pub(super) transaction_timeout: Duration,
     memory: u64,
@@ -130,6 +131,7 @@ impl Producer {
         ];
         let config = client_config(settings, Identity::User, DEFAULTS, &[&common, fixed].concat())?;
         let number = |name: &str| config.get(name).and_then(|v| v.parse::<u64>().ok());
+        let inner: BaseProducer<_> = config.create_with_context(deliveries).map_err(|e| settings_error(&e))?;
         let codec = config.get("compression.codec").or_else(|| config.get("compression.type"));
         Ok(Self {
             transactional_id: options.transactional_id.clone(),
@@ -141,7 +143,7 @@ impl Producer {
             token: token.clone(),
             opened: Instant::now(),
             first_sent: AtomicU64::new(0),
-            inner: config.create_with_context(deliveries).map_err(|e| settings_error(&e))?,
+            inner: ServedProducer::start(inner),
         })
     }
 

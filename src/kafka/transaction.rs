@@ -69,8 +69,7 @@ impl Producer {
                 return Err(self.fatal(&error));
             }
             if error.requires_abort {
-                self.abort_transaction()?;
-                return self.classify_abort(&error).map(CommitOutcome::Aborted);
+                return self.abort_after(|| error).map(CommitOutcome::Aborted);
             }
             if !error.retriable {
                 return Err(self.failed(&error));
@@ -84,12 +83,25 @@ impl Producer {
     /// # Errors
     /// As for [`commit`](Self::commit).
     pub fn abort(&self) -> Result<Aborted> {
-        self.abort_transaction()?;
-        let code = match self.connection().status().denied_topic() {
-            Some(_) => Code::TopicAuthorizationFailed,
-            None => Code::NoError,
-        };
-        self.classify_abort(&TransactionError::new(code, "aborted on request".to_owned()))
+        self.abort_after(|| {
+            let code = match self.connection().status().denied_topic() {
+                Some(_) => Code::TopicAuthorizationFailed,
+                None => Code::NoError,
+            };
+            TransactionError::new(code, "aborted on request".to_owned())
+        })
+    }
+
+    /// Aborts the running transaction, and classifies the error that made it necessary.
+    fn abort_after(&self, error: impl FnOnce() -> TransactionError) -> Result<Aborted> {
+        let aborted = self.abort_transaction();
+        let classified = self.classify_abort(&error());
+        match aborted {
+            // Where a denied topic was to be the first of the transaction, some brokers know of no transaction to abort: the denial is the reason.
+            Err(failed) if failed.requires_reopening() && classified.is_err() => classified,
+            Err(failed) => Err(failed),
+            Ok(()) => classified,
+        }
     }
 
     fn abort_transaction(&self) -> Result<()> {

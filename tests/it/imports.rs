@@ -14,6 +14,7 @@ const LAYERS: [&[&str]; 9] = [
         "cancel",
         "escape",
         "hex",
+        "html_page",
         "http_server",
         "list_text",
         "secret",

@@ -47,15 +47,68 @@ fn the_wheel_installs_the_program_into_a_fresh_environment() {
     run(Command::new(installed).args(simulate).arg(folder.path().join("alerts")).env_clear());
 }
 
-#[test]
-fn the_debian_package_holds_what_it_promises() {
+/// The Debian package with the built program, in a folder.
+fn debian_package(folder: &Path) -> Option<std::path::PathBuf> {
     if Command::new("dpkg-shlibdeps").arg("--version").output().is_err() {
         skip("there is no dpkg-shlibdeps");
+        return None;
+    }
+    run(script("deb").args(["--binary", env!("CARGO_BIN_EXE_fink"), "--out"]).arg(folder));
+    Some(only_file(folder, ".deb"))
+}
+
+/// The package `fink` of this system; it goes when this is dropped.
+struct Installed;
+
+impl Installed {
+    fn new(package: &Path) -> Self {
+        let installed = Self;
+        run(Command::new("dpkg").arg("-i").arg(package));
+        installed
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let _gone = Command::new("dpkg").args(["--purge", "fink"]).output();
+    }
+}
+
+#[test]
+fn the_debian_package_is_installed_runs_and_is_removed() {
+    let program = Path::new("/usr/bin/fink");
+    if !rustix::process::geteuid().is_root() || program.exists() {
+        skip("only root, where no `fink` is installed, can try the Debian package");
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    run(script("deb").args(["--binary", env!("CARGO_BIN_EXE_fink"), "--out"]).arg(folder.path()));
-    let package = only_file(folder.path(), ".deb");
+    let Some(package) = debian_package(folder.path()) else { return };
+    let installed = Installed::new(&package);
+    let built = run(Command::new(env!("CARGO_BIN_EXE_fink")).arg("--version")).stdout;
+    assert_eq!(run(Command::new(program).arg("--version").env_clear()).stdout, built);
+    let files = run(Command::new("dpkg").args(["-L", "fink"])).stdout;
+    let files = String::from_utf8_lossy(&files).into_owned();
+    for file in
+        ["/usr/bin/fink", "/usr/share/man/man1/fink-view.1.gz", "/usr/share/fish/vendor_completions.d/fink.fish"]
+    {
+        assert!(files.lines().any(|line| line == file) && Path::new(file).is_file(), "{file}: {files}");
+    }
+    let alerts = folder.path().join("alerts");
+    let simulate = ["simulate", "--survey", "lsst", "--alerts", "2", "--seed", "1", "--out"];
+    run(Command::new(program).args(simulate).arg(&alerts).env_clear());
+    let picture = folder.path().join("alert.png");
+    run(Command::new(program).arg("view").arg(&alerts).arg("--png").arg(&picture).env_clear());
+    assert!(picture.metadata().is_ok_and(|file| file.len() > 10_000));
+    run(Command::new("dpkg").args(["-r", "fink"]));
+    let left: Vec<&str> = files.lines().filter(|file| Path::new(file).is_file()).collect();
+    assert!(left.is_empty() && !program.exists(), "left by dpkg -r: {left:?}");
+    drop(installed);
+}
+
+#[test]
+fn the_debian_package_holds_what_it_promises() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(package) = debian_package(folder.path()) else { return };
     let root = folder.path().join("root");
     run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root));
     for file in [

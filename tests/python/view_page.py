@@ -3,12 +3,17 @@
 Each scenario asserts; at the end no request may have left the machine, and the page may not have complained.
 """
 
+import csv
+import io
 import json
 import pathlib
 import sys
 import time
 import urllib.parse
+import urllib.request
+import xml.etree.ElementTree
 
+import view_pictures
 from browser import Browser, find
 
 SIZES = ((1280, 800), (400, 800))
@@ -251,6 +256,122 @@ def every(browser, url, folder):
         assert browser.run("document.querySelectorAll('#stamp-images canvas').length") == drawn, shown["title"]
         first = [point for point in shown["curve"]["points"] if point["values"][0] and point["kind"] != "forced"]
         assert len(points(browser)) == len(first), shown["title"]
+
+
+def packet(browser, url):
+    """The alert that is shown, as Avro."""
+    with urllib.request.urlopen(f"{url}alert/{current(browser)}/avro") as answer:
+        return answer.read()
+
+
+def pictures(browser, url, folder):
+    """The pixels of light curve and stamps; the alert is the one of view_pictures.py."""
+    browser.size(1280, 1200, ratio=view_pictures.RATIO)
+    browser.open(url)
+    view_pictures.compare_page(browser, packet(browser, url))
+
+
+def negative(browser, url, folder):
+    """An alert of ZTF that is fainter than the reference: its difference is stored times −1, and `n` turns the sign."""
+    browser.size(1280, 1200, ratio=view_pictures.RATIO)
+    browser.open(url)
+    label = lambda: browser.run("document.querySelectorAll('#stamp-images figcaption .muted')[2].textContent")
+    assert label() == "negative, shown × −1", label()
+    view_pictures.compare_difference(browser, packet(browser, url), 1)
+    browser.press("n")
+    assert label() == "negative", label()
+    view_pictures.compare_difference(browser, packet(browser, url), -1)
+
+
+# What the page saves, copies and opens is kept, in the place of files, the clipboard and other pages.
+KEEP = """(() => {
+    window.kept = { files: [], blobs: [], copied: '', opened: '' };
+    const made = URL.createObjectURL;
+    URL.createObjectURL = (blob) => (kept.blobs.push(blob), made.call(URL, blob));
+    HTMLAnchorElement.prototype.click = function () { kept.files.push(this.download); };
+    Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { kept.copied = text; } } });
+    window.open = (url) => { kept.opened = url; };
+})()"""
+
+
+def uses(browser, url, folder):
+    """What is saved, copied and opened, and the ways of the mouse to zoom."""
+    browser.size(*SIZES[0])
+    browser.open(url)
+    browser.run(KEEP)
+    shown = alert(browser, current(browser))
+    name = shown["fileName"]
+
+    def button(place, label):
+        browser.run(f"[...document.querySelectorAll('{place} button')].find((button) => button.textContent === {json.dumps(label)}).click()")
+
+    def saved(ending):
+        """The last file and its first bytes, once it has this ending."""
+        browser.wait(f"(kept.files.at(-1) ?? '').endsWith({json.dumps(ending)})", f"a file with the ending {ending} is saved")
+        file = browser.run("kept.files.at(-1)")
+        return file, browser.run("kept.blobs.at(-1).text()")
+
+    button("#plot-controls", "CSV")
+    file, lines = saved(".csv")
+    rows = list(csv.DictReader(io.StringIO(lines)))
+    assert file == f"{name}_light_curve.csv" and len(rows) == len(shown["curve"]["points"]), (file, lines)
+    by_time = {(point["mjd"], point["band"]): point for point in shown["curve"]["points"]}
+    for row in rows:
+        point = by_time[float(row["mjd_utc"]), row["band"]]
+        assert (row["kind"], row["utc"], row["present"]) == (point["kind"], point["time"], str(int(point["present"]))), (row, point)
+        value = row["Difference magnitude (mag)"]
+        assert (float(value) if value else None) == (point["values"][0] or [None])[0], (row, point)
+    button("#plot-controls", "SVG")
+    file, drawing = saved(".svg")
+    drawn = [node for node in xml.etree.ElementTree.fromstring(drawing).iter() if node.get("class", "").startswith("point")]
+    assert len(drawn) == len(points(browser)), file
+    browser.press("s")
+    assert saved(".png")[1][1:4] == "PNG"
+    button("#stamp-images", "PNG")
+    browser.wait("kept.files.at(-1).endsWith('_science.png')", "the stamp is saved")
+    button("#stamp-images", "FITS")
+    browser.wait("kept.files.at(-1).endsWith('_science.fits')", "the FITS file is saved")
+    browser.press("o")
+    assert browser.run("kept.opened") == f"https://ztf.fink-portal.org/{shown['title']}", browser.run("kept.opened")
+
+    # The menu of a value.
+    browser.run("document.querySelector('#field-search').value = 'candidate.magpsf'; document.querySelector('#field-search').dispatchEvent(new Event('input'))")
+    packed = view_pictures.read(packet(browser, url))
+    value = str(packed["candidate"]["magpsf"])
+    for label, wanted in {
+        "copy name": "candidate.magpsf",
+        "copy value": value,
+        "copy as rule": f'<column name="candidate" subcol="magpsf" operator="=" value="{value}"/>',
+        "copy as filter argument": "candidate_magpsf",
+    }.items():
+        browser.run("document.querySelector('#tree .menu').click()")
+        browser.run(f"[...document.querySelectorAll('#menu button')].find((item) => item.textContent.split(':')[0] === {json.dumps(label)}).click()")
+        copied = browser.wait("kept.copied", label)
+        is_same = copied == wanted or label in ("copy value", "copy as rule") and abs(float(copied.split('value="')[-1].strip('"/>')) - float(value)) < 1e-5
+        assert is_same, (label, copied, wanted)
+        browser.run("kept.copied = ''")
+    browser.run("document.querySelector('#head h1 button').click()")
+    assert browser.wait("kept.copied", "the object is copied") == shown["title"]
+
+    # A frame that is drawn with the mouse is zoomed to; a double click shows all.
+    left, top, width, height = browser.run("(() => { const box = document.querySelector('#plot svg').getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; })()")
+    before = browser.run("document.querySelector('#plot svg').textContent")
+    start, end = (left + 0.3 * width, top + 0.3 * height), (left + 0.8 * width, top + 0.7 * height)
+    browser.pointer("mouseMoved", *start)
+    browser.pointer("mousePressed", *start, button="left", clickCount=1)
+    browser.pointer("mouseMoved", *end, button="left", buttons=1)
+    browser.pointer("mouseReleased", *end, button="left", clickCount=1)
+    browser.wait(f"document.querySelector('#plot svg').textContent !== {json.dumps(before)}", "a frame is zoomed to")
+    for count in (1, 2):
+        browser.pointer("mousePressed", *start, button="left", clickCount=count)
+        browser.pointer("mouseReleased", *start, button="left", clickCount=count)
+    browser.wait(f"document.querySelector('#plot svg').textContent === {json.dumps(before)}", "a double click shows all")
+    # The other two keys for the next and the previous alert.
+    first = current(browser)
+    browser.press("ArrowRight")
+    browser.wait(f"document.querySelector('#items [aria-current]').dataset.number !== '{first}'", "→: the next alert")
+    browser.press("k")
+    browser.wait(f"document.querySelector('#items [aria-current]').dataset.number === '{first}'", "k: the previous alert")
 
 
 def main(scenario, url, folder=None):

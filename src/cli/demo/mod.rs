@@ -18,6 +18,7 @@ use super::output::{self, Format, OutputArgs, Table};
 use super::progress::Progress;
 use super::service_status::LatestStats;
 use super::simulate;
+use crate::distribution::instruments::Instruments;
 use crate::distribution::settings::Settings;
 use crate::distribution::stats::Stats;
 use crate::distribution::{self, EndReason, Request};
@@ -139,7 +140,10 @@ fn load(
 fn distribute(written: i64, settings: &Settings, stop: &Stop, context: &Context) -> anyhow::Result<Stats> {
     let request = Request { until: Some(Timestamp::from_millis(written + 1)), ..Request::default() };
     let mut line = StatusLine::new(context, false, LatestStats::default());
-    let outcome = distribution::run(settings, &request, stop.token(), &|_| true, &mut |stats| line.show(stats));
+    let outcome =
+        distribution::run(settings, &request, stop.token(), &|_| true, &Instruments::default(), &mut |stats| {
+            line.show(stats)
+        });
     line.finish();
     match outcome.map_err(command_error)? {
         (EndReason::Finished, stats) => Ok(stats),
@@ -161,7 +165,7 @@ fn stream_table(settings: &Settings, stats: &Stats) -> Table {
             rules.map_or(Value::Null, |name| Value::from(name.to_string_lossy())),
             Value::from(of.sent),
             Value::from(of.refused.iter().sum::<u64>()),
-            Value::from(of.rejected),
+            Value::from(of.rejected()),
             Value::from(megabytes(of.bytes)),
         ]);
     }

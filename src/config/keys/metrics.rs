@@ -8,8 +8,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> MetricsSettings {
         listen: reader.optional(
             key(
                 "listen",
-                "The address at which a running service answers HTTP requests for /metrics (Prometheus), /healthz and /readyz. If unset: none. \
-                 There is no login: use an address that only your monitoring can reach.",
+                "The address at which a running service answers HTTP requests for its status page /, /metrics (Prometheus), /healthz and \
+                 /readyz. If unset: none. There is no login: use an address that only your monitoring can reach.",
             )
             .example("\"127.0.0.1:9464\""),
         ),

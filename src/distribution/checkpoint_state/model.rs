@@ -136,7 +136,7 @@ pub struct Model {
     /// rows of a page, or of a fetch
     page: usize,
     regions: Vec<KeyRange>,
-    /// whether HBase pushes most rows, each one again and again, some before they are visible
+    /// whether HBase pushes most rows, each one again and again, some before they are visible; live scans run in the background then
     pub pushes: bool,
 }
 
@@ -311,6 +311,7 @@ impl Model {
         self.kafka.commit(&[], records, false);
         let mut repair: Option<Vec<Version>> = None;
         let mut sweep: Option<Vec<Version>> = None;
+        let mut live: Option<Vec<Version>> = None;
         while !self.is_over() {
             self.step()?;
             let intervals = self.intervals;
@@ -336,6 +337,11 @@ impl Model {
                     self.step()?;
                     sweep = Some(self.scan(window, &state));
                 }
+                Action::Live(window) if self.pushes => {
+                    state.start_background_live_scan(now.steady);
+                    self.step()?;
+                    live = Some(self.scan(window, &state));
+                }
                 Action::Live(window) => {
                     let found = self.scan(window, &state);
                     self.publish(&mut state, &found, |state| state.finish_live_scan(now.steady))?;
@@ -348,6 +354,10 @@ impl Model {
             if self.pushes && state.is_live(now) {
                 let pushed = self.pushed(&state);
                 self.publish(&mut state, &pushed, |_| ())?;
+                if let Some(mut found) = live.take() {
+                    found.retain(|(key, timestamp)| state.is_new(&[*key], *timestamp));
+                    self.publish(&mut state, &found, CheckpointState::finish_background_live_scan)?;
+                }
             }
             if let Some(mut found) = sweep.take() {
                 self.publish_some(&mut state, &mut found)?;

@@ -8,6 +8,9 @@ use crate::distribution::clock::ClockReading;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
+/// How often the caller looks whether a live scan in the background is done.
+const BACKGROUND_POLL_INTERVAL: Duration = Duration::from_millis(10);
+
 impl CheckpointState {
     /// What to do at `now`.
     pub(crate) fn next_action(&self, now: ClockReading, intervals: &Intervals) -> Action {
@@ -46,6 +49,9 @@ impl CheckpointState {
             && let Some(window) = self.window_since(self.last_sweep, intervals.overlap, now, scanned_until)
         {
             return Action::Sweep(window);
+        }
+        if self.live_scan.is_some() {
+            return Action::Wait(now.steady + BACKGROUND_POLL_INTERVAL);
         }
         let live_at = due(self.live_scanned_at, intervals.poll, now);
         match self.window_since(self.live_scanned_at, intervals.live_lookback(), now, now.wall - intervals.settle) {

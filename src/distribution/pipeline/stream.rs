@@ -7,7 +7,7 @@ use crate::catalog::Catalog;
 use crate::distribution::batch::{Batch, Message};
 use crate::distribution::settings::StreamSettings;
 use crate::distribution::stats::Criterion;
-use crate::distribution::verdict::Verdict;
+use crate::distribution::verdict::{RejectClass, Verdict};
 use crate::row::{BoundColumn, Columns, Row};
 use crate::rules::{BoundRules, Rules};
 
@@ -99,7 +99,7 @@ impl Stream {
         match self.rules.refused_by(row) {
             Ok(None) => Verdict::Send(()),
             Ok(Some(condition)) => Verdict::Refuse(condition),
-            Err(invalid_cell) => Verdict::Reject(invalid_cell.to_string().into()),
+            Err(invalid_cell) => Verdict::Reject(RejectClass::Rules, invalid_cell.to_string().into()),
         }
     }
 
@@ -114,7 +114,7 @@ impl Stream {
     ) -> Verdict<Message> {
         let value = match values.value(self.encoding, row, batch) {
             Ok(value) => value,
-            Err(reason) => return Verdict::Reject(reason),
+            Err(reason) => return Verdict::Reject(RejectClass::Encoding, reason),
         };
         let cell = |column| {
             let (_, bound) = self.key_columns.iter().find(|(index, _)| *index == column)?;

@@ -7,7 +7,7 @@ use super::stream::Stream;
 use crate::cancel::CancellationToken;
 use crate::catalog::Catalog;
 use crate::distribution::settings::StreamSettings;
-use crate::distribution::verdict::Verdict;
+use crate::distribution::verdict::{RejectClass, Verdict};
 use crate::filters::{FilterCall, FilterError, FilterName, FilterRunner, FilterSettings, Pool, ResolvedFilters};
 use crate::row::{ColumnNotRead, Columns, Row};
 
@@ -119,7 +119,7 @@ impl StreamFilters {
                     *verdict = match result {
                         Ok(true) => Verdict::Send(()),
                         Ok(false) => Verdict::Refuse(criterion),
-                        Err(reason) => Verdict::Reject(reason),
+                        Err(reason) => Verdict::Reject(RejectClass::Filter, reason),
                     };
                 }
             }

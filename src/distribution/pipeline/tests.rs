@@ -111,7 +111,7 @@ fn each_stream_decides_about_each_alert_and_streams_share_values() {
     assert_eq!(pipeline.criteria(1)[2].to_string(), "line 27: cross_match_alerts_per_batch = 'Star'");
 
     for (stream, verdict) in batch.verdicts(rejected) {
-        let Verdict::Reject(reason) = verdict else { panic!("stream {stream}: {verdict:?}") };
+        let Verdict::Reject(_, reason) = verdict else { panic!("stream {stream}: {verdict:?}") };
         assert!(reason.contains("candidate_magpsf"), "{reason}");
     }
 }

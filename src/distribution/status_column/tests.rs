@@ -1,4 +1,5 @@
 use super::*;
+use crate::distribution::instruments::ServerHealth;
 use crate::science_db::{CompleteRows, ReplicationSettings, RowPrefixes, ScienceDbSettings, StoreKind};
 
 /// A writer whose science database does not answer.
@@ -16,7 +17,12 @@ fn writer(max_bytes: usize) -> StatusWriter {
         replication: ReplicationSettings::default(),
         complete_rows: CompleteRows::Always,
     };
-    StatusWriter::start(&Arc::new(Connector::new(&settings, "default:nowhere")), ("i", "status"), "p", max_bytes)
+    StatusWriter::start(
+        &Arc::new(Connector::new(&settings, "default:nowhere", &ServerHealth::default())),
+        ("i", "status"),
+        "p",
+        max_bytes,
+    )
 }
 
 fn row(key: &[u8], millis: i64) -> RowVersion {

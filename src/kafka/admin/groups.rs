@@ -59,11 +59,11 @@ impl Admin {
     /// Not authorized to describe the group, or no response.
     pub fn committed_offsets(&self, group: &str) -> Result<Vec<GroupOffset>> {
         const ACTION: &str = "fetch the offsets of";
-        let found = match self.submit_for(ACTION, Resource::Group(group), |call| native::committed_offsets(call, group))
-        {
-            Err(Error::Other { .. }) if self.describe_group(group).is_ok_and(|found| found.is_dead()) => Vec::new(),
-            found => found?,
-        };
+        let found =
+            match self.submit_about(ACTION, Resource::Group(group), |call| native::committed_offsets(call, group)) {
+                Err(Error::Other { .. }) if self.describe_group(group).is_ok_and(|found| found.is_dead()) => Vec::new(),
+                found => found?,
+            };
         let offset = |(topic, partition, offset): (String, i32, std::result::Result<i64, Code>)| {
             let offset = offset.ok().filter(|offset| *offset >= 0)?;
             Some(GroupOffset { topic, partition, offset })
@@ -86,7 +86,7 @@ impl Admin {
         let list: Vec<(String, i32, i64)> =
             offsets.iter().map(|entry| (entry.topic.clone(), entry.partition, entry.offset)).collect();
         let submitted =
-            self.submit_for(ACTION, Resource::Group(group), |call| native::alter_offsets(call, group, &list));
+            self.submit_about(ACTION, Resource::Group(group), |call| native::alter_offsets(call, group, &list));
         let refused = submitted.and_then(|results| {
             let first = results.into_iter().find_map(|(topic, _, result)| result.err().map(|code| (topic, code)));
             first.map_or(Ok(()), |(topic, code)| {

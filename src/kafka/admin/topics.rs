@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{NewPartitions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::{Metadata, MetadataBroker};
 
 use crate::kafka::admin::Admin;
 use crate::kafka::client_config::Identity;
-use crate::kafka::diagnosis::{AddressSource, BrokerAddress, Diagnosis};
+use crate::kafka::diagnosis::{self, AddressSource, BrokerAddress, Diagnosis};
 use crate::kafka::error::{Error, Resource, Result};
 use crate::kafka::ffi;
+use crate::kafka::ffi::admin_call::AdminCall;
+use crate::kafka::ffi::topic_changes;
 use crate::kafka::ffi::topics as native;
 use crate::kafka::metadata::{POLL_INTERVAL, RETRY_BACKOFF, partition_count};
 use crate::kafka::topics::{
@@ -181,14 +182,11 @@ impl Admin {
 
     /// Sends one CreateTopics request. Returns the error code of each topic, in order.
     fn request_topics(&self, topics: &[(&str, &TopicSpec)]) -> Result<Vec<Option<Code>>> {
-        let new: Vec<NewTopic<'_>> = topics.iter().map(|(topic, spec)| new_topic(topic, spec)).collect();
         let resource = topics.first().map_or(Resource::Cluster, |(topic, _)| Resource::Topic(topic));
-        let results = self.wait_for("create", resource, self.inner.create_topics(&new, &self.options()))?;
+        let results = self.submit_about("create", resource, |call| topic_changes::create_topics(call, topics))?;
         let code = |(topic, _): &(&str, &TopicSpec)| {
-            let is_this = |result: &&std::result::Result<String, (String, Code)>| match result {
-                Ok(name) | Err((name, _)) => name == topic,
-            };
-            results.iter().find(is_this).and_then(|result| result.as_ref().err().map(|(_, code)| *code))
+            let (_, error) = results.iter().find(|(name, _)| name == topic)?;
+            error.as_ref().map(|error| error.code)
         };
         Ok(topics.iter().map(code).collect())
     }
@@ -256,12 +254,14 @@ impl Admin {
     /// It does not exist, not authorized to alter it, or the cluster rejects the number.
     pub fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()> {
         let action = "add partitions to";
-        let new = NewPartitions::new(topic, usize::try_from(partitions).unwrap_or_default());
-        let request = self.inner.create_partitions([&new], &self.options());
-        match self.wait_for(action, Resource::Topic(topic), request)?.into_iter().next() {
-            // Another process has added as many or more meanwhile.
-            Some(Err((_, Code::InvalidPartitions))) | Some(Ok(_)) | None => {}
-            Some(Err((_, code))) => return Err(self.request_error(code, "", action, Resource::Topic(topic))),
+        let count = usize::try_from(partitions).unwrap_or_default();
+        let request = |call: &AdminCall<'_>| topic_changes::create_partitions(call, topic, count);
+        match self.submit_about(action, Resource::Topic(topic), request)?.pop() {
+            // With an invalid number, another process has added as many or more meanwhile.
+            Some((_, Some(error))) if error.code != Code::InvalidPartitions => {
+                return Err(self.request_error(error.code, "", action, Resource::Topic(topic)));
+            }
+            _ => {}
         }
         let deadline = Instant::now() + self.timeout;
         while self.partitions(topic)?.is_none_or(|found| found < partitions) {
@@ -277,9 +277,9 @@ impl Admin {
     /// It does not exist, or not authorized to delete it.
     pub fn delete_topic(&self, topic: &str) -> Result<()> {
         let action = "delete";
-        let request = self.inner.delete_topics(&[topic], &self.options());
-        match self.wait_for(action, Resource::Topic(topic), request)?.into_iter().next() {
-            Some(Err((_, code))) => Err(self.request_error(code, "", action, Resource::Topic(topic))),
+        let request = |call: &AdminCall<'_>| topic_changes::delete_topic(call, topic);
+        match self.submit_about(action, Resource::Topic(topic), request)?.pop() {
+            Some((_, Some(error))) => Err(self.request_error(error.code, "", action, Resource::Topic(topic))),
             _ => Ok(()),
         }
     }
@@ -314,38 +314,32 @@ impl Admin {
     /// # Errors
     /// No response to the request for the addresses.
     pub fn probe_brokers(&self) -> Result<Vec<(BrokerAddress, Option<Diagnosis>)>> {
+        let probe = |address: BrokerAddress| {
+            let diagnosis = self.connection().probe(&address);
+            (address, diagnosis)
+        };
+        Ok(self.advertised_addresses()?.into_iter().map(probe).collect())
+    }
+
+    /// Opens a TCP connection to each broker at its advertised address: a request for metadata succeeds at a bootstrap address even where none of
+    /// the advertised ones can be reached.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`]: a broker that does not accept connections; or no response to the request for the addresses.
+    pub(crate) fn require_reachable_brokers(&self) -> Result<()> {
+        let unreachable = self.advertised_addresses()?.iter().find_map(diagnosis::unreachable);
+        unreachable.map_or(Ok(()), |reason| Err(self.connection().unreachable(reason)))
+    }
+
+    fn advertised_addresses(&self) -> Result<Vec<BrokerAddress>> {
         let metadata = self.metadata("listing the brokers")?;
         let address = |broker: &MetadataBroker| BrokerAddress {
             host: broker.host().to_owned(),
             port: u16::try_from(broker.port()).unwrap_or_default(),
             source: AddressSource::Brokers,
         };
-        let probe = |address: BrokerAddress| {
-            let diagnosis = self.connection().probe(&address);
-            (address, diagnosis)
-        };
-        Ok(metadata.brokers().iter().map(address).map(probe).collect())
+        Ok(metadata.brokers().iter().map(address).collect())
     }
-
-    /// Connects to each broker at its advertised address: a request for metadata succeeds at a bootstrap address even where none of the advertised
-    /// ones can be reached.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`]: a broker that does not accept connections; or no response.
-    pub(crate) fn require_reachable_brokers(&self) -> Result<()> {
-        let unreachable = self.probe_brokers()?.into_iter().find_map(|(_, diagnosis)| match diagnosis {
-            Some(Diagnosis::Transient(reason)) => Some(reason),
-            // The producer reports a configuration that does not match.
-            Some(Diagnosis::Permanent(_)) | None => None,
-        });
-        unreachable.map_or(Ok(()), |reason| Err(self.connection().unreachable(reason)))
-    }
-}
-
-fn new_topic<'a>(topic: &'a str, spec: &'a TopicSpec) -> NewTopic<'a> {
-    let replication = TopicReplication::Fixed(spec.replication.unwrap_or(-1));
-    let topic = NewTopic::new(topic, spec.partitions.unwrap_or(-1), replication);
-    spec.config.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
 }
 
 fn compare(found: &TopicDescription, config: Option<&TopicConfig>, spec: &TopicSpec) -> TopicDiff {

@@ -1,6 +1,7 @@
-//! Requests of librdkafka's admin API that rdkafka does not offer. Responses are read element by element: some may fail while others succeed.
+//! Requests of librdkafka's admin API. Responses are read element by element: some may fail while others succeed. rdkafka offers a part of them, with a
+//! thread that takes up to 100 ms to end, and waits for the whole timeout where a login is refused.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_char};
 use std::time::Duration;
 
 use rdkafka::client::Client;
@@ -47,9 +48,19 @@ pub(in crate::kafka) struct AdminCall<'a> {
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl AdminCall<'_> {
-    /// Submits a request and waits for its response.
+    /// Submits a request to the broker that librdkafka chooses, and waits for its response.
     pub(super) fn submit(
         &self,
+        operation: AdminOp,
+        send: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+    ) -> Result<Event, CallError> {
+        self.submit_to(None, operation, send)
+    }
+
+    /// Submits a request to `broker`, or to the one that librdkafka chooses, and waits for its response.
+    pub(super) fn submit_to(
+        &self,
+        broker: Option<i32>,
         operation: AdminOp,
         send: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
     ) -> Result<Event, CallError> {
@@ -57,11 +68,28 @@ impl AdminCall<'_> {
         // SAFETY: options and queue are freed by their guards, before the client; the message is cut at the buffer's end.
         let (options, queue) = unsafe {
             let options = Options(sys::rd_kafka_AdminOptions_new(client, operation));
-            let mut message = [0; 256];
+            let mut message: [c_char; 256] = [0; 256];
             let time = millis(self.timeout);
             sys::rd_kafka_AdminOptions_set_request_timeout(options.0, time, message.as_mut_ptr(), message.len());
-            if operation == AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS {
-                sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.0, 1);
+            match operation {
+                AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS => {
+                    sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.0, 1);
+                }
+                AdminOp::RD_KAFKA_ADMIN_OP_CREATETOPICS
+                | AdminOp::RD_KAFKA_ADMIN_OP_CREATEPARTITIONS
+                | AdminOp::RD_KAFKA_ADMIN_OP_DELETETOPICS => {
+                    // How long the controller waits until the change is done.
+                    sys::rd_kafka_AdminOptions_set_operation_timeout(
+                        options.0,
+                        time,
+                        message.as_mut_ptr(),
+                        message.len(),
+                    );
+                }
+                _ => {}
+            }
+            if let Some(broker) = broker {
+                sys::rd_kafka_AdminOptions_set_broker(options.0, broker, message.as_mut_ptr(), message.len());
             }
             (options, Queue(sys::rd_kafka_queue_new(client)))
         };
@@ -106,6 +134,16 @@ pub(super) unsafe fn response_error(error: *const sys::rd_kafka_error_t) -> Opti
     let (code, message) =
         unsafe { (Code::from(sys::rd_kafka_error_code(error)), text(sys::rd_kafka_error_string(error))) };
     (code != Code::NoError).then(|| ResponseError { code, reason: normalize_message(&message) })
+}
+
+/// The error of a code, which has a message or a null pointer.
+///
+/// # Safety
+/// `message` is null or belongs to an event that is not freed yet.
+pub(super) unsafe fn error_of_code(code: sys::rd_kafka_resp_err_t, message: *const c_char) -> Option<ResponseError> {
+    let code = Code::from(code);
+    // SAFETY: the caller's promise.
+    (code != Code::NoError).then(|| ResponseError { code, reason: normalize_message(&unsafe { text(message) }) })
 }
 
 pub(super) fn c_string(text: &str) -> Result<CString, Error> {

@@ -75,10 +75,8 @@ fn responses() -> [Vec<u8>; 3] {
     ]
 }
 
-/// Reads a response as the client does, and returns the number of rows.
-fn read(bytes: &[u8], is_scan: bool) -> Option<usize> {
-    let columns = columns();
-    let mut rows = Rows::default();
+/// Reads a response into `rows` as the client does, and returns the number of rows. A client keeps its memory from one response to the next.
+fn read(bytes: &[u8], is_scan: bool, columns: &Columns, rows: &mut Rows) -> Option<usize> {
     let mut page = rows.refill(columns.len());
     let found = (|| {
         read_frame(bytes, page.buffer, true).ok()?;
@@ -86,7 +84,7 @@ fn read(bytes: &[u8], is_scan: bool) -> Option<usize> {
         if parts.header.exception.as_ref().map(super::exception::ServerException::from).is_some() {
             return Some(0);
         }
-        let mut decoder = RowDecoder::new(&columns);
+        let mut decoder = RowDecoder::new(columns);
         if is_scan {
             let message = ScanResponse::decode(&page.buffer.filled()[parts.message]).ok()?;
             let announced = message.cells_per_result.iter().map(|count| *count as usize).sum::<usize>();
@@ -143,12 +141,15 @@ fn damage(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
 
 #[test]
 fn undamaged_responses_are_read() {
+    let (columns, mut rows) = (columns(), Rows::default());
     let [scan, multi, exception] = responses();
+    let mut read = |bytes: &[u8], is_scan| read(bytes, is_scan, &columns, &mut rows);
     assert_eq!([read(&scan, true), read(&multi, false), read(&exception, true)], [Some(5), Some(5), Some(0)]);
 }
 
 #[test]
 fn damaged_responses_are_errors_or_other_rows() {
+    let (columns, mut rows) = (columns(), Rows::default());
     let responses = responses();
     let (trials, mut refused) = (trials(), 0);
     let mut random = ChaCha8Rng::seed_from_u64(13);
@@ -156,7 +157,7 @@ fn damaged_responses_are_errors_or_other_rows() {
         let kind = trial % responses.len();
         let mut bytes = responses[kind].clone();
         damage(&mut bytes, &mut random);
-        refused += usize::from(read(&bytes, kind != 1).is_none());
+        refused += usize::from(read(&bytes, kind != 1, &columns, &mut rows).is_none());
     }
     println!("{trials} damaged responses, {refused} refused");
     assert!(refused > trials / 4, "{refused} of {trials} were refused");

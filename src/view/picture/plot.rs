@@ -63,7 +63,11 @@ fn axes(canvas: &mut Canvas, plot: &Plot, view: &View, labels: &[(f64, String)],
     let area = plot.area;
     let (grid, ink, muted) = (color("#ECEEF2"), color(INK), color(MUTED));
     let middle = |size, tone| TextStyle { anchor: Anchor::Middle, ..style(size, tone) };
-    for (at, text) in axis::ticks(plot.time, 10.0) {
+    let times = axis::ticks(plot.time, 10.0);
+    // The first date is about 70 pixels wide, and may begin before the axis.
+    let first = times.first().map_or(area.left(), |(at, _)| plot.x(*at) - 31.0);
+    let before_dates = area.left().min(first) - 10.0;
+    for (at, text) in times {
         let x = plot.x(at);
         canvas.line((x, area.top()), (x, area.bottom()), grid, 1.0);
         canvas.line((x, area.bottom()), (x, area.bottom() + 5.0), muted, 1.0);
@@ -77,7 +81,7 @@ fn axes(canvas: &mut Canvas, plot: &Plot, view: &View, labels: &[(f64, String)],
             canvas.text(x, area.top() - 9.0, &date, middle(if is_short { 10.0 } else { 12.0 }, MUTED));
         }
     }
-    canvas.text(area.left() - 10.0, area.top() - 9.0, "UTC", TextStyle { anchor: Anchor::End, ..style(12.0, MUTED) });
+    canvas.text(before_dates, area.top() - 9.0, "UTC", TextStyle { anchor: Anchor::End, ..style(12.0, MUTED) });
     for (at, text) in labels {
         let y = plot.y(*at);
         canvas.line((area.left(), y), (area.right(), y), grid, 1.0);
@@ -123,8 +127,8 @@ fn legend(canvas: &mut Canvas, curve: &LightCurve, bands: &[BandStyle], place: (
     }
     let mut entry = |canvas: &mut Canvas, name: &str, draw: &dyn Fn(&mut Canvas, (f32, f32))| {
         draw(canvas, (x, y));
-        canvas.text(x + 14.0, y + 4.5, name, text);
-        x += 36.0 + canvas.width(name, text);
+        canvas.text(x + 18.0, y + 4.5, name, text);
+        x += 40.0 + canvas.width(name, text);
     };
     if axis::points(curve, VIEW).any(|(point, _)| point.is_negative && point.kind == Kind::Detection) {
         entry(canvas, "negative", &|canvas, place| {

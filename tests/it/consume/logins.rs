@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use super::Consumer;
-use crate::fixture::cluster::User;
+use crate::fixture::cluster::{User, python};
 
 /// The program without a configuration, with a home of its own.
 fn fink(consumer: &Consumer, arguments: &[&str], stdin: &str) -> (i32, String, String) {
@@ -89,4 +89,53 @@ fn credentials_of_fink_client_are_read_as_they_are() {
     assert!(code == 0 && stdout.contains(&consumer.topic.0), "{stderr}");
     let (code, _, stderr) = fink(&consumer, &["consume", "--survey", "lsst"], "");
     assert!(code == 2 && stderr.contains("there is no login for the survey `lsst`"), "{stderr}");
+}
+
+/// Runs a command on a terminal of its own, answers the first question with the line on stdin, and prints what the terminal shows.
+const ON_A_TERMINAL: &str = r#"
+import os, pty, sys
+process, terminal = pty.fork()
+if process == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+shown, is_answered = b"", False
+while True:
+    try:
+        part = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not part:
+        break
+    shown += part
+    if not is_answered and b"Password of" in shown:
+        is_answered = True
+        os.write(terminal, sys.stdin.readline().encode())
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+"#;
+
+#[test]
+fn the_password_is_asked_for_on_a_terminal_and_not_shown() {
+    use std::io::Write;
+    let consumer = Consumer::new("terminal");
+    let cluster = consumer.fixture.cluster();
+    let home = consumer.fixture.path("home");
+    std::fs::create_dir_all(&home).expect("a folder");
+    let mut child = Command::new(python())
+        .args(["-c", ON_A_TERMINAL, env!("CARGO_BIN_EXE_fink"), "consume", "login", "--survey", "ztf"])
+        .args(["--username", cluster.username(User::Consumer), "--group", &consumer.group])
+        .args(["--servers", cluster.bootstrap_servers(), "--topic", &consumer.topic.0])
+        .env_clear()
+        .env("HOME", &home)
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python");
+    let password = cluster.password(User::Consumer);
+    child.stdin.take().expect("a pipe").write_all(format!("{password}\n").as_bytes()).expect("a pipe");
+    let output = child.wait_with_output().expect("a child");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.contains("Password of ") && shown.contains("the login works"), "{shown}");
+    assert!(!shown.contains(&password), "the password is shown");
 }

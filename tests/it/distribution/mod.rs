@@ -11,6 +11,7 @@ mod fink_client;
 mod gateways;
 mod jobs;
 mod lanes;
+mod metrics;
 mod operation;
 mod policies;
 mod push;

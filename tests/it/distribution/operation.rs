@@ -1,7 +1,5 @@
 //! What an operator sees of a running service: its status, rejected alerts, outages, and a second process.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -13,7 +11,7 @@ use crate::fixture::proxy::Proxy;
 use crate::fixture::{Fixture, Running, wait_until};
 
 /// A table behind a proxy in front of its gateway.
-fn behind_proxy(what: &str) -> (Table, Proxy) {
+pub(super) fn behind_proxy(what: &str) -> (Table, Proxy) {
     let mut table = Table::new(what);
     table.fixture.use_gateways();
     let addresses = table.fixture.cluster().value("FINK_TEST_THRIFT2").to_owned();
@@ -270,42 +268,4 @@ fn sighup_puts_a_new_stream_in_force_and_a_wrong_configuration_is_refused() {
     running.terminate();
     table.assert_published(0..60);
     assert_eq!(table.messages(&second).len(), 40);
-}
-
-/// The status code and the body of a response.
-fn get(address: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).expect("a server");
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).expect("a request");
-    let mut response = String::new();
-    stream.read_to_string(&mut response).expect("a response");
-    let (head, body) = response.split_once("\r\n\r\n").expect("a head");
-    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
-    (code, body.to_owned())
-}
-
-#[test]
-fn metrics_and_readiness_are_served_while_the_service_runs() {
-    let (mut table, proxy) = behind_proxy("metrics");
-    table.fixture.config.push_str("[metrics]\nlisten = \"127.0.0.1:0\"\n");
-    proxy.freeze(true);
-    table.put(0..20, None);
-    let running = table.fixture.start(&["start", "distribution"], "log");
-    running.wait_for("metrics on http://");
-    let log = running.log();
-    let address = log.split("http://").nth(1).and_then(|rest| rest.split("/metrics").next()).expect("an address");
-    assert_eq!(get(address, "/healthz"), (200, "ok\n".to_owned()));
-    let (code, reason) = get(address, "/readyz");
-    assert!(code == 503 && reason.starts_with("starting"), "{code} {reason}");
-    proxy.freeze(false);
-    table.wait_for(20, &running);
-    let is_ready = || (get(address, "/readyz").0 == 200).then_some(());
-    wait_until(|| format!("not ready: {:?}; {}", get(address, "/readyz"), running.log()), is_ready);
-    let sent = format!("fink_stream_messages_total{{stream=\"full\",topic=\"{}\"}} 20", table.fixture.name);
-    for line in ["fink_alerts_total 20", "fink_lane{lane=\"live\"} 1", &sent] {
-        let has_line = || get(address, "/metrics").1.lines().any(|found| found == line).then_some(());
-        wait_until(|| format!("no line `{line}`: {}", get(address, "/metrics").1), has_line);
-    }
-    assert_eq!(get(address, "/nowhere").0, 404);
-    running.terminate();
-    assert!(TcpStream::connect(address).is_err());
 }

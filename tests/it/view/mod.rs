@@ -3,6 +3,7 @@
 mod drawings;
 mod numbers;
 mod page;
+mod pictures;
 mod server;
 mod topics;
 
@@ -24,6 +25,18 @@ impl Viewer {
     fn start(fixture: &Fixture, arguments: &[&str]) -> Self {
         let mut command = fixture.command(&[&["view"], arguments].concat());
         command.env_remove("SSH_CONNECTION").env("FINK_LOG", "warn");
+        Self::of(command)
+    }
+
+    /// With these variables; what it says on stderr goes to the file `view.log`.
+    fn start_with(fixture: &Fixture, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let log = std::fs::File::create(fixture.path("view.log")).expect("the fixture's folder");
+        let mut command = fixture.command(&[&["view"], arguments].concat());
+        command.env_remove("SSH_CONNECTION").envs(variables.iter().copied()).stderr(log);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the built program");
         let mut url = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut url).expect("the address of the page");

@@ -24,6 +24,16 @@ fn an_lsst_alert_is_drawn_and_keys_and_mouse_work() {
 }
 
 #[test]
+fn light_curves_stamps_and_fields_are_saved_and_copied() {
+    if !has_browser() {
+        return;
+    }
+    let fixture = Fixture::embedded("view_uses");
+    let folder = simulate(&fixture, "ztf", "20");
+    look("uses", &Viewer::start(&fixture, &[&folder]).url);
+}
+
+#[test]
 fn hostile_broken_and_unknown_alerts_are_shown_as_far_as_they_go() {
     if !has_browser() {
         return;

@@ -1,12 +1,13 @@
 //! The server of the page: who is answered, and what.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
 use super::{Viewer, simulate};
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, wait_until};
 
 /// The head and the body of the answer to a request with this path and host.
 fn get(address: &str, path: &str, host: &str) -> (String, Vec<u8>) {
@@ -100,4 +101,75 @@ fn what_cannot_be_shown_is_said() {
         .assert_stderr(1, &["none of the 2 alerts has the id 7"]);
     fixture.run(&["view", &folder, "--terminal", "--where", "magpsf <"]).assert_stderr(2, &["at character "]);
     fixture.run(&["view", &folder, "--terminal", "--html", "x.html"]).assert_stderr(2, &["cannot be used with"]);
+}
+
+/// Waits until the file has something in it, and returns that.
+fn wait_for(fixture: &Fixture, file: &str, words: &str) -> String {
+    let read = || std::fs::read_to_string(fixture.path(file)).unwrap_or_default();
+    wait_until(
+        || format!("nothing about `{words}` in {file}: {}", read()),
+        || Some(read()).filter(|text| text.contains(words)),
+    )
+}
+
+#[test]
+fn open_gives_the_browser_an_address_that_leads_to_the_page_once() {
+    let fixture = Fixture::embedded("view_open");
+    let folder = simulate(&fixture, "ztf", "2");
+    // In the place of a browser, a program that notes the address.
+    let programs = fixture.path("programs");
+    std::fs::create_dir(&programs).expect("a folder");
+    let browser = programs.join("xdg-open");
+    std::fs::write(&browser, format!("#!/bin/sh\necho \"$@\" >{}\n", fixture.path("opened").display()))
+        .expect("a file");
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).expect("a file");
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("PATH"));
+    let viewer = Viewer::start_with(&fixture, &[&folder, "--open"], &[("PATH", &path)]);
+    let (address, token) = viewer.address_and_token();
+    let opened = wait_for(&fixture, "opened", "\n");
+    // Every user of the machine can read the command line of a browser.
+    assert!(!opened.contains(token), "{opened}");
+    let entry = opened.trim().strip_prefix(&format!("http://{address}")).expect("the server's address");
+    let (head, _) = get(address, entry, address);
+    assert!(head.starts_with("HTTP/1.1 303 ") && head.contains(&format!("Location: /{token}/")), "{head}");
+    let (head, _) = get(address, entry, address);
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    assert!(get(address, &format!("/{token}/"), address).0.starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn without_a_browser_the_page_is_served_all_the_same() {
+    let fixture = Fixture::embedded("view_no_browser");
+    let folder = simulate(&fixture, "ztf", "2");
+    let viewer = Viewer::start_with(&fixture, &[&folder, "--open"], &[("PATH", "/nonexistent")]);
+    wait_for(&fixture, "view.log", "no browser can be started");
+    let (address, token) = viewer.address_and_token();
+    assert!(get(address, &format!("/{token}/"), address).0.starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_session_of_ssh_is_told_how_to_reach_the_page() {
+    let fixture = Fixture::embedded("view_ssh");
+    let folder = simulate(&fixture, "ztf", "2");
+    let session = [("SSH_CONNECTION", "192.0.2.9 51234 198.51.100.7 22"), ("USER", "alice")];
+    let viewer = Viewer::start_with(&fixture, &[&folder], &session);
+    let port = viewer.address_and_token().0.rsplit(':').next().expect("a port").to_owned();
+    wait_for(&fixture, "view.log", &format!("`ssh -N -L {port}:127.0.0.1:{port} alice@198.51.100.7`"));
+    let local = Viewer::start_with(&fixture, &[&folder], &[]);
+    assert!(!wait_for(&fixture, "view.log", "the page is served").contains("ssh"));
+    drop(local);
+}
+
+#[test]
+fn the_page_is_at_the_port_that_is_asked_for() {
+    let fixture = Fixture::embedded("view_port");
+    let folder = simulate(&fixture, "ztf", "2");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let port = address.port().to_string();
+    let refused = fixture.run(&["view", &folder, "--port", &port]);
+    refused.assert_stderr(1, &[&format!("cannot listen on {address}")]);
+    drop(taken);
+    let viewer = Viewer::start(&fixture, &[&folder, "--port", &port]);
+    assert_eq!(viewer.address_and_token().0, address.to_string());
 }
