@@ -57,14 +57,17 @@ pub(super) struct LastHour {
     /// oldest first
     points: VecDeque<Point>,
     totals: Totals,
+    /// the time of the last call
+    added_at: Option<Timestamp>,
 }
 
 impl LastHour {
     /// Adds what was counted since the last call.
     pub fn add(&mut self, stats: &Stats, now: Timestamp) {
-        let is_over = |point: &Point| now.since(Timestamp::from_millis(point.from)) >= POINT;
-        if self.points.back().is_none_or(is_over) {
-            self.points.extend([Point { from: now.as_millis(), ..Point::default() }]);
+        if self.points.back().is_none_or(|point| point.seconds >= POINT.as_secs_f64()) {
+            // What is counted now happened since the last call.
+            let from = self.added_at.unwrap_or(now).as_millis();
+            self.points.push_back(Point { from, ..Point::default() });
             if self.points.len() > MAX_POINTS {
                 self.points.pop_front();
             }
@@ -88,6 +91,7 @@ impl LastHour {
             }
         }
         self.totals = totals;
+        self.added_at = Some(now);
     }
 
     /// The points, oldest first.
@@ -140,8 +144,10 @@ mod tests {
             hour.add(&stats, at(second));
         }
         let points: Vec<_> = hour.points().iter().map(|point| (point.alerts, point.late, point.rejected)).collect();
-        assert_eq!(points, [(30, 0, 0), (30, 1, 1), (15, 0, 0)]);
-        assert_eq!((hour.points()[0].lag, hour.points()[2].seconds), (Some(9.0), 4.0));
+        // The first call counts what was there before.
+        assert_eq!(points, [(33, 0, 0), (30, 1, 1), (12, 0, 0)]);
+        let seconds: Vec<f64> = hour.points().iter().map(|point| point.seconds).collect();
+        assert_eq!((hour.points()[0].lag, seconds), (Some(9.0), vec![10.0, 10.0, 4.0]));
         assert_eq!((hour.late(), hour.rejected()), (1, BTreeMap::from([("bright", 1)])));
     }
 
@@ -157,10 +163,10 @@ mod tests {
         hour.add(&stats(), at(2));
         hour.add(&counted, at(3));
         assert_eq!((hour.points()[0].alerts, hour.rejected()["full"]), (114, 2));
-        for point in 1..=MAX_POINTS as i64 {
-            hour.add(&counted, at(point * 10));
+        for point in 0..=MAX_POINTS as i64 {
+            hour.add(&counted, at(point * 10 + 13));
         }
         assert_eq!((hour.points().len(), hour.rejected().len()), (MAX_POINTS, 0));
-        assert_eq!(hour.points()[0].from, at(10).as_millis());
+        assert_eq!(hour.points()[0].from, at(13).as_millis());
     }
 }

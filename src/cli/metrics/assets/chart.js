@@ -7,22 +7,27 @@ import { clockText } from "./text.js";
 const MARGIN = { left: 46, right: 6, top: 8, bottom: 18 };
 const MIN_SPAN = 300000;
 const MAX_SPAN = 3600000;
+// Ticks of a logarithmic axis of seconds, whose lowest value is the first.
+const LOG_TICKS = [[0.1, "0.1 s"], [1, "1 s"], [10, "10 s"], [60, "1m"], [600, "10m"], [3600, "1h"], [86400, "1d"], [864000, "10d"]];
 const TIME_STEPS = [1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60000);
 
 // Draws into `place` the points [{ at, values }], of which a value may be null. `kind` is "curve" or "bars"; `names` are the classes of the bars.
 // `label` formats a value of the axis; `show` is called with the point under the mouse, or null.
-export function drawChart(place, { points, now, kind, names = [], least, label, show }) {
+export function drawChart(place, { points, now, kind, names = [], least, isLogarithmic = false, label, show }) {
   const width = Math.max(160, place.clientWidth), height = Math.max(80, place.clientHeight);
   const first = points.length ? points[0].at : now;
   const span = Math.min(MAX_SPAN, Math.max(MIN_SPAN, now - first));
   const sums = points.map((point) => point.values.reduce((sum, value) => sum + (value ?? 0), 0));
   const top = Math.max(least, ...sums) * 1.06;
   const x = (at) => MARGIN.left + (1 - (now - at) / span) * (width - MARGIN.left - MARGIN.right);
-  const y = (value) => height - MARGIN.bottom - (value / top) * (height - MARGIN.top - MARGIN.bottom);
+  const lowest = LOG_TICKS[0][0];
+  const part = (value) => (isLogarithmic ? Math.log(Math.max(value, lowest) / lowest) / Math.log(top / lowest) : value / top);
+  const y = (value) => height - MARGIN.bottom - part(value) * (height - MARGIN.top - MARGIN.bottom);
+  const ticks = isLogarithmic ? LOG_TICKS.filter(([at]) => at <= top).map(([at, label]) => ({ at, label })) : numberTicks(0, top, 3);
   const parts = [];
-  for (const tick of numberTicks(0, top, 3)) {
+  for (const tick of ticks) {
     const at = Math.round(y(tick.at)) + 0.5;
-    parts.push(svg("line", { class: tick.at === 0 ? "axis" : "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }));
+    parts.push(svg("line", { class: tick === ticks[0] ? "axis" : "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }));
     parts.push(svg("text", { x: MARGIN.left - 6, y: at + 3.5, "text-anchor": "end" }, label(tick.at, tick.label)));
   }
   const step = TIME_STEPS.find((size) => span / size <= (width < 300 ? 3 : 5)) ?? TIME_STEPS.at(-1);

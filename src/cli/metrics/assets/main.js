@@ -71,11 +71,10 @@ function showConnection() {
 function showTiles() {
   const rejected = Object.values(data.rejected_in_hour).reduce((sum, count) => sum + count, 0);
   const [lag, unit] = data.lag === null ? ["–", ""] : durationText(data.lag).split(" ");
-  const until = data.published_until === null ? "not known yet" : `published until ${clockText(Date.parse(data.published_until))} UTC`;
-  const checkpoint = data.checkpoint_age === null ? "" : `, last commit ${durationText(data.checkpoint_age)} ago`;
+  const checkpoint = data.checkpoint_age === null ? "nothing is committed yet" : `last commit ${durationText(data.checkpoint_age)} ago`;
   byId("tiles").replaceChildren(
     tile("Alerts", rateText(data.alerts_per_second), "/s", `${countText(data.alerts)} since the start`, ""),
-    tile("Lag", lag, unit ?? "", until + checkpoint, data.lag > MAX_READY_LAG || Object.keys(data.outages).length ? "fault" : ""),
+    tile("Lag", lag, unit ?? "", checkpoint, data.lag > MAX_READY_LAG || Object.keys(data.outages).length ? "fault" : ""),
     tile("Late, last hour", countText(data.late_in_hour), "", `${countText(data.late)} since the start`, data.late_in_hour ? "late" : ""),
     tile("Rejected, last hour", countText(rejected), "", `${countText(data.rejected)} since the start`, rejected ? "fault" : ""),
   );
@@ -93,7 +92,7 @@ function showCharts() {
   });
   drawChart(byId("lag-chart"), {
     points: data.points.map((point) => ({ at: at(point), values: [point.lag] })),
-    now, kind: "curve", least: 2, label: (tick) => (tick < 7200 ? Number(tick.toFixed(1)) + " s" : durationText(tick)),
+    now, kind: "curve", least: 12, isLogarithmic: true, label: (tick, label) => label,
     show: value("lag-value", ([lag]) => (lag === null ? "unknown" : durationText(lag))),
   });
   drawChart(byId("trouble-chart"), {
