@@ -21,7 +21,7 @@ consumer = confluent_kafka.Consumer({
     "sasl.mechanism": "SCRAM-SHA-512",
     "sasl.username": user,
     "sasl.password": password,
-    "group.id": "fink_count_alerts",
+    "group.id": f"{user}_count_alerts",
     "enable.auto.commit": False,
     "enable.partition.eof": True,
     "isolation.level": "read_committed",

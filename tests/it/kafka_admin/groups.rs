@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use crate::consume::Consumer;
 use crate::fixture::kafka_tools::consumer_groups;
-use crate::fixture::topics::{message, producer, unique};
+use crate::fixture::topics::{message, options, settings, unique, with_option};
 use crate::fixture::{Running, wait_until};
-use fink::kafka::{CommitOutcome, ProducerRecord};
+use fink::cancel::CancellationToken;
+use fink::kafka::{CommitOutcome, Producer, ProducerRecord};
 
 /// A consumer's fixture, whose configuration also has the administrator.
 fn with_admin(what: &str) -> Consumer {
@@ -93,7 +94,10 @@ fn groups_are_as_kafkas_own_tool_tells_and_an_open_transaction_is_no_lag() {
     assert_eq!((&described["state"], number(&described, "lag")), (&json!("Empty"), 6));
     assert_as_kafka_tells(&consumer, &described);
 
-    let producer = producer(&unique("groups"));
+    // Java tools take a while on a busy machine.
+    let settings = with_option(settings(), "transaction.timeout.ms", "300000");
+    let producer =
+        Producer::open(&settings, &options(&unique("groups")), &CancellationToken::new()).expect("a producer");
     producer.begin().expect("a transaction");
     for id in 0..5 {
         let record = ProducerRecord { id, ..message(&consumer.topic.0, b"k", b"v") };
