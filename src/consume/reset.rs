@@ -1,9 +1,9 @@
 //! Moving a group's position.
 
 use super::error::ConsumeError;
-use super::start::Start;
 use crate::kafka::group::ConsumerGroup;
 use crate::kafka::{Admin, Error};
+use crate::messages::Start;
 
 /// A partition's offset before and after.
 #[derive(Clone, Debug, PartialEq, Eq)]

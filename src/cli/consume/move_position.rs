@@ -11,9 +11,9 @@ use crate::cli::kafka::confirm::ConfirmArgs;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
 use crate::consume::reset;
-use crate::consume::start::Start;
 use crate::kafka::group::ConsumerGroup;
 use crate::kafka::{Admin, Identity};
+use crate::messages::Start;
 
 /// How long the brokers may take.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);

@@ -9,10 +9,10 @@ use super::settings::LoginArgs;
 use crate::cli::context::Context;
 use crate::cli::output::{Format, OutputArgs, Table};
 use crate::consume::reset;
-use crate::consume::start::Start;
 use crate::consume::table::utc;
 use crate::kafka::group::ConsumerGroup;
 use crate::kafka::{Admin, Identity};
+use crate::messages::Start;
 
 /// How long the brokers may take.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
