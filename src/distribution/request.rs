@@ -133,6 +133,7 @@ mod tests {
             encoding: crate::alert::Encoding::Datum,
             key: crate::alert::MessageKey::Schema,
             schema_id: None,
+            registry: None,
             transactions: true,
             schema_topic: false,
         };
