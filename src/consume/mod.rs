@@ -12,7 +12,6 @@ pub mod observation;
 pub mod outcome;
 pub mod output;
 pub mod printer;
-pub mod reset;
 pub mod save;
 pub mod selection;
 pub mod session;

@@ -149,6 +149,7 @@ impl DistributionError {
                 | Self::FutureUntil { .. }
                 | Self::FutureFrom { .. }
                 | Self::NotConfirmed { .. }
+                | Self::CheckpointState(CheckpointStateError::Moved { .. })
                 | Self::OffsetFile(_)
                 | Self::Registration { .. }
                 | Self::ReplicationSink(_)

@@ -8,10 +8,9 @@ use super::error::command_error;
 use super::settings::ConsumerLogin;
 use super::topics;
 use crate::consume::ConsumeError;
-use crate::consume::reset;
 use crate::kafka;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
-use crate::kafka::group::ConsumerGroup;
+use crate::kafka::group_offsets;
 use crate::kafka::{Admin, Identity};
 use crate::messages::Start;
 use crate::signals::Stop;
@@ -98,9 +97,8 @@ pub(crate) fn open_consumer(
 
 fn move_group(login: &ConsumerLogin, name: &str, topics: &[String], from: Start) -> Result<(), ConsumeError> {
     let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
-    let group = ConsumerGroup::open(login.kafka(), name, KAFKA_TIMEOUT)?;
-    let moves = reset::plan(&admin, &group, topics, from)?;
-    reset::apply(&group, name, &moves)
+    let moves = group_offsets::plan(&admin, name, topics, from.into())?;
+    Ok(group_offsets::apply(&admin, name, &moves)?)
 }
 
 /// Says what may be read where a topic cannot be.

@@ -25,6 +25,7 @@ fn stream(name: &str, rules: Option<&str>) -> StreamSettings {
         registry: None,
         transactions: true,
         schema_topic: false,
+        durability: crate::kafka::topics::Durability::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Consumer;
 use crate::fixture::cluster::{User, python};
+use crate::fixture::kafka_tools::consumer_groups;
 use crate::fixture::topics::{message, producer, unique};
 use crate::fixture::wait_until;
 use fink::kafka::{CommitOutcome, ProducerRecord};
@@ -141,24 +142,7 @@ fn numbers_are_those_of_kafkas_own_tool() {
     let consumer = Consumer::new("numbers");
     consumer.send("ztf", "datum", "schema", 30);
     consumer.candids(&["--limit", "10"]);
-    let cluster = consumer.fixture.cluster();
-    let classpath = std::fs::read_to_string(cluster.value("FINK_TEST_KAFKA_CLASSPATH")).expect("a file");
-    let properties = consumer.fixture.path("admin.properties");
-    let login = format!(
-        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\nsasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=\"{}\" password=\"{}\";\n",
-        cluster.username(User::Admin),
-        cluster.password(User::Admin)
-    );
-    std::fs::write(&properties, login).expect("a file");
-    let output = Command::new("java")
-        .args(["-cp", classpath.trim(), "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"])
-        .args(["--bootstrap-server", cluster.bootstrap_servers(), "--command-config"])
-        .arg(&properties)
-        .args(["--describe", "--group", &consumer.group])
-        .output()
-        .expect("java");
-    let described = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{described}{}", String::from_utf8_lossy(&output.stderr));
+    let described = consumer_groups(&consumer.fixture, &["--describe", "--group", &consumer.group]);
     let rows = stats(&consumer, &[]);
     // Kafka's tool leaves out partitions without a committed offset.
     let committed: Vec<&Value> = rows.iter().filter(|row| !row["committed"].is_null()).collect();
