@@ -8,6 +8,7 @@
 //! - `config`: reads the settings that the modules below define
 //! - `audit`, which compares what `distribution` has sent, and `view`, which shows what `consume` reads
 //! - `distribution`, `consume`, `ingest`, `simulate`
+//! - `messages`, which reads and decodes messages of topics
 //! - `science_db`, `rules`, `filters`, `alert`, `kafka`, `notify`, which do not import each other
 //! - `row`, then `catalog`, then `avro`: rows and cells, the columns of a table, Avro schemas and data
 //! - `timestamp`, `topic`, `secret`, `window`, …: types and functions that use none of these
@@ -36,6 +37,7 @@ pub mod ingest;
 pub mod kafka;
 mod ledger;
 mod list_text;
+mod messages;
 pub mod notify;
 pub mod row;
 pub mod rules;

@@ -38,7 +38,9 @@ pub enum MessageKey {
 /// Why a stream cannot have the encoding or the key of its configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    #[error("the encoding `confluent` requires the id of the schema in the registry: set `schema_id` for the stream")]
+    #[error(
+        "the encoding `confluent` requires the id of the schema in a registry: set `schema_id` or `registry` for the stream"
+    )]
     NoSchemaId,
     #[error(
         "the key `version` requires the column `{column}` of type string in the catalog of {table}: choose another key"
@@ -66,14 +68,16 @@ impl Framing {
     pub fn new(encoding: Encoding, schema: &Schema, schema_id: Option<u32>) -> Result<Self, MessageError> {
         let (prefix, container) = match encoding {
             Encoding::Datum => (Vec::new(), None),
-            Encoding::Confluent => {
-                let id = schema_id.ok_or(MessageError::NoSchemaId)?;
-                ([[0].as_slice(), &id.to_be_bytes()].concat(), None)
-            }
+            Encoding::Confluent => return schema_id.map(Self::confluent).ok_or(MessageError::NoSchemaId),
             Encoding::SingleObject => ([SINGLE_OBJECT.as_slice(), &schema.fingerprint().to_le_bytes()].concat(), None),
             Encoding::Container => (Vec::new(), Some(Header::new(&schema.to_string()))),
         };
         Ok(Self { prefix, container })
+    }
+
+    /// The framing of Confluent's serializers, with the id of a schema in a registry.
+    pub fn confluent(schema_id: u32) -> Self {
+        Self { prefix: [[0].as_slice(), &schema_id.to_be_bytes()].concat(), container: None }
     }
 
     /// Appends the value for a datum.

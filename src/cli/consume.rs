@@ -1,9 +1,11 @@
 //! `fink consume`: reads alerts, for astronomers.
 
+mod end_args;
 mod error;
 mod login;
 mod login_files;
 mod move_position;
+mod position;
 mod progress;
 mod save_args;
 mod settings;
@@ -12,47 +14,32 @@ mod topics;
 mod variables;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum, ValueHint};
 
+pub(super) use self::end_args::EndArgs;
 pub(super) use self::error::command_error;
-use self::progress::ProgressLine;
+pub(super) use self::position::{PositionArgs, open_consumer};
+pub(super) use self::progress::ProgressLine;
 use self::save_args::SaveArgs;
-use self::settings::ConsumerLogin;
-pub(super) use self::settings::LoginArgs;
+pub(super) use self::settings::{ConsumerLogin, LoginArgs};
 use self::variables::notices;
-pub(super) use self::variables::registry;
+pub(super) use self::variables::registry_client;
 use super::context::Context;
 use super::outcome::{Interrupted, UsageError};
 use crate::alert::decoder::BytesFormat;
-use crate::consume::decode::MessageDecoder;
-use crate::consume::error::ConsumeError;
-use crate::consume::lag_watch::LagWatch;
 use crate::consume::ndjson::NdjsonWriter;
 use crate::consume::output::Output;
 use crate::consume::printer::{PrintFormat, Printer};
-use crate::consume::schemas::SchemaSet;
 use crate::consume::selection::{Choice, Selection};
-use crate::consume::session::{Limits, Session, Source, Summary};
-use crate::consume::start::Start;
+use crate::consume::session::{Session, Source, Summary};
 use crate::consume::table::AlertTable;
 use crate::consume::where_clause::Condition;
 use crate::filters::FilterName;
-use crate::kafka;
-use crate::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
-use crate::kafka::group_offsets;
-use crate::kafka::{Admin, Identity};
+use crate::messages::{LagWatch, MessageDecoder, Registry, SchemaSet, TopicReader};
 use crate::signals::{Signal, Stop};
-use crate::units::parse_duration;
-
-/// How long to wait for the brokers before a message is logged.
-const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time between two messages about unreachable brokers.
-const AWAY_INTERVAL: Duration = Duration::from_secs(60);
-/// Most topics that an error lists.
-const MAX_HINTS: usize = 8;
 
 /// `fink consume`
 #[derive(Debug, ClapArgs)]
@@ -103,43 +90,6 @@ enum Action {
     Reset(move_position::Args),
     /// The topics that may be read, and whether data flow
     Topics(topics::Args),
-}
-
-/// Where to begin.
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "Position")]
-struct PositionArgs {
-    /// Where to begin: group (where the group stands; a new group: earliest), earliest, latest, a time ago such as -2h, or a time such as
-    /// 2026-02-24T00:00:00Z. With a group, anything but `group` moves its position, and is refused while others read in it
-    #[arg(long, value_name = "WHERE", default_value = "group", allow_hyphen_values = true, hide_default_value = true)]
-    from: Start,
-    /// The consumer group that keeps the position [default: consumer.group]
-    #[arg(long, value_name = "GROUP", conflicts_with = "no_group")]
-    group: Option<String>,
-    /// Keep no position, and read all partitions
-    #[arg(long)]
-    no_group: bool,
-}
-
-/// When to end.
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "End")]
-struct EndArgs {
-    /// End after this many alerts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    limit: Option<u64>,
-    /// End at what is there at the start
-    #[arg(short = 'e', long)]
-    until_end: bool,
-    /// End when nothing has come for this long
-    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
-    idle: Option<Duration>,
-    /// End after this time
-    #[arg(long, alias = "exit_after", value_name = "DUR", value_parser = parse_duration)]
-    exit_after: Option<Duration>,
-    /// Fail if fewer alerts than this arrive; without another end, stop when that many have arrived and no more are available
-    #[arg(long, value_name = "N")]
-    expect: Option<u64>,
 }
 
 /// How messages are decoded.
@@ -230,7 +180,7 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     args.save.check()?;
     let printer = args.print.printer(context)?;
     let choice = args.choice.choice()?;
-    let registry = args.decode.registry.as_deref().map(registry).transpose().map_err(command_error)?;
+    let registry = args.decode.registry.as_deref().map(registry_client).transpose()?.map(Registry::new);
     let schemas = SchemaSet::load(&args.decode.schema, registry).map_err(command_error)?;
     let login = args.login.find(context)?;
     let topics = login.topics(&args.topics)?;
@@ -242,7 +192,7 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     };
     let is_saving = !matches!(output, Output::Printer(_));
     let selection = Selection::new(choice, &login.settings.filters, &stop).map_err(command_error)?;
-    let consumer = open(args, &login, &topics, &stop, deadline)?;
+    let consumer = open_consumer(&args.position, &login, &topics, &stop, deadline)?;
     let Some(consumer) = consumer else { return ended(args, &Summary::default(), &stop) };
     log::debug!("reading {}", topics.join(", "));
     // A line of progress on the terminal would stand among the alerts.
@@ -254,8 +204,8 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     let notices = args.slack.as_deref().map(|channel| notices(channel, &login)).transpose()?;
     let mut decoder = MessageDecoder::new(schemas);
     decoder.dump_schema(args.decode.dump_schema.clone());
-    let source = Source { consumer, decoder, selection, lag, notices };
-    let session = Session::new(source, output, limits, &stop);
+    let source = Source { reader: TopicReader::new(consumer, limits, lag), decoder, selection, notices };
+    let session = Session::new(source, output, &stop);
     let mut progress = ProgressLine::new(context, if is_saving { "saved" } else { "read" }, shows_progress);
     let done = session.run(&mut |snapshot| progress.update(snapshot));
     let summary = done.map_err(command_error)?;
@@ -272,18 +222,6 @@ fn ended(args: &Args, summary: &Summary, stop: &Stop) -> anyhow::Result<()> {
         }
         _ if stop.signal() == Some(Signal::Interrupt) => Err(Interrupted.into()),
         _ => Ok(()),
-    }
-}
-
-impl EndArgs {
-    fn limits(&self) -> anyhow::Result<Limits> {
-        if let (Some(limit), Some(expect)) = (self.limit, self.expect)
-            && limit < expect
-        {
-            return Err(UsageError(format!("--limit {limit} ends before --expect {expect} alerts can come")).into());
-        }
-        let Self { limit, until_end, idle, exit_after, expect } = *self;
-        Ok(Limits { limit, until_end, idle, exit_after, expect })
     }
 }
 
@@ -311,77 +249,4 @@ impl PrintArgs {
 
 fn terminal_width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col).max(80))
-}
-
-/// Opens the consumer, waiting for brokers that are away; `None`: a signal came, or the time is over.
-fn open(
-    args: &Args,
-    login: &ConsumerLogin,
-    topics: &[String],
-    stop: &Stop,
-    deadline: Option<Instant>,
-) -> anyhow::Result<Option<Consumer>> {
-    let configured = login.settings.consumer.group.clone();
-    let group = if args.position.no_group { None } else { args.position.group.clone().or(configured) };
-    if group.is_none() && args.position.from == Start::Group && !args.position.no_group {
-        log::info!("no consumer group is configured: all that is there is read, and no position is kept");
-    }
-    let start = match args.position.from {
-        Start::Group | Start::Earliest => StartAt::Earliest,
-        Start::Latest => StartAt::Latest,
-        Start::At(time) => StartAt::Timestamp(time),
-    };
-    let options = ConsumerOptions { topics: topics.to_vec(), group: group.clone(), start, timeout: KAFKA_TIMEOUT };
-    let mut told: Option<Instant> = None;
-    loop {
-        let opened = match (&group, args.position.from) {
-            (Some(group), from) if from != Start::Group => {
-                move_group(login, group, topics, from).and_then(|()| Ok(Consumer::open(login.kafka(), &options)?))
-            }
-            _ => Consumer::open(login.kafka(), &options).map_err(ConsumeError::from),
-        };
-        let error = match opened {
-            Ok(consumer) => return Ok(Some(consumer)),
-            Err(ConsumeError::Kafka(error)) if error.is_transient() => error,
-            Err(ConsumeError::Kafka(error)) => return Err(explain(error, login)),
-            Err(error) => return Err(command_error(error)),
-        };
-        if told.is_none_or(|told| told.elapsed() >= AWAY_INTERVAL) {
-            log::warn!("{error}; waiting for it");
-            told = Some(Instant::now());
-        }
-        let left =
-            deadline.map_or(Duration::from_secs(1), |deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_zero() || stop.wait(left.min(Duration::from_secs(1))) {
-            return Ok(None);
-        }
-    }
-}
-
-fn move_group(login: &ConsumerLogin, name: &str, topics: &[String], from: Start) -> Result<(), ConsumeError> {
-    let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
-    let moves = group_offsets::plan(&admin, name, topics, from.into())?;
-    Ok(group_offsets::apply(&admin, name, &moves)?)
-}
-
-/// Says what may be read where a topic cannot be.
-fn explain(error: kafka::Error, login: &ConsumerLogin) -> anyhow::Error {
-    let of_topic = matches!(error, kafka::Error::UnknownTopic { .. } | kafka::Error::NotAuthorized { .. });
-    let readable = of_topic.then(|| {
-        let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT).ok()?;
-        let topics = topics::readable(&admin).ok()?;
-        Some(topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>())
-    });
-    let hint = match readable.flatten() {
-        None => return error.into(),
-        Some(topics) if topics.is_empty() => "this user may read no topic".to_owned(),
-        Some(topics) if topics.len() > MAX_HINTS => {
-            format!("this user may read {} topics: `fink consume topics` lists them", topics.len())
-        }
-        Some(topics) => format!("this user may read {}", topics.join(", ")),
-    };
-    match error {
-        kafka::Error::UnknownTopic { topic, .. } => anyhow::anyhow!("topic `{topic}` does not exist; {hint}"),
-        error => anyhow::anyhow!("{error}; {hint}"),
-    }
 }

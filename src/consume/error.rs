@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::kafka;
+use crate::messages::SchemaSetError;
 
 /// Why consuming ends before it is done.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +30,9 @@ pub enum ConsumeError {
     /// alerts that cannot be saved in the chosen format
     #[error("{0}")]
     Format(String),
-    /// a schema that cannot be fetched
-    #[error("{0}")]
-    Registry(String),
+    /// schemas that do not come with the messages
+    #[error(transparent)]
+    Schemas(#[from] SchemaSetError),
     /// a filter, a command or a notice that failed
     #[error("{0}")]
     Failed(String),

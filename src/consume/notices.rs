@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::decode::Alert;
 use super::observation::ObservationReader;
+use crate::messages::Alert;
 use crate::notify::{Notice, Notifier};
 
 /// How long the notices that are left may take at the end.

@@ -1,6 +1,6 @@
 //! The results that an output returns.
 
-use super::positions::Place;
+use crate::messages::Place;
 
 /// What a flush has made safe.
 #[derive(Debug, Default)]

@@ -1,12 +1,12 @@
 //! Where the alerts go.
 
-use super::decode::Alert;
 use super::error::ConsumeError;
 use super::outcome::{Added, Due, Flushed};
-use super::positions::Place;
 use super::printer::Printer;
 use super::save::{AlertFiles, BatchFiles};
 use crate::kafka::Message;
+use crate::messages::Alert;
+use crate::messages::Place;
 
 /// Where the alerts go.
 #[derive(Debug)]

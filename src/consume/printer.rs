@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::decode::Alert;
 use super::error::ConsumeError;
 use super::ndjson::NdjsonWriter;
 use super::observation::ObservationReader;
 use super::table::AlertTable;
 use crate::kafka::Message;
+use crate::messages::Alert;
 
 /// What is held back until the next flush, bytes: a pipe takes no more at a time.
 const BUFFER_BYTES: usize = 64 << 10;

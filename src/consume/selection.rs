@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::decode::Alert;
 use super::error::ConsumeError;
 use super::where_clause::{BoundCondition, Condition};
 use crate::alert::decoder::Decoder;
@@ -16,6 +15,7 @@ use crate::filters::{
     FilterCall, FilterError, FilterName, FilterRunner, FilterSettings, OnError, Pool, ResolvedFilters,
 };
 use crate::kafka::Message;
+use crate::messages::Alert;
 use crate::row::{Columns, Row, Rows};
 use crate::rules::{BoundRules, Rules};
 use crate::signals::Stop;

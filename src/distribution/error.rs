@@ -82,6 +82,8 @@ pub(crate) enum DistributionError {
     WatermarkAhead { now: Timestamp, watermark: Timestamp },
     #[error("transactions are aborted repeatedly: {reason}")]
     RepeatedAborts { reason: String },
+    #[error("stream `{stream}`: {reason}")]
+    Registration { stream: String, reason: String },
     #[error(transparent)]
     OffsetFile(#[from] OffsetFileError),
 }
@@ -149,6 +151,7 @@ impl DistributionError {
                 | Self::NotConfirmed { .. }
                 | Self::CheckpointState(CheckpointStateError::Moved { .. })
                 | Self::OffsetFile(_)
+                | Self::Registration { .. }
                 | Self::ReplicationSink(_)
         )
     }

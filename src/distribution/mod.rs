@@ -42,6 +42,7 @@ mod resume;
 mod retry;
 mod row_count;
 mod row_size;
+mod schema_registration;
 pub mod settings;
 mod settings_check;
 mod sink_error;

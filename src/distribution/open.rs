@@ -22,6 +22,7 @@ use super::readers::{READER_THREADS, Readers};
 use super::request::Request;
 use super::retry::{Connector, RetryingSession};
 use super::row_count::RowCount;
+use super::schema_registration::register_schemas;
 use super::settings_check::{OpenedPipeline, open_pipeline};
 use super::start_check::{self, Confirm};
 use super::stats::Stats;
@@ -110,7 +111,11 @@ pub(super) fn open<'a>(
     report: &'a mut dyn FnMut(&Stats),
 ) -> Result<Opened<'a>, DistributionError> {
     let catalog_watch = CatalogWatch::new(&settings.science_db.catalog);
-    let OpenedPipeline { catalog, pipeline, has_notices } = open_pipeline(settings, request, streams, cancel)?;
+    let OpenedPipeline { catalog, mut pipeline, has_notices } = open_pipeline(settings, request, streams, cancel)?;
+    if !request.dry_run {
+        pipeline.set_schema_ids(&register_schemas(streams, &pipeline, cancel)?);
+    }
+    let pipeline = Arc::new(pipeline);
     let notifier = has_notices.then(|| Notifier::start(&settings.slack.endpoint, settings.slack.token.as_ref()));
     let notifier = notifier.transpose().map_err(NoticeError::from)?;
 

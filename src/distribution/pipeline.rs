@@ -178,9 +178,18 @@ impl Pipeline {
         }
     }
 
-    /// The schema of a stream's messages as JSON, where it is written to a topic of its own.
+    /// The schema of a stream's messages as JSON, where it is written to a topic of its own or registered.
     pub fn schema(&self, stream: usize) -> Option<&str> {
         self.streams[stream].schema.as_deref()
+    }
+
+    /// Has messages carry the ids that registries have given the schemas, by stream.
+    pub fn set_schema_ids(&mut self, ids: &[Option<u32>]) {
+        for (stream, id) in self.streams.iter().zip(ids) {
+            if let Some(id) = id {
+                self.encodings.set_schema_id(stream.encoding, *id);
+            }
+        }
     }
 
     /// Encoders for one thread.

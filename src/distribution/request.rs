@@ -138,6 +138,7 @@ mod tests {
             encoding: crate::alert::Encoding::Datum,
             key: crate::alert::MessageKey::Schema,
             schema_id: None,
+            registry: None,
             transactions: true,
             schema_topic: false,
             durability: crate::kafka::topics::Durability::default(),

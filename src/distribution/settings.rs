@@ -116,8 +116,10 @@ pub struct StreamSettings {
     pub encoding: Encoding,
     /// content of the key
     pub key: MessageKey,
-    /// the schema's number in a registry; present exactly where the encoding is [`Encoding::Confluent`]
+    /// the schema's number in a registry; this or `registry` is present exactly where the encoding is [`Encoding::Confluent`]
     pub schema_id: Option<u32>,
+    /// the address of a registry that the schema is registered with, which gives the number
+    pub registry: Option<String>,
     /// whether the alerts are part of the transactions; `false`: an idempotent producer sends them, and the topic has no transaction markers
     pub transactions: bool,
     /// whether the schema is also written to [`schema_topic_of`] this topic

@@ -1,7 +1,5 @@
 //! Settings as a distribution uses them: the catalog, filters, rules, schemas and notices of the streams.
 
-use std::sync::Arc;
-
 use super::error::DistributionError;
 use super::pipeline::{FilterSet, NoticePlan, Pipeline};
 use super::request::Request;
@@ -13,7 +11,7 @@ use crate::timestamp::Timestamp;
 /// The pipeline of the streams, with filters that have started.
 pub(super) struct OpenedPipeline {
     pub catalog: Catalog,
-    pub pipeline: Arc<Pipeline>,
+    pub pipeline: Pipeline,
     /// whether alerts are announced on Slack
     pub has_notices: bool,
 }
@@ -37,7 +35,7 @@ pub(super) fn open_pipeline(
     let notices = channels.map(|channels| NoticePlan::new(channels, &catalog)).transpose()?;
     let has_notices = notices.is_some();
     let pipeline = Pipeline::new(&catalog, streams, &settings.science_db, has_status, filters, notices)?;
-    Ok(OpenedPipeline { catalog, pipeline: Arc::new(pipeline), has_notices })
+    Ok(OpenedPipeline { catalog, pipeline, has_notices })
 }
 
 /// Checks everything about settings that can be checked without a server.

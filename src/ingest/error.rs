@@ -57,6 +57,9 @@ pub enum IngestError {
     /// the store failed
     #[error(transparent)]
     ScienceDb(#[from] ScienceDbError),
+    /// Kafka
+    #[error(transparent)]
+    Kafka(#[from] crate::kafka::Error),
     /// a source of alerts other than files failed
     #[error("{0}")]
     Source(String),

@@ -8,6 +8,7 @@ use super::layout::TableLayout;
 use super::options::IngestOptions;
 use super::rate_limiter::RateLimiter;
 use super::row_mapper::RowMapper;
+use super::store_session::{OutagePolicy, SharedOutage, StoreSession};
 use super::writer::AlertWriter;
 use crate::avro::Schema;
 use crate::cancel::CancellationToken;
@@ -39,6 +40,7 @@ pub struct Loader<'a> {
     limiter: Option<RateLimiter>,
     /// the column that says whether a row exists
     skip_existing: Option<Columns>,
+    outages: OutagePolicy,
     cancel: CancellationToken,
     files: Mutex<CatalogFiles>,
 }
@@ -101,10 +103,24 @@ impl<'a> Loader<'a> {
             timestamp: options.timestamp,
             limiter: options.rate.and_then(RateLimiter::new),
             skip_existing,
+            outages: OutagePolicy::default(),
             // A child, so that the error of one writer ends the others and not the caller's other work.
             cancel: cancel.child(),
             files: Mutex::new(files),
         })
+    }
+
+    /// Has writers wait for a science database that is away.
+    pub(super) fn wait_for_store(&mut self) {
+        self.outages = OutagePolicy::Retry(SharedOutage::default());
+    }
+
+    /// The number of writers that [`run_writers`](Self::run_writers) starts.
+    pub(super) fn writer_count(&self) -> usize {
+        match self.settings.kind {
+            StoreKind::Embedded => 1,
+            StoreKind::HBase | StoreKind::Thrift1 | StoreKind::Thrift2 => SESSIONS,
+        }
     }
 
     /// The table as `namespace:name`.
@@ -125,14 +141,9 @@ impl<'a> Loader<'a> {
         &self,
         work: impl Fn(&mut AlertWriter<'_>) -> Result<(), IngestError> + Sync,
     ) -> Result<(), IngestError> {
-        let count = match self.settings.kind {
-            StoreKind::Embedded => 1,
-            StoreKind::HBase | StoreKind::Thrift1 | StoreKind::Thrift2 => SESSIONS,
-        };
         let sessions = Sessions::new(self.settings, &self.table, Timeouts::default());
         let run = || {
-            // Not cancelled with the others: a write that has begun is completed.
-            let session = sessions.open(&CancellationToken::new())?;
+            let session = StoreSession::new(&sessions, &self.outages, &self.cancel);
             let (skip_rows, limiter) = (&self.settings.skip_rows, self.limiter.as_ref());
             let mut writer =
                 AlertWriter::new(session, skip_rows, self.timestamp, limiter, &self.cancel, self.skip_existing.clone());
@@ -142,7 +153,7 @@ impl<'a> Loader<'a> {
         };
         let first_error = Mutex::new(None);
         std::thread::scope(|scope| {
-            for _ in 0..count {
+            for _ in 0..self.writer_count() {
                 let (run, first_error) = (&run, &first_error);
                 scope.spawn(move || {
                     if let Err(error) = run() {

@@ -16,6 +16,9 @@ mod rate_limiter;
 mod row_key;
 mod row_mapper;
 mod source;
+mod store_session;
+mod topic;
+mod topic_writers;
 mod writer;
 
 pub use error::IngestError;
@@ -25,4 +28,5 @@ pub use loader::{Loader, Sample};
 pub use options::IngestOptions;
 pub use rate_limiter::RateLimiter;
 pub use row_mapper::RowMapper;
+pub(crate) use topic::{TopicSource, TopicSummary, load_topics};
 pub use writer::{AlertWriter, WriteError};

@@ -5,16 +5,19 @@ use std::time::Instant;
 
 use super::rate_limiter::RateLimiter;
 use super::row_mapper::RowMapper;
+use super::store_session::StoreSession;
 use crate::alert::FlattenError;
 use crate::cancel::CancellationToken;
 use crate::row::{Columns, Rows};
-use crate::science_db::{Put, RowPrefixes, ScienceDb, ScienceDbError};
+use crate::science_db::{Put, RowPrefixes, ScienceDbError};
 use crate::timestamp::Timestamp;
 
 /// A batch is written when its values have this number of bytes.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 /// A batch is written when it has this number of rows.
 const MAX_BATCH_ROWS: usize = 500;
+/// A row with values of this size is written alone: if it is refused, that is taken for its fault. HBase's own limit is 10 MiB per cell.
+const LARGE_ROW_BYTES: usize = 1 << 20;
 
 /// Why an alert was not written.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,14 @@ pub enum WriteError {
         /// the prefix
         prefix: String,
     },
+    /// the store does not take a row of this size
+    #[error("its row of {bytes} bytes cannot be written: {reason}")]
+    TooLarge {
+        /// the size of its values
+        bytes: usize,
+        /// what the store answered
+        reason: String,
+    },
     /// the store failed; other alerts of the batch may not have been written either
     #[error(transparent)]
     ScienceDb(#[from] ScienceDbError),
@@ -39,7 +50,7 @@ pub enum WriteError {
 
 /// Writes alerts through a session of its own.
 pub struct AlertWriter<'a> {
-    session: Box<dyn ScienceDb>,
+    session: StoreSession<'a>,
     skip_rows: &'a RowPrefixes,
     timestamp: Option<Timestamp>,
     limiter: Option<&'a RateLimiter>,
@@ -54,7 +65,7 @@ pub struct AlertWriter<'a> {
 
 impl<'a> AlertWriter<'a> {
     pub(super) fn new(
-        session: Box<dyn ScienceDb>,
+        session: StoreSession<'a>,
         skip_rows: &'a RowPrefixes,
         timestamp: Option<Timestamp>,
         limiter: Option<&'a RateLimiter>,
@@ -87,7 +98,11 @@ impl<'a> AlertWriter<'a> {
                 self.cancel.wait(wait);
             }
         }
-        self.batch_bytes += put.cells.iter().map(|cell| cell.value.len()).sum::<usize>();
+        let bytes = put.cells.iter().map(|cell| cell.value.len()).sum::<usize>();
+        if bytes >= LARGE_ROW_BYTES {
+            return self.write_alone(put, bytes);
+        }
+        self.batch_bytes += bytes;
         self.batch.push(put);
         if self.batch_bytes >= MAX_BATCH_BYTES || self.batch.len() >= MAX_BATCH_ROWS {
             self.flush()?;
@@ -95,22 +110,38 @@ impl<'a> AlertWriter<'a> {
         Ok(())
     }
 
-    /// Writes the batch.
+    fn write_alone(&mut self, put: Put, bytes: usize) -> Result<(), WriteError> {
+        self.flush()?;
+        self.batch.push(put);
+        self.flush().map_err(|error| match error {
+            ScienceDbError::Refused { reason, .. } => {
+                self.batch.clear();
+                WriteError::TooLarge { bytes, reason }
+            }
+            error => error.into(),
+        })
+    }
+
+    /// Writes the batch. Where rows that exist are left out, they are looked up again for each attempt: what an attempt without an answer
+    /// has written is not written twice.
     ///
     /// # Errors
     /// The store failed; some rows of the batch may have been written.
     pub fn flush(&mut self) -> Result<(), ScienceDbError> {
-        if let (Some(columns), false) = (&self.skip_existing, self.batch.is_empty()) {
-            let keys: Vec<&[u8]> = self.batch.iter().map(|put| put.key.as_slice()).collect();
-            self.session.get(&keys, columns, &mut self.found)?;
-            let found: HashSet<&[u8]> = self.found.iter().map(|row| row.key).collect();
-            let before = self.batch.len();
-            self.batch.retain(|put| !found.contains(put.key.as_slice()));
-            self.existing += (before - self.batch.len()) as u64;
-        }
-        if !self.batch.is_empty() {
-            self.session.put(&self.batch)?;
-            self.batch.clear();
+        let Self { session, batch, skip_existing, found, existing, .. } = self;
+        if !batch.is_empty() {
+            session.ask(|session| {
+                if let Some(columns) = skip_existing {
+                    let keys: Vec<&[u8]> = batch.iter().map(|put| put.key.as_slice()).collect();
+                    session.get(&keys, columns, found)?;
+                    let found: HashSet<&[u8]> = found.iter().map(|row| row.key).collect();
+                    let (before, mut seen) = (batch.len(), HashSet::new());
+                    batch.retain(|put| !found.contains(put.key.as_slice()) && seen.insert(put.key.clone()));
+                    *existing += (before - batch.len()) as u64;
+                }
+                if batch.is_empty() { Ok(()) } else { session.put(batch) }
+            })?;
+            batch.clear();
         }
         self.batch_bytes = 0;
         Ok(())

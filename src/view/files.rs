@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::ViewError;
 use super::store::{AlertReader, AlertStore, NewAlert, Origin};
-use crate::consume::decode::MessageDecoder;
 use crate::consume::observation::Observation;
 use crate::kafka::Message;
+use crate::messages::MessageDecoder;
 use crate::view::survey::Survey;
 
 /// Reads the files, and the `.avro` files at any depth below the folders. Alerts are ordered by their time; of more than the store

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::error::ViewError;
 use super::store::{AlertReader, AlertStore, NewAlert, Origin};
-use crate::consume::decode::MessageDecoder;
 use crate::distribution::TIMESTAMP_HEADER;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, Event, StartAt};
 use crate::kafka::{KafkaSettings, Message};
+use crate::messages::MessageDecoder;
 use crate::signals::Stop;
 
 /// How long to wait for the brokers before that is said.

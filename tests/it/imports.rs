@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use source_text::{Import, defines, imports, mentions, test_modules, without_comments_and_strings, without_tests};
 
 /// The modules of the crate from the bottom up: each may use those of the lines above its own, and none of its own line.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &[
         "atomic_file",
         "cancel",
@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 9] = [
     &["catalog"],
     &["row"],
     &["alert", "filters", "kafka", "notify", "rules", "science_db"],
+    &["messages"],
     &["consume", "distribution", "ingest", "simulate"],
     &["audit", "view"],
     &["config"],

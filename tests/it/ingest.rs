@@ -3,6 +3,7 @@
 mod archives;
 mod evolution;
 mod schemas;
+mod topics;
 
 use std::path::Path;
 

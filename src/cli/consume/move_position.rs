@@ -10,9 +10,9 @@ use crate::cli::context::Context;
 use crate::cli::kafka::confirm::ConfirmArgs;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
-use crate::consume::start::Start;
 use crate::kafka::group_offsets;
 use crate::kafka::{Admin, Identity};
+use crate::messages::Start;
 
 /// How long the brokers may take.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);

@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::context::Context;
-use crate::consume::session::{Snapshot, Summary};
+use crate::consume::session::Summary;
 use crate::consume::table::age;
+use crate::messages::Snapshot;
 
 /// Time between two lines on a terminal, and in a log.
 const DRAW_INTERVAL: Duration = Duration::from_millis(250);
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The line of progress.
-pub(super) struct ProgressLine {
+pub(crate) struct ProgressLine {
     bar: ProgressBar,
-    /// `saved` or `read`
+    /// `saved`, `read` or `loaded`
     done: &'static str,
     began: Instant,
     next: Instant,
@@ -38,7 +39,7 @@ impl ProgressLine {
     }
 
     /// Writes the line, if it is time.
-    pub fn update(&mut self, snapshot: &Snapshot<'_>) {
+    pub fn update(&mut self, snapshot: &Snapshot) {
         let now = Instant::now();
         if now < self.next {
             return;
@@ -47,11 +48,11 @@ impl ProgressLine {
         self.next = now + if hidden { LOG_INTERVAL } else { DRAW_INTERVAL };
         let since = now.duration_since(self.rate_at.0);
         if since >= Duration::from_secs(2) || self.rate == 0.0 {
-            let alerts = snapshot.summary.alerts;
+            let alerts = snapshot.alerts;
             self.rate = (alerts - self.rate_at.1) as f64 / since.as_secs_f64();
             self.rate_at = (now, alerts);
         }
-        let text = line(snapshot, self.done, self.rate);
+        let text = self.text(snapshot);
         match hidden {
             false => self.bar.set_message(text),
             // The first line of a log would say nothing yet.
@@ -60,9 +61,19 @@ impl ProgressLine {
         }
     }
 
+    /// The text of the line.
+    pub fn text(&self, snapshot: &Snapshot) -> String {
+        line(snapshot, self.done, self.rate)
+    }
+
+    /// Takes the line away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Takes the line away and says what was done.
     pub fn finish(self, summary: &Summary) {
-        self.bar.finish_and_clear();
+        self.clear();
         log::info!("{}", summary_text(summary, self.done, self.began.elapsed()));
         if summary.by_topic.len() > 1 {
             for (topic, alerts) in &summary.by_topic {
@@ -73,7 +84,7 @@ impl ProgressLine {
 }
 
 /// At most 79 characters.
-fn line(snapshot: &Snapshot<'_>, done: &str, rate: f64) -> String {
+fn line(snapshot: &Snapshot, done: &str, rate: f64) -> String {
     let behind = match (snapshot.behind, snapshot.late) {
         (Some(0), _) => "  at the end".to_owned(),
         (Some(behind), Some(late)) => format!("  {} behind ({})", grouped(behind), age(late)),
@@ -82,8 +93,7 @@ fn line(snapshot: &Snapshot<'_>, done: &str, rate: f64) -> String {
     };
     let partitions = snapshot.partitions;
     let plural = if partitions == 1 { "" } else { "s" };
-    let mut text =
-        format!("{} {done}  {rate:.0}/s{behind}  {partitions} partition{plural}", grouped(snapshot.summary.alerts));
+    let mut text = format!("{} {done}  {rate:.0}/s{behind}  {partitions} partition{plural}", grouped(snapshot.alerts));
     text.truncate(79);
     text
 }
@@ -133,11 +143,9 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_it_is() {
-        let summary = Summary { alerts: 1234, ..Summary::default() };
-        let snapshot = Snapshot { summary: &summary, behind: Some(789), late: Some(14_000), partitions: 4 };
+        let snapshot = Snapshot { alerts: 1234, behind: Some(789), late: Some(14_000), partitions: 4 };
         assert_eq!(line(&snapshot, "saved", 56.2), "1,234 saved  56/s  789 behind (14s)  4 partitions");
-        let huge = Summary { alerts: u64::MAX, ..Summary::default() };
-        let snapshot = Snapshot { summary: &huge, behind: Some(u64::MAX), late: Some(i64::MAX), partitions: 100_000 };
+        let snapshot = Snapshot { alerts: u64::MAX, behind: Some(u64::MAX), late: Some(i64::MAX), partitions: 100_000 };
         assert!(line(&snapshot, "saved", 1e9).len() <= 79);
     }
 }

@@ -2,20 +2,14 @@
 
 use super::settings::ConsumerLogin;
 use crate::cli::outcome::UsageError;
-use crate::consume::error::ConsumeError;
 use crate::consume::notices::Notices;
-use crate::consume::registry::{Registry, RegistryLogin};
+use crate::messages::{RegistryClient, RegistryLogin};
 use crate::notify::{Notifier, TOKEN_VARIABLE};
 use crate::secret::Secret;
 
-/// A registry, with the login of its variables.
-pub(crate) fn registry(address: &str) -> Result<Registry, ConsumeError> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let login = variable("FINK_REGISTRY_USERNAME").map(|username| RegistryLogin {
-        username,
-        password: Secret::new(variable("FINK_REGISTRY_PASSWORD").unwrap_or_default()),
-    });
-    Registry::new(address, login.as_ref())
+/// A client of a registry, with the login of its variables.
+pub(crate) fn registry_client(address: &str) -> Result<RegistryClient, UsageError> {
+    RegistryClient::new(address, RegistryLogin::from_environment().as_ref()).map_err(UsageError)
 }
 
 /// The way to a Slack channel.

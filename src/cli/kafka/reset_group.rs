@@ -12,8 +12,8 @@ use super::names;
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
-use crate::consume::start::Start;
 use crate::kafka::group_offsets::{self, OffsetMove, OffsetTarget};
+use crate::messages::Start;
 
 /// `fink kafka reset-group`
 #[derive(Debug, ClapArgs)]

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::consume::{LoginArgs, command_error, registry};
+use crate::cli::consume::{LoginArgs, command_error, registry_client};
 use crate::cli::context::Context;
 use crate::cli::outcome::{Interrupted, UsageError};
-use crate::consume::decode::MessageDecoder;
-use crate::consume::schemas::SchemaSet;
-use crate::consume::start::Start;
 use crate::kafka::consumer::StartAt;
+use crate::messages::{MessageDecoder, Registry, SchemaSet, Start};
 use crate::signals::Stop;
 use crate::view::files;
 use crate::view::list::ListFilter;
@@ -81,7 +79,7 @@ impl SourceArgs {
         }
         ListFilter::parse(self.condition.as_deref().unwrap_or_default()).map_err(UsageError)?;
         let (paths, topics) = self.paths_and_topics()?;
-        let registry = self.registry.as_deref().map(registry).transpose().map_err(command_error)?;
+        let registry = self.registry.as_deref().map(registry_client).transpose()?.map(Registry::new);
         let schemas = SchemaSet::load(&self.schema, registry).map_err(command_error)?;
         let (mut decoder, store) = (MessageDecoder::new(schemas), Arc::new(AlertStore::new(self.keep)));
         let topics = match paths.is_empty() {

@@ -18,7 +18,8 @@ const LOGIN: LoginKeys = LoginKeys {
 pub(super) fn read(reader: &mut Reader<'_>, protocol: SecurityProtocol) -> (ConsumerSettings, LoginSource) {
     reader.section(
         "consumer",
-        "The login, the group and the topics of `fink consume`. `fink consume login` writes this section.",
+        "The login, the group and the topics of `fink consume`, and the login and the group of `fink ingest --from-topic`. `fink consume login` writes \
+         this section.",
     );
     let login = LoginSource::read(reader, &LOGIN, "consumer", protocol);
     let group = reader.optional(

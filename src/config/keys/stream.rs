@@ -8,6 +8,7 @@ use crate::config::reader::Reader;
 use crate::config::value::IntegerInRange;
 use crate::distribution::settings::{DistributionSettings, MAX_PARTITIONS_WITHOUT_TRANSACTIONS, StreamSettings};
 use crate::kafka::topics::Durability;
+use crate::messages::RegistryClient;
 use crate::topic::Topic;
 
 const NAME: Key =
@@ -128,9 +129,18 @@ fn read(
         ),
         schema_id: reader
             .optional::<IntegerInRange<0, { u32::MAX }>>(
-                key("schema_id", "The id of the schema in the registry. Required for encoding = \"confluent\".").example("1"),
+                key("schema_id", "The id of the schema in the registry, for encoding = \"confluent\".").example("1"),
             )
             .map(|id| id.0),
+        registry: reader.optional(
+            key(
+                "registry",
+                "The address of a schema registry, for encoding = \"confluent\": the service registers the schema at its start, subject \
+                 `<topic>-value`, and uses its id. The login, if any, is that of the variables FINK_REGISTRY_USERNAME and \
+                 FINK_REGISTRY_PASSWORD.",
+            )
+            .example("\"https://registry.example.org\""),
+        ),
         transactions: reader.read(
             key(
                 "transactions",
@@ -197,10 +207,18 @@ fn check(reader: &mut Reader<'_>, settings: &StreamSettings) {
             reader.add_error("filters", format!("`{filter}` is not a filter: use `package.module:function`"));
         }
     }
-    match (settings.encoding, settings.schema_id) {
-        (Encoding::Confluent, None) => reader.add_error("encoding", "`confluent` requires `schema_id`"),
-        (Encoding::Confluent, Some(_)) | (_, None) => {}
-        (_, Some(_)) => reader.add_error("schema_id", "it requires encoding = \"confluent\""),
+    let is_confluent = settings.encoding == Encoding::Confluent;
+    match (&settings.schema_id, &settings.registry) {
+        (Some(_), Some(_)) => reader.add_error("registry", "it gives the id of the schema: remove `schema_id`"),
+        (None, None) if is_confluent => {
+            reader.add_error("encoding", "`confluent` requires `registry` or `schema_id`");
+        }
+        (Some(_), _) if !is_confluent => reader.add_error("schema_id", "it requires encoding = \"confluent\""),
+        (_, Some(_)) if !is_confluent => reader.add_error("registry", "it requires encoding = \"confluent\""),
+        _ => {}
+    }
+    if let Some(Err(reason)) = settings.registry.as_deref().map(|address| RegistryClient::new(address, None)) {
+        reader.add_error("registry", reason);
     }
 }
 

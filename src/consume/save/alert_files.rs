@@ -6,11 +6,11 @@ use super::SaveOptions;
 use super::folder::{Pending, SaveFolder};
 use super::names;
 use super::stamps::StampRemover;
-use crate::consume::decode::Alert;
 use crate::consume::error::ConsumeError;
 use crate::consume::observation::ObservationReader;
 use crate::consume::outcome::Flushed;
 use crate::kafka::Message;
+use crate::messages::Alert;
 
 /// How many files, or bytes of them, or for how long, may wait for their names. Syncing many at a time is what makes saving fast.
 const MAX_FILES: usize = 1000;

@@ -16,12 +16,12 @@ use super::stamps::StampRemover;
 use super::{BatchFormat, SaveOptions};
 use crate::alert::decoder::Decoder;
 use crate::avro::Schema;
-use crate::consume::decode::Alert;
 use crate::consume::error::ConsumeError;
 use crate::consume::observation::ObservationReader;
 use crate::consume::outcome::{Added, Due, Flushed};
-use crate::consume::positions::Place;
 use crate::kafka::Message;
+use crate::messages::Alert;
+use crate::messages::Place;
 use crate::units::MAX_CLOCK_SKEW_MS;
 
 /// Most bytes that the files under way may hold in memory, and least that are worth a row group of their own.

@@ -17,8 +17,8 @@ use parquet::schema::types::ColumnPath;
 
 use super::required;
 use crate::avro::{Reader, Schema};
-use crate::consume::decode::Alert;
 use crate::filters::{ColumnBuilder, Unions, ValueType, struct_array};
+use crate::messages::Alert;
 
 /// Alerts that are turned into columns at a time.
 const MAX_PENDING_ROWS: usize = 256;

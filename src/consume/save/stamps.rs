@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::alert::decoder::Decoder;
 use crate::avro::{Kind, Malformed, Reader, Schema, Skipper};
-use crate::consume::decode::Alert;
+use crate::messages::Alert;
 
 /// The beginning of the fields that are stamps: ZTF's records, Rubin's bytes.
 const STAMPS: &str = "cutout";

@@ -87,10 +87,33 @@ impl MessageEncoding {
     }
 }
 
+/// Where the id of a schema comes from.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum SchemaIdSource {
+    Configuration(u32),
+    /// a registry: address and topic
+    Registry(String, String),
+}
+
+impl SchemaIdSource {
+    fn of(stream: &StreamSettings) -> Option<Self> {
+        let registered = || Some(Self::Registry(stream.registry.clone()?, stream.topic.clone()));
+        stream.schema_id.map(Self::Configuration).or_else(registered)
+    }
+
+    /// The id, which for a registry is known when the schema is registered.
+    fn id(&self) -> u32 {
+        match self {
+            Self::Configuration(id) => *id,
+            Self::Registry(..) => 0,
+        }
+    }
+}
+
 /// The encodings of all streams. Streams refer to them by index.
 #[derive(Default)]
 pub(super) struct MessageEncodings {
-    indexes: HashMap<(usize, Encoding, Option<u32>), usize>,
+    indexes: HashMap<(usize, Encoding, Option<SchemaIdSource>), usize>,
     encodings: Vec<MessageEncoding>,
 }
 
@@ -105,18 +128,25 @@ impl MessageEncodings {
         (plan, plans): (usize, &SchemaPlans<'_>),
         columns: &Columns,
     ) -> Result<usize, PipelineError> {
-        let key = (plan, stream.encoding, stream.schema_id);
+        let source = SchemaIdSource::of(stream);
+        let id = source.as_ref().map(SchemaIdSource::id);
+        let key = (plan, stream.encoding, source);
         if let Some(index) = self.indexes.get(&key) {
             return Ok(*index);
         }
         let plan = plans.get(plan);
         let encoder = plan.encoder(columns)?;
-        let framing = Framing::new(stream.encoding, plan.schema(), stream.schema_id);
+        let framing = Framing::new(stream.encoding, plan.schema(), id);
         let framing = framing.map_err(|source| PipelineError::Message { stream: stream.name.clone(), source })?;
         let framing = Some(framing).filter(|_| stream.encoding != Encoding::Datum);
         self.encodings.push(MessageEncoding { encoder, framing });
         self.indexes.insert(key, self.encodings.len() - 1);
         Ok(self.encodings.len() - 1)
+    }
+
+    /// Has an encoding of Confluent's framing use the id that a registry has given its schema.
+    pub fn set_schema_id(&mut self, encoding: usize, id: u32) {
+        self.encodings[encoding].framing = Some(Framing::confluent(id));
     }
 
     /// The encoders of one thread.

@@ -61,6 +61,7 @@ impl<'a> StreamPlan<'a> {
         filters: impl Iterator<Item = Criterion>,
     ) -> Result<Stream, PipelineError> {
         let conditions = self.rules.conditions();
+        let is_published = self.settings.schema_topic || self.settings.registry.is_some();
         let bind = |column: &usize| {
             let bound = BoundColumn::new(&catalog.columns[*column], catalog.row_key.len(), columns)?;
             Ok::<_, PipelineError>((*column, bound))
@@ -70,7 +71,7 @@ impl<'a> StreamPlan<'a> {
             conditions: conditions.len(),
             criteria: conditions.iter().map(Criterion::from).chain(filters).collect(),
             encoding: encodings.add(self.settings, (self.schema, schemas), columns)?,
-            schema: self.settings.schema_topic.then(|| schemas.get(self.schema).schema().to_string()),
+            schema: is_published.then(|| schemas.get(self.schema).schema().to_string()),
             key_columns: self.key.needed_columns().iter().map(bind).collect::<Result<_, _>>()?,
             key: self.key,
         })
@@ -85,8 +86,8 @@ pub(super) struct Stream {
     /// what may refuse an alert, in the order of evaluation: the conditions of its rules, then its filters
     pub criteria: Vec<Criterion>,
     /// index of its message encoding
-    encoding: usize,
-    /// the schema as JSON, where it is written to a topic of its own
+    pub encoding: usize,
+    /// the schema as JSON, where it is written to a topic of its own or registered
     pub schema: Option<String>,
     pub key: KeyPlan,
     /// the columns that the key is made of, with their indexes in the catalog

@@ -22,6 +22,7 @@ fn stream(name: &str, rules: Option<&str>) -> StreamSettings {
         encoding: Encoding::Datum,
         key: MessageKey::ObjectId,
         schema_id: None,
+        registry: None,
         transactions: true,
         schema_topic: false,
         durability: crate::kafka::topics::Durability::default(),

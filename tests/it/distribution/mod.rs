@@ -16,6 +16,7 @@ mod operation;
 mod policies;
 mod push;
 mod readback;
+mod registries;
 mod rows;
 mod skipped_rows;
 pub mod slack;

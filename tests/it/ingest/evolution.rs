@@ -156,14 +156,14 @@ fn cells_of_older_versions_without_a_prefix_remain_readable() {
 }
 
 /// The alerts of a file as JSON.
-fn alerts_of(path: &Path) -> Vec<Json> {
+pub(super) fn alerts_of(path: &Path) -> Vec<Json> {
     let file = Container::read(&std::fs::read(path).unwrap()).unwrap();
     let decoder = Decoder::new(file.schema.clone());
     file.data().map(|datum| decoder.value(datum, BytesFormat::Base64).unwrap()).collect()
 }
 
 /// That `whole` has every value of `part`, and null where `part` has no field.
-fn assert_contains(path: &str, whole: &Json, part: &Json) {
+pub(super) fn assert_contains(path: &str, whole: &Json, part: &Json) {
     match (whole, part) {
         (Json::Object(whole), Json::Object(part)) => {
             for (key, value) in whole {

@@ -1,15 +1,17 @@
 //! From a message to its alerts: which schema, which framing.
 //!
 //! Nothing on a topic says how its messages are made. So each framing is tried, beginning with the one that last worked for the topic, and a
-//! value counts as decoded only where it is one whole datum of the schema.
+//! value counts as decoded only where it is one whole datum of the schema. Where ids are known, by the names of files or from a registry, a
+//! message with an id is decoded with the schema of this id alone; a bare datum that fits several different schemas is refused.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::error::ConsumeError;
-use super::schemas::SchemaSet;
+use super::error::SchemaSetError;
+use super::schema_id::{SchemaId, VALUE_SCHEMA_ID_HEADER};
+use super::schema_set::SchemaSet;
 use crate::alert::Encoding;
 use crate::alert::decoder::{Decoder, SchemaCache};
 use crate::alert::message::unframe;
@@ -33,9 +35,9 @@ pub enum DecodeError {
     /// the message is at fault, in words
     #[error("{0}")]
     Broken(String),
-    /// nothing can be decoded at the moment
+    /// a schema is not available now; the message may be decoded later
     #[error(transparent)]
-    Failed(#[from] ConsumeError),
+    Failed(#[from] SchemaSetError),
 }
 
 fn broken(reason: impl ToString) -> DecodeError {
@@ -50,8 +52,6 @@ pub struct MessageDecoder {
     by_header: SchemaCache,
     /// the framing that last worked, by topic
     framings: HashMap<String, Encoding>,
-    /// the schema from a file that last fitted
-    last_file: Option<Arc<Decoder>>,
     /// where the first alert's schema is to be written
     dump: Option<PathBuf>,
 }
@@ -60,7 +60,7 @@ impl MessageDecoder {
     /// With schemas for messages that bring none.
     pub fn new(schemas: SchemaSet) -> Self {
         let (by_key, by_header) = Default::default();
-        Self { schemas, by_key, by_header, framings: HashMap::new(), last_file: None, dump: None }
+        Self { schemas, by_key, by_header, framings: HashMap::new(), dump: None }
     }
 
     /// Writes the schema of the first alert to this file.
@@ -76,7 +76,7 @@ impl MessageDecoder {
         let alerts = self.alerts(message)?;
         if let (Some(alert), Some(file)) = (alerts.first(), &self.dump) {
             let json = serde_json::to_vec_pretty(&alert.decoder.schema().to_json()).map_err(broken)?;
-            std::fs::write(file, json).map_err(ConsumeError::file("cannot write the schema", file))?;
+            std::fs::write(file, json).map_err(SchemaSetError::file("cannot write the schema", file))?;
             log::info!("the schema is written to {}", file.display());
             self.dump = None;
         }
@@ -88,6 +88,10 @@ impl MessageDecoder {
         if value.starts_with(MAGIC) {
             return self.container(value);
         }
+        let header = message.headers.iter().rev().find(|(name, _)| name == VALUE_SCHEMA_ID_HEADER);
+        if let Some((_, id)) = header {
+            return self.of_header(id.as_deref().unwrap_or_default(), value);
+        }
         let key = message.key.as_deref().unwrap_or_default();
         let (of_key, key_fault) = match looks_like_schema(key).then(|| self.by_key.get(key)) {
             Some(Ok(decoder)) => (Some(decoder), None),
@@ -95,54 +99,103 @@ impl MessageDecoder {
             None => (None, None),
         };
         let named = std::str::from_utf8(key).ok().and_then(|key| self.schemas.by_name(key)).cloned();
-        let last = self.framings.get(&message.topic).copied();
-        let mut first_fault: Option<Malformed> = None;
-        let framings = [Encoding::Datum, Encoding::Confluent, Encoding::SingleObject];
-        let others = framings.into_iter().filter(|framing| Some(*framing) != last);
-        for framing in last.into_iter().chain(others) {
+        let own = of_key.as_ref().or(named.as_ref());
+        let mut fault: Option<String> = None;
+        for framing in self.framings(&message.topic, value) {
             let Ok((id, datum)) = unframe(framing, value) else { continue };
-            for decoder in self.candidates(framing, id, of_key.as_ref().or(named.as_ref()))? {
-                match decoder.check(datum) {
-                    Ok(()) => {
-                        if last != Some(framing) {
-                            self.framings.insert(message.topic.clone(), framing);
-                        }
-                        if of_key.is_none() {
-                            self.last_file = Some(Arc::clone(&decoder));
-                        }
-                        return Ok(vec![Alert { decoder, datum: Cow::Borrowed(datum) }]);
-                    }
-                    Err(fault) => drop(first_fault.get_or_insert(fault)),
+            let candidates = match own {
+                Some(own) => Candidates::Any(vec![Arc::clone(own)]),
+                None => self.candidates(framing, id)?,
+            };
+            let fits = |decoder: &Arc<Decoder>| decoder.check(datum);
+            let decoder = match &candidates {
+                Candidates::Unknown(reason) => Err(Some(reason.clone())),
+                Candidates::Of(decoder, id) => match fits(decoder) {
+                    Ok(()) => Ok(Arc::clone(decoder)),
+                    Err(malformed) => Err(Some(format!("it is no alert of the schema {id}: {malformed}"))),
+                },
+                Candidates::Any(decoders) => match only_fitting(decoders, datum) {
+                    Ok(decoder) => Ok(decoder),
+                    // With several schemas, the fault under the first says little.
+                    Err(Misfit::None(malformed)) => Err(malformed.map(|fault| match decoders.len() {
+                        1 => fault.to_string(),
+                        count => format!("it is an alert of none of the {count} schemas"),
+                    })),
+                    Err(Misfit::Several(several)) => return Err(broken(several)),
+                },
+            };
+            match decoder {
+                Ok(decoder) => {
+                    self.framings.insert(message.topic.clone(), framing);
+                    return Ok(vec![Alert { decoder, datum: Cow::Borrowed(datum) }]);
                 }
+                // What is known of the id says more than how a framed value fails as a bare datum.
+                Err(Some(reason)) if fault.is_none() || !matches!(candidates, Candidates::Any(_)) => {
+                    fault = Some(reason);
+                }
+                Err(_) => {}
             }
         }
-        Err(broken(match (first_fault, key_fault) {
-            (Some(fault), _) => fault.to_string(),
-            (None, Some(fault)) => fault,
-            (None, None) => no_schema(value, key),
-        }))
+        Err(broken(fault.or(key_fault).unwrap_or_else(|| no_schema(value, key))))
     }
 
-    /// The schemas that a datum may have: the message's own alone, where it brings one.
-    fn candidates(
-        &mut self,
-        framing: Encoding,
-        id: Option<u64>,
-        own: Option<&Arc<Decoder>>,
-    ) -> Result<Vec<Arc<Decoder>>, ConsumeError> {
-        if let Some(own) = own {
-            return Ok(vec![Arc::clone(own)]);
-        }
-        let of_id = match (framing, id) {
-            (Encoding::Confluent, Some(id)) => self.schemas.by_id(u32::try_from(id).unwrap_or(u32::MAX))?,
-            (Encoding::SingleObject, Some(fingerprint)) => self.schemas.by_fingerprint(fingerprint).cloned(),
+    /// The framings to try: one whose id a file has, that which last worked for the topic, the others.
+    fn framings(&self, topic: &str, value: &[u8]) -> impl Iterator<Item = Encoding> + use<> {
+        let known = match (unframe(Encoding::Confluent, value), unframe(Encoding::SingleObject, value)) {
+            (Ok((Some(id), _)), _) if self.schemas.has_file_of(id) => Some(Encoding::Confluent),
+            (_, Ok((Some(id), _))) if self.schemas.by_fingerprint(id).is_some() => Some(Encoding::SingleObject),
             _ => None,
         };
-        if let Some(of_id) = of_id {
-            return Ok(vec![of_id]);
+        let first = known.or_else(|| self.framings.get(topic).copied());
+        let others = [Encoding::Datum, Encoding::Confluent, Encoding::SingleObject];
+        first.into_iter().chain(others.into_iter().filter(move |framing| Some(*framing) != first))
+    }
+
+    /// The alert of a message whose header has the id of its schema.
+    fn of_header<'m>(&mut self, header: &[u8], value: &'m [u8]) -> Result<Vec<Alert<'m>>, DecodeError> {
+        let id = SchemaId::from_header(header);
+        let id = id.ok_or_else(|| broken(format!("its header `{VALUE_SCHEMA_ID_HEADER}` has no id of a schema")))?;
+        let decoder = match self.schemas.by_id(id)? {
+            Some(found) => found.map_err(broken)?,
+            None => {
+                return Err(broken(format!(
+                    "no schema is known for it: give the file of the schema with the id {id} with --schema, or its registry with --registry"
+                )));
+            }
+        };
+        let fault = |malformed| broken(format!("it is no alert of the schema {id}: {malformed}"));
+        decoder.check(value).map_err(fault)?;
+        Ok(vec![Alert { decoder, datum: Cow::Borrowed(value) }])
+    }
+
+    /// The schemas that the datum of a message without a schema of its own may have.
+    fn candidates(&mut self, framing: Encoding, id: Option<u64>) -> Result<Candidates, SchemaSetError> {
+        match (framing, id) {
+            (Encoding::Confluent, Some(number)) => {
+                let id = SchemaId::Number(u32::try_from(number).unwrap_or(u32::MAX));
+                match self.schemas.by_id(id)? {
+                    Some(Ok(decoder)) => return Ok(Candidates::Of(decoder, id.to_string())),
+                    Some(Err(reason)) => return Ok(Candidates::Unknown(reason)),
+                    None if self.schemas.has_ids() => {
+                        return Ok(Candidates::Unknown(format!(
+                            "no file has the schema with the id {id}: add it to --schema, or give a registry with --registry"
+                        )));
+                    }
+                    None => {}
+                }
+            }
+            (Encoding::SingleObject, Some(fingerprint)) => match self.schemas.by_fingerprint(fingerprint) {
+                Some(decoder) => return Ok(Candidates::Of(Arc::clone(decoder), format!("{fingerprint:016x}"))),
+                None if self.schemas.all().next().is_some() => {
+                    return Ok(Candidates::Unknown(format!(
+                        "no file has the schema with the fingerprint {fingerprint:016x}: add it to --schema"
+                    )));
+                }
+                None => {}
+            },
+            _ => {}
         }
-        let last = self.last_file.iter();
-        Ok(last.chain(self.schemas.all()).cloned().collect())
+        Ok(Candidates::Any(self.schemas.all().cloned().collect()))
     }
 
     fn container<'m>(&mut self, value: &'m [u8]) -> Result<Vec<Alert<'m>>, DecodeError> {
@@ -157,6 +210,42 @@ impl MessageDecoder {
         let alert = |datum: &[u8]| Alert { decoder: Arc::clone(&decoder), datum: Cow::Owned(datum.to_vec()) };
         Ok(container.data().map(alert).collect())
     }
+}
+
+/// The schemas that a datum may have.
+enum Candidates {
+    /// that of the id in the message
+    Of(Arc<Decoder>, String),
+    /// the message has an id, and its schema cannot be had: why
+    Unknown(String),
+    /// any of these
+    Any(Vec<Arc<Decoder>>),
+}
+
+/// Why no schema is chosen for a datum.
+enum Misfit {
+    /// it fits none; how it fails under the first
+    None(Option<Malformed>),
+    /// it fits different ones
+    Several(String),
+}
+
+/// The schema that a datum fits. Schemas that differ in names of types or in documentation alone count as one.
+fn only_fitting(decoders: &[Arc<Decoder>], datum: &[u8]) -> Result<Arc<Decoder>, Misfit> {
+    let (mut fitting, mut first_fault): (Option<&Arc<Decoder>>, _) = (None, None);
+    for decoder in decoders {
+        match (decoder.check(datum), fitting) {
+            (Ok(()), None) => fitting = Some(decoder),
+            (Ok(()), Some(other)) if other.schema().fingerprint() != decoder.schema().fingerprint() => {
+                return Err(Misfit::Several(
+                    "it has no id, and is an alert of several schemas: give its own alone with --schema".to_owned(),
+                ));
+            }
+            (Ok(()), Some(_)) => {}
+            (Err(fault), _) => drop(first_fault.get_or_insert(fault)),
+        }
+    }
+    fitting.cloned().ok_or(Misfit::None(first_fault))
 }
 
 /// Whether bytes begin as a schema's JSON does. Keys that are numbers or versions are JSON, or nearly, but no schemas.

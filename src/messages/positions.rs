@@ -7,11 +7,23 @@ pub type Place = (String, i32);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Position {
-    /// the offset to read next: everything before is dealt with
+    /// the offset after the last one read
+    read: Option<i64>,
+    /// the offset to read next after a restart: everything before is dealt with
     next: Option<i64>,
     committed: Option<i64>,
     /// where the partition ended when it was first assigned
     end: Option<i64>,
+}
+
+impl Position {
+    fn reaches_end(&self, next: Option<i64>) -> bool {
+        match (next, self.end) {
+            (Some(next), Some(end)) => next >= end,
+            (None, Some(end)) => end == 0,
+            (_, None) => false,
+        }
+    }
 }
 
 /// Positions by partition.
@@ -34,6 +46,13 @@ impl Positions {
     pub fn advance(&mut self, topic: &str, partition: i32, next: i64) {
         if let Some(position) = self.0.get_mut(&(topic.to_owned(), partition)) {
             position.next = Some(position.next.map_or(next, |known| known.max(next)));
+        }
+    }
+
+    /// Everything before `next` is read.
+    pub fn mark_read(&mut self, topic: &str, partition: i32, next: i64) {
+        if let Some(position) = self.0.get_mut(&(topic.to_owned(), partition)) {
+            position.read = Some(next);
         }
     }
 
@@ -64,13 +83,14 @@ impl Positions {
         }
     }
 
-    /// Whether every partition has been read to where it ended when it was assigned.
+    /// Whether everything is dealt with up to where each partition ended when it was assigned.
     pub fn has_ended(&self) -> bool {
-        self.0.values().all(|position| match (position.next, position.end) {
-            (Some(next), Some(end)) => next >= end,
-            (None, Some(end)) => end == 0,
-            (_, None) => false,
-        })
+        self.0.values().all(|position| position.reaches_end(position.next))
+    }
+
+    /// Whether everything is read up to there.
+    pub fn is_read_to_end(&self) -> bool {
+        self.0.values().all(|position| position.reaches_end(position.read))
     }
 
     /// How many partitions there are.

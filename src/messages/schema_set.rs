@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::error::ConsumeError;
-use super::registry::{MAX_SCHEMA_BYTES, Registry};
+use super::error::SchemaSetError;
+use super::registry::{FoundSchema, Registry};
+use super::registry_client::MAX_SCHEMA_BYTES;
+use super::schema_id::SchemaId;
 use crate::alert::decoder::Decoder;
 use crate::avro::container::Container;
 use crate::avro::{Schema, namespace_of};
@@ -35,7 +37,7 @@ impl SchemaSet {
     ///
     /// # Errors
     /// A file that cannot be read or is no schema, or nothing in a folder.
-    pub fn load(paths: &[PathBuf], registry: Option<Registry>) -> Result<Self, ConsumeError> {
+    pub fn load(paths: &[PathBuf], registry: Option<Registry>) -> Result<Self, SchemaSetError> {
         let mut set = Self { known: Vec::new(), registry };
         for path in paths {
             match path.is_dir() {
@@ -61,24 +63,36 @@ impl SchemaSet {
         self.known.iter().find(|known| known.fingerprint == fingerprint).map(|known| &known.decoder)
     }
 
-    /// The schema with this id in a registry: of a file called `<id>.avsc` or, as Rubin counts, `….v<major>_<minor>….avsc` with
-    /// id = major * 100 + minor; else the registry's.
+    /// Whether it knows schemas by their ids: a message with another id is then not one of these.
+    pub(super) fn has_ids(&self) -> bool {
+        self.registry.is_some() || self.known.iter().any(|known| known.id.is_some())
+    }
+
+    /// Whether a file has the schema with this number.
+    pub(super) fn has_file_of(&self, number: u64) -> bool {
+        self.known.iter().any(|known| known.id.map(u64::from) == Some(number))
+    }
+
+    /// The schema with this identifier in a registry: of a file called `<id>.avsc` or, as Rubin counts, `….v<major>_<minor>….avsc` with
+    /// id = major * 100 + minor; else the registry's. `None`: no file has it, and there is no registry.
     ///
     /// # Errors
     /// The registry cannot be reached.
-    pub fn by_id(&mut self, id: u32) -> Result<Option<Arc<Decoder>>, ConsumeError> {
-        if let Some(known) = self.known.iter().find(|known| known.id == Some(id)) {
-            return Ok(Some(Arc::clone(&known.decoder)));
-        }
-        match &mut self.registry {
-            Some(registry) => registry.get(id),
-            None => Ok(None),
+    pub(super) fn by_id(&mut self, id: SchemaId) -> Result<Option<FoundSchema>, SchemaSetError> {
+        let of_file = match id {
+            SchemaId::Number(number) => self.known.iter().find(|known| known.id == Some(number)),
+            SchemaId::Guid(_) => self.known.iter().find(|known| known.stem == id.to_string()),
+        };
+        match (of_file, &mut self.registry) {
+            (Some(known), _) => Ok(Some(Ok(Arc::clone(&known.decoder)))),
+            (None, Some(registry)) => Ok(Some(registry.get(id)?)),
+            (None, None) => Ok(None),
         }
     }
 
-    fn load_file(&mut self, path: &Path) -> Result<(), ConsumeError> {
-        let bytes = std::fs::read(path).map_err(ConsumeError::file("cannot read the schema", path))?;
-        let fault = |reason: String| ConsumeError::Usage(format!("{}: {reason}", path.display()));
+    fn load_file(&mut self, path: &Path) -> Result<(), SchemaSetError> {
+        let bytes = std::fs::read(path).map_err(SchemaSetError::file("cannot read the schema", path))?;
+        let fault = |reason: String| SchemaSetError::Invalid(format!("{}: {reason}", path.display()));
         let schema = match bytes.starts_with(b"Obj\x01") {
             true => Container::read(&bytes).map_err(|e| fault(e.to_string()))?.schema.clone(),
             false => {
@@ -90,14 +104,14 @@ impl SchemaSet {
         Ok(())
     }
 
-    fn load_folder(&mut self, folder: &Path) -> Result<(), ConsumeError> {
+    fn load_folder(&mut self, folder: &Path) -> Result<(), SchemaSetError> {
         let mut files = Vec::new();
         find_schemas(folder, &mut files)?;
         files.sort();
         let mut documents = Vec::new();
         for file in files {
-            let text = std::fs::read_to_string(&file).map_err(ConsumeError::file("cannot read the schema", &file))?;
-            let fault = |reason: String| ConsumeError::Usage(format!("{}: {reason}", file.display()));
+            let text = std::fs::read_to_string(&file).map_err(SchemaSetError::file("cannot read the schema", &file))?;
+            let fault = |reason: String| SchemaSetError::Invalid(format!("{}: {reason}", file.display()));
             if text.len() > MAX_SCHEMA_BYTES {
                 return Err(fault("it is too long for a schema".to_owned()));
             }
@@ -115,11 +129,11 @@ impl SchemaSet {
             }
             let whole = inline(document, "", &definitions, &mut HashSet::new());
             let schema =
-                Schema::from_json(&whole).map_err(|e| ConsumeError::Usage(format!("{}: {e}", file.display())))?;
+                Schema::from_json(&whole).map_err(|e| SchemaSetError::Invalid(format!("{}: {e}", file.display())))?;
             self.add(file, schema);
         }
         match self.known.is_empty() {
-            true => Err(ConsumeError::Usage(format!("{} holds no schema: *.avsc", folder.display()))),
+            true => Err(SchemaSetError::Invalid(format!("{} holds no schema: *.avsc", folder.display()))),
             false => Ok(()),
         }
     }
@@ -131,10 +145,10 @@ impl SchemaSet {
     }
 }
 
-fn find_schemas(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ConsumeError> {
-    let entries = std::fs::read_dir(folder).map_err(ConsumeError::file("cannot read the folder", folder))?;
+fn find_schemas(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SchemaSetError> {
+    let entries = std::fs::read_dir(folder).map_err(SchemaSetError::file("cannot read the folder", folder))?;
     for entry in entries {
-        let path = entry.map_err(ConsumeError::file("cannot read the folder", folder))?.path();
+        let path = entry.map_err(SchemaSetError::file("cannot read the folder", folder))?.path();
         if path.is_dir() {
             find_schemas(&path, files)?;
         } else if path.extension().is_some_and(|ending| ending == "avsc") {
@@ -251,7 +265,7 @@ mod tests {
         write("part.avsc", r#"{"type":"record","name":"x.part","fields":[{"name":"ra","type":"double"}]}"#);
         let mut set = SchemaSet::load(&[folder.path().to_owned()], None).expect("schemas");
         assert_eq!(set.all().count(), 1);
-        let decoder = set.by_id(201).expect("no registry").expect("a schema");
+        let decoder = set.by_id(SchemaId::Number(201)).expect("no registry").expect("a file").expect("a schema");
         assert!(decoder.has_field("a.ra"));
         assert!(set.by_fingerprint(decoder.schema().fingerprint()).is_some() && set.by_name("x.v2_1.alert").is_some());
     }

@@ -1,0 +1,154 @@
+//! Requests to a schema registry that speaks Confluent's protocol.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+use crate::alert::decoder::base64;
+use crate::secret::Secret;
+
+/// The longest schema that is read, bytes.
+pub(super) const MAX_SCHEMA_BYTES: usize = 4 << 20;
+/// How long one answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The media type of the protocol.
+const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+/// The variables of the login, for messages.
+const VARIABLES: &str = "FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD";
+
+/// The name and the password for a registry that asks for them.
+#[derive(Clone, Debug)]
+pub struct RegistryLogin {
+    /// the user
+    pub username: String,
+    /// the password
+    pub password: Secret,
+}
+
+impl RegistryLogin {
+    /// The login of the variables FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD, if the former is set.
+    pub fn from_environment() -> Option<Self> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let username = variable("FINK_REGISTRY_USERNAME")?;
+        Some(Self { username, password: Secret::new(variable("FINK_REGISTRY_PASSWORD").unwrap_or_default()) })
+    }
+}
+
+/// Why a registry has not done what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// a later request may succeed
+    #[error("the schema registry: {0}")]
+    Away(String),
+    /// each request will fail
+    #[error("the schema registry: {0}")]
+    Refused(String),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct RegistryAnswer {
+    /// the HTTP status: 200, or 4xx but for 401, 403 and 429
+    pub status: u16,
+    /// the document; `null`: none that is JSON
+    pub body: Value,
+}
+
+/// A client of the registry at one address.
+#[derive(Clone, Debug)]
+pub struct RegistryClient {
+    address: String,
+    authorization: Option<Secret>,
+    agent: ureq::Agent,
+}
+
+impl RegistryClient {
+    /// A client of the registry at `address`. Opens no connection.
+    ///
+    /// # Errors
+    /// The address is no HTTP address, or holds a password, which other users of the machine could see: the reason.
+    pub fn new(address: &str, login: Option<&RegistryLogin>) -> Result<Self, String> {
+        let Some(rest) = ["http://", "https://"].iter().find_map(|scheme| address.strip_prefix(scheme)) else {
+            return Err(format!("`{address}` is not the address of a registry: it begins with http:// or https://"));
+        };
+        if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+            return Err(format!(
+                "the address of a registry holds no password, which others on this machine could see: set the variables {VARIABLES}"
+            ));
+        }
+        let authorization = login.map(|login| {
+            let mut header = b"Basic ".to_vec();
+            base64(format!("{}:{}", login.username, login.password.reveal()).as_bytes(), &mut header);
+            Secret::new(String::from_utf8_lossy(&header).into_owned())
+        });
+        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
+        let config = ureq::Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .user_agent(concat!("fink/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { address: address.trim_end_matches('/').to_owned(), authorization, agent: config.into() })
+    }
+
+    /// The address, without a slash at its end.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Requests a document.
+    ///
+    /// # Errors
+    /// No answer, a fault of the server, or a refused login.
+    pub fn get(&self, path: &str) -> Result<RegistryAnswer, RegistryError> {
+        let url = format!("{}{path}", self.address);
+        let mut request = self.agent.get(&url).header("Accept", MEDIA_TYPE);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization.reveal());
+        }
+        self.answer(&url, request.call())
+    }
+
+    /// Sends a document.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn post(&self, path: &str, document: &Value) -> Result<RegistryAnswer, RegistryError> {
+        let url = format!("{}{path}", self.address);
+        let mut request = self.agent.post(&url).header("Accept", MEDIA_TYPE).header("Content-Type", MEDIA_TYPE);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization.reveal());
+        }
+        self.answer(&url, request.send(document.to_string()))
+    }
+
+    fn answer(
+        &self,
+        url: &str,
+        called: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<RegistryAnswer, RegistryError> {
+        let away = |reason: String| RegistryError::Away(format!("{url} {reason}"));
+        let mut answer = called.map_err(|error| away(format!("cannot be reached: {error}")))?;
+        let status = answer.status().as_u16();
+        match status {
+            200 | 400 | 404..=428 | 430..=499 => {}
+            401 | 403 => {
+                return Err(RegistryError::Refused(match self.authorization {
+                    Some(_) => format!("{url} refuses the login of {VARIABLES}"),
+                    None => format!("{url} asks for a login: set {VARIABLES}"),
+                }));
+            }
+            _ => return Err(away(format!("answers with http status {status}"))),
+        }
+        let limit = 2 * MAX_SCHEMA_BYTES as u64;
+        let body = answer.body_mut().with_config().limit(limit).read_to_string();
+        let body = body.map_err(|error| away(format!("sends an answer that cannot be read: {error}")))?;
+        match serde_json::from_str(&body) {
+            Ok(body) => Ok(RegistryAnswer { status, body }),
+            // A page of a proxy.
+            Err(error) if status == 200 => Err(away(format!("sends an answer that is not JSON: {error}"))),
+            Err(_) => Ok(RegistryAnswer { status, body: Value::Null }),
+        }
+    }
+}
