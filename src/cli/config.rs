@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueHint};
@@ -82,6 +82,16 @@ fn show(args: &Show, context: &Context) -> anyhow::Result<()> {
     table.print(args.output.format, context)
 }
 
+/// The configuration file that FINK_CONFIG names, if it is another one than `file`.
+fn named_elsewhere(file: &Path) -> Option<PathBuf> {
+    let other = PathBuf::from(std::env::var_os("FINK_CONFIG").filter(|value| !value.is_empty())?);
+    let is_same = match (file.canonicalize(), other.canonicalize()) {
+        (Ok(file), Ok(other)) => file == other,
+        _ => false,
+    };
+    (!is_same).then_some(other)
+}
+
 fn init(args: &Init) -> anyhow::Result<()> {
     let shown = args.file.display();
     let text = example_toml();
@@ -96,6 +106,12 @@ fn init(args: &Init) -> anyhow::Result<()> {
         written => {
             written.with_context(|| format!("cannot write {shown}"))?;
             log::info!("wrote {shown}");
+            if let Some(other) = named_elsewhere(&args.file) {
+                log::warn!(
+                    "FINK_CONFIG names {}, so other commands do not read {shown}: unset it, or use `fink -c {shown} …`",
+                    other.display()
+                );
+            }
             Ok(())
         }
     }

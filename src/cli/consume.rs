@@ -33,7 +33,6 @@ use crate::consume::lag_watch::LagWatch;
 use crate::consume::ndjson::NdjsonWriter;
 use crate::consume::output::Output;
 use crate::consume::printer::{PrintFormat, Printer};
-use crate::consume::reset;
 use crate::consume::schemas::SchemaSet;
 use crate::consume::selection::{Choice, Selection};
 use crate::consume::session::{Limits, Session, Source, Summary};
@@ -43,7 +42,7 @@ use crate::consume::where_clause::Condition;
 use crate::filters::FilterName;
 use crate::kafka;
 use crate::kafka::consumer::{Consumer, ConsumerOptions, StartAt};
-use crate::kafka::group::ConsumerGroup;
+use crate::kafka::group_offsets;
 use crate::kafka::{Admin, Identity};
 use crate::signals::{Signal, Stop};
 use crate::units::parse_duration;
@@ -361,9 +360,8 @@ fn open(
 
 fn move_group(login: &ConsumerLogin, name: &str, topics: &[String], from: Start) -> Result<(), ConsumeError> {
     let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
-    let group = ConsumerGroup::open(login.kafka(), name, KAFKA_TIMEOUT)?;
-    let moves = reset::plan(&admin, &group, topics, from)?;
-    reset::apply(&group, name, &moves)
+    let moves = group_offsets::plan(&admin, name, topics, from.into())?;
+    Ok(group_offsets::apply(&admin, name, &moves)?)
 }
 
 /// Says what may be read where a topic cannot be.

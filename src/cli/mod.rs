@@ -5,6 +5,7 @@
 
 mod alert_table;
 mod audit;
+mod checkpoint;
 mod completions;
 mod config;
 mod consume;
@@ -94,6 +95,9 @@ enum Command {
     /// List rejected alerts, or publish them once their cause is corrected
     #[command(subcommand, arg_required_else_help = true)]
     Rejected(rejected::Action),
+    /// Show, export, import and move the checkpoint of a distribution
+    #[command(subcommand, arg_required_else_help = true, after_help = checkpoint::AFTER_HELP)]
+    Checkpoint(checkpoint::Action),
     /// Check a rules file
     #[command(subcommand, arg_required_else_help = true)]
     Rules(rules::Action),
@@ -107,7 +111,7 @@ enum Command {
     Ingest(ingest::Args),
     /// Create synthetic alerts
     Simulate(simulate::Args),
-    /// Manage Kafka users, ACLs and topics
+    /// Manage Kafka users, ACLs, topics and consumer groups
     #[command(subcommand, visible_alias = "kafka-admin", arg_required_else_help = true, after_help = kafka::AFTER_HELP)]
     Kafka(kafka::Action),
     /// Manage the replication peer through which HBase pushes new rows
@@ -140,6 +144,7 @@ impl Cli {
             Command::View(args) => view::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
             Command::Rejected(action) => rejected::run(action, &context),
+            Command::Checkpoint(action) => checkpoint::run(action, &context),
             Command::Rules(action) => rules::run(action, &context),
             Command::Filter(action) => filter::run(action, &context),
             Command::Config(action) => config::run(action, &context),

@@ -132,6 +132,14 @@ fn cell(value: &Value) -> String {
     escape(&text).into_owned()
 }
 
+/// Prints a JSON document to stdout, on one line or on several.
+pub(super) fn print_json(document: &Value, is_pretty: bool) -> anyhow::Result<()> {
+    let mut json = if is_pretty { serde_json::to_vec_pretty(document)? } else { serde_json::to_vec(document)? };
+    escape_json(0, &mut json);
+    json.push(b'\n');
+    print(&json)
+}
+
 /// Prints text to stdout.
 pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

@@ -1,6 +1,6 @@
 //! Logins. The user name is read with the other keys, the password only by a command that needs it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -104,6 +104,14 @@ impl LoginSource {
     /// Whether a user name is set.
     pub fn has_user(&self) -> bool {
         self.username.is_some()
+    }
+
+    /// The password file, if the password is to be read from it and it does not exist.
+    pub fn missing_password_file(&self) -> Option<&Path> {
+        match &self.password.as_ref()?.origin {
+            PasswordOrigin::File(path, _) if !path.exists() => Some(path),
+            PasswordOrigin::File(..) | PasswordOrigin::Variable(..) => None,
+        }
     }
 
     /// Reads the password. `None` if the security protocol has no login.

@@ -121,6 +121,14 @@ impl Configuration {
         Ok(settings)
     }
 
+    /// The password file of the user of `[kafka]`, if it does not exist and `fink kafka bootstrap` would create it: the brokers store the password,
+    /// and an administrator is configured.
+    pub fn password_file_to_create(&self) -> Option<&Path> {
+        let is_scram = matches!(self.settings.kafka.sasl_mechanism, SaslMechanism::Scram(_));
+        let is_creatable = is_scram && self.settings.kafka.security_protocol.uses_login() && self.has_admin();
+        self.login.missing_password_file().filter(|_| is_creatable && self.login.has_user())
+    }
+
     /// Whether `[kafka.admin]` names a user.
     pub fn has_admin(&self) -> bool {
         self.admin.has_user()

@@ -17,7 +17,6 @@ pub mod output;
 pub mod positions;
 pub mod printer;
 pub mod registry;
-pub mod reset;
 pub mod save;
 pub mod schemas;
 pub mod selection;

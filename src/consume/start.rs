@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::kafka::group_offsets::OffsetTarget;
 use crate::units::parse_timestamp;
 
 /// Where a consumer begins.
@@ -15,6 +16,17 @@ pub enum Start {
     Latest,
     /// at the first message of this time or later, ms since 1970
     At(i64),
+}
+
+impl From<Start> for OffsetTarget {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Group => Self::Committed,
+            Start::Earliest => Self::Earliest,
+            Start::Latest => Self::Latest,
+            Start::At(time) => Self::Time(time),
+        }
+    }
 }
 
 impl FromStr for Start {

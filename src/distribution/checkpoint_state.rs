@@ -23,7 +23,7 @@
 //! A change that would move the watermark or a key range backwards is refused with an error, and leaves the state as it is.
 
 mod action;
-mod hex;
+pub(crate) mod hex;
 mod history_scan;
 #[cfg(test)]
 mod model;
@@ -41,8 +41,8 @@ pub(crate) use history_scan::HistoryScan;
 pub use records::CheckpointStateError;
 use records::to_json;
 pub(crate) use records::{Record, numbered};
-pub(crate) use state_record::is_job_finished;
 use state_record::{HistoryScanRecord, StateRecord, ledger_key, load_history, load_ledger, load_state, state_key};
+pub(crate) use state_record::{is_job_finished, moved_record, moved_to_name};
 
 use crate::ledger::{Ledger, LedgerEntry};
 use crate::science_db::KeyRange;
@@ -122,13 +122,16 @@ impl CheckpointState {
     /// Reads the state from the checkpoint's records under `prefix`; `None` where there are none.
     ///
     /// # Errors
-    /// A record is damaged, or a later version wrote it; or the state record is missing while others exist.
+    /// A record is damaged, or a later version wrote it; the state record is missing while others exist; or the checkpoint was moved.
     pub(crate) fn load(
         prefix: &str,
         records: &BTreeMap<Vec<u8>, Vec<u8>>,
     ) -> Result<Option<Self>, CheckpointStateError> {
         let ledger = load_ledger(prefix, records)?;
         let Some(state) = load_state(prefix, records)? else {
+            if let Some(to) = moved_to_name(prefix, records) {
+                return Err(CheckpointStateError::Moved { prefix: prefix.to_owned(), to });
+            }
             return match ledger.is_empty() {
                 true => Ok(None),
                 false => Err(CheckpointStateError::NoState { prefix: prefix.to_owned() }),

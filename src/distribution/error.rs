@@ -147,6 +147,7 @@ impl DistributionError {
                 | Self::FutureUntil { .. }
                 | Self::FutureFrom { .. }
                 | Self::NotConfirmed { .. }
+                | Self::CheckpointState(CheckpointStateError::Moved { .. })
                 | Self::OffsetFile(_)
                 | Self::ReplicationSink(_)
         )

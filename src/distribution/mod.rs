@@ -12,6 +12,7 @@ pub(crate) mod batch;
 mod catalog_watch;
 mod checkpoint_partition;
 pub mod checkpoint_state;
+pub(crate) mod checkpoint_transfer;
 mod checkpoint_watch;
 mod clock;
 mod error;

@@ -21,6 +21,11 @@ pub(crate) enum OwnerState {
     Ended,
 }
 
+/// Whether a record with this key names the owner of a checkpoint.
+pub(crate) fn is_owner_key(key: &[u8]) -> bool {
+    key.ends_with(b"/owner")
+}
+
 /// The process that writes a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {

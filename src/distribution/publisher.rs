@@ -304,8 +304,10 @@ impl<'a> Publisher<'a> {
         if let Some(status) = status {
             records.extend(status.add(std::mem::take(&mut self.transaction.distributed))?);
         }
+        // A scan without new rows writes nothing, so it does not put off the next `keep_alive`.
+        let is_written = self.transaction.alerts > 0 || !records.is_empty();
         if let Some(sink) = sink
-            && (self.transaction.alerts > 0 || !records.is_empty())
+            && is_written
         {
             let started = Instant::now();
             sink.expire(watermark);
@@ -319,7 +321,9 @@ impl<'a> Publisher<'a> {
                 self.shrink = self.shrink.saturating_sub(1);
             }
         }
-        self.committed_at = Instant::now();
+        if is_written {
+            self.committed_at = Instant::now();
+        }
         if let Some(status) = status {
             status.write_committed();
         }

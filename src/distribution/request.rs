@@ -100,10 +100,15 @@ impl Request {
 
     /// The transactional id: `<name>-0` for the service, `<name>-<job>-0` for what may run beside it.
     pub(super) fn transactional_id(&self, settings: &DistributionSettings, prefix: &str) -> String {
-        match prefix {
-            SERVICE => format!("{}-0", settings.name),
-            _ => format!("{}-{prefix}-0", settings.name),
-        }
+        transactional_id_of(&settings.name, prefix)
+    }
+}
+
+/// The transactional id of the writer with the checkpoint name `prefix` in the distribution `name`.
+pub(super) fn transactional_id_of(name: &str, prefix: &str) -> String {
+    match prefix {
+        SERVICE => format!("{name}-0"),
+        _ => format!("{name}-{prefix}-0"),
     }
 }
 
@@ -135,6 +140,7 @@ mod tests {
             schema_id: None,
             transactions: true,
             schema_topic: false,
+            durability: crate::kafka::topics::Durability::default(),
         };
         names.iter().map(stream).collect()
     }

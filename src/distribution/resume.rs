@@ -115,6 +115,7 @@ mod tests {
             offset_file: None,
             memory: 1 << 28,
             rejected_topic: "fink_rejected".to_owned(),
+            durability: crate::kafka::topics::Durability::default(),
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub use super::start::Start;
 use crate::alert::{Encoding, MessageKey};
 use crate::filters::FilterSettings;
-use crate::kafka::KafkaSettings;
+use crate::kafka::topics::{Durability, TopicSpec};
+use crate::kafka::{KafkaSettings, checkpoint, idempotent_producer, schema_topic};
 use crate::notify::SlackSettings;
 use crate::science_db::ScienceDbSettings;
 
@@ -80,6 +81,20 @@ pub struct DistributionSettings {
     pub memory: u64,
     /// where alerts go that cannot be decoded, encoded or sent
     pub rejected_topic: String,
+    /// of the topic of rejected alerts; the checkpoint topic has the same replicas
+    pub durability: Durability,
+}
+
+impl DistributionSettings {
+    /// What the topic of rejected alerts is created with.
+    pub fn rejected_topic_spec(&self) -> TopicSpec {
+        TopicSpec::stream(1).with(self.durability)
+    }
+
+    /// What the checkpoint topic is created with. It is compacted, so it has no retention.
+    pub fn checkpoint_spec(&self) -> TopicSpec {
+        checkpoint::topic_spec().with(Durability { retention: None, ..self.durability })
+    }
 }
 
 /// One `[[stream]]`.
@@ -107,9 +122,25 @@ pub struct StreamSettings {
     pub transactions: bool,
     /// whether the schema is also written to [`schema_topic_of`] this topic
     pub schema_topic: bool,
+    /// of the topic, where it is created; the schema topic has the same replicas
+    pub durability: Durability,
 }
 
 impl StreamSettings {
+    /// What the topic is created with.
+    pub fn topic_spec(&self) -> TopicSpec {
+        let spec = match self.transactions {
+            true => TopicSpec::stream(self.partitions),
+            false => idempotent_producer::topic_spec(self.partitions),
+        };
+        spec.with(self.durability)
+    }
+
+    /// What the topic of the schema is created with. The schema stays as long as the topic.
+    pub fn schema_topic_spec(&self) -> TopicSpec {
+        schema_topic::topic_spec().with(Durability { retention: None, ..self.durability })
+    }
+
     /// The topics of the stream that a distribution reads back: its own, where it has no transactions, and that of its schema.
     pub fn read_back_topics(&self) -> impl Iterator<Item = String> {
         let own = (!self.transactions).then(|| self.topic.clone());

@@ -54,6 +54,16 @@ def format_error(error):
     return "".join(traceback.format_exception(type(error), error, trace)).strip()
 
 
+def missing_module_hint(error, module, path):
+    """Where Python has looked for a module that it did not find; nothing for other errors. `module` is that of the filter."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    folders = ", ".join(path) or "empty"
+    if error.name == module or module.startswith(error.name + "."):
+        return f"; set filters.path to the directory that contains `{error.name.split('.')[0]}` (it is: {folders})"
+    return f"; install it for {sys.executable}, or set filters.path to the directory that contains it (it is: {folders})"
+
+
 def unwrapped(function):
     """The user's function where it is wrapped in a pandas_udf."""
     while hasattr(function, "returnType") and hasattr(function, "func"):
@@ -213,7 +223,7 @@ def main():
                 functions[at], parameters = load(module, name)
                 loaded.append({"parameters": parameters})
             except BaseException as error:
-                loaded.append({"error": format_error(error)})
+                loaded.append({"error": format_error(error) + missing_module_hint(error, module, header["path"])})
         timeout = header["timeout"]
         limit_memory(header["memory"])
         write(responses, {"loaded": loaded})

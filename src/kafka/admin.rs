@@ -2,6 +2,7 @@
 
 mod acls;
 mod configs;
+mod groups;
 mod offsets;
 mod topics;
 mod users;

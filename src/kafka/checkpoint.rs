@@ -63,13 +63,13 @@ pub fn topic_spec() -> TopicSpec {
     }
 }
 
-/// Ensures that a checkpoint topic exists and is compacted. Creates it where that is allowed, and adds partitions to one of an earlier version,
-/// which had a single one. Returns the number of partitions.
+/// Ensures that a checkpoint topic exists and is compacted. Creates it as in `spec` where that is allowed, and adds partitions to one of an earlier
+/// version, which had a single one. Returns the number of partitions.
 ///
 /// # Errors
 /// It does not exist and may not be created ([`Error::UnknownTopic`]), or it is not compacted ([`Error::TopicMismatch`]).
-pub fn ensure(user: &Admin, topic: &str) -> Result<i32> {
-    let partitions = user.ensure_topic(topic, &topic_spec()).map_err(|error| match error {
+pub fn ensure(user: &Admin, topic: &str, spec: &TopicSpec) -> Result<i32> {
+    let partitions = user.ensure_topic(topic, spec).map_err(|error| match error {
         Error::UnknownTopic { topic, hint } => Error::UnknownTopic {
             topic,
             hint: format!("{hint}; a checkpoint has {PARTITIONS} partitions and cleanup.policy=compact"),

@@ -105,6 +105,14 @@ pub enum Error {
         /// why
         reason: String,
     },
+    /// The offsets of a consumer group cannot be changed while it has members. Permanent.
+    #[error("consumer group `{group}` has members, so its position cannot be moved: {members}; stop them first")]
+    GroupHasMembers {
+        /// its name
+        group: String,
+        /// client id and host of each
+        members: String,
+    },
     /// One message is larger than librdkafka or its topic accepts; the transaction is unaffected.
     #[error("a message of {bytes} bytes is too large for topic `{topic}`: raise max.message.bytes of the topic")]
     TooLarge {

@@ -7,6 +7,7 @@ pub(super) mod acls;
 pub(super) mod admin_call;
 pub(super) mod configs;
 pub(super) mod consuming;
+pub(super) mod groups;
 pub(super) mod offsets;
 pub(super) mod topic_changes;
 pub(super) mod topics;

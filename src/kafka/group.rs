@@ -1,158 +1,81 @@
-//! A consumer group seen from outside: its members and the offsets that it has committed.
+//! Consumer groups as data: their members and the offsets that they have committed.
 
-use std::time::{Duration, Instant};
+use crate::kafka::error::{Error, Result};
 
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::topic_partition_list::Offset;
-
-use crate::kafka::client_config::{Identity, client_config};
-use crate::kafka::connection::Connection;
-use crate::kafka::error::{Error, Resource, Result, settings_error};
-use crate::kafka::ffi;
-use crate::kafka::ffi::consuming::{ConsumerEvent, next_event};
-use crate::kafka::settings::KafkaSettings;
-
-/// How long one attempt waits before the refusals of the brokers are looked at.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Kafka's state of a group that does not exist.
+const DEAD: &str = "Dead";
 
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMember {
+    /// Kafka's id of the member
+    pub id: String,
     /// what its client calls itself
     pub client_id: String,
     /// the address that it comes from
     pub host: String,
+    /// the partitions that it reads: topic and number
+    pub partitions: Vec<(String, i32)>,
 }
 
-/// Who is in a group.
+/// A group and its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupState {
-    /// Kafka's word: `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Dead`; empty: Kafka does not know the group
+pub struct GroupDescription {
+    /// its name
+    pub name: String,
+    /// Kafka's word, such as `Stable`, `Empty`, `PreparingRebalance` or `Dead`
     pub state: String,
+    /// `Classic`, or `Consumer` (KIP-848)
+    pub group_type: String,
+    /// how partitions are assigned, such as `range`; empty without members
+    pub assignor: String,
     /// its members
     pub members: Vec<GroupMember>,
 }
 
-impl GroupState {
-    /// Whether partitions are being shared out at this moment.
+impl GroupDescription {
+    /// A group that does not exist.
+    pub(super) fn dead(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: DEAD.to_owned(),
+            group_type: String::new(),
+            assignor: String::new(),
+            members: Vec::new(),
+        }
+    }
+
+    /// Whether Kafka does not know the group.
+    pub fn is_dead(&self) -> bool {
+        self.state == DEAD
+    }
+
+    /// Whether partitions are being assigned at this moment.
     pub fn is_rebalancing(&self) -> bool {
         self.state.ends_with("Rebalance")
     }
+
+    /// Checks that the group has no members.
+    ///
+    /// # Errors
+    /// [`Error::GroupHasMembers`].
+    pub fn require_no_members(&self) -> Result<()> {
+        if self.members.is_empty() {
+            return Ok(());
+        }
+        let members: Vec<String> =
+            self.members.iter().map(|member| format!("{} at {}", member.client_id, member.host)).collect();
+        Err(Error::GroupHasMembers { group: self.name.clone(), members: members.join(", ") })
+    }
 }
 
-/// A consumer group, asked without joining it.
-pub struct ConsumerGroup {
-    inner: BaseConsumer<Connection>,
-    group: String,
-    timeout: Duration,
-}
-
-impl ConsumerGroup {
-    /// Nothing is sent before the first question.
-    ///
-    /// # Errors
-    /// The settings are refused by librdkafka.
-    pub fn open(settings: &KafkaSettings, group: &str, timeout: Duration) -> Result<Self> {
-        let fixed = [("group.id", group), ("enable.auto.commit", "false")];
-        let config = client_config(settings, Identity::User, &[], &fixed)?;
-        let connection = Connection::new(settings, Identity::User);
-        let inner = config.create_with_context(connection).map_err(|e| settings_error(&e))?;
-        Ok(Self { inner, group: group.to_owned(), timeout })
-    }
-
-    /// The state and the members. Takes the right to describe the group, which the right to read includes; without it the group looks
-    /// unknown.
-    ///
-    /// # Errors
-    /// No answer.
-    pub fn state(&self) -> Result<GroupState> {
-        let found = self.inner.client().fetch_group_list(Some(&self.group), self.timeout);
-        let found = found.map_err(|e| self.error(&e, "look at"))?;
-        let Some(group) = found.groups().iter().find(|group| group.name() == self.group) else {
-            return Ok(GroupState { state: String::new(), members: Vec::new() });
-        };
-        let members = group.members().iter().map(|member| GroupMember {
-            client_id: member.client_id().to_owned(),
-            host: member.client_host().trim_start_matches('/').to_owned(),
-        });
-        Ok(GroupState { state: group.state().to_owned(), members: members.collect() })
-    }
-
-    /// The committed offset of each partition, in their order; `None`: there is none.
-    ///
-    /// # Errors
-    /// No right to use the group, or no answer.
-    pub fn committed(&self, partitions: &[(String, i32)]) -> Result<Vec<Option<i64>>> {
-        const ACTION: &str = "fetch the offsets of";
-        let mut list = TopicPartitionList::new();
-        for (topic, partition) in partitions {
-            list.add_partition(topic, *partition);
-        }
-        let deadline = Instant::now() + self.timeout;
-        let found = loop {
-            let error = match self.inner.committed_offsets(list.clone(), ATTEMPT_TIMEOUT.min(self.timeout)) {
-                Ok(found) => break found.to_topic_map(),
-                Err(error) => error,
-            };
-            // librdkafka looks for a coordinator until the time is over, even where the brokers refuse to name one.
-            if self.is_denied() {
-                let connection = self.inner.client().context();
-                let code = Code::GroupAuthorizationFailed;
-                return Err(connection.request_error(code, "", ACTION, Resource::Group(&self.group)));
-            }
-            if error.rdkafka_error_code() != Some(Code::OperationTimedOut) || Instant::now() >= deadline {
-                return Err(self.error(&error, ACTION));
-            }
-        };
-        let offset = |place: &(String, i32)| match found.get(place) {
-            Some(Offset::Offset(offset)) => Some(*offset),
-            _ => None,
-        };
-        Ok(partitions.iter().map(offset).collect())
-    }
-
-    /// Commits an offset for each (topic, partition). The brokers refuse it while the group has members.
-    ///
-    /// # Errors
-    /// The group has members, no right to use it, or no answer.
-    pub fn commit(&self, offsets: &[(String, i32, i64)]) -> Result<()> {
-        let mut list = TopicPartitionList::new();
-        for (topic, partition, offset) in offsets {
-            let added = list.add_partition_offset(topic, *partition, Offset::Offset(*offset));
-            added.map_err(|e| self.error(&e, "commit offsets of"))?;
-        }
-        self.inner.commit(&list, CommitMode::Sync).map_err(|error| match error.rdkafka_error_code() {
-            Some(Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress) => Error::Other {
-                doing: format!("commit offsets of consumer group `{}`", self.group),
-                reason: "the group has members: stop its consumers first".to_owned(),
-                transient: false,
-            },
-            _ => self.error(&error, "commit offsets of"),
-        })
-    }
-
-    /// Whether the brokers have refused the group.
-    fn is_denied(&self) -> bool {
-        while let Some(event) = next_event(&self.inner, Duration::ZERO) {
-            if matches!(event, ConsumerEvent::Error { code: Code::GroupAuthorizationFailed, .. }) {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn error(&self, error: &KafkaError, action: &str) -> Error {
-        let connection = self.inner.client().context();
-        ffi::serve_events(self.inner.client());
-        if let Err(fault) = connection.check() {
-            return fault;
-        }
-        match error.rdkafka_error_code().unwrap_or(Code::Fail) {
-            Code::OperationTimedOut | Code::BrokerTransportFailure | Code::AllBrokersDown => connection
-                .diagnose_timeout(self.timeout, &format!("trying to {action} consumer group `{}`", self.group)),
-            code => connection.request_error(code, "", action, Resource::Group(&self.group)),
-        }
-    }
+/// An offset that a group has committed, or is to commit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupOffset {
+    /// the topic
+    pub topic: String,
+    /// its partition
+    pub partition: i32,
+    /// the offset of the next message that the group reads
+    pub offset: i64,
 }

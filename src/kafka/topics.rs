@@ -1,10 +1,29 @@
 //! Topics as data: how they are created, described and compared.
 
+use std::time::Duration;
+
 use crate::kafka::acls::Operation;
 use crate::kafka::error::Error;
 
 /// The topic option that says whether old messages are deleted or compacted.
 pub(crate) const CLEANUP_POLICY: &str = "cleanup.policy";
+
+/// The topic option that says how many replicas must have a message before it is acknowledged.
+pub(crate) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
+/// The topic option that says after how many ms messages are deleted.
+pub(crate) const RETENTION_MS: &str = "retention.ms";
+
+/// How safely and for how long a topic stores its messages. `None`: the cluster's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Durability {
+    /// the number of replicas
+    pub replication: Option<i32>,
+    /// how many of them must have a message before it is acknowledged
+    pub min_insync_replicas: Option<i32>,
+    /// after which time messages are deleted
+    pub retention: Option<Duration>,
+}
 
 /// What a topic is created with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +41,32 @@ impl TopicSpec {
     pub fn stream(partitions: i32) -> Self {
         let config = vec![(CLEANUP_POLICY.to_owned(), "delete".to_owned())];
         Self { partitions: Some(partitions), replication: None, config }
+    }
+
+    /// This specification with `durability`.
+    #[must_use]
+    pub fn with(mut self, durability: Durability) -> Self {
+        let Durability { replication, min_insync_replicas, retention } = durability;
+        self.replication = replication.or(self.replication);
+        let options = [
+            (MIN_INSYNC_REPLICAS, min_insync_replicas.map(|count| count.to_string())),
+            (RETENTION_MS, retention.map(|time| time.as_millis().to_string())),
+        ];
+        self.config.extend(options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        self
+    }
+
+    /// Only the replicas and the retention.
+    #[must_use]
+    pub fn durability_only(&self) -> Self {
+        let is_kept = |name: &String| name == MIN_INSYNC_REPLICAS || name == RETENTION_MS;
+        let config = self.config.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
+        Self { partitions: None, replication: self.replication, config }
+    }
+
+    /// The value of an option.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.config.iter().find(|(option, _)| option == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -100,6 +145,17 @@ pub struct TopicConfigEntry {
     pub value: String,
     /// whether it is set for this topic, and not a default
     pub is_override: bool,
+}
+
+/// What the cluster gives topics whose specification does not say otherwise. `None`: not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicDefaults {
+    /// the number of replicas
+    pub replication: Option<i32>,
+    /// how many of them must have a message before it is acknowledged
+    pub min_insync_replicas: Option<i32>,
+    /// after how many ms messages are deleted; negative: never
+    pub retention_ms: Option<i64>,
 }
 
 /// The configuration of one topic of several.

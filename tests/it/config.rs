@@ -174,7 +174,7 @@ fn paths_in_a_file_start_from_its_folder() {
 #[test]
 fn every_error_is_reported_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&str, &[&str]); 26] = [
+    let cases: [(&str, &[&str]); 29] = [
         ("[science_db]\nadress = \"a:1\"", &["fink.toml:2", "`science_db.adress`", "`science_db.address`"]),
         ("[kafak]\nusername = \"me\"", &["fink.toml:1", "`kafak`", "`kafka`"]),
         (
@@ -191,6 +191,15 @@ fn every_error_is_reported_with_its_line() {
         ("[distribution]\nstatus = \"yes\"", &["fink.toml:2", "expected true or false, found a string"]),
         ("[distribution]\noverlap = \"0s\"", &["fink.toml:2", "distribution.settle"]),
         ("[distribution]\nrepair = \"1s\"", &["fink.toml:2", "distribution.overlap"]),
+        (
+            "[distribution]\nreplication = 2\nmin_insync_replicas = 3",
+            &["fink.toml:3", "at most replication, 2, or nothing can be sent"],
+        ),
+        ("[distribution]\nrejected_retention = 0", &["fink.toml:2", "at least 1ms"]),
+        (
+            "[[stream]]\nname = \"a\"\ntopic = \"t\"\nreplication = 1\nmin_insync_replicas = 2",
+            &["fink.toml:5", "at most replication, 1"],
+        ),
         ("[science_db]\naddress = \"localhost\"", &["fink.toml:2", "it has no port"]),
         ("[science_db]\ncatalog = 5", &["fink.toml:2", "expected a path, found an integer"]),
         ("[filters]\nworkers = 0", &["fink.toml:2", "from 1 to 1024"]),
@@ -325,6 +334,11 @@ fn the_file_that_init_writes_contains_the_defaults() {
     run_without_env(folder.path(), &["config", "init"], &[]).assert_stderr(2, &["fink.toml already exists", "--force"]);
     assert_eq!(fs::read_to_string(folder.path().join("fink.toml")).unwrap(), "[kafka]\n");
     run_without_env(folder.path(), &["config", "init", "--force"], &[]).assert_stderr(0, &[]);
+    let init = ["config", "init", "--force"];
+    run_without_env(folder.path(), &init, &[("FINK_CONFIG", "other.toml")])
+        .assert_stderr(0, &["FINK_CONFIG names other.toml, so other commands do not read fink.toml"]);
+    let same = run_without_env(folder.path(), &init, &[("FINK_CONFIG", "./fink.toml")]);
+    assert!(!same.stderr.contains("FINK_CONFIG"), "{same:?}");
     run_without_env(folder.path(), &["config", "init", "no/such/folder.toml"], &[])
         .assert_stderr(1, &["cannot write no/such/folder.toml"]);
 

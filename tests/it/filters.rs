@@ -95,7 +95,8 @@ fn a_wrong_filter_is_explained_and_ends_the_command() {
     test("judges:reordered").assert_stderr(1, &["in another order"]);
     test("judges:ambiguous").assert_stderr(2, &["cutoutScience.stampData", "cutoutTemplate.stampData"]);
     test("judges").assert_stderr(2, &["package.module:function"]);
-    test("nobody:f").assert_stderr(2, &["No module named 'nobody'"]);
+    test("nobody:f")
+        .assert_stderr(2, &["No module named 'nobody'; set filters.path to the directory that contains `nobody`"]);
     let bare = ["--set", "filters.python=/no/python", "filter", "test", "judges:array", "alerts"];
     fixture.run(&bare).assert_stderr(2, &["cannot start `/no/python`", "filters.python"]);
     fixture.run(&["filter", "test", "judges:array", "no-alerts"]).assert_stderr(1, &["no-alerts"]);

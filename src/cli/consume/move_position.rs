@@ -10,9 +10,8 @@ use crate::cli::context::Context;
 use crate::cli::kafka::confirm::ConfirmArgs;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::{OutputArgs, Table};
-use crate::consume::reset;
 use crate::consume::start::Start;
-use crate::kafka::group::ConsumerGroup;
+use crate::kafka::group_offsets;
 use crate::kafka::{Admin, Identity};
 
 /// How long the brokers may take.
@@ -51,8 +50,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let login = args.login.find(context)?;
     let (topics, name) = (login.topics(&args.topics)?, login.group(args.group.as_deref())?);
     let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
-    let group = ConsumerGroup::open(login.kafka(), &name, KAFKA_TIMEOUT)?;
-    let moves = reset::plan(&admin, &group, &topics, args.start).map_err(super::error::command_error)?;
+    let moves = group_offsets::plan(&admin, &name, &topics, args.start.into())?;
     let mut table = Table::new(&["topic", "part", "from", "to", "end"]);
     for entry in &moves {
         table.row([
@@ -64,13 +62,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         ]);
     }
     if !args.confirm.dry_run {
-        reset::require_no_members(&group, &name).map_err(super::error::command_error)?;
+        admin.describe_group(&name)?.require_no_members()?;
     }
     let question = format!("Move the position of group {name}?");
     if !args.confirm.ask_or_print(&table, &question, args.output.format, context)? {
         return Ok(());
     }
-    reset::apply(&group, &name, &moves).map_err(super::error::command_error)?;
+    group_offsets::apply(&admin, &name, &moves)?;
     log::info!("consumer group `{name}`: moved in {} partitions", moves.len());
     Ok(())
 }

@@ -8,10 +8,8 @@ use serde_json::Value;
 use super::settings::LoginArgs;
 use crate::cli::context::Context;
 use crate::cli::output::{Format, OutputArgs, Table};
-use crate::consume::reset;
-use crate::consume::start::Start;
 use crate::consume::table::utc;
-use crate::kafka::group::ConsumerGroup;
+use crate::kafka::group_offsets::{self, OffsetTarget};
 use crate::kafka::{Admin, Identity};
 
 /// How long the brokers may take.
@@ -41,8 +39,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let login = args.login.find(context)?;
     let (topics, name) = (login.topics(&args.topics)?, login.group(args.group.as_deref())?);
     let admin = Admin::open(login.kafka(), Identity::User, KAFKA_TIMEOUT)?;
-    let group = ConsumerGroup::open(login.kafka(), &name, KAFKA_TIMEOUT)?;
-    let positions = reset::plan(&admin, &group, &topics, Start::Group).map_err(super::error::command_error)?;
+    let positions = group_offsets::plan(&admin, &name, &topics, OffsetTarget::Committed)?;
     let places: Vec<(String, i32)> = positions.iter().map(|found| (found.topic.clone(), found.partition)).collect();
     let newest = super::topics::newest(&admin, &places);
     let mut table = Table::new(&["topic", "part", "committed", "end", "lag", "newest"]);
@@ -68,8 +65,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         }
     }
     table.print(args.output.format, context)?;
-    let state = group.state()?;
-    match (state.is_rebalancing(), state.members.len()) {
+    let group = admin.describe_group(&name)?;
+    match (group.is_rebalancing(), group.members.len()) {
         (true, _) => log::warn!("consumer group `{name}` is rebalancing: its partitions are being shared out"),
         (false, 0) => log::info!("consumer group `{name}` has no members at present"),
         (false, count) => log::info!("consumer group `{name}` has {count} members"),

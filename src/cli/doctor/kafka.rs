@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::checklist::Checklist;
-use super::{acls, transactions};
+use super::{acls, durability, transactions};
 use crate::cancel::CancellationToken;
 use crate::cli::distribution_status::short_duration;
 use crate::cli::service_status::ServiceStatus;
@@ -59,6 +59,7 @@ pub(super) fn check(list: &mut Checklist, configuration: &Configuration, timeout
         }
     }
     retention(list, administrator.as_ref().unwrap_or(&admin), &with_alerts)?;
+    durability::check(list, administrator.as_ref().unwrap_or(&admin), &settings, &found)?;
     transactions::check(list, &admin, &written)?;
     if let Some(found) = found.last() {
         checkpoint_of(list, &admin, found, &settings.distribution, timeout)?;
@@ -141,7 +142,13 @@ fn login(
     let settings = match configuration.settings(logins) {
         Ok(settings) => settings,
         Err(errors) => {
-            list.fail(what, errors)?;
+            match configuration.password_file_to_create().filter(|_| logins == RequiredLogin::User) {
+                Some(file) => list.unknown(
+                    what,
+                    format!("{} does not exist yet: `fink kafka bootstrap` creates it, and the user", file.display()),
+                )?,
+                None => list.fail(what, errors)?,
+            }
             return Ok(None);
         }
     };

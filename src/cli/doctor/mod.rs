@@ -2,6 +2,7 @@
 
 mod acls;
 mod checklist;
+mod durability;
 mod files;
 mod kafka;
 mod push;

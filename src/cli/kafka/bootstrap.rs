@@ -2,12 +2,13 @@
 
 mod args;
 mod plan;
+mod topics;
 mod users;
 
 use anyhow::bail;
 
 pub use self::args::Args;
-use self::plan::{PlanItem, PlannedChange};
+use self::plan::PlanItem;
 use self::users::Users;
 use super::client::{KAFKA_TIMEOUT, wait_until_visible};
 use super::outcomes::Outcomes;
@@ -18,8 +19,7 @@ use crate::cli::output::Table;
 use crate::config::RequiredLogin;
 use crate::distribution::settings::Settings;
 use crate::kafka::acls::{AclBinding, AclFilter, Pattern};
-use crate::kafka::topics::{CLEANUP_POLICY, TopicDiff, TopicSpec};
-use crate::kafka::{Admin, Identity, checkpoint, idempotent_producer, roles, schema_topic};
+use crate::kafka::{Admin, Identity, roles};
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     shell_glob::check(&args.hosts.values().collect::<Vec<_>>(), &args.rest)?;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let configuration = context.configuration()?;
     let settings = configuration.settings(RequiredLogin::Admin)?;
     let admin = Admin::open(&settings.kafka, Identity::Admin, KAFKA_TIMEOUT)?;
-    let mut items = topics(&admin, &settings)?;
+    let mut items = topics::topics(&admin, &settings)?;
     let users = Users::configured(args, &configuration, &settings)?;
     if let Some(users) = &users {
         items.extend(users.items(&admin)?);
@@ -79,61 +79,6 @@ fn table<'a>(items: impl Iterator<Item = (&'a PlanItem, &'static str)>) -> Table
         table.row([item.kind.into(), item.name.as_str().into(), item.what.as_str().into(), result.into()]);
     }
     table
-}
-
-/// The topics of the distribution.
-fn topics(admin: &Admin, settings: &Settings) -> anyhow::Result<Vec<PlanItem>> {
-    let distribution = &settings.distribution;
-    let checkpoint = checkpoint::topic_of(&distribution.name);
-    let mut topics: Vec<(String, TopicSpec, String)> = Vec::new();
-    for stream in &settings.streams {
-        let spec = match stream.transactions {
-            true => TopicSpec::stream(stream.partitions),
-            false => idempotent_producer::topic_spec(stream.partitions),
-        };
-        let what = format!("stream {}, partitions: {}", stream.name, stream.partitions);
-        topics.push((stream.topic.to_string(), spec, what));
-        if let Some(topic) = stream.schema_topic() {
-            let what = format!("schema of stream {}, one partition", stream.name);
-            topics.push((topic.to_string(), schema_topic::topic_spec(), what));
-        }
-    }
-    topics.push((distribution.rejected_topic.to_string(), TopicSpec::stream(1), "rejected alerts".to_owned()));
-    let partitions = checkpoint::PARTITIONS;
-    let what = format!("checkpoint, partitions: {partitions}, compacted");
-    topics.push((checkpoint.clone(), checkpoint::topic_spec(), what));
-    let compared: Vec<TopicSpec> = topics.iter().map(|(name, spec, _)| compared_spec(spec, name)).collect();
-    let compared: Vec<(&str, &TopicSpec)> = topics.iter().map(|(name, ..)| name.as_str()).zip(&compared).collect();
-    let diffs = admin.compare_topics(&compared)?;
-    let item = |((name, spec, what), diff): ((String, TopicSpec, String), TopicDiff)| PlanItem {
-        kind: "topic",
-        name: name.clone(),
-        what,
-        exists: diff != TopicDiff::Missing,
-        conflict: match diff {
-            TopicDiff::Different(difference) => Some(difference),
-            TopicDiff::Same | TopicDiff::Missing => None,
-        },
-        change: PlannedChange::Topic(name, spec),
-    };
-    let mut items: Vec<PlanItem> = topics.into_iter().zip(diffs).map(item).collect();
-    // The topic of an earlier version has one partition.
-    if let Some(found) = admin.partitions(&checkpoint)?.filter(|found| *found < partitions) {
-        let what = format!("checkpoint, partitions: {partitions} instead of {found}");
-        let change = PlannedChange::Partitions(checkpoint.clone(), partitions);
-        items.push(PlanItem { kind: "topic", name: checkpoint, what, exists: false, conflict: None, change });
-    }
-    Ok(items)
-}
-
-/// What an existing topic must have. Of a checkpoint, only compaction: its other options may be tuned.
-fn compared_spec(spec: &TopicSpec, name: &str) -> TopicSpec {
-    let mut spec = spec.clone();
-    if checkpoint::is_checkpoint(name) {
-        spec.config.retain(|(option, _)| option == CLEANUP_POLICY);
-        spec.partitions = None;
-    }
-    spec
 }
 
 /// The ACLs of the users.

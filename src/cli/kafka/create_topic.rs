@@ -11,7 +11,7 @@ use crate::config::RequiredLogin;
 use crate::distribution::settings::Settings;
 use crate::kafka::Identity;
 use crate::kafka::topics::{CreateOutcome, TopicDiff, TopicSpec};
-use crate::kafka::{Admin, Error, checkpoint, idempotent_producer};
+use crate::kafka::{Admin, Error, checkpoint};
 
 /// `fink kafka create-topic`
 #[derive(Debug, clap::Args)]
@@ -91,13 +91,12 @@ impl Args {
     /// The specification: by the arguments, else as the distribution needs it.
     fn spec(&self, settings: &Settings) -> TopicSpec {
         let mut spec = if checkpoint::is_checkpoint(&self.name) {
-            checkpoint::topic_spec()
+            settings.distribution.checkpoint_spec()
         } else if self.name == settings.distribution.rejected_topic {
-            TopicSpec::stream(1)
+            settings.distribution.rejected_topic_spec()
         } else {
             match settings.streams.iter().find(|stream| stream.topic == self.name) {
-                Some(stream) if stream.transactions => TopicSpec::stream(stream.partitions),
-                Some(stream) => idempotent_producer::topic_spec(stream.partitions),
+                Some(stream) => stream.topic_spec(),
                 None => TopicSpec { partitions: None, replication: None, config: Vec::new() },
             }
         };

@@ -51,12 +51,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         .map(|config| config.entries.into_iter().filter(|option| option.is_override || args.all_config).collect());
     match args.output.format {
         Format::Table => show(&args.name, &partitions, options.as_deref(), context),
-        Format::Json => {
-            output::print(format!("{:#}\n", document(&args.name, &partitions, options.as_deref())).as_bytes())
-        }
-        Format::Ndjson => {
-            output::print(format!("{}\n", document(&args.name, &partitions, options.as_deref())).as_bytes())
-        }
+        Format::Json => output::print_json(&document(&args.name, &partitions, options.as_deref()), true),
+        Format::Ndjson => output::print_json(&document(&args.name, &partitions, options.as_deref()), false),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `fink kafka`: administers users, ACLs and topics.
+//! `fink kafka`: administers users, ACLs, topics and consumer groups.
 
 mod acl_change;
 mod acl_table;
@@ -8,15 +8,18 @@ mod client;
 pub(super) mod confirm;
 mod create_topic;
 mod delete_topic;
+mod describe_group;
 mod describe_topic;
 mod grant;
 mod list_acls;
+mod list_groups;
 mod list_topics;
 mod list_users;
 mod names;
 mod outcomes;
 mod password;
 mod remove_user;
+mod reset_group;
 mod revoke;
 mod role;
 mod shell_glob;
@@ -55,6 +58,12 @@ pub enum Action {
     DescribeTopic(describe_topic::Args),
     /// List topics
     ListTopics(list_topics::Args),
+    /// List consumer groups, their state and their lag
+    ListGroups(list_groups::Args),
+    /// Show the members, offsets and lag of a consumer group
+    DescribeGroup(describe_group::Args),
+    /// Move the position of a consumer group
+    ResetGroup(reset_group::Args),
     /// Create the topics, users and ACLs of the configured distribution
     Bootstrap(bootstrap::Args),
 }
@@ -71,6 +80,9 @@ pub(super) fn run(action: &Action, context: &Context) -> anyhow::Result<()> {
         Action::DeleteTopic(args) => delete_topic::run(args, context),
         Action::DescribeTopic(args) => describe_topic::run(args, context),
         Action::ListTopics(args) => list_topics::run(args, context),
+        Action::ListGroups(args) => list_groups::run(args, context),
+        Action::DescribeGroup(args) => describe_group::run(args, context),
+        Action::ResetGroup(args) => reset_group::run(args, context),
         Action::Bootstrap(args) => bootstrap::run(args, context),
     }
 }

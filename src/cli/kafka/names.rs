@@ -65,6 +65,15 @@ pub(super) fn check_group_pattern(text: &str) -> Result<(), String> {
     }
 }
 
+/// Parses the name of a consumer group.
+pub(super) fn group(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("the group name is empty".to_owned()),
+        _ if text.chars().any(char::is_control) => Err("a group name cannot contain control characters".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 /// Checks the distribution name of an ACL.
 pub(super) fn check_distribution(text: &str) -> Result<(), String> {
     match text.strip_suffix(['*', '-']) {

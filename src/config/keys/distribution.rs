@@ -1,11 +1,37 @@
 use std::time::Duration;
 
-use crate::config::definition::key;
+use crate::config::definition::{Key, key};
 use crate::config::reader::Reader;
-use crate::config::value::ByteSize;
+use crate::config::value::{ByteSize, IntegerInRange};
 use crate::distribution::settings::DistributionSettings;
 use crate::distribution::settings::Start;
+use crate::kafka::topics::Durability;
 use crate::topic::Topic;
+
+/// Kafka's limit for the number of replicas.
+const MAX_REPLICAS: u32 = 32_767;
+
+/// Reads a number of replicas.
+pub(super) fn count(reader: &mut Reader<'_>, key: Key) -> Option<i32> {
+    let count = reader.optional::<IntegerInRange<1, MAX_REPLICAS>>(key)?;
+    i32::try_from(count.0).ok()
+}
+
+/// Adds errors for values that no topic can have.
+pub(super) fn check_durability(reader: &mut Reader<'_>, durability: Durability, retention_key: &str) {
+    let Durability { replication, min_insync_replicas, retention } = durability;
+    if let (Some(replication), Some(minimum)) = (replication, min_insync_replicas)
+        && minimum > replication
+    {
+        reader.add_error(
+            "min_insync_replicas",
+            format!("it must be at most replication, {replication}, or nothing can be sent"),
+        );
+    }
+    if retention.is_some_and(|retention| retention < Duration::from_millis(1)) {
+        reader.add_error(retention_key, "it must be at least 1ms");
+    }
+}
 
 pub(super) fn read(reader: &mut Reader<'_>) -> DistributionSettings {
     reader.section("distribution", "");
@@ -60,7 +86,31 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DistributionSettings {
             key("rejected_topic", "The topic for alerts that cannot be decoded, encoded or sent. Headers contain the reason."),
             "fink_rejected".to_owned(),
         ),
+        durability: Durability {
+            replication: count(
+                reader,
+                key(
+                    "replication",
+                    "The number of replicas of new topics: of streams, schemas, rejected alerts and the checkpoint. If unset: the cluster's default.",
+                )
+                .example("3"),
+            ),
+            min_insync_replicas: count(
+                reader,
+                key(
+                    "min_insync_replicas",
+                    "The number of replicas of new topics that must have a message before it counts as sent (min.insync.replicas). If unset: the \
+                     cluster's default.",
+                )
+                .example("2"),
+            ),
+            retention: reader.optional(
+                key("rejected_retention", "The retention of rejected_topic, if it is new. If unset: the cluster's default.")
+                    .example("\"30d\""),
+            ),
+        },
     };
+    check_durability(reader, settings.durability, "rejected_retention");
     if let Err(error) = format!("fink_checkpoint_{}", settings.name).parse::<Topic>() {
         reader.add_error("name", format!("it is part of the name of the checkpoint topic, and {error}"));
     }

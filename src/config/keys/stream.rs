@@ -1,3 +1,4 @@
+use super::distribution::{check_durability, count};
 use crate::alert::{Encoding, MessageKey};
 use crate::config::definition::{Default, Key, key};
 use crate::config::error::ConfigError;
@@ -6,6 +7,7 @@ use crate::config::origin::{FileLine, Origin};
 use crate::config::reader::Reader;
 use crate::config::value::IntegerInRange;
 use crate::distribution::settings::{DistributionSettings, MAX_PARTITIONS_WITHOUT_TRANSACTIONS, StreamSettings};
+use crate::kafka::topics::Durability;
 use crate::topic::Topic;
 
 const NAME: Key =
@@ -27,7 +29,7 @@ pub(super) fn read_all(
     let tables = file.map_or(&[][..], |file| &file.streams);
     if tables.is_empty() {
         reader.stream(DEFAULT_NAME, None, true);
-        return vec![read(reader, DEFAULT_NAME.to_owned(), None)];
+        return vec![read(reader, DEFAULT_NAME.to_owned(), None, distribution)];
     }
     let mut streams: Vec<StreamSettings> = Vec::new();
     for (index, table) in tables.iter().enumerate() {
@@ -44,7 +46,7 @@ pub(super) fn read_all(
             reader.errors.push(ConfigError::Value { key: format!("stream.{name}"), origin, reason });
         }
         reader.stream(&name, Some(index), tables.len() == 1);
-        let stream = read(reader, name, Some(&table.place));
+        let stream = read(reader, name, Some(&table.place), distribution);
         check_topics_differ(reader, &stream, &streams, distribution);
         streams.push(stream);
     }
@@ -80,7 +82,12 @@ fn stream_name(table: &StreamTable) -> Result<String, ConfigError> {
 }
 
 /// Reads the keys of the stream that `reader` has started. The topic is empty after an error.
-fn read(reader: &mut Reader<'_>, name: String, place: Option<&FileLine>) -> StreamSettings {
+fn read(
+    reader: &mut Reader<'_>,
+    name: String,
+    place: Option<&FileLine>,
+    distribution: &DistributionSettings,
+) -> StreamSettings {
     let topic = key("topic", "The topic of the stream.").example("\"fink_outstream\"");
     let settings = StreamSettings {
         name,
@@ -140,8 +147,30 @@ fn read(reader: &mut Reader<'_>, name: String, place: Option<&FileLine>) -> Stre
             ),
             false,
         ),
+        durability: Durability {
+            replication: count(
+                reader,
+                key("replication", "The number of replicas of the topic, if it is new. If unset: distribution.replication.").example("3"),
+            )
+            .or(distribution.durability.replication),
+            min_insync_replicas: count(
+                reader,
+                key(
+                    "min_insync_replicas",
+                    "The number of replicas that must have a message before it counts as sent, if the topic is new. If unset: \
+                     distribution.min_insync_replicas.",
+                )
+                .example("2"),
+            )
+            .or(distribution.durability.min_insync_replicas),
+            retention: reader.optional(
+                key("retention", "How long the topic retains alerts, if it is new. If unset: the cluster's default.")
+                    .example("\"7d\""),
+            ),
+        },
     };
     check(reader, &settings);
+    check_durability(reader, settings.durability, "retention");
     settings
 }
 

@@ -32,6 +32,16 @@ pub enum CheckpointStateError {
         /// what the records' keys begin with
         prefix: String,
     },
+    /// the checkpoint was moved to another distribution
+    #[error(
+        "the checkpoint of `{prefix}` was moved to the distribution `{to}`: set distribution.name = \"{to}\", or move it back with `fink checkpoint move`"
+    )]
+    Moved {
+        /// what the records' keys begin with
+        prefix: String,
+        /// the other distribution
+        to: String,
+    },
     /// a record cannot be written as JSON
     #[error("cannot write checkpoint record `{key}`: {source}")]
     Unwritable {

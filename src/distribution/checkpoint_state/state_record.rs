@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `<prefix>/state` | JSON: the watermark, the start that the user asked for, the last live scan, the window of the history lane |
 //! | `<prefix>/history/<8 hexadecimal digits>` | JSON: how far the history lane has come in one key range |
+//! | `<prefix>/moved` | JSON: the distribution to which the checkpoint was moved, and when; then there are no other records but the owner's |
 //! | `<prefix>/ledger/<16 hexadecimal digits>` | entries of the ledger, 24 bytes each, at most 256 KiB |
 //!
 //! No record grows with the number of alerts or regions.
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::history_scan::{self, HistoryScan, RangeProgress};
-use super::records::{CheckpointStateError, numbered, unreadable};
+use super::records::{CheckpointStateError, Record, numbered, unreadable};
 use crate::ledger::Ledger;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
@@ -53,6 +54,28 @@ pub(super) const VERSION: u32 = 2;
 pub(crate) fn is_job_finished(state: &[u8]) -> bool {
     let state: Option<StateRecord> = serde_json::from_slice(state).ok();
     state.is_some_and(|state| state.job_until.is_some_and(|until| state.watermark >= until))
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct MovedRecord {
+    to: String,
+}
+
+/// The record that says that the checkpoint was moved to another distribution.
+pub(crate) fn moved_record(prefix: &str, to: &str, at: Timestamp) -> Record {
+    let value = serde_json::json!({ "to": to, "at": at });
+    (moved_key(prefix), Some(value.to_string().into_bytes()))
+}
+
+/// The distribution to which the checkpoint was moved.
+pub(crate) fn moved_to_name(prefix: &str, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<String> {
+    let value = records.get(&moved_key(prefix))?;
+    let moved: Option<MovedRecord> = serde_json::from_slice(value).ok();
+    Some(moved.map_or_else(|| "?".to_owned(), |moved| moved.to))
+}
+
+fn moved_key(prefix: &str) -> Vec<u8> {
+    format!("{prefix}/moved").into_bytes()
 }
 
 pub(super) fn load_state(

@@ -140,6 +140,13 @@ impl TopicState {
         &self.state.offsets
     }
 
+    /// This state for a topic that ends at `offsets`, all of whose messages are accounted for, on another Kafka for example.
+    #[must_use]
+    pub fn rebased(self, offsets: Vec<i64>) -> Self {
+        let state = TopicStateRecord { offsets, process: None, ..self.state };
+        Self { state, ..self }
+    }
+
     /// Whether the last writer did not close the topic: some of its messages may be behind the recorded offsets.
     pub fn is_open(&self) -> bool {
         self.state.open
@@ -235,6 +242,21 @@ impl TopicState {
     fn segment_key(&self, number: u64) -> Vec<u8> {
         format!("{}/sent/{number:016x}", self.key).into_bytes()
     }
+}
+
+/// The states of all topics without transactions that the records under `prefix` name.
+///
+/// # Errors
+/// As [`TopicState::load`].
+pub(crate) fn topics_of(
+    prefix: &str,
+    records: &BTreeMap<Vec<u8>, Vec<u8>>,
+) -> Result<Vec<TopicState>, TopicStateError> {
+    let start = key_of(prefix, "");
+    let keys = records.range(start.clone().into_bytes()..).map(|(key, _)| String::from_utf8_lossy(key));
+    let topics = keys.map_while(|key| key.strip_prefix(start.as_str()).map(str::to_owned));
+    let topics: Vec<String> = topics.filter(|topic| !topic.contains('/')).collect();
+    topics.iter().filter_map(|topic| TopicState::load(prefix, topic, records).transpose()).collect()
 }
 
 fn key_of(prefix: &str, topic: &str) -> String {

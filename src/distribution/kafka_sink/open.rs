@@ -7,16 +7,14 @@ use crate::distribution::checkpoint_state::Record;
 use crate::distribution::idempotent_sink::{IdempotentSink, SinkTopic};
 use crate::distribution::owner::Owner;
 use crate::distribution::pipeline::Pipeline;
-use crate::distribution::settings::{Settings, StreamSettings};
+use crate::distribution::settings::{DistributionSettings, Settings, StreamSettings};
 use crate::distribution::sink_error::{ATTEMPT_TIMEOUT, retry_existing, retry_transient};
 use crate::kafka::Identity;
 use crate::kafka::KafkaSettings;
 use crate::kafka::acls::Operation;
 use crate::kafka::checkpoint::Records;
-use crate::kafka::topics::{TopicDescription, TopicSpec};
-use crate::kafka::{
-    Admin, Error as KafkaError, Producer, ProducerOptions, checkpoint, idempotent_producer, retention, schema_topic,
-};
+use crate::kafka::topics::TopicDescription;
+use crate::kafka::{Admin, Error as KafkaError, Producer, ProducerOptions, checkpoint, idempotent_producer, retention};
 
 impl KafkaSink {
     /// Opens the producer, which fences an older one with the same id, ensures that every topic exists, and reads the checkpoint. `prefix` is
@@ -42,13 +40,14 @@ impl KafkaSink {
         // It logs in while the producer does.
         let user = Admin::open(kafka, Identity::User, ATTEMPT_TIMEOUT)?;
         let producer = open_producer(kafka, &options, (cancel, commit_cancel))?;
-        let rejected = ensure_rejected_topic(&user, &settings.distribution.rejected_topic, cancel)?;
+        let rejected = ensure_rejected_topic(&user, &settings.distribution, cancel)?;
 
         let schema_topics = streams.iter().enumerate();
         let schema_topics = schema_topics.filter_map(|(index, stream)| Some((index, stream.schema_topic()?)));
         let schema_topics: Vec<(usize, String)> = schema_topics.collect();
-        let of_streams = streams.iter().map(|stream| (&*stream.topic, topic_spec(stream)));
-        let of_schemas = schema_topics.iter().map(|(_, topic)| (topic.as_str(), schema_topic::topic_spec()));
+        let of_streams = streams.iter().map(|stream| (&*stream.topic, stream.topic_spec()));
+        let of_schemas =
+            schema_topics.iter().map(|(index, topic)| (topic.as_str(), streams[*index].schema_topic_spec()));
         let topics: Vec<_> = of_streams.chain(of_schemas).collect();
         let mut partitions = retry_transient(cancel, || user.ensure_topics(&topics))?.into_iter();
         let names: Vec<&str> = topics.iter().map(|(topic, _)| *topic).chain([rejected.topic.as_str()]).collect();
@@ -78,7 +77,8 @@ impl KafkaSink {
         }
 
         let checkpoint = checkpoint::topic_of(&settings.distribution.name);
-        let count = retry_transient(cancel, || checkpoint::ensure(&user, &checkpoint))?;
+        let spec = settings.distribution.checkpoint_spec();
+        let count = retry_transient(cancel, || checkpoint::ensure(&user, &checkpoint, &spec))?;
         let all: Vec<i32> = (0..count).collect();
         let found = retry_existing(cancel, || checkpoint::read(&user, &checkpoint, &all, cancel))?;
         let WriterPartition { partition, records, to_copy } = choose_partition(prefix, found)
@@ -111,17 +111,14 @@ impl KafkaSink {
     }
 }
 
-/// The specification of a stream's topic.
-fn topic_spec(stream: &StreamSettings) -> TopicSpec {
-    match stream.transactions {
-        true => TopicSpec::stream(stream.partitions),
-        false => idempotent_producer::topic_spec(stream.partitions),
-    }
-}
-
-fn ensure_rejected_topic(user: &Admin, topic: &str, cancel: &CancellationToken) -> Result<Destination, SinkError> {
-    let partitions = retry_transient(cancel, || user.ensure_topic(topic, &TopicSpec::stream(1)))?;
-    Ok(Destination { topic: topic.to_owned(), partitions, key: None, stream: "rejected".to_owned(), idempotent: None })
+fn ensure_rejected_topic(
+    user: &Admin,
+    settings: &DistributionSettings,
+    cancel: &CancellationToken,
+) -> Result<Destination, SinkError> {
+    let (topic, spec) = (&settings.rejected_topic, settings.rejected_topic_spec());
+    let partitions = retry_transient(cancel, || user.ensure_topic(topic, &spec))?;
+    Ok(Destination { topic: topic.clone(), partitions, key: None, stream: "rejected".to_owned(), idempotent: None })
 }
 
 /// Checks that the user may read the topics without transactions and those of schemas: otherwise only a crash would show that it may not.

@@ -24,6 +24,7 @@ fn stream(name: &str, rules: Option<&str>) -> StreamSettings {
         schema_id: None,
         transactions: true,
         schema_topic: false,
+        durability: crate::kafka::topics::Durability::default(),
     }
 }
 

@@ -5,9 +5,9 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use crate::kafka::admin::Admin;
 use crate::kafka::error::{Resource, Result};
 use crate::kafka::ffi::admin_call::{AdminCall, CallError, ResponseError};
-use crate::kafka::ffi::configs::{NativeConfig, describe_topic_configs};
+use crate::kafka::ffi::configs::{NativeConfig, describe_broker_config, describe_topic_configs};
 use crate::kafka::metadata::POLL_INTERVAL;
-use crate::kafka::topics::TopicConfig;
+use crate::kafka::topics::{MIN_INSYNC_REPLICAS, TopicConfig, TopicDefaults};
 
 const ACTION: &str = "see the configuration of";
 
@@ -26,6 +26,27 @@ impl Admin {
         };
         let mut found = self.submit_about(ACTION, Resource::Topic(first), request)?.into_iter();
         Ok(topics.iter().map(|topic| self.topic_config(topic, found.next())).collect())
+    }
+
+    /// The defaults of topics, from the configuration of a broker. Requires describe-configs on the cluster.
+    ///
+    /// # Errors
+    /// Not authorized, or no response.
+    pub fn topic_defaults(&self) -> Result<TopicDefaults> {
+        let Some((broker, _)) = self.live_brokers(None)?.into_iter().next() else {
+            return Ok(TopicDefaults::default());
+        };
+        let found = self.submit(ACTION, |call| describe_broker_config(call, broker))?.into_iter().next();
+        let entries = found.and_then(|(_, entries)| entries.ok()).unwrap_or_default();
+        let number = |name: &str| entries.iter().find(|entry| entry.name == name)?.value.parse::<i64>().ok();
+        let count = |name: &str| number(name).and_then(|count| i32::try_from(count).ok());
+        // The finest unit that is set counts.
+        let units = [("log.retention.ms", 1), ("log.retention.minutes", 60_000), ("log.retention.hours", 3_600_000)];
+        Ok(TopicDefaults {
+            replication: count("default.replication.factor"),
+            min_insync_replicas: count(MIN_INSYNC_REPLICAS),
+            retention_ms: units.into_iter().find_map(|(name, ms)| Some(number(name)? * ms)),
+        })
     }
 
     fn topic_config(&self, topic: &str, found: Option<NativeConfig>) -> TopicConfig {

@@ -1,4 +1,4 @@
-//! The configuration of topics: DescribeConfigs.
+//! The configuration of topics and brokers: DescribeConfigs.
 
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_ConfigSource_t as Source;
@@ -9,7 +9,7 @@ use super::admin_call::{AdminCall, CallResult, ResponseError, c_string, elements
 use super::text;
 use crate::kafka::topics::TopicConfigEntry;
 
-/// A topic's name and its options, or why they cannot be seen.
+/// The name of a topic or the id of a broker, and its options or why they cannot be seen.
 pub(in crate::kafka) type NativeConfig = (String, Result<Vec<TopicConfigEntry>, ResponseError>);
 
 /// Resources, freed when dropped.
@@ -28,13 +28,25 @@ pub(in crate::kafka) fn describe_topic_configs(
     topics: &[&str],
     broker: Option<i32>,
 ) -> CallResult<Vec<NativeConfig>> {
-    let mut resources = Resources(Vec::with_capacity(topics.len()));
-    for topic in topics {
-        let name = c_string(topic)?;
+    describe_configs(call, ResourceType::RD_KAFKA_RESOURCE_TOPIC, topics, broker)
+}
+
+/// Requests the options of a broker, from that broker.
+pub(in crate::kafka) fn describe_broker_config(call: &AdminCall<'_>, broker: i32) -> CallResult<Vec<NativeConfig>> {
+    describe_configs(call, ResourceType::RD_KAFKA_RESOURCE_BROKER, &[&broker.to_string()], Some(broker))
+}
+
+fn describe_configs(
+    call: &AdminCall<'_>,
+    resource_type: ResourceType,
+    names: &[&str],
+    broker: Option<i32>,
+) -> CallResult<Vec<NativeConfig>> {
+    let mut resources = Resources(Vec::with_capacity(names.len()));
+    for name in names {
+        let name = c_string(name)?;
         // SAFETY: the name lives through the call, which copies it.
-        resources
-            .0
-            .push(unsafe { sys::rd_kafka_ConfigResource_new(ResourceType::RD_KAFKA_RESOURCE_TOPIC, name.as_ptr()) });
+        resources.0.push(unsafe { sys::rd_kafka_ConfigResource_new(resource_type, name.as_ptr()) });
     }
     let event = call.submit_to(broker, AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, |client, options, queue| {
         // SAFETY: everything lives through the call, which copies the resources.

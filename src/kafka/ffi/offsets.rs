@@ -7,6 +7,7 @@ use rdkafka_sys::rd_kafka_admin_op_t as AdminOp;
 
 use super::admin_call::{AdminCall, CallResult, c_string, elements};
 use super::text;
+use crate::kafka::error::Error;
 
 /// Which offset of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,30 @@ pub(in crate::kafka) enum OffsetSpec {
 pub(in crate::kafka) type PartitionOffset = (String, i32, Result<i64, Code>);
 
 /// Partitions of topics, freed when dropped.
-struct Partitions(*mut sys::rd_kafka_topic_partition_list_t);
+pub(super) struct Partitions(*mut sys::rd_kafka_topic_partition_list_t);
+
+impl Partitions {
+    /// Topic, partition and offset of each.
+    pub fn new<'a>(partitions: impl ExactSizeIterator<Item = (&'a str, i32, i64)>) -> Result<Self, Error> {
+        let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+        // SAFETY: the size is only a hint; the list is freed by its guard.
+        let list = Self(unsafe { sys::rd_kafka_topic_partition_list_new(count) });
+        for (topic, partition, offset) in partitions {
+            let topic = c_string(topic)?;
+            // SAFETY: the name lives through the call, which copies it; the element that is returned belongs to the list.
+            unsafe {
+                let element = sys::rd_kafka_topic_partition_list_add(list.0, topic.as_ptr(), partition);
+                (*element).offset = offset;
+            }
+        }
+        Ok(list)
+    }
+
+    /// The list, for a call that copies it.
+    pub fn as_ptr(&self) -> *mut sys::rd_kafka_topic_partition_list_t {
+        self.0
+    }
+}
 
 impl Drop for Partitions {
     fn drop(&mut self) {
@@ -54,17 +78,7 @@ pub(in crate::kafka) fn list_offsets(
             NativeIsolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
         }
     };
-    let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
-    // SAFETY: the size is only a hint; the list is freed by its guard.
-    let list = Partitions(unsafe { sys::rd_kafka_topic_partition_list_new(count) });
-    for (topic, partition) in partitions {
-        let topic = c_string(topic)?;
-        // SAFETY: the name lives through the call, which copies it; the element that is returned belongs to the list.
-        unsafe {
-            let element = sys::rd_kafka_topic_partition_list_add(list.0, topic.as_ptr(), *partition);
-            (*element).offset = value;
-        }
-    }
+    let list = Partitions::new(partitions.iter().map(|(topic, partition)| (topic.as_str(), *partition, value)))?;
     let event = call.submit(AdminOp::RD_KAFKA_ADMIN_OP_LISTOFFSETS, |client, options, queue| {
         // SAFETY: everything lives through the calls, which copy the list; the error is null or ours to free.
         unsafe {

@@ -1,14 +1,14 @@
 //! A group beside Kafka's own tool and kcat: the same numbers, and each of them resumes where another has ended.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::Consumer;
 use super::positions::{stats, sum};
-use crate::fixture::cluster::User;
+use crate::fixture::kafka_tools::consumer_groups;
 use crate::fixture::topics::{message, options, settings, unique, with_option};
 use crate::fixture::{skip, wait_until};
 use fink::cancel::CancellationToken;
@@ -25,46 +25,17 @@ fn printed(command: &mut Command) -> String {
     text
 }
 
-/// kafka-consumer-groups.
-struct KafkaTool<'a> {
-    consumer: &'a Consumer,
-    properties: PathBuf,
-}
-
-impl<'a> KafkaTool<'a> {
-    fn new(consumer: &'a Consumer) -> Self {
-        let cluster = consumer.fixture.cluster();
-        let properties = consumer.fixture.path("admin.properties");
-        let login = format!(
-            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\nsasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=\"{}\" password=\"{}\";\n",
-            cluster.username(User::Admin),
-            cluster.password(User::Admin)
-        );
-        std::fs::write(&properties, login).expect("a file");
-        Self { consumer, properties }
-    }
-
-    fn run(&self, arguments: &[&str]) -> String {
-        let cluster = self.consumer.fixture.cluster();
-        let classpath = std::fs::read_to_string(cluster.value("FINK_TEST_KAFKA_CLASSPATH")).expect("a file");
-        let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-        let mut command = Command::new("java");
-        command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", classpath.trim(), class]);
-        command.args(["--bootstrap-server", cluster.bootstrap_servers(), "--command-config"]).arg(&self.properties);
-        printed(command.args(["--group", &self.consumer.group]).args(arguments))
-    }
-
-    fn numbers(&self) -> Numbers {
-        let text = self.run(&["--describe"]);
-        let of_topic = text.lines().filter_map(|line| {
-            let columns: Vec<&str> = line.split_whitespace().collect();
-            let is_of_topic = columns.get(1) == Some(&self.consumer.topic.0.as_str());
-            let numbers: Vec<i64> = columns.get(2..6)?.iter().map_while(|number| number.parse().ok()).collect();
-            let [partition, committed, end, lag] = <[i64; 4]>::try_from(numbers).ok()?;
-            is_of_topic.then_some((partition, [committed, end, lag]))
-        });
-        of_topic.collect()
-    }
+/// The numbers of kafka-consumer-groups.
+fn numbers_of_kafka(consumer: &Consumer) -> Numbers {
+    let text = consumer_groups(&consumer.fixture, &["--describe", "--group", &consumer.group]);
+    let of_topic = text.lines().filter_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let is_of_topic = columns.get(1) == Some(&consumer.topic.0.as_str());
+        let numbers: Vec<i64> = columns.get(2..6)?.iter().map_while(|number| number.parse().ok()).collect();
+        let [partition, committed, end, lag] = <[i64; 4]>::try_from(numbers).ok()?;
+        is_of_topic.then_some((partition, [committed, end, lag]))
+    });
+    of_topic.collect()
 }
 
 /// The numbers of `fink consume stats`.
@@ -105,17 +76,16 @@ fn numbers_are_those_of_kafkas_own_tool() {
     consumer.candids(&["--limit", "10"]);
     let shown = numbers(&consumer);
     assert!(!shown.is_empty());
-    assert_eq!(KafkaTool::new(&consumer).numbers(), shown);
+    assert_eq!(numbers_of_kafka(&consumer), shown);
 }
 
 #[test]
 fn a_group_is_the_same_for_all_tools_and_an_open_transaction_is_no_lag() {
     let consumer = Consumer::new("tools");
-    let tool = KafkaTool::new(&consumer);
     consumer.send("ztf", "datum", "schema", 30);
     consumer.candids(&["--until-end"]);
     let at_end: Numbers = (0..3).map(|partition| (partition, [10, 10, 0])).collect();
-    assert_eq!((&numbers(&consumer), &tool.numbers()), (&at_end, &at_end));
+    assert_eq!((&numbers(&consumer), &numbers_of_kafka(&consumer)), (&at_end, &at_end));
 
     // Longer than Kafka's tool takes to start, a few times.
     let settings = with_option(settings(), "transaction.timeout.ms", "600000");
@@ -129,13 +99,16 @@ fn a_group_is_the_same_for_all_tools_and_an_open_transaction_is_no_lag() {
     // Kafka's tool counts up to the high watermark, and so what no consumer of committed messages can read yet.
     let mut with_open = at_end.clone();
     with_open.insert(0, [10, 15, 5]);
-    wait_until(|| format!("{:?}", tool.numbers()), || (tool.numbers() == with_open).then_some(()));
+    wait_until(
+        || format!("{:?}", numbers_of_kafka(&consumer)),
+        || (numbers_of_kafka(&consumer) == with_open).then_some(()),
+    );
     assert_eq!(numbers(&consumer), at_end);
 
     consumer.fixture.ok(&["consume", "reset", "earliest", "--yes"]);
     let at_begin: Numbers = (0..3).map(|partition| (partition, [0, 10, 10])).collect();
     assert_eq!(numbers(&consumer), at_begin);
-    let committed: Vec<i64> = tool.numbers().values().map(|[committed, ..]| *committed).collect();
+    let committed: Vec<i64> = numbers_of_kafka(&consumer).values().map(|[committed, ..]| *committed).collect();
     assert_eq!(committed, [0, 0, 0]);
     if let Some(kcat) = kcat(&consumer) {
         let read = kcat(&["-C", "-t", &consumer.topic.0, "-p", "0", "-o", "beginning", "-e", "-f", "%o\n"]);
@@ -146,7 +119,8 @@ fn a_group_is_the_same_for_all_tools_and_an_open_transaction_is_no_lag() {
         assert!(consumer.candids(&["--until-end"]).is_empty());
     }
 
-    tool.run(&["--topic", &consumer.topic.0, "--reset-offsets", "--to-offset", "4", "--execute"]);
+    let reset = ["--topic", &consumer.topic.0, "--reset-offsets", "--to-offset", "4", "--execute"];
+    consumer_groups(&consumer.fixture, &[&reset[..], &["--group", &consumer.group]].concat());
     assert_eq!(numbers(&consumer), (0..3).map(|partition| (partition, [4, 10, 6])).collect());
     assert_eq!(consumer.candids(&["--until-end"]).len(), 18);
     assert_eq!(sum(&stats(&consumer, &[]), "lag"), 0);
@@ -156,5 +130,5 @@ fn a_group_is_the_same_for_all_tools_and_an_open_transaction_is_no_lag() {
     let mut committed = at_end;
     committed.insert(0, [10, 16, 6]);
     wait_until(|| format!("{:?}", numbers(&consumer)), || (numbers(&consumer) == committed).then_some(()));
-    assert_eq!(tool.numbers(), committed);
+    assert_eq!(numbers_of_kafka(&consumer), committed);
 }

@@ -104,7 +104,7 @@ fn a_rejected_alert_that_fits_no_topic_stops_nothing() {
 fn a_watermark_ahead_of_the_clock_ends_the_service_with_the_way_out() {
     let table = Table::new("ahead");
     let admin = table.fixture.cluster().admin();
-    checkpoint::ensure(&admin, &topic(&table)).expect("a checkpoint");
+    checkpoint::ensure(&admin, &topic(&table), &checkpoint::topic_spec()).expect("a checkpoint");
     let service = producer(&table, "0");
     let ahead = now() + 3_600_000;
     let (key, value) =

@@ -4,6 +4,7 @@ mod arguments;
 mod audit;
 mod audit_scale;
 mod checkpoint;
+mod checkpoint_transfer;
 mod faults;
 mod filters;
 mod fink_client;

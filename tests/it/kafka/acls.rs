@@ -115,7 +115,12 @@ fn granted_acls_suffice_and_revoked_acls_are_gone() {
     let settings = as_user(&writer.0, "p");
     let spec = fink::kafka::topics::TopicSpec::stream(2);
     eventually(|| Admin::open(&settings, Identity::User, TIMEOUT).unwrap().ensure_topic(&stream.0, &spec).ok());
-    fink::kafka::checkpoint::ensure(&Admin::open(&settings, Identity::User, TIMEOUT).unwrap(), &checkpoint.0).unwrap();
+    fink::kafka::checkpoint::ensure(
+        &Admin::open(&settings, Identity::User, TIMEOUT).unwrap(),
+        &checkpoint.0,
+        &fink::kafka::checkpoint::topic_spec(),
+    )
+    .unwrap();
     let producer = Producer::open(&settings, &options(&format!("{name}-0")), &CancellationToken::new()).unwrap();
     producer.begin().unwrap();
     producer.send(&message(&stream.0, b"k", b"v")).unwrap();

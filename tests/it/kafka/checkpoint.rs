@@ -52,8 +52,8 @@ fn read_all(topic: &str) -> BTreeMap<String, String> {
 #[test]
 fn a_checkpoint_holds_what_was_committed_last() {
     let topic = Topic::named(unique("checkpoint").replace("fink_", "fink_checkpoint_"));
-    checkpoint::ensure(&user(), &topic.0).unwrap();
-    checkpoint::ensure(&user(), &topic.0).unwrap();
+    checkpoint::ensure(&user(), &topic.0, &checkpoint::topic_spec()).unwrap();
+    checkpoint::ensure(&user(), &topic.0, &checkpoint::topic_spec()).unwrap();
     assert!(read_all(&topic.0).is_empty());
 
     let id = unique("checkpoint");
@@ -84,8 +84,12 @@ fn producer(id: &str) -> Producer {
 #[test]
 fn a_checkpoint_that_cannot_be_created_says_how_to_create_it() {
     let topic = unique("nomake").replace("fink_", "fink_checkpoint_");
-    let error =
-        checkpoint::ensure(&Admin::open(&consumer_settings(), Identity::User, TIMEOUT).unwrap(), &topic).unwrap_err();
+    let error = checkpoint::ensure(
+        &Admin::open(&consumer_settings(), Identity::User, TIMEOUT).unwrap(),
+        &topic,
+        &checkpoint::topic_spec(),
+    )
+    .unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, Error::UnknownTopic { .. }), "{text}");
     assert!(text.contains("`finkConsumer` is not authorized to create it"), "{text}");
@@ -99,7 +103,7 @@ fn a_checkpoint_that_cannot_be_created_says_how_to_create_it() {
 fn a_topic_without_compaction_is_no_checkpoint() {
     let topic = Topic::named(unique("forgets").replace("fink_", "fink_checkpoint_"));
     admin().create_topic(&topic.0, &fink::kafka::topics::TopicSpec::stream(1)).unwrap();
-    let error = checkpoint::ensure(&user(), &topic.0).unwrap_err().to_string();
+    let error = checkpoint::ensure(&user(), &topic.0, &checkpoint::topic_spec()).unwrap_err().to_string();
     assert!(error.contains("cleanup.policy is delete"), "{error}");
 }
 
@@ -108,8 +112,8 @@ fn a_topic_of_an_earlier_version_gets_the_partitions_it_lacks() {
     let topic = of_earlier_version("narrow");
     let producer = producer(&unique("narrow"));
     write(&producer, &topic.0, &[("watermark", Some("1"))], true);
-    assert_eq!(checkpoint::ensure(&user(), &topic.0), Ok(checkpoint::PARTITIONS));
-    assert_eq!(checkpoint::ensure(&user(), &topic.0), Ok(checkpoint::PARTITIONS));
+    assert_eq!(checkpoint::ensure(&user(), &topic.0, &checkpoint::topic_spec()), Ok(checkpoint::PARTITIONS));
+    assert_eq!(checkpoint::ensure(&user(), &topic.0, &checkpoint::topic_spec()), Ok(checkpoint::PARTITIONS));
     assert_eq!(read_all(&topic.0), BTreeMap::from([("watermark".to_owned(), "1".to_owned())]));
 }
 
@@ -118,7 +122,7 @@ fn a_topic_that_may_not_be_widened_is_used_as_it_is() {
     let topic = of_earlier_version("fixed");
     let user =
         Admin::open(&fink::config::KafkaSettings { admin: None, ..settings() }, Identity::User, TIMEOUT).unwrap();
-    assert_eq!(checkpoint::ensure(&user, &topic.0), Ok(1));
+    assert_eq!(checkpoint::ensure(&user, &topic.0, &checkpoint::topic_spec()), Ok(1));
 }
 
 #[test]

@@ -85,7 +85,11 @@ fn a_producer_may_write_its_topic_in_its_transactions_and_nothing_else() {
     assert_eq!(cli.send(&producer, &checkpoint), Ok(CommitOutcome::Committed));
     let settings = cli.as_user(&user, PASSWORD);
     assert_eq!(
-        fink::kafka::checkpoint::ensure(&Admin::open(&settings, Identity::User, TIMEOUT).unwrap(), &checkpoint),
+        fink::kafka::checkpoint::ensure(
+            &Admin::open(&settings, Identity::User, TIMEOUT).unwrap(),
+            &checkpoint,
+            &fink::kafka::checkpoint::topic_spec()
+        ),
         Ok(fink::kafka::checkpoint::PARTITIONS)
     );
     let reader = Admin::open(&settings, Identity::User, TIMEOUT).unwrap();

@@ -105,3 +105,55 @@ fn what_is_there_otherwise_stops_a_bootstrap_before_anything_is_done() {
     assert_eq!(cli.admin().partitions(&cli.name("_rejected")), Ok(None));
     cli.run(&["bootstrap", "--yes"]).assert_stderr(2, &["--any-host"]);
 }
+
+#[test]
+fn configured_replicas_and_retention_are_planned_made_and_checked() {
+    let mut cli = new_cluster("durable");
+    cli.fixture.add("[distribution]", "replication = 1\nmin_insync_replicas = 1\nrejected_retention = \"30d\"");
+    cli.fixture.add("[[stream]]", "retention = \"2d\"");
+    // A first look, before there is anything.
+    let doctor = cli.fixture.run(&["doctor"]);
+    assert!(
+        doctor.stdout.contains("? kafka: ") && doctor.stdout.contains("producer.password does not exist yet"),
+        "{doctor:?}"
+    );
+    assert!(!doctor.stdout.contains("✖ kafka"), "{doctor:?}");
+
+    let bootstrap = ["bootstrap", "--any-host", "--no-consumer"];
+    let planned = cli.rows(0, &[&bootstrap[..], &["--dry-run"]].concat());
+    let what = |name: &str| planned.iter().find(|row| row["name"] == name).expect("a row")["what"].as_str().unwrap();
+    let name = cli.fixture.name.clone();
+    assert!(what(&name).ends_with("replication: 1, min.insync.replicas: 1, retention: 2d"), "{planned:?}");
+    assert!(what(&cli.name("_rejected")).ends_with("retention: 30d"), "{planned:?}");
+    let checkpoint = format!("fink_checkpoint_{name}");
+    assert!(what(&checkpoint).ends_with("compacted, replication: 1, min.insync.replicas: 1"), "{planned:?}");
+    cli.ok(&[&bootstrap[..], &["--yes"]].concat());
+    let value = |topic: &str, option: &str| {
+        let config = cli.admin().describe_configs(&[topic]).unwrap().pop().unwrap();
+        let entry = config.entries.iter().find(|entry| entry.name == option).expect("an option");
+        (entry.value.clone(), entry.is_override)
+    };
+    assert_eq!(value(&name, "retention.ms"), ("172800000".to_owned(), true));
+    assert_eq!(value(&cli.name("_rejected"), "retention.ms"), ("2592000000".to_owned(), true));
+    assert_eq!(value(&checkpoint, "min.insync.replicas"), ("1".to_owned(), true));
+    assert!(cli.rows(0, &[&bootstrap[..], &["--yes"]].concat()).iter().all(|row| row["result"] == "was there"));
+    let doctor = cli.fixture.run(&["doctor"]);
+    assert!(doctor.stdout.contains("✔ replication: 3 topics"), "{doctor:?}");
+
+    // Another configuration: doctor and bootstrap say what differs, and change nothing.
+    cli.fixture.replace("replication = 1\n", "replication = 3\n");
+    cli.fixture.replace("retention = \"2d\"", "retention = \"5d\"");
+    let doctor = cli.fixture.run(&["doctor"]);
+    for difference in ["it has 1 replicas, not 3", "retention.ms is 172800000, not 432000000"] {
+        assert!(doctor.stdout.contains(difference), "{difference}: {doctor:?}");
+    }
+    cli.run(&[&bootstrap[..], &["--yes"]].concat()).assert_stderr(1, &["it has 1 replicas, not 3", "nothing was done"]);
+}
+
+#[test]
+fn without_configuration_the_plan_names_the_clusters_defaults() {
+    let cli = new_cluster("defaults");
+    let planned = cli.rows(0, &["bootstrap", "--any-host", "--no-consumer", "--dry-run"]);
+    let text = planned[0]["what"].as_str().expect("a text");
+    assert!(text.contains("replication: 1 (default)") && text.contains("(default), retention: "), "{text}");
+}

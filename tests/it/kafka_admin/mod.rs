@@ -2,6 +2,7 @@
 
 mod acls;
 mod bootstrap;
+mod groups;
 mod scripts;
 mod terminal;
 mod topics;

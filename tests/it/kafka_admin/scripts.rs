@@ -142,7 +142,7 @@ fn users_of_a_table_are_added_and_a_second_run_changes_nothing() {
     let topic = cli.name("_t");
     let quoted = odd.replace('"', "\"\"");
     let table = format!(
-        "user,topics,groups,host\n\"{quoted}\",{topic} {topic}_x...,,\n{plain},{topic},{plain}_groups,127.0.0.1\n"
+        "user,topics,groups,host\n\"{quoted}\",{topic} {topic}_x...,,*\n{plain},{topic},{plain}_groups,127.0.0.1\n"
     );
     std::fs::write(cli.fixture.path("users.csv"), table).unwrap();
     let run = |file: &str| {
