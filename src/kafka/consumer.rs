@@ -24,8 +24,8 @@ use crate::kafka::settings::KafkaSettings;
 
 /// Defaults. Raw options may change them.
 const DEFAULTS: &[(&str, &str)] = &[
-    // Per partition: librdkafka's default of 64 MiB is too much for 50 partitions on a laptop.
-    ("queued.max.messages.kbytes", "16384"),
+    // librdkafka's default of 64 MiB is too much for a laptop: fetched batches and what they are made of come on top.
+    ("queued.max.messages.kbytes", "8192"),
     // librdkafka's default of 1 s stalls a consumer with a queue this small: 10,000 alerts take ten times as long.
     ("fetch.queue.backoff.ms", "10"),
     (FETCH_WAIT, "100"),

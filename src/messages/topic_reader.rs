@@ -13,7 +13,7 @@ use crate::kafka::{Error, Message};
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// The most messages, and the most bytes of them, in one batch.
 const MAX_BATCH_MESSAGES: usize = 500;
-const MAX_BATCH_BYTES: usize = 16 << 20;
+const MAX_BATCH_BYTES: usize = 4 << 20;
 /// Time between two commits.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long to wait for a surplus alert after the expected number.

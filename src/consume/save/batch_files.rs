@@ -26,7 +26,10 @@ use crate::units::MAX_CLOCK_SKEW_MS;
 
 /// Most bytes that the files under way may hold in memory, and least that are worth a row group of their own.
 const MAX_MEMORY: usize = 32 << 20;
-const MIN_ROW_GROUP: usize = 4 << 20;
+const MIN_ROW_GROUP: usize = 2 << 20;
+/// What a file under way takes before it has an alert: a buffer, and for Parquet the settings of some hundred columns. It bounds how many files
+/// are open.
+const FILE_MEMORY: usize = 1 << 18;
 
 /// A file under way.
 struct BatchFile {
@@ -277,18 +280,28 @@ impl BatchFiles {
         Ok(())
     }
 
-    /// Ends the row group of the file that holds the most memory, where all together hold too much.
+    /// Frees memory where the files under way hold too much: writes the largest row group or, where all are small, the files of the partition
+    /// that hold the most.
     fn bound_memory(&mut self) -> Result<(), ConsumeError> {
-        let files = || self.open.values().flat_map(|batch| batch.files.values());
-        if files().map(BatchFile::memory).sum::<usize>() < MAX_MEMORY {
+        if self.open.values().map(Batch::memory).sum::<usize>() < MAX_MEMORY {
             return Ok(());
         }
         let files = self.open.values_mut().flat_map(|batch| batch.files.values_mut());
-        let largest = files.max_by_key(|file| file.memory()).filter(|file| file.memory() >= MIN_ROW_GROUP);
-        match largest.map(|file| &mut file.content) {
-            Some(Content::Parquet(file)) => file.shrink().map_err(ConsumeError::Format),
-            _ => Ok(()),
+        let largest = files.max_by_key(|file| file.memory());
+        match largest.filter(|file| file.memory() >= MIN_ROW_GROUP).map(|file| &mut file.content) {
+            Some(Content::Parquet(file)) => file.write_row_group().map_err(ConsumeError::Format),
+            _ => {
+                let fullest = self.open.iter().max_by_key(|(_, batch)| batch.memory());
+                let fullest: Vec<Place> = fullest.map(|(place, _)| place.clone()).into_iter().collect();
+                self.publish(&fullest)
+            }
         }
+    }
+}
+
+impl Batch {
+    fn memory(&self) -> usize {
+        self.files.values().map(BatchFile::memory).sum()
     }
 }
 
@@ -308,7 +321,7 @@ impl BatchFile {
             BatchFormat::Avro => {
                 let mut header = Vec::new();
                 decoder.container_header(&mut header);
-                let mut file = BufWriter::with_capacity(1 << 18, file);
+                let mut file = BufWriter::with_capacity(FILE_MEMORY, file);
                 file.write_all(&header).map_err(ConsumeError::file("cannot write", &temporary))?;
                 Content::Avro(file)
             }
@@ -319,7 +332,10 @@ impl BatchFile {
     fn push(&mut self, alert: &Alert<'_>, offset: i64, buffer: &mut Vec<u8>) -> Result<(), ConsumeError> {
         self.last = offset;
         match &mut self.content {
-            Content::Parquet(file) => file.push(alert).map_err(ConsumeError::Format),
+            Content::Parquet(file) => {
+                file.push(alert);
+                Ok(())
+            }
             Content::Avro(file) => {
                 buffer.clear();
                 alert.decoder.container_block(&alert.datum, buffer);
@@ -330,8 +346,8 @@ impl BatchFile {
 
     fn memory(&self) -> usize {
         match &self.content {
-            Content::Parquet(file) => file.memory(),
-            Content::Avro(_) => 1 << 18,
+            Content::Parquet(file) => FILE_MEMORY + file.memory(),
+            Content::Avro(_) => FILE_MEMORY,
         }
     }
 }
@@ -341,6 +357,47 @@ impl Content {
         match self {
             Self::Parquet(file) => file.finish(),
             Self::Avro(file) => file.into_inner().map(drop).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn files_under_way_are_bounded_and_all_get_their_names() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = SaveOptions {
+            folder: folder.path().to_owned(),
+            by_topic: false,
+            partition_by: None,
+            stamps: true,
+            rows: 1000,
+            flush: Duration::from_secs(3600),
+            exec: None,
+            choice: String::new(),
+        };
+        let schema = r#"{"type":"record","name":"a","fields":[{"name":"n","type":"long"}]}"#;
+        let decoder = Arc::new(Decoder::new(Schema::parse(schema).expect("a schema")));
+        for format in [BatchFormat::Avro, BatchFormat::Parquet] {
+            let options = SaveOptions { folder: options.folder.join(format.ending()), ..options.clone() };
+            let mut files = BatchFiles::open(options, format, &["t".to_owned()]).expect("a folder");
+            let mut most = 0;
+            for partition in 0..200 {
+                let (topic, timestamp, key, value, headers) = ("t".to_owned(), None, None, None, Vec::new());
+                let message = Message { topic, partition, offset: 7, timestamp, key, value, headers };
+                let alert = Alert { decoder: Arc::clone(&decoder), datum: Cow::Borrowed(&[2]) };
+                assert_eq!(files.add(&message, &alert).expect("a disk"), Added::New);
+                most = most.max(files.open.values().map(|batch| batch.files.len()).sum());
+            }
+            assert!((64..=MAX_MEMORY / FILE_MEMORY).contains(&most), "{most} files were open");
+            files.flush(Due::Flush).expect("a disk");
+            let named = std::fs::read_dir(files.folder.path()).expect("a folder").flatten();
+            assert_eq!(named.filter(|entry| entry.file_name() != ".fink").count(), 200);
         }
     }
 }

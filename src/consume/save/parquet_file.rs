@@ -2,6 +2,7 @@
 //! a column that is null throughout keeps its type, and one that cannot be null is required. A union of several types is a struct with a member
 //! for each of them, as parquet-avro writes it.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufWriter;
 use std::sync::Arc;
@@ -21,16 +22,20 @@ use crate::filters::{ColumnBuilder, Unions, ValueType, struct_array};
 use crate::messages::Alert;
 
 /// Alerts that are turned into columns at a time.
-const MAX_PENDING_ROWS: usize = 256;
-const MAX_PENDING_BYTES: usize = 4 << 20;
+const MAX_BATCH_ROWS: usize = 256;
+const MAX_BATCH_BYTES: usize = 2 << 20;
 
 /// A Parquet file that is being written.
+///
+/// Alerts wait as they came until a row group is written in one go. The writers of some hundred columns take more memory than the alerts: each
+/// has two contexts of zstd, of 100 kB. They live as long as their row group, so with one row group at a time only one file has them.
 pub struct ParquetFile {
     writer: ArrowWriter<BufWriter<File>>,
     value_type: ValueType,
     schema: Arc<Schema>,
-    pending: ColumnBuilder,
-    pending_bytes: usize,
+    /// the data of alerts that are in no row group yet
+    waiting: VecDeque<Box<[u8]>>,
+    waiting_bytes: usize,
 }
 
 impl ParquetFile {
@@ -64,59 +69,57 @@ impl ParquetFile {
         let writer = ArrowWriter::try_new_with_options(BufWriter::new(file), arrow, options);
         let writer =
             writer.map_err(|error| format!("these alerts cannot be saved as Parquet: {error}; save them as Avro"))?;
-        let pending = ColumnBuilder::new(&value_type);
-        Ok(Self { writer, value_type, schema: Arc::clone(schema), pending, pending_bytes: 0 })
+        Ok(Self { writer, value_type, schema: Arc::clone(schema), waiting: VecDeque::new(), waiting_bytes: 0 })
     }
 
     /// Adds an alert of the schema.
-    ///
-    /// # Errors
-    /// The datum is damaged, or the disk refuses.
-    pub fn push(&mut self, alert: &Alert<'_>) -> Result<(), String> {
-        let mut reader = Reader::new(&alert.datum);
-        let pushed = self.pending.push_avro(&self.schema, self.schema.root(), &mut reader);
-        pushed.map_err(|error| error.to_string())?;
-        self.pending_bytes += alert.datum.len();
-        match self.pending.len() >= MAX_PENDING_ROWS || self.pending_bytes >= MAX_PENDING_BYTES {
-            true => self.write_pending(),
-            false => Ok(()),
-        }
+    pub fn push(&mut self, alert: &Alert<'_>) {
+        self.waiting_bytes += alert.datum.len();
+        self.waiting.push_back(alert.datum.as_ref().into());
     }
 
-    /// Bytes of memory that it holds, about.
+    /// Bytes of the alerts that are in no row group yet.
     pub fn memory(&self) -> usize {
-        self.writer.memory_size() + self.pending_bytes
+        self.waiting_bytes
     }
 
-    /// Ends the row group, so that its memory is free.
+    /// Writes a row group of the alerts that wait.
     ///
     /// # Errors
-    /// The disk refuses.
-    pub fn shrink(&mut self) -> Result<(), String> {
-        self.write_pending()?;
+    /// A datum is damaged, or the disk refuses.
+    pub fn write_row_group(&mut self) -> Result<(), String> {
+        self.waiting_bytes = 0;
+        let mut batch = ColumnBuilder::new(&self.value_type);
+        let mut bytes = 0;
+        while let Some(datum) = self.waiting.pop_front() {
+            let pushed = batch.push_avro(&self.schema, self.schema.root(), &mut Reader::new(&datum));
+            pushed.map_err(|error| error.to_string())?;
+            bytes += datum.len();
+            if batch.len() >= MAX_BATCH_ROWS || bytes >= MAX_BATCH_BYTES {
+                self.write(std::mem::replace(&mut batch, ColumnBuilder::new(&self.value_type)))?;
+                bytes = 0;
+            }
+        }
+        if !batch.is_empty() {
+            self.write(batch)?;
+        }
         self.writer.flush().map_err(|error| error.to_string())
     }
 
     /// Ends the file.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// A datum is damaged, or the disk refuses.
     pub fn finish(mut self) -> Result<(), String> {
-        self.write_pending()?;
+        self.write_row_group()?;
         let inner = self.writer.into_inner().map_err(|error| error.to_string())?;
         inner.into_inner().map(drop).map_err(|error| error.to_string())
     }
 
-    fn write_pending(&mut self) -> Result<(), String> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let column = std::mem::replace(&mut self.pending, ColumnBuilder::new(&self.value_type));
-        self.pending_bytes = 0;
-        let rows: ArrayRef = Arc::new(struct_array(column).map_err(|error| error.to_string())?);
+    fn write(&mut self, batch: ColumnBuilder) -> Result<(), String> {
+        let rows: ArrayRef = Arc::new(struct_array(batch).map_err(|error| error.to_string())?);
         let rows = required::array(&self.schema, self.schema.root(), &rows).map_err(|error| error.to_string())?;
-        let batch = RecordBatch::from(rows.as_struct());
-        self.writer.write(&batch).map_err(|error| error.to_string())
+        self.writer.write(&RecordBatch::from(rows.as_struct())).map_err(|error| error.to_string())
     }
 }
 

@@ -5,6 +5,7 @@ mod broken;
 mod choices;
 mod logins;
 mod notices;
+mod other_tools;
 mod outages;
 mod positions;
 mod printing;
@@ -12,6 +13,7 @@ mod real_alerts;
 mod registries;
 mod saving;
 mod secured;
+mod through_service;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -6,18 +6,17 @@ use serde_json::{Value, json};
 
 use super::Consumer;
 use crate::fixture::cluster::{User, python};
-use crate::fixture::kafka_tools::consumer_groups;
 use crate::fixture::topics::{message, producer, unique};
 use crate::fixture::wait_until;
 use fink::kafka::{CommitOutcome, ProducerRecord};
 
-fn stats(consumer: &Consumer, more: &[&str]) -> Vec<Value> {
+pub fn stats(consumer: &Consumer, more: &[&str]) -> Vec<Value> {
     let all: Vec<&str> = ["consume", "stats", "--format", "json"].iter().chain(more).copied().collect();
     let finished = consumer.fixture.ok(&all);
     serde_json::from_str(&finished.stdout).expect("JSON")
 }
 
-fn sum(rows: &[Value], field: &str) -> i64 {
+pub fn sum(rows: &[Value], field: &str) -> i64 {
     rows.iter().map(|row| row[field].as_i64().unwrap_or(0)).sum()
 }
 
@@ -135,25 +134,4 @@ fn what_an_open_transaction_holds_back_is_no_lag() {
     );
     let rows = stats(&consumer, &[]);
     assert_eq!(rows.iter().map(|row| row["end"].as_i64().expect("a number")).collect::<Vec<_>>(), committed[0]);
-}
-
-#[test]
-fn numbers_are_those_of_kafkas_own_tool() {
-    let consumer = Consumer::new("numbers");
-    consumer.send("ztf", "datum", "schema", 30);
-    consumer.candids(&["--limit", "10"]);
-    let described = consumer_groups(&consumer.fixture, &["--describe", "--group", &consumer.group]);
-    let rows = stats(&consumer, &[]);
-    // Kafka's tool leaves out partitions without a committed offset.
-    let committed: Vec<&Value> = rows.iter().filter(|row| !row["committed"].is_null()).collect();
-    assert!(!committed.is_empty());
-    for row in committed {
-        let words = [&row["topic"], &row["part"], &row["committed"], &row["end"], &row["lag"]]
-            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        let found = described.lines().any(|line| {
-            let columns: Vec<&str> = line.split_whitespace().skip(1).take(5).collect();
-            columns == words
-        });
-        assert!(found, "{words:?}: {described}");
-    }
 }

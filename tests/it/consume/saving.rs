@@ -5,7 +5,9 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use super::Consumer;
+use crate::fixture::topics::{Topic, admin};
 use crate::fixture::wait_until;
+use fink::kafka::topics::TopicSpec;
 
 /// How often each format is killed; `FINK_TEST_KILLS` says another number.
 const KILLS: u64 = 8;
@@ -241,4 +243,23 @@ fn a_command_that_fails_ends_before_the_commit() {
     assert!(consumer.fixture.path("copy.txt").exists());
     // Everything is committed now.
     assert!(consumer.candids(&["-e"]).is_empty());
+}
+
+#[test]
+fn parquet_files_of_many_partitions_take_little_memory() {
+    let mut consumer = Consumer::new("memory");
+    let alerts = consumer.fixture.path("large");
+    let out = alerts.display().to_string();
+    let simulate = ["simulate", "--survey", "lsst", "--alerts", "12", "--seed", "5", "--bytes", "80000", "--out", &out];
+    consumer.fixture.ok(&simulate);
+    consumer.files = Some(alerts);
+    let topic = Topic::named(format!("{}_many", consumer.topic.0));
+    let spec = TopicSpec { partitions: Some(12), replication: None, config: Vec::new() };
+    admin().create_topic(&topic.0, &spec).expect("a topic");
+    consumer.send_to(&topic.0, "lsst", "datum", "schema", 1500);
+    let arguments = [&topic.0, "--no-group", "-e", "--save", "saved", "--as", "parquet", "--rows", "10000"];
+    let (code, log, peak) = consumer.start(&arguments, "memory.log").wait_with_peak();
+    assert!(code == 0 && log.contains("1,500 alerts saved"), "{log}");
+    assert!(peak < 200 << 20, "{} MB", peak >> 20);
+    assert_eq!(saved_alerts(&consumer.fixture.path("saved"), "parquet"), 1500);
 }
