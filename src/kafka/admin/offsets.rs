@@ -23,6 +23,17 @@ impl Admin {
     /// # Errors
     /// Not authorized, or a partition has no leader within the client's timeout.
     pub fn watermarks(&self, topics: &[&str]) -> Result<Vec<Watermarks>> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match self.present_watermarks(topics) {
+                // It was deleted after the list of topics was made.
+                Err(Error::UnknownTopic { .. }) if Instant::now() < deadline => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn present_watermarks(&self, topics: &[&str]) -> Result<Vec<Watermarks>> {
         let known = self.list_topics()?;
         let mut seen = HashSet::new();
         let partitions: Vec<(String, i32)> = topics
@@ -106,16 +117,15 @@ impl Admin {
                         }
                     }
                 }
-                // librdkafka fails the whole request where no partition has a leader, and does not tell whether the topics exist.
-                Err(error @ Error::Other { .. }) if Instant::now() < deadline => {
-                    log::debug!("{error}; retrying");
-                    self.check_existence(&missing)?;
-                }
+                // librdkafka fails the whole request where no partition has a leader.
+                Err(error @ Error::Other { .. }) if Instant::now() < deadline => log::debug!("{error}; retrying"),
                 Err(error) => return Err(error),
             }
             missing.retain(|partition| !known.contains_key(partition));
             if !missing.is_empty() {
                 self.check("listing offsets", deadline)?;
+                // A partition without a leader may be one of a topic that was deleted.
+                self.check_existence(&missing)?;
                 std::thread::sleep(RETRY_BACKOFF);
             }
         }
