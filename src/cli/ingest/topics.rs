@@ -24,12 +24,12 @@ use crate::signals::{Signal, Stop};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Topics")]
 pub(super) struct TopicArgs {
-    /// Load the alerts of this topic, with the login of [consumer], until SIGTERM or an end below; may be repeated. Offsets are committed
+    /// Load the alerts of this topic, with the login of the section `consumer`, until SIGTERM or an end below; may be repeated. Offsets are committed
     /// once the rows are written
     #[arg(long, value_name = "TOPIC")]
     pub from_topic: Vec<String>,
     /// The schema of messages that bring none: a file (.avsc, or an Avro file) or a folder of .avsc; may be repeated. Messages with an id
-    /// have the schema of the file <id>.avsc or, as Rubin names them, *.v<major>_<minor>.* with id = major * 100 + minor
+    /// have the schema of the file ID.avsc or, as Rubin names them, *.vMAJOR_MINOR.* with ID = MAJOR * 100 + MINOR
     #[arg(long, visible_alias = "schemas", value_name = "FILE", value_hint = ValueHint::AnyPath)]
     schema: Vec<PathBuf>,
     /// The address of a schema registry, for messages that carry an id. Its schemas are kept beside the catalog (catalog.schemas). Its login,

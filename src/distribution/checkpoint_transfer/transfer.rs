@@ -23,7 +23,7 @@ const PRODUCER_MEMORY: u64 = 16 << 20;
 
 /// Where checkpoints are written.
 pub(crate) struct Transfer<'a> {
-    /// logs in as the user of [kafka]
+    /// logs in as the user of the section `kafka`
     pub settings: &'a KafkaSettings,
     pub admin: &'a Admin,
     /// the `distribution.name` that the checkpoints get
