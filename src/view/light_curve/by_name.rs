@@ -101,6 +101,7 @@ pub fn light_curve(alert: &Value) -> LightCurve {
                 false => format!("No history: {}.", absences.join(", ")),
             }
         }
+        1 => "One earlier measurement in the packet; time, value and error are found by name.".to_owned(),
         count => format!("{count} earlier measurements in the packet; time, value and error are found by name."),
     };
     let is_tai = JD.number(present).or_else(|| MJD.number(present)).is_none() && MJD_TAI.number(present).is_some();
