@@ -46,7 +46,7 @@ impl KafkaWatch {
             while !stop.is_cancelled() {
                 let found = admin.live_brokers(topic.get().map(String::as_str)).and_then(|found| {
                     if reached != found {
-                        admin.require_reachable_brokers()?;
+                        admin.require_reachable(&found)?;
                         reached.clone_from(&found);
                     }
                     Ok(found)

@@ -42,7 +42,7 @@ pub struct BrokerAddress {
 }
 
 impl BrokerAddress {
-    fn parse(text: &str, source: AddressSource) -> Option<Self> {
+    pub(super) fn parse(text: &str, source: AddressSource) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         Some(Self { host: host.to_owned(), port: port.parse().ok()?, source })
     }

@@ -314,31 +314,28 @@ impl Admin {
     /// # Errors
     /// No response to the request for the addresses.
     pub fn probe_brokers(&self) -> Result<Vec<(BrokerAddress, Option<Diagnosis>)>> {
-        let probe = |address: BrokerAddress| {
-            let diagnosis = self.connection().probe(&address);
-            (address, diagnosis)
-        };
-        Ok(self.advertised_addresses()?.into_iter().map(probe).collect())
-    }
-
-    /// Opens a TCP connection to each broker at its advertised address: a request for metadata succeeds at a bootstrap address even where none of
-    /// the advertised ones can be reached.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`]: a broker that does not accept connections; or no response to the request for the addresses.
-    pub(crate) fn require_reachable_brokers(&self) -> Result<()> {
-        let unreachable = self.advertised_addresses()?.iter().find_map(diagnosis::unreachable);
-        unreachable.map_or(Ok(()), |reason| Err(self.connection().unreachable(reason)))
-    }
-
-    fn advertised_addresses(&self) -> Result<Vec<BrokerAddress>> {
         let metadata = self.metadata("listing the brokers")?;
         let address = |broker: &MetadataBroker| BrokerAddress {
             host: broker.host().to_owned(),
             port: u16::try_from(broker.port()).unwrap_or_default(),
             source: AddressSource::Brokers,
         };
-        Ok(metadata.brokers().iter().map(address).collect())
+        let probe = |address: BrokerAddress| {
+            let diagnosis = self.connection().probe(&address);
+            (address, diagnosis)
+        };
+        Ok(metadata.brokers().iter().map(address).map(probe).collect())
+    }
+
+    /// Opens a TCP connection to each of these brokers, the [live ones](Self::live_brokers): a bootstrap address lists them even where none of their
+    /// advertised addresses can be reached.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`]: a broker that does not accept connections.
+    pub(crate) fn require_reachable(&self, brokers: &[(i32, String)]) -> Result<()> {
+        let mut addresses = brokers.iter().filter_map(|(_, text)| BrokerAddress::parse(text, AddressSource::Brokers));
+        let unreachable = addresses.find_map(|address| diagnosis::unreachable(&address));
+        unreachable.map_or(Ok(()), |reason| Err(self.connection().unreachable(reason)))
     }
 }
 
