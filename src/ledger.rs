@@ -139,6 +139,11 @@ impl Ledger {
         self.buckets.values().map(HashSet::len).sum()
     }
 
+    /// The newest timestamp of the alerts that are listed.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.segments.values().max().copied()
+    }
+
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
@@ -265,8 +270,9 @@ mod tests {
         ledger.add(&[entry("c", 6)]);
         assert_eq!(ledger.expire(at(BUCKET_MS)), [1]);
         assert!(ledger.contains(entry("b", 2 * BUCKET_MS)) && !ledger.contains(entry("c", 6)));
+        assert_eq!(ledger.newest(), Some(at(2 * BUCKET_MS)));
         assert_eq!(ledger.expire(at(3 * BUCKET_MS)), [0]);
-        assert!(ledger.is_empty());
+        assert!(ledger.is_empty() && ledger.newest().is_none());
     }
 
     #[test]

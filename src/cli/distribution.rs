@@ -14,6 +14,7 @@ use super::kafka::confirm::is_yes;
 use super::metrics::{self, Monitor};
 use super::outcome::{Fenced, Interrupted, UsageError};
 use super::output::OutputArgs;
+use super::pause;
 use super::reload::{Reload, refused};
 use super::service_status::{LatestStats, ServiceStatus};
 use super::systemd::ServiceManager;
@@ -22,7 +23,7 @@ use crate::control_socket::ControlSocket;
 use crate::distribution::instruments::Instruments;
 use crate::distribution::settings::{Settings, Start, StreamSettings};
 use crate::distribution::stats::{Lane, Stats};
-use crate::distribution::{self, DistributionError, EndReason, Request, Resend};
+use crate::distribution::{self, DistributionError, EndReason, Request, Resend, StreamControl};
 use crate::runfile::RunFile;
 use crate::signals::{Signal, Stop};
 use crate::timestamp::Timestamp;
@@ -74,6 +75,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         exit_after: args.exit_after,
         dry_run: args.dry_run,
         restart: None,
+        stream_control: StreamControl::default(),
     };
     request.check(&settings, Timestamp::now()).map_err(command_error)?;
     let stop = Stop::on_signals()?;
@@ -88,7 +90,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         false => None,
     };
     let latest = LatestStats::default();
-    let _socket = run_file.as_ref().and_then(|file| listen(&file.socket(), name, &latest, context));
+    let _socket =
+        run_file.as_ref().and_then(|file| listen(&file.socket(), name, &latest, &request.stream_control, context));
     let listen_at = settings.metrics.listen.filter(|_| is_service);
     let instruments = Instruments::default();
     let monitor = || Monitor::new(name, &latest, &instruments, context.problems());
@@ -195,10 +198,20 @@ fn wait_for_turn(
 }
 
 /// Answers requests about this service. Without a socket it runs all the same.
-fn listen(path: &Path, name: &str, latest: &LatestStats, context: &Context) -> Option<ControlSocket> {
+fn listen(
+    path: &Path,
+    name: &str,
+    latest: &LatestStats,
+    control: &StreamControl,
+    context: &Context,
+) -> Option<ControlSocket> {
     let (name, latest, problems) = (name.to_owned(), latest.clone(), context.problems().clone());
     let status = move || ServiceStatus::new(&name, &latest, &problems);
-    let socket = ControlSocket::listen(path, move |request| ServiceStatus::respond(request, &status));
+    let control = control.clone();
+    let respond = move |request: &str| {
+        pause::respond(request, &control).unwrap_or_else(|| ServiceStatus::respond(request, &status))
+    };
+    let socket = ControlSocket::listen(path, respond);
     socket
         .inspect_err(|error| log::warn!("`fink status` is not available: cannot listen on {}: {error}", path.display()))
         .ok()

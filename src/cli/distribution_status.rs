@@ -176,9 +176,12 @@ fn by_stream(stats: &Stats) -> String {
     if !(2..=MAX_LISTED_STREAMS).contains(&stats.streams.len()) {
         return String::new();
     }
-    let streams = stats.streams.iter().map(|stream| match stream.rejected() {
-        0 => format!("{} {}", stream.name, stream.sent),
-        rejected => format!("{} {} ({rejected} rejected)", stream.name, stream.sent),
+    let streams = stats.streams.iter().map(|stream| {
+        let paused = if stream.paused_at.is_some() { " paused" } else { "" };
+        match stream.rejected() {
+            0 => format!("{} {}{paused}", stream.name, stream.sent),
+            rejected => format!("{} {} ({rejected} rejected){paused}", stream.name, stream.sent),
+        }
     });
     format!("; {}", streams.collect::<Vec<_>>().join(", "))
 }
@@ -245,5 +248,7 @@ mod tests {
         }
         (stats.streams[0].sent, stats.streams[1].rejected_by[0]) = (5, 2);
         assert_eq!(by_stream(&stats), "; full 5, bright 0 (2 rejected)");
+        stats.streams[0].paused_at = Some(Timestamp::EPOCH);
+        assert_eq!(by_stream(&stats), "; full 5 paused, bright 0 (2 rejected)");
     }
 }

@@ -25,6 +25,7 @@ mod metrics;
 mod newest_rows;
 mod outcome;
 mod output;
+mod pause;
 mod problems;
 mod progress;
 mod rate;
@@ -86,6 +87,10 @@ enum Command {
     Show(show::Args),
     /// Show what a running distribution does: lag, rates, counts of each stream, problems
     Status(status::Args),
+    /// Pause a stream of a running distribution
+    Pause(pause::Pause),
+    /// Resume a paused stream: it receives what it has missed
+    Resume(pause::Resume),
     /// Read alerts: print them or save them
     Consume(Box<consume::Args>),
     /// Look at alerts: light curves and stamps on a page on this machine
@@ -140,6 +145,8 @@ impl Cli {
             Command::Stop(service) => stop::run(service),
             Command::Show(args) => show::run(args, &context),
             Command::Status(args) => status::run(args, &context),
+            Command::Pause(args) => args.run(),
+            Command::Resume(args) => args.run(),
             Command::Consume(args) => consume::run(args, &context),
             Command::View(args) => view::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),

@@ -54,6 +54,10 @@ pub struct StreamStatus {
     pub bytes: u64,
     pub refused: u64,
     pub rejected: u64,
+    /// RFC 3339; since when it is paused
+    pub paused_since: Option<String>,
+    /// RFC 3339; it may have missed alerts that were written since, because it is paused or was
+    pub missed_from: Option<String>,
 }
 
 /// The newest statistics of a distribution, for threads that answer questions about it.
@@ -93,6 +97,8 @@ impl ServiceStatus {
             bytes: stream.bytes,
             refused: stream.refused.iter().sum(),
             rejected: stream.rejected(),
+            paused_since: stream.paused_at.map(Timestamp::rfc3339),
+            missed_from: stream.missed_from.map(Timestamp::rfc3339),
         };
         Self {
             name: name.to_owned(),

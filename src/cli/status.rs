@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::distribution_status::{format_rate, short_duration};
 use super::output::{self, Format, OutputArgs, Table};
-use super::service_status::ServiceStatus;
+use super::service_status::{ServiceStatus, StreamStatus};
 use super::stop::select;
 use crate::signals::Stop;
 use crate::units::parse_duration;
@@ -25,7 +25,7 @@ Examples: fink status
           fink status --format json
 
 The exit code is 1 if no distribution runs on this machine. `lag` is now minus the time before which everything that was visible in the
-science database is published.")]
+science database is published. A stream that was paused is complete again once it has received what it has missed meanwhile.")]
 pub struct Args {
     /// Its distribution.name, if several are running
     #[arg(long)]
@@ -58,6 +58,14 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     }
 }
 
+fn state(stream: &StreamStatus) -> String {
+    match (&stream.paused_since, &stream.missed_from) {
+        (Some(since), _) => format!("paused since {since}"),
+        (None, Some(from)) => format!("has missed alerts since {from}"),
+        (None, None) => "complete".to_owned(),
+    }
+}
+
 fn print(status: &ServiceStatus, format: Format, context: &Context) -> anyhow::Result<()> {
     match format {
         Format::Json => return output::print(format!("{}\n", serde_json::to_string_pretty(status)?).as_bytes()),
@@ -84,7 +92,7 @@ fn print(status: &ServiceStatus, format: Format, context: &Context) -> anyhow::R
         )
         .as_bytes(),
     )?;
-    let mut streams = Table::new(&["stream", "topic", "sent", "refused", "rejected"]);
+    let mut streams = Table::new(&["stream", "topic", "sent", "refused", "rejected", "state"]);
     for stream in &status.streams {
         streams.row([
             Value::from(stream.name.as_str()),
@@ -92,6 +100,7 @@ fn print(status: &ServiceStatus, format: Format, context: &Context) -> anyhow::R
             Value::from(stream.sent),
             Value::from(stream.refused),
             Value::from(stream.rejected),
+            Value::from(state(stream)),
         ]);
     }
     streams.print(format, context)?;

@@ -25,6 +25,7 @@
 mod action;
 pub(crate) mod hex;
 mod history_scan;
+mod missed;
 #[cfg(test)]
 mod model;
 mod records;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub(crate) use action::{Action, CatchUpSlice, Intervals};
 pub(crate) use history_scan::HistoryScan;
+pub(crate) use missed::{Missed, MissedByStream, MissedRange};
 pub use records::CheckpointStateError;
 use records::to_json;
 pub(crate) use records::{Record, numbered};
@@ -58,6 +60,8 @@ pub struct CheckpointState {
     job_until: Option<Timestamp>,
     history: Option<HistoryScan>,
     ledger: Ledger,
+    /// what streams miss that are paused, or were
+    missed: Missed,
     /// when the last live scan began whose rows are all published
     live_scanned_at: Option<Timestamp>,
     /// when the live scan began that runs in the background
@@ -109,6 +113,7 @@ impl CheckpointState {
             job_until,
             history: None,
             ledger: Ledger::default(),
+            missed: Missed::new(prefix),
             live_scanned_at: None,
             live_scan: None,
             catch_up: CatchUp::Due,
@@ -128,26 +133,29 @@ impl CheckpointState {
         records: &BTreeMap<Vec<u8>, Vec<u8>>,
     ) -> Result<Option<Self>, CheckpointStateError> {
         let ledger = load_ledger(prefix, records)?;
+        let missed = Missed::load(prefix, records)?;
         let Some(state) = load_state(prefix, records)? else {
             if let Some(to) = moved_to_name(prefix, records) {
                 return Err(CheckpointStateError::Moved { prefix: prefix.to_owned(), to });
             }
-            return match ledger.is_empty() {
+            return match ledger.is_empty() && missed.is_empty() {
                 true => Ok(None),
                 false => Err(CheckpointStateError::NoState { prefix: prefix.to_owned() }),
             };
         };
         let history = state.history.map(|history| load_history(prefix, records, history)).transpose()?;
         let new = Self::new(prefix, &state.origin, state.watermark, state.job_until);
-        Ok(Some(Self { history, ledger, live_scanned_at: state.live_scanned_at, ..new }))
+        Ok(Some(Self { history, ledger, missed, live_scanned_at: state.live_scanned_at, ..new }))
     }
 
-    /// This state with the ledger of the checkpoint's records: what it lists is not sent again, wherever the user begins.
+    /// This state with the ledger and the paused streams of the checkpoint's records: what the ledger lists is not sent again, wherever the user
+    /// begins.
     ///
     /// # Errors
     /// A record is damaged.
     pub(crate) fn with_ledger(self, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Self, CheckpointStateError> {
-        Ok(Self { ledger: load_ledger(&self.prefix, records)?, ..self })
+        let ledger = load_ledger(&self.prefix, records)?;
+        Ok(Self { ledger, missed: Missed::load(&self.prefix, records)?, ..self })
     }
 
     /// Everything written before this time is done.
@@ -196,6 +204,78 @@ impl CheckpointState {
     /// What is done although it was written after the watermark.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What streams miss that are paused, or were.
+    pub(crate) fn missed(&self) -> &Missed {
+        &self.missed
+    }
+
+    /// The time from which on nothing is done: no row written since is on a topic.
+    fn done_until(&self) -> Timestamp {
+        let newest = self.ledger.newest().map(|newest| newest + Duration::from_millis(1));
+        newest.into_iter().chain([self.watermark]).max().unwrap_or(self.watermark)
+    }
+
+    /// Pauses the stream `name` at `now`: it misses the alerts written from the time on from which on nothing is done. Returns the records that say
+    /// so; `None`: it is paused already. Not to be called during the history lane, which does not publish in the order of time.
+    ///
+    /// # Errors
+    /// A record cannot be written as JSON.
+    pub(crate) fn pause(&mut self, name: &str, now: Timestamp) -> Result<Option<Vec<Record>>, CheckpointStateError> {
+        match self.missed.pause(name, now, self.done_until())? {
+            Some(record) => Ok(Some(vec![record, self.state_record()?])),
+            None => Ok(None),
+        }
+    }
+
+    /// Ends the pause of the stream `name`: it misses no alert written from the time on from which on nothing is done. Returns the records that say so;
+    /// `None`: it is not paused. Not to be called during the history lane.
+    ///
+    /// # Errors
+    /// A record cannot be written as JSON.
+    pub(crate) fn resume(&mut self, name: &str) -> Result<Option<Vec<Record>>, CheckpointStateError> {
+        match self.missed.resume(name, self.done_until())? {
+            Some(mut records) => {
+                records.push(self.state_record()?);
+                Ok(Some(records))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The stream whose missed alerts are to be read next, and the window. Only streams that `is_known` accepts.
+    pub(crate) fn next_missed(&self, is_known: impl Fn(&str) -> bool) -> Option<(&str, Window)> {
+        self.missed.next(self.watermark, is_known)
+    }
+
+    /// Starts the scan of `window` for what the stream `name` has missed, or continues it after a restart, as [`start_history`](Self::start_history).
+    pub(crate) fn start_missed(&mut self, name: &str, window: Window, regions: &[KeyRange]) {
+        self.missed.start_scan(name, window, regions);
+    }
+
+    /// As [`advance_history`](Self::advance_history), for the scan of what the stream `name` has missed.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn advance_missed(
+        &mut self,
+        name: &str,
+        number: u32,
+        after: Option<&[u8]>,
+        done: bool,
+    ) -> Result<(), CheckpointStateError> {
+        self.missed.advance(name, number, after, done)
+    }
+
+    /// The records of how far the scan has come. A window whose key ranges are all done is missed no more.
+    ///
+    /// # Errors
+    /// There is no such scan.
+    pub(crate) fn missed_records(&mut self, name: &str) -> Result<Vec<Record>, CheckpointStateError> {
+        let mut records = self.missed.scan_records(name)?;
+        records.push(self.state_record()?);
+        Ok(records)
     }
 
     /// The history lane under way, if any.
@@ -350,7 +430,7 @@ impl CheckpointState {
     pub fn state_record(&self) -> Result<Record, CheckpointStateError> {
         let history = self.history.as_ref().map(|history| HistoryScanRecord::new(history.window()));
         let state = StateRecord {
-            version: state_record::VERSION,
+            version: state_record::version(!self.missed.is_empty()),
             origin: self.origin.clone(),
             watermark: self.watermark,
             job_until: self.job_until,

@@ -43,7 +43,7 @@ pub(super) fn publish_history(
     }
     for (range, progress) in history.ranges().filter(|(_, range)| !range.is_done()) {
         let after = progress.after().map(<[u8]>::to_vec);
-        readers.submit(Task::Scan { range, keys: progress.keys(), after, window, cells });
+        readers.submit(Task::Scan { range, keys: progress.keys(), after, window, cells, stream: None });
         left += 1;
     }
     publisher.stats().history = HistoryStats { ranges: (all - left, all), rows: 0, total: None };

@@ -3,7 +3,7 @@
 //! [`run`] opens everything ([`mod@open`]), resumes at the checkpoint ([`mod@resume`]) and runs the lanes until the job is done or the service is
 //! stopped. Reader threads scan rows and pass them through the [`pipeline`]. One coordinator, [`run_lanes`], asks the
 //! [`checkpoint_state`] what to read next; the lanes ([`history`], [`live`], [`repair`]) read it, and the [`publisher`] sends the alerts
-//! and commits them together with the checkpoint. Whatever fails within a transaction: it is aborted, and everything resumes at the
+//! and commits them together with the checkpoint. Streams are paused by [`stream_control`], and [`missed`] sends them what they have missed. Whatever fails within a transaction: it is aborted, and everything resumes at the
 //! checkpoint, as after a crash.
 
 mod abort_backoff;
@@ -26,6 +26,7 @@ mod ledger_memory;
 mod live;
 mod live_source;
 mod memory_budget;
+mod missed;
 pub(crate) mod offset_file;
 mod open;
 mod outage;
@@ -51,6 +52,7 @@ mod start;
 mod start_check;
 pub(crate) mod stats;
 mod status_column;
+mod stream_control;
 pub(crate) mod verdict;
 
 use std::time::{Duration, Instant};
@@ -61,6 +63,7 @@ pub(crate) use request::{EndReason, Request};
 pub(crate) use settings_check::check_settings;
 pub(crate) use standby::wait_for_turn;
 pub(crate) use start_check::{Confirm, Resend};
+pub(crate) use stream_control::{StreamChange, StreamChangeError, StreamControl};
 
 use crate::cancel::CancellationToken;
 use crate::distribution::settings::Settings;
@@ -69,16 +72,18 @@ use crate::timestamp::Timestamp;
 use abort_backoff::AbortBackoff;
 use checkpoint_state::{Action, CheckpointState, Intervals};
 use checkpoint_watch::CheckpointWatch;
-use clock::Clock;
+use clock::{Clock, ClockReading};
 use history::publish_history;
 use instruments::Instruments;
 use live::{find_new_rows, publish_rows};
 use live_source::publish_pushed;
+use missed::publish_missed;
 use open::{Opened, Workers, open};
 use repair::{continue_repair, continue_sweep};
 use resume::resume;
 use sink_error::SinkError;
 use stats::{HistoryStats, Lane, Stats};
+use stream_control::change_streams;
 
 /// The longest pause of the coordinator: it polls background scans and reports the statistics several times a second.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
@@ -171,6 +176,7 @@ fn resume_and_run(
     let (mut state, outdated) =
         resume(request, &settings.distribution, &opened.prefix, publisher.sink(), records, *started)?;
     publisher.restore_status(records)?;
+    publisher.set_missed(state.missed());
     publisher.stats().history = HistoryStats::default();
     // A finished job has nothing to send, and other distributions may have written to its topics since.
     match state.next_action(clock.now(), &task.intervals) {
@@ -180,11 +186,21 @@ fn resume_and_run(
     let mut first = state.records()?;
     first.extend(outdated);
     publisher.commit(first, state.watermark())?;
+    log_paused(&state);
     match state.watermark() {
         Timestamp::EPOCH => log::info!("distributing what is written from the beginning of the table on"),
         watermark => log::info!("distributing what is written from {} on", watermark.with_millis()),
     }
     run_lanes(task, &mut state, opened, clock)
+}
+
+/// Logs which streams are paused.
+fn log_paused(state: &CheckpointState) {
+    for (name, missed) in state.missed().streams() {
+        if let Some(since) = missed.paused_at() {
+            log::info!("stream `{name}` is paused since {}", since.rfc3339());
+        }
+    }
 }
 
 /// Runs the lane that is due, until none will be any more: a job is done, or a dry run has caught up.
@@ -195,7 +211,7 @@ fn run_lanes(
     clock: &mut Clock,
 ) -> Result<(), DistributionError> {
     let Opened { pipeline, publisher, workers, session, ledger_memory, .. } = opened;
-    let Workers { readers, live_source, sweep, repair, future_rows, row_count } = workers;
+    let Workers { readers, live_source, sweep, repair, missed, future_rows, row_count } = workers;
     loop {
         let now = clock.now();
         let intervals = &live_source.intervals(*configured, now);
@@ -216,6 +232,7 @@ fn run_lanes(
             return Err(DistributionError::WatermarkAhead { now: now.wall, watermark: state.watermark() });
         }
         publisher.keep_alive(state)?;
+        change_streams(&request.stream_control, state, publisher, missed, now.wall)?;
         match action {
             Action::StartHistory(window) => {
                 let regions = session.ask(cancel, |db| db.key_ranges())?;
@@ -224,8 +241,7 @@ fn run_lanes(
             }
             Action::History => {
                 publisher.stats().lane = Lane::History;
-                let complete_until = now.wall - intervals.repair.saturating_mul(2);
-                publish_history(state, readers, row_count, publisher, complete_until, cancel)?;
+                publish_history(state, readers, row_count, publisher, complete_until(now, intervals), cancel)?;
                 publisher.stats().history = HistoryStats::default();
             }
             Action::CatchUp(slice) => {
@@ -264,11 +280,17 @@ fn run_lanes(
         let now = clock.now();
         if state.is_live(now) {
             publish_pushed(live_source, state, readers, publisher, (now, intervals), cancel)?;
+            publish_missed(missed, state, publisher, session, complete_until(now, intervals), cancel)?;
         }
         continue_sweep(sweep, state, readers, publisher, cancel)?;
         continue_repair(repair, state, readers, publisher, intervals, cancel)?;
         publisher.stats().ahead = future_rows.poll(now.wall)?;
     }
+}
+
+/// Rows of a scan that were written before this time are complete within its window.
+fn complete_until(now: ClockReading, intervals: &Intervals) -> Timestamp {
+    now.wall - intervals.repair.saturating_mul(2)
 }
 
 /// Aborts the open transaction, waits for a while, and reads the checkpoint again.

@@ -14,6 +14,7 @@ use super::kafka_watch::KafkaWatch;
 use super::ledger_memory::LedgerMemory;
 use super::live_source::LiveSource;
 use super::memory_budget::MemoryBudget;
+use super::missed::{self, MissedReader};
 use super::offset_file::OffsetFile;
 use super::page_reader::PageLimits;
 use super::pipeline::{NoticeError, Pipeline};
@@ -52,6 +53,8 @@ pub(super) struct Workers {
     pub live_source: LiveSource,
     pub sweep: BackgroundScan,
     pub repair: BackgroundScan,
+    /// for streams that were paused
+    pub missed: MissedReader,
     pub future_rows: FutureRowScan,
     pub row_count: Option<RowCount>,
 }
@@ -63,6 +66,7 @@ impl Workers {
         self.live_source.cancel();
         self.sweep.cancel();
         self.repair.cancel();
+        self.missed.cancel();
         self.future_rows.cancel();
         self.row_count.iter_mut().for_each(RowCount::cancel);
     }
@@ -169,7 +173,8 @@ pub(super) fn open<'a>(
 
     let budget = MemoryBudget::new(memory / 8);
     let limits = page_limits(settings, &pipeline);
-    let start_readers = |count| Readers::start(count, &connector, &pipeline, &budget, limits, instruments);
+    let start_with = |count, budget| Readers::start(count, &connector, &pipeline, budget, limits, instruments);
+    let start_readers = |count| start_with(count, &budget);
     // Last: from here on HBase sends rows, and only to the process that owns the checkpoint.
     let is_service_of_all = !request.is_job() && !request.dry_run && request.is_of_all(streams, settings.streams.len());
     let live_source = match settings.science_db.push && is_service_of_all {
@@ -186,6 +191,7 @@ pub(super) fn open<'a>(
         live_source,
         sweep: BackgroundScan::new(start_readers(1)),
         repair: BackgroundScan::new(start_readers(1)),
+        missed: MissedReader::new(start_with(missed::READER_THREADS, &MemoryBudget::new(memory / 16))),
         future_rows: FutureRowScan::new(start_readers(1)),
         // A Thrift 1 gateway would read the whole table for it.
         row_count: (settings.science_db.kind != StoreKind::Thrift1).then(|| RowCount::new(start_readers(1))),

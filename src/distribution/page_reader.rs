@@ -50,12 +50,20 @@ pub(crate) struct AlertScan {
     /// the last row that was read; the next page starts behind it
     after: Option<Vec<u8>>,
     is_first_page: bool,
+    /// only what this stream decides
+    stream: Option<usize>,
 }
 
 impl AlertScan {
     /// A scan for the alerts of `window` that starts behind the row `after`, and reads the cells of `cells`, which contains `window`.
     pub fn new(keys: KeyRange, window: Window, cells: Window, after: Option<Vec<u8>>) -> Self {
-        Self { keys, window, cells, after, is_first_page: true }
+        Self { keys, window, cells, after, is_first_page: true, stream: None }
+    }
+
+    /// The same for the stream of this index alone, with the alerts that the others have received already.
+    #[must_use]
+    pub fn for_stream(self, stream: Option<usize>) -> Self {
+        Self { stream, ..self }
     }
 }
 
@@ -123,7 +131,10 @@ impl PageReader {
         row_size.update(rows.len(), rows.bytes());
 
         let window = scan.window;
-        let alert = |row| columns.alert(row, |timestamp| window.contains(timestamp));
+        let alert = |row| match scan.stream {
+            None => columns.alert(row, |timestamp| window.contains(timestamp)),
+            Some(_) => columns.alert_of_any_status(row, |timestamp| window.contains(timestamp)),
+        };
         let mut alerts: Vec<AlertRow<'_>> = rows.iter().filter_map(alert).collect();
         // A scan of all timestamps up to the newest cell finds no row in part.
         let sees_all = scan.cells == Window::ALL;
@@ -134,7 +145,7 @@ impl PageReader {
             query(&mut |db| db.get(&keys, columns.all(), complete_rows).map(|()| false))?;
             replace_partial(&mut alerts, &partial, complete_rows, alert);
         }
-        pipeline.process(&alerts, encoders, cancel, batch)?;
+        pipeline.process(&alerts, scan.stream, encoders, cancel, batch)?;
         Ok(more)
     }
 
@@ -160,7 +171,7 @@ impl PageReader {
         query(&mut |db| db.get(keys, columns.all(), rows).map(|()| false))?;
         row_size.update(rows.len(), rows.bytes());
         let alerts = rows.iter().filter_map(|row| columns.alert(row, |timestamp| is_wanted(row.key, timestamp)));
-        Ok(pipeline.process(&alerts.collect::<Vec<_>>(), encoders, cancel, batch)?)
+        Ok(pipeline.process(&alerts.collect::<Vec<_>>(), None, encoders, cancel, batch)?)
     }
 
     /// Reads the next page of trigger cells of `window`, behind the row `after`: the rows, and whether more pages follow.

@@ -106,7 +106,7 @@ impl Pipeline {
         Ok(Self { columns, streams, encodings, filters, notices })
     }
 
-    /// Appends `alerts` to `batch`, with what each stream decides about them.
+    /// Appends `alerts` to `batch`, with what each stream decides about them, or `only` the stream of this index; then there are no notices.
     ///
     /// # Errors
     /// A filter failed and `filters.on_error` is `stop`, filter workers end again and again, or `cancel` was cancelled. The batch holds
@@ -114,6 +114,7 @@ impl Pipeline {
     pub fn process(
         &self,
         alerts: &[AlertRow<'_>],
+        only: Option<usize>,
         encoders: &mut Encoders,
         cancel: &CancellationToken,
         batch: &mut Batch,
@@ -123,7 +124,7 @@ impl Pipeline {
         // A call of a filter costs milliseconds, so filters get the alerts of a page together, before the first one is encoded. This covers
         // the rules of the streams that have filters; the other streams apply theirs below, and cost nothing here.
         let mut filtered = match &self.filters {
-            Some(filters) => filters.run(alerts, &self.streams, cancel)?,
+            Some(filters) => filters.run(alerts, &self.streams, only, cancel)?,
             None => Vec::new(),
         };
         let filtered_at = Instant::now();
@@ -133,7 +134,8 @@ impl Pipeline {
             self.columns.object_id(row, object_id);
             batch.begin_alert(LedgerEntry::new(row.key, *timestamp), row.key, object_id);
             values.start_row();
-            for (index, stream) in self.streams.iter().enumerate() {
+            let streams = self.streams.iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index));
+            for (index, stream) in streams {
                 let verdict = match filtered.get_mut(index).and_then(|verdicts| verdicts.get_mut(position)) {
                     Some(verdict) => std::mem::replace(verdict, Verdict::Send(())),
                     None => stream.apply_rules(row),
@@ -142,6 +144,7 @@ impl Pipeline {
                 batch.push(index, verdict);
             }
             if let Some(notices) = &self.notices
+                && only.is_none()
                 && batch.is_sent()
                 && let Some(notice) = notices.build(row, object_id)
             {

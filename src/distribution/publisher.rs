@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batch::StreamAlert;
-use super::batch::{Batch, BatchAlert};
+use super::batch::{Batch, BatchAlert, Message, StreamAlert};
 use super::catalog_watch::CatalogWatch;
-use super::checkpoint_state::{CheckpointState, Record};
+use super::checkpoint_state::{CheckpointState, Missed, MissedByStream, MissedRange, Record};
 use super::error::DistributionError;
 use super::instruments::Instruments;
 use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome};
@@ -55,6 +54,8 @@ struct OpenTransaction {
     rows: u64,
     alerts: u64,
     late: u64,
+    /// alerts that only one stream has missed
+    missed: u64,
     streams: Vec<StreamStats>,
     entries: Vec<LedgerEntry>,
     /// the rows whose status is to be written after the commit
@@ -72,12 +73,18 @@ impl OpenTransaction {
             rows: 0,
             alerts: 0,
             late: 0,
+            missed: 0,
             streams: vec![StreamStats::default(); streams],
             entries: Vec::new(),
             distributed: Vec::new(),
             notices: Vec::new(),
             rejections: vec![None; streams],
         }
+    }
+
+    /// Alerts with messages.
+    fn sent_alerts(&self) -> u64 {
+        self.alerts + self.missed
     }
 }
 
@@ -95,6 +102,10 @@ pub(crate) struct Publisher<'a> {
     outputs: Outputs,
     catalog: CatalogWatch,
     transaction: OpenTransaction,
+    /// by stream: what it misses, because it is paused or was
+    missed: Vec<Vec<MissedRange>>,
+    /// the timestamp of the oldest alert that some stream may miss
+    missed_from: Option<Timestamp>,
     /// alerts that brokers refused as too large: they go to the rejected topic
     too_large: HashSet<StreamAlert>,
     /// alerts whose copy the rejected topic refused as too large: they are only logged
@@ -122,6 +133,8 @@ impl<'a> Publisher<'a> {
             outputs,
             catalog,
             transaction: OpenTransaction::new(stats.streams.len()),
+            missed: vec![Vec::new(); stats.streams.len()],
+            missed_from: None,
             too_large: HashSet::new(),
             rejected_too_large: HashSet::new(),
             shrink: 0,
@@ -166,12 +179,29 @@ impl<'a> Publisher<'a> {
         self.outputs.sink.as_ref()
     }
 
-    /// As [`KafkaSink::restore_idempotent`].
+    /// As [`KafkaSink::restore_idempotent`]. To be called after [`set_missed`](Self::set_missed).
     ///
     /// # Errors
     /// The same.
     pub fn restore_idempotent(&mut self, records: &Records, watermark: Timestamp) -> Result<(), SinkError> {
-        self.outputs.sink.as_mut().map_or(Ok(()), |sink| sink.restore_idempotent(records, watermark))
+        let oldest = self.oldest_unsent(watermark);
+        self.outputs.sink.as_mut().map_or(Ok(()), |sink| sink.restore_idempotent(records, oldest))
+    }
+
+    /// Leaves out the alerts that streams miss from now on: a scan of its own sends them later.
+    pub fn set_missed(&mut self, missed: &Missed) {
+        self.missed_from = missed.from();
+        for (stream, ranges) in self.stats.streams.iter_mut().zip(&mut self.missed) {
+            let missed = missed.of(&stream.name);
+            stream.paused_at = missed.and_then(MissedByStream::paused_at);
+            stream.missed_from = missed.and_then(MissedByStream::from);
+            *ranges = missed.map(|missed| missed.ranges().to_vec()).unwrap_or_default();
+        }
+    }
+
+    /// The time before which nothing is sent any more.
+    fn oldest_unsent(&self, watermark: Timestamp) -> Timestamp {
+        self.missed_from.map_or(watermark, |from| from.min(watermark))
     }
 
     /// Queues the rows whose status an earlier process left unwritten.
@@ -197,62 +227,16 @@ impl<'a> Publisher<'a> {
         self.transaction.entries.extend(entries);
     }
 
-    /// Sends an alert's messages in the open transaction, or in a new one.
+    /// Sends an alert's messages in the open transaction, or in a new one, except to the streams that miss it.
     ///
     /// # Errors
     /// The transaction failed, and everything sent since the last commit has to be read again; or a permanent error of Kafka.
     pub fn send(&mut self, batch: &Batch, alert: &BatchAlert, late: bool) -> Result<(), SinkError> {
-        if self.transaction.alerts == 0 {
-            self.outputs.sink.as_mut().map_or(Ok(()), KafkaSink::prepare)?;
-            self.transaction.opened = Instant::now();
-        }
+        self.prepare()?;
         let mut is_sent = false;
         for (stream, verdict) in batch.verdicts(alert) {
-            let stats = &mut self.transaction.streams[stream];
-            let (class, reason) = match verdict {
-                Verdict::Refuse(criterion) => {
-                    stats.refuse(criterion);
-                    continue;
-                }
-                Verdict::Send(message) if self.too_large.contains(&(alert.entry.id, stream)) => {
-                    (RejectClass::Size, too_large_reason(message.value.len()))
-                }
-                Verdict::Send(message) => {
-                    let size = message.value.len() as u64;
-                    self.transaction.bytes += size;
-                    let outcome = match &mut self.outputs.sink {
-                        Some(sink) => sink.send(batch, alert, message)?,
-                        None => SendOutcome::Sent,
-                    };
-                    match outcome {
-                        SendOutcome::Sent => {
-                            is_sent = true;
-                            stats.sent += 1;
-                            stats.bytes += size;
-                            continue;
-                        }
-                        SendOutcome::TooLarge(bytes) => (RejectClass::Size, too_large_reason(bytes)),
-                    }
-                }
-                // It may be written under a schema that the catalog has now.
-                Verdict::Reject(_, reason) if self.catalog.has_changed() => {
-                    let catalog = self.catalog.path().display().to_string();
-                    return Err(SinkError::CatalogChanged { catalog, reason: reason.to_string() });
-                }
-                Verdict::Reject(class, reason) => (class, reason),
-            };
-            stats.reject(class);
-            self.transaction.rejections[stream].get_or_insert_with(|| Rejection {
-                row: batch.bytes(&alert.key).escape_ascii().to_string(),
-                reason: Arc::clone(&reason),
-            });
-            if self.rejected_too_large.contains(&(alert.entry.id, stream)) {
-                log::error!(
-                    "row {} of stream {stream} is rejected, and the rejected topic does not take its copy: {reason}",
-                    batch.bytes(&alert.key).escape_ascii()
-                );
-            } else if let Some(sink) = &mut self.outputs.sink {
-                sink.reject(batch, alert, stream, &reason)?;
+            if !self.missed[stream].iter().any(|range| range.contains(alert.entry.timestamp)) {
+                is_sent |= self.send_to(stream, verdict, batch, alert)?;
             }
         }
         let transaction = &mut self.transaction;
@@ -267,11 +251,91 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
+    /// Sends an alert to the stream that has missed it, of which alone the batch has verdicts. The other streams, the ledger and the status column
+    /// have it already.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_missed(&mut self, batch: &Batch, alert: &BatchAlert) -> Result<(), SinkError> {
+        self.prepare()?;
+        for (stream, verdict) in batch.verdicts(alert) {
+            self.send_to(stream, verdict, batch, alert)?;
+        }
+        self.transaction.missed += 1;
+        Ok(())
+    }
+
+    /// Prepares for the first alert of a transaction.
+    fn prepare(&mut self) -> Result<(), SinkError> {
+        if self.transaction.sent_alerts() == 0 {
+            self.outputs.sink.as_mut().map_or(Ok(()), KafkaSink::prepare)?;
+            self.transaction.opened = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Does with an alert what the stream has decided. Returns whether it was sent to its topic.
+    fn send_to(
+        &mut self,
+        stream: usize,
+        verdict: Verdict<&Message>,
+        batch: &Batch,
+        alert: &BatchAlert,
+    ) -> Result<bool, SinkError> {
+        let stats = &mut self.transaction.streams[stream];
+        let (class, reason) = match verdict {
+            Verdict::Refuse(criterion) => {
+                stats.refuse(criterion);
+                return Ok(false);
+            }
+            Verdict::Send(message) if self.too_large.contains(&(alert.entry.id, stream)) => {
+                (RejectClass::Size, too_large_reason(message.value.len()))
+            }
+            Verdict::Send(message) => {
+                let size = message.value.len() as u64;
+                self.transaction.bytes += size;
+                let outcome = match &mut self.outputs.sink {
+                    Some(sink) => sink.send(batch, alert, message)?,
+                    None => SendOutcome::Sent,
+                };
+                match outcome {
+                    SendOutcome::Sent => {
+                        stats.sent += 1;
+                        stats.bytes += size;
+                        return Ok(true);
+                    }
+                    SendOutcome::TooLarge(bytes) => (RejectClass::Size, too_large_reason(bytes)),
+                }
+            }
+            // It may be written under a schema that the catalog has now.
+            Verdict::Reject(_, reason) if self.catalog.has_changed() => {
+                let catalog = self.catalog.path().display().to_string();
+                return Err(SinkError::CatalogChanged { catalog, reason: reason.to_string() });
+            }
+            Verdict::Reject(class, reason) => (class, reason),
+        };
+        stats.reject(class);
+        self.transaction.rejections[stream].get_or_insert_with(|| Rejection {
+            row: batch.bytes(&alert.key).escape_ascii().to_string(),
+            reason: Arc::clone(&reason),
+        });
+        if self.rejected_too_large.contains(&(alert.entry.id, stream)) {
+            log::error!(
+                "row {} of stream {stream} is rejected, and the rejected topic does not take its copy: {reason}",
+                batch.bytes(&alert.key).escape_ascii()
+            );
+        } else if let Some(sink) = &mut self.outputs.sink {
+            sink.reject(batch, alert, stream, &reason)?;
+        }
+        Ok(false)
+    }
+
     /// Whether the open transaction is large or old enough to be committed.
     pub fn is_due(&self, limits: TransactionLimits) -> bool {
         let max_bytes = (limits.bytes >> self.shrink).max(MIN_BYTES);
-        let OpenTransaction { alerts, bytes, opened, .. } = &self.transaction;
-        *alerts > 0 && (*bytes >= max_bytes || *alerts >= limits.alerts || opened.elapsed() >= limits.age)
+        let OpenTransaction { bytes, opened, .. } = &self.transaction;
+        let alerts = self.transaction.sent_alerts();
+        alerts > 0 && (*bytes >= max_bytes || alerts >= limits.alerts || opened.elapsed() >= limits.age)
     }
 
     /// Takes the alerts that are done since the last commit, for the ledger.
@@ -288,7 +352,7 @@ impl<'a> Publisher<'a> {
     /// # Errors
     /// As for [`commit`](Self::commit).
     pub fn keep_alive(&mut self, state: &CheckpointState) -> Result<(), DistributionError> {
-        let is_empty = self.transaction.alerts == 0 && self.transaction.entries.is_empty();
+        let is_empty = self.transaction.sent_alerts() == 0 && self.transaction.entries.is_empty();
         match is_empty && self.committed_at.elapsed() >= MAX_COMMIT_INTERVAL {
             true => self.commit(vec![state.state_record()?], state.watermark()),
             false => Ok(()),
@@ -300,21 +364,22 @@ impl<'a> Publisher<'a> {
     /// # Errors
     /// As for [`send`](Self::send); and the science database may refuse the status of earlier rows.
     pub fn commit(&mut self, mut records: Vec<Record>, watermark: Timestamp) -> Result<(), DistributionError> {
+        let oldest_unsent = self.oldest_unsent(watermark);
         let Outputs { sink, status, notifier, offset_file } = &mut self.outputs;
         if let Some(status) = status {
             records.extend(status.add(std::mem::take(&mut self.transaction.distributed))?);
         }
         // A scan without new rows writes nothing, so it does not put off the next `keep_alive`.
-        let is_written = self.transaction.alerts > 0 || !records.is_empty();
+        let is_written = self.transaction.sent_alerts() > 0 || !records.is_empty();
         if let Some(sink) = sink
             && is_written
         {
             let started = Instant::now();
-            sink.expire(watermark);
+            sink.expire(oldest_unsent);
             sink.commit(&records)?;
             self.instruments.commits.observe(started.elapsed().as_secs_f64());
             self.stats.checkpoint_at = Some(Instant::now());
-            let OpenTransaction { alerts, bytes, .. } = self.transaction;
+            let (alerts, bytes) = (self.transaction.sent_alerts(), self.transaction.bytes);
             log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", started.elapsed().as_millis());
             self.commits += u64::from(alerts > 0);
             if self.commits.is_multiple_of(COMMITS_TO_GROW) {

@@ -160,8 +160,9 @@ impl Reader {
         for (cancel, task) in tasks {
             self.cancel = cancel;
             let outcome = match task {
-                Task::Scan { range, keys, after, window, cells } => {
-                    self.scan(range, AlertScan::new(keys, window, cells, after.clone()), after)
+                Task::Scan { range, keys, after, window, cells, stream } => {
+                    let scan = AlertScan::new(keys, window, cells, after.clone()).for_stream(stream);
+                    self.scan(range, scan, after)
                 }
                 Task::ScanTriggers { keys, window } => self.scan_triggers(&keys, window),
                 Task::Fetch { sequence, rows, next_sequence } => self.fetch(sequence, &rows, &next_sequence),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::checkpoint_partition::SERVICE;
 use super::error::DistributionError;
+use super::stream_control::StreamControl;
 use crate::cancel::CancellationToken;
 use crate::distribution::settings::{DistributionSettings, Start, StreamSettings};
 use crate::suggest::suggestion;
@@ -28,6 +29,8 @@ pub(crate) struct Request {
     /// a child of the token that stops the distribution: where only this one is cancelled, the same process starts the distribution again, with other
     /// settings
     pub restart: Option<CancellationToken>,
+    /// which streams are to be paused and resumed
+    pub stream_control: StreamControl,
 }
 
 /// Why a distribution ended without an error.

@@ -47,6 +47,10 @@ pub(crate) struct StreamStats {
     pub topic: String,
     /// published and committed
     pub sent: u64,
+    /// when it was paused; `None`: it receives new alerts
+    pub paused_at: Option<Timestamp>,
+    /// the timestamp of the oldest alert that it may miss, because it is paused or was
+    pub missed_from: Option<Timestamp>,
     /// bytes of their message values
     pub bytes: u64,
     /// that went to the rejected topic instead, by the index of their class

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::access::{LoginArgs, time};
 use crate::cli::context::Context;
 use crate::cli::output::{OutputArgs, Table};
+use crate::distribution::checkpoint_state::CheckpointState;
 use crate::distribution::checkpoint_transfer::{WriterCheckpoint, read_writers_stable};
 use crate::kafka::checkpoint;
 
@@ -17,7 +18,8 @@ Examples: fink checkpoint show
           fink checkpoint show --format json
 
 WRITER is `live` for the service, `live:<streams>` for one with --stream, `job-<from>-<until>` for jobs. Everything written before WATERMARK is
-published; LEDGER is the number of alerts that are published although they were written later. PROCESS has written the checkpoint last.")]
+published; LEDGER is the number of alerts that are published although they were written later. PAUSED are the streams that `fink pause` has
+paused. PROCESS has written the checkpoint last.")]
 pub struct Args {
     #[command(flatten)]
     login: LoginArgs,
@@ -32,8 +34,17 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     if writers.is_empty() {
         bail!("topic `{topic}` holds no checkpoint");
     }
-    let mut table =
-        Table::new(&["writer", "part", "state", "watermark", "published until", "ledger", "bytes", "process"]);
+    let mut table = Table::new(&[
+        "writer",
+        "part",
+        "state",
+        "watermark",
+        "published until",
+        "ledger",
+        "paused",
+        "bytes",
+        "process",
+    ]);
     for writer in &writers {
         let state = writer.state()?;
         let bytes: usize = writer.records.iter().map(|(key, value)| key.len() + value.len()).sum();
@@ -45,11 +56,19 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
             state.as_ref().map(|state| time(state.watermark())).into(),
             until.map(time).into(),
             state.as_ref().map(|state| state.ledger().len()).into(),
+            state.as_ref().and_then(paused_streams).into(),
             bytes.into(),
             writer.active_process().into(),
         ]);
     }
     table.print(args.output.format, context)
+}
+
+/// The names of the paused streams.
+fn paused_streams(state: &CheckpointState) -> Option<String> {
+    let paused = state.missed().streams().filter(|(_, missed)| missed.paused_at().is_some());
+    let names: Vec<&str> = paused.map(|(name, _)| name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn described(writer: &WriterCheckpoint, reads_history: bool) -> String {

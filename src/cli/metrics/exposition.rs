@@ -166,7 +166,13 @@ impl Exposition {
                 (labels, stream.rejected_by[class.index()])
             })
         });
-        out.counters("fink_stream_rejected", help, rejected)
+        out.counters("fink_stream_rejected", help, rejected)?;
+        let streams = || self.stats.streams.iter();
+        let paused = streams().map(|stream| (labels(stream), u32::from(stream.paused_at.is_some())));
+        out.gauges("fink_stream_paused", "Whether the stream is paused: 1 or 0.", paused)?;
+        let help = "The time since which the stream may have missed alerts, because it is paused or was.";
+        let missed = streams().filter_map(|stream| Some((labels(stream), seconds(stream.missed_from?))));
+        out.gauges("fink_stream_missed_from_timestamp_seconds", help, missed)
     }
 
     fn durations(&self, out: &mut Metrics<'_>) -> fmt::Result {

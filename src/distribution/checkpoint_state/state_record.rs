@@ -6,6 +6,7 @@
 //! | `<prefix>/history/<8 hexadecimal digits>` | JSON: how far the history lane has come in one key range |
 //! | `<prefix>/moved` | JSON: the distribution to which the checkpoint was moved, and when; then there are no other records but the owner's |
 //! | `<prefix>/ledger/<16 hexadecimal digits>` | entries of the ledger, 24 bytes each, at most 256 KiB |
+//! | `<prefix>/stream/<name>/…` | what a stream misses that is paused, or was: see [`missed`](super::missed) |
 //!
 //! No record grows with the number of alerts or regions.
 
@@ -48,7 +49,14 @@ impl HistoryScanRecord {
 }
 
 /// The version that is written. Version 1, which held all key ranges in one record, is read as well.
-pub(super) const VERSION: u32 = 2;
+const VERSION: u32 = 2;
+/// The version that is written while a stream misses alerts: a program that does not know of that would send them to others, and not to it.
+const VERSION_WITH_MISSED: u32 = 3;
+
+/// The version of the record. `misses`: whether a stream misses alerts.
+pub(super) fn version(misses: bool) -> u32 {
+    if misses { VERSION_WITH_MISSED } else { VERSION }
+}
 
 /// Whether the record `<prefix>/state` is that of a finished job. A record that cannot be read is not: its writer may still use the checkpoint.
 pub(crate) fn is_job_finished(state: &[u8]) -> bool {
@@ -85,8 +93,9 @@ pub(super) fn load_state(
     let key = state_key(prefix);
     let Some(value) = records.get(&key) else { return Ok(None) };
     let state: StateRecord = serde_json::from_slice(value).map_err(|error| unreadable(&key, error.to_string()))?;
-    if !(1..=VERSION).contains(&state.version) {
-        let reason = format!("it has version {}, this program reads versions 1 to {VERSION}", state.version);
+    if !(1..=VERSION_WITH_MISSED).contains(&state.version) {
+        let reason =
+            format!("it has version {}, this program reads versions 1 to {VERSION_WITH_MISSED}", state.version);
         return Err(unreadable(&key, reason));
     }
     Ok(Some(state))

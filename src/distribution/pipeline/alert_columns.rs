@@ -124,15 +124,23 @@ impl AlertColumns {
     /// The row as an alert, where it has a trigger cell, `is_wanted` accepts its timestamp, and the row is neither skipped by its key nor
     /// distributed already. Counts a skipped row, so call this once for each row that was read.
     pub fn alert<'a>(&self, row: Row<'a>, is_wanted: impl FnOnce(Timestamp) -> bool) -> Option<AlertRow<'a>> {
-        let timestamp = Timestamp::from_millis(row.cell(self.trigger_slot)?.timestamp);
-        if !is_wanted(timestamp) || self.skipped_rows.skip(row.key) {
-            return None;
-        }
+        let alert = self.alert_of_any_status(row, is_wanted)?;
+        let AlertRow { timestamp, .. } = alert;
         let status = self.status.as_ref().and_then(|status| row.cell(status.slot));
         // The status is written at the trigger's timestamp: an older one speaks of an older version of the row.
         let is_distributed =
             status.is_some_and(|cell| cell.value == DISTRIBUTED && cell.timestamp >= timestamp.as_millis());
-        (!is_distributed).then_some(AlertRow { row, timestamp })
+        (!is_distributed).then_some(alert)
+    }
+
+    /// As [`alert`](Self::alert), also where it is distributed already.
+    pub fn alert_of_any_status<'a>(
+        &self,
+        row: Row<'a>,
+        is_wanted: impl FnOnce(Timestamp) -> bool,
+    ) -> Option<AlertRow<'a>> {
+        let timestamp = Timestamp::from_millis(row.cell(self.trigger_slot)?.timestamp);
+        (is_wanted(timestamp) && !self.skipped_rows.skip(row.key)).then_some(AlertRow { row, timestamp })
     }
 
     /// Whether a scan may have returned only some cells of the row. `sees_all`: the scan covers all timestamps, so a missing cell is null.

@@ -77,8 +77,8 @@ impl StreamFilters {
         self.streams[stream].iter().map(|filter| &self.runner.functions()[*filter].name)
     }
 
-    /// What the rules and filters of each stream that has filters decide about `alerts`: by stream, then by alert; empty for a stream
-    /// without filters. A filter is called with the alerts that the stream's rules keep.
+    /// What the rules and filters of each stream that has filters, or `only` of this one, decide about `alerts`: by stream, then by alert; empty for
+    /// other streams. A filter is called with the alerts that the stream's rules keep.
     ///
     /// # Errors
     /// A filter failed and `filters.on_error` is `stop`, filter workers end again and again, or `cancel` was cancelled.
@@ -86,13 +86,14 @@ impl StreamFilters {
         &self,
         alerts: &[AlertRow<'_>],
         streams: &[Stream],
+        only: Option<usize>,
         cancel: &CancellationToken,
     ) -> Result<Vec<Vec<Verdict>>, FilterError> {
         let mut verdicts: Vec<Vec<Verdict>> = vec![Vec::new(); streams.len()];
         // By stream: the alerts that its rules keep.
         let mut kept: Vec<Vec<usize>> = vec![Vec::new(); streams.len()];
-        let has_filters = |index: &usize| !self.streams[*index].is_empty();
-        for index in (0..streams.len()).filter(has_filters) {
+        let is_asked = |index: &usize| !self.streams[*index].is_empty() && only.is_none_or(|only| only == *index);
+        for index in (0..streams.len()).filter(is_asked) {
             verdicts[index] = alerts.iter().map(|alert| streams[index].apply_rules(&alert.row)).collect();
             let is_kept = |alert: &usize| verdicts[index][*alert] == Verdict::Send(());
             kept[index] = (0..alerts.len()).filter(is_kept).collect();

@@ -96,7 +96,7 @@ fn each_stream_decides_about_each_alert_and_streams_share_values() {
     let alerts: Vec<AlertRow<'_>> = rows.iter().filter_map(|row| pipeline.columns().alert(row, |_| true)).collect();
     let mut batch = Batch::default();
     let never = CancellationToken::new();
-    pipeline.process(&alerts, &mut pipeline.encoders(), &never, &mut batch).expect("no filter to fail");
+    pipeline.process(&alerts, None, &mut pipeline.encoders(), &never, &mut batch).expect("no filter to fail");
     let [kept, refused, rejected] = batch.alerts() else { panic!("{} alerts", batch.alerts().len()) };
 
     let verdicts: Vec<_> = batch.verdicts(kept).collect();

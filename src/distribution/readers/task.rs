@@ -25,6 +25,8 @@ pub(crate) enum Task {
         window: Window,
         /// which cells are read: at least those of `window`
         cells: Window,
+        /// only for the stream of this index, which has missed alerts that the others have
+        stream: Option<usize>,
     },
     /// Find the rows whose trigger cell lies in `window`.
     ScanTriggers { keys: KeyRange, window: Window },
