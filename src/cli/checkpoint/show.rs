@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::access::{LoginArgs, time};
 use crate::cli::context::Context;
 use crate::cli::output::{OutputArgs, Table};
-use crate::distribution::checkpoint_state::CheckpointState;
 use crate::distribution::checkpoint_transfer::{WriterCheckpoint, read_writers_stable};
 use crate::kafka::checkpoint;
 
@@ -56,19 +55,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
             state.as_ref().map(|state| time(state.watermark())).into(),
             until.map(time).into(),
             state.as_ref().map(|state| state.ledger().len()).into(),
-            state.as_ref().and_then(paused_streams).into(),
+            state.as_ref().and_then(|state| state.missed().paused()).into(),
             bytes.into(),
             writer.active_process().into(),
         ]);
     }
     table.print(args.output.format, context)
-}
-
-/// The names of the paused streams.
-fn paused_streams(state: &CheckpointState) -> Option<String> {
-    let paused = state.missed().streams().filter(|(_, missed)| missed.paused_at().is_some());
-    let names: Vec<&str> = paused.map(|(name, _)| name).collect();
-    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn described(writer: &WriterCheckpoint, reads_history: bool) -> String {

@@ -267,9 +267,11 @@ fn checkpoint_of(
                 Some(status) => (status.published_until, status.lag),
                 None => (Some(until.rfc3339()), Some(Timestamp::now().since(until).as_secs_f64())),
             };
+            let paused = progress.missed().paused();
+            let paused = paused.map_or_else(String::new, |names| format!("; paused streams: {names}"));
             match (text, lag.and_then(|lag| Duration::try_from_secs_f64(lag).ok())) {
                 (Some(until), Some(lag)) => {
-                    list.pass(WHAT, format!("everything is published up to {until}: lag {}", short_duration(lag)))
+                    list.pass(WHAT, format!("everything is published up to {until}: lag {}{paused}", short_duration(lag)))
                 }
                 _ => list.pass(WHAT, "the service reads the past from the beginning of the table"),
             }

@@ -146,6 +146,13 @@ impl Missed {
         self.streams.iter().map(|(name, missed)| (name.as_str(), missed))
     }
 
+    /// The names of the paused streams, separated by commas; `None`: there are none.
+    pub fn paused(&self) -> Option<String> {
+        let paused = self.streams().filter(|(_, missed)| missed.paused_at.is_some());
+        let names: Vec<&str> = paused.map(|(name, _)| name).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
     /// The timestamp of the oldest alert that some stream may miss.
     pub fn from(&self) -> Option<Timestamp> {
         self.streams.values().filter_map(MissedByStream::from).min()
@@ -403,7 +410,9 @@ mod tests {
         missed.resume("a", at(2000)).expect("records");
         missed.start_scan("x", window(1000, 3000), &[KeyRange::default()]);
         assert_eq!(next(&missed, 9000), Some(("x", window(1000, 3000))));
-        assert_eq!(missed.from(), Some(at(1000)));
+        assert_eq!((missed.from(), missed.paused()), (Some(at(1000)), None));
+        missed.pause("b", at(8000), at(8000)).expect("a record");
+        assert_eq!(missed.paused().as_deref(), Some("b"));
         missed.advance("x", 0, None, true).expect("a range");
         missed.scan_records("x").expect("records");
         assert_eq!(next(&missed, 9000), Some(("a", window(1500, 2000))));

@@ -43,17 +43,34 @@ struct WrittenRecord {
     open_until: Option<Timestamp>,
 }
 
+/// A stream that is paused at times.
+const PAUSED: &str = "x";
+
 /// The topics.
 #[derive(Default)]
 pub struct ModelKafka {
     /// what consumers read, and whether the history lane sent it
     pub alerts: Vec<(Version, bool)>,
+    /// what consumers read of the stream [`PAUSED`]
+    pub paused: Vec<Version>,
     checkpoint: Vec<WrittenRecord>,
 }
 
 impl ModelKafka {
-    fn commit(&mut self, alerts: &[Version], records: Vec<Record>, by_history: bool) {
+    fn commit(&mut self, alerts: &[Version], records: Vec<Record>, by_history: bool, missed: &Missed) {
         self.alerts.extend(alerts.iter().map(|alert| (*alert, by_history)));
+        let ranges = missed.of(PAUSED).map(MissedByStream::ranges).unwrap_or_default();
+        let is_missed = |(_, timestamp): &Version| ranges.iter().any(|range| range.contains(*timestamp));
+        self.paused.extend(alerts.iter().filter(|alert| !is_missed(alert)));
+        self.commit_records(records);
+    }
+
+    fn commit_missed(&mut self, alerts: &[Version], records: Vec<Record>) {
+        self.paused.extend(alerts);
+        self.commit_records(records);
+    }
+
+    fn commit_records(&mut self, records: Vec<Record>) {
         for record in records {
             let size = record.0.len() + record.1.as_ref().map_or(0, Vec::len);
             assert!(size <= MAX_RECORD_BYTES, "a record of {size} bytes");
@@ -118,9 +135,11 @@ pub struct Event {
     pub ahead: Option<u8>,
     /// another producer's transaction begins, and stays open for so many ms
     pub foreign: Option<u8>,
+    /// the operator pauses the stream [`PAUSED`], or resumes it
+    pub toggles: bool,
 }
 
-const QUIET: Event = Event { crashes: false, took: 1, ahead: None, foreign: None };
+const QUIET: Event = Event { crashes: false, took: 1, ahead: None, foreign: None, toggles: false };
 
 /// The process and its surroundings.
 pub struct Model {
@@ -138,6 +157,8 @@ pub struct Model {
     regions: Vec<KeyRange>,
     /// whether HBase pushes most rows, each one again and again, some before they are visible; live scans run in the background then
     pub pushes: bool,
+    /// a pause, or the end of one, is asked for
+    toggles: bool,
 }
 
 impl Model {
@@ -160,6 +181,7 @@ impl Model {
             page,
             regions,
             pushes: false,
+            toggles: false,
         }
     }
 
@@ -173,6 +195,7 @@ impl Model {
             None if event.took % 5 == 0 => self.ahead = Duration::ZERO,
             None => {}
         }
+        self.toggles |= event.toggles;
         if let Some(lasts) = event.foreign {
             self.kafka.open_foreign_transaction(self.now + Duration::from_millis(lasts.into()));
         }
@@ -238,7 +261,7 @@ impl Model {
                 done.map(|(key, timestamp)| LedgerEntry::new(&[*key], *timestamp)).collect();
             let records = state.record_published(&entries).expect("records");
             self.step()?;
-            self.kafka.commit(&unchanged, records, false);
+            self.kafka.commit(&unchanged, records, false, state.missed());
             self.step()?;
         }
         if let Some(finish) = finish {
@@ -280,12 +303,59 @@ impl Model {
                 state.advance_history(number, after.as_ref().map(std::slice::from_ref), false).expect("a range");
                 let records = state.history_records().expect("records");
                 self.step()?;
-                self.kafka.commit(&found, records, true);
+                self.kafka.commit(&found, records, true, state.missed());
                 self.step()?;
             }
         }
         let records = state.history_records().expect("records");
-        self.kafka.commit(&[], records, true);
+        self.kafka.commit(&[], records, true, state.missed());
+        self.step()
+    }
+
+    /// Pauses the stream or resumes it, where that is asked for. In the end it is resumed.
+    fn toggle(&mut self, state: &mut CheckpointState) -> Result<(), Crash> {
+        let is_paused = state.missed().of(PAUSED).is_some_and(|missed| missed.paused_at().is_some());
+        let is_last = self.steps >= self.events.len();
+        if state.history().is_some() || !(std::mem::take(&mut self.toggles) && !is_last || is_last && is_paused) {
+            return Ok(());
+        }
+        let records = match is_paused {
+            true => state.resume(PAUSED),
+            false => state.pause(PAUSED, self.now),
+        };
+        let records = records.expect("records").expect("a change");
+        self.step()?;
+        self.kafka.commit(&[], records, false, state.missed());
+        self.step()
+    }
+
+    /// Publishes the next page of what the stream has missed.
+    fn publish_missed(&mut self, state: &mut CheckpointState) -> Result<(), Crash> {
+        let Some((name, window)) = state.next_missed(|_| true) else { return Ok(()) };
+        let name = name.to_owned();
+        let regions = self.regions.clone();
+        state.start_missed(&name, window, &regions);
+        let scan = state.missed().scan(&name).expect("a scan").clone();
+        let mut found = Vec::new();
+        for (number, range) in scan.ranges().filter(|(_, range)| !range.is_done()) {
+            let (keys, after) = (range.keys(), range.after().map(|key| key[0]));
+            let is_in_range =
+                |key: u8| [key][..] >= keys.start[..] && (keys.end.is_empty() || [key][..] < keys.end[..]);
+            let rows = self.table().into_iter();
+            let rows = rows.filter(|(key, _)| is_in_range(*key) && after.is_none_or(|after| *key > after));
+            let page: Vec<Version> = rows.take(self.page).collect();
+            let after = page.last().map(|(key, _)| *key);
+            state
+                .advance_missed(&name, number, after.as_ref().map(std::slice::from_ref), page.is_empty())
+                .expect("a range");
+            found.extend(page.into_iter().filter(|(_, timestamp)| window.contains(*timestamp)));
+            if found.len() >= self.page {
+                break;
+            }
+        }
+        let records = state.missed_records(&name).expect("records");
+        self.step()?;
+        self.kafka.commit_missed(&found, records);
         self.step()
     }
 
@@ -308,12 +378,13 @@ impl Model {
         });
         self.step()?;
         let records = state.records().expect("records");
-        self.kafka.commit(&[], records, false);
+        self.kafka.commit(&[], records, false, state.missed());
         let mut repair: Option<Vec<Version>> = None;
         let mut sweep: Option<Vec<Version>> = None;
         let mut live: Option<Vec<Version>> = None;
         while !self.is_over() {
             self.step()?;
+            self.toggle(&mut state)?;
             let intervals = self.intervals;
             let monotonic = self.now.since(Timestamp::EPOCH);
             let now = self.clock.read(self.now + self.ahead, monotonic);
@@ -359,6 +430,9 @@ impl Model {
                     self.publish(&mut state, &found, CheckpointState::finish_background_live_scan)?;
                 }
             }
+            if state.is_live(now) {
+                self.publish_missed(&mut state)?;
+            }
             if let Some(mut found) = sweep.take() {
                 self.publish_some(&mut state, &mut found)?;
                 match found.is_empty() {
@@ -370,7 +444,7 @@ impl Model {
                 self.publish_some(&mut state, &mut found)?;
                 if found.is_empty() {
                     let records = state.finish_repair(&intervals).expect("records");
-                    self.kafka.commit(&[], records, false);
+                    self.kafka.commit(&[], records, false, state.missed());
                     self.step()?;
                 } else {
                     repair = Some(found);

@@ -51,8 +51,10 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         0u8..25,
         prop::option::weighted(0.05, 1u8..=150),
         prop::option::weighted(0.03, 0u8..=200),
+        prop::bool::weighted(0.04),
     );
-    let event = event.prop_map(|(crashes, took, ahead, foreign)| Event { crashes, took, ahead, foreign });
+    let event =
+        event.prop_map(|(crashes, took, ahead, foreign, toggles)| Event { crashes, took, ahead, foreign, toggles });
     prop::collection::vec(event, 0..400)
 }
 
@@ -85,6 +87,12 @@ proptest! {
         for alert in last_versions(&model.rows) {
             prop_assert!(published.contains(&alert), "{:?} was lost", alert);
         }
+        let paused: BTreeSet<_> = model.kafka.paused.iter().copied().collect();
+        prop_assert_eq!(paused.len(), model.kafka.paused.len(), "an alert was published twice on the paused stream");
+        for alert in last_versions(&model.rows) {
+            prop_assert!(paused.contains(&alert), "{:?} was lost on the paused stream", alert);
+        }
+        prop_assert!(paused.is_subset(&published), "the paused stream has an alert that the others lack");
     }
 
     #[test]
@@ -138,9 +146,9 @@ fn committed(records: impl IntoIterator<Item = Record>) -> BTreeMap<Vec<u8>, Vec
 
 #[test]
 fn a_checkpoint_of_a_later_version_is_refused() {
-    let records = records(r#"{"version":3,"origin":"","watermark":0}"#);
+    let records = records(r#"{"version":4,"origin":"","watermark":0}"#);
     let error = CheckpointState::load("p", &records).expect_err("a later version");
-    assert!(error.to_string().contains("version 3"), "{error}");
+    assert!(error.to_string().contains("version 4"), "{error}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn counts(table: &Table, topics: &[&str]) -> BTreeMap<u32, u32> {
 }
 
 /// That each of `numbers` is on the topics once, and nothing else.
-fn assert_lost_and_twice_0(table: &Table, topics: &[&str], numbers: impl Iterator<Item = u32>) {
+pub(super) fn assert_lost_and_twice_0(table: &Table, topics: &[&str], numbers: impl Iterator<Item = u32>) {
     let counts = counts(table, topics);
     let expected: BTreeMap<u32, u32> = numbers.map(|number| (number, 1)).collect();
     let lost: Vec<&u32> = expected.keys().filter(|number| !counts.contains_key(number)).collect();

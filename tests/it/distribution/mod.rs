@@ -13,6 +13,7 @@ mod jobs;
 mod lanes;
 mod metrics;
 mod operation;
+mod pause;
 mod policies;
 mod push;
 mod readback;
