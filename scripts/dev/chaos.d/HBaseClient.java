@@ -76,7 +76,9 @@ public final class HBaseClient {
                 case "split" -> split(Double.parseDouble(arguments.get(0)));
                 case "merge" -> merge(Double.parseDouble(arguments.get(0)));
                 case "reassign" -> reassign(Double.parseDouble(arguments.get(0)), Long.parseLong(arguments.get(1)));
+                case "expire" -> expire(Integer.parseInt(arguments.get(0)));
                 case "scan" -> scan(id);
+                case "drop" -> drop();
                 default -> throw new IllegalArgumentException("unknown command " + command);
             };
             say(id + "\tok\t" + fields);
@@ -94,6 +96,19 @@ public final class HBaseClient {
         var families = List.of(ColumnFamilyDescriptorBuilder.of(TRIGGER), ColumnFamilyDescriptorBuilder.of(REST));
         var descriptor = TableDescriptorBuilder.newBuilder(name).setColumnFamilies(families).build();
         admin.createTable(descriptor, splits.stream().map(Bytes::toBytes).toArray(byte[][]::new));
+        return "";
+    }
+
+    private String expire(int seconds) throws IOException {
+        for (var family : List.of(TRIGGER, REST)) {
+            admin.modifyColumnFamily(name, ColumnFamilyDescriptorBuilder.newBuilder(family).setTimeToLive(seconds).build());
+        }
+        return "";
+    }
+
+    private String drop() throws IOException {
+        admin.disableTable(name);
+        admin.deleteTable(name);
         return "";
     }
 

@@ -33,7 +33,7 @@ class Parts:
 
     def pause(self, part, seconds):
         """SIGSTOP for so long. Returns when it serves again."""
-        pid = int((self._folder / "run" / f"{part}.pid").read_text().split()[0])
+        pid = self._pid(part)
         self._stopped.add(pid)
         os.kill(pid, signal.SIGSTOP)
         time.sleep(seconds)
@@ -41,6 +41,28 @@ class Parts:
         self._stopped.discard(pid)
         self._wait(part)
         return True
+
+    def break_all(self, parts, how):
+        """SIGKILL ("kill") or SIGSTOP ("stop") for some parts."""
+        for part in parts:
+            if how == "kill":
+                self._cluster("stop", part, "--kill")
+            else:
+                self._stopped.add(self._pid(part))
+                os.kill(self._pid(part), signal.SIGSTOP)
+
+    def mend_all(self, parts, how):
+        """Starts them again, or has them go on; does not wait until they serve."""
+        for part in parts:
+            if how == "kill":
+                self._cluster("start", part, "--no-wait")
+            else:
+                os.kill(self._pid(part), signal.SIGCONT)
+                self._stopped.discard(self._pid(part))
+
+    def all_serve(self, parts):
+        """Whether all of them serve again."""
+        return all(self._serves(part) for part in parts)
 
     def wake(self):
         """Nothing is left stopped, whatever happened."""
@@ -52,10 +74,16 @@ class Parts:
         if ended.returncode != 0:
             raise RuntimeError(f"scripts/cluster {' '.join(words)}: {ended.stderr.strip()}")
 
+    def _pid(self, part):
+        return int((self._folder / "run" / f"{part}.pid").read_text().split()[0])
+
+    def _serves(self, part):
+        # HBase has recovered when fink says so.
+        return part == "hbase" or (self._replicas_are_in_sync() if part.startswith("kafka") else self._listens(part))
+
     def _wait(self, part):
         end = time.monotonic() + READY
-        serves = self._replicas_are_in_sync if part.startswith("kafka") else lambda: self._listens(part)
-        while not serves():
+        while not self._serves(part):
             if time.monotonic() > end:
                 raise RuntimeError(f"{part} does not serve after {READY} s: see {self._folder}/logs/{part}.log")
             time.sleep(0.3)
