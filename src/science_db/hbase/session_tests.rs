@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::client::Client;
 use super::fake_server::{Call, FakeServer, Reply, block, rows_reply, scan_response};
-use super::proto::ScanResponse;
+use super::proto::{ListNamespaceDescriptorsRequest, ScanResponse};
+use super::table::Table;
 use super::{Cluster, HBase};
 use crate::cancel::CancellationToken;
 use crate::row::{Columns, Rows};
+use crate::science_db::timeouts::Call::Metadata;
 use crate::science_db::{KeyRange, Put, PutCell, Scan, ScienceDb, ScienceDbError, Timeouts};
 use crate::window::Window;
 
@@ -116,6 +119,23 @@ fn lost_scanner_is_opened_again_behind_the_last_row() {
         let start = scans[2].scan.as_ref().and_then(|scan| scan.start_row.clone());
         assert_eq!(start.as_deref(), Some(b"1\0".as_slice()), "the part of row 2 is read again");
     }
+}
+
+#[test]
+fn server_of_meta_and_master_that_fail_are_waited_for() {
+    let server = FakeServer::new();
+    let mut client = Client::new(&server.cluster(), 0, &CancellationToken::new());
+    server.be_absent(3);
+    assert_eq!(Table::new("default:t").list(&mut client).unwrap().len(), 1);
+    server.be_absent(3);
+    let namespaces = client.master(Metadata, &ListNamespaceDescriptorsRequest {}).unwrap();
+    assert!(namespaces.namespace_descriptor.is_empty());
+    // A first session says at once what is the matter.
+    server.be_absent(1);
+    let Err(error) = HBase::open(&server.cluster(), "default:t", 0, &CancellationToken::new()) else {
+        panic!("no server has hbase:meta")
+    };
+    assert!(error.is_transient() && error.to_string().contains("HBase is starting or stopped"), "{error}");
 }
 
 #[test]
