@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::instruments::ServerHealth;
-use super::outage::Outage;
+use super::outage::{Notice, Outage};
 use crate::cancel::CancellationToken;
 use crate::kafka::{Admin, Error, Identity, KafkaSettings};
 
@@ -43,7 +43,12 @@ impl KafkaWatch {
             // the brokers that accepted a connection at their advertised addresses
             let mut reached = Vec::new();
             let mut timeouts = 0;
+            // when the first check of those without an answer began
+            let mut begun = Instant::now();
             while !stop.is_cancelled() {
+                if timeouts == 0 {
+                    begun = Instant::now();
+                }
                 let found = admin.live_brokers(topic.get().map(String::as_str)).and_then(|found| {
                     if reached != found {
                         admin.require_reachable(&found)?;
@@ -67,11 +72,13 @@ impl KafkaWatch {
                     Err(error) if error.is_transient() && !(1..MAX_TIMEOUTS).contains(&timeouts) => {
                         let mut outage = lock(&outage);
                         let is_first = outage.duration(now).is_none();
-                        let duration = outage.failed(is_first, now);
+                        let notice = outage.failed(is_first, begun, now);
                         drop(outage);
-                        match duration {
-                            Some(Duration::ZERO) => log::warn!("{error}; nothing is published until it answers"),
-                            Some(duration) => log::warn!("{error}; still waiting, after {} s", duration.as_secs()),
+                        match notice {
+                            Some(Notice::Begin) => log::warn!("{error}; nothing is published until it answers"),
+                            Some(Notice::Reminder(duration)) => {
+                                log::warn!("{error}; still waiting, after {} s", duration.as_secs());
+                            }
                             None => log::debug!("{error}"),
                         }
                     }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::client::Client;
 use super::fake_server::{Call, FakeServer, Reply, block, rows_reply, scan_response};
-use super::proto::ScanResponse;
+use super::proto::{ListNamespaceDescriptorsRequest, ScanResponse};
+use super::table::Table;
 use super::{Cluster, HBase};
 use crate::cancel::CancellationToken;
 use crate::row::{Columns, Rows};
+use crate::science_db::timeouts::Call::Metadata;
 use crate::science_db::{KeyRange, Put, PutCell, Scan, ScienceDb, ScienceDbError, Timeouts};
 use crate::window::Window;
 
@@ -134,6 +137,23 @@ fn scan_goes_on_where_it_was_after_a_pause_longer_than_the_lease_of_its_scanner(
     assert_eq!(scan(&mut db, 2).unwrap(), [vec!["1", "2"], vec!["3"], vec!["4", "5"], vec!["6"]]);
     let starts = server.scans().into_iter().filter_map(|request| request.scan?.start_row);
     assert_eq!(starts.collect::<Vec<_>>(), [&b""[..], b"3\0", b"5\0"]);
+}
+
+#[test]
+fn server_of_meta_and_master_that_fail_are_waited_for() {
+    let server = FakeServer::new();
+    let mut client = Client::new(&server.cluster(), 0, &CancellationToken::new());
+    server.be_absent(3);
+    assert_eq!(Table::new("default:t").list(&mut client).unwrap().len(), 1);
+    server.be_absent(3);
+    let namespaces = client.master(Metadata, &ListNamespaceDescriptorsRequest {}).unwrap();
+    assert!(namespaces.namespace_descriptor.is_empty());
+    // A first session says at once what is the matter.
+    server.be_absent(1);
+    let Err(error) = HBase::open(&server.cluster(), "default:t", 0, &CancellationToken::new()) else {
+        panic!("no server has hbase:meta")
+    };
+    assert!(error.is_transient() && error.to_string().contains("HBase is starting or stopped"), "{error}");
 }
 
 #[test]
