@@ -46,6 +46,7 @@ pub(crate) use records::{Record, numbered};
 use state_record::{HistoryScanRecord, StateRecord, ledger_key, load_history, load_ledger, load_state, state_key};
 pub(crate) use state_record::{is_job_finished, moved_record, moved_to_name};
 
+use crate::distribution::clock::ClockReading;
 use crate::ledger::{Ledger, LedgerEntry};
 use crate::science_db::KeyRange;
 use crate::timestamp::Timestamp;
@@ -244,9 +245,16 @@ impl CheckpointState {
         }
     }
 
-    /// The stream whose missed alerts are to be read next, and the window. Only streams that `is_known` accepts.
-    pub(crate) fn next_missed(&self, is_known: impl Fn(&str) -> bool) -> Option<(&str, Window)> {
-        self.missed.next(self.watermark, is_known)
+    /// The stream whose missed alerts are to be read next, and the window, at `now`. Only streams that `is_known` accepts.
+    pub(crate) fn next_missed(
+        &self,
+        now: ClockReading,
+        intervals: &Intervals,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Option<(&str, Window)> {
+        // A user may have moved the watermark further, to rows that are not visible yet.
+        let complete_until = self.watermark.min(now.steady - intervals.repair);
+        self.missed.next(complete_until, is_known)
     }
 
     /// Starts the scan of `window` for what the stream `name` has missed, or continues it after a restart, as [`start_history`](Self::start_history).

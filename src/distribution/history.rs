@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::checkpoint_state::CheckpointState;
+use super::checkpoint_state::{CheckpointState, Intervals};
+use super::clock::ClockReading;
 use super::error::DistributionError;
 use super::publisher::{Publisher, TransactionLimits};
 use super::readers::{ReadOutput, Readers, Task};
 use super::row_count::RowCount;
 use super::stats::HistoryStats;
 use crate::cancel::CancellationToken;
-use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// Latency does not matter here, so commits are few; the limits also bound what a crash lets be read again.
@@ -19,8 +19,16 @@ const TRANSACTION_LIMITS: TransactionLimits =
 /// How often the loop checks for cancellation and for a transaction that is due.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Publishes the rows of the history lane's window, from every key range that is not done, until all are. Rows of a window that ends before
-/// `complete_until` are complete within it.
+/// The timestamps of the cells that a scan of the rows of `window` reads: cells newer than the window complete or correct a row of it, unless the window
+/// ended long ago.
+pub(super) fn cells_of(window: Window, now: ClockReading, intervals: &Intervals) -> Window {
+    match window.until() < now.wall - intervals.repair.saturating_mul(2) {
+        true => window,
+        false => Window::since(window.from()),
+    }
+}
+
+/// Publishes the rows of the history lane's window, from every key range that is not done, until all are.
 ///
 /// # Errors
 /// A reader or the sink failed; or `cancel` is cancelled, after a last commit.
@@ -29,13 +37,12 @@ pub(super) fn publish_history(
     readers: &mut Readers,
     row_count: &mut Option<RowCount>,
     publisher: &mut Publisher<'_>,
-    complete_until: Timestamp,
+    (now, intervals): (ClockReading, &Intervals),
     cancel: &CancellationToken,
 ) -> Result<(), DistributionError> {
     let Some(history) = state.history() else { return Ok(()) };
     let window = history.window();
-    // Cells newer than the window are read where they may exist: they complete or correct a row of the window.
-    let cells = if window.until() < complete_until { window } else { Window::since(window.from()) };
+    let cells = cells_of(window, now, intervals);
     let (mut left, all) = (0, history.ranges().len());
     if let Some(count) = row_count {
         let unread = history.ranges().filter(|(_, range)| !range.is_done()).map(|(_, range)| range.unread_keys());

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::checkpoint_state::CheckpointState;
+use super::checkpoint_state::{CheckpointState, Intervals};
+use super::clock::ClockReading;
 use super::error::DistributionError;
+use super::history::cells_of;
 use super::publisher::{Publisher, TransactionLimits};
 use super::readers::{ReadOutput, Readers, Task};
 use super::retry::RetryingSession;
 use crate::cancel::CancellationToken;
-use crate::timestamp::Timestamp;
-use crate::window::Window;
 
 /// Threads that read what streams have missed.
 pub(super) const READER_THREADS: usize = 2;
@@ -42,8 +42,7 @@ impl MissedReader {
     }
 }
 
-/// Sends the next alerts that a stream has missed, if there are any. Rows that were written before `complete_until` are complete within the windows that
-/// they are read in.
+/// Sends the next alerts that a stream has missed, if there are any.
 ///
 /// # Errors
 /// A reader or the sink failed; or `cancel` is cancelled.
@@ -52,7 +51,7 @@ pub(super) fn publish_missed(
     state: &mut CheckpointState,
     publisher: &mut Publisher<'_>,
     session: &mut RetryingSession,
-    complete_until: Timestamp,
+    at: (ClockReading, &Intervals),
     cancel: &CancellationToken,
 ) -> Result<(), DistributionError> {
     if reader.stepped.elapsed() < STEP_INTERVAL {
@@ -62,7 +61,7 @@ pub(super) fn publish_missed(
     let name = match &reader.stream {
         Some(name) => name.clone(),
         None => {
-            let Some(name) = begin_scan(reader, state, publisher, session, complete_until, cancel)? else {
+            let Some(name) = begin_scan(reader, state, publisher, session, at, cancel)? else {
                 return Ok(());
             };
             reader.stream.insert(name).clone()
@@ -113,17 +112,16 @@ fn begin_scan(
     state: &mut CheckpointState,
     publisher: &mut Publisher<'_>,
     session: &mut RetryingSession,
-    complete_until: Timestamp,
+    (now, intervals): (ClockReading, &Intervals),
     cancel: &CancellationToken,
 ) -> Result<Option<String>, DistributionError> {
     let streams = &publisher.stats().streams;
     let index = |name: &str| streams.iter().position(|stream| stream.name == name);
-    let Some((name, window)) = state.next_missed(|name| index(name).is_some()) else { return Ok(None) };
+    let Some((name, window)) = state.next_missed(now, intervals, |name| index(name).is_some()) else { return Ok(None) };
     let (name, stream) = (name.to_owned(), index(name));
     let regions = session.ask(cancel, |db| db.key_ranges())?;
     state.start_missed(&name, window, &regions);
-    // As in the history lane.
-    let cells = if window.until() < complete_until { window } else { Window::since(window.from()) };
+    let cells = cells_of(window, now, intervals);
     for (range, progress) in state.missed().scan(&name).into_iter().flat_map(|scan| scan.ranges()) {
         if !progress.is_done() {
             let after = progress.after().map(<[u8]>::to_vec);

@@ -72,7 +72,7 @@ use crate::timestamp::Timestamp;
 use abort_backoff::AbortBackoff;
 use checkpoint_state::{Action, CheckpointState, Intervals};
 use checkpoint_watch::CheckpointWatch;
-use clock::{Clock, ClockReading};
+use clock::Clock;
 use history::publish_history;
 use instruments::Instruments;
 use live::{find_new_rows, publish_rows};
@@ -241,7 +241,7 @@ fn run_lanes(
             }
             Action::History => {
                 publisher.stats().lane = Lane::History;
-                publish_history(state, readers, row_count, publisher, complete_until(now, intervals), cancel)?;
+                publish_history(state, readers, row_count, publisher, (now, intervals), cancel)?;
                 publisher.stats().history = HistoryStats::default();
             }
             Action::CatchUp(slice) => {
@@ -282,17 +282,12 @@ fn run_lanes(
         let now = clock.now();
         if state.is_live(now) {
             publish_pushed(live_source, state, readers, publisher, (now, intervals), cancel)?;
-            publish_missed(missed, state, publisher, session, complete_until(now, intervals), cancel)?;
+            publish_missed(missed, state, publisher, session, (now, intervals), cancel)?;
         }
         continue_sweep(sweep, state, readers, publisher, cancel)?;
         continue_repair(repair, state, readers, publisher, intervals, cancel)?;
         publisher.stats().ahead = future_rows.poll(now.wall)?;
     }
-}
-
-/// Rows of a scan that were written before this time are complete within its window.
-fn complete_until(now: ClockReading, intervals: &Intervals) -> Timestamp {
-    now.wall - intervals.repair.saturating_mul(2)
 }
 
 /// Aborts the open transaction, waits for a while, and reads the checkpoint again.

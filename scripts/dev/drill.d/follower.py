@@ -40,6 +40,13 @@ class Follower:
         self._thread.join()
         self._consumer.close()
 
+    def decode(self, message):
+        """The alert of a message."""
+        key = message.key()
+        if key not in self._schemas:
+            self._schemas[key] = fastavro.parse_schema(json.loads(key))
+        return fastavro.schemaless_reader(io.BytesIO(message.value()), self._schemas[key])
+
     def _run(self):
         while not self._stop.is_set():
             # consume() would hold messages back until it has as many as asked for, or its time is up.
@@ -52,9 +59,6 @@ class Follower:
         if message.offset() < self._next[partition]:
             return
         self._next[partition] = message.offset() + 1
-        key = message.key()
-        if key not in self._schemas:
-            self._schemas[key] = fastavro.parse_schema(json.loads(key))
-        self.seen[topic][fastavro.schemaless_reader(io.BytesIO(message.value()), self._schemas[key])["candid"]] += 1
+        self.seen[topic][self.decode(message)["candid"]] += 1
         if topic == self._timed:
             self._delays.append(now - int(dict(message.headers())["fink-timestamp"]))

@@ -39,17 +39,17 @@ def write_catalog(folder, table):
 class Service:
     """A running `fink start distribution` named `name`, which reads the science database by `store`; files are in `folder`.
 
-    `more`: further lines of [science_db].
+    `more`: further lines of [science_db]. `streams`: the lines of each stream, by its name, in the place of `all` and `bright`.
     """
 
-    def __init__(self, fink, folder, servers, name, store, with_metrics=True, more=""):
+    def __init__(self, fink, folder, servers, name, store, with_metrics=True, more="", streams=None):
         self.name, self.store, self._folder = name, store, folder
         (folder / "logs").mkdir(exist_ok=True)
         self.config = folder / f"{name}.toml"
+        streams = streams or dict(zip(STREAMS, ("", f'rules = "{folder}/bright.xml"\n')))
         blocks = "".join(
-            f'[[stream]]\nname = "{stream}"\ntopic = "{self.topic(stream)}"\npartitions = {PARTITIONS}\n'
-            + (f'rules = "{folder}/bright.xml"\n' if stream == "bright" else "")
-            for stream in STREAMS
+            f'[[stream]]\nname = "{stream}"\ntopic = "{self.topic(stream)}"\npartitions = {PARTITIONS}\n{lines}'
+            for stream, lines in streams.items()
         )
         self.config.write_text(
             f"""[science_db]

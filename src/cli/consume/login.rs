@@ -79,22 +79,26 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         Some(user) => Some(password(args, user)?),
         None => None,
     };
-    let password_file = file.with_extension("password");
-    let text = text(args, password.is_some().then_some(password_file.as_path()))?;
     let folder = login_folder()?;
-    let cannot = |path: &Path| format!("cannot write {}", path.display());
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(&folder).with_context(|| cannot(&folder))?;
-    if let Some(password) = &password {
-        write_private(&password_file, password.reveal()).with_context(|| cannot(&password_file))?;
-    }
-    write_private(&file, &text).with_context(|| cannot(&file))?;
-    let written = context.configuration_of_file(&file)?;
+    builder.recursive(true).mode(0o700).create(&folder).with_context(|| cannot_write(&folder))?;
+    // A login that is there stays until the new one has worked.
+    let trial =
+        file.exists().then(|| tempfile::tempdir_in(&folder)).transpose().with_context(|| cannot_write(&folder))?;
+    let tried = trial.as_ref().map_or_else(|| file.clone(), |trial| trial.path().join("login.toml"));
+    write(args, password.as_ref(), &tried)?;
+    let written = context.configuration_of_file(&tried)?;
     let settings = written.settings(RequiredLogin::Consumer)?;
     let admin = Admin::open(&settings.kafka, Identity::User, KAFKA_TIMEOUT)?;
-    let known = topics::readable(&admin).with_context(|| {
-        format!("the login is written to {}, but does not work; write it anew with --replace", file.display())
+    let known = topics::readable(&admin).with_context(|| match &trial {
+        Some(_) => format!("the new login does not work; {} stays as it was", file.display()),
+        None => {
+            format!("the login is written to {}, but does not work; write it anew with --replace", file.display())
+        }
     })?;
+    if trial.is_some() {
+        write(args, password.as_ref(), &file)?;
+    }
     log::info!("the login works: {}", file.display());
     if known.is_empty() {
         log::warn!("there is no topic that this user may read: ask the operator of the cluster");
@@ -104,6 +108,20 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         log::warn!("the topic `{topic}` does not exist, or this user may not read it");
     }
     topics::table(&admin, &known)?.print(Format::Table, context)
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
+
+/// Writes the login to `file`, and its password beside it.
+fn write(args: &Args, password: Option<&Secret>, file: &Path) -> anyhow::Result<()> {
+    let password_file = file.with_extension("password");
+    let text = text(args, password.map(|_| password_file.as_path()))?;
+    if let Some(password) = password {
+        write_private(&password_file, password.reveal()).with_context(|| cannot_write(&password_file))?;
+    }
+    write_private(file, &text).with_context(|| cannot_write(file))
 }
 
 fn password(args: &Args, user: &str) -> anyhow::Result<Secret> {

@@ -270,9 +270,8 @@ fn checkpoint_of(
             let paused = progress.missed().paused();
             let paused = paused.map_or_else(String::new, |names| format!("; paused streams: {names}"));
             match (text, lag.and_then(|lag| Duration::try_from_secs_f64(lag).ok())) {
-                (Some(until), Some(lag)) => {
-                    list.pass(WHAT, format!("everything is published up to {until}: lag {}{paused}", short_duration(lag)))
-                }
+                (Some(until), Some(lag)) => list
+                    .pass(WHAT, format!("everything is published up to {until}: lag {}{paused}", short_duration(lag))),
                 _ => list.pass(WHAT, "the service reads the past from the beginning of the table"),
             }
         }

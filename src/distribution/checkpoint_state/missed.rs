@@ -68,8 +68,8 @@ impl MissedByStream {
         self.ranges.last().and_then(|range| range.until)
     }
 
-    /// The window to read next; `None` while the stream is paused, or the watermark has not passed enough of it.
-    fn next_window(&self, watermark: Timestamp) -> Option<Window> {
+    /// The window to read next; `None` while the stream is paused, or not enough of it is complete.
+    fn next_window(&self, complete_until: Timestamp) -> Option<Window> {
         if self.paused_at.is_some() {
             return None;
         }
@@ -78,8 +78,8 @@ impl MissedByStream {
         }
         let MissedRange { from, until: Some(until) } = *self.ranges.first()? else { return None };
         // Each scan also reads the cells after its window. So few windows are read: all that is left, or more than half of it.
-        match until.since(watermark) <= watermark.since(from) {
-            true => Window::new(from, until.min(watermark)),
+        match until.since(complete_until) <= complete_until.since(from) {
+            true => Window::new(from, until.min(complete_until)),
             false => None,
         }
     }
@@ -158,12 +158,12 @@ impl Missed {
         self.streams.values().filter_map(MissedByStream::from).min()
     }
 
-    /// The stream whose missed alerts are to be read next, and in which window. Everything before `watermark` is complete; only streams that
+    /// The stream whose missed alerts are to be read next, and in which window. Everything before `complete_until` is complete; only streams that
     /// `is_known` accepts.
-    pub fn next(&self, watermark: Timestamp, is_known: impl Fn(&str) -> bool) -> Option<(&str, Window)> {
+    pub fn next(&self, complete_until: Timestamp, is_known: impl Fn(&str) -> bool) -> Option<(&str, Window)> {
         let known = self.streams().filter(|(name, _)| is_known(name));
         let windows =
-            known.filter_map(|(name, missed)| Some((missed.scan.is_none(), name, missed.next_window(watermark)?)));
+            known.filter_map(|(name, missed)| Some((missed.scan.is_none(), name, missed.next_window(complete_until)?)));
         // A scan that has begun comes first.
         windows.min_by_key(|(is_new, ..)| *is_new).map(|(_, name, window)| (name, window))
     }

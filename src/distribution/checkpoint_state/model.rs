@@ -330,8 +330,8 @@ impl Model {
     }
 
     /// Publishes the next page of what the stream has missed.
-    fn publish_missed(&mut self, state: &mut CheckpointState) -> Result<(), Crash> {
-        let Some((name, window)) = state.next_missed(|_| true) else { return Ok(()) };
+    fn publish_missed(&mut self, state: &mut CheckpointState, now: ClockReading) -> Result<(), Crash> {
+        let Some((name, window)) = state.next_missed(now, &self.intervals, |_| true) else { return Ok(()) };
         let name = name.to_owned();
         let regions = self.regions.clone();
         state.start_missed(&name, window, &regions);
@@ -431,7 +431,7 @@ impl Model {
                 }
             }
             if state.is_live(now) {
-                self.publish_missed(&mut state)?;
+                self.publish_missed(&mut state, now)?;
             }
             if let Some(mut found) = sweep.take() {
                 self.publish_some(&mut state, &mut found)?;

@@ -89,9 +89,14 @@ proptest! {
         }
         let paused: BTreeSet<_> = model.kafka.paused.iter().copied().collect();
         prop_assert_eq!(paused.len(), model.kafka.paused.len(), "an alert was published twice on the paused stream");
+        let state = CheckpointState::load("p", &model.checkpoint()).expect("readable").expect("there");
+        let missed: Vec<_> = state.missed().streams().flat_map(|(_, missed)| missed.ranges()).collect();
         for alert in last_versions(&model.rows) {
-            prop_assert!(paused.contains(&alert), "{:?} was lost on the paused stream", alert);
+            let is_sent = paused.contains(&alert);
+            prop_assert!(is_sent || missed.iter().any(|range| range.contains(alert.1)), "{:?} was lost", alert);
         }
+        // With smaller pages, the history lane may take so long that it has to begin again and again.
+        prop_assert!(page < 4 || missed.is_empty(), "the stream misses {:?} still", missed);
         prop_assert!(paused.is_subset(&published), "the paused stream has an alert that the others lack");
     }
 

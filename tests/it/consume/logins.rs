@@ -63,6 +63,13 @@ fn a_login_is_written_tried_and_used() {
     let again: Vec<&str> = login.iter().chain(&["--replace"]).copied().collect();
     let (code, _, stderr) = fink(&consumer, &again, "wrong password");
     assert!(code == 1 && stderr.contains("refused the login of user"), "{stderr}");
+    assert!(stderr.contains("consumer-ztf.toml stays as it was"), "{stderr}");
+    let (code, stdout, stderr) = fink(&consumer, &["consume", "--limit", "1", "--format", "table"], "");
+    assert!(code == 0 && stdout.contains("ZTF"), "{stdout} {stderr}");
+    let (code, _, stderr) = fink(&consumer, &again, &cluster.password(User::Consumer));
+    assert!(code == 0 && stderr.contains("the login works"), "{stderr}");
+    let left = consumer.fixture.path("home/.config/fink").read_dir().expect("a folder").count();
+    assert_eq!(left, 2, "the login and its password");
 }
 
 #[test]

@@ -32,7 +32,10 @@ fn table(what: &str) -> Table {
     std::fs::write(table.fixture.path("rules.xml"), RULES).expect("a file");
     let name = table.fixture.name.clone();
     for (stream, keys) in [("half", "rules = \"rules.xml\""), ("plain", "transactions = false")] {
-        table.fixture.config.push_str(&format!("[[stream]]\nname = \"{stream}\"\ntopic = \"{name}_{stream}\"\n{keys}\n"));
+        table
+            .fixture
+            .config
+            .push_str(&format!("[[stream]]\nname = \"{stream}\"\ntopic = \"{name}_{stream}\"\n{keys}\n"));
     }
     table
 }
@@ -66,7 +69,10 @@ impl Writer {
     /// Waits until it has written `more` rows from now on.
     fn wait_for(&self, more: u32) {
         let until = self.written.load(Ordering::Relaxed) + more;
-        wait_until(|| "the writer is slow".to_owned(), || (self.written.load(Ordering::Relaxed) >= until).then_some(()));
+        wait_until(
+            || "the writer is slow".to_owned(),
+            || (self.written.load(Ordering::Relaxed) >= until).then_some(()),
+        );
     }
 
     /// How many rows it has written.

@@ -108,7 +108,7 @@ function showStreams() {
     const number = (text, isFault) => el("td", { class: isFault ? "number fault" : "number" }, text);
     return el(
       "tr", {},
-      el("th", { scope: "row" }, stream.name),
+      el("th", { scope: "row" }, stream.paused_since ? `${stream.name} (paused)` : stream.name),
       el("td", { class: "topic" }, stream.topic),
       number(countText(stream.sent)),
       el("td", { class: "number size" }, bytesText(stream.bytes)),
