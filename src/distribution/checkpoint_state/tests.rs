@@ -95,8 +95,8 @@ proptest! {
             let is_sent = paused.contains(&alert);
             prop_assert!(is_sent || missed.iter().any(|range| range.contains(alert.1)), "{:?} was lost", alert);
         }
-        // With smaller pages, the history lane may take so long that it has to begin again and again.
-        prop_assert!(page < 4 || missed.is_empty(), "the stream misses {:?} still", missed);
+        // With more rows, the history lane may take so long that it has to begin again and again.
+        prop_assert!(model.rows.len() > 15 || missed.is_empty(), "the stream misses {:?} still", missed);
         prop_assert!(paused.is_subset(&published), "the paused stream has an alert that the others lack");
     }
 
