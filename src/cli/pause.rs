@@ -1,18 +1,22 @@
 //! `fink pause`, `fink resume`: a stream of a running service receives no alerts for a while, and what it has missed later.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::outcome::UsageError;
+use super::outcome::{Interrupted, UsageError};
 use super::stop::select;
 use crate::control_socket;
 use crate::distribution::{StreamChange, StreamChangeError, StreamControl};
+use crate::signals::Stop;
+use crate::units::parse_duration;
 
 /// How long the service has to begin the change, and again to commit it; both together are shorter than the timeout of the socket.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Time between two attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// `fink pause`
 #[derive(Debug, Args)]
@@ -22,8 +26,7 @@ Examples: fink pause kilonovae
           fink resume kilonovae
 
 The stream receives no alerts that are written from now on; the other streams go on. It stays paused when the service is restarted or reloaded, and
-`fink resume` sends it everything that it has missed. It is an error if the service is not in the live lane. A stream that is paused already stays
-as it is.")]
+`fink resume` sends it everything that it has missed. The service has to be in the live lane. A stream that is paused already stays as it is.")]
 pub struct Pause {
     #[command(flatten)]
     stream: StreamArgs,
@@ -51,6 +54,9 @@ struct StreamArgs {
     /// The distribution.name of the service, if several are running
     #[arg(long)]
     name: Option<String>,
+    /// How long to try while the service is busy or not in the live lane
+    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = parse_duration)]
+    timeout: Duration,
 }
 
 impl Pause {
@@ -71,6 +77,7 @@ impl Resume {
 enum Reply {
     Done(String),
     UnknownStream(String),
+    NotLive(String),
     Error(String),
 }
 
@@ -83,18 +90,27 @@ fn verb(change: StreamChange) -> &'static str {
 
 impl StreamArgs {
     fn ask(&self, change: StreamChange) -> anyhow::Result<()> {
+        let stop = Stop::on_signals()?;
         let service = select(self.name.as_deref())?;
-        let Self { stream, .. } = self;
-        let reply = control_socket::request(&service.socket(), &format!("{} {stream}", verb(change)));
-        let reply = reply.with_context(|| {
-            format!("distribution `{}` (process {}) does not answer", service.run.name, service.run.pid)
-        })?;
-        match serde_json::from_str(&reply).with_context(|| format!("unexpected answer of the service: {reply}"))? {
-            Reply::Done(done) => log::info!("{done}"),
-            Reply::UnknownStream(error) => return Err(UsageError(error).into()),
-            Reply::Error(error) => bail!("{error}"),
+        let started = Instant::now();
+        loop {
+            let reply = control_socket::request(&service.socket(), &format!("{} {}", verb(change), self.stream));
+            let reply = reply.with_context(|| {
+                format!("distribution `{}` (process {}) does not answer", service.run.name, service.run.pid)
+            })?;
+            match serde_json::from_str(&reply).with_context(|| format!("unexpected answer of the service: {reply}"))? {
+                Reply::Done(done) => {
+                    log::info!("{done}");
+                    return Ok(());
+                }
+                Reply::UnknownStream(error) => return Err(UsageError(error).into()),
+                Reply::NotLive(_) if started.elapsed() < self.timeout => {}
+                Reply::NotLive(error) | Reply::Error(error) => bail!("{error}"),
+            }
+            if stop.wait(RETRY_INTERVAL) {
+                return Err(Interrupted.into());
+            }
         }
-        Ok(())
     }
 }
 
@@ -105,7 +121,8 @@ pub(super) fn respond(request: &str, control: &StreamControl) -> Option<String> 
     let reply = match control.ask(stream, change, TIMEOUT) {
         Ok(done) => Reply::Done(done),
         Err(error @ StreamChangeError::NoStream { .. }) => Reply::UnknownStream(error.to_string()),
-        Err(error) => Reply::Error(error.to_string()),
+        Err(error @ StreamChangeError::NotLive) => Reply::NotLive(error.to_string()),
+        Err(error @ StreamChangeError::NotConfirmed) => Reply::Error(error.to_string()),
     };
     serde_json::to_string(&reply).ok()
 }

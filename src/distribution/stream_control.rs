@@ -25,7 +25,7 @@ pub(crate) enum StreamChangeError {
     #[error("there is no stream `{name}` in the configuration of the service{suggestion}")]
     NoStream { name: String, suggestion: String },
     #[error(
-        "the service is not in the live lane: it starts, reads the past, or waits for a server; nothing has changed, try again later"
+        "the service is not in the live lane: it starts, reads the past, or waits for a server; nothing has changed"
     )]
     NotLive,
     #[error(
