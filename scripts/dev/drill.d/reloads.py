@@ -87,6 +87,7 @@ class Reloads:
             BRIGHT: f'rules = "{self.folder}/bright.xml"\n',
             PLAIN: f'rules = "{self.folder}/plain.xml"\ntransactions = false\n',
         }
+        self.servers.allow_reading_back(f"{name}_{PLAIN}")
         self.service = Service(options.fink, self.folder, self.servers, name, "hbase", False, streams=streams)
         self.topics = {stream: self.service.topic(stream) for stream in streams}
         self.follower = Versions(self.servers, list(self.topics.values()), name)
