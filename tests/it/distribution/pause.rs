@@ -14,7 +14,7 @@ use crate::fixture::cluster::{User, science_db_settings};
 use crate::fixture::{Fixture, wait_until};
 
 /// What was missed is sent a few seconds after it was written.
-const INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"4s\"\nrepair_every = \"1s\"";
+const INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"12s\"\nrepair_every = \"1s\"";
 
 /// Keeps every second alert of [`row`], by its right ascension.
 const RULES: &str = "<distribution-rules><select><column name=\"*\"/></select><drop><column name=\"status\"/></drop>\
@@ -63,7 +63,7 @@ impl Writer {
                 let puts: Vec<_> = (next..next + 20).map(|number| row(number, None)).collect();
                 db.put(&puts).expect("rows are written");
                 count.store(next + 20, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(100));
+                std::thread::sleep(Duration::from_millis(200));
             }
         });
         Self { stop, written, thread }
@@ -123,14 +123,14 @@ fn a_paused_stream_receives_what_it_has_missed_once_whatever_is_killed() {
     let since = stream_status(fixture, "half")["paused_since"].clone();
     assert!(since.as_str().is_some_and(|since| since.starts_with("20")), "{since}");
     let before = table.messages(&half).len();
-    writer.wait_for(1000);
+    writer.wait_for(600);
     assert!(table.messages(&half).len() <= before + 40, "a paused stream receives alerts");
 
     running.kill();
-    writer.wait_for(200);
+    writer.wait_for(100);
     let running = service();
     running.wait_for("stream `half` is paused since");
-    writer.wait_for(400);
+    writer.wait_for(100);
     assert_eq!(stream_status(fixture, "half")["sent"], 0, "it stays paused");
     assert!(fixture.run(&["pause", "half"]).stderr.contains("is paused already, since 20"));
 
@@ -145,11 +145,11 @@ fn a_paused_stream_receives_what_it_has_missed_once_whatever_is_killed() {
     let running = service();
     // Paused again while it receives what it has missed.
     change(fixture, "pause", "half");
-    writer.wait_for(200);
+    writer.wait_for(100);
     running.terminate();
     let running = service();
     change(fixture, "resume", "half");
-    writer.wait_for(200);
+    writer.wait_for(100);
     let written = writer.stop();
     for stream in ["half", "plain"] {
         wait_until_complete(fixture, stream);
