@@ -18,9 +18,9 @@ READY = 300
 
 
 class Parts:
-    """The parts of the cluster in `folder`, whose `servers` are asked whether all is well again."""
+    """The parts of the cluster in `folder`, whose `servers` are asked whether all is well again. `hbase`: where several region servers fail."""
 
-    def __init__(self, folder, servers, hbase):
+    def __init__(self, folder, servers, hbase=None):
         self._folder, self._servers, self._hbase = Path(folder), servers, hbase
         # The master's address, then those of the region servers.
         self._hbase_ports = [int(address.rpartition(":")[2]) for address in servers.env["FINK_TEST_HBASE"].split(",")]

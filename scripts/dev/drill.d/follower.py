@@ -42,9 +42,10 @@ class Follower:
 
     def _run(self):
         while not self._stop.is_set():
-            for message in self._consumer.consume(500, 0.1):
-                if message.error() is None:
-                    self._take(message, time.time() * 1000)
+            # consume() would hold messages back until it has as many as asked for, or its time is up.
+            message = self._consumer.poll(0.1)
+            if message is not None and message.error() is None:
+                self._take(message, time.time() * 1000)
 
     def _take(self, message, now):
         topic, partition = message.topic(), (message.topic(), message.partition())

@@ -37,9 +37,12 @@ def write_catalog(folder, table):
 
 
 class Service:
-    """A running `fink start distribution` named `name`, which reads the science database by `store`; files are in `folder`."""
+    """A running `fink start distribution` named `name`, which reads the science database by `store`; files are in `folder`.
 
-    def __init__(self, fink, folder, servers, name, store, with_metrics=True):
+    `more`: further lines of [science_db].
+    """
+
+    def __init__(self, fink, folder, servers, name, store, with_metrics=True, more=""):
         self.name, self.store, self._folder = name, store, folder
         (folder / "logs").mkdir(exist_ok=True)
         self.config = folder / f"{name}.toml"
@@ -53,7 +56,7 @@ class Service:
 kind = "{store}"
 address = "{servers.env[f"FINK_TEST_{store.upper()}"]}"
 catalog = "{folder}/catalog.json"
-{servers.kafka_section()}[kafka.librdkafka]
+{more}{servers.kafka_section()}[kafka.librdkafka]
 "compression.codec" = "zstd"
 [distribution]
 name = "{name}"

@@ -122,6 +122,24 @@ fn lost_scanner_is_opened_again_behind_the_last_row() {
 }
 
 #[test]
+fn scan_goes_on_where_it_was_after_a_pause_longer_than_the_lease_of_its_scanner() {
+    let server = FakeServer::new();
+    let mut db = server.open();
+    server.reply([
+        rows_reply(&["1", "2"], false, true),
+        // The call that was sent ahead was answered in time, the next one finds no scanner.
+        rows_reply(&["3", "4"], true, true),
+        Reply::Exception("UnknownScannerException"),
+        rows_reply(&["4", "5"], false, true),
+        Reply::Exception("regionserver.LeaseException"),
+        rows_reply(&["6"], false, false),
+    ]);
+    assert_eq!(scan(&mut db, 2).unwrap(), [vec!["1", "2"], vec!["3"], vec!["4", "5"], vec!["6"]]);
+    let starts = server.scans().into_iter().filter_map(|request| request.scan?.start_row);
+    assert_eq!(starts.collect::<Vec<_>>(), [&b""[..], b"3\0", b"5\0"]);
+}
+
+#[test]
 fn server_of_meta_and_master_that_fail_are_waited_for() {
     let server = FakeServer::new();
     let mut client = Client::new(&server.cluster(), 0, &CancellationToken::new());
