@@ -54,6 +54,11 @@ class Parts:
                 self.ended.append(part["part"])
                 self._cluster("start", part["part"], "--no-wait")
 
+    def wait_for_regions(self):
+        """Until all regions are open, where servers of HBase failed."""
+        if self.region_servers() > 1:
+            self._wait("hbase-master")
+
     def pause(self, part, seconds):
         """SIGSTOP for so long. Returns when it serves again."""
         pid = self._pid(part)
