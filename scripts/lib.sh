@@ -22,6 +22,17 @@ apt_install() {
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@" >/dev/null
 }
 
+# Fetches a Debian package into a folder, without installing it. apt-get compares it with the signed list of packages.
+apt_fetch() {
+  (cd -- "$2" && apt-get download -q "$1" >/dev/null 2>&1) && return
+  if ((EUID == 0)); then
+    apt-get update -q >/dev/null 2>&1
+  else
+    command -v sudo >/dev/null && sudo -n apt-get update -q >/dev/null 2>&1
+  fi || return 1
+  (cd -- "$2" && apt-get download -q "$1" >/dev/null 2>&1)
+}
+
 # need WHAT PACKAGES TEST...: where TEST fails, installs the packages or says what is to be installed.
 need() {
   local what=$1 packages=$2
@@ -49,6 +60,26 @@ need_cargo_deny() {
   say "building cargo-deny, once"
   CARGO_TARGET_DIR=$tools/target cargo install -q --locked --root "$tools" --version 0.20.2 cargo-deny || die "cargo-deny could not be built"
   rm -rf -- "$tools/target"
+}
+
+# The checker of Prometheus' formats: the user's own, else the one of Debian's package, without the server that comes with it: installed, it would
+# start, at a port of HBase's gateways. False where there is none.
+need_promtool() {
+  local tools=${XDG_CACHE_HOME:-$HOME/.cache}/fink/tools/bin folder
+  PROMTOOL=$(command -v promtool || printf '%s' "$tools/promtool")
+  [[ -x $PROMTOOL ]] && return
+  command -v apt-get >/dev/null || { PROMTOOL=; return 1; }
+  say "fetching promtool with apt-get, once"
+  folder=$(mktemp -d)
+  mkdir -p -- "$tools"
+  if apt_fetch prometheus "$folder" && dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -x -C "$folder" ./usr/bin/promtool &&
+    "$folder/usr/bin/promtool" --version >/dev/null 2>&1; then
+    mv -- "$folder/usr/bin/promtool" "$PROMTOOL"
+  else
+    PROMTOOL=
+  fi
+  rm -rf -- "$folder"
+  [[ -n $PROMTOOL ]]
 }
 
 # The builder of wheels, with the editor of their libraries' paths: the user's own, else one in a Python environment of its own.

@@ -4,13 +4,19 @@
 //! The crate `httparse` parses requests. A request has no body, and each size and time is bounded: a client that says nothing, or too much,
 //! costs one thread for a few seconds.
 
-use std::fmt;
+mod request;
+mod response;
+
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+pub use request::{Request, is_host};
+use response::Events;
+pub use response::Response;
 
 /// Maximum size of a request, bytes.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
@@ -26,135 +32,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_DISCARDED_READS: usize = 16;
 /// How long to wait before the next attempt to accept a connection after one has failed, for example for want of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-
-/// A request. The parts are as the client has sent them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
-    /// the path, without the query
-    pub path: String,
-    /// what follows `?`, percent-encoded; empty: nothing
-    pub query: String,
-    /// the header `Host`
-    pub host: String,
-}
-
-impl Request {
-    /// The decoded value of a parameter of the query.
-    pub fn parameter(&self, name: &str) -> Option<String> {
-        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decode(value)).next()
-    }
-}
-
-/// The text without percent-encoding; what is not UTF-8 is replaced.
-fn percent_decode(text: &str) -> String {
-    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((first, after)) = rest.split_first() {
-        let hex = (*first == b'%').then(|| after.first_chunk::<2>()).flatten();
-        let byte = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match byte {
-            Some(byte) => {
-                decoded.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                decoded.push(if *first == b'+' { b' ' } else { *first });
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-/// A response.
-#[derive(Clone, Debug)]
-pub struct Response {
-    /// the status code
-    pub status: u16,
-    /// such as `text/html; charset=utf-8`
-    pub content_type: &'static str,
-    /// further header fields; the values are ASCII without control characters
-    pub headers: Vec<(&'static str, String)>,
-    /// the body
-    pub body: Vec<u8>,
-    /// events that follow the head instead of a body
-    pub events: Option<Events>,
-}
-
-/// Server-sent events, as the HTML standard defines them: one at once, then one after each interval, until the client closes the connection or the
-/// server ends.
-#[derive(Clone)]
-pub struct Events {
-    interval: Duration,
-    next: Arc<dyn Fn() -> String + Send + Sync>,
-}
-
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").field("interval", &self.interval).finish_non_exhaustive()
-    }
-}
-
-impl Response {
-    /// A response with status 200.
-    pub fn ok(content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { status: 200, content_type, headers: Vec::new(), body, events: None }
-    }
-
-    /// A short text with another status.
-    pub fn error(status: u16, reason: &str) -> Self {
-        let body = format!("{reason}\n").into_bytes();
-        Self { status, content_type: "text/plain; charset=utf-8", headers: Vec::new(), body, events: None }
-    }
-
-    /// A stream of events. `next` returns the data of the next event, which is one line.
-    pub fn events(interval: Duration, next: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        Self { events: Some(Events { interval, next: Arc::new(next) }), ..Self::ok("text/event-stream", Vec::new()) }
-    }
-
-    fn write(&self, with_body: bool, out: &mut impl Write) -> io::Result<()> {
-        let reason = match self.status {
-            200 => "OK",
-            303 => "See Other",
-            400 => "Bad Request",
-            403 => "Forbidden",
-            404 => "Not Found",
-            405 => "Method Not Allowed",
-            431 => "Request Header Fields Too Large",
-            503 => "Service Unavailable",
-            _ => "Error",
-        };
-        let mut head = format!(
-            "HTTP/1.1 {} {reason}\r\nContent-Type: {}\r\nConnection: close\r\nCache-Control: no-store\r\n\
-             X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
-            self.status, self.content_type,
-        );
-        if self.events.is_none() {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
-        }
-        for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str("\r\n");
-        out.write_all(head.as_bytes())?;
-        if with_body {
-            out.write_all(&self.body)?;
-        }
-        out.flush()
-    }
-}
-
-/// Whether a request's `Host` is this address, as a browser writes it after a visit to `http://ADDRESS/`. A page of another site that has its
-/// name resolved to this address (DNS rebinding) sends its own name.
-pub fn is_host(host: &str, address: SocketAddr) -> bool {
-    let port = address.port();
-    let name = match host.rsplit_once(':') {
-        Some((name, digits)) if digits.parse() == Ok(port) => name,
-        _ if port == 80 => host,
-        _ => return false,
-    };
-    name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse() == Ok(address.ip())
-}
 
 /// A server that listens.
 #[derive(Debug)]
@@ -291,7 +168,7 @@ fn answer(
                 let method = parsed.method.unwrap_or_default();
                 let with_body = method != "HEAD";
                 let response = match method {
-                    "GET" | "HEAD" => handler(&request(&parsed)),
+                    "GET" | "HEAD" => handler(&Request::from_parsed(&parsed)),
                     _ => Response::error(405, "only GET and HEAD are answered"),
                 };
                 let Some(events) = response.events.clone().filter(|_| with_body) else {
@@ -330,8 +207,8 @@ fn answer(
 fn send_events(events: &Events, stopping: &AtomicBool, stream: &mut TcpStream) -> io::Result<()> {
     // A write fails once the client has closed the connection.
     while !stopping.load(Ordering::SeqCst) {
-        stream.write_all(format!("data: {}\n\n", (events.next)()).as_bytes())?;
-        std::thread::sleep(events.interval);
+        stream.write_all(format!("data: {}\n\n", events.next()).as_bytes())?;
+        std::thread::sleep(events.interval());
     }
     Ok(())
 }
@@ -347,16 +224,6 @@ fn discard(mut stream: TcpStream) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn request(parsed: &httparse::Request<'_, '_>) -> Request {
-    let (path, query) = match parsed.path.unwrap_or("/").split_once('?') {
-        Some((path, query)) => (path, query),
-        None => (parsed.path.unwrap_or("/"), ""),
-    };
-    let host = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
-    let host = host.map_or(String::new(), |host| String::from_utf8_lossy(host.value).into_owned());
-    Request { path: path.to_owned(), query: query.to_owned(), host }
 }
 
 #[cfg(test)]
@@ -390,9 +257,6 @@ mod tests {
         assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
         assert!(response.contains("X-Content-Type-Options: nosniff\r\n"));
         assert!(response.ends_with(r#"Request { path: "/echo", query: "where=a%20%3C+1&n=2", host: "localhost:1" }"#));
-        let request = Request { query: "where=a%20%3C+1%zz&n=2".to_owned(), ..Request::default() };
-        assert_eq!(request.parameter("where").as_deref(), Some("a < 1%zz"));
-        assert_eq!((request.parameter("n").as_deref(), request.parameter("m")), (Some("2"), None));
     }
 
     #[test]
@@ -453,20 +317,5 @@ mod tests {
         let address = server.address();
         drop(server);
         assert!(TcpStream::connect(address).is_err());
-    }
-
-    #[test]
-    fn only_this_machine_is_the_host() {
-        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080);
-        for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:8080"] {
-            assert!(is_host(host, address), "{host}");
-        }
-        for host in
-            ["", "127.0.0.1", "127.0.0.1:80", "evil.example:8080", "127.0.0.1.evil.example:8080", "127.0.0.2:8080"]
-        {
-            assert!(!is_host(host, address), "{host}");
-        }
-        assert!(is_host("127.0.0.1", SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80)));
-        assert!(is_host("[::1]:8080", SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 8080)));
     }
 }

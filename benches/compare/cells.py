@@ -104,7 +104,7 @@ class Rows:
             return lambda value: value != b"\0"
         schema = column["avro"]
         schema = fastavro.parse_schema(self._catalog["schemas"][schema] if isinstance(schema, str) else schema)
-        return lambda value: fastavro.schemaless_reader(io.BytesIO(value), schema)
+        return lambda value: fastavro.schemaless_reader(io.BytesIO(_datum(value)), schema)
 
     def _nullable_record(self, schema, name):
         """None where the row has none of its cells, nor one of its own that says it is there."""
@@ -133,6 +133,11 @@ class Rows:
             return ("array", records) if nullable else records
 
         return decode
+
+
+def _datum(cell):
+    """What follows the header of a single object, which names the cell's schema: here all cells have the column's."""
+    return cell[10:] if cell.startswith(b"\xc3\x01") else cell
 
 
 def _branch(kind):

@@ -1,5 +1,41 @@
-# HBase in local mode (ZooKeeper, master and region server in one JVM) and its Thrift gateways.
+# HBase in local mode (ZooKeeper, master and region server in one JVM) or with several region servers (a JVM each), and its Thrift gateways.
 # shellcheck shell=bash
+
+region_servers() { printf '%s' "${CONF[region_servers]:-1}"; }
+
+has_several_region_servers() { (($(region_servers) > 1)); }
+
+region_server_parts() { seq -f 'regionserver-%g' 1 "$(region_servers)"; }
+
+# The parts that are HBase itself.
+hbase_parts() {
+  if has_several_region_servers; then
+    printf '%s\n' zookeeper hbase-master
+    region_server_parts
+  else
+    echo hbase
+  fi
+}
+
+is_hbase_server() { [[ $1 == hbase || $1 == zookeeper || $1 == hbase-master || $1 == regionserver-* ]]; }
+
+are_hbase_servers_among() {
+  local part
+  for part in "$@"; do ! is_hbase_server "$part" || return 0; done
+  return 1
+}
+
+# The name of the port of region server part $1.
+region_server_port() {
+  if [[ $1 == regionserver-1 ]]; then echo hbase-regionserver; else echo "hbase-$1"; fi
+}
+
+# 127.0.0.1:P,… of the master and of all region servers
+hbase_addresses() {
+  local id
+  printf '127.0.0.1:%s' "$(port hbase-master)"
+  for id in $(region_server_parts); do printf ',127.0.0.1:%s' "$(port "$(region_server_port "$id")")"; done
+}
 
 property() { printf '  <property><name>%s</name><value>%s</value></property>\n' "$1" "$2"; }
 
@@ -8,7 +44,17 @@ write_hbase_conf() {
   cp -- "$HERE/log4j2-hbase.properties" "$DIR/conf/hbase/log4j2.properties"
   {
     printf '<?xml version="1.0"?>\n<!-- Written by scripts/cluster at each up. -->\n<configuration>\n'
-    property hbase.cluster.distributed false
+    if has_several_region_servers; then
+      property hbase.cluster.distributed true
+      # A region server that does not answer for so long is dead to the master, and ends when it notices (90 s by default).
+      property zookeeper.session.timeout 20000
+    else
+      property hbase.cluster.distributed false
+      # There is one region server and it is here: no waiting for others.
+      property hbase.master.wait.on.regionservers.maxtostart 1
+      # A busy small machine may stop for longer than the 10 s of local mode; a lost session ends the server.
+      property zookeeper.session.timeout.localHBaseCluster 90000
+    fi
     property hbase.rootdir "file://$DIR/hbase/root"
     property hbase.tmp.dir "$DIR/tmp/hbase"
     property hbase.wal.provider filesystem
@@ -30,17 +76,13 @@ write_hbase_conf() {
     done
     property hbase.regionserver.thrift.ipaddress 127.0.0.1
 
-    # There is one region server and it is here: no waiting for others.
     property hbase.master.wait.on.regionservers.mintostart 1
-    property hbase.master.wait.on.regionservers.maxtostart 1
     # Each memstore with a cell keeps a chunk. Those of 2 MB, the default, are humongous objects to G1 and take 4 MB of the heap each:
     # the families and regions of a hundred small tables fill it.
     property hbase.hregion.memstore.mslab.chunksize 262144
     property hbase.hregion.memstore.mslab.max.allocation 65536
     # Start and stop proceed in steps of this turn of the region server (3 s by default).
     property hbase.regionserver.msginterval 300
-    # A busy small machine may stop for longer than the 10 s of local mode; a lost session ends the server.
-    property zookeeper.session.timeout.localHBaseCluster 90000
     property hbase.zookeeper.property.tickTime 5000
 
     # Replication without its pauses of seconds: a source that has sent everything looks again after 10 to 50 ms. The second setting
@@ -81,6 +123,21 @@ start_hbase() {
   spawn_hbase_class hbase "$HBASE_HEAP" HBaseMaster
 }
 
+start_zookeeper() {
+  spawn_hbase_class zookeeper 128m -XX:+UseSerialGC -Dzookeeper.admin.enableServer=false \
+    org.apache.hadoop.hbase.zookeeper.HQuorumPeer start
+}
+
+start_master() {
+  spawn_hbase_class hbase-master 512m -XX:+UseSerialGC org.apache.hadoop.hbase.master.HMaster start
+}
+
+# The port is all in which region servers differ.
+start_region_server() {
+  spawn_hbase_class "$1" "$REGION_SERVER_HEAP" -XX:+UseSerialGC org.apache.hadoop.hbase.regionserver.HRegionServer \
+    -D "hbase.regionserver.port=$(port "$(region_server_port "$1")")" start
+}
+
 start_gateway() {
   local class=thrift2
   [[ $1 != thrift1 ]] || class=thrift
@@ -89,11 +146,18 @@ start_gateway() {
 }
 
 # Regions are assigned and served. The master says so in its log; its port is open long before.
-hbase_answers() {
+hbase_answers() { master_answers hbase && port_in_use "$(port hbase-regionserver)"; }
+
+# $1: the part whose process is the master
+master_answers() { has_logged "$1" "Master has completed initialization"; }
+
+region_server_answers() { has_logged "$1" "Serving as localhost" && port_in_use "$(port "$(region_server_port "$1")")"; }
+
+# Has the process of part $1 written $2 to its log?
+has_logged() {
   local pid
-  pid=$(pid_of hbase) || return 1
-  grep -qs "\[$pid\] .*Master has completed initialization" "$DIR/logs/hbase.log" "$DIR/logs/hbase.log.1" &&
-    port_in_use "$(port hbase-regionserver)"
+  pid=$(pid_of "$1") || return 1
+  grep -qs "\[$pid\] .*$2" "$DIR/logs/$1.log" "$DIR/logs/$1.log.1"
 }
 
 # A call in Thrift's binary protocol: PORT METHOD ARGUMENTS, the last as an escaped struct without its end.

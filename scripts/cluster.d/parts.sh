@@ -3,7 +3,8 @@
 
 parts() {
   local id
-  printf '%s\n' hbase thrift2-1 thrift2-2 thrift1
+  hbase_parts
+  printf '%s\n' thrift2-1 thrift2-2 thrift1
   for id in $(broker_ids); do echo "kafka-$id"; done
 }
 
@@ -17,6 +18,9 @@ start_part() {
   rm -f -- "$DIR/logs/$1.out" "$DIR/run/$1.ready"
   case $1 in
     hbase) start_hbase ;;
+    zookeeper) start_zookeeper ;;
+    hbase-master) start_master ;;
+    regionserver-*) start_region_server "$1" ;;
     thrift*) start_gateway "$1" ;;
     kafka-*) start_broker "$1" ;;
   esac
@@ -40,9 +44,12 @@ wait_for() {
       fi
       case $part in
         hbase) hbase_answers ;;
+        zookeeper) port_in_use "$(port zookeeper)" ;;
+        hbase-master) master_answers "$part" ;;
+        regionserver-*) region_server_answers "$part" ;;
         thrift*)
           # A call before HBase is there would be retried for longer than HBase needs. (It comes first in the list.)
-          [[ " ${still[*]} " != *" hbase "* ]] && gateway_answers "$part" ;;
+          ! are_hbase_servers_among "${still[@]}" && gateway_answers "$part" ;;
         kafka-*) kafka_ready ;;
       esac && part_is_ready "$part" || still+=("$part")
     done
@@ -70,7 +77,7 @@ stop_parts() {
   for part in "$@"; do
     grace=30
     # closes its regions, which writes out what is in memory
-    [[ $part != hbase ]] || grace=180
+    [[ $part != hbase && $part != regionserver-* ]] || grace=180
     if ! wait_gone "$part" "$grace"; then
       say "$part has not ended within $grace s: killing it"
       signal_part KILL "$part"

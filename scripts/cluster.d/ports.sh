@@ -3,7 +3,7 @@
 
 # NAME=default. All below 32768, so that no outgoing connection of the machine holds one by chance.
 PORT_DEFAULTS=(
-  zookeeper=2181 hbase-master=16000 hbase-regionserver=16020
+  zookeeper=2181 hbase-master=16000 hbase-regionserver=16020 hbase-regionserver-2=16022 hbase-regionserver-3=16023
   thrift2-1=9090 thrift2-2=9091 thrift1=9190
   kafka-1=9093 kafka-2=9094 kafka-3=9095
   controller-1=9193 controller-2=9194 controller-3=9195
@@ -16,6 +16,7 @@ port_names() {
   for entry in "${PORT_DEFAULTS[@]}"; do
     name=${entry%%=*}
     [[ $name =~ ^(kafka|controller|tls|certificate)-([0-9])$ ]] && ((BASH_REMATCH[2] > CONF[brokers])) && continue
+    [[ $name =~ ^hbase-regionserver-([0-9])$ ]] && ((BASH_REMATCH[1] > $(region_servers))) && continue
     [[ $name == tls-* || $name == certificate-* ]] && ! has_tls && continue
     printf '%s\n' "$name"
   done
@@ -119,7 +120,15 @@ check_ports_differ() {
 part_users() {
   case $1 in
     zookeeper) parts | grep -v '^kafka' ;;
-    hbase-*) echo hbase ;;
+    hbase-*)
+      if ! has_several_region_servers; then
+        echo hbase
+      elif [[ $1 == hbase-master ]]; then
+        echo hbase-master
+      else
+        region_server_parts | while read -r part; do [[ $(region_server_port "$part") != "$1" ]] || echo "$part"; done
+      fi
+      ;;
     controller-*) parts | grep '^kafka' ;;
     tls-* | certificate-*) echo "kafka-${1#*-}" ;;
     *) echo "$1" ;;
@@ -130,6 +139,7 @@ part_users() {
 ports_of() {
   case $1 in
     hbase) echo zookeeper hbase-master hbase-regionserver ;;
+    regionserver-*) region_server_port "$1" ;;
     kafka-*)
       echo "$1" "controller-${1#kafka-}"
       ! has_tls || echo "tls-${1#kafka-}" "certificate-${1#kafka-}"

@@ -34,8 +34,8 @@ json_string() {
 print_status() {
   local part state pid ports log rows separator='' failed=0
   rows=$(status_rows)
-  [[ $FORMAT != json ]] || printf '{"dir":%s,"brokers":%s,"parts":[' "$(json_string "$DIR")" "${CONF[brokers]}"
-  [[ $FORMAT != table ]] || printf '%-10s %-8s %8s  %-18s %s\n' PART STATE PID PORTS LOG
+  [[ $FORMAT != json ]] || printf '{"dir":%s,"brokers":%s,"region_servers":%s,"parts":[' "$(json_string "$DIR")" "${CONF[brokers]}" "$(region_servers)"
+  [[ $FORMAT != table ]] || printf '%-14s %-8s %8s  %-18s %s\n' PART STATE PID PORTS LOG
   while IFS=$'\t' read -r part state pid ports log; do
     [[ $state == running || $state == stopped ]] || failed=1
     if [[ $FORMAT == json ]]; then
@@ -43,7 +43,7 @@ print_status() {
         "${pid/#-/null}" "$(main_port "$part")" "$ports" "$(json_string "$log")"
       separator=,
     else
-      printf '%-10s %-8s %8s  %-18s %s\n' "$part" "$state" "$pid" "$ports" "$log"
+      printf '%-14s %-8s %8s  %-18s %s\n' "$part" "$state" "$pid" "$ports" "$log"
     fi
   done <<<"$rows"
   if [[ $FORMAT == json ]]; then
@@ -63,7 +63,11 @@ tls_json() {
 
 # The one that clients connect to.
 main_port() {
-  if [[ $1 == hbase ]]; then port zookeeper; else port "$1"; fi
+  case $1 in
+    hbase) port zookeeper ;;
+    regionserver-*) port "$(region_server_port "$1")" ;;
+    *) port "$1" ;;
+  esac
 }
 
 variables() {
@@ -72,7 +76,7 @@ variables() {
     FINK_CLUSTER_DIR "$DIR" \
     FINK_TEST_CONFIG "$DIR/fink.toml" \
     FINK_TEST_CATALOG "$DIR/catalog.json" \
-    FINK_TEST_HBASE "127.0.0.1:$(port hbase-master),127.0.0.1:$(port hbase-regionserver)" \
+    FINK_TEST_HBASE "$(hbase_addresses)" \
     FINK_TEST_THRIFT2 "127.0.0.1:$(port thrift2-1),127.0.0.1:$(port thrift2-2)" \
     FINK_TEST_THRIFT1 "127.0.0.1:$(port thrift1)" \
     FINK_TEST_ZOOKEEPER "127.0.0.1:$(port zookeeper)" \
@@ -125,7 +129,7 @@ print_fink_toml() {
 
 [science_db]
 kind = "hbase"
-address = "127.0.0.1:$(port hbase-master),127.0.0.1:$(port hbase-regionserver)"
+address = "$(hbase_addresses)"
 catalog = "$DIR/catalog.json"  # 'fink ingest' writes it
 
 [kafka]

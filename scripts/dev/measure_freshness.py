@@ -85,10 +85,11 @@ partitions = 4
 
     def consume():
         while not done.is_set() and len(delays) < count:
-            for message in consumer.consume(500, 0.1):
-                if message.error() is None:
-                    put = int(dict(message.headers())["fink-timestamp"])
-                    delays.append((put, time.time() * 1000 - put))
+            # consume() would hold messages back until it has as many as asked for, or its time is up.
+            message = consumer.poll(0.1)
+            if message is not None and message.error() is None:
+                put = int(dict(message.headers())["fink-timestamp"])
+                delays.append((put, time.time() * 1000 - put))
 
     reader = threading.Thread(target=consume)
     reader.start()

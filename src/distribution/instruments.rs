@@ -25,6 +25,8 @@ pub(crate) struct Instruments {
     pub filters: Histogram,
     /// pages that went through rules and encoder
     pub encodings: Histogram,
+    /// from the first write of a call of a region server, which pushes rows, to the arrival of the call
+    pub push_lags: Histogram,
     /// commits of transactions
     pub commits: Histogram,
     /// transactions that were aborted
@@ -42,6 +44,7 @@ impl Default for Instruments {
             gets: histogram(),
             filters: histogram(),
             encodings: histogram(),
+            push_lags: histogram(),
             commits: histogram(),
             aborts: Counter::default(),
             science_db: ServerHealth::default(),

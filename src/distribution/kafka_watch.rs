@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::instruments::ServerHealth;
-use super::outage::Outage;
+use super::outage::{Notice, Outage};
 use crate::cancel::CancellationToken;
 use crate::kafka::{Admin, Error, Identity, KafkaSettings};
 
@@ -17,6 +17,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Checks in a row without an answer, in time and without a reason, that are an outage: a busy broker may be slow for a moment.
 const MAX_TIMEOUTS: u32 = 2;
+
+/// After an outage of all brokers each may take so long to join again: those that the first one does not know yet have not left it.
+const REJOIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Checks the brokers in a thread, until it is dropped.
 pub(crate) struct KafkaWatch {
@@ -43,7 +46,12 @@ impl KafkaWatch {
             // the brokers that accepted a connection at their advertised addresses
             let mut reached = Vec::new();
             let mut timeouts = 0;
+            // when the first check of those without an answer began
+            let mut begun = Instant::now();
             while !stop.is_cancelled() {
+                if timeouts == 0 {
+                    begun = Instant::now();
+                }
                 let found = admin.live_brokers(topic.get().map(String::as_str)).and_then(|found| {
                     if reached != found {
                         admin.require_reachable(&found)?;
@@ -61,17 +69,20 @@ impl KafkaWatch {
                         let duration = lock(&outage).answered(now);
                         if let Some(duration) = duration {
                             log::info!("kafka answers again, after {} s", duration.as_secs());
+                            brokers.rejoin_until(now + REJOIN_TIMEOUT);
                         }
                         brokers.update(found, now).iter().for_each(BrokerChange::log);
                     }
                     Err(error) if error.is_transient() && !(1..MAX_TIMEOUTS).contains(&timeouts) => {
                         let mut outage = lock(&outage);
                         let is_first = outage.duration(now).is_none();
-                        let duration = outage.failed(is_first, now);
+                        let notice = outage.failed(is_first, begun, now);
                         drop(outage);
-                        match duration {
-                            Some(Duration::ZERO) => log::warn!("{error}; nothing is published until it answers"),
-                            Some(duration) => log::warn!("{error}; still waiting, after {} s", duration.as_secs()),
+                        match notice {
+                            Some(Notice::Begin) => log::warn!("{error}; nothing is published until it answers"),
+                            Some(Notice::Reminder(duration)) => {
+                                log::warn!("{error}; still waiting, after {} s", duration.as_secs());
+                            }
                             None => log::debug!("{error}"),
                         }
                     }
@@ -111,6 +122,8 @@ fn lock(outage: &Mutex<Outage>) -> std::sync::MutexGuard<'_, Outage> {
 struct Brokers {
     /// by id: the address, and since when it is away
     seen: BTreeMap<i32, (String, Option<Instant>)>,
+    /// until when brokers join again after an outage of all of them
+    rejoin_until: Option<Instant>,
 }
 
 /// A broker that has left the cluster or joined it again.
@@ -134,12 +147,19 @@ impl BrokerChange {
 }
 
 impl Brokers {
+    /// All brokers were away: until then, one that is not there is none that has left.
+    fn rejoin_until(&mut self, until: Instant) {
+        self.rejoin_until = Some(until);
+    }
+
     /// What has changed since the last call. `found`: the id and the address of each broker that the cluster has now.
     fn update(&mut self, found: Vec<(i32, String)>, now: Instant) -> Vec<BrokerChange> {
         let found: BTreeMap<i32, String> = found.into_iter().collect();
+        let is_rejoining = self.rejoin_until.is_some_and(|until| now < until);
         let mut changes = Vec::new();
         for (id, (address, away)) in &mut self.seen {
             match (&away, found.contains_key(id)) {
+                (None, false) if is_rejoining => {}
                 (None, false) => {
                     *away = Some(now);
                     changes.push(BrokerChange::Away { id: *id, address: address.clone() });
@@ -174,5 +194,19 @@ mod tests {
         let back = BrokerChange::Back { id: 2, address: "b:9092".to_owned(), after };
         assert_eq!(brokers.update(both(), start + after), [back]);
         assert!(brokers.update(both(), start + after).is_empty());
+    }
+
+    #[test]
+    fn brokers_that_join_again_one_by_one_after_an_outage_of_all_have_not_left() {
+        let (mut brokers, start) = (Brokers::default(), Instant::now());
+        let both = || vec![(1, "a:9092".to_owned()), (2, "b:9092".to_owned())];
+        let one = || vec![(1, "a:9092".to_owned())];
+        assert!(brokers.update(both(), start).is_empty());
+        brokers.rejoin_until(start + REJOIN_TIMEOUT);
+        assert!(brokers.update(one(), start).is_empty());
+        assert!(brokers.update(both(), start + Duration::from_secs(4)).is_empty());
+        assert!(brokers.update(one(), start + Duration::from_secs(8)).is_empty());
+        let away = BrokerChange::Away { id: 2, address: "b:9092".to_owned() };
+        assert_eq!(brokers.update(one(), start + REJOIN_TIMEOUT), [away], "it has not come back");
     }
 }

@@ -4,9 +4,12 @@
 //! then. So a push can be late, doubled, incomplete or absent, which costs time only. It may therefore be acknowledged without being published
 //! where a scan is due anyway: during the history lane and the catch-up.
 
+mod poll_pace;
 mod push_health;
 
 use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::histogram::Histogram;
 
 use super::background_scan::BackgroundScan;
 use super::checkpoint_state::{CheckpointState, Intervals};
@@ -19,6 +22,7 @@ use crate::cancel::CancellationToken;
 use crate::ledger::RowVersion;
 use crate::science_db::{Delivery, ReplicationSink};
 use crate::window::Window;
+use poll_pace::PollPace;
 use push_health::PushHealth;
 
 /// The first pause before a pushed row that is not visible yet is fetched again; each further pause is twice as long.
@@ -28,8 +32,8 @@ const VISIBLE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where the live lane learns of new rows.
 pub(super) enum LiveSource {
-    /// scans, every `poll`
-    Polling,
+    /// scans, every `poll` or sooner
+    Polling(PollPace),
     /// a replication sink, and scans
     Push(Box<Push>),
 }
@@ -46,6 +50,7 @@ pub(super) struct Push {
     invisible: Vec<InvisibleRow>,
     /// time from the write of the last row to its arrival
     lag: Duration,
+    lags: Histogram,
 }
 
 /// A pushed row that the table did not return: HBase sends an entry of its WAL as soon as it is synced, and a moment later readers see the row.
@@ -71,17 +76,30 @@ impl InvisibleRow {
 }
 
 impl LiveSource {
-    /// What a replication sink pushes, and `scan` for the live scans.
-    pub fn push(sink: ReplicationSink, scan: BackgroundScan) -> Self {
+    /// Scans alone.
+    pub fn polling() -> Self {
+        Self::Polling(PollPace::default())
+    }
+
+    /// What a replication sink pushes, and `scan` for the live scans. `lags` takes the lag of each call.
+    pub fn push(sink: ReplicationSink, scan: BackgroundScan, lags: Histogram) -> Self {
         let (health, arrived, invisible) = (PushHealth::default(), Vec::new(), Vec::new());
-        Self::Push(Box::new(Push { sink, scan, health, arrived, invisible, lag: Duration::ZERO }))
+        Self::Push(Box::new(Push { sink, scan, health, arrived, invisible, lag: Duration::ZERO, lags }))
     }
 
     /// The intervals of the lanes: while HBase pushes rows in time, scans have less to find.
     pub fn intervals(&self, configured: Intervals, now: ClockReading) -> Intervals {
         match self {
             Self::Push(push) if push.health.is_good(now.steady) => configured.with_push(),
-            Self::Push(_) | Self::Polling => configured,
+            Self::Push(_) => configured,
+            Self::Polling(pace) => Intervals { poll: pace.interval(configured.poll), ..configured },
+        }
+    }
+
+    /// Learns how long a live scan took, and how many new rows it found.
+    pub fn note_scan(&mut self, took: Duration, new_rows: usize) {
+        if let Self::Polling(pace) = self {
+            pace.note_scan(took, new_rows);
         }
     }
 
@@ -99,7 +117,7 @@ impl LiveSource {
     /// Waits for `duration`, or until rows were pushed, or `cancel` is cancelled.
     pub fn wait(&mut self, duration: Duration, cancel: &CancellationToken) {
         match self {
-            Self::Polling => {
+            Self::Polling(_) => {
                 cancel.wait(duration);
             }
             Self::Push(push) => push.wait(duration),
@@ -109,7 +127,7 @@ impl LiveSource {
     /// Starts a live scan of `window` in the background, and returns whether it has: while nothing is pushed, nothing would wait for it.
     pub fn begin_scan(&mut self, window: Window) -> bool {
         match self {
-            Self::Polling => false,
+            Self::Polling(_) => false,
             Self::Push(push) => {
                 push.scan.begin(window, false);
                 true
@@ -160,6 +178,9 @@ impl Push {
             if let Some(written) = delivery.last_write() {
                 self.lag = now.wall.since(written);
                 self.health.note_lag(self.lag, now);
+            }
+            if let Some(lag) = delivery.first_lag() {
+                self.lags.observe(lag.as_secs_f64());
             }
             // Rows with later timestamps are published when their time comes.
             let last = now.wall + intervals.overlap;

@@ -239,7 +239,9 @@ fn run_lanes(
                 if live_source.begin_scan(window) {
                     state.start_background_live_scan(now.steady);
                 } else {
+                    let started = Instant::now();
                     let rows = find_new_rows(window, state, readers, publisher, cancel)?;
+                    live_source.note_scan(started.elapsed(), rows.len());
                     let finish = |state: &mut CheckpointState| state.finish_live_scan(now.steady);
                     publish_rows(rows, false, state, readers, publisher, cancel, finish)?;
                 }

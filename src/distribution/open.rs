@@ -177,9 +177,9 @@ pub(super) fn open<'a>(
             let trigger = pipeline.columns().trigger();
             let trigger = TriggerColumn::new(&settings.science_db.table_of(&catalog), trigger);
             let sink = ReplicationSink::start(&settings.science_db.replication, trigger)?;
-            LiveSource::push(sink, BackgroundScan::new(start_readers(1)))
+            LiveSource::push(sink, BackgroundScan::new(start_readers(1)), instruments.push_lags.clone())
         }
-        false => LiveSource::Polling,
+        false => LiveSource::polling(),
     };
     let workers = Workers {
         readers: start_readers(READER_THREADS),

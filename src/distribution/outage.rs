@@ -18,26 +18,37 @@ pub(crate) struct Outage {
     logged: Option<Instant>,
 }
 
+/// What to log about an outage that lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// it has begun
+    Begin,
+    /// how long it has lasted
+    Reminder(Duration),
+}
+
 impl Outage {
     /// No outage. Failures are counted in `health`.
     pub fn new(health: &ServerHealth) -> Self {
         Self { health: health.clone(), retrying: 0, since: None, logged: None }
     }
 
-    /// A request failed, for the first time or again. Returns how long the outage has lasted where it is time to log it: at once, and then
-    /// each minute.
-    pub fn failed(&mut self, is_first: bool, now: Instant) -> Option<Duration> {
+    /// A request that was made at `begun` failed, for the first time or again. The outage begins with the first such request, not with its
+    /// timeout. Returns what to log where it is time to: at once, and then each minute.
+    pub fn failed(&mut self, is_first: bool, begun: Instant, now: Instant) -> Option<Notice> {
         self.health.retries.inc();
-        if self.since.is_none() {
-            self.health.begin_outage(Timestamp::now());
-        }
         self.retrying += usize::from(is_first);
-        let since = *self.since.get_or_insert(now);
-        if self.logged.is_some_and(|logged| now - logged < LOG_INTERVAL) {
-            return None;
-        }
+        let since = *self.since.get_or_insert_with(|| {
+            self.health.begin_outage(Timestamp::now() - (now - begun));
+            begun
+        });
+        let notice = match self.logged {
+            None => Notice::Begin,
+            Some(logged) if now - logged >= LOG_INTERVAL => Notice::Reminder(now - since),
+            Some(_) => return None,
+        };
         self.logged = Some(now);
-        Some(now - since)
+        Some(notice)
     }
 
     /// A request that had failed has an answer. Returns how long the outage was, where no other client retries.
@@ -83,25 +94,24 @@ mod tests {
         let mut outage = Outage::default();
         let began = Instant::now();
         let after = |seconds| began + Duration::from_secs(seconds);
-        let logged = |outage: &mut Outage, is_first, seconds| {
-            outage.failed(is_first, after(seconds)).map(|duration| duration.as_secs())
-        };
-        assert_eq!(logged(&mut outage, true, 0), Some(0));
-        assert_eq!(logged(&mut outage, true, 1), None, "another session");
-        assert_eq!(logged(&mut outage, false, 59), None);
-        assert_eq!(logged(&mut outage, false, 61), Some(61));
-        assert_eq!(logged(&mut outage, false, 100), None);
+        let logged = |outage: &mut Outage, is_first, begun, now| outage.failed(is_first, after(begun), after(now));
+        assert_eq!(logged(&mut outage, true, 0, 20), Some(Notice::Begin), "a request that timed out");
+        assert_eq!(outage.duration(after(20)), Some(Duration::from_secs(20)));
+        assert_eq!(logged(&mut outage, true, 15, 21), None, "another session");
+        assert_eq!(logged(&mut outage, false, 78, 79), None);
+        assert_eq!(logged(&mut outage, false, 80, 81), Some(Notice::Reminder(Duration::from_secs(81))));
+        assert_eq!(logged(&mut outage, false, 99, 100), None);
         assert_eq!(outage.answered(after(110)), None, "the other session still waits");
         assert_eq!(outage.answered(after(120)), Some(Duration::from_secs(120)));
         assert_eq!(outage.duration(after(121)), None);
-        assert_eq!(logged(&mut outage, true, 121), Some(0));
+        assert_eq!(logged(&mut outage, true, 121, 121), Some(Notice::Begin));
     }
 
     #[test]
     fn an_outage_outlasts_a_request_that_is_given_up() {
         let mut outage = Outage::default();
         let began = Instant::now();
-        outage.failed(true, began);
+        outage.failed(true, began, began);
         outage.given_up();
         assert_eq!(outage.duration(began + Duration::from_secs(9)), Some(Duration::from_secs(9)));
         assert_eq!(outage.answered(began + Duration::from_secs(10)), Some(Duration::from_secs(10)));

@@ -387,6 +387,10 @@ impl<'a> Publisher<'a> {
         if let Some(mut sink) = sink
             && let Err(error) = sink.close(is_end)
         {
+            let error = match error {
+                SinkError::Cancelled => "kafka does not answer, so the open transaction is not committed".to_owned(),
+                error => error.to_string(),
+            };
             log::warn!("{error}; the next start resumes as after a crash");
         }
         if let Some(mut status) = status {

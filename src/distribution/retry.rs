@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::instruments::ServerHealth;
-use super::outage::Outage;
+use super::outage::{Notice, Outage};
 use crate::cancel::CancellationToken;
 use crate::science_db::ScienceDbSettings;
 use crate::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
@@ -101,15 +101,18 @@ impl RetryingSession {
             if cancel.is_cancelled() {
                 return Err(RetryError::Cancelled);
             }
+            let begun = Instant::now();
             match self.session(cancel).and_then(&mut request) {
                 Ok(result) => return Ok(result),
                 Err(ScienceDbError::Cancelled { .. }) => return Err(RetryError::Cancelled),
                 Err(error) if error.is_transient() => {
-                    let outage = self.connector.outage().failed(*failures == 0, Instant::now());
+                    let notice = self.connector.outage().failed(*failures == 0, begun, Instant::now());
                     *failures = failures.saturating_add(1);
-                    match outage {
-                        Some(Duration::ZERO) => log::warn!("{error}; trying again until it answers"),
-                        Some(outage) => log::warn!("{error}; still trying again, after {} s", outage.as_secs()),
+                    match notice {
+                        Some(Notice::Begin) => log::warn!("{error}; trying again until it answers"),
+                        Some(Notice::Reminder(outage)) => {
+                            log::warn!("{error}; still trying again, after {} s", outage.as_secs());
+                        }
                         None => log::debug!("{error}; trying again in {:.1} s", pause.as_secs_f64()),
                     }
                     cancel.wait(pause);

@@ -181,6 +181,13 @@ fn connect(address: &BrokerAddress) -> Result<TcpStream, Diagnosis> {
 }
 
 fn silent(at: &str, error: &std::io::Error) -> String {
+    // A read that times out is EAGAIN, whose words tell nobody that the broker is stopped or overloaded.
+    if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) {
+        let seconds = PROBE_TIMEOUT.as_secs();
+        return format!(
+            "{at} accepts connections, but has not answered for {seconds} s: see the broker's log, and whether it is a Kafka listener"
+        );
+    }
     format!(
         "{at} accepts connections, but does not respond as Kafka does ({error}): see the broker's log, and whether it is a Kafka listener"
     )
@@ -279,6 +286,16 @@ fn has_logins(stream: &mut (impl Read + Write)) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broker_that_hangs_is_told_from_a_server_that_is_not_kafka() {
+        let of = |kind: std::io::ErrorKind| silent("a:1", &kind.into());
+        assert!(
+            of(std::io::ErrorKind::WouldBlock).starts_with("a:1 accepts connections, but has not answered for 3 s:")
+        );
+        let other = of(std::io::ErrorKind::UnexpectedEof);
+        assert!(other.contains("does not respond as Kafka does (unexpected end of file)"), "{other}");
+    }
 
     #[test]
     fn the_address_is_parsed_from_librdkafkas_message() {

@@ -81,9 +81,9 @@ pub enum Error {
         /// the id
         transactional_id: String,
     },
-    /// The brokers aborted the transaction because it was open for too long. The producer has to be reopened.
+    /// The brokers aborted the transaction because it was open for too long. The producer has to be reopened, and the checkpoint read again.
     #[error(
-        "the transaction of `{transactional_id}` was open for {open:?}, longer than transaction.timeout.ms; reopen the producer and read the checkpoint again"
+        "the transaction of `{transactional_id}` was open for {} s, longer than transaction.timeout.ms", .open.as_secs()
     )]
     TransactionExpired {
         /// the producer's id
@@ -92,7 +92,7 @@ pub enum Error {
         open: Duration,
     },
     /// The producer cannot be used any more, and was not fenced. It has to be reopened, and the checkpoint read again.
-    #[error("the producer `{transactional_id}` has failed: {reason}; reopen it and read the checkpoint again")]
+    #[error("the producer `{transactional_id}` has failed: {reason}")]
     ProducerFailed {
         /// the producer's id
         transactional_id: String,

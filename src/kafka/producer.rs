@@ -319,7 +319,13 @@ impl Producer {
         self.connection().request_error(error.code, &error.reason, "use", resource)
     }
 
+    /// The error of a producer that cannot go on. Brokers that were all away have aborted the transaction meanwhile, and so refuse to end it.
     pub(super) fn failed(&self, error: &TransactionError) -> Error {
+        if error.code == Code::InvalidTransactionalState
+            && let Some(expired) = self.expired()
+        {
+            return expired;
+        }
         Error::ProducerFailed { transactional_id: self.transactional_id.clone(), reason: error.reason.clone() }
     }
 
@@ -334,16 +340,17 @@ impl Producer {
             return self.failed(&error);
         }
         // A broker that aborts an expired transaction fences its producer just as a new producer does: only the time tells them apart.
+        self.expired().unwrap_or_else(|| Error::Fenced { transactional_id: self.transactional_id.clone() })
+    }
+
+    /// The error of a transaction that has been open for longer than its timeout.
+    fn expired(&self) -> Option<Error> {
         let now = self.opened.elapsed().as_millis() as u64 + 1;
         let open = match self.first_sent.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
             first => Duration::from_millis(now.saturating_sub(first)),
         };
         let transactional_id = self.transactional_id.clone();
-        if open >= self.transaction_timeout {
-            Error::TransactionExpired { transactional_id, open }
-        } else {
-            Error::Fenced { transactional_id }
-        }
+        (open >= self.transaction_timeout).then_some(Error::TransactionExpired { transactional_id, open })
     }
 }

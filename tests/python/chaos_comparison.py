@@ -62,5 +62,5 @@ assert len(compare(right[1], right[0], *right[2:]).out_of_order) == 1
 bright = verify.streams((0, 1), 0)[1]
 assert verify.compare(bright, put, newest, right, REPAIR).unexpected
 
-drawn = [schedule.draw(seed, 30, 3, schedule.FULL, False) for seed in (1, 1, 2)]
+drawn = [schedule.draw(seed, 30, 3, 3, schedule.FULL, False) for seed in (1, 1, 2)]
 assert drawn[0] == drawn[1] != drawn[2]

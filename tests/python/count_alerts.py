@@ -1,6 +1,6 @@
 """Counts the alerts of topics as a consumer that fink has no part in: confluent-kafka and fastavro.
 
-usage: count_alerts.py SERVERS USER PASSWORD_FILE TOPIC…
+usage: count_alerts.py SERVERS USER PASSWORD_FILE TOPIC…    with `-` for user and file: brokers without logins
 
 Reads what is committed. Prints one JSON object: how many messages there are of each candid, over all topics.
 """
@@ -13,14 +13,19 @@ import confluent_kafka
 import fastavro
 
 servers, user, password_file, *topics = sys.argv[1:]
-with open(password_file) as file:
-    password = file.read().strip()
+login = {}
+if user != "-":
+    with open(password_file) as file:
+        password = file.read().strip()
+    login = {
+        "security.protocol": "sasl_plaintext",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
+        "sasl.password": password,
+    }
 consumer = confluent_kafka.Consumer({
     "bootstrap.servers": servers,
-    "security.protocol": "sasl_plaintext",
-    "sasl.mechanism": "SCRAM-SHA-512",
-    "sasl.username": user,
-    "sasl.password": password,
+    **login,
     "group.id": f"{user}_count_alerts",
     "enable.auto.commit": False,
     "enable.partition.eof": True,

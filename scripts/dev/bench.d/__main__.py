@@ -1,6 +1,7 @@
 """The measuring half of scripts/dev/bench, which says what the arguments are and prepares what they name."""
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -16,17 +17,19 @@ def parse():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--alerts", type=int)
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--history", choices=("text", "avro"), default="avro")
+    parser.add_argument("--history", choices=("text", "avro", "both"), default="both")
     parser.add_argument("--key", choices=("schema", "none"), default="schema")
     parser.add_argument("--store", choices=("hbase", "thrift2"), default="hbase")
-    parser.add_argument("--only", default=",".join(NAMES))
+    parser.add_argument("--only", default=",".join(name for name in NAMES if name != "spark"))
+    parser.add_argument("--spark", action="store_true")
     parser.add_argument("--json", type=Path)
-    for name in ("cluster", "folder", "fink", "librdkafka", "hbase", "kafka-tools"):
+    for name in ("cluster", "folder", "fink", "librdkafka", "hbase", "kafka-tools", "spark-classes"):
         parser.add_argument(f"--{name}")
     options = parser.parse_args()
     options.alerts = options.alerts or (1_000 if options.quick else 10_000)
     options.rounds = options.rounds or (1 if options.quick else 3)
-    options.only = options.only.split(",")
+    options.only = options.only.split(",") + ["spark"] * options.spark
+    options.histories = ("avro", "text") if options.history == "both" else (options.history,)
     if unknown := [name for name in options.only if name not in NAMES]:
         parser.error(f"--only: there is no contestant {unknown[0]!r}: {', '.join(NAMES)}")
     if options.alerts < 1 or options.rounds < 1:
@@ -40,7 +43,7 @@ def say(words):
 
 def order(only):
     """Python first in the warm-up: it finds out how large the messages are that the bare producers are to send."""
-    return sorted(only, key=("python-1", "hbase", "kafka", "librdkafka", "python-2", "fink").index)
+    return sorted(only, key=("python-1", "hbase", "kafka", "librdkafka", "python-2", "spark", "fink").index)
 
 
 def main():
@@ -50,26 +53,35 @@ def main():
     if options.json:
         # Better now than after the work.
         options.json.touch()
-    place = Workplace(options, f"fink_bench_{os.getpid()}")
+    written = []
+    for history in options.histories:
+        found, runs, sizes = measure(options, history)
+        print(report.text(found, sizes, options, history), flush=True)
+        written.append(report.as_json(found, runs, sizes, options, history))
+    if options.json:
+        options.json.write_text(json.dumps(written, indent=1))
+
+
+def measure(options, history):
+    """All contestants on a table of this layout: the medians, every run, and the messages' sizes."""
+    place = Workplace(options, history, f"fink_bench_{os.getpid()}_{history}")
+    contestants = Contestants(place)
     try:
-        say(f"making {options.alerts} alerts")
+        say(f"making {options.alerts} alerts, history as {history}")
         place.fill_table()
-        contestants = Contestants(place)
         for name in order({*options.only, "python-1"}):
             say(f"warm-up: {name}")
             contestants.run(name)
         runs = []
         for number in range(1, options.rounds + 1):
-            for name in order(options.only):
+            for name in order(set(options.only)):
                 for run in contestants.run(name):
                     say(f"round {number}: {run.contestant}: {run.rate:.0f} alerts/s")
                     runs.append(run)
     finally:
+        contestants.stop()
         place.clean_up()
-    found = report.medians(runs)
-    print(report.text(found, contestants.sizes, options))
-    if options.json:
-        options.json.write_text(report.as_json(found, runs, contestants.sizes, options))
+    return report.medians(runs), runs, contestants.sizes
 
 
 main()

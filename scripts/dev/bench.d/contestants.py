@@ -10,7 +10,9 @@ import topics
 from workplace import COMPARE, PARTITIONS
 
 THREADS = (1, 2, 4)
-NAMES = ("hbase", "kafka", "librdkafka", "python-1", "python-2", "fink")
+NAMES = ("hbase", "kafka", "librdkafka", "python-1", "python-2", "spark", "fink")
+# What Java 17 must open to Spark: org.apache.spark.launcher.JavaModuleOptions, as far as a local job needs it.
+OPEN_TO_SPARK = ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util", "util.concurrent", "util.concurrent.atomic")
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Contestants:
         self._processes = place.servers.processes()
         self._alerts = place.options.alerts
         self._contents = {}
+        self._spark_job = None
         self.sizes = Sizes()
 
     def run(self, name):
@@ -51,7 +54,7 @@ class Contestants:
         run = getattr(self, "_" + name.partition("-")[0])(name, topic)
         if run.alerts != self._alerts:
             raise SystemExit(f"{name} sent {run.alerts} of {self._alerts} alerts")
-        if name == "fink" or name.startswith("python"):
+        if name in ("fink", "spark") or name.startswith("python"):
             self._verify(name, topic)
         self._place.servers.delete_topics(topic)
         return [run]
@@ -91,6 +94,23 @@ class Contestants:
         usage = self._measure([sys.executable, COMPARE / "pipeline.py", self._place.job(topic), processes])
         said = json.loads(usage.output)
         return Run(name, said["alerts"], said["seconds"], usage)
+
+    def _spark(self, name, topic):
+        """Its JVM stays from the warm-up on: the time is that of the job in a warm JVM."""
+        if self._spark_job is None:
+            command = ["java", "-Xmx1g", "-XX:+UseParallelGC", "-XX:-UsePerfData"]
+            command += [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in OPEN_TO_SPARK]
+            command += ["--add-opens=java.base/sun.nio.ch=ALL-UNNAMED", "--add-opens=java.base/sun.security.action=ALL-UNNAMED"]
+            command += ["-cp", self._place.spark_classes, "SparkJob", str(self._place.job(topic))]
+            self._spark_job = measure.Resident(command, self._place.log)
+        usage = self._spark_job.run(topic, self._processes)
+        said = json.loads(usage.output)
+        return Run(name, said["alerts"], said["seconds"], usage)
+
+    def stop(self):
+        """Ends what stays between runs."""
+        if self._spark_job:
+            self._spark_job.stop()
 
     def _fink(self, name, topic):
         command = [self._place.options.fink, "-c", self._place.config(topic), "start", "distribution"]

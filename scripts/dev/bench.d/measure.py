@@ -27,13 +27,28 @@ class Usage:
     output: str = ""
 
 
+class _Meter:
+    """What servers and other processes use from its making on."""
+
+    def __init__(self, servers):
+        # What the one before left to be written must not slow down this one.
+        os.sync()
+        self._servers = servers
+        self._before, self._busy, self._start = _cpu_of(servers), _busy(), time.perf_counter()
+
+    def usage(self, seconds, cpu_seconds, peak_kb, output):
+        of_servers = {name: seconds - self._before[name] for name, seconds in _cpu_of(self._servers).items()}
+        others = max(0.0, _busy() - self._busy - cpu_seconds - sum(of_servers.values()))
+        return Usage(seconds, cpu_seconds, peak_kb, of_servers, others, output)
+
+    def seconds(self):
+        return time.perf_counter() - self._start
+
+
 def run(command, servers, log, env=None):
     """Runs a command to its end. `servers` are process ids by name; what it prints on stderr goes to `log`."""
-    # What the one before left to be written must not slow down this one.
-    os.sync()
+    meter = _Meter(servers)
     with open(log, "ab") as errors:
-        before, busy = _cpu_of(servers), _busy()
-        start = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, env=env)
         os.set_blocking(process.stdout.fileno(), False)
         output, peaks = b"", {}
@@ -46,16 +61,42 @@ def run(command, servers, log, env=None):
             if ended:
                 break
             time.sleep(LOOK_EVERY)
-        seconds = time.perf_counter() - start
+        seconds = meter.seconds()
         output += process.stdout.read() or b""
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        tail = Path(log).read_text(errors="replace")[-2000:]
-        raise SystemExit(f"{tail}\n{command[0]} ended with {process.returncode}")
-    cpu = usage.ru_utime + usage.ru_stime
-    of_servers = {name: seconds - before[name] for name, seconds in _cpu_of(servers).items()}
-    others = _busy() - busy - cpu - sum(of_servers.values())
-    return Usage(seconds, cpu, sum(peaks.values()), of_servers, max(0.0, others), output.decode(errors="replace"))
+        raise SystemExit(f"{_tail(log)}\n{command[0]} ended with {process.returncode}")
+    return meter.usage(seconds, usage.ru_utime + usage.ru_stime, sum(peaks.values()), output.decode(errors="replace"))
+
+
+class Resident:
+    """A program that stays between its jobs: it takes one on a line of its input, and answers with a line."""
+
+    def __init__(self, command, log):
+        self._log = log
+        with open(log, "ab") as errors:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
+            self._process = subprocess.Popen(command, text=True, **pipes)
+
+    def run(self, job, servers):
+        """The usage during one job. The peak of the memory is that since its start."""
+        pid = self._process.pid
+        cpu, meter = cpu_seconds(pid), _Meter(servers)
+        self._process.stdin.write(job + "\n")
+        self._process.stdin.flush()
+        output = self._process.stdout.readline()
+        seconds = meter.seconds()
+        if not output:
+            raise SystemExit(f"{_tail(self._log)}\n{self._process.args[0]} ended with {self._process.wait()}")
+        return meter.usage(seconds, cpu_seconds(pid) - cpu, _peak_kb(pid), output)
+
+    def stop(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def _tail(log):
+    return Path(log).read_text(errors="replace")[-2000:]
 
 
 def _family(pid):

@@ -20,7 +20,8 @@ class Servers:
         self._folder = cluster
         lines = (Path(cluster) / "cluster.env").read_text(encoding="utf-8").splitlines()
         self.env = dict(line.split("=", 1) for line in lines if line)
-        self.admin = AdminClient(self.client("ADMIN"))
+        # librdkafka is silent: brokers that cannot be reached are what some callers want.
+        self.admin = AdminClient({**self.client("ADMIN"), "log_level": 0})
 
     def processes(self):
         """The processes of the cluster, by name."""

@@ -21,15 +21,18 @@ PRODUCER = {"linger.ms": 50, "batch.size": 1000000, "message.max.bytes": 1040000
 class Workplace:
     """Everything is named by `name`, so that what was there before is left alone and nothing stays behind."""
 
-    def __init__(self, options, name):
+    def __init__(self, options, history, name):
         self.options = options
+        self.history = history
         self.name = name
-        self.folder = Path(options.folder)
+        self.folder = Path(options.folder) / history
+        self.folder.mkdir()
         self.log = self.folder / "contestants.log"
         self.servers = Servers(options.cluster)
         self.gateways = self.servers.env["FINK_TEST_THRIFT2"].split(",")
         self.hbase_classes = Path(options.hbase).read_text().strip()
         self.kafka_classes = Path(options.kafka_tools).read_text().strip()
+        self.spark_classes = Path(options.spark_classes).read_text().strip() if options.spark_classes else None
         self.thrift_gen = _thrift_gen(self.hbase_classes, Path(options.hbase).parent)
         self.catalog = self.folder / "catalog.json"
         self.schema = self.folder / "catalog.avsc"
@@ -82,6 +85,7 @@ key = "{options.key}"
             json.dumps(
                 {
                     "thrift_gen": str(self.thrift_gen),
+                    "zookeeper": env["FINK_TEST_ZOOKEEPER"],
                     "gateways": self.gateways,
                     "table": self.name,
                     "catalog": str(self.catalog),
@@ -138,7 +142,7 @@ key = "{options.key}"
         fink = [options.fink, "-c", str(self.config(f"{self.name}_0"))]
         alerts = ["--survey", "ztf", "--alerts", str(options.alerts), "--bytes", str(ALERT_BYTES), "--seed", "1"]
         # Slow enough for an HBase with 1 GB of memory to flush as fast as it is filled.
-        table = ["--into-db", "--regions", str(REGIONS), "--history", options.history, "--rate", "1500"]
+        table = ["--into-db", "--regions", str(REGIONS), "--history", self.history, "--rate", "1500"]
         self._run([*fink, "simulate", *alerts, *table])
         self._run(self.parallel_scan("compact"))
         topics.create(self.servers, f"{self.name}_checkpoint", 1)

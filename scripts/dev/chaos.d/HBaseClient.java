@@ -5,11 +5,16 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.apache.hadoop.hbase.ClusterMetrics;
 import org.apache.hadoop.hbase.HBaseConfiguration;
+import org.apache.hadoop.hbase.HConstants;
+import org.apache.hadoop.hbase.ServerName;
 import org.apache.hadoop.hbase.TableName;
 import org.apache.hadoop.hbase.client.Admin;
 import org.apache.hadoop.hbase.client.ColumnFamilyDescriptorBuilder;
@@ -24,17 +29,22 @@ import org.apache.hadoop.hbase.client.TableDescriptorBuilder;
 import org.apache.hadoop.hbase.util.Bytes;
 
 /**
- * One table of HBase, by its own client: puts rows, splits, merges and reassigns regions, and scans.
+ * One table of HBase, by its own client: puts rows, splits, merges, reassigns and moves regions, and scans. Tells where regions are.
  *
  * <p>One request a line on stdin, fields between tabs: {@code ID COMMAND ARGUMENTS...}. The answer is a line
  * {@code ID ok FIELDS...} or {@code ID failed MESSAGE} on stdout; a scan sends {@code ID row FIELDS...} lines first.
- * Puts run beside each other, all else in the order of the requests. A position is a fraction of the list of regions.
+ * Puts run beside each other, and so do questions about servers and changes of regions, each kind in the order of the requests. A position
+ * is a fraction of the list of regions.
  *
  * <pre>
  * create SPLIT...                                      a table with the families i and t
  * put (ROW TIME|- CANDID OBJECT MAGPSF STAMP_BYTES)... begin and end in ms since 1970
  * split POSITION | merge POSITION                      the key, or the keys of both regions
  * reassign POSITION MILLISECONDS                       closes a region and opens it again after so long
+ * move POSITION POSITION_OF_SERVER                     to one of the other servers
+ * where busiest|meta                                   the port of the server with most of the table's regions, or with hbase:meta
+ * settled SERVERS                                      whether so many servers live, and all regions are open
+ * balance                                              gives servers that have few regions some more
  * scan                                                 ROW TIME CANDID of the newest version of each row
  * </pre>
  */
@@ -51,19 +61,28 @@ public final class HBaseClient {
 
     private HBaseClient(String table) throws IOException {
         name = TableName.valueOf(table);
-        connection = ConnectionFactory.createConnection(HBaseConfiguration.create());
+        this.table = ConnectionFactory.createConnection(HBaseConfiguration.create()).getTable(name);
+        // Without a master a change fails, while puts go on.
+        var impatient = HBaseConfiguration.create();
+        impatient.setInt(HConstants.HBASE_CLIENT_OPERATION_TIMEOUT, (int) TimeUnit.SECONDS.toMillis(ADMIN_SECONDS));
+        impatient.setInt(HConstants.HBASE_RPC_TIMEOUT_KEY, (int) TimeUnit.SECONDS.toMillis(ADMIN_SECONDS));
+        connection = ConnectionFactory.createConnection(impatient);
         admin = connection.getAdmin();
-        this.table = connection.getTable(name);
     }
 
     public static void main(String[] args) throws IOException {
         var client = new HBaseClient(args[0]);
-        ExecutorService puts = Executors.newFixedThreadPool(16), others = Executors.newSingleThreadExecutor();
+        ExecutorService puts = Executors.newFixedThreadPool(16);
+        ExecutorService servers = Executors.newSingleThreadExecutor(), others = Executors.newSingleThreadExecutor();
         var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line; (line = in.readLine()) != null; ) {
             List<String> words = Arrays.asList(line.split("\t"));
-            ExecutorService where = words.get(1).equals("put") ? puts : others;
-            where.submit(() -> client.answer(words.get(0), words.get(1), words.subList(2, words.size())));
+            ExecutorService executor = switch (words.get(1)) {
+                case "put" -> puts;
+                case "where", "settled", "balance" -> servers;
+                default -> others;
+            };
+            executor.submit(() -> client.answer(words.get(0), words.get(1), words.subList(2, words.size())));
         }
         System.exit(0);
     }
@@ -76,7 +95,13 @@ public final class HBaseClient {
                 case "split" -> split(Double.parseDouble(arguments.get(0)));
                 case "merge" -> merge(Double.parseDouble(arguments.get(0)));
                 case "reassign" -> reassign(Double.parseDouble(arguments.get(0)), Long.parseLong(arguments.get(1)));
+                case "expire" -> expire(Integer.parseInt(arguments.get(0)));
+                case "move" -> move(Double.parseDouble(arguments.get(0)), Double.parseDouble(arguments.get(1)));
+                case "where" -> where(arguments.get(0));
+                case "settled" -> Boolean.toString(isSettled(Integer.parseInt(arguments.get(0))));
+                case "balance" -> Boolean.toString(admin.balance());
                 case "scan" -> scan(id);
+                case "drop" -> drop();
                 default -> throw new IllegalArgumentException("unknown command " + command);
             };
             say(id + "\tok\t" + fields);
@@ -94,6 +119,19 @@ public final class HBaseClient {
         var families = List.of(ColumnFamilyDescriptorBuilder.of(TRIGGER), ColumnFamilyDescriptorBuilder.of(REST));
         var descriptor = TableDescriptorBuilder.newBuilder(name).setColumnFamilies(families).build();
         admin.createTable(descriptor, splits.stream().map(Bytes::toBytes).toArray(byte[][]::new));
+        return "";
+    }
+
+    private String expire(int seconds) throws IOException {
+        for (var family : List.of(TRIGGER, REST)) {
+            admin.modifyColumnFamily(name, ColumnFamilyDescriptorBuilder.newBuilder(family).setTimeToLive(seconds).build());
+        }
+        return "";
+    }
+
+    private String drop() throws IOException {
+        admin.disableTable(name);
+        admin.deleteTable(name);
         return "";
     }
 
@@ -158,6 +196,46 @@ public final class HBaseClient {
             admin.assign(region.getRegionName());
         }
         return Bytes.toStringBinary(region.getStartKey());
+    }
+
+    private String move(double position, double positionOfServer) throws IOException {
+        RegionInfo region = regions().get((int) (position * regions().size()));
+        ServerName from = serverOf(name, region.getStartKey());
+        var others = liveServers().stream().filter(server -> !server.equals(from)).sorted().toList();
+        if (others.isEmpty()) throw new IOException("there is one server");
+        ServerName to = others.get((int) (positionOfServer * others.size()));
+        admin.move(region.getEncodedNameAsBytes(), to);
+        return Bytes.toStringBinary(region.getStartKey()) + " to " + to.getPort();
+    }
+
+    private ServerName serverOf(TableName table, byte[] key) throws IOException {
+        try (var locator = connection.getRegionLocator(table)) {
+            return locator.getRegionLocation(key, true).getServerName();
+        }
+    }
+
+    private Collection<ServerName> liveServers() throws IOException {
+        return admin.getClusterMetrics(EnumSet.of(ClusterMetrics.Option.LIVE_SERVERS)).getLiveServerMetrics().keySet();
+    }
+
+    private String where(String what) throws IOException {
+        if (what.equals("meta")) return Integer.toString(serverOf(TableName.META_TABLE_NAME, HConstants.EMPTY_START_ROW).getPort());
+        int most = -1;
+        ServerName busiest = null;
+        for (ServerName server : liveServers()) {
+            long count = admin.getRegions(server).stream().filter(region -> region.getTable().equals(name)).count();
+            if (count > most) {
+                most = (int) count;
+                busiest = server;
+            }
+        }
+        if (busiest == null) throw new IOException("no server lives");
+        return Integer.toString(busiest.getPort());
+    }
+
+    private boolean isSettled(int servers) throws IOException {
+        var metrics = admin.getClusterMetrics(EnumSet.of(ClusterMetrics.Option.LIVE_SERVERS, ClusterMetrics.Option.REGIONS_IN_TRANSITION));
+        return metrics.getLiveServerMetrics().size() == servers && metrics.getRegionStatesInTransition().isEmpty() && admin.isTableAvailable(name);
     }
 
     private List<RegionInfo> regions() throws IOException {

@@ -3,6 +3,7 @@
 import argparse
 import os
 import random
+import subprocess
 import sys
 import time
 import traceback
@@ -45,6 +46,7 @@ def parse():
     parser.add_argument("--store", choices=("hbase", "thrift2"), default="hbase")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--push", action="store_true")
     options = parser.parse_args()
     options.alerts = options.alerts or (4_000 if options.short else 50_000)
     options.kills = options.kills or (8 if options.short else 40)
@@ -63,20 +65,20 @@ class Chaos:
         (self.folder / "logs").mkdir(exist_ok=True)
         self.scale = schedule.SHORT if options.short else schedule.FULL
         self.servers = Servers(options.cluster)
-        brokers = int(self.servers.env["FINK_TEST_BROKERS"])
-        self.schedule = schedule.draw(options.seed, options.kills, brokers, self.scale, options.short)
         name = f"fink_chaos_{os.getpid()}"
         self.configuration = Configuration(self.folder, self.servers, name, self.scale, options)
-        if options.store == "hbase":
-            # Nobody would notice.
-            del self.schedule.lanes["gateways"]
         self.hbase = HBase(
             options.cluster, self.servers.env["FINK_TEST_HBASE_CLASSPATH"], name, self.folder / "logs" / "hbase-client.log"
         )
+        self.parts = Parts(options.cluster, self.servers, self.hbase)
+        brokers = int(self.servers.env["FINK_TEST_BROKERS"])
+        self.schedule = schedule.draw(options.seed, options.kills, brokers, self.parts.region_servers(), self.scale, options.short)
+        if options.store == "hbase":
+            # Nobody would notice.
+            del self.schedule.lanes["gateways"]
         self.record = Record(self.folder / "puts.ndjson")
         self.writers = Writers(self.hbase, self.record, options.seed, options.alerts, self.scale.repair)
         self.keepers = {}
-        self.parts = Parts(options.cluster, self.servers)
 
     def say(self, words):
         """On stderr, with the time since the beginning."""
@@ -85,8 +87,9 @@ class Chaos:
     def run(self):
         """Everything; the exit code."""
         options = self.options
-        arguments = f"--alerts {options.alerts} --kills {options.kills}{' --plain' if options.plain else ''}{' --short' if options.short else ''}"
-        print(f"seed {options.seed} ({arguments}, {self.servers.env['FINK_TEST_BROKERS']} brokers)", flush=True)
+        flags = "".join(f" --{name}" for name in ("plain", "push", "short") if getattr(options, name))
+        servers = f"{self.servers.env['FINK_TEST_BROKERS']} brokers, {self.parts.region_servers()} region servers"
+        print(f"seed {options.seed} (--store {options.store} --alerts {options.alerts} --kills {options.kills}{flags}, {servers})", flush=True)
         self.hbase.ask("create", *SPLITS)
         past = round(options.alerts * PAST)
         if options.plain:
@@ -95,6 +98,8 @@ class Chaos:
         self.configuration.write(JOB_LASTS * self.schedule.job_seconds / past)
         self.say(f"putting {past} alerts of the past")
         self.writers.put_past(past)
+        if options.push:
+            self.run_fink("hbase", "add-peer", "--yes")
         beside_from = int(time.time() * 1000)
         self.start_fink(beside_from)
         self.say(f"faults for about {self.schedule.seconds:.0f} s")
@@ -119,9 +124,17 @@ class Chaos:
             verify.compare(stream, self.record.versions, newest, messages[topic], self.scale.repair)
             for stream, topic in zip(streams, topics)
         ]
-        others = faults.failures + [words for keeper in self.keepers.values() for words in keeper.surprises]
+        others = report.first(verify.lost_by_hbase(self.record.versions, newest)) + faults.failures
+        others += [words for keeper in self.keepers.values() for words in keeper.surprises]
         others += [f"a transaction is still open in {partition}" for partition in undecided]
         return self.conclude(faults, newest, found, others)
+
+    def run_fink(self, *words):
+        """One command of fink, which has to succeed."""
+        command = [self.options.fink, "-c", self.configuration.path("service"), *words]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        if ended.returncode != 0:
+            raise SystemExit(f"fink {' '.join(words)} ended with {ended.returncode}: {ended.stderr.strip()}")
 
     def start_fink(self, beside_from):
         """The service, a service of one stream and a bounded job."""
@@ -158,11 +171,15 @@ class Chaos:
         """Ends all processes in good order."""
         for keeper in self.keepers.values():
             keeper.end()
+        if self.options.push:
+            self.run_fink("hbase", "remove-peer", "--yes")
 
     def conclude(self, faults, newest, found, others):
         """Prints the report; the exit code."""
         kinds = Counter(version.kind for version in self.record.versions.values())
         print(report.totals(self.schedule, faults, self.keepers))
+        if self.parts.ended:
+            print(f"ended by themselves and started again: {', '.join(self.parts.ended)}")
         print(
             f"{len(self.record.versions)} alerts put in {len(newest)} rows:"
             f" {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}; {self.writers.failed} refused"

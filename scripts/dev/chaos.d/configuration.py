@@ -39,7 +39,7 @@ class Configuration:
 
     def __init__(self, folder, servers, name, scale, options):
         self._folder, self._servers, self._scale, self.name = folder, servers, scale, name
-        self._store = options.store
+        self._store, self._push = options.store, options.push
         self._streams = STREAMS + ((PLAIN,) if options.plain else ())
 
     def topic(self, stream):
@@ -55,7 +55,7 @@ class Configuration:
         (self._folder / "catalog.json").write_text(json.dumps(catalog, indent=1), encoding="utf-8")
         (self._folder / "bright.xml").write_text(RULES, encoding="utf-8")
         (self._folder / "chaos_filters.py").write_text(FILTERS.format(seconds=seconds * WORKERS), encoding="utf-8")
-        self._write("service", self._streams)
+        self._write("service", self._streams, self._push_keys() if self._push else "")
         # The same distribution, with two streams more, as where streams are added while the service runs.
         self._write("beside", self._streams + BESIDE)
 
@@ -63,7 +63,12 @@ class Configuration:
         """The configuration of the service, or of what runs `beside` it."""
         return str(self._folder / f"{what}.toml")
 
-    def _write(self, what, streams):
+    def _push_keys(self):
+        """The service alone is pushed to: each needs a peer of its own."""
+        zookeeper = self._servers.env["FINK_TEST_ZOOKEEPER"]
+        return f'push = true\npush_zookeeper = "{zookeeper}"\npush_root = "/{self.name}"\npush_peer = "{self.name}"\npush_listen = "127.0.0.1:0"\n'
+
+    def _write(self, what, streams, push=""):
         folder, scale = self._folder, self._scale
         selection = {
             "bright": f'rules = "{folder}/bright.xml"\n',
@@ -80,7 +85,7 @@ class Configuration:
 kind = "{self._store}"
 address = "{self._servers.env[f"FINK_TEST_{self._store.upper()}"]}"
 catalog = "{folder}/catalog.json"
-{self._servers.kafka_section()}[distribution]
+{push}{self._servers.kafka_section()}[distribution]
 name = "{self.name}"
 status = true
 overlap = "{scale.overlap}s"

@@ -73,6 +73,8 @@ class Faults:
             return act[event.kind](*details)
         if lane == "regions":
             return self._region(event.kind, *details)
+        if lane == "servers":
+            return self._server(event.kind, *details)
         part = f"{'thrift2' if lane == 'gateways' else 'kafka'}-{details[0]}"
         return {"kill": self._parts.kill, "pause": self._parts.pause}[event.kind](part, details[1])
 
@@ -82,6 +84,14 @@ class Faults:
         met = self._keepers["service"].kill(0)
         with self._lock:
             self.also_killed += met
+
+    def _server(self, kind, seconds):
+        """A fault of a region server or of the master."""
+        self._parts.start_ended()
+        if kind == "kill master":
+            return self._parts.kill("hbase-master", seconds)
+        part = self._parts.region_server("meta" if kind == "kill meta" else "busiest")
+        return (self._parts.pause if kind == "pause" else self._parts.kill)(part, seconds)
 
     def _region(self, kind, position, *more):
         for attempt in range(REGIONS):

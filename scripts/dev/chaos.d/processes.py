@@ -30,6 +30,11 @@ class Process:
                 arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, env=environment, cwd=folder
             )
 
+    @property
+    def pid(self):
+        """The id of the process."""
+        return self._child.pid
+
     def code(self):
         """Its exit code, or None while it runs."""
         return self._child.poll()

@@ -29,13 +29,15 @@ def streams(found):
     return "\n".join(lines)
 
 
+def first(words):
+    """The first of a list, and how many more there are."""
+    return words[:NAMED] + ([f"and {len(words) - NAMED} more"] if len(words) > NAMED else [])
+
+
 def faults_found(found, others):
     """The first of everything that is wrong, in words; empty where nothing is."""
     lines = []
     for one in found:
         for what in ("lost", "duplicated", "unexpected"):
-            wrong = getattr(one, what)
-            lines += [f"{one.stream}: {what}: {words}" for words in wrong[:NAMED]]
-            if len(wrong) > NAMED:
-                lines.append(f"{one.stream}: {what}: and {len(wrong) - NAMED} more")
+            lines += [f"{one.stream}: {what}: {words}" for words in first(getattr(one, what))]
     return "\n".join(lines + others)

@@ -56,9 +56,16 @@ class Schedule:
         return Counter((lane, event.kind) for lane, events in self.lanes.items() for event in events)
 
 
-def draw(seed, kills, brokers, scale, is_short):
+# The session of a region server in ZooKeeper (scripts/cluster.d/hbase.sh), s: when it ends, the master gives its regions to others. One that
+# is stopped for longer goes on writing to its log for a moment when it wakes up: only HDFS can forbid that.
+SESSION = 20
+# How long HBase's servers are down or stopped, by kind.
+SERVERS = {"kill": (0.5, 8), "long kill": (SESSION + 3, SESSION + 10), "kill meta": (0.5, 8), "kill master": (0.5, 20), "pause": (3, SESSION * 0.4)}
+
+
+def draw(seed, kills, brokers, region_servers, scale, is_short):
     """`kills` is how often fink is killed; all else follows from it."""
-    dice = random.Random(f"{seed} {kills} {brokers}")
+    dice = random.Random(f"{seed} {kills} {brokers} {region_servers}")
     some = lambda count, least=1: max(least, round(count))
     long_kills = 0 if is_short else some(kills / 50)
     of_beside, of_job = some(kills * 0.2, 2), some(kills * 0.2, 2)
@@ -86,9 +93,12 @@ def draw(seed, kills, brokers, scale, is_short):
         "brokers": {"kill": some(kills / 6), "pause": some(kills / 8)},
         "regions": {"split": some(kills / 4, 2), "merge": some(kills / 6, 2), "reassign": some(kills / 4, 2)},
     }
+    if region_servers > 1:
+        others["regions"]["move"] = some(kills / 4, 2)
+        others["servers"] = {"kill": some(kills / 10), "long kill": some(kills / 20), "kill meta": some(kills / 13), "kill master": some(kills / 20), "pause": some(kills / 20)}
     for lane, kinds in others.items():
         # The table has three gateways: two for Thrift 2 that fink uses.
-        lanes[lane] = _servers(dice, kinds, {"gateways": 2, "brokers": brokers, "regions": 0}[lane], scale, seconds)
+        lanes[lane] = _servers(dice, kinds, {"gateways": 2, "brokers": brokers}.get(lane), scale, seconds)
     return Schedule(lanes, seconds, _seconds(lanes["job"]))
 
 
@@ -118,14 +128,18 @@ def _fink(dice, kinds, scale, down):
 
 
 def _servers(dice, kinds, count, scale, seconds):
-    """Faults of gateways, brokers or regions, spread over `seconds`. The first detail of each says which one."""
+    """Faults of gateways, brokers, regions or HBase's servers, spread over `seconds`. Of `count` that are alike the first detail says which."""
     order = _shuffled(dice, kinds)
     events, gap = [], seconds / (len(order) + 1)
     for kind in order:
         if kind == "reassign":
             details = (dice.random(), dice.randrange(100, 4000))
+        elif kind == "move":
+            details = (dice.random(), dice.random())
         elif kind in ("split", "merge"):
             details = (dice.random(),)
+        elif count is None:
+            details = (dice.uniform(*SERVERS[kind]),)
         else:
             details = (dice.randrange(count) + 1, dice.uniform(*((0.5, 8) if kind == "kill" else scale.pause)))
         events.append(Event(gap * dice.uniform(0.4, 1.0), kind, details))

@@ -78,6 +78,18 @@ def required(stream, versions, newest, repair):
     return wanted, too_late
 
 
+def lost_by_hbase(versions, newest):
+    """The versions that HBase acknowledged and does not hold, nor a newer one of their rows, in words. It is what the streams are compared with."""
+    lost = []
+    for version in versions.values():
+        if version.acknowledged is None:
+            continue
+        time, candid = newest.get(version.row, (0, None))
+        if candid != version.candid and time < (version.began if version.stamped is None else version.stamped):
+            lost.append(f"{version.row}, candid {version.candid} ({version.kind}), acknowledged at {version.acknowledged}: HBase has lost it")
+    return lost
+
+
 def compare(stream, versions, newest, messages, repair):
     """The differences of one stream."""
     found = Differences(stream.name, messages=len(messages))

@@ -170,7 +170,8 @@ impl Exposition {
     }
 
     fn durations(&self, out: &mut Metrics<'_>) -> fmt::Result {
-        let Instruments { scans, trigger_scans, gets, filters, encodings, commits, aborts, .. } = &self.instruments;
+        let Instruments { scans, trigger_scans, gets, filters, encodings, push_lags, commits, aborts, .. } =
+            &self.instruments;
         let request = |name| vec![("request", name)];
         let requests = [(request("scan"), scans), (request("scan_triggers"), trigger_scans), (request("get"), gets)];
         let help = "Duration of requests to the science database for a page of rows, of the trigger cells of rows, or of rows by key.";
@@ -179,6 +180,8 @@ impl Exposition {
         out.histogram("fink_filter_duration_seconds", help, filters)?;
         let help = "Duration of rules and encoding of a page, for all streams.";
         out.histogram("fink_encode_duration_seconds", help, encodings)?;
+        let help = "Time from the first write in a call of a region server that pushes rows to its arrival.";
+        out.histogram("fink_push_lag_seconds", help, push_lags)?;
         out.histogram("fink_commit_duration_seconds", "Duration of the commit of a transaction.", commits)?;
         let help = "Transactions that were aborted; their alerts are read again.";
         out.counter("fink_transactions_aborted", help, aborts.get())

@@ -18,12 +18,15 @@ pub(super) use self::monitor::Monitor;
 use self::process::Process;
 use super::service_status::lane;
 use crate::cancel::CancellationToken;
+use crate::distribution::instruments::Instruments;
 use crate::distribution::stats::{Lane, Stats};
 use crate::http_server::{HttpServer, Request, Response, RunningServer};
 use crate::timestamp::Timestamp;
 
 /// A service with a longer lag is not ready.
 const MAX_READY_LAG: Duration = Duration::from_secs(60);
+/// A service is not ready while a server has not answered for longer: single requests that fail are normal.
+const MAX_READY_OUTAGE: Duration = Duration::from_secs(10);
 /// Time between two samples for the last hour, and between two events of the status page.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -68,7 +71,7 @@ fn answer(request: &Request, address: SocketAddr, monitor: &Arc<Monitor>) -> Res
     match request.path.as_str() {
         "/metrics" => metrics(monitor),
         "/healthz" => Response::ok(TEXT, b"ok\n".to_vec()),
-        "/readyz" => match monitor.latest.read(|stats, _| not_ready(stats, Timestamp::now())) {
+        "/readyz" => match monitor.latest.read(|stats, _| not_ready(stats, &monitor.instruments, Timestamp::now())) {
             None => Response::ok(TEXT, b"ready\n".to_vec()),
             Some(reason) => Response::error(503, &reason),
         },
@@ -123,14 +126,20 @@ fn is_allowed_host(host: &str, address: SocketAddr) -> bool {
 }
 
 /// Why the service is not ready; `None`: it is connected and its lag is short.
-fn not_ready(stats: &Stats, now: Timestamp) -> Option<String> {
-    match (stats.lane, stats.lag(now)) {
-        (Lane::Live, Some(lag)) if lag <= MAX_READY_LAG => None,
-        (Lane::Start, _) => Some("starting: the science database or kafka has not answered yet".to_owned()),
-        (at, Some(lag)) => {
-            Some(format!("{}, lag {:.1} s, more than {} s", lane(at), lag.as_secs_f64(), MAX_READY_LAG.as_secs()))
+fn not_ready(stats: &Stats, instruments: &Instruments, now: Timestamp) -> Option<String> {
+    let at = lane(stats.lane);
+    if stats.lane == Lane::Start {
+        return Some("starting: the science database or kafka has not answered yet".to_owned());
+    }
+    for (server, health) in [("the science database", &instruments.science_db), ("kafka", &instruments.kafka)] {
+        if let Some(outage) = health.outage(now).filter(|outage| *outage > MAX_READY_OUTAGE) {
+            return Some(format!("{at}: {server} has not answered for {} s", outage.as_secs()));
         }
-        (at, None) => Some(format!("{}: nothing recent is published yet", lane(at))),
+    }
+    match stats.lag(now) {
+        Some(lag) if stats.lane == Lane::Live && lag <= MAX_READY_LAG => None,
+        Some(lag) => Some(format!("{at}, lag {:.1} s, more than {} s", lag.as_secs_f64(), MAX_READY_LAG.as_secs())),
+        None => Some(format!("{at}: nothing recent is published yet")),
     }
 }
 
@@ -140,13 +149,26 @@ mod tests {
 
     #[test]
     fn a_service_is_ready_in_the_live_lane_with_a_short_lag() {
-        let mut stats = Stats::new(1);
+        let (mut stats, instruments) = (Stats::new(1), Instruments::default());
         (stats.lane, stats.published_until) = (Lane::Live, Some(Timestamp::from_millis(1_000)));
-        assert_eq!(not_ready(&stats, Timestamp::from_millis(3_500)), None);
-        let late = not_ready(&stats, Timestamp::from_millis(90_000));
+        assert_eq!(not_ready(&stats, &instruments, Timestamp::from_millis(3_500)), None);
+        let late = not_ready(&stats, &instruments, Timestamp::from_millis(90_000));
         assert_eq!(late.as_deref(), Some("live, lag 89.0 s, more than 60 s"));
         stats.lane = Lane::Start;
-        assert!(not_ready(&stats, Timestamp::from_millis(3_500)).is_some_and(|reason| reason.starts_with("starting")));
+        let starting = not_ready(&stats, &instruments, Timestamp::from_millis(3_500));
+        assert!(starting.is_some_and(|reason| reason.starts_with("starting")));
+    }
+
+    #[test]
+    fn a_service_is_not_ready_while_a_server_does_not_answer() {
+        let (mut stats, instruments) = (Stats::new(1), Instruments::default());
+        (stats.lane, stats.published_until) = (Lane::Live, Some(Timestamp::from_millis(1_000)));
+        instruments.kafka.begin_outage(Timestamp::from_millis(2_000));
+        assert_eq!(not_ready(&stats, &instruments, Timestamp::from_millis(11_000)), None, "a request that failed");
+        let away = not_ready(&stats, &instruments, Timestamp::from_millis(17_500));
+        assert_eq!(away.as_deref(), Some("live: kafka has not answered for 15 s"));
+        instruments.kafka.end_outage();
+        assert_eq!(not_ready(&stats, &instruments, Timestamp::from_millis(17_500)), None);
     }
 
     #[test]

@@ -52,7 +52,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DistributionSettings {
             ),
             Start::Latest,
         ),
-        poll: reader.read(key("poll", "The interval at which the live lane polls for new rows."), Duration::from_millis(500)),
+        poll: reader.read(
+            key(
+                "poll",
+                "The interval at which the live lane polls for new rows. While rows keep coming, it polls up to four times as often.",
+            ),
+            Duration::from_millis(500),
+        ),
         settle: reader.read(
             key("settle", "Ignore rows that are younger than this. For tables whose rows are completed by a second write."),
             Duration::ZERO,

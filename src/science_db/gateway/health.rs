@@ -130,7 +130,7 @@ impl Health {
         }
     }
 
-    /// Whether the caller should log that the gateway is silent: true once per [`LOG_INTERVAL`] over all sessions.
+    /// Whether the caller should log that the gateway is silent: true once per [`LOG_INTERVAL`] over all sessions, until it answers.
     pub(crate) fn should_log_silence(&self, gateway: usize) -> bool {
         let mut gateways = self.lock();
         let last_logged = &mut gateways[gateway].last_logged;
@@ -139,6 +139,11 @@ impl Health {
             *last_logged = Some(Instant::now());
         }
         is_due
+    }
+
+    /// Records that the gateway has answered after its silence was logged: the next one is another one.
+    pub(crate) fn end_silence(&self, gateway: usize) {
+        self.lock()[gateway].last_logged = None;
     }
 
     /// Probes a silent gateway in the background, unless it was probed within [`PROBE_INTERVAL`].
@@ -222,8 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_logged_by_one_session() {
+    fn a_silence_is_logged_by_one_session_and_the_next_one_again() {
         let health = health(1);
         assert_eq!([health.should_log_silence(0), health.should_log_silence(0)], [true, false]);
+        health.end_silence(0);
+        assert!(health.should_log_silence(0));
     }
 }

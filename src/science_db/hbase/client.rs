@@ -20,6 +20,9 @@ use crate::science_db::ScienceDbError;
 use crate::science_db::gateway::all_failed;
 use crate::science_db::timeouts::{AdaptiveTimeouts, Call};
 
+/// Why `hbase:meta` cannot be read where no server has it.
+pub(crate) const NO_META: &str = "no region server has hbase:meta: HBase is starting or stopped";
+
 /// The calls of one session.
 pub(crate) struct Client {
     cluster: Arc<Cluster>,
@@ -251,22 +254,30 @@ impl Client {
         Err(all_failed(failures, is_transient))
     }
 
-    /// The server of `hbase:meta`.
+    /// The server of `hbase:meta`; `None`: no server has it, as while HBase starts, or while its server has just failed.
     ///
     /// # Errors
-    /// No configured server answers, or HBase is starting.
-    pub(crate) fn meta(&mut self) -> Result<String, ScienceDbError> {
+    /// No configured server answers.
+    pub(crate) fn find_meta(&mut self) -> Result<Option<String>, ScienceDbError> {
         if let Some(server) = self.cluster.meta() {
-            return Ok(server);
+            return Ok(Some(server));
         }
         let response = self.registry(&GetMetaRegionLocationsRequest {})?;
         let mut regions = response.meta_locations.into_iter();
         let primary = regions.find(|location| location.region_info.replica_id.unwrap_or(0) == 0);
         let server = primary.and_then(|location| location.server_name).map(|server| host_and_port(&server));
-        let server =
-            server.ok_or_else(|| self.not_ready("no region server has hbase:meta: HBase is starting or stopped"))?;
-        self.cluster.set_meta(Some(server.clone()));
+        self.cluster.set_meta(server.clone());
         Ok(server)
+    }
+
+    /// The server of `hbase:meta`, now.
+    ///
+    /// # Errors
+    /// No configured server answers, or HBase is starting.
+    pub(crate) fn meta(&mut self) -> Result<String, ScienceDbError> {
+        let server = self.find_meta()?;
+        server
+            .ok_or_else(|| ScienceDbError::Unreachable { address: self.registry_address(), reason: NO_META.to_owned() })
     }
 
     /// Makes a call to the active master. Repeats it while the master is starting or another takes over.
@@ -291,7 +302,10 @@ impl Client {
     ) -> Result<Result<M::Response, ServerException>, ScienceDbError> {
         let mut retry = self.retry();
         loop {
-            let server = self.active_master()?;
+            let Some(server) = self.active_master()? else {
+                retry.pause(&self.registry_address(), &"HBase has no active master")?;
+                continue;
+            };
             let error = match self.call(&server, call, request) {
                 Ok(response) => return Ok(Ok(response)),
                 Err(CallError::Exception(exception)) if exception.do_not_retry => return Ok(Err(exception)),
@@ -302,14 +316,13 @@ impl Client {
         }
     }
 
-    fn active_master(&mut self) -> Result<String, ScienceDbError> {
+    fn active_master(&mut self) -> Result<Option<String>, ScienceDbError> {
         if let Some(server) = self.cluster.master() {
-            return Ok(server);
+            return Ok(Some(server));
         }
         let response = self.registry(&GetActiveMasterRequest {})?;
         let server = response.server_name.map(|server| host_and_port(&server));
-        let server = server.ok_or_else(|| self.not_ready("HBase has no active master"))?;
-        self.cluster.set_master(Some(server.clone()));
+        self.cluster.set_master(server.clone());
         Ok(server)
     }
 
@@ -342,9 +355,9 @@ impl Client {
         Ok(Ok(()))
     }
 
-    fn not_ready(&self, reason: &str) -> ScienceDbError {
-        let address = self.cluster.addresses().get(self.home).cloned().unwrap_or_default();
-        ScienceDbError::Unreachable { address, reason: reason.to_owned() }
+    /// The configured address that answered last.
+    pub(crate) fn registry_address(&self) -> String {
+        self.cluster.addresses().get(self.home).cloned().unwrap_or_default()
     }
 }
 

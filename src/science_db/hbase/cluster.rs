@@ -28,7 +28,10 @@ pub(crate) struct Cluster {
 struct Known {
     meta: Option<String>,
     master: Option<String>,
-    logged: HashMap<String, Instant>,
+    /// when it was last logged that requests to a server fail
+    failures: HashMap<String, Instant>,
+    /// when it was last logged that a server is silent, since it has answered
+    silences: HashMap<String, Instant>,
 }
 
 impl Cluster {
@@ -88,14 +91,19 @@ impl Cluster {
         self.known().master = server;
     }
 
-    /// Whether the caller should log what it knows about a server: true once per [`LOG_INTERVAL`] over all sessions.
-    pub(crate) fn should_log(&self, server: &str) -> bool {
-        let mut known = self.known();
-        let is_due = known.logged.get(server).is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
-        if is_due {
-            known.logged.insert(server.to_owned(), Instant::now());
-        }
-        is_due
+    /// Whether the caller should log that a request to a server fails: true once per [`LOG_INTERVAL`] over all sessions.
+    pub(crate) fn should_log_failure(&self, server: &str) -> bool {
+        is_due(&mut self.known().failures, server)
+    }
+
+    /// Whether the caller should log that a server is silent: true once per [`LOG_INTERVAL`] over all sessions, until it answers.
+    pub(crate) fn should_log_silence(&self, server: &str) -> bool {
+        is_due(&mut self.known().silences, server)
+    }
+
+    /// Records that a server has answered after its silence was logged: the next one is another one.
+    pub(crate) fn end_silence(&self, server: &str) {
+        self.known().silences.remove(server);
     }
 
     /// The regions of the sessions' table.
@@ -108,17 +116,26 @@ impl Cluster {
     }
 }
 
+fn is_due(logged: &mut HashMap<String, Instant>, server: &str) -> bool {
+    let is_due = logged.get(server).is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
+    if is_due {
+        logged.insert(server.to_owned(), Instant::now());
+    }
+    is_due
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn news_about_a_server_are_logged_by_one_session() {
+    fn a_silence_is_logged_by_one_session_and_the_next_one_again() {
         let cluster = Cluster::new(&[], Timeouts::default(), BTreeMap::new());
-        assert_eq!(
-            [cluster.should_log("a:1"), cluster.should_log("a:1"), cluster.should_log("b:1")],
-            [true, false, true]
-        );
+        let silences = || ["a:1", "a:1", "b:1"].map(|server| cluster.should_log_silence(server));
+        assert_eq!(silences(), [true, false, true]);
+        cluster.end_silence("a:1");
+        assert_eq!(silences(), [true, false, false]);
+        assert!(cluster.should_log_failure("a:1") && !cluster.should_log_failure("a:1"));
     }
 
     #[test]

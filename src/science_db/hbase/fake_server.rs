@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -10,9 +11,10 @@ use prost::Message;
 
 use super::cell_block::{NewCell, PUT, write_cell};
 use super::proto::{
-    CellBlockMeta, ExceptionResponse, GetMetaRegionLocationsResponse, MultiRequest, MultiResponse, NameBytesPair,
-    RegionActionResult, RegionInfo, RegionLocation, ResponseHeader, Result as RowResult, ResultOrException,
-    ScanRequest, ScanResponse, ServerName, TableName,
+    CellBlockMeta, ExceptionResponse, GetActiveMasterResponse, GetMetaRegionLocationsResponse,
+    ListNamespaceDescriptorsResponse, MultiRequest, MultiResponse, NameBytesPair, RegionActionResult, RegionInfo,
+    RegionLocation, ResponseHeader, Result as RowResult, ResultOrException, ScanRequest, ScanResponse, ServerName,
+    TableName,
 };
 use super::{Cluster, HBase, frame};
 use crate::cancel::CancellationToken;
@@ -32,11 +34,14 @@ pub(super) enum Reply {
 }
 
 /// A master and region server with one table of one region.
+#[derive(Clone)]
 pub(super) struct FakeServer {
     pub(super) address: String,
     replies: Arc<Mutex<VecDeque<Reply>>>,
     /// the calls to the table
     calls: Arc<Mutex<Vec<Call>>>,
+    /// how often it still responds that no server is the active master, or has `hbase:meta`
+    absences: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -49,25 +54,38 @@ impl FakeServer {
     pub(super) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let server = Self { address, replies: Arc::default(), calls: Arc::default() };
-        let (address, replies, calls) =
-            (server.address.clone(), Arc::clone(&server.replies), Arc::clone(&server.calls));
+        let server = Self { address, replies: Arc::default(), calls: Arc::default(), absences: Arc::default() };
+        let shared = server.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (address, replies, calls) = (address.clone(), Arc::clone(&replies), Arc::clone(&calls));
-                thread::spawn(move || serve(client, &address, &replies, &calls));
+                let server = shared.clone();
+                thread::spawn(move || serve(client, &server));
             }
         });
         server
+    }
+
+    /// The next `count` questions for the active master or for the server of `hbase:meta` find none.
+    pub(super) fn be_absent(&self, count: usize) {
+        self.absences.store(count, Ordering::SeqCst);
+    }
+
+    /// Where the master or `hbase:meta` is, unless it is absent.
+    fn found(&self) -> Option<ServerName> {
+        let count = self.absences.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+        count.is_err().then(|| server_name(&self.address))
     }
 
     pub(super) fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
         self.replies.lock().unwrap().extend(replies);
     }
 
+    pub(super) fn cluster(&self) -> Arc<Cluster> {
+        Arc::new(Cluster::new(std::slice::from_ref(&self.address), Timeouts::default(), BTreeMap::new()))
+    }
+
     pub(super) fn open(&self) -> HBase {
-        let cluster = Arc::new(Cluster::new(std::slice::from_ref(&self.address), Timeouts::default(), BTreeMap::new()));
-        HBase::open(&cluster, "default:t", 0, &CancellationToken::new()).unwrap()
+        HBase::open(&self.cluster(), "default:t", 0, &CancellationToken::new()).unwrap()
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {
@@ -84,12 +102,8 @@ impl FakeServer {
     }
 }
 
-fn serve(
-    mut client: TcpStream,
-    address: &str,
-    replies: &Mutex<VecDeque<Reply>>,
-    calls: &Mutex<Vec<Call>>,
-) -> Option<()> {
+fn serve(mut client: TcpStream, server: &FakeServer) -> Option<()> {
+    let FakeServer { address, replies, calls, .. } = server;
     let mut preamble = [0; 10];
     client.read_exact(&mut preamble).ok()?;
     let len = u32::from_be_bytes(preamble[6..].try_into().unwrap());
@@ -103,7 +117,14 @@ fn serve(
         let message = &request[parts.message];
         let mut header = ResponseHeader { call_id: parts.header.call_id, ..ResponseHeader::default() };
         let response = match parts.header.method_name.as_deref() {
-            Some("GetMetaRegionLocations") => frame::response(&header, Some(&meta_location(address)), 0),
+            Some("GetMetaRegionLocations") => frame::response(&header, Some(&meta_location(server.found())), 0),
+            Some("GetActiveMaster") => {
+                let response = GetActiveMasterResponse { server_name: server.found() };
+                frame::response(&header, Some(&response), 0)
+            }
+            Some("ListNamespaceDescriptors") => {
+                frame::response(&header, Some(&ListNamespaceDescriptorsResponse::default()), 0)
+            }
             Some("Scan") => {
                 let request = ScanRequest::decode(message).unwrap();
                 let is_meta = request.region.as_ref().is_some_and(|region| region.value.starts_with(b"hbase:meta"));
@@ -195,11 +216,15 @@ fn region_info() -> RegionInfo {
     }
 }
 
-fn meta_location(address: &str) -> GetMetaRegionLocationsResponse {
+fn server_name(address: &str) -> ServerName {
     let (host, port) = address.rsplit_once(':').unwrap();
-    let server = ServerName { host_name: host.to_owned(), port: port.parse().ok(), start_code: Some(1) };
-    let location = RegionLocation { region_info: region_info(), server_name: Some(server), seq_num: 1 };
-    GetMetaRegionLocationsResponse { meta_locations: vec![location] }
+    ServerName { host_name: host.to_owned(), port: port.parse().ok(), start_code: Some(1) }
+}
+
+fn meta_location(server_name: Option<ServerName>) -> GetMetaRegionLocationsResponse {
+    let location =
+        |server_name| RegionLocation { region_info: region_info(), server_name: Some(server_name), seq_num: 1 };
+    GetMetaRegionLocationsResponse { meta_locations: server_name.map(location).into_iter().collect() }
 }
 
 fn meta_rows(address: &str) -> Reply {

@@ -45,7 +45,7 @@ impl Retry {
             let reason = format!("{reason} (for {} s)", failed_for.as_secs());
             return Err(ScienceDbError::Unreachable { address: server.to_owned(), reason });
         }
-        if failed_for >= LOG_AFTER && self.cluster.should_log(server) {
+        if failed_for >= LOG_AFTER && self.cluster.should_log_failure(server) {
             let seconds = failed_for.as_secs();
             log::warn!("a request to {server} has failed for {seconds} s ({reason}); retrying");
         }

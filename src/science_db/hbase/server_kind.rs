@@ -10,6 +10,7 @@ use super::proto::SecurityPreamableResponse;
 use crate::cancel::CancellationToken;
 use crate::science_db::gateway::Gateways;
 use crate::science_db::{ScienceDbError, Timeouts, thrift2};
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use prost::Message;
 
 /// How long one attempt to identify a server may take.
@@ -18,6 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_ANSWER_BYTES: u32 = 1 << 16;
 /// Kafka's `ApiVersions`, version 0, correlation id 1, no client id: every broker answers it, before any login.
 const KAFKA_API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+
+/// ZooKeeper's command for its version and state, which every server answers unless it is configured not to.
+const ZOOKEEPER_COMMAND: &[u8] = b"srvr";
 
 /// What to do instead.
 const ADVICE: &str =
@@ -32,6 +36,16 @@ pub(crate) fn identify(address: &str, cancel: &CancellationToken) -> Option<Stri
     }
     if is_kafka(address) {
         return Some(format!("it is a Kafka broker: {ADVICE}"));
+    }
+    if speaks_tls(address) {
+        return Some(format!(
+            "it requires TLS, which fink does not support for HBase: let it accept plaintext connections too \
+             (hbase.server.netty.tls.supportplaintext = true), or use a Thrift gateway (science_db.kind = \"thrift2\"); \
+             {ADVICE}"
+        ));
+    }
+    if is_zookeeper(address) {
+        return Some(format!("it is a ZooKeeper server, which fink does not need to find HBase: {ADVICE}"));
     }
     None
 }
@@ -78,6 +92,30 @@ fn ask(address: &str, question: &[u8]) -> Option<Vec<u8>> {
 
 fn is_kafka(address: &str) -> bool {
     ask(address, &KAFKA_API_VERSIONS).is_some_and(|answer| answer.starts_with(&[0, 0, 0, 1]))
+}
+
+/// Whether a TLS handshake succeeds, whoever the server is.
+fn speaks_tls(address: &str) -> bool {
+    let shake_hands = || {
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).ok()?;
+        connector.set_verify(SslVerifyMode::NONE);
+        let configured = connector.build().configure().ok()?.verify_hostname(false).use_server_name_indication(false);
+        configured.connect("", connect(address)?).ok()
+    };
+    shake_hands().is_some()
+}
+
+/// It answers a command with text, also to say that it is not configured to answer it.
+fn is_zookeeper(address: &str) -> bool {
+    let ask = || -> Option<Vec<u8>> {
+        let mut tcp = connect(address)?;
+        tcp.write_all(ZOOKEEPER_COMMAND).ok()?;
+        let mut answer = Vec::new();
+        // A part of the answer is enough.
+        let _reset = tcp.take(u64::from(MAX_ANSWER_BYTES)).read_to_end(&mut answer);
+        Some(answer)
+    };
+    ask().is_some_and(|answer| answer.starts_with(b"Zookeeper version") || answer.starts_with(b"srvr is not executed"))
 }
 
 /// The version of the Thrift gateway at `address`, if it is one.

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::client::Client;
 use super::fake_server::{Call, FakeServer, Reply, block, rows_reply, scan_response};
-use super::proto::ScanResponse;
+use super::proto::{ListNamespaceDescriptorsRequest, ScanResponse};
+use super::table::Table;
 use super::{Cluster, HBase};
 use crate::cancel::CancellationToken;
 use crate::row::{Columns, Rows};
+use crate::science_db::timeouts::Call::Metadata;
 use crate::science_db::{KeyRange, Put, PutCell, Scan, ScienceDb, ScienceDbError, Timeouts};
 use crate::window::Window;
 
@@ -116,6 +119,41 @@ fn lost_scanner_is_opened_again_behind_the_last_row() {
         let start = scans[2].scan.as_ref().and_then(|scan| scan.start_row.clone());
         assert_eq!(start.as_deref(), Some(b"1\0".as_slice()), "the part of row 2 is read again");
     }
+}
+
+#[test]
+fn scan_goes_on_where_it_was_after_a_pause_longer_than_the_lease_of_its_scanner() {
+    let server = FakeServer::new();
+    let mut db = server.open();
+    server.reply([
+        rows_reply(&["1", "2"], false, true),
+        // The call that was sent ahead was answered in time, the next one finds no scanner.
+        rows_reply(&["3", "4"], true, true),
+        Reply::Exception("UnknownScannerException"),
+        rows_reply(&["4", "5"], false, true),
+        Reply::Exception("regionserver.LeaseException"),
+        rows_reply(&["6"], false, false),
+    ]);
+    assert_eq!(scan(&mut db, 2).unwrap(), [vec!["1", "2"], vec!["3"], vec!["4", "5"], vec!["6"]]);
+    let starts = server.scans().into_iter().filter_map(|request| request.scan?.start_row);
+    assert_eq!(starts.collect::<Vec<_>>(), [&b""[..], b"3\0", b"5\0"]);
+}
+
+#[test]
+fn server_of_meta_and_master_that_fail_are_waited_for() {
+    let server = FakeServer::new();
+    let mut client = Client::new(&server.cluster(), 0, &CancellationToken::new());
+    server.be_absent(3);
+    assert_eq!(Table::new("default:t").list(&mut client).unwrap().len(), 1);
+    server.be_absent(3);
+    let namespaces = client.master(Metadata, &ListNamespaceDescriptorsRequest {}).unwrap();
+    assert!(namespaces.namespace_descriptor.is_empty());
+    // A first session says at once what is the matter.
+    server.be_absent(1);
+    let Err(error) = HBase::open(&server.cluster(), "default:t", 0, &CancellationToken::new()) else {
+        panic!("no server has hbase:meta")
+    };
+    assert!(error.is_transient() && error.to_string().contains("HBase is starting or stopped"), "{error}");
 }
 
 #[test]

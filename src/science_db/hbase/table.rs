@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::client::Client;
+use super::client::{Client, NO_META};
 use super::exception::{CallError, Remedy};
 use super::frame::Damaged;
 use super::proto::{self, RegionSpecifier};
@@ -143,7 +143,10 @@ impl Table {
     ) -> Result<Vec<Region>, ScienceDbError> {
         let mut retry = client.retry();
         loop {
-            let server = client.meta()?;
+            let Some(server) = client.find_meta()? else {
+                retry.pause(&client.registry_address(), &NO_META)?;
+                continue;
+            };
             match self.try_read_meta(client, &server, scan, limit) {
                 Ok(regions) => return Ok(regions),
                 Err(error) => self.recover_meta(client, &server, error, &mut retry)?,
@@ -215,7 +218,7 @@ impl Table {
         let columns = Columns::new(vec![(String::from("table"), String::from("state"))]);
         let column = proto::Column { family: b"table".to_vec(), qualifier: vec![b"state".to_vec()] };
         let get = Get { row: self.short_name().into(), column: vec![column], ..Get::default() };
-        let server = client.meta()?;
+        let Some(server) = client.find_meta()? else { return Ok(()) };
         let region = region_name(&Region::meta(server.clone()).name);
         let action = vec![Action { index: Some(0), get: Some(get), ..Action::default() }];
         let request = MultiRequest { region_action: vec![RegionAction { region, atomic: None, action }] };

@@ -54,6 +54,7 @@ impl stream::Wait for Wait {
     fn progress(&mut self) {
         if self.was_logged {
             log::info!("{} has answered after {:.1} s", self.address, self.since.elapsed().as_secs_f64());
+            self.cluster.end_silence(&self.address);
             self.was_logged = false;
         }
         self.since = Instant::now();
@@ -70,7 +71,7 @@ impl stream::Wait for Wait {
         if silence >= self.timeout {
             return Err(Error::new(ErrorKind::TimedOut, format!("no answer for {seconds:.0} s")));
         }
-        if silence >= LOG_AFTER && self.cluster.should_log(&self.address) {
+        if silence >= LOG_AFTER && self.cluster.should_log_silence(&self.address) {
             self.was_logged = true;
             log::warn!("{} has not answered for {seconds:.0} s; still waiting", self.address);
         }

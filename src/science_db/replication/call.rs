@@ -47,8 +47,8 @@ pub(super) enum Request {
 pub(super) struct Entries {
     /// the rows whose trigger cell was written, in the order of the WAL
     pub rows: Vec<RowVersion>,
-    /// when the last entry was written to the WAL, ms since 1970 by the region server's clock
-    pub last_write: Option<u64>,
+    /// when the first and the last entry were written to the WAL, ms since 1970 by the region server's clock
+    pub writes: Option<(u64, u64)>,
 }
 
 /// Reads the beginning of a connection. Returns who connects.
@@ -115,7 +115,9 @@ pub(super) fn read_call(input: &mut impl BufRead, trigger: &TriggerColumn, key: 
     if u64::from(cells) != input.limit() {
         return Err(damaged("the length of the cells contradicts that of the call"));
     }
-    let mut entries = Entries { rows: Vec::new(), last_write: message.entry.last().map(|entry| entry.key.write_time) };
+    let writes = message.entry.first().zip(message.entry.last());
+    let writes = writes.map(|(first, last)| (first.key.write_time, last.key.write_time));
+    let mut entries = Entries { rows: Vec::new(), writes };
     for entry in &message.entry {
         if !entry.key_value_bytes.is_empty() {
             return Err(damaged("an entry has its cells inside of the message, not after it"));

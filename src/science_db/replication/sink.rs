@@ -44,7 +44,9 @@ pub(crate) enum ReplicationSinkError {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     rows: Vec<RowVersion>,
-    last_write: Option<Timestamp>,
+    /// the times of the first and the last write, by the region server's clock
+    writes: Option<(Timestamp, Timestamp)>,
+    arrived: Timestamp,
     acknowledgement: Sender<()>,
 }
 
@@ -57,7 +59,12 @@ impl Delivery {
 
     /// When the last of them was written, by the region server's clock.
     pub fn last_write(&self) -> Option<Timestamp> {
-        self.last_write
+        self.writes.map(|(_, last)| last)
+    }
+
+    /// Time from the first write to the arrival.
+    pub fn first_lag(&self) -> Option<Duration> {
+        self.writes.map(|(first, _)| self.arrived.since(first))
     }
 
     /// Tells the region server that the rows need not be sent again.
@@ -269,8 +276,9 @@ fn deliver(entries: Entries, deliveries: &Sender<Delivery>) -> Result<(), &'stat
     const NOT_TAKEN: &str = "the service does not take rows at present";
     let deadline = Instant::now() + ANSWER_TIMEOUT;
     let (acknowledgement, acknowledged) = crossbeam_channel::bounded(1);
-    let last_write = entries.last_write.and_then(|ms| i64::try_from(ms).ok()).map(Timestamp::from_millis);
-    let delivery = Delivery { rows: entries.rows, last_write, acknowledgement };
+    let timestamp = |ms: u64| i64::try_from(ms).ok().map(Timestamp::from_millis);
+    let writes = entries.writes.and_then(|(first, last)| timestamp(first).zip(timestamp(last)));
+    let delivery = Delivery { rows: entries.rows, writes, arrived: Timestamp::now(), acknowledgement };
     deliveries.send_deadline(delivery, deadline).map_err(|_| NOT_TAKEN)?;
     acknowledged.recv_deadline(deadline).map_err(|error| match error {
         RecvTimeoutError::Timeout => "the rows were not published in time",

@@ -5,20 +5,22 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::fixture::Finished;
 use crate::fixture::alert_table::{Table, now};
 use crate::fixture::cluster::{User, python};
+use crate::fixture::second_kafka::SecondKafka;
+use crate::fixture::{Finished, wait_until};
 
 /// How often each alert is on the topics, by its number, counted by confluent-kafka and fastavro.
 fn counts(table: &Table, topics: &[&str]) -> BTreeMap<u32, u32> {
     let cluster = table.fixture.cluster();
+    let login = [cluster.bootstrap_servers(), cluster.username(User::Consumer), cluster.password_file(User::Consumer)];
+    counts_at(login, topics)
+}
+
+/// The same. `login`: the brokers, the user and the password's file, or `-` for both.
+fn counts_at(login: [&str; 3], topics: &[&str]) -> BTreeMap<u32, u32> {
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/count_alerts.py");
-    let output = Command::new(python())
-        .arg(script)
-        .args([cluster.bootstrap_servers(), cluster.username(User::Consumer), cluster.password_file(User::Consumer)])
-        .args(topics)
-        .output()
-        .expect("python");
+    let output = Command::new(python()).arg(script).args(login).args(topics).output().expect("python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let counts: BTreeMap<String, u32> = serde_json::from_slice(&output.stdout).expect("JSON");
     counts.into_iter().map(|(candid, count)| (candid.parse().expect("a number"), count)).collect()
@@ -26,12 +28,16 @@ fn counts(table: &Table, topics: &[&str]) -> BTreeMap<u32, u32> {
 
 /// That each of `numbers` is on the topics once, and nothing else.
 fn assert_lost_and_twice_0(table: &Table, topics: &[&str], numbers: impl Iterator<Item = u32>) {
-    let counts = counts(table, topics);
+    assert_once(&counts(table, topics), numbers);
+}
+
+/// That each of `numbers` was counted once, and nothing else.
+fn assert_once(counts: &BTreeMap<u32, u32>, numbers: impl Iterator<Item = u32>) {
     let expected: BTreeMap<u32, u32> = numbers.map(|number| (number, 1)).collect();
     let lost: Vec<&u32> = expected.keys().filter(|number| !counts.contains_key(number)).collect();
     let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
     assert!(lost.is_empty() && twice.is_empty(), "lost: {lost:?}; more than once: {twice:?}");
-    assert_eq!(counts, expected);
+    assert_eq!(*counts, expected);
 }
 
 fn checkpoint(table: &Table, arguments: &[&str]) -> Finished {
@@ -165,6 +171,52 @@ fn an_exported_checkpoint_continues_on_other_topics() {
     running.terminate();
     assert_lost_and_twice_0(&table, &[&old, &topic], 0..400);
     delete_topics(&table, &[&format!("fink_checkpoint_{new}"), &topic]);
+}
+
+#[test]
+fn a_distribution_continues_on_another_kafka() {
+    let mut table = Table::with_short_intervals("ckkafka");
+    let topic = table.fixture.name.clone();
+    let past = now() - 7_200_000;
+    table.put(900..950, Some(past));
+    let (from, until) = (past.to_string(), (past + 1).to_string());
+    let job = ["start", "distribution", "--from", &from, "--until", &until];
+    table.fixture.ok(&job);
+    let running = table.fixture.start(&SERVICE, "log");
+    running.wait_for("distributing what is written");
+    table.put(0..250, None);
+    // Some of them are committed, and some are not.
+    table.wait_for(120, &running);
+    running.terminate();
+    table.put(250..300, None);
+    checkpoint(&table, &["export", "checkpoint.json"]).assert_stderr(0, &["wrote checkpoint.json: 2 checkpoints"]);
+    let on_first = counts(&table, &[&topic]);
+
+    let second = SecondKafka::start(table.fixture.cluster());
+    let first = table.fixture.cluster().bootstrap_servers().to_owned();
+    let login = table.fixture.cluster().login_keys(User::Producer);
+    table.fixture.replace(&first, &second.address);
+    table.fixture.replace("security_protocol = \"sasl_plaintext\"\nsasl_mechanism = \"SCRAM-SHA-512\"\n", "");
+    table.fixture.replace(&login, "security_protocol = \"plaintext\"\n");
+    // Without the checkpoint it does not begin anywhere by itself.
+    checkpoint(&table, &["show"]).assert_stderr(1, &["holds no checkpoint"]);
+    checkpoint(&table, &["import", "checkpoint.json", "--yes"]).assert_stderr(0, &["imported 2 checkpoints"]);
+    let running = table.fixture.start(&SERVICE, "log2");
+    table.put(300..400, None);
+    let on_second = || counts_at([&second.address, "-", "-"], &[&topic]);
+    let expected = 450 - on_first.len();
+    wait_until(
+        || format!("{} of {expected} alerts; {}", on_second().len(), running.log()),
+        || (on_second().len() >= expected).then_some(()),
+    );
+    table.wait_for_repair(&running);
+    running.terminate();
+    let again = table.fixture.ok(&job);
+    assert!(again.stderr.contains("finished: 0 alerts"), "{again:?}");
+    let mut both = on_first.clone();
+    on_second().into_iter().for_each(|(number, count)| *both.entry(number).or_default() += count);
+    assert_once(&both, (0..400).chain(900..950));
+    assert!(on_first.len() >= 170 && both.len() - on_first.len() >= 150, "{} on the first", on_first.len());
 }
 
 #[test]

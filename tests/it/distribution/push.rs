@@ -3,10 +3,13 @@
 use std::io::Write;
 use std::net::TcpStream;
 
+use fink::row::{Columns, Rows};
+use fink::science_db::{self, StoreKind};
 use rustix::process::Signal;
 
-use crate::fixture::alert_table::{SHORT_INTERVALS, Table, now};
-use crate::fixture::{Running, wait_for_clock, wait_until};
+use crate::fixture::alert_table::{SHORT_INTERVALS, Table, key, now};
+use crate::fixture::cluster::science_db_settings;
+use crate::fixture::{Fixture, Running, wait_for_clock, wait_until};
 
 /// Scans alone would find rows after this time.
 const RARE_SCANS: &str = "poll = \"50s\"\noverlap = \"55s\"\nrepair = \"120s\"\nrepair_every = \"50s\"";
@@ -18,7 +21,10 @@ struct PushedTable {
 
 impl PushedTable {
     fn new(what: &str, intervals: &str) -> Self {
-        let mut table = Table::new(what);
+        Self::of(Table::new(what), intervals)
+    }
+
+    fn of(mut table: Table, intervals: &str) -> Self {
         let name = table.fixture.name.clone();
         let zookeeper = table.fixture.cluster().value("FINK_TEST_ZOOKEEPER").to_owned();
         let keys = format!(
@@ -43,17 +49,36 @@ impl PushedTable {
 
     /// Starts the service, and waits until HBase may push to it.
     fn start(&self) -> Running {
+        self.start_from("now")
+    }
+
+    fn start_from(&self, from: &str) -> Running {
         let log = self.table.fixture.path("log");
         let registrations = || {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
             log.matches("registered as a replication sink").count()
         };
         let before = registrations();
-        let running = self.table.fixture.start(&["start", "distribution", "--from", "now"], "log");
+        let running = self.table.fixture.start(&["start", "distribution", "--from", from], "log");
         wait_until(|| running.log(), || (registrations() > before).then_some(()));
         running.wait_for("distributing what is written");
         running
     }
+}
+
+/// Waits until the column `i:status` of these rows is `distributed`.
+fn wait_for_status(table: &mut Table, keys: &[&[u8]]) {
+    let columns = Columns::new(vec![("i".to_owned(), "status".to_owned())]);
+    let mut rows = Rows::default();
+    wait_until(
+        || "rows without the status `distributed`".to_owned(),
+        || {
+            table.db.get(keys, &columns, &mut rows).expect("rows");
+            let is_distributed = |value: Option<&[u8]>| value == Some(b"distributed");
+            let written = rows.iter().filter(|row| is_distributed(row.cell(0).map(|cell| cell.value))).count();
+            (written == keys.len()).then_some(())
+        },
+    );
 }
 
 impl Drop for PushedTable {
@@ -198,4 +223,51 @@ fn pushed_rows_are_published_once_long_before_a_scan() {
     let log = running.terminate();
     pushing.table.assert_published(0..400);
     assert!(pushed(&log) >= 300, "{log}");
+}
+
+#[test]
+fn the_status_that_the_service_writes_comes_back_and_makes_no_alert() {
+    // The status is in the family of the trigger, so HBase pushes it.
+    let status = r#", "status": {"cf": "i", "col": "status", "type": "string"}"#;
+    let mut pushing = PushedTable::of(Table::with_columns("push_status", status), RARE_SCANS);
+    let running = pushing.start();
+    pushing.table.put(0..100, None);
+    pushing.table.wait_for(100, &running);
+    let keys: Vec<Vec<u8>> = (0..100).map(key).collect();
+    wait_for_status(&mut pushing.table, &keys.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    // HBase pushes in the order of its log: when this row arrives, every status has.
+    pushing.table.put(100..101, None);
+    pushing.table.wait_for(101, &running);
+    let log = running.terminate();
+    pushing.table.assert_published(0..101);
+    assert!((90..=101).contains(&pushed(&log)), "{log}");
+}
+
+#[test]
+fn whole_rows_that_fink_ingest_puts_are_pushed_and_published_once() {
+    let mut fixture = Fixture::with_servers("push_ingest");
+    fixture.add("[science_db]", &format!("table = \"{}\"", fixture.name));
+    // One family for everything, with the status, as in the tables of 2019.
+    let ingest = |fixture: &Fixture, first: u32, count: u32| {
+        let folder = format!("alerts-{first}");
+        let (first, count) = (first.to_string(), count.to_string());
+        let simulate = ["simulate", "--survey", "ztf", "--seed", "7", "--first", &first, "--alerts", &count, "--out"];
+        fixture.ok(&[&simulate[..], &[&fixture.path(&folder).display().to_string()]].concat());
+        fixture.ok(&["ingest", "--history", "text", "--row-key", "objectId,candid", "--regions", "3", &folder]);
+    };
+    ingest(&fixture, 0, 20);
+    let settings = science_db_settings(StoreKind::HBase, fixture.cluster().hbase(), &fixture.path("unused.db"));
+    let db = science_db::open(&settings, &format!("default:{}", fixture.name)).expect("a session with HBase");
+    let pushing = PushedTable::of(Table { fixture, db }, RARE_SCANS);
+    let running = pushing.start_from("earliest");
+    pushing.table.wait_for(20, &running);
+    ingest(&pushing.table.fixture, 20, 100);
+    pushing.table.wait_for(120, &running);
+    // When this one arrives, every status has come back.
+    ingest(&pushing.table.fixture, 120, 1);
+    pushing.table.wait_for(121, &running);
+    let log = running.terminate();
+    let published = pushing.table.published();
+    assert!(published.len() == 121 && published.values().all(|count| *count == 1), "{published:?}; {log}");
+    assert!((90..=101).contains(&pushed(&log)), "{log}");
 }

@@ -7,11 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use fink::config::StoreKind;
-use fink::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
+use fink::science_db::{HBaseTableAdmin, ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 use super::faults::never;
+use crate::fixture::alert_table;
 use crate::fixture::cluster::{Cluster, science_db_settings};
 use crate::fixture::proxy::server_answering;
+use crate::security::foreign_servers::with_old_certificate;
 
 fn open(address: &str) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
     let settings = science_db_settings(StoreKind::HBase, vec![address.to_owned()], Path::new("unused"));
@@ -43,9 +45,18 @@ fn kafka_broker_is_named() {
 }
 
 #[test]
+fn zookeeper_is_named() {
+    assert_refused(Cluster::get().value("FINK_TEST_ZOOKEEPER"), &["ZooKeeper server"]);
+}
+
+/// As Jetty answers what is no HTTP.
+fn info_port() -> String {
+    server_answering(b"HTTP/1.1 400 Bad Request\r\n\r\n", false)
+}
+
+#[test]
 fn web_server_is_named() {
-    let info_port = server_answering(b"HTTP/1.1 400 Bad Request\r\n\r\n", false);
-    assert_refused(&info_port, &["web server", "info port of a master or region server"]);
+    assert_refused(&info_port(), &["web server", "info port of a master or region server"]);
 }
 
 #[test]
@@ -120,4 +131,51 @@ fn kerberos_server() -> String {
 #[test]
 fn kerberos_is_refused_with_its_principal() {
     assert_refused(&kerberos_server(), &["requires Kerberos", "hbase/_HOST@SITE", "thrift2"]);
+}
+
+#[test]
+fn the_program_ends_with_what_is_wrong_about_a_server() {
+    let cluster = Cluster::get();
+    let mut fixture = alert_table::with_catalog("wrongserver", "");
+    let first = |name: &str| cluster.value(name).split(',').next().expect("an address").to_owned();
+    let servers = [
+        (first("FINK_TEST_THRIFT2"), "Thrift 2 gateway"),
+        (first("FINK_TEST_BOOTSTRAP"), "Kafka broker"),
+        (first("FINK_TEST_ZOOKEEPER"), "ZooKeeper server"),
+        (with_old_certificate(&fixture.path("ca")), "requires TLS"),
+        (info_port(), "web server"),
+        (kerberos_server(), "requires Kerberos"),
+    ];
+    let mut before = cluster.value("FINK_TEST_HBASE").to_owned();
+    for (address, words) in servers {
+        fixture.replace(&before, &address);
+        fixture.run(&["start", "distribution", "--from", "now"]).assert_stderr(1, &[&address, words]);
+        let doctor = fixture.run(&["doctor", "--timeout", "10s"]);
+        assert!(doctor.code == 1 && doctor.stdout.contains(words), "{doctor:?}");
+        before = address;
+    }
+}
+
+#[test]
+fn the_program_ends_with_what_is_wrong_about_a_table() {
+    let mut missing = alert_table::with_catalog("notable", "");
+    missing.run(&["start", "distribution", "--from", "now"]).assert_stderr(1, &["has no table `default:fink_notable"]);
+    missing.add("[science_db]", "table = \"nowhere:t\"");
+    missing.run(&["start", "distribution", "--from", "now"]).assert_stderr(1, &["has no table `nowhere:t`"]);
+
+    let mut table =
+        alert_table::Table::with_columns("wrongfamily", r#", "x": {"cf": "z", "col": "x", "type": "string"}"#);
+    let words = "the table has no column family `z`";
+    table.put(0..1, None);
+    let scans = ["start", "distribution", "--from", "earliest"];
+    table.fixture.run(&scans).assert_stderr(1, &[words]);
+
+    let table = alert_table::Table::new("disabled");
+    let name = format!("default:{}", table.fixture.name);
+    let mut admin = HBaseTableAdmin::new(&table.fixture.science_db_settings(), &name);
+    admin.disable().expect("a disabled table");
+    table.fixture.run(&scans).assert_stderr(1, &["is DISABLED: run `enable '"]);
+    let doctor = table.fixture.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.stdout.contains("is DISABLED: run `enable '"), "{doctor:?}");
+    admin.delete().expect("no table");
 }

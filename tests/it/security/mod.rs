@@ -2,7 +2,7 @@
 
 mod clients;
 mod connection_errors;
-mod foreign_servers;
+pub mod foreign_servers;
 mod forwarder;
 mod many_users;
 mod matrix;

@@ -69,7 +69,7 @@ pub fn connection_bytes() -> Vec<u8> {
 fn rows_of_the_table_are_read_from_a_call() {
     let call = read(&good_call()).unwrap();
     let row = |key: &[u8], millis| RowVersion { timestamp: Timestamp::from_millis(millis), key: key.to_vec() };
-    let entries = Entries { rows: vec![row(b"a", 5), row(b"b", 6)], last_write: Some(1_000) };
+    let entries = Entries { rows: vec![row(b"a", 5), row(b"b", 6)], writes: Some((1_000, 1_000)) };
     assert_eq!(call, Call { id: 12, request: Request::Entries(entries) });
 }
 
@@ -101,11 +101,9 @@ fn calls_that_contradict_themselves_are_refused() {
         assert!(read(&bytes).is_err());
     }
     let negative = call_bytes("ReplicateWALEntry", vec![entry("ztf:alerts", -1)], b"");
-    assert!(
-        read(&negative).is_ok_and(
-            |call| call.request == Request::Entries(Entries { last_write: Some(1_000), ..Default::default() })
-        )
-    );
+    assert!(read(&negative).is_ok_and(
+        |call| call.request == Request::Entries(Entries { writes: Some((1_000, 1_000)), ..Default::default() })
+    ));
 }
 
 #[test]
