@@ -98,14 +98,20 @@ def salt(number):
     return str(number)[-3:].rjust(3, "0")
 
 
+def java(value):
+    """A value as Java reads it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return str(value)
+
+
 def typed(kind, value):
     """A value for FinkTableWriter."""
-    if isinstance(value, bool):
-        value = "true" if value else "false"
-    if isinstance(value, list):
-        value = ",".join("null" if item is None else repr(item) for item in value)
-    text = value if isinstance(value, str) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, str(value))
-    text = "NaN" if isinstance(value, float) and math.isnan(value) else text
+    text = ",".join(map(java, value)) if isinstance(value, list) else java(value)
     return f"{kind}:{base64.b64encode(text.encode()).decode()}"
 
 
@@ -181,6 +187,8 @@ def same(kind, sent, value):
         if isinstance(sent, str):
             sent = [None if item == "null" else float(item) for item in sent[1:-1].split(", ")]
         return len(sent) == len(value) and all(same("double", one, other) for one, other in zip(sent, value))
+    if isinstance(value, float) and math.isnan(value):
+        return math.isnan(sent)
     if isinstance(value, float):
         return struct.pack(">d", sent) == struct.pack(">d", value)
     return type(sent) is type(value) and sent == value
@@ -200,7 +208,8 @@ def compare(survey, servers, user, password_file, topic, out, *columns):
     config = {"bootstrap.servers": servers, "username": user, "password": password, "group.id": group}
     consumer = AlertConsumer([topic], config, survey=survey)
     found, silent, notes = collections.Counter(), 0, 0
-    while silent < 2:
+    # A group takes its time to form on a busy machine.
+    while silent < (2 if found else 12):
         _, alert, _ = consumer.poll(5)
         if alert is None:
             silent += 1

@@ -39,13 +39,14 @@ fn start(command: &Command, stderr: Stderr, stream: &Stream) -> (Running, Option
 #[test]
 fn the_first_sigterm_ends_a_load_whose_stderr_nobody_reads() {
     let stream = Stream::new("stderr", 1);
-    let schema = r#"{"type": "record", "name": "a", "fields": [{"name": "id", "type": "string"}]}"#;
+    let schema = r#"{"type": "record", "name": "a", "fields": [{"name": "id", "type": "string"}, {"name": "name", "type": "string"}]}"#;
     std::fs::write(stream.fixture.path("a.avsc"), schema).unwrap();
     let mut sent = 0;
     for stderr in [Stderr::Full, Stderr::Closed] {
         for is_idle in [true, false] {
             let count = if is_idle { 20 } else { 3000 };
-            let alerts: Vec<Vec<u8>> = (sent..sent + count).map(|id: i64| text(&id.to_string())).collect();
+            let alerts: Vec<Vec<u8>> =
+                (sent..sent + count).map(|id: i64| [text(&id.to_string()), text("x")].concat()).collect();
             sent += count;
             stream.send(&alerts);
             let arguments = ["-vv", "--schema", "a.avsc", "--row-key", "id", "--rate", "200"];

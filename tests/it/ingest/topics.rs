@@ -340,10 +340,8 @@ fn a_registry_over_https_gives_schemas_with_what_they_refer_to() {
     });
     let point = |band: i64| [long(band), vec![2], 1.5f32.to_le_bytes().to_vec()].concat();
     let alert = |id: i64| [text(&id.to_string()), point(1), long(2), point(0), point(2), vec![0]].concat();
-    let load = |variables: &[(&str, &str)], arguments: &[&str]| {
-        let common = ["--until-end", "--registry", &registry.url, "--row-key", "id"];
-        let arguments = stream.arguments(&[&common[..], arguments].concat());
-        let arguments: Vec<&str> = arguments.iter().map(|argument| &**argument).collect();
+    let load = |variables: &[(&str, &str)]| {
+        let arguments = stream.arguments(&["--until-end", "--registry", &registry.url, "--row-key", "id"]);
         let mut command = stream.fixture.command(&arguments);
         Finished::of(&arguments, command.envs(variables.iter().copied()))
     };
@@ -352,11 +350,21 @@ fn a_registry_over_https_gives_schemas_with_what_they_refer_to() {
     let trusting = [&login[..], &[("FINK_REGISTRY_CA", ca.as_str())]].concat();
     stream.send(&[confluent(7, &alert(1)), confluent(7, &alert(2))]);
     // Its authority is not the system's; without a login; with a file that is no certificate.
-    load(&login, &["--exit-after", "6s"]).assert_stderr(1, &["cannot be trusted", "FINK_REGISTRY_CA names a file"]);
-    load(&trusting[2..], &[]).assert_stderr(1, &["asks for a login"]);
+    let start = |variables: &[(&str, &str)]| {
+        let arguments = stream.arguments(&["--registry", &registry.url, "--row-key", "id"]);
+        let log = stream.fixture.path("https.log");
+        let stderr = std::fs::File::create(&log).unwrap();
+        let mut command = stream.fixture.command(&arguments);
+        Running::from_child(command.envs(variables.iter().copied()).stderr(stderr).spawn().unwrap(), log)
+    };
+    let running = start(&login);
+    running.wait_for("trying again until it answers");
+    let log = running.terminate();
+    assert!(log.contains("cannot be trusted") && log.contains("FINK_REGISTRY_CA names a file"), "{log}");
+    load(&trusting[2..]).assert_stderr(1, &["asks for a login"]);
     let wrong = [("FINK_REGISTRY_CA", "fink.toml")];
-    load(&wrong, &[]).assert_stderr(2, &["FINK_REGISTRY_CA: fink.toml: it has no certificate"]);
-    let loaded = load(&trusting, &[]);
+    load(&wrong).assert_stderr(2, &["FINK_REGISTRY_CA: fink.toml: it has no certificate"]);
+    let loaded = load(&trusting);
     assert_eq!(loaded.code, 0, "{loaded:?}");
     assert_eq!(Table::of(&stream.fixture).alerts(), [alert(1), alert(2)]);
     // Each document is asked for once, and the whole schema outlasts the registry.
@@ -364,11 +372,11 @@ fn a_registry_over_https_gives_schemas_with_what_they_refer_to() {
     assert_eq!((asked("source/versions"), asked("band/versions")), (1, 1));
     *is_away.lock().unwrap() = true;
     stream.send(&[confluent(7, &alert(3))]);
-    assert_eq!(load(&trusting, &[]).code, 0);
+    assert_eq!(load(&trusting).code, 0);
     // What cannot be had is named, and the rest loaded.
     *is_away.lock().unwrap() = false;
     stream.send(&[confluent(8, &alert(4)), confluent(9, &alert(5)), confluent(7, &alert(6))]);
-    load(&trusting, &[]).assert_stderr(
+    load(&trusting).assert_stderr(
         1,
         &[
             "/schemas/ids/8: there is no version 3 of the subject `lost`, which it refers to",
@@ -380,7 +388,10 @@ fn a_registry_over_https_gives_schemas_with_what_they_refer_to() {
     // Away with a new id: it is waited for.
     *is_away.lock().unwrap() = true;
     stream.send(&[confluent(10, &alert(7))]);
-    load(&trusting, &["--exit-after", "5s"]).assert_stderr(1, &["ended while messages were left", "https://127.0.0.1"]);
+    let running = start(&trusting);
+    running.wait_for("trying again until it answers");
+    let log = running.terminate();
+    assert!(log.contains("stopped while messages were left") && log.contains("https://127.0.0.1"), "{log}");
 }
 
 #[test]

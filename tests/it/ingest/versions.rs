@@ -27,16 +27,6 @@ impl Service {
         Self { table, running, restarts: 0 }
     }
 
-    /// The alerts on a topic as JSON, without those that are sent again.
-    fn alerts(&self, topic: &str) -> Vec<Json> {
-        let mut schemas = SchemaCache::default();
-        let decode = |message: fink::kafka::Message| {
-            let decoder = schemas.get(message.key.as_deref().unwrap()).unwrap();
-            decoder.value(message.value.as_deref().unwrap(), BytesFormat::Base64).unwrap()
-        };
-        self.table.messages(topic).into_iter().map(decode).collect()
-    }
-
     /// Waits until both topics have this many alerts, those counted that were rejected.
     fn wait_for(&mut self, topics: &[String; 3], count: usize) {
         loop {
@@ -59,6 +49,16 @@ impl Service {
             self.restarts += 1;
         }
     }
+}
+
+/// The alerts on a topic as JSON.
+fn alerts(table: &alert_table::Table, topic: &str) -> Vec<Json> {
+    let mut schemas = SchemaCache::default();
+    let decode = |message: fink::kafka::Message| {
+        let decoder = schemas.get(message.key.as_deref().unwrap()).unwrap();
+        decoder.value(message.value.as_deref().unwrap(), BytesFormat::Base64).unwrap()
+    };
+    table.messages(topic).into_iter().map(decode).collect()
 }
 
 /// That fields that both have are the same. What `whole` alone has is null.
@@ -107,13 +107,13 @@ fn follow_each_other(what: &str, files: &[PathBuf], row_key: &str, key: fn(&Json
         service.wait_for(&topics, expected.len());
     }
     let (restarts, log) = (service.restarts, service.running.log());
-    let of = |alerts: &[Json], wanted: &Json| {
-        let found: Vec<Json> = alerts.iter().filter(|alert| key(alert) == key(wanted)).cloned().collect();
+    let of = |all: &[Json], wanted: &Json| {
+        let found: Vec<Json> = all.iter().filter(|alert| key(alert) == key(wanted)).cloned().collect();
         assert!(found.len() <= 1, "{} came {} times", key(wanted), found.len());
         found.into_iter().next()
     };
     // Each came once, on both topics; what an old consumer cannot have is rejected with its reason.
-    let [full, oldest] = [0, 1].map(|at| service.alerts(&topics[at]));
+    let [full, oldest] = [0, 1].map(|at| alerts(&service.table, &topics[at]));
     let refused = service.table.messages(&topics[2]);
     for alert in &expected {
         assert_agree("", &of(&full, alert).expect("an alert"), alert);
@@ -136,8 +136,7 @@ fn follow_each_other(what: &str, files: &[PathBuf], row_key: &str, key: fn(&Json
     );
     table.fixture.replace(&format!("topic = \"{name}\""), &format!("topic = \"{name}_new\""));
     table.fixture.ok(&["start", "distribution", "--stream", "full", "--until", "now"]);
-    let service = Service { running: table.fixture.start(&["show"], "show"), table, restarts };
-    let newest = service.alerts(&format!("{name}_new"));
+    let newest = alerts(&table, &format!("{name}_new"));
     assert_eq!(newest.len(), expected.len());
     for alert in &expected {
         assert_contains("", &of(&newest, alert).expect("an alert"), alert);
@@ -149,7 +148,7 @@ fn follow_each_other(what: &str, files: &[PathBuf], row_key: &str, key: fn(&Json
         oldest.len(),
         refused.len()
     );
-    let stored = Table::of(&service.table.fixture);
+    let stored = Table::of(&table.fixture);
     let mut admin = HBaseTableAdmin::new(&stored.settings, &stored.settings.table_of(&stored.catalog));
     admin.disable().unwrap();
     admin.delete().unwrap();
