@@ -36,6 +36,7 @@ mod show;
 mod simulate;
 mod start;
 mod status;
+mod stderr;
 mod stop;
 mod systemd;
 mod view;
@@ -46,6 +47,7 @@ pub use context::{Context, Global};
 pub use outcome::{Interrupted, Outcome, UsageError};
 pub use output::{Format, OutputArgs, Table};
 pub use progress::Progress;
+pub use stderr::PipedStderr;
 
 const AFTER_HELP: &str = "\
 Examples: fink demo

@@ -65,7 +65,7 @@ pub(crate) fn rejection(address: &str, exception: &ServerException) -> ScienceDb
             "it requires Kerberos (server principal {principal}), which fink does not support: use a Thrift gateway \
              (science_db.kind = \"thrift2\"), which can log in with a keytab"
         ),
-        None => exception.refusal(),
+        None => exception.to_string(),
     };
     ScienceDbError::Refused { address: address.to_owned(), reason }
 }
