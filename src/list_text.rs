@@ -2,6 +2,12 @@
 //!
 //! The text is ambiguous: an empty first item may be null or an empty string, `[]` may be an empty list or one null, `, ` may be part of a
 //! string. A comma without a space after it is read as part of a string.
+//!
+//! Newer writers have other brackets: maps are `{k -> v}` since Spark 3.1, which also writes `null` for a null item, and the HBase connector
+//! writes an array that was not cast as Scala's `WrappedArray(a, b)`.
+
+/// What stands around the items.
+const BRACKETS: [(&str, char); 4] = [("[", ']'), ("{", '}'), ("WrappedArray(", ')'), ("ArraySeq(", ')')];
 
 /// The items of a list as text; `None` is a null.
 #[derive(Clone, Debug)]
@@ -13,7 +19,7 @@ pub struct Items<'a> {
 impl<'a> Items<'a> {
     /// The items of `text`; `None` if it is not a list.
     pub fn new(text: &'a str) -> Option<Self> {
-        let inside = text.strip_prefix('[')?.strip_suffix(']')?;
+        let inside = BRACKETS.iter().find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(*close))?;
         Some(Self { left: (!inside.is_empty()).then_some(inside), first: true })
     }
 
@@ -53,6 +59,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn lists_of_all_writers_are_read() {
+        for text in ["[1.5,, 2.0]", "{1.5,, 2.0}", "WrappedArray(1.5,, 2.0)", "ArraySeq(1.5,, 2.0)"] {
+            let items: Vec<Option<&str>> = Items::new(text).unwrap().collect();
+            assert_eq!(items, [Some("1.5"), None, Some("2.0")], "{text}");
+        }
+        assert_eq!(Items::new("WrappedArray()").unwrap().items(), 0);
+        for text in ["", "[1.5", "[1.5}", "(1.5)", "WrappedArray[1.5]", "List(1.5)"] {
+            assert!(Items::new(text).is_none(), "{text}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -93,6 +93,8 @@ write_hbase_conf() {
 
     # The gateways. A worker thread serves one connection, and connection 17 of the default 16 would just hang.
     property hbase.thrift.minWorkerThreads 64
+    local setting
+    for setting in ${FINK_CLUSTER_HBASE_PROPERTIES:-}; do property "${setting%%=*}" "${setting#*=}"; done
     printf '</configuration>\n'
   } >"$DIR/conf/hbase/hbase-site.xml"
 }

@@ -83,7 +83,19 @@ stop_parts() {
       signal_part KILL "$part"
       wait_gone "$part" 20 || die "$part (process $(pid_of "$part")) cannot be killed"
     fi
+    wait_for_free_ports "$part"
     rm -f -- "$DIR/run/$part.pid" "$DIR/run/$part.ready"
+  done
+}
+
+# A process that was killed may have some threads, and their ports, for a moment after it counts as gone.
+wait_for_free_ports() {
+  local name try
+  for name in $(ports_of "$1"); do
+    for ((try = 0; try < 100; try++)); do
+      port_in_use "$(port "$name")" || break
+      sleep 0.1
+    done
   done
 }
 

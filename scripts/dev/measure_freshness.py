@@ -1,6 +1,7 @@
-"""See scripts/dev/freshness, which calls this with the program, the cluster's folder, rate, seconds and the number of older rows."""
+"""See scripts/dev/freshness, which calls this with the program, the cluster's folder, rate, seconds, the number of older rows and a line for librdkafka."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,10 +28,25 @@ def wait_until_idle(pid, longest):
     print(f"process {pid} is still busy after {longest} s", file=sys.stderr)
 
 
+def quantiles(values):
+    """The median, the 99th percentile and the maximum of some values in ms."""
+    values = sorted(values)
+    return f"p50 {values[len(values) // 2]} ms, p99 {values[int(0.99 * (len(values) - 1))]} ms, max {values[-1]} ms"
+
+
+def print_steps(log):
+    """What the service logs about each commit, and about the calls of region servers."""
+    steps = {"put -> sink (first row of each call)": r"(\d+) ms from the first write", "sink -> publisher": r"(\d+) ms waiting",
+             "publisher: read, send and commit": r"(\d+) ms in work", "of these, the commit": r"committed [1-9]\d* alerts, \d+ bytes, in (\d+) ms"}
+    for what, words in steps.items():
+        if found := [int(number) for number in re.findall(words, log)]:
+            print(f"{what}: {len(found)} times, {quantiles(found)}")
+
+
 def measure(folder):
     """Puts, distributes, consumes and prints; the exit code."""
     fink, cluster, store, push, rate, seconds, older = sys.argv[1:5] + [int(word) for word in sys.argv[5:8]]
-    servers = Servers(cluster)
+    librdkafka, servers = sys.argv[8], Servers(cluster)
     name = f"fink_freshness_{os.getpid()}"
     config = f"{folder}/fink.toml"
     with open(config, "w", encoding="utf-8") as file:
@@ -45,7 +61,9 @@ push_zookeeper = "{servers.env['FINK_TEST_ZOOKEEPER']}"
 push_root = "/{name}"
 push_peer = "{name}"
 push_listen = "127.0.0.1:0"
-{servers.kafka_section()}[distribution]
+{servers.kafka_section()}[kafka.librdkafka]
+{librdkafka}
+[distribution]
 name = "{name}"
 [[stream]]
 name = "full"
@@ -66,7 +84,7 @@ partitions = 4
 
     log = open(f"{folder}/fink.log", "w", encoding="utf-8")
     words = [fink, "-c", config, "start", "distribution", "--from", "now"]
-    service = subprocess.Popen(words, stderr=log, env=environment)
+    service = subprocess.Popen(words, stderr=log, env=dict(environment, FINK_LOG="info,fink::distribution=debug"))
     while "distributing" not in open(f"{folder}/fink.log", encoding="utf-8").read():
         if service.poll() is not None:
             sys.exit(open(f"{folder}/fink.log", encoding="utf-8").read())
@@ -120,6 +138,7 @@ partitions = 4
     if delays:
         print(f"put -> consumer: p50 {at(0.5):.2f} s, p99 {at(0.99):.2f} s, max {delays[-1] / 1000:.2f} s")
         print("the longest in each tenth of the time: " + ", ".join(f"{max(part) / 1000:.1f}" for part in parts) + " s")
+    print_steps(open(f"{folder}/fink.log", encoding="utf-8").read())
     for what, seconds_used in used.items():
         print(f"CPU of {what}: {100 * seconds_used / took:.1f} % of a core")
     return 0 if len(delays) == count and code == 0 else 1

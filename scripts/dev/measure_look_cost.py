@@ -1,4 +1,5 @@
-"""See scripts/dev/look-cost, which calls this with the program, the cluster's folder, the numbers of rows and the seconds."""
+"""See scripts/dev/look-cost, which calls this with the program, the cluster's folder, the numbers of rows, the seconds
+and what is flushed."""
 
 import json
 import os
@@ -17,6 +18,8 @@ from measure_freshness import wait_until_idle
 POLL_MS = 100
 # The cell beside the trigger's, bytes.
 OTHER = 200
+# After so many rows of 46 kB the memstore of a region has its 128 MB.
+ROWS_A_FLUSH = 2_800
 # Alerts each second while something is written.
 RATE = 10
 SIMULATE = ("simulate", "--survey", "ztf", "--seed", 1, "--into-db")
@@ -73,7 +76,7 @@ def main():
             there, first = 0, 256
             for size in sizes:
                 until = int(time.time() * 1000) - 3_600_000
-                distribution.table("fill", there, size - there, OTHER, *columns, older, until)
+                distribution.table("fill", there, size - there, OTHER, *columns, older, until, sys.argv[5], ROWS_A_FLUSH)
                 there = size
                 looks.wait_until_idle()
                 _, quiet_ms, quiet_cpu = looks.measure(lambda: time.sleep(seconds))

@@ -20,8 +20,9 @@ mod write;
 
 pub(crate) use canonical::SINGLE_OBJECT;
 pub(crate) use limits::MAX_NAME_BYTES;
+pub(crate) use limits::MAX_SCHEMA_DEPTH;
 #[cfg(test)]
-pub(crate) use limits::{MAX_SCHEMA_DEPTH, MAX_SCHEMA_NODES};
+pub(crate) use limits::MAX_SCHEMA_NODES;
 pub use merge::MergeError;
 pub(crate) use merge::same_but_order;
 pub(crate) use name::{is_name, namespace_of};

@@ -100,7 +100,7 @@ struct DecodeArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     schema: Vec<PathBuf>,
     /// The address of a schema registry, for messages that carry an id; its login, where it asks for one, is taken from the variables
-    /// FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD
+    /// FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD. FINK_REGISTRY_CA names a file with the authorities to trust instead of the system's
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     registry: Option<String>,
     /// Write the schema of the first alert to FILE

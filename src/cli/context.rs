@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args, ColorChoice, ValueEnum, ValueHint};
-use env_logger::WriteStyle;
+use env_logger::{Target, WriteStyle};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::problems::Problems;
+use super::stderr::PipedStderr;
 use crate::config::{ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin};
 use crate::distribution::settings::Settings;
 use crate::kafka::raw_options::check_option;
@@ -229,6 +230,9 @@ fn filter_variable() -> Option<String> {
 fn start_logger(global: &Global, bars: MultiProgress, problems: Problems) -> anyhow::Result<()> {
     let mut builder = env_logger::Builder::new();
     builder.format_timestamp_millis().format_target(global.verbose > 0);
+    if !std::io::stderr().is_terminal() {
+        builder.target(Target::Pipe(Box::new(PipedStderr::default())));
+    }
     builder.write_style(match global.color {
         ColorChoice::Auto => WriteStyle::Auto,
         ColorChoice::Always => WriteStyle::Always,

@@ -37,6 +37,7 @@ mod show;
 mod simulate;
 mod start;
 mod status;
+mod stderr;
 mod stop;
 mod systemd;
 mod view;
@@ -47,6 +48,7 @@ pub use context::{Context, Global};
 pub use outcome::{Interrupted, Outcome, UsageError};
 pub use output::{Format, OutputArgs, Table};
 pub use progress::Progress;
+pub use stderr::PipedStderr;
 
 const AFTER_HELP: &str = "\
 Examples: fink demo

@@ -1,7 +1,7 @@
 //! What a distribution measures for its metrics. Threads add to it once a page or a commit, never once an alert. Clones share the values.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -53,6 +53,9 @@ impl Default for Instruments {
     }
 }
 
+/// How long a server may be silent, while it is asked, before that counts as an outage.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+
 /// Failures of a server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerHealth {
@@ -62,6 +65,16 @@ pub(crate) struct ServerHealth {
     pub outages: Counter,
     /// when the present outage began, ms since 1970; 0: the server answers
     outage_since: Arc<AtomicI64>,
+    requests: Arc<Mutex<Requests>>,
+}
+
+/// The requests that wait for an answer.
+#[derive(Debug, Default)]
+struct Requests {
+    /// when they were made; they are few
+    waiting: Vec<Timestamp>,
+    /// when the last answer came
+    answered: Option<Timestamp>,
 }
 
 impl ServerHealth {
@@ -76,11 +89,56 @@ impl ServerHealth {
         self.outage_since.store(0, Ordering::Relaxed);
     }
 
-    /// How long the present outage has lasted; `None`: the server answers.
+    /// A request is made, at `begun`.
+    pub fn begin_request(&self, begun: Timestamp) {
+        self.requests(|requests| requests.waiting.push(begun));
+    }
+
+    /// A request that was made at `begun` does not wait any more. `answered`: when the answer came, if one did.
+    pub fn end_request(&self, begun: Timestamp, answered: Option<Timestamp>) {
+        self.requests(|requests| {
+            if let Some(index) = requests.waiting.iter().position(|waiting| *waiting == begun) {
+                requests.waiting.swap_remove(index);
+            }
+            requests.answered = answered.or(requests.answered);
+        });
+    }
+
+    /// How long the present outage has lasted; `None`: the server answers. A server that hangs has an outage before the first request has timed
+    /// out.
     pub fn outage(&self, now: Timestamp) -> Option<Duration> {
+        let silent_since = self.requests(|requests| {
+            let oldest = requests.waiting.iter().min();
+            oldest.map(|begun| requests.answered.map_or(*begun, |answered| answered.max(*begun)))
+        });
+        let silence = silent_since.map(|since| now.since(since)).filter(|silence| *silence > MAX_SILENCE);
         match self.outage_since.load(Ordering::Relaxed) {
-            0 => None,
+            0 => silence,
             since => Some(now.since(Timestamp::from_millis(since))),
         }
+    }
+
+    fn requests<T>(&self, access: impl FnOnce(&mut Requests) -> T) -> T {
+        access(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_hangs_has_an_outage_unless_it_answers_others() {
+        let health = ServerHealth::default();
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        health.begin_request(at(100));
+        health.begin_request(at(103));
+        assert_eq!(health.outage(at(110)), None);
+        assert_eq!(health.outage(at(111)), Some(Duration::from_secs(11)));
+        health.end_request(at(103), Some(at(105)));
+        assert_eq!(health.outage(at(111)), None, "one is slow, another was answered");
+        assert_eq!(health.outage(at(116)), Some(Duration::from_secs(11)));
+        health.end_request(at(100), None);
+        assert_eq!(health.outage(at(200)), None, "nobody asks");
     }
 }

@@ -205,6 +205,7 @@ pub(super) fn publish_pushed(
     cancel: &CancellationToken,
 ) -> Result<(), DistributionError> {
     let LiveSource::Push(push) = source else { return Ok(()) };
+    let taken = Instant::now();
     let rows = push.rows_to_publish(state, now, intervals);
     if !rows.is_empty() {
         let mut versions: Vec<RowVersion> = rows.iter().map(|row| row.row.clone()).collect();
@@ -219,6 +220,15 @@ pub(super) fn publish_pushed(
         publisher.stats().pushed += (count - invisible.len()) as u64;
         publisher.stats().push_lag = push.lag.as_millis() as u64;
         push.invisible.extend(invisible.into_iter().filter_map(|row| row.retried(at)));
+    }
+    if let Some(arrived) = push.arrived.iter().map(Delivery::arrived).min() {
+        log::debug!(
+            "committed what was pushed with {} calls: {} ms from the first write to the arrival, {} ms waiting, {} ms in work",
+            push.arrived.len(),
+            push.arrived.iter().filter_map(Delivery::first_lag).max().unwrap_or_default().as_millis(),
+            now.wall.since(arrived).as_millis(),
+            taken.elapsed().as_millis()
+        );
     }
     push.arrived.drain(..).for_each(Delivery::acknowledge);
 

@@ -8,6 +8,7 @@ use super::outage::{Notice, Outage};
 use crate::cancel::CancellationToken;
 use crate::science_db::ScienceDbSettings;
 use crate::science_db::{ScienceDb, ScienceDbError, Sessions, Timeouts};
+use crate::timestamp::Timestamp;
 
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
@@ -17,6 +18,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 pub(crate) struct Connector {
     sessions: Sessions,
     outage: Mutex<Outage>,
+    health: ServerHealth,
 }
 
 /// Why a request has no result.
@@ -39,7 +41,7 @@ impl Connector {
     /// Sessions with `table` (`namespace:name`). Failures are counted in `health`.
     pub fn new(settings: &ScienceDbSettings, table: &str, health: &ServerHealth) -> Self {
         let sessions = Sessions::new(settings, table, Timeouts::default());
-        Self { sessions, outage: Mutex::new(Outage::new(health)) }
+        Self { sessions, outage: Mutex::new(Outage::new(health)), health: health.clone() }
     }
 
     /// How long the server has not answered; `None`: it answers, or nothing was requested since.
@@ -102,7 +104,7 @@ impl RetryingSession {
                 return Err(RetryError::Cancelled);
             }
             let begun = Instant::now();
-            match self.session(cancel).and_then(&mut request) {
+            match self.attempt(cancel, &mut request) {
                 Ok(result) => return Ok(result),
                 Err(ScienceDbError::Cancelled { .. }) => return Err(RetryError::Cancelled),
                 Err(error) if error.is_transient() => {
@@ -121,6 +123,18 @@ impl RetryingSession {
                 Err(error) => return Err(RetryError::Failed(error)),
             }
         }
+    }
+
+    fn attempt<T>(
+        &mut self,
+        cancel: &CancellationToken,
+        request: &mut impl FnMut(&mut dyn ScienceDb) -> Result<T, ScienceDbError>,
+    ) -> Result<T, ScienceDbError> {
+        let (health, begun) = (self.connector.health.clone(), Timestamp::now());
+        health.begin_request(begun);
+        let result = self.session(cancel).and_then(request);
+        health.end_request(begun, result.is_ok().then(Timestamp::now));
+        result
     }
 
     fn session(&mut self, cancel: &CancellationToken) -> Result<&mut dyn ScienceDb, ScienceDbError> {

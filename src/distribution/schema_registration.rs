@@ -8,7 +8,7 @@ use super::error::DistributionError;
 use super::pipeline::Pipeline;
 use super::settings::StreamSettings;
 use crate::cancel::CancellationToken;
-use crate::messages::{RegistryClient, RegistryError, RegistryLogin};
+use crate::messages::{RegistryAccess, RegistryClient, RegistryError};
 
 /// The waits before a registry that is away is asked again.
 const MIN_BACKOFF: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ pub(super) fn register_schemas(
     pipeline: &Pipeline,
     cancel: &CancellationToken,
 ) -> Result<Vec<Option<u32>>, DistributionError> {
-    let login = RegistryLogin::from_environment();
+    let access = RegistryAccess::from_environment();
     let mut ids = Vec::with_capacity(streams.len());
     for (index, stream) in streams.iter().enumerate() {
         let (Some(address), Some(schema)) = (&stream.registry, pipeline.schema(index)) else {
@@ -34,7 +34,7 @@ pub(super) fn register_schemas(
             continue;
         };
         let refused = |reason: String| DistributionError::Registration { stream: stream.name.clone(), reason };
-        let client = RegistryClient::new(address, login.as_ref()).map_err(refused)?;
+        let client = access.clone().and_then(|access| RegistryClient::new(address, &access)).map_err(refused)?;
         let id = register(&client, &format!("{}-value", stream.topic), schema, cancel)?.map_err(refused)?;
         log::info!("stream `{}`: the schema has the id {id} in the registry {address}", stream.name);
         ids.push(Some(id));
@@ -92,7 +92,7 @@ mod tests {
     fn a_registry_that_is_away_is_waited_for_until_the_start_is_cancelled() {
         let nowhere =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-        let client = RegistryClient::new(&format!("http://{nowhere}"), None).expect("an address");
+        let client = RegistryClient::new(&format!("http://{nowhere}"), &RegistryAccess::default()).expect("an address");
         let cancel = CancellationToken::new().child_with_deadline(Some(Instant::now() + Duration::from_millis(700)));
         let error = register(&client, "t-value", "\"long\"", &cancel).expect_err("no registry");
         assert!(error.to_string().contains("the schema registry at http://127.0.0.1"), "{error}");

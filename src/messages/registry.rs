@@ -1,12 +1,15 @@
 //! The schemas of a registry, each requested once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::registry_client::{RegistryClient, RegistryError};
+use serde_json::Value;
+
+use super::registry_client::{MAX_SCHEMA_BYTES, RegistryClient, RegistryError};
 use super::schema_id::SchemaId;
+use super::schema_parts::Definitions;
 use crate::alert::decoder::Decoder;
 use crate::atomic_file;
 use crate::avro::Schema;
@@ -17,6 +20,8 @@ const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 /// Most identifiers that are remembered. A topic has a few; messages with any number of them must not exhaust memory.
 const MAX_KNOWN: usize = 10_000;
+/// Most schemas that one refers to, directly or not.
+const MAX_REFERENCES: usize = 100;
 
 /// A schema of the registry; or why its messages cannot be decoded.
 pub(super) type FoundSchema = Result<Arc<Decoder>, String>;
@@ -87,17 +92,59 @@ impl Registry {
         };
         let answer = self.client.get(&path)?;
         let url = || format!("{}{path}", self.client.address());
-        match (answer.status, answer.body["schema"].as_str()) {
-            (200, Some(text)) => Ok(match Schema::parse(text) {
-                Ok(schema) => {
-                    self.keep(id, text);
-                    Ok(Arc::new(Decoder::new(schema)))
-                }
-                Err(error) => Err(format!("the schema registry: {}: {error}", url())),
-            }),
-            (200, None) => Err(RegistryError::Away(format!("{}: the answer has no `schema`", url()))),
-            _ => Ok(Err(format!("the schema registry has no schema with the id {id}"))),
+        let (200, Some(text)) = (answer.status, answer.body["schema"].as_str()) else {
+            return match answer.status {
+                200 => Err(RegistryError::Away(format!("{}: the answer has no `schema`", url()))),
+                _ => Ok(Err(format!("the schema registry has no schema with the id {id}"))),
+            };
+        };
+        let whole = match (answer.body["schemaType"].as_str(), wanted(&answer.body)) {
+            (Some(kind), _) if kind != "AVRO" => Err(format!("the schema {id} is of the type {kind}, not AVRO")),
+            (_, references) if references.is_empty() => Ok(text.to_owned()),
+            (_, references) => self.complete(text, references)?,
+        };
+        let schema = whole.and_then(|whole| match Schema::parse(&whole) {
+            Ok(schema) => {
+                self.keep(id, &whole);
+                Ok(Arc::new(Decoder::new(schema)))
+            }
+            Err(error) => Err(error.to_string()),
+        });
+        Ok(schema.map_err(|reason| format!("the schema registry: {}: {reason}", url())))
+    }
+
+    /// A schema with the definitions of what it refers to; or why it cannot be had.
+    fn complete(&self, text: &str, references: Vec<Reference>) -> Result<Result<String, String>, RegistryError> {
+        let (mut open, mut seen, mut documents, mut bytes) = (references, HashSet::new(), Vec::new(), text.len());
+        while let Some(reference) = open.pop() {
+            if !seen.insert(reference.clone()) {
+                continue;
+            }
+            let Reference { subject, version } = &reference;
+            if seen.len() > MAX_REFERENCES {
+                return Ok(Err(format!("it refers to more than {MAX_REFERENCES} other schemas")));
+            }
+            let path = format!("/subjects/{}/versions/{version}", percent_encoded(subject));
+            let answer = self.client.get(&path)?;
+            let (200, Some(text)) = (answer.status, answer.body["schema"].as_str()) else {
+                return Ok(Err(format!(
+                    "there is no version {version} of the subject `{subject}`, which it refers to"
+                )));
+            };
+            bytes += text.len();
+            if bytes > MAX_SCHEMA_BYTES {
+                return Ok(Err(format!("it has more than {MAX_SCHEMA_BYTES} bytes with what it refers to")));
+            }
+            match serde_json::from_str::<Value>(text) {
+                Ok(document) => documents.push(document),
+                Err(error) => return Ok(Err(format!("version {version} of the subject `{subject}`: {error}"))),
+            }
+            open.extend(wanted(&answer.body));
         }
+        let mut definitions = Definitions::default();
+        documents.iter().for_each(|document| definitions.add(document));
+        let whole = serde_json::from_str(text).map(|document| definitions.complete(&document).to_string());
+        Ok(whole.map_err(|error| error.to_string()))
     }
 
     fn cached(&self, id: SchemaId) -> Option<Arc<Decoder>> {
@@ -118,4 +165,31 @@ impl Registry {
             log::warn!("cannot write {}: {error}", file.display());
         }
     }
+}
+
+/// A schema that another one refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Reference {
+    subject: String,
+    version: i64,
+}
+
+/// The references in an answer.
+fn wanted(body: &Value) -> Vec<Reference> {
+    let reference = |one: &Value| {
+        Some(Reference { subject: one["subject"].as_str()?.to_owned(), version: one["version"].as_i64()? })
+    };
+    body["references"].as_array().into_iter().flatten().filter_map(reference).collect()
+}
+
+/// A subject as a part of a path.
+fn percent_encoded(subject: &str) -> String {
+    let mut text = String::new();
+    for byte in subject.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
 }

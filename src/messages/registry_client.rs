@@ -1,9 +1,10 @@
 //! Requests to a schema registry that speaks Confluent's protocol.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use crate::alert::decoder::base64;
 use crate::secret::Secret;
@@ -17,21 +18,54 @@ const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 /// The variables of the login, for messages.
 const VARIABLES: &str = "FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD";
 
+/// The variable with the file of the authorities to trust.
+const CA_VARIABLE: &str = "FINK_REGISTRY_CA";
+
 /// The name and the password for a registry that asks for them.
 #[derive(Clone, Debug)]
-pub struct RegistryLogin {
-    /// the user
-    pub username: String,
-    /// the password
-    pub password: Secret,
+struct RegistryLogin {
+    username: String,
+    password: Secret,
 }
 
-impl RegistryLogin {
-    /// The login of the variables FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD, if the former is set.
-    pub fn from_environment() -> Option<Self> {
+/// How registries are reached: with a login, and whose certificates are trusted.
+#[derive(Clone, Debug, Default)]
+pub struct RegistryAccess {
+    login: Option<RegistryLogin>,
+    /// `None`: those of the system
+    authorities: Option<Vec<Certificate<'static>>>,
+}
+
+impl RegistryAccess {
+    /// The login of the variables FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD, if the former is set, and the certificates in the file
+    /// (PEM) that FINK_REGISTRY_CA names.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no certificate: the reason.
+    pub fn from_environment() -> Result<Self, String> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let username = variable("FINK_REGISTRY_USERNAME")?;
-        Some(Self { username, password: Secret::new(variable("FINK_REGISTRY_PASSWORD").unwrap_or_default()) })
+        let login = variable("FINK_REGISTRY_USERNAME").map(|username| RegistryLogin {
+            username,
+            password: Secret::new(variable("FINK_REGISTRY_PASSWORD").unwrap_or_default()),
+        });
+        let authorities = variable(CA_VARIABLE).map(|file| certificates(Path::new(&file)));
+        Ok(Self { login, authorities: authorities.transpose()? })
+    }
+}
+
+/// The certificates in a file.
+fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let fault = |reason: String| format!("{CA_VARIABLE}: {}: {reason}", file.display());
+    let pem = std::fs::read(file).map_err(|error| fault(format!("cannot read it: {error}")))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| fault(error.to_string()))? {
+            certificates.push(certificate);
+        }
+    }
+    match certificates.is_empty() {
+        true => Err(fault("it has no certificate in PEM format".to_owned())),
+        false => Ok(certificates),
     }
 }
 
@@ -68,7 +102,7 @@ impl RegistryClient {
     ///
     /// # Errors
     /// The address is no HTTP address, or holds a password, which other users of the machine could see: the reason.
-    pub fn new(address: &str, login: Option<&RegistryLogin>) -> Result<Self, String> {
+    pub fn new(address: &str, access: &RegistryAccess) -> Result<Self, String> {
         let Some(rest) = ["http://", "https://"].iter().find_map(|scheme| address.strip_prefix(scheme)) else {
             return Err(format!("`{address}` is not the address of a registry: it begins with http:// or https://"));
         };
@@ -77,12 +111,16 @@ impl RegistryClient {
                 "the address of a registry holds no password, which others on this machine could see: set the variables {VARIABLES}"
             ));
         }
-        let authorization = login.map(|login| {
+        let authorization = access.login.as_ref().map(|login| {
             let mut header = b"Basic ".to_vec();
             base64(format!("{}:{}", login.username, login.password.reveal()).as_bytes(), &mut header);
             Secret::new(String::from_utf8_lossy(&header).into_owned())
         });
-        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
+        let authorities = match &access.authorities {
+            Some(certificates) => RootCerts::new_with_certs(certificates),
+            None => RootCerts::PlatformVerifier,
+        };
+        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(authorities).build();
         let config = ureq::Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(TIMEOUT))
@@ -129,7 +167,13 @@ impl RegistryClient {
         called: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<RegistryAnswer, RegistryError> {
         let away = |reason: String| RegistryError::Away(format!("{url} {reason}"));
-        let mut answer = called.map_err(|error| away(format!("cannot be reached: {error}")))?;
+        let mut answer = called.map_err(|error| match error {
+            // OpenSSL's words: the authority is not known.
+            ureq::Error::NativeTls(_) if error.to_string().contains("certificate verify failed") => away(format!(
+                "cannot be trusted: {error}; {CA_VARIABLE} names a file with the certificate of its authority, PEM"
+            )),
+            error => away(format!("cannot be reached: {error}")),
+        })?;
         let status = answer.status().as_u16();
         match status {
             200 | 400 | 404..=428 | 430..=499 => {}

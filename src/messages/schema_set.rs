@@ -1,6 +1,6 @@
 //! Schemas that do not come with the messages: from files, and from a registry.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use super::error::SchemaSetError;
 use super::registry::{FoundSchema, Registry};
 use super::registry_client::MAX_SCHEMA_BYTES;
 use super::schema_id::SchemaId;
+use super::schema_parts::{Definitions, full_name, named_in};
 use crate::alert::decoder::Decoder;
+use crate::avro::Schema;
 use crate::avro::container::Container;
-use crate::avro::{Schema, namespace_of};
 
 /// A schema from a file.
 #[derive(Clone, Debug)]
@@ -118,8 +119,8 @@ impl SchemaSet {
             let document: Value = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
             documents.push((file, document));
         }
-        let definitions: BTreeMap<String, &Value> =
-            documents.iter().filter_map(|(_, document)| Some((full_name(document, "")?, document))).collect();
+        let mut definitions = Definitions::default();
+        documents.iter().for_each(|(_, document)| definitions.add(document));
         let mut used = HashSet::new();
         documents.iter().for_each(|(_, document)| named_in(document, "", &mut used));
         for (file, document) in &documents {
@@ -127,9 +128,8 @@ impl SchemaSet {
             if full_name(document, "").is_some_and(|name| used.contains(&name)) {
                 continue;
             }
-            let whole = inline(document, "", &definitions, &mut HashSet::new());
-            let schema =
-                Schema::from_json(&whole).map_err(|e| SchemaSetError::Invalid(format!("{}: {e}", file.display())))?;
+            let schema = Schema::from_json(&definitions.complete(document))
+                .map_err(|e| SchemaSetError::Invalid(format!("{}: {e}", file.display())))?;
             self.add(file, schema);
         }
         match self.known.is_empty() {
@@ -166,80 +166,6 @@ fn id_of(stem: &str) -> Option<u32> {
         major.parse::<u32>().ok()?.checked_mul(100)?.checked_add(minor)
     };
     stem.parse().ok().or_else(|| stem.split('.').find_map(rubin))
-}
-
-fn full_name(document: &Value, namespace: &str) -> Option<String> {
-    let name = document["name"].as_str()?;
-    Some(qualified(name, document["namespace"].as_str().unwrap_or(namespace)))
-}
-
-fn qualified(name: &str, namespace: &str) -> String {
-    match name.contains('.') || namespace.is_empty() {
-        true => name.to_owned(),
-        false => format!("{namespace}.{name}"),
-    }
-}
-
-/// The namespace that holds within a document.
-fn inner_namespace(document: &Value, namespace: &str) -> String {
-    match full_name(document, namespace) {
-        Some(name) => namespace_of(&name).to_owned(),
-        None => namespace.to_owned(),
-    }
-}
-
-/// Collects the names that stand for types.
-fn named_in(document: &Value, namespace: &str, used: &mut HashSet<String>) {
-    match document {
-        Value::String(name) => drop(used.insert(qualified(name, namespace))),
-        Value::Array(branches) => branches.iter().for_each(|branch| named_in(branch, namespace, used)),
-        Value::Object(fields) => {
-            let inner = inner_namespace(document, namespace);
-            for key in ["type", "items", "values"] {
-                fields.get(key).into_iter().for_each(|part| named_in(part, &inner, used));
-            }
-            for field in fields.get("fields").and_then(Value::as_array).into_iter().flatten() {
-                field.get("type").into_iter().for_each(|part| named_in(part, &inner, used));
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The document with each name that another file defines replaced by its definition, where it stands first.
-fn inline(
-    document: &Value,
-    namespace: &str,
-    definitions: &BTreeMap<String, &Value>,
-    seen: &mut HashSet<String>,
-) -> Value {
-    match document {
-        Value::String(name) => {
-            let full = qualified(name, namespace);
-            match definitions.get(&full) {
-                Some(definition) if seen.insert(full) => inline(definition, "", definitions, seen),
-                _ => document.clone(),
-            }
-        }
-        Value::Array(branches) => branches.iter().map(|branch| inline(branch, namespace, definitions, seen)).collect(),
-        Value::Object(parts) => {
-            let inner = inner_namespace(document, namespace);
-            seen.extend(full_name(document, namespace));
-            let mut whole = parts.clone();
-            for key in ["type", "items", "values"] {
-                if let Some(part) = whole.get_mut(key) {
-                    *part = inline(part, &inner, definitions, seen);
-                }
-            }
-            for field in whole.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten() {
-                if let Some(part) = field.get_mut("type") {
-                    *part = inline(part, &inner, definitions, seen);
-                }
-            }
-            Value::Object(whole)
-        }
-        _ => document.clone(),
-    }
 }
 
 #[cfg(test)]

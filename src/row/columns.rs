@@ -8,6 +8,8 @@ pub struct Columns {
     names: Vec<(String, String)>,
     /// slots, ascending by (family, qualifier)
     sorted: Vec<u32>,
+    /// slots that have no cells and are not asked for, ascending
+    left_out: Vec<u32>,
 }
 
 impl Columns {
@@ -15,7 +17,15 @@ impl Columns {
     pub fn new(names: Vec<(String, String)>) -> Self {
         let mut sorted: Vec<u32> = (0..names.len() as u32).collect();
         sorted.sort_by(|a, b| names[*a as usize].cmp(&names[*b as usize]));
-        Self { names, sorted }
+        Self { names, sorted, left_out: Vec::new() }
+    }
+
+    /// The same columns, of which those of some families are not asked for: they have no cells.
+    #[must_use]
+    pub fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        let families = self.names.iter().zip(0..);
+        let left_out = families.filter(|((family, _), _)| is_left_out(family)).map(|(_, slot)| slot).collect();
+        Self { left_out, ..self.clone() }
     }
 
     pub fn len(&self) -> usize {
@@ -29,6 +39,11 @@ impl Columns {
     /// (family, qualifier), by slot.
     pub fn names(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.names.iter().map(|(family, qualifier)| (family.as_str(), qualifier.as_str()))
+    }
+
+    /// (family, qualifier) of the columns that a store is asked for.
+    pub fn requested(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names().zip(0..).filter(|(_, slot)| self.left_out.binary_search(slot).is_err()).map(|(name, _)| name)
     }
 
     /// The slot of a column, or `None` if the read does not include it.

@@ -12,8 +12,3 @@ pub(crate) fn first_lines(message: &str) -> String {
     let lines = message.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("at "));
     lines.take(4).collect::<Vec<_>>().join(" / ")
 }
-
-/// The reason to refuse a read or write of that family.
-pub(crate) fn missing_family_reason(family: &str) -> String {
-    format!("the table has no column family `{family}`: use the catalog of this table, or another table")
-}

@@ -9,6 +9,7 @@ mod gateway;
 pub(crate) mod hbase;
 mod java_exception;
 mod open;
+mod placeholders;
 mod replication;
 mod settings;
 mod stream;
@@ -115,6 +116,16 @@ pub enum ScienceDbError {
         /// version of the server's interface: 1 or 2
         found: u8,
     },
+    /// the table does not have a column family that was asked for
+    #[error(
+        "the science database at {address} refused the request: the table has no column family `{family}`: use the catalog of this table, or another table"
+    )]
+    NoFamily {
+        /// `host:port`
+        address: String,
+        /// its name
+        family: String,
+    },
     /// the session was cancelled while it waited for the server
     #[error("cancelled while waiting for the science database at {address}")]
     Cancelled {
@@ -144,7 +155,8 @@ impl ScienceDbError {
 ///
 /// A read returns the newest version of each cell; a cell written with an older timestamp than the present one is never returned. A delete
 /// hides the cells of a row with timestamps up to the server's clock; cells written with a later timestamp are returned again. Keys are
-/// ordered as bytes. Reads and writes of a column family that the table does not have are refused.
+/// ordered as bytes. Reads and writes of a column family that the table does not have are refused, but for reads of a column without a
+/// qualifier that is the only one of its family, which is null then: Fink's writer adds one to each catalog.
 pub trait ScienceDb: Send {
     /// The regions of the table, in ascending order. Together they cover all keys.
     fn key_ranges(&mut self) -> Result<Vec<KeyRange>, ScienceDbError>;

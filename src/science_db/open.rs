@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::embedded::Embedded;
 use super::gateway::{Gateways, Health, Interface};
 use super::hbase::{Cluster, HBase};
+use super::placeholders::{MissingFamilies, WithPlaceholders};
 use super::settings::{ScienceDbSettings, StoreKind};
 use super::timeouts::Timeouts;
 use super::{ScienceDb, ScienceDbError, thrift1, thrift2};
@@ -27,6 +28,7 @@ pub fn open(settings: &ScienceDbSettings, table: &str) -> Result<Box<dyn Science
 pub struct Sessions {
     table: String,
     store: Store,
+    missing: MissingFamilies,
     opened: AtomicUsize,
 }
 
@@ -50,7 +52,7 @@ impl Sessions {
             StoreKind::HBase => Store::HBase(Arc::new(Cluster::new(&settings.addresses, timeouts, BTreeMap::new()))),
             StoreKind::Embedded => Store::Embedded(settings.path.clone()),
         };
-        Self { table: table.to_owned(), store, opened: AtomicUsize::new(0) }
+        Self { table: table.to_owned(), store, missing: MissingFamilies::default(), opened: AtomicUsize::new(0) }
     }
 
     /// Reaches servers of HBase at other addresses (`host:port`) than those that the cluster gives them, as through tunnels.
@@ -68,17 +70,19 @@ impl Sessions {
     /// # Errors
     /// As [`open`], or `Cancelled`.
     pub fn open(&self, cancel: &CancellationToken) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
-        match &self.store {
+        let session: Box<dyn ScienceDb> = match &self.store {
             Store::Gateways { interface, health } => {
                 let number = self.opened.fetch_add(1, Ordering::Relaxed);
                 let gateways = Gateways::open(*interface, health, number, cancel)?;
-                Ok((interface.session)(gateways, &self.table))
+                (interface.session)(gateways, &self.table)
             }
             Store::HBase(cluster) => {
                 let number = self.opened.fetch_add(1, Ordering::Relaxed);
-                Ok(Box::new(HBase::open(cluster, &self.table, number, cancel)?))
+                Box::new(HBase::open(cluster, &self.table, number, cancel)?)
             }
-            Store::Embedded(path) => Ok(Box::new(Embedded::new(path, &self.table))),
-        }
+            Store::Embedded(path) => Box::new(Embedded::new(path, &self.table)),
+        };
+        let (table, missing) = (self.table.clone(), self.missing.clone());
+        Ok(Box::new(WithPlaceholders { session, table, missing }))
     }
 }

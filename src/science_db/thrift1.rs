@@ -251,7 +251,7 @@ fn call_error(error: thrift::Error) -> CallError {
 }
 
 fn column_names(columns: &Columns) -> Vec<Vec<u8>> {
-    columns.names().map(|(family, qualifier)| format!("{family}:{qualifier}").into_bytes()).collect()
+    columns.requested().map(|(family, qualifier)| format!("{family}:{qualifier}").into_bytes()).collect()
 }
 
 fn mutations(put: &Put) -> BatchMutation {

@@ -3,7 +3,9 @@
 mod archives;
 mod evolution;
 mod schemas;
+mod signals;
 mod topics;
+mod versions;
 
 use std::path::Path;
 

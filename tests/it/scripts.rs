@@ -1,4 +1,4 @@
-//! `scripts/dev/streams` and `scripts/dev/freshness`, in short: they run, and what they check holds.
+//! `scripts/dev/streams`, `scripts/dev/freshness` and `scripts/dev/soak`, in short: they run, and what they check holds.
 
 use std::process::Command;
 
@@ -31,4 +31,11 @@ fn every_stream_receives_what_pandas_keeps_by_its_rules_or_its_filter() {
 fn fresh_alerts_reach_a_consumer_while_they_are_put() {
     let out = run("dev/freshness", &["--rate", "100", "--seconds", "5", "--older", "200"]);
     assert!(out.contains("500 alerts put") && out.contains("500 consumed; fink ended with 0"), "{out}");
+}
+
+#[test]
+fn a_service_at_a_steady_rate_sends_each_alert_once_and_answers_all_the_time() {
+    let short = ["--rate", "50", "--seconds", "6", "--bytes", "300", "--scrape", "2"];
+    let out = run("dev/soak", &[&short[..], &["--fink", env!("CARGO_BIN_EXE_fink")]].concat());
+    assert!(out.matches("lost 0, twice 0, others 0").count() == 2 && out.contains("exit code 0;"), "{out}");
 }

@@ -1,8 +1,9 @@
 """Writes Avro files of Rubin's alerts as they are sent, with fastavro.
 
-usage: wire_alerts.py FOLDER OUT
+usage: wire_alerts.py FOLDER OUT [--distinct]
 
 FOLDER has messages in Confluent's framing (lsst.v<major>_<minor>.avro) and their schemas (schemas/<major>/<minor>/*.avsc).
+With --distinct each alert has identifiers of its own: those of all versions are the same example.
 """
 
 import io
@@ -21,5 +22,11 @@ for path in sorted(folder.glob("*.avro")):
     message = path.read_bytes()
     assert message[:5] == b"\0" + (int(major) * 100 + int(minor)).to_bytes(4, "big")
     alert = fastavro.schemaless_reader(io.BytesIO(message[5:]), schema)
+    if "--distinct" in sys.argv:
+        number = int(major) * 100 + int(minor)
+        for record in (alert, alert["diaSource"]):
+            for name in ("alertId", "diaSourceId"):
+                if name in record:
+                    record[name] += number
     with open(out / path.name, "wb") as file:
         fastavro.writer(file, schema, [alert])

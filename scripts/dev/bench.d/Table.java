@@ -18,11 +18,12 @@ import org.apache.hadoop.hbase.util.Bytes;
  * What the measurements do to a table beside fink.
  *
  * Usage: java -cp HBASE Table.java ZOOKEEPER_HOST:PORT TABLE drop
- *        java -cp HBASE Table.java ZOOKEEPER_HOST:PORT TABLE fill FIRST COUNT BYTES TRIGGER_FAMILY:QUALIFIER FAMILY:QUALIFIER FROM UNTIL
+ *        java -cp HBASE Table.java ZOOKEEPER_HOST:PORT TABLE fill FIRST COUNT BYTES TRIGGER_FAMILY:QUALIFIER FAMILY:QUALIFIER FROM UNTIL FLUSH ROWS
  *        java -cp HBASE Table.java ZOOKEEPER_HOST:PORT TABLE files
  *
  * `fill` puts rows of two cells, spread over the regions: a number of 8 bytes in the trigger's column, and BYTES in the other
- * one, with timestamps (ms) that rise from FROM to UNTIL. `files` prints a line of JSON: the table's store files and the MB in
+ * one, with timestamps (ms) that rise from FROM to UNTIL. Each time that a region has got ROWS more it is flushed: the other
+ * family (FLUSH is `large`) or both (`all`). `files` prints a line of JSON: the table's store files and the MB in
  * its memstores.
  */
 public class Table {
@@ -61,10 +62,12 @@ public class Table {
         int bytes = Integer.parseInt(args[5]);
         byte[][] trigger = column(args[6]), other = column(args[7]);
         long from = Long.parseLong(args[8]), until = Long.parseLong(args[9]);
+        boolean flushAll = args[10].equals("all");
         List<byte[]> prefixes = new ArrayList<>();
         for (byte[] start : connection.getRegionLocator(table).getStartKeys())
             prefixes.add(start.length == 0 ? Bytes.toBytes("!") : start);
-        try (BufferedMutator mutator = connection.getBufferedMutator(table)) {
+        long rowsAFlush = Long.parseLong(args[11]) * prefixes.size();
+        try (BufferedMutator mutator = connection.getBufferedMutator(table); Admin admin = connection.getAdmin()) {
             byte[] value = new byte[bytes];
             for (long number = first; number < first + count; number++) {
                 byte[] prefix = prefixes.get((int) (number % prefixes.size()));
@@ -75,6 +78,11 @@ public class Table {
                 put.addColumn(trigger[0], trigger[1], Bytes.toBytes(number));
                 put.addColumn(other[0], other[1], value.clone());
                 mutator.mutate(put);
+                if ((number + 1) % rowsAFlush == 0) {
+                    mutator.flush();
+                    if (flushAll) admin.flush(table);
+                    else admin.flush(table, other[0]);
+                }
             }
         }
     }

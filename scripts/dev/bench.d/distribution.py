@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -24,6 +26,8 @@ class Distribution:
             self._metrics = f"127.0.0.1:{free.getsockname()[1]}"
         self._environment = dict(os.environ, FINK_RUN_DIR=str(folder))
         self._service = None
+        # Ended by `kill` or `timeout`, it cleans up like on Ctrl-C.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         (self._folder / "fink.toml").write_text(
             f"""[science_db]
 kind = "hbase"

@@ -52,6 +52,7 @@ public final class HBaseClient {
     private static final byte[] TRIGGER = Bytes.toBytes("t"), REST = Bytes.toBytes("i"), CANDID = Bytes.toBytes("candid");
     private static final int FIELDS_OF_A_ROW = 6;
     private static final long ADMIN_SECONDS = 60;
+    private static final int ASSIGN_ATTEMPTS = 10;
 
     private final PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
     private final TableName name;
@@ -189,13 +190,26 @@ public final class HBaseClient {
 
     private String reassign(double position, long milliseconds) throws Exception {
         RegionInfo region = regions().get((int) (position * regions().size()));
-        admin.unassign(region.getRegionName());
         try {
+            admin.unassign(region.getRegionName());
             Thread.sleep(milliseconds);
         } finally {
-            admin.assign(region.getRegionName());
+            // A master that was killed may close it all the same when it is back: it must not stay closed.
+            assign(region);
         }
         return Bytes.toStringBinary(region.getStartKey());
+    }
+
+    private void assign(RegionInfo region) throws Exception {
+        for (int attempt = 1; ; attempt++) {
+            try {
+                admin.assign(region.getRegionName());
+                return;
+            } catch (IOException e) {
+                if (attempt == ASSIGN_ATTEMPTS) throw e;
+                Thread.sleep(1_000);
+            }
+        }
     }
 
     private String move(double position, double positionOfServer) throws IOException {
@@ -220,12 +234,12 @@ public final class HBaseClient {
 
     private String where(String what) throws IOException {
         if (what.equals("meta")) return Integer.toString(serverOf(TableName.META_TABLE_NAME, HConstants.EMPTY_START_ROW).getPort());
-        int most = -1;
+        long most = -1;
         ServerName busiest = null;
         for (ServerName server : liveServers()) {
-            long count = admin.getRegions(server).stream().filter(region -> region.getTable().equals(name)).count();
+            long count = openAt(server);
             if (count > most) {
-                most = (int) count;
+                most = count;
                 busiest = server;
             }
         }
@@ -233,9 +247,17 @@ public final class HBaseClient {
         return Integer.toString(busiest.getPort());
     }
 
+    private long openAt(ServerName server) throws IOException {
+        return admin.getRegions(server).stream().filter(region -> region.getTable().equals(name)).count();
+    }
+
     private boolean isSettled(int servers) throws IOException {
         var metrics = admin.getClusterMetrics(EnumSet.of(ClusterMetrics.Option.LIVE_SERVERS, ClusterMetrics.Option.REGIONS_IN_TRANSITION));
-        return metrics.getLiveServerMetrics().size() == servers && metrics.getRegionStatesInTransition().isEmpty() && admin.isTableAvailable(name);
+        if (metrics.getLiveServerMetrics().size() != servers || !metrics.getRegionStatesInTransition().isEmpty()) return false;
+        long open = 0;
+        for (ServerName server : metrics.getLiveServerMetrics().keySet()) open += openAt(server);
+        // Those of hbase:meta may be closed.
+        return open == regions().size();
     }
 
     private List<RegionInfo> regions() throws IOException {

@@ -111,6 +111,7 @@ class Chaos:
         self.writers.stop()
         self.record.close()
         self.say("the faults are over and all alerts are put")
+        self.parts.wait_for_regions()
         newest = self.hbase.scan()
         streams = verify.streams(self.writers.past, beside_from, options.plain)
         topics = [self.configuration.topic(stream.name) for stream in streams]

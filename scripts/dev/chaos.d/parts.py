@@ -47,12 +47,17 @@ class Parts:
         (port,), _ = self._hbase.ask("where", which)
         return f"regionserver-{self._hbase_ports.index(int(port))}"
 
-    def start_ended(self):
-        """As a supervisor would: a region server ends by itself when a busy machine has kept it from its turn for too long."""
+    def start_ended(self, kind="regionserver"):
+        """As a supervisor would: a region server ends by itself when it was kept from its turn for longer than its session with ZooKeeper lasts."""
         for part in json.loads(self._cluster("status", "--format", "json", fails=True))["parts"]:
-            if part["state"] == "died" and part["part"].startswith("regionserver"):
+            if part["state"] == "died" and part["part"].startswith(kind):
                 self.ended.append(part["part"])
                 self._cluster("start", part["part"], "--no-wait")
+
+    def wait_for_regions(self):
+        """Until all regions are open, where servers of HBase failed."""
+        if self.region_servers() > 1:
+            self._wait("hbase-master")
 
     def pause(self, part, seconds):
         """SIGSTOP for so long. Returns when it serves again."""

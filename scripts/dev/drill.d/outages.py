@@ -177,6 +177,8 @@ class Outages:
         self.parts.mend_all(FAULTS[what], how)
         mended, calm = time.monotonic(), 0
         while calm < 3:
+            if (what, how) == ("hbase", "stop"):
+                self.parts.start_ended("hbase")
             calm = calm + 1 if self.look(watched, began) and self.parts.all_serve(FAULTS[what]) else 0
             if time.monotonic() - mended > RECOVERY:
                 self.wrong.append(f"{what}: {how}: no recovery within {RECOVERY} s")

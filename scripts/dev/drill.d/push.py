@@ -163,7 +163,10 @@ push_listen = "127.0.0.1:0"
                 self.wrong.append(f"a region was not moved: {refused}")
 
     def restart_hbase(self):
-        subprocess.run([CLUSTER, "restart", "hbase", "--dir", self.options.cluster], check=True, capture_output=True, text=True)
+        for words in (("stop", "hbase"), ("start", "hbase", "--no-wait")):
+            ended = subprocess.run([CLUSTER, *words, "--dir", self.options.cluster], capture_output=True, text=True)
+            if ended.returncode != 0:
+                raise SystemExit(f"scripts/cluster {' '.join(words)}: {ended.stderr}")
 
     def settle(self):
         """Waits until everything that was acknowledged has come, and whatever may come twice has had time to."""

@@ -17,6 +17,8 @@ pub(super) enum Conversion {
     FloatAsDouble,
     Double,
     Text,
+    /// the words `true` and `false`, as Fink's writer stores booleans
+    TextAsBoolean,
     Binary,
     Fixed(usize),
     Symbol(Arc<HashMap<String, i64>>),
@@ -73,6 +75,7 @@ fn scalar_conversion(kind: &ColumnType, schema: &Schema, node: NodeId) -> Option
         (C::Double, Kind::Double) => (Conversion::Double, true),
         (C::String, Kind::String) => (Conversion::Text, true),
         (C::String, Kind::Bytes) => (Conversion::Binary, false),
+        (C::String, Kind::Boolean) => (Conversion::TextAsBoolean, false),
         (C::String, Kind::Enum { symbols, .. }) => {
             let indexes = symbols.iter().zip(0..).map(|(symbol, at)| (symbol.clone(), at)).collect();
             (Conversion::Symbol(Arc::new(indexes)), false)
@@ -112,6 +115,11 @@ impl Conversion {
                     .map_err(|e| format!("the text is not UTF-8 after byte {}", e.valid_up_to()))?;
                 write_bytes(cell, out);
             }
+            Self::TextAsBoolean => match cell {
+                b"true" => out.push(1),
+                b"false" => out.push(0),
+                _ => return Err(format!("`{}` is neither `true` nor `false`", String::from_utf8_lossy(cell))),
+            },
             Self::Binary => write_bytes(cell, out),
             Self::Fixed(size) if cell.len() == *size => out.extend_from_slice(cell),
             Self::Fixed(size) => return Err(width(cell, &size.to_string())),

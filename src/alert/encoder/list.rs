@@ -3,7 +3,8 @@
 //! The text is Spark's (see [`crate::list_text`]) and is ambiguous. Rules for reading it:
 //! - an empty item is null if the field can be null, else an empty string;
 //! - the columns that are not strings decide the number of items, because `, ` may occur in a string and `[]` may be one null;
-//! - a list of strings with another number of items is an error.
+//! - a list of strings with another number of items is an error;
+//! - `null` is null in a list of numbers or booleans, and a text in a list of strings.
 
 use super::cell::{CellError, OnNull, null_bytes, value_of};
 use crate::avro::{Kind, NodeId, Schema, write_bytes, write_long};
@@ -165,6 +166,7 @@ impl Item {
     }
 
     fn encode(&self, text: Option<&str>, out: &mut Vec<u8>) -> Result<(), String> {
+        let text = text.filter(|text| self.is_text() || *text != "null");
         let text = match (text, &self.null, &self.kind) {
             (Some(text), ..) => text,
             (None, Some(null), _) => {

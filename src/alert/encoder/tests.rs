@@ -95,6 +95,30 @@ fn field_without_column_is_null_or_default_with_a_warning_or_refused() {
     assert!(error.contains("`s.q`") && error.contains("`s_q`") && error.contains("default:t"), "{error}");
 }
 
+/// As Fink's writer stores booleans and arrays: the catalog has neither, so they are strings.
+#[test]
+fn booleans_and_lists_are_read_from_the_words_of_fink_s_writer() {
+    let catalog = catalog(vec![("b", ColumnType::String), ("l", ColumnType::String)]);
+    let wanted = schema(&json!([{"name": "b", "type": ["null", "boolean"]},
+        {"name": "l", "type": ["null", {"type": "array", "items": ["null", "float"]}]}]));
+    let one = 1f32.to_le_bytes();
+    let list = [&[2, 4, 2][..], &one, &[0, 0]].concat();
+    for text in ["[1.0, null]", "[1.0,]", "WrappedArray(1.0, null)"] {
+        let cells: [(&str, &[u8]); 2] = [("b", b"true"), ("l", text.as_bytes())];
+        assert_eq!(encode(Arc::clone(&wanted), &catalog, &cells).unwrap(), [&[2, 1][..], &list].concat(), "{text}");
+    }
+    assert_eq!(encode(Arc::clone(&wanted), &catalog, &[("b", b"false")]).unwrap(), [2, 0, 0]);
+    for wrong in ["", "True", "1", "\u{ff}"] {
+        let error = encode(Arc::clone(&wanted), &catalog, &[("b", wrong.as_bytes())]).unwrap_err().to_string();
+        assert!(error.contains("neither `true` nor `false`"), "{error}");
+    }
+    // Text remains text where the schema has both, and a null among strings is a word.
+    let text = schema(&json!([{"name": "b", "type": ["boolean", "string"]},
+        {"name": "l", "type": {"type": "array", "items": ["null", "string"]}}]));
+    let encoded = encode(text, &catalog, &[("b", b"true"), ("l", b"[null]")]).unwrap();
+    assert_eq!(encoded, b"\x02\x08true\x02\x02\x08null\x00");
+}
+
 #[test]
 fn numbers_widen_and_never_narrow() {
     let catalog = catalog(vec![("a", ColumnType::Short), ("b", ColumnType::Float), ("c", ColumnType::Long)]);

@@ -3,13 +3,13 @@
 use super::settings::ConsumerLogin;
 use crate::cli::outcome::UsageError;
 use crate::consume::notices::Notices;
-use crate::messages::{RegistryClient, RegistryLogin};
+use crate::messages::{RegistryAccess, RegistryClient};
 use crate::notify::{Notifier, TOKEN_VARIABLE};
 use crate::secret::Secret;
 
 /// A client of a registry, with the login of its variables.
 pub(crate) fn registry_client(address: &str) -> Result<RegistryClient, UsageError> {
-    RegistryClient::new(address, RegistryLogin::from_environment().as_ref()).map_err(UsageError)
+    RegistryClient::new(address, &RegistryAccess::from_environment().map_err(UsageError)?).map_err(UsageError)
 }
 
 /// The way to a Slack channel.

@@ -33,7 +33,8 @@ pub(super) struct TopicArgs {
     #[arg(long, visible_alias = "schemas", value_name = "FILE", value_hint = ValueHint::AnyPath)]
     schema: Vec<PathBuf>,
     /// The address of a schema registry, for messages that carry an id. Its schemas are kept beside the catalog (catalog.schemas). Its login,
-    /// where it asks for one, is taken from the variables FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD
+    /// where it asks for one, is taken from the variables FINK_REGISTRY_USERNAME and FINK_REGISTRY_PASSWORD. FINK_REGISTRY_CA names a file
+    /// with the authorities to trust instead of the system's
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     registry: Option<String>,
     /// Write alerts again whose rows exist, which are otherwise left as they are

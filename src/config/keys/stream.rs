@@ -8,7 +8,7 @@ use crate::config::reader::Reader;
 use crate::config::value::IntegerInRange;
 use crate::distribution::settings::{DistributionSettings, MAX_PARTITIONS_WITHOUT_TRANSACTIONS, StreamSettings};
 use crate::kafka::topics::Durability;
-use crate::messages::RegistryClient;
+use crate::messages::{RegistryAccess, RegistryClient};
 use crate::topic::Topic;
 
 const NAME: Key =
@@ -137,7 +137,7 @@ fn read(
                 "registry",
                 "The address of a schema registry, for encoding = \"confluent\": the service registers the schema at its start, subject \
                  `<topic>-value`, and uses its id. The login, if any, is that of the variables FINK_REGISTRY_USERNAME and \
-                 FINK_REGISTRY_PASSWORD.",
+                 FINK_REGISTRY_PASSWORD; FINK_REGISTRY_CA names a file with the authorities to trust instead of the system's.",
             )
             .example("\"https://registry.example.org\""),
         ),
@@ -217,7 +217,9 @@ fn check(reader: &mut Reader<'_>, settings: &StreamSettings) {
         (_, Some(_)) if !is_confluent => reader.add_error("registry", "it requires encoding = \"confluent\""),
         _ => {}
     }
-    if let Some(Err(reason)) = settings.registry.as_deref().map(|address| RegistryClient::new(address, None)) {
+    if let Some(Err(reason)) =
+        settings.registry.as_deref().map(|address| RegistryClient::new(address, &RegistryAccess::default()))
+    {
         reader.add_error("registry", reason);
     }
 }

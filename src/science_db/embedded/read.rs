@@ -88,7 +88,7 @@ impl<'a> RowReader<'a> {
         columns: &Columns,
         window: Window,
     ) -> Result<Self, StoreError> {
-        check_families(transaction, table, columns.names().map(|(family, _)| family))?;
+        check_families(transaction, table, columns.requested().map(|(family, _)| family))?;
         let all = "SELECT family, qualifier, number FROM column_name WHERE table_id = ?1 ORDER BY family, qualifier";
         let mut all = transaction.prepare_cached(all)?;
         let mut all = all.query([table])?;

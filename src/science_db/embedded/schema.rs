@@ -13,6 +13,8 @@ pub(crate) enum StoreError {
     NoTable,
     /// the request cannot be fulfilled
     Refused(String),
+    /// the table has no column family of this name
+    NoFamily(String),
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -105,8 +107,7 @@ pub(crate) fn check_families<'a>(
     let known = statement.query_map([table], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     for family in families {
         if !known.iter().any(|known| known == family) {
-            let reason = format!("the table has no column family `{family}`, only {}", known.join(", "));
-            return Err(StoreError::Refused(reason));
+            return Err(StoreError::NoFamily(family.to_owned()));
         }
     }
     Ok(())

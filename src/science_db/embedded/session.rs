@@ -70,6 +70,7 @@ impl Embedded {
         match error {
             StoreError::NoTable => ScienceDbError::NoTable { address, table: self.table.clone() },
             StoreError::Refused(reason) => ScienceDbError::Refused { address, reason },
+            StoreError::NoFamily(family) => ScienceDbError::NoFamily { address, family },
             StoreError::Sql(error) => {
                 let reason = error.to_string();
                 match error.sqlite_error_code() {

@@ -6,7 +6,7 @@ use std::io::{Error as IoError, ErrorKind};
 
 use thrift::{ApplicationErrorKind, TransportErrorKind};
 
-use crate::science_db::java_exception::{first_lines, missing_family, missing_family_reason};
+use crate::science_db::java_exception::{first_lines, missing_family};
 
 /// A failed call.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) enum CallError {
     Unavailable(String),
     /// the table exists already
     TableExists,
+    /// the table has no column family of this name
+    NoFamily(String),
     /// HBase refused the request
     Refused(String),
 }
@@ -75,7 +77,7 @@ impl CallError {
         if message.contains("TableExistsException") {
             Self::TableExists
         } else if let Some(family) = missing_family(&message) {
-            Self::Refused(missing_family_reason(family))
+            Self::NoFamily(family.to_owned())
         } else if message.starts_with("Zookeeper ") {
             // HBase is down or starting. It marks this exception as not to be retried, which holds for that moment only.
             Self::Unavailable(message)
@@ -123,6 +125,7 @@ impl fmt::Display for CallError {
             | Self::Refused(reason) => f.write_str(reason),
             Self::WrongVersion(version) => write!(f, "a Thrift {version} gateway"),
             Self::TableExists => f.write_str("the table exists already"),
+            Self::NoFamily(family) => write!(f, "the table has no column family `{family}`"),
         }
     }
 }
@@ -158,11 +161,8 @@ mod tests {
     #[test]
     fn missing_family_is_named_once() {
         let one = "NoSuchColumnFamilyException: Column family t does not exist in region a,b. in table 'a', {NAME => 'i'}: 1 time";
-        let CallError::Refused(reason) = CallError::from_hbase_io_error(Some(&format!("{one}, {one}")), Some(true))
-        else {
-            panic!("not refused")
-        };
-        assert!(reason.starts_with("the table has no column family `t`: "), "{reason}");
+        let error = CallError::from_hbase_io_error(Some(&format!("{one}, {one}")), Some(true));
+        assert_eq!(error, CallError::NoFamily(String::from("t")));
     }
 
     #[test]

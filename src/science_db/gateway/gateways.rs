@@ -229,6 +229,7 @@ impl Gateways {
                 ScienceDbError::Unreachable { address, reason }
             }
             CallError::Protocol(reason) | CallError::Refused(reason) => ScienceDbError::Refused { address, reason },
+            CallError::NoFamily(family) => ScienceDbError::NoFamily { address, family },
             CallError::TableExists => {
                 ScienceDbError::Refused { address, reason: String::from("the table exists already") }
             }

@@ -189,7 +189,10 @@ impl Client {
                 ScienceDbError::Refused { address, reason }
             }
             CallError::Rejected(exception) | CallError::Exception(exception) => match exception.remedy() {
-                Remedy::Refuse | Remedy::CheckTable => ScienceDbError::Refused { address, reason: exception.refusal() },
+                Remedy::Refuse | Remedy::CheckTable => match exception.missing_family() {
+                    Some(family) => ScienceDbError::NoFamily { address, family },
+                    None => ScienceDbError::Refused { address, reason: exception.to_string() },
+                },
                 _ => ScienceDbError::Unreachable { address, reason: exception.to_string() },
             },
         }

@@ -2,7 +2,7 @@
 
 use super::frame::Damaged;
 use super::proto::{ExceptionResponse, ForeignExceptionMessage, NameBytesPair};
-use crate::science_db::java_exception::{first_lines, missing_family, missing_family_reason};
+use crate::science_db::java_exception::{first_lines, missing_family};
 
 /// An exception that a server responded with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,10 +88,9 @@ impl ServerException {
         }
     }
 
-    /// The reason to give where the request is refused.
-    pub(crate) fn refusal(&self) -> String {
-        let message = format!("{}: {}", self.class, self.message);
-        missing_family(&message).map_or(message.clone(), missing_family_reason)
+    /// The column family that the table does not have, if that is the complaint.
+    pub(crate) fn missing_family(&self) -> Option<String> {
+        missing_family(&self.to_string()).map(str::to_owned)
     }
 
     /// Whether the server has not begun with the call.

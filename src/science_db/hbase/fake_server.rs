@@ -42,6 +42,9 @@ pub(super) struct FakeServer {
     calls: Arc<Mutex<Vec<Call>>>,
     /// how often it still responds that no server is the active master, or has `hbase:meta`
     absences: Arc<AtomicUsize>,
+    /// where `hbase:meta` is, then where the region is, by the next responses; after them, at this server
+    former_metas: Arc<Mutex<VecDeque<String>>>,
+    former_regions: Arc<Mutex<VecDeque<String>>>,
 }
 
 #[derive(Debug)]
@@ -54,7 +57,14 @@ impl FakeServer {
     pub(super) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let server = Self { address, replies: Arc::default(), calls: Arc::default(), absences: Arc::default() };
+        let server = Self {
+            address,
+            replies: Arc::default(),
+            calls: Arc::default(),
+            absences: Arc::default(),
+            former_metas: Arc::default(),
+            former_regions: Arc::default(),
+        };
         let shared = server.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -70,10 +80,25 @@ impl FakeServer {
         self.absences.store(count, Ordering::SeqCst);
     }
 
-    /// Where the master or `hbase:meta` is, unless it is absent.
-    fn found(&self) -> Option<ServerName> {
+    /// The next questions for the server of `hbase:meta` find these addresses.
+    pub(super) fn meta_was_at(&self, addresses: &[&str]) {
+        self.former_metas.lock().unwrap().extend(addresses.iter().map(|&address| address.to_owned()));
+    }
+
+    /// The next questions for the server of the region find these addresses.
+    pub(super) fn region_was_at(&self, addresses: &[&str]) {
+        self.former_regions.lock().unwrap().extend(addresses.iter().map(|&address| address.to_owned()));
+    }
+
+    /// The server at `address`, unless the master or `hbase:meta` is absent.
+    fn found(&self, address: &str) -> Option<ServerName> {
         let count = self.absences.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
-        count.is_err().then(|| server_name(&self.address))
+        count.is_err().then(|| server_name(address))
+    }
+
+    /// The next of the former addresses, else the server's own.
+    fn place(&self, former: &Mutex<VecDeque<String>>) -> String {
+        former.lock().unwrap().pop_front().unwrap_or_else(|| self.address.clone())
     }
 
     pub(super) fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
@@ -103,7 +128,7 @@ impl FakeServer {
 }
 
 fn serve(mut client: TcpStream, server: &FakeServer) -> Option<()> {
-    let FakeServer { address, replies, calls, .. } = server;
+    let FakeServer { replies, calls, .. } = server;
     let mut preamble = [0; 10];
     client.read_exact(&mut preamble).ok()?;
     let len = u32::from_be_bytes(preamble[6..].try_into().unwrap());
@@ -117,9 +142,12 @@ fn serve(mut client: TcpStream, server: &FakeServer) -> Option<()> {
         let message = &request[parts.message];
         let mut header = ResponseHeader { call_id: parts.header.call_id, ..ResponseHeader::default() };
         let response = match parts.header.method_name.as_deref() {
-            Some("GetMetaRegionLocations") => frame::response(&header, Some(&meta_location(server.found())), 0),
+            Some("GetMetaRegionLocations") => {
+                let found = server.found(&server.place(&server.former_metas));
+                frame::response(&header, Some(&meta_location(found)), 0)
+            }
             Some("GetActiveMaster") => {
-                let response = GetActiveMasterResponse { server_name: server.found() };
+                let response = GetActiveMasterResponse { server_name: server.found(&server.address) };
                 frame::response(&header, Some(&response), 0)
             }
             Some("ListNamespaceDescriptors") => {
@@ -129,7 +157,7 @@ fn serve(mut client: TcpStream, server: &FakeServer) -> Option<()> {
                 let request = ScanRequest::decode(message).unwrap();
                 let is_meta = request.region.as_ref().is_some_and(|region| region.value.starts_with(b"hbase:meta"));
                 let reply = match is_meta {
-                    true => meta_rows(address),
+                    true => meta_rows(&server.place(&server.former_regions)),
                     false => {
                         calls.lock().unwrap().push(Call::Scan(Box::new(request)));
                         replies.lock().unwrap().pop_front()?

@@ -334,7 +334,7 @@ fn scan_request(rows: usize) -> ScanRequest {
 /// The columns of a read, or their families.
 pub(crate) fn request_columns(columns: &Columns, reads_families: bool) -> Vec<proto::Column> {
     let mut families: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
-    for (family, qualifier) in columns.names() {
+    for (family, qualifier) in columns.requested() {
         let qualifiers = families.entry(family).or_default();
         if !reads_families {
             qualifiers.push(qualifier.into());

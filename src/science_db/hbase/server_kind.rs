@@ -10,7 +10,7 @@ use super::proto::SecurityPreamableResponse;
 use crate::cancel::CancellationToken;
 use crate::science_db::gateway::Gateways;
 use crate::science_db::{ScienceDbError, Timeouts, thrift2};
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslVerifyMode};
 use prost::Message;
 
 /// How long one attempt to identify a server may take.
@@ -65,7 +65,7 @@ pub(crate) fn rejection(address: &str, exception: &ServerException) -> ScienceDb
             "it requires Kerberos (server principal {principal}), which fink does not support: use a Thrift gateway \
              (science_db.kind = \"thrift2\"), which can log in with a keytab"
         ),
-        None => exception.refusal(),
+        None => exception.to_string(),
     };
     ScienceDbError::Refused { address: address.to_owned(), reason }
 }
@@ -94,15 +94,22 @@ fn is_kafka(address: &str) -> bool {
     ask(address, &KAFKA_API_VERSIONS).is_some_and(|answer| answer.starts_with(&[0, 0, 0, 1]))
 }
 
-/// Whether a TLS handshake succeeds, whoever the server is.
+/// Whether the server shows a certificate, whoever it is. By default HBase then asks for the client's.
 fn speaks_tls(address: &str) -> bool {
     let shake_hands = || {
         let mut connector = SslConnector::builder(SslMethod::tls_client()).ok()?;
         connector.set_verify(SslVerifyMode::NONE);
         let configured = connector.build().configure().ok()?.verify_hostname(false).use_server_name_indication(false);
-        configured.connect("", connect(address)?).ok()
+        let has_certificate = match configured.connect("", connect(address)?) {
+            Ok(_) => true,
+            Err(HandshakeError::Failure(broken) | HandshakeError::WouldBlock(broken)) => {
+                broken.ssl().peer_certificate().is_some()
+            }
+            Err(HandshakeError::SetupFailure(_)) => false,
+        };
+        Some(has_certificate)
     };
-    shake_hands().is_some()
+    shake_hands().unwrap_or(false)
 }
 
 /// It answers a command with text, also to say that it is not configured to answer it.

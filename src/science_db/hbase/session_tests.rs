@@ -1,6 +1,7 @@
 //! Sessions with a server that responds as it is told: what HBase seldom does is tested here.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -154,6 +155,48 @@ fn server_of_meta_and_master_that_fail_are_waited_for() {
         panic!("no server has hbase:meta")
     };
     assert!(error.is_transient() && error.to_string().contains("HBase is starting or stopped"), "{error}");
+}
+
+/// The address of a server that has ended.
+fn dead_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn region_of_a_dead_server_is_found_where_it_went() {
+    let (server, dead) = (FakeServer::new(), dead_server());
+    let mut db = server.open();
+    server.region_was_at(&[&dead, &dead, &dead]);
+    server.reply([rows_reply(&["1"], false, false), Reply::Done]);
+    assert_eq!(scan(&mut db, 5).unwrap(), [["1"]]);
+    server.region_was_at(&[&dead]);
+    db.put(&[put(None)]).unwrap();
+}
+
+#[test]
+fn region_of_a_server_that_hangs_is_found_where_it_went() {
+    // It accepts connections, as the kernel does for a suspended process.
+    let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = hanging.local_addr().unwrap().to_string();
+    let server = FakeServer::new();
+    let timeouts = Timeouts { read: Duration::from_secs(2), ..Timeouts::default() };
+    let cluster = Arc::new(Cluster::new(std::slice::from_ref(&server.address), timeouts, BTreeMap::new()));
+    let mut db = HBase::open(&cluster, "default:t", 0, &CancellationToken::new()).unwrap();
+    server.region_was_at(&[&address]);
+    server.reply([rows_reply(&["1"], false, false)]);
+    assert_eq!(scan(&mut db, 5).unwrap(), [["1"]]);
+}
+
+#[test]
+fn meta_of_a_dead_server_is_found_where_it_went() {
+    let (server, dead) = (FakeServer::new(), dead_server());
+    server.meta_was_at(&[&dead, &dead, &dead]);
+    let mut db = server.open();
+    // The region's server has ended with it.
+    server.region_was_at(&[&dead]);
+    server.reply([rows_reply(&["1"], false, false)]);
+    assert_eq!(scan(&mut db, 5).unwrap(), [["1"]]);
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl Delivery {
         self.writes.map(|(_, last)| last)
     }
 
+    /// When the call arrived.
+    pub fn arrived(&self) -> Timestamp {
+        self.arrived
+    }
+
     /// Time from the first write to the arrival.
     pub fn first_lag(&self) -> Option<Duration> {
         self.writes.map(|(first, _)| self.arrived.since(first))

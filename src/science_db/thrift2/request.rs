@@ -12,7 +12,7 @@ use crate::science_db::{FAMILY_CONFIGURATION, Put, Scan};
 fn columns(columns: &Columns, families: bool, id: i16) -> Request {
     let mut list = Request::default();
     if families {
-        let families: BTreeSet<&str> = columns.names().map(|(family, _)| family).collect();
+        let families: BTreeSet<&str> = columns.requested().map(|(family, _)| family).collect();
         list.struct_list_field(id, families.len());
         for family in families {
             list.string_field(1, family.as_bytes());
@@ -20,8 +20,8 @@ fn columns(columns: &Columns, families: bool, id: i16) -> Request {
         }
         return list;
     }
-    list.struct_list_field(id, columns.len());
-    for (family, qualifier) in columns.names() {
+    list.struct_list_field(id, columns.requested().count());
+    for (family, qualifier) in columns.requested() {
         list.string_field(1, family.as_bytes());
         list.string_field(2, qualifier.as_bytes());
         list.stop();

@@ -1,9 +1,12 @@
 //! Pairs of random schemas: resolution is judged by `apache-avro`, and what is merged must hold the data of both.
 
+use std::cell::Cell;
+
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use fink::avro::{Reader, Resolution, Schema, Skipper};
-use proptest::prelude::{ProptestConfig, any, proptest};
+use proptest::prelude::{ProptestConfig, TestCaseError, any, proptest};
+use proptest::test_runner::TestRunner;
 use proptest::{prop_assert, prop_assert_eq};
 use serde_json::{Value as Json, json};
 
@@ -138,50 +141,89 @@ fn distinct(schema: &mut Json) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+/// What was compared.
+#[derive(Debug, Default)]
+struct Counts {
+    /// pairs of schemas of which the second cannot read data of the first
+    refused: Cell<u64>,
+    /// pairs of which it can
+    resolved: Cell<u64>,
+    /// data that came out the same, byte for byte
+    data: Cell<u64>,
+}
 
-    #[test]
-    fn resolution_is_that_of_apache_avro(seed in any::<u64>()) {
-        let mut random = Random::new(seed);
-        let mut written_json = random.alert();
-        without_decimals(&mut written_json);
-        let mut read_json = written_json.clone();
-        for _ in 0..1 + random.below(3) {
-            evolve(&mut random, &mut read_json, 0);
-        }
-        with_defaults(&mut read_json);
-        let (Ok(written), Ok(read)) = (Schema::from_json(&written_json), Schema::from_json(&read_json)) else {
-            return Ok(());
-        };
-        let judge = apache_avro::Schema::parse(&written_json).unwrap();
-        let Ok(read_judge) = apache_avro::Schema::parse(&read_json) else { return Ok(()) };
-        let verdict = SchemaCompatibility::can_read(&judge, &read_judge);
-        let resolution = Resolution::new((&written, written.root()), (&read, read.root()));
-        match (&verdict, &resolution) {
-            (Err(error), Ok(_)) => prop_assert!(false, "{} and {}: {}", written_json, read_json, error),
-            (Ok(Compatibility::Full), Err(error)) => prop_assert!(false, "{} and {}: {}", written_json, read_json, error),
-            _ => {}
-        }
-        let (Ok(verdict), Ok(resolution)) = (verdict, resolution) else { return Ok(()) };
-        for _ in 0..4 {
-            let original = datum(&judge, &random.value(&judge));
-            let mut out = b"before".to_vec();
-            let ours = resolution.resolve(&original, &mut out);
-            let theirs = GenericDatumReader::builder(&judge).reader_schema(&read_judge).build().unwrap()
-                .read_value(&mut original.as_slice());
-            match (ours, theirs) {
-                (Ok(()), Ok(value)) => {
-                    let expected = datum(&read_judge, &value);
-                    prop_assert!(out[6..] == expected, "{}\n{}\n{:?}\n{:?}\n{:?}", written_json, read_json, original, &out[6..], expected);
-                }
-                (Err(_), Err(_)) => {}
-                // The judge resolves values: an empty array can be read whatever its items are.
-                (Err(_), Ok(_)) if matches!(verdict, Compatibility::Partial) => {}
-                (ours, theirs) => prop_assert!(false, "{}\n{}\n{:?}\n{:?}\n{:?}", written_json, read_json, original, ours, theirs),
+/// PROPTEST_CASES sets the number of pairs.
+#[test]
+fn resolution_is_that_of_apache_avro() {
+    let counts = Counts::default();
+    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() });
+    runner.run(&any::<u64>(), |seed| compare(seed, &counts)).unwrap_or_else(|error| panic!("{error}"));
+    println!("{counts:?}");
+    assert!(counts.data.get() > 0);
+}
+
+fn compare(seed: u64, counts: &Counts) -> Result<(), TestCaseError> {
+    let mut random = Random::new(seed);
+    let mut written_json = random.alert();
+    without_decimals(&mut written_json);
+    let mut read_json = written_json.clone();
+    for _ in 0..1 + random.below(3) {
+        evolve(&mut random, &mut read_json, 0);
+    }
+    with_defaults(&mut read_json);
+    let (Ok(written), Ok(read)) = (Schema::from_json(&written_json), Schema::from_json(&read_json)) else {
+        return Ok(());
+    };
+    let judge = apache_avro::Schema::parse(&written_json).unwrap();
+    let Ok(read_judge) = apache_avro::Schema::parse(&read_json) else { return Ok(()) };
+    let verdict = SchemaCompatibility::can_read(&judge, &read_judge);
+    let resolution = Resolution::new((&written, written.root()), (&read, read.root()));
+    match (&verdict, &resolution) {
+        (Err(error), Ok(_)) => prop_assert!(false, "{} and {}: {}", written_json, read_json, error),
+        (Ok(Compatibility::Full), Err(error)) => prop_assert!(false, "{} and {}: {}", written_json, read_json, error),
+        _ => {}
+    }
+    let (Ok(verdict), Ok(resolution)) = (verdict, resolution) else {
+        counts.refused.set(counts.refused.get() + 1);
+        return Ok(());
+    };
+    counts.resolved.set(counts.resolved.get() + 1);
+    for _ in 0..4 {
+        let original = datum(&judge, &random.value(&judge));
+        let mut out = b"before".to_vec();
+        let ours = resolution.resolve(&original, &mut out);
+        let theirs = GenericDatumReader::builder(&judge)
+            .reader_schema(&read_judge)
+            .build()
+            .unwrap()
+            .read_value(&mut original.as_slice());
+        match (ours, theirs) {
+            (Ok(()), Ok(value)) => {
+                let expected = datum(&read_judge, &value);
+                counts.data.set(counts.data.get() + 1);
+                prop_assert!(
+                    out[6..] == expected,
+                    "{}\n{}\n{:?}\n{:?}\n{:?}",
+                    written_json,
+                    read_json,
+                    original,
+                    &out[6..],
+                    expected
+                );
+            }
+            (Err(_), Err(_)) => {}
+            // The judge resolves values: an empty array can be read whatever its items are.
+            (Err(_), Ok(_)) if matches!(verdict, Compatibility::Partial) => {}
+            (ours, theirs) => {
+                prop_assert!(false, "{}\n{}\n{:?}\n{:?}\n{:?}", written_json, read_json, original, ours, theirs)
             }
         }
     }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn merged_schemas_hold_the_data_of_both(seed in any::<u64>()) {

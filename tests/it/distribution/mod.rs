@@ -8,6 +8,7 @@ mod checkpoint_transfer;
 mod faults;
 mod filters;
 mod fink_client;
+mod fink_tables;
 mod gateways;
 mod jobs;
 mod lanes;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::fixture::Finished;
 use crate::fixture::alert_table::{Table, now};
 use crate::fixture::registry::{Registry, Reply, nowhere};
 use fink::alert::Encoding;
@@ -74,6 +75,32 @@ fn the_schema_of_a_stream_is_registered_and_its_messages_carry_the_id() {
     assert_eq!((known.lock().expect("no panic").len(), registry.requests().len()), (1, 2));
     table.fixture.ok(&["start", "distribution", "--dry-run"]);
     assert_eq!(registry.requests().len(), 2);
+}
+
+/// Over HTTPS, with an authority of its own and a login.
+#[test]
+fn a_schema_is_registered_over_https() {
+    let cluster = crate::fixture::cluster::Cluster::get();
+    let tls = std::path::PathBuf::from(cluster.value("FINK_TEST_TLS_DIR"));
+    let registry = Registry::start_with_tls(&tls, move |request| {
+        // alice:sesame
+        match request.head.to_lowercase().contains("authorization: basic ywxpy2u6c2vzyw1l") {
+            true => Reply::Slow(200, r#"{"id": 7}"#.to_owned()),
+            false => Reply::Text(401, "no".to_owned()),
+        }
+    });
+    let table = table("https", &registry.url);
+    let ca = tls.join("ca.pem").display().to_string();
+    let run = |variables: &[(&str, &str)], until: i64| {
+        let arguments = job(until);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Finished::of(&arguments, table.fixture.command(&arguments).envs(variables.iter().copied()))
+    };
+    let login = [("FINK_REGISTRY_USERNAME", "alice"), ("FINK_REGISTRY_PASSWORD", "sesame")];
+    let trusting = [&login[..], &[("FINK_REGISTRY_CA", ca.as_str())]].concat();
+    run(&trusting[2..], now()).assert_stderr(2, &["asks for a login"]);
+    run(&[("FINK_REGISTRY_CA", "none.pem")], now()).assert_stderr(2, &["FINK_REGISTRY_CA: none.pem: cannot read it"]);
+    run(&trusting, now()).assert_stderr(0, &["the schema has the id 7", "finished: 10 alerts"]);
 }
 
 #[test]

@@ -11,10 +11,10 @@ use fink::cancel::CancellationToken;
 use fink::kafka::topics::TopicSpec;
 use fink::kafka::{CommitOutcome, Producer, ProducerRecord};
 use fink::science_db::{HBaseTableAdmin, StoreKind};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::evolution::{alerts_of, assert_contains};
-use super::schemas::{text, write_container};
+use super::schemas::{long, text, write_container};
 use crate::fixture::cluster::{User, python, science_db_settings};
 use crate::fixture::registry::{Registry, Reply, nowhere};
 use crate::fixture::stored_table::Table;
@@ -49,14 +49,14 @@ fn confluent(id: u32, datum: &[u8]) -> Vec<u8> {
 type Framed<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a [u8]>);
 
 /// A topic, and the table that its alerts are loaded into.
-struct Stream {
-    fixture: Fixture,
+pub(super) struct Stream {
+    pub fixture: Fixture,
     topic: Topic,
     producer: Producer,
 }
 
 impl Stream {
-    fn new(what: &str, partitions: i32) -> Self {
+    pub fn new(what: &str, partitions: i32) -> Self {
         let mut fixture = Fixture::with_servers(&format!("stream_{what}"));
         fixture.add("[science_db]", &format!("table = \"{}\"", fixture.name));
         let consumer = fixture.cluster().login_keys(User::Consumer);
@@ -76,7 +76,7 @@ impl Stream {
         Self { fixture, topic, producer }
     }
 
-    fn send(&self, values: &[Vec<u8>]) {
+    pub fn send(&self, values: &[Vec<u8>]) {
         let messages: Vec<_> = values.iter().map(|value| (None, Some(value.as_slice()), None)).collect();
         self.send_all(&messages);
     }
@@ -92,7 +92,7 @@ impl Stream {
         assert_eq!(self.producer.commit(), Ok(CommitOutcome::Committed));
     }
 
-    fn arguments<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+    pub fn arguments<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
         [&["ingest", "--format", "ndjson", "--from-topic", &self.topic.0][..], arguments].concat()
     }
 
@@ -101,7 +101,7 @@ impl Stream {
     }
 
     /// Loads what is there; the report.
-    fn load(&self, arguments: &[&str]) -> Json {
+    pub fn load(&self, arguments: &[&str]) -> Json {
         let finished = self.run(&[&["--until-end"], arguments].concat());
         assert_eq!(finished.code, 0, "{finished:?}");
         serde_json::from_str(&finished.stdout).unwrap()
@@ -131,7 +131,7 @@ impl Stream {
         table.rows().into_iter().map(|(key, row)| (key, row.timestamp)).collect()
     }
 
-    fn keys(&self) -> Vec<String> {
+    pub fn keys(&self) -> Vec<String> {
         self.rows().into_iter().map(|(key, _)| key).collect()
     }
 }
@@ -303,6 +303,95 @@ fn a_registry_may_be_slow_and_away_and_its_schemas_outlast_it() {
     let other = format!("{}_2", stream.fixture.name);
     let finished = stream.run(&[&no_answer[..], &[&other, "--registry", &nowhere()]].concat());
     finished.assert_stderr(1, &["ended while messages were left", "the schema registry"]);
+}
+
+/// A registry with a login and an authority of its own, over HTTPS, whose schemas refer to others.
+#[test]
+fn a_registry_over_https_gives_schemas_with_what_they_refer_to() {
+    let stream = Stream::new("https", 1);
+    let tls = PathBuf::from(stream.fixture.cluster().value("FINK_TEST_TLS_DIR"));
+    let is_away = Arc::new(Mutex::new(false));
+    let away = Arc::clone(&is_away);
+    let reference = |name: &str, subject: &str| json!({"name": name, "subject": subject, "version": 3});
+    let whole = |schema: Json, references: &[Json]| {
+        Reply::Slow(200, json!({"schema": schema.to_string(), "references": references}).to_string())
+    };
+    let source = json!({"type": "record", "name": "source", "namespace": "s", "fields": [
+        {"name": "band", "type": "band"}, {"name": "flux", "type": ["null", "float"]}]});
+    let band = json!({"type": "enum", "name": "s.band", "symbols": ["u", "g", "r"]});
+    let alert = json!({"type": "record", "name": "s.alert", "fields": [{"name": "id", "type": "string"},
+        {"name": "now", "type": "source"}, {"name": "before", "type": {"type": "array", "items": "s.source"}}]});
+    let registry = Registry::start_with_tls(&tls, move |request| {
+        if *away.lock().unwrap() {
+            return Reply::Away;
+        }
+        // alice:sesame
+        if !request.head.to_lowercase().contains("authorization: basic ywxpy2u6c2vzyw1l") {
+            return Reply::Text(401, "no".to_owned());
+        }
+        match request.line.strip_prefix("GET /").unwrap() {
+            "schemas/ids/7" => whole(alert.clone(), &[reference("s.source", "the source")]),
+            "schemas/ids/8" => whole(alert.clone(), &[reference("s.source", "lost")]),
+            "schemas/ids/9" => Reply::Text(200, json!({"schema": "{}", "schemaType": "JSON"}).to_string()),
+            "subjects/the%20source/versions/3" => whole(source.clone(), &[reference("s.band", ":.s:band")]),
+            "subjects/%3A.s%3Aband/versions/3" => whole(band.clone(), &[reference("s.source", "the source")]),
+            _ => Reply::unknown(),
+        }
+    });
+    let point = |band: i64| [long(band), vec![2], 1.5f32.to_le_bytes().to_vec()].concat();
+    let alert = |id: i64| [text(&id.to_string()), point(1), long(2), point(0), point(2), vec![0]].concat();
+    let load = |variables: &[(&str, &str)]| {
+        let arguments = stream.arguments(&["--until-end", "--registry", &registry.url, "--row-key", "id"]);
+        let mut command = stream.fixture.command(&arguments);
+        Finished::of(&arguments, command.envs(variables.iter().copied()))
+    };
+    let ca = tls.join("ca.pem").display().to_string();
+    let login = [("FINK_REGISTRY_USERNAME", "alice"), ("FINK_REGISTRY_PASSWORD", "sesame")];
+    let trusting = [&login[..], &[("FINK_REGISTRY_CA", ca.as_str())]].concat();
+    stream.send(&[confluent(7, &alert(1)), confluent(7, &alert(2))]);
+    // Its authority is not the system's; without a login; with a file that is no certificate.
+    let start = |variables: &[(&str, &str)]| {
+        let arguments = stream.arguments(&["--registry", &registry.url, "--row-key", "id"]);
+        let log = stream.fixture.path("https.log");
+        let stderr = std::fs::File::create(&log).unwrap();
+        let mut command = stream.fixture.command(&arguments);
+        Running::from_child(command.envs(variables.iter().copied()).stderr(stderr).spawn().unwrap(), log)
+    };
+    let running = start(&login);
+    running.wait_for("trying again until it answers");
+    let log = running.terminate();
+    assert!(log.contains("cannot be trusted") && log.contains("FINK_REGISTRY_CA names a file"), "{log}");
+    load(&trusting[2..]).assert_stderr(1, &["asks for a login"]);
+    let wrong = [("FINK_REGISTRY_CA", "fink.toml")];
+    load(&wrong).assert_stderr(2, &["FINK_REGISTRY_CA: fink.toml: it has no certificate"]);
+    let loaded = load(&trusting);
+    assert_eq!(loaded.code, 0, "{loaded:?}");
+    assert_eq!(Table::of(&stream.fixture).alerts(), [alert(1), alert(2)]);
+    // Each document is asked for once, and the whole schema outlasts the registry.
+    let asked = |words: &str| registry.requests().iter().filter(|request| request.line.contains(words)).count();
+    assert_eq!((asked("source/versions"), asked("band/versions")), (1, 1));
+    *is_away.lock().unwrap() = true;
+    stream.send(&[confluent(7, &alert(3))]);
+    assert_eq!(load(&trusting).code, 0);
+    // What cannot be had is named, and the rest loaded.
+    *is_away.lock().unwrap() = false;
+    stream.send(&[confluent(8, &alert(4)), confluent(9, &alert(5)), confluent(7, &alert(6))]);
+    load(&trusting).assert_stderr(
+        1,
+        &[
+            "/schemas/ids/8: there is no version 3 of the subject `lost`, which it refers to",
+            "/schemas/ids/9: the schema 9 is of the type JSON, not AVRO",
+            "2 messages could not be loaded",
+        ],
+    );
+    assert_eq!(stream.keys(), ["1", "2", "3", "6"]);
+    // Away with a new id: it is waited for.
+    *is_away.lock().unwrap() = true;
+    stream.send(&[confluent(10, &alert(7))]);
+    let running = start(&trusting);
+    running.wait_for("trying again until it answers");
+    let log = running.terminate();
+    assert!(log.contains("stopped while messages were left") && log.contains("https://127.0.0.1"), "{log}");
 }
 
 #[test]

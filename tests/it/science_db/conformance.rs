@@ -353,8 +353,47 @@ pub fn unknown_family_is_refused(store: &Store) {
     ];
     for error in errors {
         let error = error.expect("a refusal");
-        assert!(matches!(&error, ScienceDbError::Refused { reason, .. } if reason.contains("nope")), "{error}");
+        assert!(matches!(&error, ScienceDbError::NoFamily { family, .. } if family == "nope"), "{error}");
     }
+}
+
+/// As Fink's catalogs have one.
+pub fn column_without_qualifier_is_read_and_null_where_its_family_is_missing(store: &Store) {
+    let db = &mut *store.open();
+    let (one, other) = (key(store, b"1"), key(store, b"2"));
+    db.put(&[
+        put(&one, Some(5), &[("i", "a", b"1"), ("d", "", b"note")]),
+        put(&other, Some(5), &[("i", "a", b"2"), ("d", "x", b"no note")]),
+    ])
+    .expect("a put");
+    let read = |db: &mut dyn ScienceDb, names: &[(&str, &str)]| {
+        let columns = Columns::new(names.iter().map(|(f, q)| (String::from(*f), String::from(*q))).collect());
+        let (mut scanned, mut got) = (Rows::default(), Rows::default());
+        let scan = Scan { keys: under(store, b""), window: Window::ALL, columns: &columns, page: 5 };
+        db.scan(&scan, None, &mut scanned).expect("a page");
+        db.get(&[&one, &other], &columns, &mut got).expect("rows");
+        assert_eq!(plain(&scanned), plain(&got));
+        plain(&got)
+            .into_iter()
+            .map(|(_, cells)| cells.into_iter().map(|(slot, cell)| (slot, cell.0)).collect())
+            .collect::<Vec<Vec<_>>>()
+    };
+    let cell = |slot: usize, value: &[u8]| (slot, value.to_vec());
+    let found = read(db, &[("d", ""), ("i", "a")]);
+    assert_eq!(found, [vec![cell(0, b"note"), cell(1, b"1")], vec![cell(1, b"2")]]);
+    for _ in 0..2 {
+        assert_eq!(read(db, &[("nope", ""), ("i", "a")]), [vec![cell(1, b"1")], vec![cell(1, b"2")]]);
+    }
+    assert!(read(db, &[("nope", "")]).is_empty());
+    // Many columns are read as whole families.
+    let many: Vec<String> = (0..40).map(|number| format!("m{number}")).collect();
+    let mut wide: Vec<(&str, &str)> = many.iter().map(|name| ("i", name.as_str())).collect();
+    wide.extend([("d", ""), ("nope", ""), ("i", "a")]);
+    assert_eq!(read(db, &wide), [vec![cell(40, b"note"), cell(42, b"1")], vec![cell(42, b"2")]]);
+    // A family with other columns is not left out.
+    let columns = Columns::new(vec![("nope".into(), "".into()), ("nope".into(), "x".into()), ("i".into(), "a".into())]);
+    let error = db.get(&[&one], &columns, &mut Rows::default()).expect_err("a refusal");
+    assert!(matches!(&error, ScienceDbError::NoFamily { family, .. } if family == "nope"), "{error}");
 }
 
 pub fn rows_without_key_or_cells_are_refused(store: &Store) {

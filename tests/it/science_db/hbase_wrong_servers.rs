@@ -11,19 +11,21 @@ use fink::science_db::{HBaseTableAdmin, ScienceDb, ScienceDbError, Sessions, Tim
 
 use super::faults::never;
 use crate::fixture::alert_table;
-use crate::fixture::cluster::{Cluster, science_db_settings};
+use crate::fixture::cluster::{Cluster, TIMEOUT, science_db_settings};
 use crate::fixture::proxy::server_answering;
 use crate::security::foreign_servers::with_old_certificate;
 
-fn open(address: &str) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
+/// Where the server says nothing.
+const SHORT: Duration = Duration::from_millis(300);
+
+fn open(address: &str, timeout: Duration) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
     let settings = science_db_settings(StoreKind::HBase, vec![address.to_owned()], Path::new("unused"));
-    let short = Duration::from_millis(300);
-    let timeouts = Timeouts { handshake: short, handshake_alone: short, read: short, ..Timeouts::default() };
+    let timeouts = Timeouts { handshake: timeout, handshake_alone: timeout, read: timeout, ..Timeouts::default() };
     Sessions::new(&settings, "default:none", timeouts).open(&never())
 }
 
 fn assert_refused(address: &str, words: &[&str]) {
-    let Err(error) = open(address) else { panic!("{address} was taken") };
+    let Err(error) = open(address, TIMEOUT) else { panic!("{address} was taken") };
     assert!(matches!(&error, ScienceDbError::Refused { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains(address) && words.iter().all(|word| text.contains(word)), "{text}");
@@ -81,7 +83,7 @@ fn garbage_is_refused() {
 #[test]
 fn length_without_content_is_waited_for_and_not_allocated() {
     let address = server_answering(b"\x7f\xff\xff\xff", false);
-    let Err(error) = open(&address) else { panic!("an empty promise was taken") };
+    let Err(error) = open(&address, SHORT) else { panic!("an empty promise was taken") };
     assert!(error.is_transient(), "{error}");
 }
 
@@ -89,7 +91,7 @@ fn length_without_content_is_waited_for_and_not_allocated() {
 fn silent_server_and_one_that_hangs_up_are_away() {
     for hangs_up in [false, true] {
         let address = server_answering(b"", hangs_up);
-        let Err(error) = open(&address) else { panic!("silence was taken") };
+        let Err(error) = open(&address, SHORT) else { panic!("silence was taken") };
         assert!(error.is_transient() && error.to_string().contains(&address), "{error}");
     }
 }

@@ -40,6 +40,7 @@ in_every_store!(
     keys_are_bytes,
     large_cells_come_back_whole,
     empty_values_and_qualifiers_are_kept,
+    column_without_qualifier_is_read_and_null_where_its_family_is_missing,
     empty_range_has_no_rows,
     missing_table_is_named,
     gets_keep_the_order_of_the_keys,

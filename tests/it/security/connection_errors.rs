@@ -149,6 +149,7 @@ fn mistakes(connection: &Connection) -> Vec<(&'static str, Vec<(&'static str, St
         ("a mechanism that the brokers do not offer", vec![plain, ("sasl_mechanism", "PLAIN".to_owned())]),
         ("a closed port", vec![("bootstrap_servers", format!("127.0.0.1:{}", closed_port()))]),
         ("a port that is not Kafka's", vec![("bootstrap_servers", foreign_servers::web_server())]),
+        ("a broker that hangs", vec![("bootstrap_servers", foreign_servers::silent_server())]),
         ("a name that is not known", vec![("bootstrap_servers", "broker.invalid:9093".to_owned())]),
         ("an advertised listener that cannot be reached", vec![("bootstrap_servers", misled)]),
     ]

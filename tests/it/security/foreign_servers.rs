@@ -63,6 +63,12 @@ pub fn web_server() -> String {
     })
 }
 
+/// A server that accepts connections and does not answer.
+pub fn silent_server() -> String {
+    let clients = std::sync::Mutex::new(Vec::new());
+    serve(move |client| clients.lock().expect("the clients").push(client))
+}
+
 fn serve(answer: impl Fn(std::net::TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback device");
     let address = listener.local_addr().expect("its address").to_string();
