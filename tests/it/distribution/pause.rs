@@ -93,6 +93,13 @@ fn stream_status(fixture: &Fixture, name: &str) -> Value {
     streams.into_iter().find(|stream| stream["name"] == name).unwrap_or_default()
 }
 
+/// Waits until `fink status` says since when the stream is paused; it is updated some times a second.
+fn wait_until_paused(fixture: &Fixture, name: &str) {
+    let status = || stream_status(fixture, name);
+    let is_paused = || status()["paused_since"].as_str().is_some_and(|since| since.starts_with("20")).then_some(());
+    wait_until(|| format!("stream {name}: {}", status()), is_paused);
+}
+
 /// Waits until `fink status` says of the stream that it misses nothing.
 fn wait_until_complete(fixture: &Fixture, name: &str) {
     let status = || stream_status(fixture, name);
@@ -120,8 +127,7 @@ fn a_paused_stream_receives_what_it_has_missed_once_whatever_is_killed() {
     table.wait_for(100, &running);
     assert!(change(fixture, "pause", "half").contains("stream `half` is paused: it receives no alerts"));
     change(fixture, "pause", "plain");
-    let since = stream_status(fixture, "half")["paused_since"].clone();
-    assert!(since.as_str().is_some_and(|since| since.starts_with("20")), "{since}");
+    wait_until_paused(fixture, "half");
     let before = table.messages(&half).len();
     writer.wait_for(600);
     assert!(table.messages(&half).len() <= before + 40, "a paused stream receives alerts");
@@ -175,6 +181,7 @@ fn a_pause_that_makes_no_sense_is_refused_or_changes_nothing() {
     fixture.run(&["resume", "half"]).assert_stderr(0, &["stream `half` is not paused"]);
     change(fixture, "pause", "half");
     fixture.run(&["pause", "half"]).assert_stderr(0, &["stream `half` is paused already, since 20"]);
+    wait_until_paused(fixture, "half");
     let shown = fixture.ok(&["status"]).stdout;
     assert!(shown.contains("paused since 20"), "{shown}");
     let shown: Value =
