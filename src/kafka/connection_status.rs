@@ -63,6 +63,7 @@ impl ConnectionStatus {
     /// Records an error event. Codes that are no fault of the connection are ignored.
     pub(crate) fn record(&self, code: Code, reason: &str) {
         let kind = match code {
+            Code::Authentication if is_unanswered_handshake(reason) => FaultKind::Down,
             Code::Authentication | Code::SaslAuthenticationFailed => FaultKind::AuthenticationRefused,
             Code::SSL => FaultKind::Tls,
             Code::Resolve => FaultKind::Unresolved,
@@ -130,6 +131,12 @@ impl ConnectionStatus {
     }
 }
 
+/// Whether the broker went away or was silent while the client asked which logins it takes. librdkafka gives this the code of a refused login; what
+/// a broker itself says does not begin with `Local: `.
+fn is_unanswered_handshake(reason: &str) -> bool {
+    reason.contains("mechanism handshake failed: Local: ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,5 +155,20 @@ mod tests {
         assert!(status.persistent_fault().is_none());
         status.mark_connected();
         assert!(status.fault().is_none());
+    }
+
+    #[test]
+    fn a_broker_that_goes_away_during_the_handshake_has_refused_no_login() {
+        let handshake = |reason: &str| {
+            let status = ConnectionStatus::default();
+            let reason = format!("b1/1: SASL SCRAM-SHA-512 mechanism handshake failed: {reason}");
+            status.record(Code::Authentication, &reason);
+            status.fault().map(|fault| fault.kind)
+        };
+        for reason in ["Local: Timed out in queue", "Local: Broker transport failure"] {
+            assert_eq!(handshake(&format!("{reason}: broker's supported mechanisms: (n/a)")), Some(FaultKind::Down));
+        }
+        let unsupported = "Broker: Unsupported SASL mechanism: broker's supported mechanisms: PLAIN";
+        assert_eq!(handshake(unsupported), Some(FaultKind::AuthenticationRefused));
     }
 }
