@@ -1,4 +1,4 @@
-//! stderr where it is no terminal: a pipe that is full, since nobody reads it, must not stop the program.
+//! stderr where it is not a terminal: a full pipe without a reader must not block the program.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// A pipe that has room takes as many bytes without blocking (`PIPE_BUF`).
 const ATOMIC_BYTES: usize = 4096;
 
-/// A writer of lines to stderr that never blocks for longer than a few seconds: lines that nobody reads are lost, which is told once there is room.
+/// A writer of lines to stderr that never blocks for longer than a few seconds: while the pipe is full,
+/// lines are dropped. Their number is written as soon as there is room.
 #[derive(Debug, Default)]
 pub struct PipedStderr {
     is_full: bool,

@@ -181,7 +181,7 @@ fn connect(address: &BrokerAddress) -> Result<TcpStream, Diagnosis> {
 }
 
 fn silent(at: &str, error: &std::io::Error) -> String {
-    // A read that times out is EAGAIN, whose words tell nobody that the broker is stopped or overloaded.
+    // A read that times out is EAGAIN, and its message does not say that the broker is stopped or overloaded.
     if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) {
         let seconds = PROBE_TIMEOUT.as_secs();
         return format!(

@@ -94,7 +94,7 @@ fn is_kafka(address: &str) -> bool {
     ask(address, &KAFKA_API_VERSIONS).is_some_and(|answer| answer.starts_with(&[0, 0, 0, 1]))
 }
 
-/// Whether the server shows a certificate, whoever it is. By default HBase then asks for the client's.
+/// Whether the server sends a certificate, valid or not. By default HBase then asks for the client's.
 fn speaks_tls(address: &str) -> bool {
     let shake_hands = || {
         let mut connector = SslConnector::builder(SslMethod::tls_client()).ok()?;
