@@ -139,6 +139,6 @@ mod tests {
         assert_eq!(health.outage(at(111)), None, "one is slow, another was answered");
         assert_eq!(health.outage(at(116)), Some(Duration::from_secs(11)));
         health.end_request(at(100), None);
-        assert_eq!(health.outage(at(200)), None, "nobody asks");
+        assert_eq!(health.outage(at(200)), None, "no request waits");
     }
 }

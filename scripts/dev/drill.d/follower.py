@@ -10,6 +10,12 @@ import fastavro
 from confluent_kafka import Consumer
 
 
+def quantile(delays, share):
+    """In the unit of the delays; NaN without any."""
+    ordered = sorted(delays)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
 class Follower:
     """Counts how often each alert comes on each topic, by its number. The delays are those of the first topic, ms since the put."""
 

@@ -8,13 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from service import PARTITIONS, STREAMS, Service, write_catalog
+from service import STREAMS, Service, write_catalog
 
-from configuration import BRIGHT
+from comparison import compare
 from hbase import HBase
 from parts import Parts
-from received import Reader
-from rows import magpsf
 from servers import Servers
 from writer import Writer
 
@@ -156,7 +154,8 @@ class Outages:
             print(f"{service.name}: exit code {code} after SIGTERM")
             if code != 0:
                 self.wrong.append(f"{service.name} ended with {code}")
-        self.compare()
+        topics = [service.topic(stream) for service in self.services for stream in STREAMS]
+        self.wrong += compare(self.hbase, self.writer, self.servers, topics)
         self.hbase.ask("drop")
         self.hbase.close()
         for topic in (name, *(f"fink_checkpoint_{service.name}" for service in self.services)):
@@ -225,31 +224,6 @@ class Outages:
             calm = calm + 1 if self.look(watched, self.began) else 0
         # distribution.repair_every
         time.sleep(65)
-
-    def compare(self):
-        """Each row that HBase has must be once on each topic that takes it."""
-        newest = {candid: time for time, candid in self.hbase.scan().values()}
-        missing = self.writer.sent - len(newest)
-        print(f"{self.writer.sent} alerts put, {len(self.writer.failed)} refused by HBase, {len(newest)} in HBase")
-        if missing > len(self.writer.failed):
-            print(f"  {missing - len(self.writer.failed)} acknowledged rows are not in HBase any more: HBase has lost them")
-        topics = [service.topic(stream) for service in self.services for stream in STREAMS]
-        reader = Reader(self.servers, topics, PARTITIONS)
-        if undecided := reader.undecided(90):
-            self.wrong.append(f"open transactions: {', '.join(undecided)}")
-        for topic, messages in reader.everything().items():
-            takes = (lambda candid: magpsf(candid) < BRIGHT) if topic.endswith("bright") else (lambda candid: True)
-            expected = {(candid, at) for candid, at in newest.items() if takes(candid)}
-            seen = [(message.alert["candid"], message.time) for message in messages]
-            versions = set(seen)
-            # HBase's client repeats a put that was not answered: then a row has two versions, and both may be published.
-            replaced = sum(1 for candid, at in versions if newest.get(candid, at) != at)
-            lost, twice = expected - versions, len(seen) - len(versions)
-            words = f"{topic}: {len(expected)} expected, {len(seen)} messages: lost {len(lost)}, duplicated {twice}, replaced versions {replaced}"
-            print(f"  {words}")
-            if lost or twice:
-                self.wrong.append(f"{words}; {sorted(lost)[:5]}")
-        reader.close()
 
 
 if __name__ == "__main__":

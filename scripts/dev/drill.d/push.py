@@ -8,13 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from service import PARTITIONS, STREAMS, Service, write_catalog
+from service import STREAMS, Service, write_catalog
 
-from configuration import BRIGHT
-from follower import Follower
+from comparison import compare
+from follower import Follower, quantile
 from hbase import HBase, RequestFailed
-from received import Reader
-from rows import magpsf
 from servers import CLUSTER, Servers
 from writer import Writer
 
@@ -23,8 +21,8 @@ SPLITS = [f"ZTF{number:x}" for number in range(4, 16, 4)]
 CALM = 5
 # How long that may take after a fault, and how long the last alerts may take, in seconds.
 RECOVERY, SETTLED = 240, 120
-# The end of the process, in seconds, and how long an abandoned transaction may stay open.
-END, OPEN = 60, 90
+# The end of the process, in seconds.
+END = 60
 SHORT = {"watch": 10, "down": 3, "pause": 12, "without": 5}
 FULL = {"watch": 70, "down": 10, "pause": 70, "without": 20}
 
@@ -38,12 +36,6 @@ def parse():
     parser.add_argument("--serial", action="store_true")
     parser.add_argument("--short", action="store_true")
     return parser.parse_args()
-
-
-def quantile(delays, share):
-    """In ms."""
-    ordered = sorted(delays)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 class PushDrill:
@@ -90,7 +82,7 @@ push_listen = "127.0.0.1:0"
         if code != 0:
             self.wrong.append(f"the service ended with {code} after SIGTERM")
         self.follower.close()
-        self.compare()
+        self.wrong += compare(self.hbase, self.writer, self.servers, [self.service.topic(stream) for stream in STREAMS])
         self.service.run("hbase", "remove-peer", "--yes")
         self.hbase.ask("drop")
         self.hbase.close()
@@ -175,27 +167,6 @@ push_listen = "127.0.0.1:0"
             time.sleep(1)
         # A sweep and a repair.
         time.sleep(5 if self.options.short else 65)
-
-    def compare(self):
-        """Each row that HBase has must be once on each topic that takes it."""
-        newest = {candid: time for time, candid in self.hbase.scan().values()}
-        print(f"{self.writer.sent} alerts put, {len(self.writer.failed)} refused by HBase, {len(newest)} in HBase")
-        topics = [self.service.topic(stream) for stream in STREAMS]
-        reader = Reader(self.servers, topics, PARTITIONS)
-        if undecided := reader.undecided(OPEN):
-            self.wrong.append(f"open transactions: {', '.join(undecided)}")
-        for topic, messages in reader.everything().items():
-            expected = {(candid, at) for candid, at in newest.items() if not topic.endswith("bright") or magpsf(candid) < BRIGHT}
-            seen = [(message.alert["candid"], message.time) for message in messages]
-            versions = set(seen)
-            # HBase's client repeats a put that was not answered: then a row has two versions, and both may be published.
-            replaced = sum(1 for candid, at in versions if newest.get(candid, at) != at)
-            lost, twice = expected - versions, len(seen) - len(versions)
-            words = f"{topic}: {len(expected)} expected, {len(seen)} messages: lost {len(lost)}, duplicated {twice}, replaced versions {replaced}"
-            print(words)
-            if lost or twice:
-                self.wrong.append(f"{words}; {sorted(lost)[:5]}")
-        reader.close()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from service import START, STREAMS, EventReader, Service, write_catalog
 from configuration import BRIGHT
 from hbase import HBase
 from measure import cpu_seconds
-from follower import Follower
+from follower import Follower, quantile
 from rows import magpsf
 from servers import Servers
 from writer import Writer
@@ -37,12 +37,6 @@ def resources(pid):
     """Resident memory in MB, file descriptors and threads of a process."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return int(status["VmRSS"].split()[0]) / 1024, len(os.listdir(f"/proc/{pid}/fd")), int(status["Threads"])
-
-
-def quantile(delays, share):
-    """In seconds."""
-    ordered = sorted(delays)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1000 if ordered else float("nan")
 
 
 class Soak:
@@ -112,7 +106,7 @@ class Soak:
             delays, (memory, files, threads), cpu = follower.take_delays(), resources(pid), cpu_seconds(pid)
             print(
                 f"  {(now - began) / 60:6.1f}  {writer.acknowledged:7}  {memory:6.1f}  {files:3}  {threads:7}"
-                f"  {100 * (cpu - used) / (now - since):5.1f}  {quantile(delays, 0.5):21.2f}  {quantile(delays, 0.99):5.2f}"
+                f"  {100 * (cpu - used) / (now - since):5.1f}  {quantile(delays, 0.5) / 1000:21.2f}  {quantile(delays, 0.99) / 1000:5.2f}"
                 f"  {max(delays, default=0) / 1000:6.2f}  {os.getloadavg()[0]:19.1f}  {counted}",
                 flush=True,
             )

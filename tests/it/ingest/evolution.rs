@@ -207,16 +207,20 @@ fn real_versions_share_a_table(files: &[PathBuf], row_key: &str) {
     }
 }
 
-#[test]
-fn versions_of_ztf_share_a_table() {
+/// A whole alert of each of three versions of ZTF's schema, oldest first; `None`: there are no real alerts.
+pub(super) fn versions_of_ztf() -> Option<Vec<PathBuf>> {
     let folders: Option<Vec<PathBuf>> = ["ztf-1.8", "ztf-3.1", "ztf-4.01"].into_iter().map(real_alerts_of).collect();
-    let Some(folders) = folders else { return };
     let whole = |folder: PathBuf| {
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         files.into_iter().find(|path| !path.file_name().unwrap().to_string_lossy().starts_with("DAMAGED")).unwrap()
     };
-    let files: Vec<PathBuf> = folders.into_iter().map(whole).collect();
+    Some(folders?.into_iter().map(whole).collect())
+}
+
+#[test]
+fn versions_of_ztf_share_a_table() {
+    let Some(files) = versions_of_ztf() else { return };
     real_versions_share_a_table(&files, "objectId,candid");
     let backwards: Vec<PathBuf> = files.into_iter().rev().collect();
     real_versions_share_a_table(&backwards, "objectId,candid");

@@ -7,7 +7,7 @@ use fink::alert::{BytesFormat, SchemaCache};
 use fink::science_db::{self, HBaseTableAdmin};
 use serde_json::Value as Json;
 
-use super::evolution::{alerts_of, assert_contains};
+use super::evolution::{alerts_of, assert_contains, versions_of_ztf};
 use super::ingest;
 use crate::fixture::alert_table::{self, SHORT_INTERVALS};
 use crate::fixture::cluster::python;
@@ -170,13 +170,6 @@ fn versions_of_rubin_follow_each_other_while_the_service_runs() {
 
 #[test]
 fn versions_of_ztf_follow_each_other_while_the_service_runs() {
-    let folders: Option<Vec<PathBuf>> = ["ztf-1.8", "ztf-3.1", "ztf-4.01"].into_iter().map(real_alerts_of).collect();
-    let Some(folders) = folders else { return };
-    let whole = |folder: PathBuf| {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        files.into_iter().find(|path| !path.file_name().unwrap().to_string_lossy().starts_with("DAMAGED")).unwrap()
-    };
-    let files: Vec<PathBuf> = folders.into_iter().map(whole).collect();
+    let Some(files) = versions_of_ztf() else { return };
     follow_each_other("ztf_versions", &files, "objectId,candid", |alert| &alert["candid"]);
 }
