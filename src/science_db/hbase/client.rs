@@ -191,10 +191,21 @@ impl Client {
             CallError::Rejected(exception) | CallError::Exception(exception) => match exception.remedy() {
                 Remedy::Refuse | Remedy::CheckTable => match exception.missing_family() {
                     Some(family) => ScienceDbError::NoFamily { address, family },
-                    None => ScienceDbError::Refused { address, reason: exception.to_string() },
+                    None => ScienceDbError::Refused { address, reason: self.refusal(&exception) },
                 },
                 _ => ScienceDbError::Unreachable { address, reason: exception.to_string() },
             },
+        }
+    }
+
+    /// Why HBase refuses a call, and what to do about it.
+    fn refusal(&self, exception: &ServerException) -> String {
+        match exception.is_access_denied() {
+            true => format!(
+                "{exception}: grant the right to user `{}` with `grant` in `hbase shell`, or set HADOOP_USER_NAME to another user",
+                self.cluster.user()
+            ),
+            false => exception.to_string(),
         }
     }
 
@@ -314,6 +325,20 @@ impl Client {
             self.cluster.set_master(None);
             self.pause(&mut retry, &server, error)?;
         }
+    }
+
+    /// Makes one call to the active master, for what can be left out.
+    ///
+    /// # Errors
+    /// There is no active master now, it does not answer, or it refuses the call.
+    pub(crate) fn ask_master<M: Method>(&mut self, request: &M) -> Result<M::Response, CallError> {
+        let server = self.active_master().map_err(|error| CallError::Disconnected(error.to_string()))?;
+        let server = server.ok_or_else(|| CallError::Disconnected(String::from("HBase has no active master")))?;
+        let response = self.call(&server, Call::Metadata, request);
+        if !matches!(&response, Ok(_) | Err(CallError::Exception(ServerException { do_not_retry: true, .. }))) {
+            self.cluster.set_master(None);
+        }
+        response
     }
 
     fn active_master(&mut self) -> Result<Option<String>, ScienceDbError> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::read_permission::ReadPermissions;
 use super::regions::RegionCache;
 use crate::science_db::timeouts::Timeouts;
 
@@ -21,6 +22,7 @@ pub(crate) struct Cluster {
     detours: BTreeMap<String, String>,
     known: Mutex<Known>,
     regions: Mutex<RegionCache>,
+    read_permissions: Mutex<ReadPermissions>,
 }
 
 /// Where the roles of the cluster are, as `host:port`.
@@ -48,6 +50,7 @@ impl Cluster {
             detours,
             known: Mutex::default(),
             regions: Mutex::default(),
+            read_permissions: Mutex::default(),
         }
     }
 
@@ -109,6 +112,11 @@ impl Cluster {
     /// The regions of the sessions' table.
     pub(crate) fn regions(&self) -> MutexGuard<'_, RegionCache> {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which columns of the sessions' table the user may read.
+    pub(crate) fn read_permissions(&self) -> MutexGuard<'_, ReadPermissions> {
+        self.read_permissions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -93,6 +93,11 @@ impl ServerException {
         missing_family(&self.to_string()).map(str::to_owned)
     }
 
+    /// Whether the user lacks a right.
+    pub(crate) fn is_access_denied(&self) -> bool {
+        self.class == "AccessDeniedException"
+    }
+
     /// Whether the server has not begun with the call.
     pub(crate) fn is_before_execution(&self) -> bool {
         LOCATE.contains(&self.class.as_str()) || WAIT.contains(&self.class.as_str()) || self.class == OPENING

@@ -12,9 +12,9 @@ use prost::Message;
 use super::cell_block::{NewCell, PUT, write_cell};
 use super::proto::{
     CellBlockMeta, ExceptionResponse, GetActiveMasterResponse, GetMetaRegionLocationsResponse,
-    ListNamespaceDescriptorsResponse, MultiRequest, MultiResponse, NameBytesPair, RegionActionResult, RegionInfo,
-    RegionLocation, ResponseHeader, Result as RowResult, ResultOrException, ScanRequest, ScanResponse, ServerName,
-    TableName,
+    HasUserPermissionsRequest, HasUserPermissionsResponse, ListNamespaceDescriptorsResponse, MultiRequest,
+    MultiResponse, NameBytesPair, Permission, RegionActionResult, RegionInfo, RegionLocation, ResponseHeader,
+    Result as RowResult, ResultOrException, ScanRequest, ScanResponse, ServerName, TableName,
 };
 use super::{Cluster, HBase, frame};
 use crate::cancel::CancellationToken;
@@ -45,6 +45,8 @@ pub(super) struct FakeServer {
     /// where `hbase:meta` is, then where the region is, by the next responses; after them, at this server
     former_metas: Arc<Mutex<VecDeque<String>>>,
     former_regions: Arc<Mutex<VecDeque<String>>>,
+    /// the column families that the user may not read; `None`: there is no access control
+    denied_families: Arc<Mutex<Option<Vec<&'static str>>>>,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl FakeServer {
             absences: Arc::default(),
             former_metas: Arc::default(),
             former_regions: Arc::default(),
+            denied_families: Arc::default(),
         };
         let shared = server.clone();
         thread::spawn(move || {
@@ -78,6 +81,25 @@ impl FakeServer {
     /// The next `count` questions for the active master or for the server of `hbase:meta` find none.
     pub(super) fn be_absent(&self, count: usize) {
         self.absences.store(count, Ordering::SeqCst);
+    }
+
+    /// The user may not read these families, as an AccessController says.
+    pub(super) fn deny(&self, families: &[&'static str]) {
+        *self.denied_families.lock().unwrap() = Some(families.to_vec());
+    }
+
+    /// The response to the question which columns the user may read.
+    fn permissions(&self, header: &mut ResponseHeader, request: &HasUserPermissionsRequest) -> Option<Vec<u8>> {
+        let denied = self.denied_families.lock().unwrap();
+        let Some(denied) = &*denied else {
+            return respond(header, Reply::Exception("DoNotRetryIOException"), 0);
+        };
+        let is_granted = |permission: &Permission| {
+            let family = permission.table_permission.as_ref().and_then(|permission| permission.family.clone());
+            !denied.iter().any(|denied| family.as_deref() == Some(denied.as_bytes()))
+        };
+        let has_user_permission = request.permission.iter().map(is_granted).collect();
+        Some(frame::response(header, Some(&HasUserPermissionsResponse { has_user_permission }), 0))
     }
 
     /// The next questions for the server of `hbase:meta` find these addresses.
@@ -153,6 +175,9 @@ fn serve(mut client: TcpStream, server: &FakeServer) -> Option<()> {
             Some("ListNamespaceDescriptors") => {
                 frame::response(&header, Some(&ListNamespaceDescriptorsResponse::default()), 0)
             }
+            Some("HasUserPermissions") => {
+                server.permissions(&mut header, &HasUserPermissionsRequest::decode(message).unwrap())?
+            }
             Some("Scan") => {
                 let request = ScanRequest::decode(message).unwrap();
                 let is_meta = request.region.as_ref().is_some_and(|region| region.value.starts_with(b"hbase:meta"));
@@ -213,6 +238,7 @@ fn respond(header: &mut ResponseHeader, reply: Reply, rows: usize) -> Option<Vec
             ExceptionResponse {
                 exception_class_name: Some(format!("org.apache.hadoop.hbase.{name}")),
                 stack_trace: Some(String::from("of the test")),
+                do_not_retry: Some(name.starts_with("DoNotRetry")),
                 ..ExceptionResponse::default()
             },
         ),

@@ -16,6 +16,7 @@ pub(crate) mod frame;
 mod fuzz_tests;
 mod multi;
 pub(crate) mod proto;
+mod read_permission;
 mod region_admin;
 mod regions;
 mod retry;

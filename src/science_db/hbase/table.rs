@@ -42,7 +42,7 @@ impl Table {
     }
 
     /// The table as HBase writes it: without the namespace `default`.
-    fn short_name(&self) -> &str {
+    pub(crate) fn short_name(&self) -> &str {
         self.name.strip_prefix("default:").unwrap_or(&self.name)
     }
 
