@@ -235,6 +235,21 @@ fn row_that_fails_alone_is_written_again_alone() {
 }
 
 #[test]
+fn rows_that_fail_one_after_the_other_are_no_repeated_failure() {
+    let server = FakeServer::new();
+    let mut db = server.open();
+    let fails = || Reply::OtherRowsFail("NotServingRegionException");
+    let puts = ["1", "2", "3", "4"].map(|key| Put { key: key.into(), ..put(Some(1)) });
+    server.reply([fails(), fails(), fails(), Reply::Done]);
+    db.put(&puts).unwrap();
+    assert_eq!(server.state_reads(), 0, "each call made progress");
+    let fails = || Reply::FirstRowFails("NotServingRegionException");
+    server.reply([fails(), fails(), Reply::Done]);
+    db.put(&puts[..1]).unwrap();
+    assert_eq!(server.state_reads(), 1, "the same row has failed twice");
+}
+
+#[test]
 fn refused_row_is_an_error_with_the_reason() {
     let server = FakeServer::new();
     let mut db = server.open();
