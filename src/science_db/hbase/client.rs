@@ -83,8 +83,7 @@ impl Client {
             None => {
                 self.opened += 1;
                 let timeout = self.timeouts.get(Call::Handshake);
-                let address = self.cluster.reach(server);
-                (self.opened, Connection::open(&self.cluster, address, M::SERVICE, &self.cancel, timeout)?)
+                (self.opened, Connection::open(&self.cluster, server, M::SERVICE, &self.cancel, timeout)?)
             }
         };
         self.connections.insert(key, connected);
@@ -180,9 +179,10 @@ impl Client {
             return ScienceDbError::Cancelled { address };
         }
         match error {
-            CallError::Disconnected(reason) | CallError::TimedOut(reason) => {
+            CallError::Disconnected(reason) | CallError::Handshake(reason) | CallError::TimedOut(reason) => {
                 ScienceDbError::Unreachable { address, reason }
             }
+            CallError::Untrusted(reason) => ScienceDbError::Refused { address, reason },
             error @ CallError::OutcomeUnknown(_) => ScienceDbError::Unreachable { address, reason: error.to_string() },
             CallError::Protocol(reason) => {
                 let reason = format!("the server does not speak HBase's RPC: {reason}");
@@ -248,10 +248,12 @@ impl Client {
             {
                 return Err(server_kind::rejection(self.cluster.reach(address), exception));
             }
+            let identify =
+                || server_kind::identify(self.cluster.reach(address), self.cluster.tls().is_some(), &self.cancel);
             let found = match &error {
-                CallError::Disconnected(_) if is_connected => {
-                    server_kind::identify(self.cluster.reach(address), &self.cancel)
-                }
+                CallError::Disconnected(_) if is_connected => identify(),
+                CallError::Handshake(_) => identify(),
+                CallError::Untrusted(reason) => Some(reason.clone()),
                 CallError::Protocol(reason) => Some(server_kind::of_answer(reason)),
                 _ => None,
             };

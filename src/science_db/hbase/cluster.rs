@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::read_permission::ReadPermissions;
 use super::regions::RegionCache;
+use super::tls::Tls;
+use crate::science_db::settings::HBaseTlsSettings;
 use crate::science_db::timeouts::Timeouts;
 
 /// Time between two log lines about one server.
@@ -20,6 +22,7 @@ pub(crate) struct Cluster {
     user: String,
     timeouts: Timeouts,
     detours: BTreeMap<String, String>,
+    tls: Option<Tls>,
     known: Mutex<Known>,
     regions: Mutex<RegionCache>,
     read_permissions: Mutex<ReadPermissions>,
@@ -48,10 +51,21 @@ impl Cluster {
             user: user.unwrap_or_else(|| String::from(DEFAULT_USER)),
             timeouts,
             detours,
+            tls: None,
             known: Mutex::default(),
             regions: Mutex::default(),
             read_permissions: Mutex::default(),
         }
+    }
+
+    /// With TLS, if the settings ask for it.
+    pub(crate) fn with_tls(self, settings: &HBaseTlsSettings) -> Self {
+        Self { tls: Tls::new(settings), ..self }
+    }
+
+    /// How connections are encrypted; `None`: not at all.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// The configured addresses.

@@ -1,7 +1,8 @@
 //! HBase's own protocol: its servers are called directly, without a gateway.
 //!
 //! A session finds the server of `hbase:meta` through any master or region server ([`client`]), the regions of its table in `hbase:meta`
-//! ([`table`]), and calls the region servers: [`scan`], and [`rows`] by their keys. Only SIMPLE authentication is supported.
+//! ([`table`]), and calls the region servers: [`scan`], and [`rows`] by their keys. Only SIMPLE authentication is
+//! supported, in plain text or over TLS.
 
 mod admin;
 pub(crate) mod cell_block;
@@ -28,6 +29,7 @@ mod server_kind;
 mod session_tests;
 mod store;
 mod table;
+mod tls;
 mod wait;
 
 pub(super) use cluster::Cluster;
