@@ -25,6 +25,7 @@ mod metrics;
 mod newest_rows;
 mod outcome;
 mod output;
+mod password_prompt;
 mod pause;
 mod problems;
 mod progress;

@@ -21,7 +21,12 @@ use crate::kafka::ffi;
 use crate::kafka::ffi::admin_call::{AdminCall, CallError, ResponseError};
 use crate::kafka::settings::KafkaSettings;
 
-/// A client for administrative requests. Connects at its first request.
+/// A request waits for the broker that it needs. With sparse connections, a broker that refuses the connection wakes the request, which asks for
+/// the next connection at once, without `reconnect.backoff.ms`: thousands each second (`rd_kafka_broker_get_async` of librdkafka 2.12). Without
+/// them a client connects to every broker, and keeps the backoff.
+const FIXED: &[(&str, &str)] = &[("enable.sparse.connections", "false")];
+
+/// A client for administrative requests.
 pub struct Admin {
     client: Client<Connection>,
     settings: KafkaSettings,
@@ -36,7 +41,7 @@ impl Admin {
     /// # Errors
     /// Invalid settings.
     pub fn open(settings: &KafkaSettings, identity: Identity, timeout: Duration) -> Result<Self> {
-        let config = client_config(settings, identity, &[], &[])?;
+        let config = client_config(settings, identity, &[], FIXED)?;
         let connection = Connection::new(settings, identity);
         // librdkafka has producers and consumers only, and a producer needs fewer threads. rdkafka's own client has one more, whose end takes
         // up to 100 ms.

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rdkafka::producer::BaseProducer;
+use rdkafka::producer::{BaseProducer, Producer as _};
 
 use crate::kafka::delivery::DeliveryTracker;
-
-/// The longest time from the end of a producer to the end of its thread. rdkafka's `ThreadedProducer` takes up to 100 ms.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+use crate::kafka::ffi::main_queue::{MainQueue, QueueWaker};
 
 /// A producer and its thread, which ends when this value is dropped.
+///
+/// The thread sleeps until there are events. rdkafka's `ThreadedProducer` polls every 100 ms instead: it takes as long to end, and spins for the
+/// last millisecond of each interval.
 pub(super) struct ServedProducer {
+    /// the first field: it is dropped before the producer
+    _waker: QueueWaker,
     producer: Arc<BaseProducer<DeliveryTracker>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -25,11 +28,16 @@ impl ServedProducer {
         let (producer, stop) = (Arc::new(producer), Arc::new(AtomicBool::new(false)));
         let (served, stopped) = (Arc::clone(&producer), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                served.poll(POLL_INTERVAL);
+            let queue = MainQueue::new(served.client());
+            while !stopped.load(Ordering::Acquire) {
+                while !queue.is_empty() {
+                    served.poll(Duration::ZERO);
+                }
+                std::thread::park();
             }
         });
-        Self { producer, stop, thread: Some(thread) }
+        let _waker = MainQueue::new(producer.client()).unpark_on_event(thread.thread().clone());
+        Self { _waker, producer, stop, thread: Some(thread) }
     }
 }
 
@@ -43,8 +51,11 @@ impl Deref for ServedProducer {
 
 impl Drop for ServedProducer {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // A panic was printed by the thread.
-        let _panicked = self.thread.take().map(JoinHandle::join);
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic was printed by the thread.
+            let _panicked = thread.join();
+        }
     }
 }

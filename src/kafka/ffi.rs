@@ -8,6 +8,7 @@ pub(super) mod admin_call;
 pub(super) mod configs;
 pub(super) mod consuming;
 pub(super) mod groups;
+pub(super) mod main_queue;
 pub(super) mod offsets;
 pub(super) mod topic_changes;
 pub(super) mod topics;

@@ -26,6 +26,9 @@ use crate::kafka::unbatched_topics::UnbatchedTopics;
 
 /// How long one call of librdkafka waits before the token is checked.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long the first call of `init_transactions` waits. The next one waits twice as long, and so on up to [`POLL_INTERVAL`]. Each call makes
+/// librdkafka look for a connected broker at once; by itself it looks every 500 ms.
+const FIRST_INIT_INTERVAL: Duration = Duration::from_millis(20);
 /// The pause before a full queue is checked again.
 const QUEUE_FULL_BACKOFF: Duration = Duration::from_millis(1);
 /// How many of these pauses pass between two checks of the token.
@@ -150,8 +153,9 @@ impl Producer {
     fn init(&self, timeout: Duration) -> Result<()> {
         let doing = "opening the producer";
         let deadline = Instant::now() + timeout;
+        let mut interval = FIRST_INIT_INTERVAL;
         loop {
-            let Err(error) = self.inner.init_transactions(POLL_INTERVAL) else {
+            let Err(error) = self.inner.init_transactions(interval) else {
                 self.connection().status().mark_connected();
                 return Ok(());
             };
@@ -173,6 +177,7 @@ impl Producer {
                 });
             }
             self.back_off(&error, doing)?;
+            interval = (2 * interval).min(POLL_INTERVAL);
         }
     }
 

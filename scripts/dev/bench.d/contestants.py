@@ -13,6 +13,8 @@ THREADS = (1, 2, 4)
 NAMES = ("hbase", "kafka", "librdkafka", "python-1", "python-2", "spark", "fink")
 # What Java 17 must open to Spark: org.apache.spark.launcher.JavaModuleOptions, as far as a local job needs it.
 OPEN_TO_SPARK = ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util", "util.concurrent", "util.concurrent.atomic")
+# As fink creates the topic of a checkpoint.
+CHECKPOINT_PARTITIONS = 16
 
 
 @dataclass
@@ -113,6 +115,8 @@ class Contestants:
             self._spark_job.stop()
 
     def _fink(self, name, topic):
+        # Made before its time begins, as the topics of all contestants are.
+        topics.create(self._place.servers, f"fink_checkpoint_{topic}", CHECKPOINT_PARTITIONS, **{"cleanup.policy": "compact"})
         command = [self._place.options.fink, "-c", self._place.config(topic), "start", "distribution"]
         usage = self._measure([*command, "--from", "earliest", "--until", "now", "--stream", "bench"])
         return Run(name, self._alerts, usage.seconds, usage)

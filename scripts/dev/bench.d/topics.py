@@ -5,9 +5,9 @@ import hashlib
 from confluent_kafka.admin import NewTopic
 
 
-def create(servers, topic, partitions):
+def create(servers, topic, partitions, **config):
     # Deleted, it is to give its room back at once, before the disk has to take it.
-    new = NewTopic(topic, partitions, 1, config={"file.delete.delay.ms": "100"})
+    new = NewTopic(topic, partitions, 1, config={"file.delete.delay.ms": "100", **config})
     servers.admin.create_topics([new])[topic].result()
 
 

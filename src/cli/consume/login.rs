@@ -13,6 +13,7 @@ use super::topics;
 use crate::cli::context::Context;
 use crate::cli::outcome::UsageError;
 use crate::cli::output::Format;
+use crate::cli::password_prompt::PasswordPrompt;
 use crate::config::{RequiredLogin, parse_addresses};
 use crate::kafka::{Admin, Identity};
 use crate::secret::{Secret, read_password_file};
@@ -138,9 +139,7 @@ fn password(args: &Args, user: &str) -> anyhow::Result<Secret> {
                 let reason = "there is no terminal to ask for the password: use --password-file or --password-stdin";
                 return Err(UsageError(reason.to_owned()).into());
             }
-            Secret::new(
-                rpassword::prompt_password(format!("Password of {user}: ")).context("cannot ask for the password")?,
-            )
+            Secret::new(PasswordPrompt::open()?.ask(&format!("Password of {user}: "))?)
         }
     };
     let text = password.reveal();

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueHint};
 
-use crate::cli::outcome::{Interrupted, UsageError};
+use crate::cli::outcome::UsageError;
+use crate::cli::password_prompt::PasswordPrompt;
 use crate::secret::{Secret, read_password_file};
-use crate::signals::Stop;
 
 /// The sources of a password; without any of them, a prompt.
 #[derive(Clone, Debug, Args)]
@@ -133,17 +133,9 @@ fn from_stdin() -> anyhow::Result<String> {
 }
 
 fn prompt(user: &str) -> anyhow::Result<String> {
-    // Without a handler, Ctrl-C would end the process while the terminal does not echo.
-    let _signals = Stop::on_signals()?;
-    let read = |text: String| {
-        rpassword::prompt_password(text).map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted => Interrupted.into(),
-            io::ErrorKind::UnexpectedEof => anyhow::anyhow!("no password was entered"),
-            _ => anyhow::Error::new(error).context("cannot prompt for the password"),
-        })
-    };
-    let first = read(format!("New password of {user}: "))?;
-    match first.is_empty() || read("The same again: ".to_owned())? == first {
+    let prompt = PasswordPrompt::open()?;
+    let first = prompt.ask(&format!("New password of {user}: "))?;
+    match first.is_empty() || prompt.ask("The same again: ")? == first {
         true => Ok(first),
         false => bail!("the two passwords differ"),
     }

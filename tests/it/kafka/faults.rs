@@ -1,7 +1,10 @@
 //! Faults that real brokers do not commit on request: librdkafka's own mock brokers, which need no cluster.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use fink::cancel::CancellationToken;
-use fink::kafka::{CommitOutcome, Error, Producer, ProducerRecord};
+use fink::kafka::{Admin, CommitOutcome, Error, Identity, Producer, ProducerRecord};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka_sys::{RDKafkaApiKey as Request, RDKafkaRespErr as ErrorCode};
@@ -39,6 +42,19 @@ fn commit_again(producer: &Producer, count: usize) {
         }
     }
     panic!("not committed")
+}
+
+#[test]
+fn a_producer_is_opened_on_brokers_that_have_just_started() {
+    let mock = MockCluster::new(1).unwrap();
+    let unavailable = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+    let loading = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+    let moved = ErrorCode::RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+    let busy = ErrorCode::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
+    mock.request_errors(Request::FindCoordinator, &[unavailable, loading, unavailable]);
+    mock.request_errors(Request::InitProducerId, &[loading, moved, unavailable, busy]);
+    let settings = plaintext(mock.bootstrap_servers());
+    Producer::open(&settings, &options("fink-faults"), &CancellationToken::new()).unwrap();
 }
 
 #[test]
@@ -140,4 +156,34 @@ fn a_commit_without_brokers_can_be_cancelled() {
     });
     assert!(producer.connection().status().fault().is_some());
     drop(producer);
+}
+
+#[test]
+fn a_request_to_a_broker_that_refuses_connections_keeps_the_backoff_between_them() {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic(TOPIC, 1, 1).unwrap();
+    let others = threads_of_clients();
+    let admin = Admin::open(&plaintext(mock.bootstrap_servers()), Identity::User, Duration::from_secs(3)).unwrap();
+    let partitions = [(TOPIC.to_owned(), 0)];
+    assert_eq!(admin.high_watermarks(&partitions), Ok(vec![0]));
+    let threads: Vec<_> = threads_of_clients().into_iter().filter(|thread| !others.contains(thread)).collect();
+    drop(mock);
+    admin.high_watermarks(&partitions).unwrap_err();
+    // Each refused connection is some switches between the thread of the broker and that of the request.
+    let switches = threads.iter().filter_map(|thread| switches(thread)).max();
+    assert!(switches.is_some_and(|switches| switches < 20_000), "{switches:?} in 3 s");
+}
+
+/// The threads of librdkafka's clients in this process, by their folder in /proc.
+fn threads_of_clients() -> Vec<PathBuf> {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    let is_of_client =
+        |thread: &PathBuf| std::fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "rdk:main");
+    threads.filter(is_of_client).collect()
+}
+
+/// How often a thread has waited for something; `None`: it has ended.
+fn switches(thread: &Path) -> Option<u64> {
+    let status = std::fs::read_to_string(thread.join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
 }

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::fixture::kafka_cli::KafkaCli;
-use crate::fixture::wait_until;
 
 /// The program on a pseudo terminal.
 struct Terminal {
@@ -40,22 +39,6 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits for words on the screen and until the terminal no longer shows what is typed, then types.
-    fn answer_hidden(&mut self, words: &str, keys: &str) {
-        self.answer(words, "");
-        let run = |program: &str, arguments: &[&str]| {
-            let output = Command::new(program).args(arguments).output().expect("a tool of the system");
-            String::from_utf8(output.stdout).expect("UTF-8")
-        };
-        let parent = self.child.id().to_string();
-        let is_hidden = || {
-            let terminal = format!("/dev/{}", run("ps", &["-o", "tty=", "--ppid", &parent]).trim());
-            run("stty", &["-F", &terminal, "-a"]).contains(" -echo ").then_some(())
-        };
-        wait_until(|| "the terminal shows what is typed".to_owned(), is_hidden);
-        self.answer("", keys);
-    }
-
     /// The exit code, and all that was on the screen.
     fn end(mut self) -> (Option<i32>, String) {
         let mut rest = Vec::new();
@@ -72,8 +55,8 @@ fn a_password_is_asked_for_twice_and_never_shown() {
     let name = cli.name("_a");
     let ask = |second: &str| {
         let mut terminal = Terminal::start(&cli, &format!("add-user {name}"));
-        terminal.answer_hidden("New password of", "typed-by-hand-1\r");
-        terminal.answer_hidden("The same again", second);
+        terminal.answer("New password of", "typed-by-hand-1\r");
+        terminal.answer("The same again", second);
         terminal.end()
     };
     let (code, shown) = ask("something-else\r");
