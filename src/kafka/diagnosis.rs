@@ -128,7 +128,7 @@ pub fn probe(settings: &KafkaSettings, address: &BrokerAddress) -> Option<Diagno
         ))),
         Ok(Some(greeting)) => match greeting.fault {
             Some(fault) => {
-                let text = fault.describe(&at, &address.host, &tls::files(settings), &address.correct());
+                let text = fault.describe(&at, &address.host, &tls::files(settings), address.correct());
                 Some(Diagnosis::Permanent(text))
             }
             None => {

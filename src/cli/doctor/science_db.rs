@@ -128,7 +128,12 @@ fn direct_access(
             format!(
                 "{}, called directly{}: about 0.12 ms of CPU for a row of 55 kB, none of it in a gateway",
                 servers.len(),
-                if settings.tls.protocol == HBaseProtocol::Ssl { " over TLS" } else { "" }
+                match (settings.tls.protocol, &settings.tls.ssl_ca) {
+                    (HBaseProtocol::Ssl, _) => " over TLS",
+                    (HBaseProtocol::Plaintext, Some(_)) =>
+                        " without TLS (science_db.ssl_ca has no effect without science_db.security_protocol = \"ssl\")",
+                    (HBaseProtocol::Plaintext, None) => "",
+                }
             ),
         ),
         (StoreKind::HBase, Some(error)) => list.fail(

@@ -129,12 +129,6 @@ fn read_tls(reader: &mut Reader<'_>) -> HBaseTlsSettings {
                 .example("\"conf/hbase-client.key\""),
         ),
     };
-    let files = [("ssl_ca", &tls.ssl_ca), ("ssl_certificate", &tls.ssl_certificate), ("ssl_key", &tls.ssl_key)];
-    if tls.protocol == HBaseProtocol::Plaintext
-        && let Some((name, _)) = files.iter().find(|(_, path)| path.is_some())
-    {
-        reader.add_error(name, "it has no effect without security_protocol = \"ssl\"".to_owned());
-    }
     match (&tls.ssl_certificate, &tls.ssl_key) {
         (Some(_), None) => reader.add_error("ssl_certificate", "it requires `ssl_key`, the file of its private key"),
         (None, Some(_)) => reader.add_error("ssl_key", "it requires `ssl_certificate`, the file of its certificate"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::read_permission::ReadPermissions;
+use super::readable_columns::ReadableColumns;
 use super::regions::RegionCache;
 use super::tls::Tls;
 use crate::science_db::settings::HBaseTlsSettings;
@@ -25,7 +25,7 @@ pub(crate) struct Cluster {
     tls: Option<Tls>,
     known: Mutex<Known>,
     regions: Mutex<RegionCache>,
-    read_permissions: Mutex<ReadPermissions>,
+    readable_columns: Mutex<ReadableColumns>,
 }
 
 /// Where the roles of the cluster are, as `host:port`.
@@ -54,7 +54,7 @@ impl Cluster {
             tls: None,
             known: Mutex::default(),
             regions: Mutex::default(),
-            read_permissions: Mutex::default(),
+            readable_columns: Mutex::default(),
         }
     }
 
@@ -129,8 +129,8 @@ impl Cluster {
     }
 
     /// Which columns of the sessions' table the user may read.
-    pub(crate) fn read_permissions(&self) -> MutexGuard<'_, ReadPermissions> {
-        self.read_permissions.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn readable_columns(&self) -> MutexGuard<'_, ReadableColumns> {
+        self.readable_columns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -56,7 +56,7 @@ impl Connection {
         let stream = Stream::connect(Wait::new(cluster, cluster.reach(server), cancel, timeout));
         let stream = stream.map_err(|error| CallError::from_io(&error))?;
         let stream = match cluster.tls() {
-            Some(tls) => tls.encrypt(stream, cluster, server)?,
+            Some(tls) => tls.encrypt(stream, server, cluster.addresses().iter().any(|address| address == server))?,
             None => stream,
         };
         let connection = Self {

@@ -18,6 +18,7 @@ mod fuzz_tests;
 mod multi;
 pub(crate) mod proto;
 mod read_permission;
+mod readable_columns;
 mod region_admin;
 mod regions;
 mod retry;

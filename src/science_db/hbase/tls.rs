@@ -2,11 +2,9 @@
 
 use openssl::ssl::SslContext;
 
-use super::cluster::Cluster;
 use super::exception::CallError;
-use super::wait::Wait;
 use crate::science_db::settings::{HBaseProtocol, HBaseTlsSettings};
-use crate::science_db::stream::Stream;
+use crate::science_db::stream::{Stream, Wait};
 use crate::tls::{TlsFiles, certificate_fault, client_ssl};
 
 /// What the connections to a cluster have in common.
@@ -33,16 +31,17 @@ impl Tls {
         &self.settings
     }
 
-    /// Begins TLS with `server`, the address by which the cluster knows it, and verifies its certificate.
+    /// Begins TLS with `server`, the address by which the cluster knows it, and verifies its certificate. `is_configured`: whether that is one of
+    /// science_db.address.
     ///
     /// # Errors
     /// `Untrusted`: the certificate or the settings must be changed. `Handshake`: the server does not speak TLS, or goes away.
-    pub(crate) fn encrypt(
+    pub(crate) fn encrypt<W: Wait>(
         &self,
-        stream: Stream<Wait>,
-        cluster: &Cluster,
+        stream: Stream<W>,
         server: &str,
-    ) -> Result<Stream<Wait>, CallError> {
+        is_configured: bool,
+    ) -> Result<Stream<W>, CallError> {
         let context = self.context.as_ref().map_err(|reason| CallError::Untrusted(reason.clone()))?;
         let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
         let ssl = client_ssl(context, host, true).map_err(|errors| CallError::Untrusted(format!("TLS: {errors}")))?;
@@ -54,7 +53,7 @@ impl Tls {
         match fault {
             None => Ok(stream),
             Some(fault) => {
-                let correct = match cluster.addresses().iter().any(|address| address == server) {
+                let correct = match is_configured {
                     true => "use another name in science_db.address",
                     false => {
                         "correct the name that HBase gives the server (hbase.regionserver.hostname, hbase.master.hostname)"
