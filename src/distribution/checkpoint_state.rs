@@ -6,8 +6,8 @@
 //!
 //! | lane | reads | when it is done |
 //! | --- | --- | --- |
-//! | history | `[watermark, now - repair)`, in row order | the watermark moves to the end of the window |
-//! | catch-up | from `overlap` before the last live scan of the previous run, or from the watermark, to the present; a minute at a time | the ledger lists the rows, and the live lane starts |
+//! | history | `[watermark, now - overlap)`, in row order | the watermark moves to `now - repair`, and the ledger lists the rows written since |
+//! | catch-up | from `overlap` before the last live scan of the previous run, or from where the history lane ended, to the present; a minute at a time | the ledger lists the rows, and the live lane starts |
 //! | live | `[last live scan - settle - 2 s, now - settle)` | the ledger lists the new rows |
 //! | sweep | `[last sweep - overlap, last live scan - settle)` | the same |
 //! | repair | `[watermark, now - overlap)`, and no later than the last live scan | the same, and the watermark moves to `now - repair`, but not beyond the window |
@@ -19,6 +19,10 @@
 //!
 //! Every start begins with the catch-up. Nothing newer is published meanwhile, so the alerts of an object keep their order. Rows that were visible
 //! before the last live scan of the previous run are on its topics already, except for rows that became visible late: the repair finds those.
+//!
+//! A service that cannot keep up falls behind: its catch-up takes longer than a minute for each minute, and its watermark gets old. What the ledger lists
+//! is not read whole again then: a repair of `[watermark, now - repair)`, but not beyond where the catch-up continues, moves the watermark beside the
+//! catch-up. Only where the catch-up is as far behind, the history lane takes its place.
 //!
 //! A change that would move the watermark or a key range backwards is refused with an error, and leaves the state as it is.
 
@@ -37,12 +41,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub(crate) use action::{Action, CatchUpSlice, Intervals};
+pub(crate) use action::{Action, CatchUpSlice, HistoryWindow, Intervals};
 pub(crate) use history_scan::HistoryScan;
 pub(crate) use missed::{Missed, MissedByStream, MissedRange};
 pub use records::CheckpointStateError;
 use records::to_json;
 pub(crate) use records::{Record, numbered};
+use schedule::is_old;
 use state_record::{HistoryScanRecord, StateRecord, ledger_key, load_history, load_ledger, load_state, state_key};
 pub(crate) use state_record::{is_job_finished, moved_record, moved_to_name};
 
@@ -80,8 +85,8 @@ pub struct CheckpointState {
 enum CatchUp {
     Due,
     At {
-        /// when its first scan began
-        started: Timestamp,
+        /// when its first scan began; `None`: it has not begun
+        started: Option<Timestamp>,
         /// where the next slice begins
         from: Timestamp,
     },
@@ -298,7 +303,7 @@ impl CheckpointState {
 
     /// Starts the history lane over `window`, in the key ranges of `regions`, which cover all keys in ascending order. After a restart the
     /// ranges that have a record stay as they are.
-    pub(crate) fn start_history(&mut self, window: Window, regions: &[KeyRange]) {
+    pub(crate) fn start_history(&mut self, window: HistoryWindow, regions: &[KeyRange]) {
         self.history.get_or_insert_with(|| HistoryScan::new(window)).split(regions);
     }
 
@@ -315,29 +320,36 @@ impl CheckpointState {
         self.history.as_mut().ok_or(CheckpointStateError::NoHistory)?.advance(number, after, done)
     }
 
-    /// The records of how far the history lane has come. Moves the watermark when every range is done.
+    /// The records of how far the history lane has come, having published `entries` since the last call. Moves the watermark when every range is done.
     ///
     /// # Errors
     /// The history lane is not running, or the watermark would move backwards.
-    pub(crate) fn history_records(&mut self) -> Result<Vec<Record>, CheckpointStateError> {
+    pub(crate) fn history_records(&mut self, entries: &[LedgerEntry]) -> Result<Vec<Record>, CheckpointStateError> {
         let history = self.history.as_mut().ok_or(CheckpointStateError::NoHistory)?;
-        if !history.is_finished() {
-            let mut records = history.take_records(&self.prefix)?;
+        let HistoryWindow { done, until: read_until } = history.window();
+        if history.is_finished() {
+            self.check_watermark(done.until())?;
+        }
+        // Those before the end of the window are done by the position in the checkpoint: the ledger does not have to list them.
+        let listed: Vec<LedgerEntry> =
+            entries.iter().copied().filter(|entry| entry.timestamp >= done.until()).collect();
+        let mut records = self.list_in_ledger(&listed);
+        let Some(history) = self.history.take_if(|history| history.is_finished()) else {
+            let history = self.history.as_mut().ok_or(CheckpointStateError::NoHistory)?;
+            records.extend(history.take_records(&self.prefix)?);
             records.push(self.state_record()?);
             return Ok(records);
-        }
-        let until = history.window().until();
-        self.check_watermark(until)?;
-        let mut records = self.history.take().map(|history| history.into_deletions(&self.prefix)).unwrap_or_default();
-        self.live_scanned_at = None;
-        // A catch-up that the history lane has overtaken continues where it was.
-        self.catch_up = match self.catch_up {
-            CatchUp::At { started, from } => CatchUp::At { started, from: from.max(until) },
-            CatchUp::Due | CatchUp::Done => CatchUp::Due,
         };
+        records.extend(history.into_deletions(&self.prefix));
+        self.live_scanned_at = None;
+        let (started, from) = match self.catch_up {
+            CatchUp::At { started, from } => (started, from.max(read_until)),
+            CatchUp::Due | CatchUp::Done => (None, read_until),
+        };
+        self.catch_up = CatchUp::At { started, from };
         self.last_sweep = None;
         self.last_repair = None;
-        records.extend(self.advance_watermark(until)?);
+        records.extend(self.advance_watermark(done.until())?);
         Ok(records)
     }
 
@@ -346,21 +358,23 @@ impl CheckpointState {
     /// # Errors
     /// A record cannot be written as JSON.
     pub(crate) fn record_published(&mut self, entries: &[LedgerEntry]) -> Result<Vec<Record>, CheckpointStateError> {
-        let segments = self.ledger.add(entries);
-        if segments.is_empty() {
-            return Ok(Vec::new());
+        let mut records = self.list_in_ledger(entries);
+        if !records.is_empty() {
+            records.push(self.state_record()?);
         }
-        let segments = segments.into_iter().map(|(number, bytes)| (ledger_key(&self.prefix, number), Some(bytes)));
-        let mut records: Vec<Record> = segments.collect();
-        records.push(self.state_record()?);
         Ok(records)
+    }
+
+    fn list_in_ledger(&mut self, entries: &[LedgerEntry]) -> Vec<Record> {
+        let segments = self.ledger.add(entries).into_iter();
+        segments.map(|(number, bytes)| (ledger_key(&self.prefix, number), Some(bytes))).collect()
     }
 
     /// Records that all rows of a slice of the catch-up are published. `started`: when its scan began, by the steady clock.
     pub(crate) fn finish_slice(&mut self, slice: CatchUpSlice, started: Timestamp) {
         let first_started = match self.catch_up {
-            CatchUp::At { started, .. } => started,
-            CatchUp::Due | CatchUp::Done => started,
+            CatchUp::At { started: Some(first), .. } => first,
+            CatchUp::At { started: None, .. } | CatchUp::Due | CatchUp::Done => started,
         };
         if slice.is_last {
             self.catch_up = CatchUp::Done;
@@ -368,7 +382,7 @@ impl CheckpointState {
             // The next sweep finds what became visible in the earlier slices meanwhile.
             self.last_sweep = Some(self.last_sweep.map_or(first_started, |last| last.min(first_started)));
         } else {
-            self.catch_up = CatchUp::At { started: first_started, from: slice.window.until() };
+            self.catch_up = CatchUp::At { started: Some(first_started), from: slice.window.until() };
         }
     }
 
@@ -400,9 +414,12 @@ impl CheckpointState {
     }
 
     /// Records that a repair of `window` starts at `now`, by the steady clock.
-    pub(crate) fn start_repair(&mut self, window: Window, now: Timestamp) {
+    pub(crate) fn start_repair(&mut self, window: Window, now: Timestamp, intervals: &Intervals) {
         self.repair = Some(Repair { started: now, window });
-        self.last_repair = Some(now);
+        // One that moves an old watermark does not read the present.
+        if !is_old(self.watermark, now, intervals) {
+            self.last_repair = Some(now);
+        }
     }
 
     /// Records that all rows of the running repair are published: the watermark moves to `repair` before its start, but not beyond its
@@ -437,13 +454,17 @@ impl CheckpointState {
     /// It cannot be written as JSON.
     pub fn state_record(&self) -> Result<Record, CheckpointStateError> {
         let history = self.history.as_ref().map(|history| HistoryScanRecord::new(history.window()));
+        // A restart continues a catch-up where it is. Before its first slice is done, this is still the last live scan of the previous run.
+        let live_scanned_at = match self.catch_up {
+            CatchUp::At { from, .. } => self.live_scanned_at.max(Some(from)),
+            CatchUp::Due | CatchUp::Done => self.live_scanned_at,
+        };
         let state = StateRecord {
             version: state_record::version(!self.missed.is_empty()),
             origin: self.origin.clone(),
             watermark: self.watermark,
             job_until: self.job_until,
-            // Before the catch-up is done, this is still the last live scan of the previous run.
-            live_scanned_at: self.live_scanned_at,
+            live_scanned_at,
             history,
         };
         let key = state_key(&self.prefix);

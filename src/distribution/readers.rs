@@ -32,6 +32,9 @@ pub(crate) use task::{ReadError, ReadOutput, Task, panic_message};
 /// and a third reads while another encodes.
 pub(crate) const READER_THREADS: usize = 3;
 
+/// Most outputs that wait for the coordinator: a reader waits while there are more.
+const MAX_WAITING_OUTPUTS: usize = 16;
+
 /// Most empty batches that wait for readers. Growing a new one costs a copy of its content, and fresh pages of memory.
 const MAX_SPARE_BATCHES: usize = 8;
 /// A batch that has grown larger is not kept.
@@ -61,7 +64,7 @@ impl Readers {
         instruments: &Instruments,
     ) -> Self {
         let (tasks, task_queue) = crossbeam_channel::unbounded();
-        let (output_queue, outputs) = crossbeam_channel::unbounded();
+        let (output_queue, outputs) = crossbeam_channel::bounded(MAX_WAITING_OUTPUTS);
         let spares = crossbeam_channel::bounded(MAX_SPARE_BATCHES);
         let cancel = CancellationToken::new();
         let panic = Arc::new(OnceLock::new());

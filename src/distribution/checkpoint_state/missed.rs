@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{CheckpointStateError, Record, to_json, unreadable};
 use super::state_record::{HistoryScanRecord, load_history};
-use super::{HistoryScan, state_record};
+use super::{HistoryScan, HistoryWindow, state_record};
 use crate::science_db::KeyRange;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
@@ -74,7 +74,7 @@ impl MissedByStream {
             return None;
         }
         if let Some(scan) = &self.scan {
-            return Some(scan.window());
+            return Some(scan.window().done);
         }
         let MissedRange { from, until: Some(until) } = *self.ranges.first()? else { return None };
         // Each scan also reads the cells after its window. So few windows are read: all that is left, or more than half of it.
@@ -210,7 +210,7 @@ impl Missed {
     /// Begins, or after a restart continues, the scan of `window` in the key ranges of `regions`.
     pub(super) fn start_scan(&mut self, name: &str, window: Window, regions: &[KeyRange]) {
         if let Some(missed) = self.streams.get_mut(name) {
-            missed.scan.get_or_insert_with(|| HistoryScan::new(window)).split(regions);
+            missed.scan.get_or_insert_with(|| HistoryScan::new(HistoryWindow::of(window))).split(regions);
         }
     }
 
@@ -232,7 +232,7 @@ impl Missed {
         let missed = self.streams.get_mut(name).ok_or(CheckpointStateError::NoHistory)?;
         let mut records = match missed.scan.take_if(|scan| scan.is_finished()) {
             Some(scan) => {
-                let until = scan.window().until();
+                let until = scan.window().done.until();
                 missed.ranges.retain(|range| range.until.is_none_or(|end| end > until));
                 missed.ranges.iter_mut().take(1).for_each(|range| range.from = range.from.max(until));
                 scan.into_deletions(&prefix)
