@@ -1,12 +1,15 @@
 //! The status of a running distribution: one line on a terminal, else log lines.
 
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::Context;
+use super::output::terminal_width;
 use super::rate::Rate;
 use super::service_status::{LatestStats, lane};
+use crate::cancel::CancellationToken;
 use crate::distribution::stats::{Lane, Stats};
 use crate::timestamp::Timestamp;
 use crate::units::format_duration;
@@ -17,12 +20,15 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 const IDLE_LOG_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the statistics are passed on.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
+/// Columns of the terminal that the line leaves free: for the spinner, and for the `^C` of the user, which would wrap a full line.
+const RESERVED_COLUMNS: usize = 5;
 /// More streams are not listed in a log line.
 const MAX_LISTED_STREAMS: usize = 8;
 
 /// The status of a distribution.
 pub struct StatusLine {
-    bar: ProgressBar,
+    /// `None`: log lines
+    drawing: Option<Drawing>,
     is_dry_run: bool,
     latest: LatestStats,
     updated_at: Option<Instant>,
@@ -35,13 +41,9 @@ pub struct StatusLine {
 impl StatusLine {
     /// Starts a status line. `latest` gets the statistics.
     pub fn new(context: &Context, is_dry_run: bool, latest: LatestStats) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        // `wide_msg` is truncated to the width of the terminal.
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let bar = if context.bars().is_hidden() { bar } else { context.bars().add(bar) };
+        let drawing = (!context.bars().is_hidden()).then(|| Drawing::start(context, is_dry_run, latest.clone()));
         Self {
-            bar,
+            drawing,
             is_dry_run,
             latest,
             updated_at: None,
@@ -60,33 +62,70 @@ impl StatusLine {
         }
         self.updated_at = Some(now);
         self.alerts.add(now, stats.alerts + stats.uncommitted);
-        self.rows.add(now, stats.history.rows);
         self.latest.set(stats, &self.alerts);
-        if !self.bar.is_hidden() {
-            self.bar.set_message(self.line(stats, "/s", &short_counts(stats, self.is_dry_run)));
+        if self.drawing.is_some() {
             return;
         }
+        self.rows.add(now, stats.history.rows);
         let is_news = stats.alerts > self.logged_alerts || stats.lane == Lane::History;
         let interval = if is_news { LOG_INTERVAL } else { IDLE_LOG_INTERVAL };
         if now - self.logged_at >= interval {
             (self.logged_at, self.logged_alerts) = (now, stats.alerts);
-            log::info!("{}{}", self.line(stats, " alerts/s", &summary(stats, self.is_dry_run)), by_stream(stats));
+            let place = place_at(stats, self.rows.per_second(), Timestamp::now());
+            let counts = with_rate(stats, self.alerts.per_second(), " alerts/s", &summary(stats, self.is_dry_run));
+            log::info!("{place}{counts}{}", by_stream(stats));
         }
     }
 
     /// Removes the line.
-    pub fn finish(&self) {
-        self.bar.finish_and_clear();
+    pub fn finish(&mut self) {
+        self.drawing = None;
     }
+}
 
-    fn line(&self, stats: &Stats, unit: &str, counts: &str) -> String {
-        let place = place_at(stats, self.rows.per_second(), Timestamp::now());
-        match stats.lane {
-            Lane::Start => place,
-            Lane::History | Lane::Live => {
-                format!("{place}: {}{unit}, {counts}", format_rate(self.alerts.per_second()))
+/// Draws the line on a terminal, in a thread: the lag grows while the distribution waits for a server and reports nothing.
+struct Drawing {
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drawing {
+    fn start(context: &Context, is_dry_run: bool, latest: LatestStats) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template("{spinner} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = context.bars().add(bar);
+        let stop = CancellationToken::new();
+        let is_over = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut rows = Rate::default();
+            while !is_over.wait(UPDATE_INTERVAL) {
+                let line = latest.read(|stats, alerts_per_second| {
+                    rows.add(Instant::now(), stats.history.rows);
+                    let place = place_at(stats, rows.per_second(), Timestamp::now());
+                    place + &with_rate(stats, alerts_per_second, "/s", &short_counts(stats, is_dry_run))
+                });
+                let width = usize::from(terminal_width()).saturating_sub(RESERVED_COLUMNS);
+                bar.set_message(line.chars().take(width).collect::<String>());
             }
-        }
+            bar.finish_and_clear();
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        let _panicked = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// The rate and the counts, which follow the place; nothing before the first lane.
+fn with_rate(stats: &Stats, alerts_per_second: f64, unit: &str, counts: &str) -> String {
+    match stats.lane {
+        Lane::Start => String::new(),
+        Lane::History | Lane::Live => format!(": {}{unit}, {counts}", format_rate(alerts_per_second)),
     }
 }
 
@@ -101,6 +140,7 @@ fn place_at(stats: &Stats, rows_per_second: f64, now: Timestamp) -> String {
     if stats.lane == Lane::History {
         match (stats.history.progress(), stats.history.ranges) {
             (Some(progress), _) => place.push_str(&format!(" {:.0} %", (progress * 100.0).floor())),
+            (None, (_, 0)) => {}
             (None, (done, all)) => place.push_str(&format!(", key range {} of {all}", (done + 1).min(all))),
         }
         if let Some(left) = time_left(stats, rows_per_second) {
@@ -137,13 +177,15 @@ pub fn format_rate(per_second: f64) -> String {
     }
 }
 
-/// The counts for a terminal: with those of the open transaction, and without zeros that are normal.
+/// The counts for a terminal: with those of the open transaction, the number of paused streams, and without zeros that are normal.
 fn short_counts(stats: &Stats, is_dry_run: bool) -> String {
     let mut counts = format!("{} alerts", stats.alerts + stats.uncommitted);
     if !is_dry_run {
         counts.push_str(&format!(", {} sent", stats.sent()));
     }
-    for (count, what) in [(stats.late, "late"), (stats.rejected(), "rejected"), (stats.skipped, "skipped")] {
+    let paused = stats.streams.iter().filter(|stream| stream.paused_at.is_some()).count() as u64;
+    let rare = [(stats.late, "late"), (stats.rejected(), "rejected"), (stats.skipped, "skipped"), (paused, "paused")];
+    for (count, what) in rare {
         if count > 0 {
             counts.push_str(&format!(", {count} {what}"));
         }
@@ -212,6 +254,8 @@ mod tests {
         stats.lane = Lane::History;
         stats.history = HistoryStats { ranges: (2, 4), rows: 1, total: None };
         assert_eq!(place_of(&stats, 3_605_000), "history, key range 3 of 4, lag 1h");
+        stats.history = HistoryStats::default();
+        assert_eq!(place_of(&stats, 5_700), "history, lag 0.7 s", "it has just ended");
         stats.history = HistoryStats { ranges: (2, 4), rows: 500, total: Some(12_500) };
         assert_eq!(place_of(&stats, 3_605_000), "history 4 %, 2m left, lag 1h");
         stats.history.rows = 12_501;
@@ -234,6 +278,9 @@ mod tests {
         assert!(summary(&stats, false).ends_with("2 rejected, 1100 pushed (the last after 15 ms)"));
         stats.uncommitted = 7;
         assert_eq!(short_counts(&stats, false), "1207 alerts, 1200 sent, 3 late, 2 rejected");
+        stats.streams[0].paused_at = Some(Timestamp::EPOCH);
+        assert!(short_counts(&stats, false).ends_with(", 2 rejected, 1 paused"));
+        stats.streams[0].paused_at = None;
         (stats.alerts, stats.streams[0].sent) = (123_456_789, 123_456_789);
         let line = format!("{}: 1523/s, {}", place_of(&stats, 5_700), short_counts(&stats, false));
         assert!(line.len() + 2 <= 80, "{line}");

@@ -17,7 +17,7 @@ use super::outcome::Interrupted;
 use super::output::{OutputArgs, Table};
 use super::progress::Progress;
 use crate::config::RequiredLogin;
-use crate::ingest::{AlertFiles, IngestOptions, IngestSummary, load_files};
+use crate::ingest::{AlertFiles, IngestError, IngestOptions, IngestSummary, load_files};
 use crate::signals::Stop;
 
 /// `fink ingest`
@@ -47,7 +47,8 @@ pub struct Args {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     load: LoadArgs,
-    /// Leave out alerts whose rows exist: a second run writes what is missing. With --from-topic that is always so
+    /// Leave out alerts whose rows exist: a second run writes what is missing, and a science database that goes away is waited for. With
+    /// --from-topic that is always so
     #[arg(long)]
     skip_existing: bool,
     #[command(flatten)]
@@ -72,7 +73,17 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
             log::error!("{file}: {reason}");
         });
     progress.finish();
-    let loaded = loaded.map_err(with_hint)?;
+    let loaded = match loaded {
+        // While it waited for the science database.
+        Err(IngestError::ScienceDb(error)) if error.is_transient() && stop.requested() => {
+            log::error!("{error}");
+            return Err(Interrupted.into());
+        }
+        Err(IngestError::ScienceDb(error)) if error.is_transient() && !args.skip_existing => {
+            bail!("{error}; to write what is missing, start again with --skip-existing")
+        }
+        loaded => loaded.map_err(with_hint)?,
+    };
     print(&loaded, Some((loaded.files, loaded.broken)), start, args.output, context)?;
     if loaded.table.is_none() {
         log::warn!("there is no alert in the files: nothing was loaded");

@@ -110,7 +110,7 @@ impl Table {
 }
 
 /// Columns of the terminal that stdout, or else stderr, is.
-fn terminal_width() -> u16 {
+pub(super) fn terminal_width() -> u16 {
     let columns = |size: rustix::termios::Winsize| (size.ws_col > 0).then_some(size.ws_col);
     let stdout = rustix::termios::tcgetwinsize(io::stdout());
     stdout.or_else(|_| rustix::termios::tcgetwinsize(io::stderr())).ok().and_then(columns).unwrap_or(80)

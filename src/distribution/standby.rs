@@ -8,7 +8,7 @@ use super::instruments::ServerHealth;
 use super::kafka_watch::KafkaWatch;
 use super::owner::{Owner, OwnerState};
 use super::settings::Settings;
-use super::sink_error::{ATTEMPT_TIMEOUT, SinkError, retry_transient};
+use super::sink_error::{ATTEMPT_TIMEOUT, SinkError, retry_existing, retry_transient};
 use crate::cancel::CancellationToken;
 use crate::kafka::checkpoint::{self, SERVICE_PARTITION};
 use crate::kafka::{Admin, Identity};
@@ -30,7 +30,7 @@ pub(crate) fn wait_for_turn(settings: &Settings, cancel: &CancellationToken) -> 
     let watch = KafkaWatch::start(&settings.kafka, &ServerHealth::default());
     let owner = || -> Result<OwnerState, SinkError> {
         let read = || checkpoint::read_stable(&admin, &topic, SERVICE_PARTITION, cancel);
-        Ok(Owner::state_of(SERVICE, &retry_transient(cancel, read)?))
+        Ok(Owner::state_of(SERVICE, &retry_existing(cancel, read)?))
     };
     if retry_transient(cancel, || admin.partitions(&topic))?.is_none() {
         return Ok(());
@@ -49,7 +49,7 @@ pub(crate) fn wait_for_turn(settings: &Settings, cancel: &CancellationToken) -> 
         if cancel.wait(POLL_INTERVAL) {
             return Err(DistributionError::Cancelled);
         }
-        let end = retry_transient(cancel, || admin.high_watermarks(&partition))?.first().copied().unwrap_or(0);
+        let end = retry_existing(cancel, || admin.high_watermarks(&partition))?.first().copied().unwrap_or(0);
         match progress.update(end, Instant::now()) {
             Silence::Short => {}
             Silence::Long => {

@@ -46,7 +46,8 @@ pub struct IngestSummary {
 }
 
 /// Loads alert files. Calls `progress` with the number of bytes of the files that were read so far, and `failed` with the name and the reason
-/// for each file with something that could not be loaded; the rest is loaded.
+/// for each file with something that could not be loaded; the rest is loaded. With [`IngestOptions::skip_existing`] it waits for a science database
+/// that goes away, until `cancel` is cancelled.
 ///
 /// # Errors
 /// The store or the catalog failed, or no file can be read.
@@ -62,8 +63,12 @@ pub fn load_files(
     if samples.is_empty() {
         return Ok(IngestSummary { files: files.count() as u64, ..IngestSummary::default() });
     }
-    let loader = Loader::open(settings, options, &samples, cancel)?;
+    let mut loader = Loader::open(settings, options, &samples, cancel)?;
     drop(samples);
+    // A write without an answer may have reached some rows, and a second one would make new versions of them: other alerts.
+    if options.skip_existing {
+        loader.wait_for_store();
+    }
     let load =
         Load { loader: &loader, counters: Counters::default(), repairs: Mutex::default(), broken: Mutex::default() };
     let (sender, receiver) = bounded(MAX_PARTS);

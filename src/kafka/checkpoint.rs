@@ -123,6 +123,10 @@ fn check_compaction(user: &Admin, topic: &str) -> Result<()> {
             log::info!("the brokers do not tell the configuration of topic `{topic}`: it has to be compacted");
             Ok(())
         }
+        // `UnknownTopic`: the broker does not know the new topic yet.
+        (None, Some(error)) if error.is_transient() || matches!(error, Error::UnknownTopic { .. }) => {
+            Err(error.clone())
+        }
         (None, _) => {
             log::warn!(
                 "cannot see whether topic `{topic}` is compacted (not authorized to describe-configs): it has to be"

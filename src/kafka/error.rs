@@ -75,6 +75,23 @@ pub enum Error {
         /// what it is, and what is required
         difference: String,
     },
+    /// A new topic needs more brokers than are available. Transient if the cluster is known to have as many.
+    #[error(
+        "topic `{topic}` cannot be created: {}, and {} ({reason}); start the missing brokers, or lower the replication factor",
+        replicas(.replication), available(.live, .members)
+    )]
+    TooFewBrokers {
+        /// its name
+        topic: String,
+        /// its replication factor; `None`: the cluster's default, which is not known
+        replication: Option<usize>,
+        /// the number of brokers that are available
+        live: usize,
+        /// the number of brokers of the cluster, as far as known
+        members: usize,
+        /// the broker's message
+        reason: String,
+    },
     /// Another producer uses the same transactional id. Permanent.
     #[error("another fink with the same distribution.name has taken over (transactional id `{transactional_id}`)")]
     Fenced {
@@ -153,6 +170,10 @@ impl Error {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
             Self::Other { transient, .. } => *transient,
+            // Without any broker, the cluster has just started.
+            Self::TooFewBrokers { replication, live, members, .. } => {
+                *live == 0 || replication.is_some_and(|replication| replication <= *members)
+            }
             _ => false,
         }
     }
@@ -160,6 +181,22 @@ impl Error {
     /// Whether the caller can continue by reopening the producer and reading the checkpoint again.
     pub fn requires_reopening(&self) -> bool {
         matches!(self, Self::TransactionExpired { .. } | Self::ProducerFailed { .. }) || self.is_transient()
+    }
+}
+
+fn replicas(replication: &Option<usize>) -> String {
+    match replication {
+        Some(1) => "it needs a broker".to_owned(),
+        Some(count) => format!("it needs {count} brokers for its replicas"),
+        None => "it needs more brokers for its replicas".to_owned(),
+    }
+}
+
+fn available(live: &usize, members: &usize) -> String {
+    match (live, members) {
+        (live, members) if live < members => format!("{live} of {members} brokers are available"),
+        (1, _) => "the cluster has 1 broker".to_owned(),
+        (live, _) => format!("the cluster has {live} brokers"),
     }
 }
 
@@ -251,6 +288,8 @@ pub(crate) fn is_transient(code: Code) -> bool {
             | Code::NotController
             | Code::BrokerNotAvailable
             | Code::ReplicaNotAvailable
+            | Code::ListenerNotFound
+            | Code::KafkaStorageError
             | Code::CoordinatorLoadInProgress
             | Code::CoordinatorNotAvailable
             | Code::NotCoordinator
@@ -317,8 +356,43 @@ mod tests {
 
     #[test]
     fn a_code_without_a_reason_has_librdkafkas_message() {
-        let text = denial(Code::InvalidReplicationFactor, Resource::Topic("fink_a"));
-        assert_eq!(text, "write to topic `fink_a`: invalid replication factor");
+        let text = denial(Code::InvalidPartitions, Resource::Topic("fink_a"));
+        assert_eq!(text, "write to topic `fink_a`: invalid number of partitions");
+    }
+
+    #[test]
+    fn brokers_that_are_missing_are_waited_for_if_the_cluster_has_them() {
+        let error = |replication, live, members| Error::TooFewBrokers {
+            topic: "fink_a".to_owned(),
+            replication,
+            live,
+            members,
+            reason: "only 2 are registered".to_owned(),
+        };
+        assert!(error(Some(3), 2, 3).is_transient() && error(None, 0, 0).is_transient());
+        assert!(error(Some(1), 1, 1).is_transient(), "one has joined meanwhile");
+        assert!(!error(Some(3), 2, 2).is_transient() && !error(None, 2, 3).is_transient());
+        let text = error(Some(3), 2, 3).to_string();
+        assert!(text.contains("it needs 3 brokers for its replicas, and 2 of 3 brokers are available"), "{text}");
+        let text = error(Some(3), 1, 1).to_string();
+        assert!(text.contains("and the cluster has 1 broker (only 2 are registered); start"), "{text}");
+    }
+
+    #[test]
+    fn answers_of_a_cluster_that_starts_are_transient() {
+        for code in [
+            Code::CoordinatorNotAvailable,
+            Code::CoordinatorLoadInProgress,
+            Code::NotCoordinator,
+            Code::LeaderNotAvailable,
+            Code::NotController,
+            Code::BrokerNotAvailable,
+            Code::ListenerNotFound,
+            Code::KafkaStorageError,
+            Code::RequestTimedOut,
+        ] {
+            assert!(request_error(code, "", "create", Resource::Topic("fink_a"), "bob").is_transient(), "{code:?}");
+        }
     }
 
     #[test]

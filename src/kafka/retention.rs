@@ -66,25 +66,34 @@ impl Retention {
 /// # Errors
 /// No response.
 pub fn retentions(admin: &Admin, topics: &[&str]) -> Result<Vec<Retention>> {
-    let configs = admin.describe_configs(topics)?;
-    let retention = |config: &TopicConfig| match &config.error {
+    admin.describe_configs(topics)?.iter().map(of_topic).collect()
+}
+
+fn of_topic(config: &TopicConfig) -> Result<Retention> {
+    match &config.error {
         None | Some(Error::NotAuthorized { .. } | Error::Unsupported { .. } | Error::UnknownTopic { .. }) => {
             Ok(Retention::of(config))
         }
         Some(error) => Err(error.clone()),
-    };
-    configs.iter().map(retention).collect()
+    }
 }
 
 /// Fails for topics that lose alerts; logs a warning for those that retain them for a short time. Accepts topics whose configuration cannot be
 /// seen.
 ///
 /// # Errors
-/// [`Error::TopicMismatch`] for the first topic that loses alerts (the log names the others); or as [`retentions`].
+/// [`Error::TopicMismatch`] for the first topic that loses alerts (the log names the others); [`Error::UnknownTopic`]; or no response.
 pub fn require_retention(admin: &Admin, topics: &[&str]) -> Result<()> {
     let (mut lossy, mut unknown) = (Vec::new(), Vec::new());
-    for (topic, retention) in topics.iter().zip(retentions(admin, topics)?) {
-        match retention {
+    let configs = admin.describe_configs(topics)?;
+    // A broker may not know a new topic yet.
+    let missing =
+        |config: &TopicConfig| config.error.clone().filter(|error| matches!(error, Error::UnknownTopic { .. }));
+    if let Some(error) = configs.iter().find_map(missing) {
+        return Err(error);
+    }
+    for (topic, config) in topics.iter().zip(&configs) {
+        match of_topic(config)? {
             Retention::Sufficient => {}
             Retention::Short(reason) => log::warn!("topic `{topic}`: {reason}"),
             Retention::Lossy(difference) => lossy.push(Error::TopicMismatch { topic: (*topic).to_owned(), difference }),

@@ -193,6 +193,11 @@ const FAMILY_CONFIGURATION: [(&str, &str); 2] = [
     ("hbase.hstore.blockingStoreFiles", "60"),
 ];
 
+/// Attributes of a new table. By default HBase flushes only the large families of a full region, so that the small cells of the trigger stay in
+/// memory for hundreds of thousands of rows, all of which each look reads (docs/benchmarks.md).
+const TABLE_ATTRIBUTES: [(&str, &str); 1] =
+    [("FLUSH_POLICY", "org.apache.hadoop.hbase.regionserver.FlushAllStoresPolicy")];
+
 /// A page ends with the row that takes it past this number of bytes.
 const MAX_PAGE_BYTES: usize = 64 << 20;
 

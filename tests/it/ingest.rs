@@ -9,8 +9,9 @@ mod versions;
 
 use std::path::Path;
 
+use crate::fixture::proxy::Proxy;
 use crate::fixture::stored_table::Table;
-use crate::fixture::{Finished, Fixture};
+use crate::fixture::{Finished, Fixture, wait_until};
 use apache_avro::types::Value;
 use apache_avro::{Codec, DeflateSettings, Schema, Writer, ZstandardSettings};
 use fink::avro::container::Container;
@@ -319,4 +320,29 @@ fn through_thrift_into_hbase() {
         counts[splits.iter().filter(|split| split.as_slice() <= key.as_bytes()).count()] += 1;
     }
     assert!(counts.iter().all(|count| (50..=100).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn files_are_loaded_to_the_end_when_the_science_database_is_back() {
+    let mut fixture = Fixture::with_servers("ingest_away");
+    fixture.use_gateways();
+    let gateways = fixture.cluster().value("FINK_TEST_THRIFT2").to_owned();
+    let proxy = Proxy::new(&fixture.cluster().thrift2()[0]);
+    fixture.replace(&gateways, &proxy.address());
+    fixture.add("[science_db]", &format!("table = \"{}\"", fixture.name));
+    simulate(&fixture, "ztf", 300, "alerts");
+    let arguments = ["ingest", "--skip-existing", "--rate", "60", "alerts"];
+    let running = fixture.start(&arguments, "log");
+    wait_until(|| running.log(), || fixture.path("catalog.json").exists().then_some(()));
+    let mut table = Table::of(&fixture);
+    wait_until(|| running.log(), || (table.rows().len() >= 50).then_some(()));
+    proxy.refuse(true);
+    proxy.disconnect_all();
+    running.wait_for("trying again until it answers");
+    assert!(table.rows().len() < 300);
+    proxy.refuse(false);
+    let (code, log) = running.wait();
+    assert_eq!(code, 0, "{log}");
+    assert!(log.contains("the science database answers again"), "{log}");
+    assert_eq!(table.rows().len(), 300);
 }

@@ -55,7 +55,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DistributionSettings {
         poll: reader.read(
             key(
                 "poll",
-                "The interval at which the live lane polls for new rows. While rows keep coming, it polls up to four times as often.",
+                "The interval at which the live lane polls for new rows. While rows keep coming, it polls up to four times as often, unless this is longer than 500ms.",
             ),
             Duration::from_millis(500),
         ),

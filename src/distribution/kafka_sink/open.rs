@@ -8,7 +8,7 @@ use crate::distribution::idempotent_sink::{IdempotentSink, SinkTopic};
 use crate::distribution::owner::Owner;
 use crate::distribution::pipeline::Pipeline;
 use crate::distribution::settings::{DistributionSettings, Settings, StreamSettings};
-use crate::distribution::sink_error::{ATTEMPT_TIMEOUT, retry_existing, retry_transient};
+use crate::distribution::sink_error::{ATTEMPT_TIMEOUT, retry_creation, retry_existing, retry_transient};
 use crate::kafka::Identity;
 use crate::kafka::KafkaSettings;
 use crate::kafka::acls::Operation;
@@ -49,9 +49,9 @@ impl KafkaSink {
         let of_schemas =
             schema_topics.iter().map(|(index, topic)| (topic.as_str(), streams[*index].schema_topic_spec()));
         let topics: Vec<_> = of_streams.chain(of_schemas).collect();
-        let mut partitions = retry_transient(cancel, || user.ensure_topics(&topics))?.into_iter();
+        let mut partitions = retry_creation(cancel, || user.ensure_topics(&topics))?.into_iter();
         let names: Vec<&str> = topics.iter().map(|(topic, _)| *topic).chain([rejected.topic.as_str()]).collect();
-        retry_transient(cancel, || retention::require_retention(&user, &names))?;
+        retry_existing(cancel, || retention::require_retention(&user, &names))?;
         check_readable(&user, streams, cancel)?;
         for stream in streams.iter().filter(|stream| !stream.transactions) {
             retry_transient(cancel, || idempotent_producer::check_topic(&user, &stream.topic))?;
@@ -78,7 +78,7 @@ impl KafkaSink {
 
         let checkpoint = checkpoint::topic_of(&settings.distribution.name);
         let spec = settings.distribution.checkpoint_spec();
-        let count = retry_transient(cancel, || checkpoint::ensure(&user, &checkpoint, &spec))?;
+        let count = retry_creation(cancel, || checkpoint::ensure(&user, &checkpoint, &spec))?;
         let all: Vec<i32> = (0..count).collect();
         let found = retry_existing(cancel, || checkpoint::read(&user, &checkpoint, &all, cancel))?;
         let WriterPartition { partition, records, to_copy } = choose_partition(prefix, found)
@@ -117,7 +117,7 @@ fn ensure_rejected_topic(
     cancel: &CancellationToken,
 ) -> Result<Destination, SinkError> {
     let (topic, spec) = (&settings.rejected_topic, settings.rejected_topic_spec());
-    let partitions = retry_transient(cancel, || user.ensure_topic(topic, &spec))?;
+    let partitions = retry_creation(cancel, || user.ensure_topic(topic, &spec))?;
     Ok(Destination { topic: topic.clone(), partitions, key: None, stream: "rejected".to_owned(), idempotent: None })
 }
 

@@ -1,16 +1,17 @@
 //! Requests about topics: Metadata, DescribeTopics, CreateTopics, CreatePartitions and DeleteTopics.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode as Code;
-use rdkafka::metadata::{Metadata, MetadataBroker};
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataTopic};
 
 use crate::kafka::admin::Admin;
 use crate::kafka::client_config::Identity;
 use crate::kafka::diagnosis::{self, AddressSource, BrokerAddress, Diagnosis};
-use crate::kafka::error::{Error, Resource, Result};
+use crate::kafka::error::{Error, Resource, Result, normalize_message};
 use crate::kafka::ffi;
-use crate::kafka::ffi::admin_call::AdminCall;
+use crate::kafka::ffi::admin_call::{AdminCall, ResponseError};
 use crate::kafka::ffi::topic_changes;
 use crate::kafka::ffi::topics as native;
 use crate::kafka::metadata::{POLL_INTERVAL, RETRY_BACKOFF, partition_count};
@@ -31,7 +32,7 @@ impl Admin {
     /// No response.
     pub fn list_topics(&self) -> Result<Vec<TopicSummary>> {
         let metadata = self.metadata("listing the topics")?;
-        let summary = |topic: &rdkafka::metadata::MetadataTopic| TopicSummary {
+        let summary = |topic: &MetadataTopic| TopicSummary {
             name: topic.name().to_owned(),
             partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
             replication: topic.partitions().first().map_or(0, |p| p.replicas().len()),
@@ -131,11 +132,11 @@ impl Admin {
     /// It exists and differs ([`Error::TopicMismatch`]), not authorized to create it, or the cluster rejects the specification.
     pub fn create_topic(&self, topic: &str, spec: &TopicSpec) -> Result<CreateOutcome> {
         match self.request_topics(&[(topic, spec)])?.pop().flatten() {
-            Some(Code::TopicAlreadyExists) => match self.compare_topic(topic, spec)? {
+            Some(ResponseError { code: Code::TopicAlreadyExists, .. }) => match self.compare_topic(topic, spec)? {
                 TopicDiff::Different(difference) => Err(Error::TopicMismatch { topic: topic.to_owned(), difference }),
                 TopicDiff::Same | TopicDiff::Missing => Ok(CreateOutcome::AlreadyExists),
             },
-            Some(code) => Err(self.request_error(code, "", "create", Resource::Topic(topic))),
+            Some(error) => Err(self.creation_error(topic, spec, &error)),
             None => {
                 self.wait_for_topics(&[topic])?;
                 Ok(CreateOutcome::Created)
@@ -160,10 +161,10 @@ impl Admin {
             let count = rest.iter().take_while(fits).count().max(1);
             let (request, after) = rest.split_at(count);
             let errors: Vec<Option<Error>> = match self.request_topics(request) {
-                Ok(codes) => request
+                Ok(refusals) => request
                     .iter()
-                    .zip(codes)
-                    .map(|((topic, _), code)| Some(self.request_error(code?, "", "create", Resource::Topic(topic))))
+                    .zip(refusals)
+                    .map(|((topic, spec), refusal)| Some(self.creation_error(topic, spec, &refusal?)))
                     .collect(),
                 Err(error) if created.is_empty() => return Err(error),
                 // The topics of earlier requests exist: the caller must learn of them.
@@ -180,15 +181,34 @@ impl Admin {
         Ok(created)
     }
 
-    /// Sends one CreateTopics request. Returns the error code of each topic, in order.
-    fn request_topics(&self, topics: &[(&str, &TopicSpec)]) -> Result<Vec<Option<Code>>> {
+    /// Sends one CreateTopics request. Returns why each topic was not created, in order.
+    fn request_topics(&self, topics: &[(&str, &TopicSpec)]) -> Result<Vec<Option<ResponseError>>> {
         let resource = topics.first().map_or(Resource::Cluster, |(topic, _)| Resource::Topic(topic));
-        let results = self.submit_about("create", resource, |call| topic_changes::create_topics(call, topics))?;
-        let code = |(topic, _): &(&str, &TopicSpec)| {
-            let (_, error) = results.iter().find(|(name, _)| name == topic)?;
-            error.as_ref().map(|error| error.code)
+        let mut results = self.submit_about("create", resource, |call| topic_changes::create_topics(call, topics))?;
+        let mut refusal =
+            |(topic, _): &(&str, &TopicSpec)| results.iter_mut().find(|(name, _)| name == topic)?.1.take();
+        Ok(topics.iter().map(&mut refusal).collect())
+    }
+
+    /// The error of a topic that was not created. Where brokers are missing, further requests find out how many.
+    fn creation_error(&self, topic: &str, spec: &TopicSpec, refusal: &ResponseError) -> Error {
+        if refusal.code != Code::InvalidReplicationFactor {
+            return self.request_error(refusal.code, &refusal.reason, "create", Resource::Topic(topic));
+        }
+        let (live, members) = match self.metadata("listing the brokers") {
+            Ok(metadata) => count_brokers(&metadata),
+            Err(error) => return error,
         };
-        Ok(topics.iter().map(code).collect())
+        // Not every user may see the defaults.
+        let default = || self.topic_defaults().ok().and_then(|defaults| defaults.replication);
+        let replication = spec.replication.or_else(default).and_then(|count| usize::try_from(count).ok());
+        Error::TooFewBrokers {
+            topic: topic.to_owned(),
+            replication,
+            live,
+            members,
+            reason: normalize_message(&refusal.reason),
+        }
     }
 
     /// Waits until clients see topics that were just created. An administrator need not be authorized to see them.
@@ -337,6 +357,15 @@ impl Admin {
         let unreachable = addresses.find_map(|address| diagnosis::unreachable(&address));
         unreachable.map_or(Ok(()), |reason| Err(self.connection().unreachable(reason)))
     }
+}
+
+/// The number of brokers that are available, and of all that the cluster is known to have: those that are away hold replicas of topics.
+fn count_brokers(metadata: &Metadata) -> (usize, usize) {
+    let live: BTreeSet<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
+    let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+    let replicas = partitions.flat_map(|partition| partition.replicas().iter().copied());
+    let members: BTreeSet<i32> = live.iter().copied().chain(replicas).collect();
+    (live.len(), members.len())
 }
 
 fn compare(found: &TopicDescription, config: Option<&TopicConfig>, spec: &TopicSpec) -> TopicDiff {

@@ -8,7 +8,7 @@ use super::proto::{
 };
 use super::table::Table;
 use crate::science_db::timeouts::Call;
-use crate::science_db::{FAMILY_CONFIGURATION, NewTable, ScienceDbError};
+use crate::science_db::{FAMILY_CONFIGURATION, NewTable, ScienceDbError, TABLE_ATTRIBUTES};
 
 /// Creates the table, and its namespace. Returns `false` if the table exists already.
 ///
@@ -31,6 +31,9 @@ pub(crate) fn create_table(client: &mut Client, table: &Table, new: &NewTable) -
     };
     let schema = TableSchema {
         table_name: Some(table.proto_name()),
+        attributes: TABLE_ATTRIBUTES
+            .map(|(name, value)| BytesBytesPair { first: name.as_bytes().to_vec(), second: value.as_bytes().to_vec() })
+            .to_vec(),
         column_families: new.families.iter().map(family).collect(),
         ..TableSchema::default()
     };

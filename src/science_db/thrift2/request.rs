@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::row::Columns;
 use crate::science_db::gateway::Request;
-use crate::science_db::{FAMILY_CONFIGURATION, Put, Scan};
+use crate::science_db::{FAMILY_CONFIGURATION, Put, Scan, TABLE_ATTRIBUTES};
 
 /// The columns as field `id`, a list of `TColumn`: each column, or the families of the columns.
 fn columns(columns: &Columns, families: bool, id: i16) -> Request {
@@ -148,6 +148,7 @@ pub(crate) fn create_table(table: &str, families: &[String], splits: &[Vec<u8>])
         request.int_field(10, 1);
         request.stop();
     }
+    request.string_map_field(3, &TABLE_ATTRIBUTES);
     request.stop();
     request.string_list_field(2, splits.len());
     for split in splits {

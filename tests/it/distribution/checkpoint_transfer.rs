@@ -18,7 +18,7 @@ fn counts(table: &Table, topics: &[&str]) -> BTreeMap<u32, u32> {
 }
 
 /// The same. `login`: the brokers, the user and the password's file, or `-` for both.
-fn counts_at(login: [&str; 3], topics: &[&str]) -> BTreeMap<u32, u32> {
+pub(super) fn counts_at(login: [&str; 3], topics: &[&str]) -> BTreeMap<u32, u32> {
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/count_alerts.py");
     let output = Command::new(python()).arg(script).args(login).args(topics).output().expect("python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -32,7 +32,7 @@ pub(super) fn assert_lost_and_twice_0(table: &Table, topics: &[&str], numbers: i
 }
 
 /// That each of `numbers` was counted once, and nothing else.
-fn assert_once(counts: &BTreeMap<u32, u32>, numbers: impl Iterator<Item = u32>) {
+pub(super) fn assert_once(counts: &BTreeMap<u32, u32>, numbers: impl Iterator<Item = u32>) {
     let expected: BTreeMap<u32, u32> = numbers.map(|number| (number, 1)).collect();
     let lost: Vec<&u32> = expected.keys().filter(|number| !counts.contains_key(number)).collect();
     let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
@@ -52,6 +52,15 @@ fn shown(table: &Table) -> Vec<Value> {
 /// Changes `distribution.name`.
 fn rename(table: &mut Table, from: &str, to: &str) {
     table.fixture.replace(&format!("name = \"{from}\"\noffset_file"), &format!("name = \"{to}\"\noffset_file"));
+}
+
+/// Has the program publish to another Kafka.
+pub(super) fn use_kafka(table: &mut Table, second: &SecondKafka) {
+    let first = table.fixture.cluster().bootstrap_servers().to_owned();
+    let login = table.fixture.cluster().login_keys(User::Producer);
+    table.fixture.replace(&first, &second.address);
+    table.fixture.replace("security_protocol = \"sasl_plaintext\"\nsasl_mechanism = \"SCRAM-SHA-512\"\n", "");
+    table.fixture.replace(&login, "security_protocol = \"plaintext\"\n");
 }
 
 fn delete_topics(table: &Table, topics: &[&str]) {
@@ -193,11 +202,7 @@ fn a_distribution_continues_on_another_kafka() {
     let on_first = counts(&table, &[&topic]);
 
     let second = SecondKafka::start(table.fixture.cluster());
-    let first = table.fixture.cluster().bootstrap_servers().to_owned();
-    let login = table.fixture.cluster().login_keys(User::Producer);
-    table.fixture.replace(&first, &second.address);
-    table.fixture.replace("security_protocol = \"sasl_plaintext\"\nsasl_mechanism = \"SCRAM-SHA-512\"\n", "");
-    table.fixture.replace(&login, "security_protocol = \"plaintext\"\n");
+    use_kafka(&mut table, &second);
     // Without the checkpoint it does not begin anywhere by itself.
     checkpoint(&table, &["show"]).assert_stderr(1, &["holds no checkpoint"]);
     checkpoint(&table, &["import", "checkpoint.json", "--yes"]).assert_stderr(0, &["imported 2 checkpoints"]);

@@ -1,7 +1,10 @@
 //! What an operator gets to see when something is wrong: one message that names it, and an exit code.
 
+use super::checkpoint_transfer::{assert_once, counts_at, use_kafka};
 use crate::fixture::alert_table::{Table, with_catalog};
 use crate::fixture::cluster::User;
+use crate::fixture::second_kafka::SecondKafka;
+use crate::fixture::wait_until;
 
 #[test]
 fn a_catalog_that_is_no_json_is_refused() {
@@ -120,4 +123,22 @@ fn an_unknown_key_of_the_configuration_is_named_with_the_nearest() {
 fn an_unknown_stream_is_named_with_those_there_are() {
     let fixture = with_catalog("stream", "");
     fixture.run(&["start", "distribution", "--stream", "fool"]).assert_stderr(2, &["fool", "full"]);
+}
+
+#[test]
+fn a_start_waits_for_brokers_that_have_not_joined_the_cluster_yet() {
+    let mut table = Table::with_short_intervals("joining");
+    table.put(0..20, None);
+    let mut second = SecondKafka::start(table.fixture.cluster());
+    second.start_suspended();
+    use_kafka(&mut table, &second);
+    table.fixture.add("[distribution]", "replication = 2");
+    let running = table.fixture.start(&["start", "distribution", "--from", "earliest"], "log");
+    running.wait_for("it needs 2 brokers for its replicas, and the cluster has 1 broker");
+    second.join();
+    let published = || counts_at([&second.address, "-", "-"], &[&table.fixture.name]);
+    wait_until(|| running.log(), || (published().len() == 20).then_some(()));
+    let log = running.terminate();
+    assert!(log.contains("kafka has answered, after") && !log.contains("ERROR"), "{log}");
+    assert_once(&published(), 0..20);
 }

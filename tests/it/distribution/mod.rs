@@ -23,4 +23,5 @@ mod rows;
 mod skipped_rows;
 pub mod slack;
 mod streams;
+mod terminal;
 mod transfer;

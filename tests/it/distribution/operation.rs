@@ -30,12 +30,15 @@ fn wait_for_status(fixture: &Fixture, is_so: impl Fn(&Value) -> bool) -> Value {
     wait_until(|| format!("the status is {}", status(fixture)), || Some(status(fixture)).filter(&is_so))
 }
 
+/// The folder for run files of a process on another machine.
+pub(super) const ELSEWHERE: &str = "run-elsewhere";
+
 /// A second process of the same distribution, as on another machine.
-fn start_elsewhere(fixture: &Fixture, arguments: &[&str]) -> Running {
+pub(super) fn start_elsewhere(fixture: &Fixture, arguments: &[&str]) -> Running {
     let log = fixture.path("elsewhere");
     let stderr = std::fs::File::create(&log).expect("the fixture's folder");
     let mut command = fixture.command(arguments);
-    command.env("FINK_RUN_DIR", fixture.path("run-elsewhere")).stderr(stderr).stdout(Stdio::null());
+    command.env("FINK_RUN_DIR", fixture.path(ELSEWHERE)).stderr(stderr).stdout(Stdio::null());
     Running::from_child(command.spawn().expect("the built program"), log)
 }
 

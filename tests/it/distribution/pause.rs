@@ -9,9 +9,11 @@ use fink::science_db::{self, StoreKind};
 use serde_json::Value;
 
 use super::checkpoint_transfer::assert_lost_and_twice_0;
+use super::operation::{ELSEWHERE, start_elsewhere};
+use super::push::{PushedTable, pushed};
 use crate::fixture::alert_table::{Table, now, row};
 use crate::fixture::cluster::{User, science_db_settings};
-use crate::fixture::{Fixture, wait_until};
+use crate::fixture::{Finished, Fixture, Running, wait_until};
 
 /// What was missed is sent a few seconds after it was written.
 const INTERVALS: &str = "poll = \"100ms\"\noverlap = \"1s\"\nrepair = \"12s\"\nrepair_every = \"1s\"";
@@ -116,11 +118,29 @@ fn change(fixture: &Fixture, verb: &str, name: &str) -> String {
     finished.stderr
 }
 
+/// Stops the writer, waits until each stream has what it keeps, and stops the service. Each alert is on each stream once, counted by
+/// confluent-kafka. Returns the service's log.
+fn assert_complete(table: &Table, writer: Writer, running: Running) -> String {
+    let [full, half, plain] = ["", "_half", "_plain"].map(|end| format!("{}{end}", table.fixture.name));
+    let written = writer.stop();
+    for stream in ["half", "plain"] {
+        wait_until_complete(&table.fixture, stream);
+    }
+    table.wait_for(written as usize, &running);
+    let kept = (0..written).filter(is_kept);
+    table.wait_for_messages(&half, kept.clone().count(), &running);
+    let log = running.terminate();
+    assert_lost_and_twice_0(table, &[&full], 0..written);
+    assert_lost_and_twice_0(table, &[&plain], 0..written);
+    assert_lost_and_twice_0(table, &[&half], kept);
+    log
+}
+
 #[test]
 fn a_paused_stream_receives_what_it_has_missed_once_whatever_is_killed() {
     let table = table("pause");
     let fixture = &table.fixture;
-    let [full, half, plain] = ["", "_half", "_plain"].map(|end| format!("{}{end}", fixture.name));
+    let half = format!("{}_half", fixture.name);
     let writer = Writer::start(fixture);
     let service = || fixture.start(&["start", "distribution", "--from", "earliest"], "log");
     let running = service();
@@ -156,17 +176,84 @@ fn a_paused_stream_receives_what_it_has_missed_once_whatever_is_killed() {
     let running = service();
     change(fixture, "resume", "half");
     writer.wait_for(100);
-    let written = writer.stop();
-    for stream in ["half", "plain"] {
-        wait_until_complete(fixture, stream);
-    }
-    table.wait_for(written as usize, &running);
-    let kept = (0..written).filter(is_kept);
-    table.wait_for_messages(&half, kept.clone().count(), &running);
+    assert_complete(&table, writer, running);
+}
+
+#[test]
+fn a_standby_that_takes_over_keeps_a_stream_paused_until_it_is_resumed() {
+    let table = table("pausestandby");
+    let fixture = &table.fixture;
+    let writer = Writer::start(fixture);
+    let active = start_elsewhere(fixture, &["start", "distribution", "--from", "earliest"]);
+    table.wait_for(100, &active);
+    let pause = ["pause", "half"];
+    let mut command = fixture.command(&pause);
+    Finished::of(&pause, command.env("FINK_RUN_DIR", fixture.path(ELSEWHERE))).assert_stderr(0, &["is paused"]);
+    let standby = fixture.start(&["start", "distribution", "--standby"], "log");
+    standby.wait_for("is the active process of distribution");
+    writer.wait_for(100);
+    active.kill();
+    fixture.run(&["resume", "half"]).assert_stderr(1, &["no distribution is running on this machine"]);
+    standby.wait_for("taking over");
+    standby.wait_for("stream `half` is paused since");
+    wait_until_paused(fixture, "half");
+    writer.wait_for(200);
+    assert_eq!(stream_status(fixture, "half")["sent"], 0, "it stays paused");
+    change(fixture, "resume", "half");
+    writer.wait_for(100);
+    assert_complete(&table, writer, standby);
+}
+
+#[test]
+fn a_pause_is_part_of_an_exported_checkpoint() {
+    let table = table("pausefile");
+    let fixture = &table.fixture;
+    let writer = Writer::start(fixture);
+    let running = fixture.start(&["start", "distribution", "--from", "earliest"], "log");
+    table.wait_for(100, &running);
+    change(fixture, "pause", "half");
+    writer.wait_for(300);
+    change(fixture, "resume", "half");
+    running.wait_for("sending stream `half` the alerts that it has missed");
+    // A part of the first pause is still to be sent.
+    change(fixture, "pause", "half");
+    writer.wait_for(100);
     running.terminate();
-    assert_lost_and_twice_0(&table, &[&full], 0..written);
-    assert_lost_and_twice_0(&table, &[&plain], 0..written);
-    assert_lost_and_twice_0(&table, &[&half], kept);
+    fixture.ok(&["checkpoint", "export", "checkpoint.json"]);
+    writer.wait_for(100);
+    fixture.cluster().admin().delete_topic(&format!("fink_checkpoint_{}", fixture.name)).expect("a topic");
+    fixture.run(&["checkpoint", "show"]).assert_stderr(1, &["holds no checkpoint"]);
+    fixture.ok(&["checkpoint", "import", "checkpoint.json", "--yes"]);
+    let running = fixture.start(&["start", "distribution"], "log2");
+    running.wait_for("stream `half` is paused since");
+    writer.wait_for(100);
+    wait_until_paused(fixture, "half");
+    assert_eq!(stream_status(fixture, "half")["sent"], 0, "it stays paused");
+    change(fixture, "resume", "half");
+    writer.wait_for(100);
+    assert_complete(&table, writer, running);
+}
+
+#[test]
+fn a_paused_stream_receives_the_rows_that_hbase_has_pushed_meanwhile() {
+    let pushing = PushedTable::of(table("pausepush"), "");
+    let (table, fixture) = (&pushing.table, &pushing.table.fixture);
+    let writer = Writer::start(fixture);
+    let running = pushing.start_from("earliest");
+    table.wait_for(100, &running);
+    change(fixture, "pause", "half");
+    change(fixture, "pause", "plain");
+    writer.wait_for(300);
+    running.kill();
+    writer.wait_for(100);
+    let running = pushing.start_from("earliest");
+    running.wait_for("stream `half` is paused since");
+    writer.wait_for(300);
+    change(fixture, "resume", "half");
+    change(fixture, "resume", "plain");
+    writer.wait_for(200);
+    let log = assert_complete(table, writer, running);
+    assert!(pushed(&log) > 0, "{log}");
 }
 
 #[test]

@@ -15,8 +15,8 @@ use crate::fixture::{Fixture, Running, wait_for_clock, wait_until};
 const RARE_SCANS: &str = "poll = \"50s\"\noverlap = \"55s\"\nrepair = \"120s\"\nrepair_every = \"50s\"";
 
 /// A table with a service that HBase pushes to. The peer is removed when this is dropped.
-struct PushedTable {
-    table: Table,
+pub(super) struct PushedTable {
+    pub table: Table,
 }
 
 impl PushedTable {
@@ -24,7 +24,8 @@ impl PushedTable {
         Self::of(Table::new(what), intervals)
     }
 
-    fn of(mut table: Table, intervals: &str) -> Self {
+    /// `intervals`: keys of `[distribution]`.
+    pub fn of(mut table: Table, intervals: &str) -> Self {
         let name = table.fixture.name.clone();
         let zookeeper = table.fixture.cluster().value("FINK_TEST_ZOOKEEPER").to_owned();
         let keys = format!(
@@ -52,7 +53,8 @@ impl PushedTable {
         self.start_from("now")
     }
 
-    fn start_from(&self, from: &str) -> Running {
+    /// The same, from this start.
+    pub fn start_from(&self, from: &str) -> Running {
         let log = self.table.fixture.path("log");
         let registrations = || {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
@@ -88,7 +90,7 @@ impl Drop for PushedTable {
 }
 
 /// The number before ` pushed` in the last line of a log that has one.
-fn pushed(log: &str) -> u32 {
+pub(super) fn pushed(log: &str) -> u32 {
     let line = log.lines().rev().find(|line| line.contains(" pushed")).unwrap_or("0 pushed");
     let before = line.split(" pushed").next().unwrap_or_default();
     before.rsplit([' ', ',']).next().and_then(|number| number.parse().ok()).unwrap_or(0)

@@ -45,6 +45,19 @@ fn commit_again(producer: &Producer, count: usize) {
 }
 
 #[test]
+fn a_producer_is_opened_on_brokers_that_have_just_started() {
+    let mock = MockCluster::new(1).unwrap();
+    let unavailable = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+    let loading = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+    let moved = ErrorCode::RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+    let busy = ErrorCode::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS;
+    mock.request_errors(Request::FindCoordinator, &[unavailable, loading, unavailable]);
+    mock.request_errors(Request::InitProducerId, &[loading, moved, unavailable, busy]);
+    let settings = plaintext(mock.bootstrap_servers());
+    Producer::open(&settings, &options("fink-faults"), &CancellationToken::new()).unwrap();
+}
+
+#[test]
 fn transient_errors_are_retried() {
     let (mock, producer) = open(&CancellationToken::new());
     let coordinator = ErrorCode::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;

@@ -53,9 +53,11 @@ fn wrong_topics_are_refused_with_the_reason() {
     cli.run(&["create-topic", &name, "--partitions", "0"]).assert_stderr(2, &["--partitions"]);
     cli.run(&["create-topic", &name, "--topic-config", "retention"]).assert_stderr(2, &["KEY=VALUE"]);
     cli.run(&["create-topic", &name, "--topic-config", "retention.ms=soon"])
-        .assert_stderr(1, &["--topic-config retention.ms=soon", "configuration is invalid"]);
-    cli.run(&["create-topic", &name, "--replication", "99"])
-        .assert_stderr(1, &["--replication 99", "invalid replication factor"]);
+        .assert_stderr(1, &["--topic-config retention.ms=soon", "Not a number"]);
+    cli.run(&["create-topic", &name, "--replication", "99"]).assert_stderr(
+        1,
+        &["--replication 99", "it needs 99 brokers for its replicas", "lower the replication factor"],
+    );
     cli.run(&["describe-topic", &name])
         .assert_stderr(1, &["does not exist", &format!("fink kafka create-topic {name}")]);
     cli.run(&["delete-topic", "__consumer_offsets", "--yes"]).assert_stderr(2, &["is internal to Kafka"]);

@@ -10,6 +10,7 @@ mod hbase_regions;
 mod hbase_wrong_servers;
 mod log_capture;
 mod stores;
+mod table_settings;
 
 macro_rules! in_every_store {
     ($($name:ident),* $(,)?) => {
