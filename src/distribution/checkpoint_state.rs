@@ -52,9 +52,7 @@ pub(crate) use records::{Record, numbered};
 use state_record::{HistoryScanRecord, StateRecord, load_history, load_ledger, load_state, state_key};
 pub(crate) use state_record::{is_job_finished, moved_record, moved_to_name};
 
-use crate::distribution::clock::ClockReading;
 use crate::ledger::{Ledger, LedgerEntry};
-use crate::science_db::KeyRange;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 

@@ -112,7 +112,7 @@ fn minutes(minutes: u64) -> Duration {
 fn rows_that_the_ledger_lists_are_not_read_whole_although_the_watermark_is_old() {
     let service = Behind::new(minutes(20));
     // Repairs were slow, but the live lane was at work until a minute ago; seven rows became visible late.
-    let is_late = |number: usize| number % 200 == 0;
+    let is_late = |number: usize| number.is_multiple_of(200);
     let outcome = service.run(minutes(14), minutes(1), |number, age| age > minutes(1) && !is_late(number));
     let late = (0..service.timestamps.len()).filter(|number| {
         let age = service.started.since(service.timestamps[*number]);

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::distribution::clock::Clock;
+use crate::distribution::clock::{Clock, ClockReading};
+use crate::science_db::KeyRange;
 pub use kafka::MAX_RECORD_BYTES;
 use kafka::{ModelKafka, PAUSED};
 

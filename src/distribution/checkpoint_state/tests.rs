@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::model::{Event, MAX_RECORD_BYTES, Model, ModelRow, Version, at, object_of};
 use super::*;
 use crate::distribution::clock::ClockReading;
+use crate::science_db::KeyRange;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
