@@ -48,6 +48,7 @@ pub mod signals;
 pub mod simulate;
 mod suggest;
 pub mod timestamp;
+mod tls;
 pub mod topic;
 mod units;
 mod view;

@@ -91,6 +91,8 @@ write_hbase_conf() {
     property replication.source.maxretriesmultiplier 5
     property replication.source.regionserver.abort false
 
+    hbase_tls_properties
+
     # The gateways. A worker thread serves one connection, and connection 17 of the default 16 would just hang.
     property hbase.thrift.minWorkerThreads 64
     local setting

@@ -11,8 +11,8 @@ settle_tls() {
   [[ -n $TLS ]] && ! has_tls || return 0
   local part
   for part in $(parts); do
-    [[ $part != kafka-* ]] || ! pid_of "$part" >/dev/null ||
-      usage_error "the brokers in '$DIR' run without TLS: run '$PROGRAM down --dir $DIR' first, then up with --tls"
+    [[ $part != kafka-* ]] && ! is_hbase_server "$part" || ! pid_of "$part" >/dev/null ||
+      usage_error "the servers in '$DIR' run without TLS: run '$PROGRAM down --dir $DIR' first, then up with --tls"
   done
   need "openssl" openssl openssl version
   CONF[tls]=yes
@@ -86,6 +86,19 @@ ssl.principal.mapping.rules=RULE:^CN=([^,]+).*\$/\$1/,DEFAULT
 listener.name.tls.scram-sha-512.sasl.jaas.config=$1 required;
 listener.name.tls.scram-sha-256.sasl.jaas.config=$1 required;
 PROPERTIES
+}
+
+# HBase's masters and region servers take connections with and without TLS on the same port; a client's certificate is verified if it sends
+# one. Among each other they use none.
+hbase_tls_properties() {
+  has_tls || return 0
+  property hbase.server.netty.tls.enabled true
+  property hbase.server.netty.tls.supportplaintext true
+  property hbase.server.netty.tls.client.auth.mode WANT
+  property hbase.rpc.tls.keystore.location "$DIR/tls/broker.keystore.pem"
+  property hbase.rpc.tls.keystore.type PEM
+  property hbase.rpc.tls.truststore.location "$DIR/tls/ca.pem"
+  property hbase.rpc.tls.truststore.type PEM
 }
 
 # What `fink` needs in [kafka] to log in over TLS.

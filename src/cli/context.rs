@@ -1,6 +1,6 @@
 //! What every command has: the global flags, the configuration, the logger.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,10 +11,14 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use super::problems::Problems;
 use super::stderr::PipedStderr;
+use super::terminal::BarTerminal;
 use crate::config::{ConfigError, ConfigErrors, Configuration, Environment, FlagValue, Origin, RequiredLogin};
 use crate::distribution::settings::Settings;
 use crate::kafka::raw_options::check_option;
 use crate::timestamp::Timestamp;
+
+/// How often bars are drawn at most, per second.
+const BAR_HZ: u8 = 20;
 
 /// The global flags.
 #[derive(Clone, Debug, Args)]
@@ -67,9 +71,9 @@ impl Context {
     /// # Errors
     /// A logger was installed before.
     pub fn new(global: Global) -> anyhow::Result<Self> {
-        let bars = MultiProgress::with_draw_target(match global.quiet {
+        let bars = MultiProgress::with_draw_target(match global.quiet || !io::stderr().is_terminal() {
             true => ProgressDrawTarget::hidden(),
-            false => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::term_like_with_hz(Box::<BarTerminal>::default(), BAR_HZ),
         });
         let problems = Problems::default();
         start_logger(&global, bars.clone(), problems.clone())?;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::Context;
-use super::output::terminal_width;
 use super::rate::Rate;
 use super::service_status::{LatestStats, lane};
 use crate::cancel::CancellationToken;
@@ -20,8 +19,6 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 const IDLE_LOG_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the statistics are passed on.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
-/// Columns of the terminal that the line leaves free: for the spinner, and for the `^C` of the user, which would wrap a full line.
-const RESERVED_COLUMNS: usize = 5;
 /// More streams are not listed in a log line.
 const MAX_LISTED_STREAMS: usize = 8;
 
@@ -92,7 +89,8 @@ struct Drawing {
 impl Drawing {
     fn start(context: &Context, is_dry_run: bool, latest: LatestStats) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{spinner} {msg}");
+        // `wide_msg` is truncated to the width of the terminal.
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let bar = context.bars().add(bar);
         let stop = CancellationToken::new();
@@ -105,8 +103,7 @@ impl Drawing {
                     let place = place_at(stats, rows.per_second(), Timestamp::now());
                     place + &with_rate(stats, alerts_per_second, "/s", &short_counts(stats, is_dry_run))
                 });
-                let width = usize::from(terminal_width()).saturating_sub(RESERVED_COLUMNS);
-                bar.set_message(line.chars().take(width).collect::<String>());
+                bar.set_message(line);
             }
             bar.finish_and_clear();
         });

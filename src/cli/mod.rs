@@ -41,6 +41,7 @@ mod status;
 mod stderr;
 mod stop;
 mod systemd;
+mod terminal;
 mod view;
 
 use clap::{CommandFactory, Parser, Subcommand};

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::outcome::stdout_error;
+use super::terminal::terminal_width;
 use crate::escape::{escape, escape_json};
 
 /// Output format.
@@ -107,13 +108,6 @@ impl Table {
         }
         table.trim_fmt()
     }
-}
-
-/// Columns of the terminal that stdout, or else stderr, is.
-pub(super) fn terminal_width() -> u16 {
-    let columns = |size: rustix::termios::Winsize| (size.ws_col > 0).then_some(size.ws_col);
-    let stdout = rustix::termios::tcgetwinsize(io::stdout());
-    stdout.or_else(|_| rustix::termios::tcgetwinsize(io::stderr())).ok().and_then(columns).unwrap_or(80)
 }
 
 /// A value as text. Control characters, which would move the cursor or break the row, are escaped.

@@ -37,7 +37,9 @@ pub use crate::distribution::settings::{ConsumerSettings, DistributionSettings, 
 pub use crate::filters::{FilterSettings, OnError};
 pub use crate::kafka::{KafkaSettings, Login, SaslMechanism, SecurityProtocol};
 pub use crate::notify::{Endpoint, SlackSettings};
-pub use crate::science_db::{CompleteRows, ReplicationSettings, RowPrefixes, ScienceDbSettings, StoreKind};
+pub use crate::science_db::{
+    CompleteRows, HBaseProtocol, HBaseTlsSettings, ReplicationSettings, RowPrefixes, ScienceDbSettings, StoreKind,
+};
 pub use crate::secret::Secret;
 
 use file::ConfigFile;

@@ -14,7 +14,7 @@ use crate::filters::OnError;
 use crate::kafka::scram::ScramMechanism;
 use crate::kafka::{SaslMechanism, SecurityProtocol};
 use crate::notify::Endpoint;
-use crate::science_db::{CompleteRows, StoreKind};
+use crate::science_db::{CompleteRows, HBaseProtocol, StoreKind};
 use crate::units::{format_duration, format_size, parse_duration, parse_size};
 
 /// A type of values.
@@ -270,6 +270,10 @@ impl<T: NamedValues> Setting for T {
 impl NamedValues for StoreKind {
     const NAMES: &'static [(&'static str, Self)] =
         &[("hbase", Self::HBase), ("thrift2", Self::Thrift2), ("thrift1", Self::Thrift1), ("embedded", Self::Embedded)];
+}
+
+impl NamedValues for HBaseProtocol {
+    const NAMES: &'static [(&'static str, Self)] = &[("plaintext", Self::Plaintext), ("ssl", Self::Ssl)];
 }
 
 impl NamedValues for CompleteRows {

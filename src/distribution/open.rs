@@ -32,6 +32,7 @@ use crate::cancel::CancellationToken;
 use crate::distribution::settings::{Settings, StreamSettings};
 use crate::kafka::checkpoint::Records;
 use crate::notify::Notifier;
+use crate::row::Rows;
 use crate::science_db::{ReplicationSink, StoreKind, TriggerColumn};
 use crate::timestamp::Timestamp;
 
@@ -131,6 +132,10 @@ pub(super) fn open<'a>(
     let mut session = RetryingSession::new(&connector);
     // A missing table is an error now, not after the first alerts.
     session.ask(cancel, |db| db.key_ranges()).map_err(|error| waiting_for(science_db_name(settings), error.into()))?;
+    // So is a column that cannot be read. No row has this key.
+    session
+        .ask(cancel, |db| db.get(&[b"\0"], pipeline.columns().all(), &mut Rows::default()))
+        .map_err(|error| waiting_for(science_db_name(settings), error.into()))?;
     if request.until.is_some_and(|until| until > now - settings.distribution.repair) {
         log::warn!(
             "the job does not see rows written before --until that become visible after it has read their key range"

@@ -158,6 +158,7 @@ mod tests {
         let settings = ScienceDbSettings {
             kind: crate::science_db::StoreKind::Embedded,
             addresses: Vec::new(),
+            tls: crate::science_db::HBaseTlsSettings::default(),
             path: "unused".into(),
             catalog: "unused".into(),
             table: None,

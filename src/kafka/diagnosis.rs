@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::kafka::connection_status::{ConnectionFault, FaultKind};
 use crate::kafka::settings::KafkaSettings;
-use crate::kafka::tls::{self, CertificateFault};
+use crate::kafka::tls;
 
 /// The timeout of connecting to a broker, and of each response.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -127,7 +127,10 @@ pub fn probe(settings: &KafkaSettings, address: &BrokerAddress) -> Option<Diagno
             "{at} accepts connections, but the TLS handshake fails: see the broker's log, and whether it is a Kafka listener"
         ))),
         Ok(Some(greeting)) => match greeting.fault {
-            Some(fault) => Some(Diagnosis::Permanent(certificate_fault(settings, address, &fault))),
+            Some(fault) => {
+                let text = fault.describe(&at, &address.host, &tls::files(settings), address.correct());
+                Some(Diagnosis::Permanent(text))
+            }
             None => {
                 let mut stream = greeting.stream;
                 match has_logins(&mut stream) {
@@ -211,36 +214,6 @@ fn no_login(settings: &KafkaSettings, address: &BrokerAddress) -> String {
         address.named(),
         if settings.security_protocol.uses_tls() { "ssl" } else { "plaintext" }
     )
-}
-
-fn certificate_fault(settings: &KafkaSettings, address: &BrokerAddress, fault: &CertificateFault) -> String {
-    let at = address.named();
-    match fault {
-        CertificateFault::UnknownAuthority(issuer) => {
-            let by = match &settings.ssl_ca {
-                Some(path) => format!("which is not in kafka.ssl_ca ({})", path.display()),
-                None => "which this machine does not trust".to_owned(),
-            };
-            format!(
-                "the certificate of {at} was issued by `{issuer}`, {by}: set kafka.ssl_ca to a file with the certificate of that CA"
-            )
-        }
-        CertificateFault::NameMismatch(names) => {
-            let host = &address.host;
-            let (names, correct) = (names.join(", "), address.correct());
-            format!(
-                "the certificate of {at} is for {names}, not for {host}: {correct}, or issue a certificate for {host}"
-            )
-        }
-        CertificateFault::NotValidNow(from, until) => {
-            format!(
-                "the certificate of {at} is valid from {from} until {until} only: renew it, or set this machine's clock"
-            )
-        }
-        CertificateFault::Other(message) => {
-            format!("the certificate of {at} is not trusted ({message}): issue another one, or correct kafka.ssl_ca")
-        }
-    }
 }
 
 fn client_certificate(settings: &KafkaSettings, at: &str) -> String {

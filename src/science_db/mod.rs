@@ -24,7 +24,7 @@ pub(crate) use replication::{
     Delivery, Peer, PeerAdmin, ReplicationSink, ReplicationSinkError, SourceStatus, TriggerColumn, ZooKeeperSession,
     registered_sinks,
 };
-pub use settings::{CompleteRows, RowPrefixes, ScienceDbSettings, StoreKind};
+pub use settings::{CompleteRows, HBaseProtocol, HBaseTlsSettings, RowPrefixes, ScienceDbSettings, StoreKind};
 pub use timeouts::Timeouts;
 
 use crate::row::{Columns, Rows};

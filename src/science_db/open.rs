@@ -49,7 +49,10 @@ impl Sessions {
         let store = match settings.kind {
             StoreKind::Thrift2 => gateways(thrift2::INTERFACE),
             StoreKind::Thrift1 => gateways(thrift1::INTERFACE),
-            StoreKind::HBase => Store::HBase(Arc::new(Cluster::new(&settings.addresses, timeouts, BTreeMap::new()))),
+            StoreKind::HBase => {
+                let cluster = Cluster::new(&settings.addresses, timeouts, BTreeMap::new());
+                Store::HBase(Arc::new(cluster.with_tls(&settings.tls)))
+            }
             StoreKind::Embedded => Store::Embedded(settings.path.clone()),
         };
         Self { table: table.to_owned(), store, missing: MissingFamilies::default(), opened: AtomicUsize::new(0) }
@@ -59,7 +62,9 @@ impl Sessions {
     #[must_use]
     pub fn with_detours(mut self, detours: BTreeMap<String, String>) -> Self {
         if let Store::HBase(cluster) = &self.store {
-            self.store = Store::HBase(Arc::new(Cluster::new(cluster.addresses(), cluster.timeouts(), detours)));
+            let tls = cluster.tls().map(|tls| tls.settings().clone()).unwrap_or_default();
+            let cluster = Cluster::new(cluster.addresses(), cluster.timeouts(), detours);
+            self.store = Store::HBase(Arc::new(cluster.with_tls(&tls)));
         }
         self
     }

@@ -18,6 +18,29 @@ pub enum StoreKind {
     Embedded,
 }
 
+/// How the connections to HBase's servers are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HBaseProtocol {
+    /// in plain text
+    #[default]
+    Plaintext,
+    /// with TLS
+    Ssl,
+}
+
+/// TLS with HBase's servers; without it, the files are of no use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HBaseTlsSettings {
+    /// whether connections use TLS
+    pub protocol: HBaseProtocol,
+    /// the trusted CAs, PEM; `None`: those of the system
+    pub ssl_ca: Option<PathBuf>,
+    /// the client's certificate, PEM
+    pub ssl_certificate: Option<PathBuf>,
+    /// its private key, PEM
+    pub ssl_key: Option<PathBuf>,
+}
+
 /// When a row is fetched whole after its trigger was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompleteRows {
@@ -45,6 +68,8 @@ pub struct ScienceDbSettings {
     pub kind: StoreKind,
     /// gateways as `host:port`; at least one for the Thrift kinds
     pub addresses: Vec<String>,
+    /// TLS, for the kind HBase
+    pub tls: HBaseTlsSettings,
     /// the SQLite file, for the embedded kind
     pub path: PathBuf,
     /// the catalog's file

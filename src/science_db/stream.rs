@@ -1,11 +1,12 @@
-//! A TCP stream whose reads and writes can be cancelled.
+//! A TCP stream, perhaps with TLS, whose reads and writes can be cancelled.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Ref, RefCell, RefMut};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use openssl::ssl::{ErrorCode, HandshakeError, Ssl, SslStream};
 use rustix::net::sockopt;
 
 /// Longest time for which a thread blocks before it asks whether to go on.
@@ -39,8 +40,50 @@ pub(crate) trait Wait {
 /// A connected stream. Reads and writes block for at most [`POLL_INTERVAL`] before they ask their [`Wait`] whether to go on.
 #[derive(Debug)]
 pub(crate) struct Stream<W> {
-    tcp: TcpStream,
+    transport: Transport,
     wait: RefCell<W>,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<RefCell<SslStream<TcpStream>>>),
+}
+
+impl Transport {
+    fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+        match self {
+            Self::Plain(tcp) => { tcp }.read(buffer),
+            Self::Tls(stream) => stream.borrow_mut().read(buffer).map_err(rejected),
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<usize> {
+        match self {
+            Self::Plain(tcp) => { tcp }.write(bytes),
+            Self::Tls(stream) => stream.borrow_mut().write(bytes).map_err(rejected),
+        }
+    }
+
+    /// Whether a read that does not block finds nothing to read, and the connection open.
+    fn is_idle(&self) -> Result<bool> {
+        match self {
+            Self::Plain(tcp) => {
+                tcp.set_nonblocking(true)?;
+                let is_idle = matches!(tcp.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+                tcp.set_nonblocking(false)?;
+                Ok(is_idle)
+            }
+            Self::Tls(stream) => {
+                // Servers also send messages that belong to TLS, such as session tickets, which the look takes in.
+                let mut stream = stream.borrow_mut();
+                stream.get_ref().set_nonblocking(true)?;
+                let is_idle = matches!(stream.ssl_peek(&mut [0]), Err(error) if error.code() == ErrorCode::WANT_READ);
+                stream.get_ref().set_nonblocking(false)?;
+                Ok(is_idle)
+            }
+        }
+    }
 }
 
 impl<W: Wait> Stream<W> {
@@ -62,7 +105,44 @@ impl<W: Wait> Stream<W> {
             Ok(())
         };
         prepare().map_err(|error| failed(&error))?;
-        Ok(Self { tcp, wait: RefCell::new(wait) })
+        Ok(Self { transport: Transport::Plain(tcp), wait: RefCell::new(wait) })
+    }
+
+    /// Begins TLS on a connection on which nothing was sent.
+    ///
+    /// # Errors
+    /// Those of the wait; [`ErrorKind::PermissionDenied`] where the server refuses with a TLS alert.
+    pub(crate) fn encrypt(self, ssl: Ssl) -> Result<Self> {
+        let Self { transport, wait } = self;
+        let tcp = match transport {
+            Transport::Plain(tcp) => tcp,
+            encrypted @ Transport::Tls(_) => return Ok(Self { transport: encrypted, wait }),
+        };
+        let mut handshake = ssl.connect(tcp);
+        loop {
+            handshake = match handshake {
+                Ok(stream) => return Ok(Self { transport: Transport::Tls(Box::new(RefCell::new(stream))), wait }),
+                Err(HandshakeError::WouldBlock(begun)) => {
+                    wait.borrow_mut().check()?;
+                    begun.handshake()
+                }
+                Err(HandshakeError::Failure(begun)) => {
+                    return Err(begun
+                        .into_error()
+                        .into_io_error()
+                        .map_or_else(|error| rejected(Error::other(error)), |error| failed(&error)));
+                }
+                Err(HandshakeError::SetupFailure(errors)) => return Err(Error::other(errors)),
+            }
+        }
+    }
+
+    /// The TLS of the connection.
+    pub(crate) fn tls(&self) -> Option<Ref<'_, SslStream<TcpStream>>> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Tls(stream) => Some(stream.borrow()),
+        }
     }
 
     /// How long reads and writes wait.
@@ -72,21 +152,15 @@ impl<W: Wait> Stream<W> {
 
     /// Whether the peer has neither closed the connection nor sent anything. Does not block.
     pub(crate) fn is_idle(&self) -> bool {
-        let is_idle = || -> Result<bool> {
-            self.tcp.set_nonblocking(true)?;
-            let is_idle = matches!(self.tcp.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
-            self.tcp.set_nonblocking(false)?;
-            Ok(is_idle)
-        };
-        is_idle().unwrap_or(false)
+        self.transport.is_idle().unwrap_or(false)
     }
 
     /// Repeats `transfer` until it has moved some bytes or the wait ends.
-    fn retry_until_progress(&self, mut transfer: impl FnMut(&TcpStream) -> Result<usize>) -> Result<usize> {
+    fn retry_until_progress(&self, mut transfer: impl FnMut(&Transport) -> Result<usize>) -> Result<usize> {
         let mut wait = self.wait.borrow_mut();
         wait.check_cancelled()?;
         loop {
-            match transfer(&self.tcp) {
+            match transfer(&self.transport) {
                 Err(error) if is_would_block(error.kind()) => wait.check()?,
                 moved => {
                     wait.progress();
@@ -99,13 +173,13 @@ impl<W: Wait> Stream<W> {
 
 impl<W: Wait> Read for &Stream<W> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        self.retry_until_progress(|mut tcp| tcp.read(buffer))
+        self.retry_until_progress(|transport| transport.read(buffer))
     }
 }
 
 impl<W: Wait> Write for &Stream<W> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.retry_until_progress(|mut tcp| tcp.write(bytes))
+        self.retry_until_progress(|transport| transport.write(bytes))
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -153,4 +227,16 @@ fn connect_blocking(address: &str, timeout: Duration) -> Result<TcpStream> {
 /// An attempt to connect that reached the kernel's time-out is not a time-out of the [`Wait`].
 fn failed(error: &Error) -> Error {
     Error::other(error.to_string())
+}
+
+/// Tells a TLS alert of the peer, by which it refuses the connection, from other errors: by [`ErrorKind::PermissionDenied`], and its name as text.
+fn rejected(error: Error) -> Error {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<openssl::ssl::Error>());
+    let reasons = cause.and_then(openssl::ssl::Error::ssl_error).map(|errors| errors.errors());
+    let reason = reasons.into_iter().flatten().find_map(|error| error.reason());
+    match reason {
+        Some(alert) if alert.contains("alert") => Error::new(ErrorKind::PermissionDenied, alert),
+        Some(reason) => Error::other(reason),
+        None => error,
+    }
 }

@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 10] = [
         "topic",
         "units",
     ],
-    &["avro", "control_socket", "ledger", "runfile", "signals", "window"],
+    &["avro", "control_socket", "ledger", "runfile", "signals", "tls", "window"],
     &["catalog"],
     &["row"],
     &["alert", "filters", "kafka", "notify", "rules", "science_db"],

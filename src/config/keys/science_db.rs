@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use crate::config::definition::key;
 use crate::config::reader::Reader;
 use crate::config::value::Addresses;
-use crate::science_db::{CompleteRows, ReplicationSettings, RowPrefixes, ScienceDbSettings, StoreKind};
+use crate::science_db::{
+    CompleteRows, HBaseProtocol, HBaseTlsSettings, ReplicationSettings, RowPrefixes, ScienceDbSettings, StoreKind,
+};
 
 pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
     reader.section("science_db", "");
@@ -32,6 +34,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
                 Addresses(addresses),
             )
             .0,
+        tls: read_tls(reader),
         path: reader.read(key("path", "The SQLite file, for kind = \"embedded\"."), PathBuf::from("science.db")),
         catalog: reader.read(
             key("catalog", "The catalog: a JSON file that describes the columns of the table."),
@@ -83,6 +86,12 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
         ),
         replication: read_replication(reader),
     };
+    if settings.kind != StoreKind::HBase && settings.tls.protocol == HBaseProtocol::Ssl {
+        reader.add_error(
+            "security_protocol",
+            "only connections to HBase itself support TLS: set science_db.kind to \"hbase\", or remove it".to_owned(),
+        );
+    }
     if settings.push && settings.kind == StoreKind::Embedded {
         reader.add_error("push", "only HBase pushes rows: set science_db.kind to an HBase, or remove it".to_owned());
     }
@@ -97,6 +106,35 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ScienceDbSettings {
         );
     }
     settings
+}
+
+fn read_tls(reader: &mut Reader<'_>) -> HBaseTlsSettings {
+    let tls = HBaseTlsSettings {
+        protocol: reader.read(
+            key(
+                "security_protocol",
+                "For kind = \"hbase\": whether connections are plaintext or use TLS (ssl), with masters and region servers alike.",
+            ),
+            HBaseProtocol::default(),
+        ),
+        ssl_ca: reader.optional(
+            key("ssl_ca", "Trusted CA certificates, PEM. If unset: those of the system.").example("\"conf/hbase-ca.pem\""),
+        ),
+        ssl_certificate: reader.optional(
+            key("ssl_certificate", "The client certificate, PEM, if HBase requires one, as it does by default.")
+                .example("\"conf/hbase-client.pem\""),
+        ),
+        ssl_key: reader.optional(
+            key("ssl_key", "The private key of the client certificate, PEM, without a password.")
+                .example("\"conf/hbase-client.key\""),
+        ),
+    };
+    match (&tls.ssl_certificate, &tls.ssl_key) {
+        (Some(_), None) => reader.add_error("ssl_certificate", "it requires `ssl_key`, the file of its private key"),
+        (None, Some(_)) => reader.add_error("ssl_key", "it requires `ssl_certificate`, the file of its certificate"),
+        _ => {}
+    }
+    tls
 }
 
 fn read_replication(reader: &mut Reader<'_>) -> ReplicationSettings {

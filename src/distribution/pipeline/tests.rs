@@ -34,6 +34,7 @@ fn pipeline() -> Pipeline {
     let settings = ScienceDbSettings {
         kind: StoreKind::Embedded,
         addresses: Vec::new(),
+        tls: crate::science_db::HBaseTlsSettings::default(),
         path: Default::default(),
         catalog: Default::default(),
         table: None,

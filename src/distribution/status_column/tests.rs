@@ -7,6 +7,7 @@ fn writer(max_bytes: usize) -> StatusWriter {
     let settings = ScienceDbSettings {
         kind: StoreKind::Thrift2,
         addresses: vec!["127.0.0.1:1".to_owned()],
+        tls: crate::science_db::HBaseTlsSettings::default(),
         path: Default::default(),
         catalog: Default::default(),
         table: None,

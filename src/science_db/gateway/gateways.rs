@@ -96,6 +96,7 @@ impl Gateways {
         mut send: impl FnMut(&mut Connection) -> Result<T, CallError>,
     ) -> Result<T, ScienceDbError> {
         self.health.probe_failed();
+        let begun = Instant::now();
         let mut failures = Vec::new();
         let mut is_transient = false;
         let order = self.health.order(self.home);
@@ -106,7 +107,10 @@ impl Gateways {
                 let connection = kept.take().filter(Connection::is_open);
                 let was_kept = connection.is_some();
                 let error = match self.attempt(connection, call, &mut send) {
-                    Ok(result) => return Ok(result),
+                    Ok(result) => {
+                        self.end_silences(&order[..index], begun);
+                        return Ok(result);
+                    }
                     Err(AttemptError::Final(error)) => return Err(error),
                     Err(AttemptError::Call(error)) => error,
                 };
@@ -132,6 +136,14 @@ impl Gateways {
             failures.push((self.address(), reason));
         }
         Err(all_failed(failures, is_transient))
+    }
+
+    /// Logs that the current gateway has answered, where the log says that the call waits for one of `silent`.
+    fn end_silences(&self, silent: &[usize], begun: Instant) {
+        let logged = silent.iter().filter(|gateway| self.health.end_silence(**gateway)).count();
+        if logged > 0 {
+            log::info!("gateway {} has answered instead, after {:.1} s", self.address(), begun.elapsed().as_secs_f64());
+        }
     }
 
     /// Makes one attempt on the current gateway.

@@ -141,9 +141,9 @@ impl Health {
         is_due
     }
 
-    /// Records that the gateway has answered after its silence was logged: the next one is another one.
-    pub(crate) fn end_silence(&self, gateway: usize) {
-        self.lock()[gateway].last_logged = None;
+    /// Records that the silence of the gateway is over: the next one is another one. Returns whether it was logged.
+    pub(crate) fn end_silence(&self, gateway: usize) -> bool {
+        self.lock()[gateway].last_logged.take().is_some()
     }
 
     /// Probes a silent gateway in the background, unless it was probed within [`PROBE_INTERVAL`].

@@ -72,7 +72,7 @@ impl stream::Wait for Wait {
         if self.was_logged {
             let seconds = self.since.elapsed().as_secs_f64();
             log::info!("gateway {} has answered after {seconds:.1} s", self.address());
-            self.health.end_silence(self.gateway);
+            let _was_logged = self.health.end_silence(self.gateway);
             self.was_logged = false;
         }
         self.since = Instant::now();

@@ -83,8 +83,7 @@ impl Client {
             None => {
                 self.opened += 1;
                 let timeout = self.timeouts.get(Call::Handshake);
-                let address = self.cluster.reach(server);
-                (self.opened, Connection::open(&self.cluster, address, M::SERVICE, &self.cancel, timeout)?)
+                (self.opened, Connection::open(&self.cluster, server, M::SERVICE, &self.cancel, timeout)?)
             }
         };
         self.connections.insert(key, connected);
@@ -180,9 +179,10 @@ impl Client {
             return ScienceDbError::Cancelled { address };
         }
         match error {
-            CallError::Disconnected(reason) | CallError::TimedOut(reason) => {
+            CallError::Disconnected(reason) | CallError::Handshake(reason) | CallError::TimedOut(reason) => {
                 ScienceDbError::Unreachable { address, reason }
             }
+            CallError::Untrusted(reason) => ScienceDbError::Refused { address, reason },
             error @ CallError::OutcomeUnknown(_) => ScienceDbError::Unreachable { address, reason: error.to_string() },
             CallError::Protocol(reason) => {
                 let reason = format!("the server does not speak HBase's RPC: {reason}");
@@ -191,10 +191,21 @@ impl Client {
             CallError::Rejected(exception) | CallError::Exception(exception) => match exception.remedy() {
                 Remedy::Refuse | Remedy::CheckTable => match exception.missing_family() {
                     Some(family) => ScienceDbError::NoFamily { address, family },
-                    None => ScienceDbError::Refused { address, reason: exception.to_string() },
+                    None => ScienceDbError::Refused { address, reason: self.refusal(&exception) },
                 },
                 _ => ScienceDbError::Unreachable { address, reason: exception.to_string() },
             },
+        }
+    }
+
+    /// Why HBase refuses a call, and what to do about it.
+    fn refusal(&self, exception: &ServerException) -> String {
+        match exception.is_access_denied() {
+            true => format!(
+                "{exception}: grant the right to user `{}` with `grant` in `hbase shell`, or set HADOOP_USER_NAME to another user",
+                self.cluster.user()
+            ),
+            false => exception.to_string(),
         }
     }
 
@@ -237,10 +248,12 @@ impl Client {
             {
                 return Err(server_kind::rejection(self.cluster.reach(address), exception));
             }
+            let identify =
+                || server_kind::identify(self.cluster.reach(address), self.cluster.tls().is_some(), &self.cancel);
             let found = match &error {
-                CallError::Disconnected(_) if is_connected => {
-                    server_kind::identify(self.cluster.reach(address), &self.cancel)
-                }
+                CallError::Disconnected(_) if is_connected => identify(),
+                CallError::Handshake(_) => identify(),
+                CallError::Untrusted(reason) => Some(reason.clone()),
                 CallError::Protocol(reason) => Some(server_kind::of_answer(reason)),
                 _ => None,
             };
@@ -314,6 +327,20 @@ impl Client {
             self.cluster.set_master(None);
             self.pause(&mut retry, &server, error)?;
         }
+    }
+
+    /// Makes one call to the active master, for what can be left out.
+    ///
+    /// # Errors
+    /// There is no active master now, it does not answer, or it refuses the call.
+    pub(crate) fn ask_master<M: Method>(&mut self, request: &M) -> Result<M::Response, CallError> {
+        let server = self.active_master().map_err(|error| CallError::Disconnected(error.to_string()))?;
+        let server = server.ok_or_else(|| CallError::Disconnected(String::from("HBase has no active master")))?;
+        let response = self.call(&server, Call::Metadata, request);
+        if !matches!(&response, Ok(_) | Err(CallError::Exception(ServerException { do_not_retry: true, .. }))) {
+            self.cluster.set_master(None);
+        }
+        response
     }
 
     fn active_master(&mut self) -> Result<Option<String>, ScienceDbError> {

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::readable_columns::ReadableColumns;
 use super::regions::RegionCache;
+use super::tls::Tls;
+use crate::science_db::settings::HBaseTlsSettings;
 use crate::science_db::timeouts::Timeouts;
 
 /// Time between two log lines about one server.
@@ -19,8 +22,10 @@ pub(crate) struct Cluster {
     user: String,
     timeouts: Timeouts,
     detours: BTreeMap<String, String>,
+    tls: Option<Tls>,
     known: Mutex<Known>,
     regions: Mutex<RegionCache>,
+    readable_columns: Mutex<ReadableColumns>,
 }
 
 /// Where the roles of the cluster are, as `host:port`.
@@ -46,9 +51,21 @@ impl Cluster {
             user: user.unwrap_or_else(|| String::from(DEFAULT_USER)),
             timeouts,
             detours,
+            tls: None,
             known: Mutex::default(),
             regions: Mutex::default(),
+            readable_columns: Mutex::default(),
         }
+    }
+
+    /// With TLS, if the settings ask for it.
+    pub(crate) fn with_tls(self, settings: &HBaseTlsSettings) -> Self {
+        Self { tls: Tls::new(settings), ..self }
+    }
+
+    /// How connections are encrypted; `None`: not at all.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// The configured addresses.
@@ -109,6 +126,11 @@ impl Cluster {
     /// The regions of the sessions' table.
     pub(crate) fn regions(&self) -> MutexGuard<'_, RegionCache> {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which columns of the sessions' table the user may read.
+    pub(crate) fn readable_columns(&self) -> MutexGuard<'_, ReadableColumns> {
+        self.readable_columns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -32,6 +32,7 @@ pub(crate) struct Response<R> {
 /// A connection. After an error that [breaks](CallError::breaks_connection) it, it must not be used again.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    cluster: Arc<Cluster>,
     stream: Stream<Wait>,
     last_call: u32,
     /// calls whose responses were not read yet
@@ -44,17 +45,23 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to `address`, `host:port`. The server does not answer before the first call.
+    /// Connects to `server`, the address that the cluster gives it. The server does not answer before the first call.
     pub(crate) fn open(
         cluster: &Arc<Cluster>,
-        address: &str,
+        server: &str,
         service: Service,
         cancel: &CancellationToken,
         timeout: Duration,
     ) -> Result<Self, CallError> {
-        let stream = Stream::connect(Wait::new(cluster, address, cancel, timeout));
+        let stream = Stream::connect(Wait::new(cluster, cluster.reach(server), cancel, timeout));
+        let stream = stream.map_err(|error| CallError::from_io(&error))?;
+        let stream = match cluster.tls() {
+            Some(tls) => tls.encrypt(stream, server, cluster.addresses().iter().any(|address| address == server))?,
+            None => stream,
+        };
         let connection = Self {
-            stream: stream.map_err(|error| CallError::from_io(&error))?,
+            cluster: Arc::clone(cluster),
+            stream,
             last_call: 0,
             open_calls: Vec::new(),
             ignored: Vec::new(),
@@ -140,7 +147,7 @@ impl Connection {
         self.stream.wait().begin(timeout);
         let start = buffer.filled().len();
         loop {
-            read_frame(&self.stream, buffer, self.has_answered)?;
+            read_frame(&self.stream, buffer, self.has_answered).map_err(|error| self.explain(error))?;
             let parts = frame::split_response(&buffer.filled()[start..])?;
             let id = parts.header.call_id.unwrap_or(CONNECTION_CALL_ID);
             self.has_answered = true;
@@ -163,7 +170,14 @@ impl Connection {
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), CallError> {
-        (&self.stream).write_all(bytes).map_err(|error| CallError::from_io(&error))
+        (&self.stream).write_all(bytes).map_err(|error| self.explain(CallError::from_io(&error)))
+    }
+
+    fn explain(&self, error: CallError) -> CallError {
+        match self.cluster.tls() {
+            Some(tls) => tls.explain(error),
+            None => error,
+        }
     }
 }
 

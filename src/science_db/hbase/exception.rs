@@ -93,6 +93,11 @@ impl ServerException {
         missing_family(&self.to_string()).map(str::to_owned)
     }
 
+    /// Whether the user lacks a right.
+    pub(crate) fn is_access_denied(&self) -> bool {
+        self.class == "AccessDeniedException"
+    }
+
     /// Whether the server has not begun with the call.
     pub(crate) fn is_before_execution(&self) -> bool {
         LOCATE.contains(&self.class.as_str()) || WAIT.contains(&self.class.as_str()) || self.class == OPENING
@@ -157,6 +162,12 @@ pub(crate) enum CallError {
     /// the connection cannot be made, or it broke
     #[error("{0}")]
     Disconnected(String),
+    /// the server accepts connections, but does not speak TLS now
+    #[error("{0}")]
+    Handshake(String),
+    /// TLS is not possible with the certificates of the server and the client
+    #[error("{0}")]
+    Untrusted(String),
     /// the server did not respond in time
     #[error("{0}")]
     TimedOut(String),
@@ -179,6 +190,7 @@ impl CallError {
     pub(crate) fn from_io(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::TimedOut => Self::TimedOut(error.to_string()),
+            std::io::ErrorKind::PermissionDenied => Self::Untrusted(error.to_string()),
             _ => Self::Disconnected(error.to_string()),
         }
     }

@@ -12,9 +12,9 @@ use prost::Message;
 use super::cell_block::{NewCell, PUT, write_cell};
 use super::proto::{
     CellBlockMeta, ExceptionResponse, GetActiveMasterResponse, GetMetaRegionLocationsResponse,
-    ListNamespaceDescriptorsResponse, MultiRequest, MultiResponse, NameBytesPair, RegionActionResult, RegionInfo,
-    RegionLocation, ResponseHeader, Result as RowResult, ResultOrException, ScanRequest, ScanResponse, ServerName,
-    TableName,
+    HasUserPermissionsRequest, HasUserPermissionsResponse, ListNamespaceDescriptorsResponse, MultiRequest,
+    MultiResponse, NameBytesPair, Permission, RegionActionResult, RegionInfo, RegionLocation, ResponseHeader,
+    Result as RowResult, ResultOrException, ScanRequest, ScanResponse, ServerName, TableName,
 };
 use super::{Cluster, HBase, frame};
 use crate::cancel::CancellationToken;
@@ -27,6 +27,8 @@ pub(super) enum Reply {
     Done,
     /// the first row fails with this exception, the others are done
     FirstRowFails(&'static str),
+    /// the first row is done, the others fail with this exception
+    OtherRowsFail(&'static str),
     Exception(&'static str),
     /// the region is now at this server
     Moved(String),
@@ -45,6 +47,10 @@ pub(super) struct FakeServer {
     /// where `hbase:meta` is, then where the region is, by the next responses; after them, at this server
     former_metas: Arc<Mutex<VecDeque<String>>>,
     former_regions: Arc<Mutex<VecDeque<String>>>,
+    /// how often it was asked for the state of the table
+    state_reads: Arc<AtomicUsize>,
+    /// the column families that the user may not read; `None`: there is no access control
+    denied_families: Arc<Mutex<Option<Vec<&'static str>>>>,
 }
 
 #[derive(Debug)]
@@ -64,6 +70,8 @@ impl FakeServer {
             absences: Arc::default(),
             former_metas: Arc::default(),
             former_regions: Arc::default(),
+            state_reads: Arc::default(),
+            denied_families: Arc::default(),
         };
         let shared = server.clone();
         thread::spawn(move || {
@@ -78,6 +86,30 @@ impl FakeServer {
     /// The next `count` questions for the active master or for the server of `hbase:meta` find none.
     pub(super) fn be_absent(&self, count: usize) {
         self.absences.store(count, Ordering::SeqCst);
+    }
+
+    /// How often it was asked for the state of the table, which a client does when a call has failed repeatedly.
+    pub(super) fn state_reads(&self) -> usize {
+        self.state_reads.load(Ordering::SeqCst)
+    }
+
+    /// The user may not read these families, as an AccessController says.
+    pub(super) fn deny(&self, families: &[&'static str]) {
+        *self.denied_families.lock().unwrap() = Some(families.to_vec());
+    }
+
+    /// The response to the question which columns the user may read.
+    fn permissions(&self, header: &mut ResponseHeader, request: &HasUserPermissionsRequest) -> Option<Vec<u8>> {
+        let denied = self.denied_families.lock().unwrap();
+        let Some(denied) = &*denied else {
+            return respond(header, Reply::Exception("DoNotRetryIOException"), 0);
+        };
+        let is_granted = |permission: &Permission| {
+            let family = permission.table_permission.as_ref().and_then(|permission| permission.family.clone());
+            !denied.iter().any(|denied| family.as_deref() == Some(denied.as_bytes()))
+        };
+        let has_user_permission = request.permission.iter().map(is_granted).collect();
+        Some(frame::response(header, Some(&HasUserPermissionsResponse { has_user_permission }), 0))
     }
 
     /// The next questions for the server of `hbase:meta` find these addresses.
@@ -153,6 +185,9 @@ fn serve(mut client: TcpStream, server: &FakeServer) -> Option<()> {
             Some("ListNamespaceDescriptors") => {
                 frame::response(&header, Some(&ListNamespaceDescriptorsResponse::default()), 0)
             }
+            Some("HasUserPermissions") => {
+                server.permissions(&mut header, &HasUserPermissionsRequest::decode(message).unwrap())?
+            }
             Some("Scan") => {
                 let request = ScanRequest::decode(message).unwrap();
                 let is_meta = request.region.as_ref().is_some_and(|region| region.value.starts_with(b"hbase:meta"));
@@ -170,6 +205,7 @@ fn serve(mut client: TcpStream, server: &FakeServer) -> Option<()> {
                 let rows = request.region_action[0].action.len();
                 if request.region_action[0].region.value.starts_with(b"hbase:meta") {
                     // The state of the table.
+                    server.state_reads.fetch_add(1, Ordering::SeqCst);
                     respond(&mut header, Reply::Done, 1)?
                 } else {
                     calls.lock().unwrap().push(Call::Multi(request));
@@ -188,11 +224,11 @@ fn respond(header: &mut ResponseHeader, reply: Reply, rows: usize) -> Option<Vec
         header.exception = Some(exception);
         Some(frame::response(header, None::<&ScanResponse>, 0))
     };
-    let done = |failure: Option<&str>| {
+    let done = |failure: Option<&str>, is_first: bool| {
         let row = |index: usize| ResultOrException {
             index: Some(index as u32),
             result: Some(RowResult::default()),
-            exception: failure.filter(|_| index == 0).map(|name| NameBytesPair {
+            exception: failure.filter(|_| (index == 0) == is_first).map(|name| NameBytesPair {
                 name: format!("org.apache.hadoop.hbase.{name}"),
                 value: Some(b"of the test".to_vec()),
             }),
@@ -206,13 +242,15 @@ fn respond(header: &mut ResponseHeader, reply: Reply, rows: usize) -> Option<Vec
             header.cell_block_meta = (!cells.is_empty()).then_some(CellBlockMeta { length });
             Some([frame::response(header, Some(&message), cells.len()), cells].concat())
         }
-        Reply::Done => Some(frame::response(header, Some(&done(None)), 0)),
-        Reply::FirstRowFails(name) => Some(frame::response(header, Some(&done(Some(name))), 0)),
+        Reply::Done => Some(frame::response(header, Some(&done(None, true)), 0)),
+        Reply::FirstRowFails(name) => Some(frame::response(header, Some(&done(Some(name), true)), 0)),
+        Reply::OtherRowsFail(name) => Some(frame::response(header, Some(&done(Some(name), false)), 0)),
         Reply::Exception(name) => exception(
             header,
             ExceptionResponse {
                 exception_class_name: Some(format!("org.apache.hadoop.hbase.{name}")),
                 stack_trace: Some(String::from("of the test")),
+                do_not_retry: Some(name.starts_with("DoNotRetry")),
                 ..ExceptionResponse::default()
             },
         ),

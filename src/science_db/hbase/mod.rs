@@ -1,7 +1,8 @@
 //! HBase's own protocol: its servers are called directly, without a gateway.
 //!
 //! A session finds the server of `hbase:meta` through any master or region server ([`client`]), the regions of its table in `hbase:meta`
-//! ([`table`]), and calls the region servers: [`scan`], and [`rows`] by their keys. Only SIMPLE authentication is supported.
+//! ([`table`]), and calls the region servers: [`scan`], and [`rows`] by their keys. Only SIMPLE authentication is
+//! supported, in plain text or over TLS.
 
 mod admin;
 pub(crate) mod cell_block;
@@ -16,6 +17,8 @@ pub(crate) mod frame;
 mod fuzz_tests;
 mod multi;
 pub(crate) mod proto;
+mod read_permission;
+mod readable_columns;
 mod region_admin;
 mod regions;
 mod retry;
@@ -27,6 +30,7 @@ mod server_kind;
 mod session_tests;
 mod store;
 mod table;
+mod tls;
 mod wait;
 
 pub(super) use cluster::Cluster;

@@ -59,6 +59,7 @@ pub(crate) fn run(
     let mut retry = client.retry();
     let mut pending: Vec<usize> = (0..count).collect();
     while !pending.is_empty() {
+        let count_before = pending.len();
         let (batches, later) = batches(client, table, &pending, actions, &mut retry)?;
         let mut failures = Vec::new();
         let mut sent = Vec::new();
@@ -87,17 +88,18 @@ pub(crate) fn run(
             }
         }
         pending = later;
+        pending.extend(failures.iter().flat_map(|failure| &failure.rows));
+        if pending.len() < count_before {
+            // One region after the other may be closed for a while: each has the whole time of the retries.
+            retry.reset();
+        }
         let mut failures = failures.into_iter();
         if let Some(first) = failures.next() {
-            pending.extend(&first.rows);
             for other in failures {
                 table.learn(client, &other.region, &other.error)?;
-                pending.extend(&other.rows);
             }
             table.recover(client, &first.region, first.error, &mut retry)?;
             pending.sort_unstable();
-        } else {
-            retry.reset();
         }
     }
     Ok(())

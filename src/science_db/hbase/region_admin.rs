@@ -25,8 +25,8 @@ pub struct HBaseTableAdmin {
 impl HBaseTableAdmin {
     /// For `table` (`namespace:name`) of the HBase that `settings` name. Opens no connection.
     pub fn new(settings: &ScienceDbSettings, table: &str) -> Self {
-        let cluster = Arc::new(Cluster::new(&settings.addresses, Timeouts::default(), BTreeMap::new()));
-        Self { client: Client::new(&cluster, 0, &CancellationToken::new()), table: Table::new(table) }
+        let cluster = Cluster::new(&settings.addresses, Timeouts::default(), BTreeMap::new()).with_tls(&settings.tls);
+        Self { client: Client::new(&Arc::new(cluster), 0, &CancellationToken::new()), table: Table::new(table) }
     }
 
     /// Splits the region of `key` there.

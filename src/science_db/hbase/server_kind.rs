@@ -27,8 +27,8 @@ const ZOOKEEPER_COMMAND: &[u8] = b"srvr";
 const ADVICE: &str =
     "science_db.address must name masters or region servers (their RPC ports, by default 16000 and 16020)";
 
-/// What the server at `address` is that closes connections instead of answering. `None`: unknown.
-pub(crate) fn identify(address: &str, cancel: &CancellationToken) -> Option<String> {
+/// What the server at `address` is that closes connections instead of answering. `None`: unknown. `has_tls`: whether the connections used TLS.
+pub(crate) fn identify(address: &str, has_tls: bool, cancel: &CancellationToken) -> Option<String> {
     if let Some(version) = thrift_version(address, cancel) {
         return Some(format!(
             "it is a Thrift {version} gateway: set science_db.kind = \"thrift{version}\", or {ADVICE}"
@@ -37,12 +37,19 @@ pub(crate) fn identify(address: &str, cancel: &CancellationToken) -> Option<Stri
     if is_kafka(address) {
         return Some(format!("it is a Kafka broker: {ADVICE}"));
     }
-    if speaks_tls(address) {
+    if !has_tls && speaks_tls(address) {
         return Some(format!(
-            "it requires TLS, which fink does not support for HBase: let it accept plaintext connections too \
-             (hbase.server.netty.tls.supportplaintext = true), or use a Thrift gateway (science_db.kind = \"thrift2\"); \
-             {ADVICE}"
+            "it requires TLS: set science_db.security_protocol = \"ssl\", with science_db.ssl_ca; {ADVICE}"
         ));
+    }
+    if has_tls && ask(address, &SECURITY_PREAMBLE).is_some() {
+        return Some(String::from(
+            "it does not support TLS: set science_db.security_protocol = \"plaintext\", or turn TLS on in HBase \
+             (hbase.server.netty.tls.enabled = true)",
+        ));
+    }
+    if has_tls && is_web_server(address) {
+        return Some(web_server());
     }
     if is_zookeeper(address) {
         return Some(format!("it is a ZooKeeper server, which fink does not need to find HBase: {ADVICE}"));
@@ -53,9 +60,13 @@ pub(crate) fn identify(address: &str, cancel: &CancellationToken) -> Option<Stri
 /// What a server is whose answer is not HBase's. `reason` quotes its beginning.
 pub(crate) fn of_answer(reason: &str) -> String {
     match reason.contains("\"HTTP\"") {
-        true => format!("it is a web server, as the info port of a master or region server: {ADVICE}"),
+        true => web_server(),
         false => format!("it does not speak HBase's RPC ({reason}): {ADVICE}"),
     }
+}
+
+fn web_server() -> String {
+    format!("it is a web server, as the info port of a master or region server: {ADVICE}")
 }
 
 /// The error of a server that refuses the connection or the call.
@@ -92,6 +103,17 @@ fn ask(address: &str, question: &[u8]) -> Option<Vec<u8>> {
 
 fn is_kafka(address: &str) -> bool {
     ask(address, &KAFKA_API_VERSIONS).is_some_and(|answer| answer.starts_with(&[0, 0, 0, 1]))
+}
+
+fn is_web_server(address: &str) -> bool {
+    let ask = || -> Option<bool> {
+        let mut tcp = connect(address)?;
+        tcp.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+        let mut answer = [0; 5];
+        tcp.read_exact(&mut answer).ok()?;
+        Some(&answer == b"HTTP/")
+    };
+    ask().unwrap_or(false)
 }
 
 /// Whether the server sends a certificate, valid or not. By default HBase then asks for the client's.

@@ -235,13 +235,60 @@ fn row_that_fails_alone_is_written_again_alone() {
 }
 
 #[test]
+fn rows_that_fail_one_after_the_other_are_no_repeated_failure() {
+    let server = FakeServer::new();
+    let mut db = server.open();
+    let fails = || Reply::OtherRowsFail("NotServingRegionException");
+    let puts = ["1", "2", "3", "4"].map(|key| Put { key: key.into(), ..put(Some(1)) });
+    server.reply([fails(), fails(), fails(), Reply::Done]);
+    db.put(&puts).unwrap();
+    assert_eq!(server.state_reads(), 0, "each call made progress");
+    let fails = || Reply::FirstRowFails("NotServingRegionException");
+    server.reply([fails(), fails(), Reply::Done]);
+    db.put(&puts[..1]).unwrap();
+    assert_eq!(server.state_reads(), 1, "the same row has failed twice");
+}
+
+#[test]
 fn refused_row_is_an_error_with_the_reason() {
     let server = FakeServer::new();
     let mut db = server.open();
     server.reply([Reply::FirstRowFails("security.AccessDeniedException")]);
     let error = db.put(&[put(None)]).unwrap_err();
     assert!(matches!(&error, ScienceDbError::Refused { .. }), "{error}");
-    assert!(error.to_string().contains("AccessDeniedException: of the test"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("AccessDeniedException: of the test: grant the right to user `"), "{text}");
+}
+
+#[test]
+fn columns_that_the_user_may_not_read_are_an_error_instead_of_absent() {
+    let server = FakeServer::new();
+    server.deny(&["i"]);
+    let cluster = server.cluster();
+    let mut db = HBase::open(&cluster, "default:t", 0, &CancellationToken::new()).unwrap();
+    let errors = [scan(&mut db, 5).unwrap_err(), db.get(&[b"1"], &columns(), &mut Rows::default()).unwrap_err()];
+    for error in errors {
+        assert!(matches!(&error, ScienceDbError::Refused { .. }), "{error}");
+        let user = cluster.user();
+        let text = format!(
+            "the user `{user}` has no right to read (READ) these columns of the table `default:t`: i:a, i:b; run `grant '{user}', 'R', 't'` in"
+        );
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+    assert!(server.calls().is_empty());
+    // As soon as the right is granted.
+    server.deny(&["j"]);
+    server.reply([rows_reply(&["1"], false, false)]);
+    assert_eq!(scan(&mut db, 5).unwrap(), [["1"]]);
+}
+
+#[test]
+fn master_that_does_not_answer_the_question_for_rights_holds_up_no_reads() {
+    let server = FakeServer::new();
+    let mut db = server.open();
+    server.be_absent(1);
+    server.reply([rows_reply(&["1"], false, false), rows_reply(&["2"], false, false)]);
+    assert_eq!([scan(&mut db, 5).unwrap(), scan(&mut db, 5).unwrap()], [[["1"]], [["2"]]]);
 }
 
 #[test]

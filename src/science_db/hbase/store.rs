@@ -6,7 +6,7 @@ use super::client::Client;
 use super::cluster::Cluster;
 use super::scan::{self, OpenScan};
 use super::table::Table;
-use super::{admin, rows as keyed};
+use super::{admin, read_permission, rows as keyed};
 use crate::cancel::CancellationToken;
 use crate::row::{Columns, Rows};
 use crate::science_db::family_scan::FamilyScan;
@@ -53,6 +53,7 @@ impl ScienceDb for HBase {
             return Ok(false);
         }
         let Self { client, table, family_scan, open } = self;
+        read_permission::check(client, table, scan.columns)?;
         scan::read_page(client, table, open, family_scan, scan, after, rows)
     }
 
@@ -61,6 +62,7 @@ impl ScienceDb for HBase {
         if columns.is_empty() {
             return Ok(());
         }
+        read_permission::check(&mut self.client, &self.table, columns)?;
         keyed::get(&mut self.client, &self.table, &mut self.family_scan, keys, columns, rows)
     }
 

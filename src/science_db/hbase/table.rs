@@ -42,7 +42,7 @@ impl Table {
     }
 
     /// The table as HBase writes it: without the namespace `default`.
-    fn short_name(&self) -> &str {
+    pub(crate) fn short_name(&self) -> &str {
         self.name.strip_prefix("default:").unwrap_or(&self.name)
     }
 
@@ -261,8 +261,13 @@ impl Table {
                 (Remedy::OpenScanner | Remedy::Wait, _) => {}
             },
             // HBase gives the regions of a dead server to others.
-            CallError::Disconnected(_) | CallError::TimedOut(_) => cache.forget_server(server),
-            CallError::Protocol(_) | CallError::Rejected(_) | CallError::OutcomeUnknown(_) => {
+            CallError::Disconnected(_) | CallError::Handshake(_) | CallError::TimedOut(_) => {
+                cache.forget_server(server)
+            }
+            CallError::Protocol(_)
+            | CallError::Rejected(_)
+            | CallError::Untrusted(_)
+            | CallError::OutcomeUnknown(_) => {
                 return Err(client.error(server, error.clone()));
             }
         }

@@ -65,6 +65,13 @@ pub(super) fn read_connection_header(input: &mut impl BufRead) -> io::Result<Str
                 "it authenticates with method {method} (Kerberos is 81): only SIMPLE is supported"
             )));
         }
+        // The record type of a TLS handshake, and the major version.
+        [0x16, 3, ..] => {
+            return Err(damaged(
+                "it uses TLS, which a replication sink does not support: remove the peer with `fink hbase remove-peer`, then add it with \
+                 `fink hbase add-peer`, which turns hbase.client.netty.tls.enabled off for the peer",
+            ));
+        }
         _ => return Err(damaged("it does not speak HBase's RPC protocol")),
     }
     let mut length = [0; 4];

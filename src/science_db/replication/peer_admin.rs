@@ -10,8 +10,9 @@ use crate::science_db::hbase::client::Client;
 use crate::science_db::hbase::cluster::Cluster;
 use crate::science_db::hbase::proto::{
     AddReplicationPeerRequest, BytesBytesPair, ColumnFamilySchema, GetClusterStatusRequest, GetTableDescriptorsRequest,
-    ListReplicationPeersRequest, ModifyColumnRequest, Option as StatusOption, RemoveReplicationPeerRequest,
-    ReplicationPeer, ReplicationPeerDescription, ReplicationState, TableCf, TableName, replication_state,
+    ListReplicationPeersRequest, ModifyColumnRequest, NameStringPair, Option as StatusOption,
+    RemoveReplicationPeerRequest, ReplicationPeer, ReplicationPeerDescription, ReplicationState, TableCf, TableName,
+    replication_state,
 };
 use crate::science_db::settings::ScienceDbSettings;
 use crate::science_db::timeouts::{Call, Timeouts};
@@ -19,6 +20,9 @@ use crate::timestamp::Timestamp;
 
 /// The attribute of a family that says whether its cells are replicated.
 const SCOPE: &[u8] = b"REPLICATION_SCOPE";
+
+/// Whether region servers connect with TLS, also to the servers of a peer, whose own configuration takes precedence: the sink does not support it.
+const CLIENT_TLS: &str = "hbase.client.netty.tls.enabled";
 
 /// A replication peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +66,11 @@ pub(crate) struct PeerAdmin {
 impl PeerAdmin {
     /// A session about the column `family` of `table` (`namespace:name`). Opens no connection.
     pub fn new(settings: &ScienceDbSettings, table: &str, family: &str, cancel: &CancellationToken) -> Self {
-        let cluster = Arc::new(Cluster::new(&settings.addresses, Timeouts::default(), Default::default()));
+        let cluster =
+            Cluster::new(&settings.addresses, Timeouts::default(), Default::default()).with_tls(&settings.tls);
         let (namespace, qualifier) = table.split_once(':').unwrap_or(("default", table));
         Self {
-            client: Client::new(&cluster, 0, cancel),
+            client: Client::new(&Arc::new(cluster), 0, cancel),
             table: TableName { namespace: namespace.into(), qualifier: qualifier.into() },
             table_name: table.to_owned(),
             family: family.to_owned(),
@@ -137,6 +142,7 @@ impl PeerAdmin {
             replicate_all: Some(false),
             serial: Some(peer.serial),
             bandwidth: Some(0),
+            configuration: vec![NameStringPair { name: CLIENT_TLS.into(), value: String::from("false") }],
             ..Default::default()
         };
         let request = AddReplicationPeerRequest {

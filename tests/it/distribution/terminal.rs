@@ -74,7 +74,7 @@ fn lines_and_versions(sent: &str) -> (Vec<String>, Vec<String>) {
 
 /// The lag in the newest version of the status line, seconds.
 fn lag(sent: &str) -> f64 {
-    let lag = sent.rsplit("live, lag ").next().and_then(|rest| rest.split(" s").next());
+    let lag = sent.rsplit(", lag ").next().and_then(|rest| rest.split(" s").next());
     lag.and_then(|lag| lag.parse().ok()).unwrap_or(0.0)
 }
 

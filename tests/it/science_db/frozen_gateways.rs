@@ -115,6 +115,19 @@ fn slow_answer_of_a_gateway_that_takes_new_connections_is_waited_for() {
 }
 
 #[test]
+fn answer_of_the_other_gateway_ends_a_silence_that_was_logged() {
+    let store = stores::thrift2();
+    let [one, other] = proxies();
+    let timeouts = Timeouts { read: Duration::from_secs(12), ..Timeouts::default() };
+    let mut db = sessions(&[&one, &other], timeouts).open(&never()).expect("a session");
+    // It takes new connections, and so is not given up before the call times out.
+    one.delay(Duration::from_secs(60));
+    assert!(scan(&mut *db, &store, 5).is_empty());
+    assert_eq!(log_capture::lines(&["WARN", &one.address(), "has not answered for 10 s; still waiting"]).len(), 1);
+    assert_eq!(log_capture::lines(&["INFO", &other.address(), "has answered instead, after 12."]).len(), 1);
+}
+
+#[test]
 fn call_that_times_out_is_done_by_the_other_gateway() {
     let store = stores::thrift2();
     let [one, other] = proxies();

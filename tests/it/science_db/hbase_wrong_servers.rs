@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use fink::config::StoreKind;
+use fink::config::{HBaseTlsSettings, ScienceDbSettings, StoreKind};
 use fink::science_db::{HBaseTableAdmin, ScienceDb, ScienceDbError, Sessions, Timeouts};
 
 use super::faults::never;
@@ -19,7 +19,16 @@ use crate::security::foreign_servers::with_old_certificate;
 const SHORT: Duration = Duration::from_millis(300);
 
 fn open(address: &str, timeout: Duration) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
-    let settings = science_db_settings(StoreKind::HBase, vec![address.to_owned()], Path::new("unused"));
+    open_over(HBaseTlsSettings::default(), address, timeout)
+}
+
+pub(super) fn open_over(
+    tls: HBaseTlsSettings,
+    address: &str,
+    timeout: Duration,
+) -> Result<Box<dyn ScienceDb>, ScienceDbError> {
+    let plain = science_db_settings(StoreKind::HBase, vec![address.to_owned()], Path::new("unused"));
+    let settings = ScienceDbSettings { tls, ..plain };
     let timeouts = Timeouts { handshake: timeout, handshake_alone: timeout, read: timeout, ..Timeouts::default() };
     Sessions::new(&settings, "default:none", timeouts).open(&never())
 }
@@ -52,7 +61,7 @@ fn zookeeper_is_named() {
 }
 
 /// As Jetty answers what is no HTTP.
-fn info_port() -> String {
+pub(super) fn info_port() -> String {
     server_answering(b"HTTP/1.1 400 Bad Request\r\n\r\n", false)
 }
 
@@ -97,7 +106,7 @@ fn silent_server_and_one_that_hangs_up_are_away() {
 }
 
 /// A region server with Kerberos, as far as its first answer: it refuses SIMPLE, and tells its principal.
-fn kerberos_server() -> String {
+pub(super) fn kerberos_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address").to_string();
     thread::spawn(move || {

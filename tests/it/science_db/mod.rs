@@ -7,6 +7,7 @@ mod faults;
 mod frozen_gateways;
 mod hbase_faults;
 mod hbase_regions;
+mod hbase_tls;
 mod hbase_wrong_servers;
 mod log_capture;
 mod stores;
@@ -19,6 +20,9 @@ macro_rules! in_every_store {
         }
         mod hbase {
             $(#[test] fn $name() { super::conformance::$name(&super::stores::hbase()); })*
+        }
+        mod hbase_over_tls {
+            $(#[test] fn $name() { super::conformance::$name(&super::stores::hbase_over_tls()); })*
         }
         mod thrift2 {
             $(#[test] fn $name() { super::conformance::$name(&super::stores::thrift2()); })*

@@ -66,6 +66,15 @@ pub fn hbase() -> Store {
     store
 }
 
+pub fn hbase_over_tls() -> Store {
+    static CREATED: OnceLock<()> = OnceLock::new();
+    let cluster = Cluster::get();
+    let plain = science_db_settings(StoreKind::HBase, cluster.hbase(), Path::new(""));
+    let store = store(ScienceDbSettings { tls: cluster.hbase_tls(), ..plain }, "default:db_test_tls", None);
+    CREATED.get_or_init(|| create(&store));
+    store
+}
+
 pub fn thrift2() -> Store {
     static CREATED: OnceLock<()> = OnceLock::new();
     let settings = science_db_settings(StoreKind::Thrift2, Cluster::get().thrift2(), Path::new(""));

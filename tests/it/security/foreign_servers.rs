@@ -1,8 +1,9 @@
-//! Servers that are not the cluster's brokers: one with an expired certificate, and one with another protocol.
+//! Servers that are not the cluster's: with certificates that are not to be trusted, and with another protocol.
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
+use std::ops::Range;
 use std::path::Path;
 use std::thread;
 
@@ -12,31 +13,52 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::ssl::{HandshakeError, SslAcceptor, SslMethod, SslVerifyMode};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
+const DAY: i64 = 24 * 60 * 60;
+
 /// A server on 127.0.0.1 whose certificate was valid until yesterday; writes the certificate, which is its own authority, to `ca`.
 pub fn with_old_certificate(ca: &Path) -> String {
+    with_certificate(ca, "127.0.0.1", -10 * DAY..-DAY, SslVerifyMode::NONE)
+}
+
+/// A server on 127.0.0.1 whose certificate is for another address.
+pub fn with_other_name(ca: &Path) -> String {
+    with_certificate(ca, "127.0.0.2", -DAY..DAY, SslVerifyMode::NONE)
+}
+
+/// A server on 127.0.0.1 that requires a certificate which its own has signed: there is none.
+pub fn requiring_certificate(ca: &Path) -> String {
+    with_certificate(ca, "127.0.0.1", -DAY..DAY, SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT)
+}
+
+fn with_certificate(ca: &Path, name: &str, valid: Range<i64>, verify: SslVerifyMode) -> String {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-    let certificate = old_certificate(&key);
+    let certificate = certificate(&key, name, valid);
     fs::write(ca, certificate.to_pem().unwrap()).unwrap();
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
     acceptor.set_private_key(&key).unwrap();
     acceptor.set_certificate(&certificate).unwrap();
+    acceptor.set_verify(verify);
+    acceptor.cert_store_mut().add_cert(certificate).unwrap();
     let acceptor = acceptor.build();
     serve(move |client| {
-        // A client that has looked at the certificate goes away.
-        let _gone = acceptor.accept(client);
+        // A client that has looked at the certificate goes away. One that the server refuses must be able to read so: what it has sent is read
+        // before the connection is closed.
+        if let Err(HandshakeError::Failure(refused)) = acceptor.accept(client) {
+            let _gone =
+                refused.get_ref().shutdown(Shutdown::Write).and_then(|()| refused.get_ref().read(&mut [0; 1024]));
+        }
     })
 }
 
-fn old_certificate(key: &PKey<Private>) -> X509 {
-    const DAY: i64 = 24 * 60 * 60;
+fn certificate(key: &PKey<Private>, address: &str, valid: Range<i64>) -> X509 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
     let mut name = X509NameBuilder::new().unwrap();
-    name.append_entry_by_text("CN", "127.0.0.1").unwrap();
+    name.append_entry_by_text("CN", address).unwrap();
     let name = name.build();
     let mut made = X509::builder().unwrap();
     made.set_version(2).unwrap();
@@ -44,10 +66,10 @@ fn old_certificate(key: &PKey<Private>) -> X509 {
     made.set_subject_name(&name).unwrap();
     made.set_issuer_name(&name).unwrap();
     made.set_pubkey(key).unwrap();
-    made.set_not_before(&Asn1Time::from_unix(now - 10 * DAY).unwrap()).unwrap();
-    made.set_not_after(&Asn1Time::from_unix(now - DAY).unwrap()).unwrap();
+    made.set_not_before(&Asn1Time::from_unix(now + valid.start).unwrap()).unwrap();
+    made.set_not_after(&Asn1Time::from_unix(now + valid.end).unwrap()).unwrap();
     made.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
-    let names = SubjectAlternativeName::new().ip("127.0.0.1").build(&made.x509v3_context(None, None)).unwrap();
+    let names = SubjectAlternativeName::new().ip(address).build(&made.x509v3_context(None, None)).unwrap();
     made.append_extension(names).unwrap();
     made.sign(key, MessageDigest::sha256()).unwrap();
     made.build()

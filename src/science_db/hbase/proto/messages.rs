@@ -757,6 +757,124 @@ pub struct GetTableStateResponse {
     #[prost(message, required, tag = "1")]
     pub table_state: TableState,
 }
+/// AccessControl.proto
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Permission {
+    #[prost(enumeration = "permission::Type", required, tag = "1")]
+    pub r#type: i32,
+    #[prost(message, optional, tag = "4")]
+    pub table_permission: ::core::option::Option<TablePermission>,
+}
+/// Nested message and enum types in `Permission`.
+pub mod permission {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Action {
+        Read = 0,
+        Write = 1,
+        Exec = 2,
+        Create = 3,
+        Admin = 4,
+    }
+    impl Action {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Read => "READ",
+                Self::Write => "WRITE",
+                Self::Exec => "EXEC",
+                Self::Create => "CREATE",
+                Self::Admin => "ADMIN",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "READ" => Some(Self::Read),
+                "WRITE" => Some(Self::Write),
+                "EXEC" => Some(Self::Exec),
+                "CREATE" => Some(Self::Create),
+                "ADMIN" => Some(Self::Admin),
+                _ => None,
+            }
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Type {
+        Global = 1,
+        Namespace = 2,
+        Table = 3,
+    }
+    impl Type {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Global => "Global",
+                Self::Namespace => "Namespace",
+                Self::Table => "Table",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "Global" => Some(Self::Global),
+                "Namespace" => Some(Self::Namespace),
+                "Table" => Some(Self::Table),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TablePermission {
+    #[prost(message, optional, tag = "1")]
+    pub table_name: ::core::option::Option<TableName>,
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub family: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "3")]
+    pub qualifier: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    #[prost(enumeration = "permission::Action", repeated, packed = "false", tag = "4")]
+    pub action: ::prost::alloc::vec::Vec<i32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HasUserPermissionsRequest {
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub user_name: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    #[prost(message, repeated, tag = "2")]
+    pub permission: ::prost::alloc::vec::Vec<Permission>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HasUserPermissionsResponse {
+    #[prost(bool, repeated, packed = "false", tag = "1")]
+    pub has_user_permission: ::prost::alloc::vec::Vec<bool>,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetProcedureResultRequest {
     #[prost(uint64, required, tag = "1")]

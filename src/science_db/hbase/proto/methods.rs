@@ -74,6 +74,7 @@ calls! {
         "CreateNamespace" CreateNamespaceRequest -> CreateNamespaceResponse,
         "ListNamespaceDescriptors" ListNamespaceDescriptorsRequest -> ListNamespaceDescriptorsResponse,
         "GetTableDescriptors" GetTableDescriptorsRequest -> GetTableDescriptorsResponse,
+        "HasUserPermissions" HasUserPermissionsRequest -> HasUserPermissionsResponse,
         "GetTableState" GetTableStateRequest -> GetTableStateResponse,
         "getProcedureResult" GetProcedureResultRequest -> GetProcedureResultResponse,
         "GetClusterStatus" GetClusterStatusRequest -> GetClusterStatusResponse,

@@ -118,6 +118,7 @@ fn a_connection_of_a_region_server_is_accepted_and_others_say_why_not() {
         (connection("x.MessageCodec", "AdminService", None), "hbase.replication.rpc.codec"),
         (connection(TAGS, "AdminService", Some("GzipCodec")), "hbase.client.rpc.compressor"),
         (kerberos, "Kerberos"),
+        (b"\x16\x03\x01\x02\x00\x01".to_vec(), "uses TLS"),
         (b"GET / HTTP/1.1\r\n".to_vec(), "RPC protocol"),
     ];
     for (bytes, reason) in refused {
