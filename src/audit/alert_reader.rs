@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::error::AuditError;
 use crate::cancel::CancellationToken;
-use crate::distribution::batch::Batch;
-use crate::distribution::page_reader::{AlertScan, PageLimits, PageReader, Request};
+use crate::distribution::batch::AlertBatch;
+use crate::distribution::page_reader::{AlertScan, PageLimits, PageReader, PageRequest};
 use crate::distribution::pipeline::Pipeline;
 use crate::science_db::{KeyRange, ScienceDb, ScienceDbError, Sessions};
 use crate::timestamp::Timestamp;
@@ -106,14 +106,14 @@ impl AlertReader<'_> {
         next: &AtomicUsize,
         window: Window,
         cells: Window,
-        each: &mut dyn FnMut(&Batch, usize) -> Result<(), AuditError>,
+        each: &mut dyn FnMut(&AlertBatch, usize) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
         let Self { cancel, session, pages } = self;
-        let mut query = |request: Request<'_>| session.ask(|db| request(db));
+        let mut query = |request: PageRequest<'_>| session.ask(|db| request(db));
         while let Some(keys) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut scan = AlertScan::new(keys.clone(), window, cells, None);
             loop {
-                let mut batch = Batch::default();
+                let mut batch = AlertBatch::default();
                 let has_more = pages.scan(&mut scan, &mut query, cancel, &mut batch)?;
                 each(&batch, pages.rows().len())?;
                 if !has_more {
@@ -128,10 +128,10 @@ impl AlertReader<'_> {
     ///
     /// # Errors
     /// The science database or a filter failed, or the scan was cancelled.
-    pub fn fetch(&mut self, keys: &[&[u8]]) -> Result<Batch, AuditError> {
+    pub fn fetch(&mut self, keys: &[&[u8]]) -> Result<AlertBatch, AuditError> {
         let Self { cancel, session, pages } = self;
-        let query = |request: Request<'_>| session.ask(|db| request(db));
-        let mut batch = Batch::default();
+        let query = |request: PageRequest<'_>| session.ask(|db| request(db));
+        let mut batch = AlertBatch::default();
         pages.get(keys, |_, _| true, query, cancel, &mut batch)?;
         Ok(batch)
     }
@@ -142,7 +142,7 @@ impl AlertReader<'_> {
     /// The science database failed, or the scan was cancelled.
     pub fn triggers(&mut self, keys: &[&[u8]]) -> Result<HashMap<Vec<u8>, Timestamp>, AuditError> {
         let Self { session, pages, .. } = self;
-        let query = |request: Request<'_>| session.ask(|db| request(db));
+        let query = |request: PageRequest<'_>| session.ask(|db| request(db));
         let rows = pages.get_triggers(keys, query)?.into_iter();
         Ok(rows.map(|row| (row.key, row.timestamp)).collect())
     }

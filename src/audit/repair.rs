@@ -11,7 +11,7 @@ use super::error::AuditError;
 use super::identity;
 use super::request::AuditProgress;
 use super::topic::{self, KAFKA_TIMEOUT};
-use crate::distribution::batch::{Batch, BatchAlert, Message};
+use crate::distribution::batch::{AlertBatch, BatchAlert, Message};
 use crate::distribution::verdict::Verdict;
 use crate::distribution::{ALERT_HEADER, TIMESTAMP_HEADER};
 use crate::kafka::consumer::StartAt;
@@ -234,7 +234,7 @@ impl RepairPublisher<'_> {
     }
 
     /// Whether the alert was sent to its topic since the audit. A message without an id stands for one alert.
-    fn was_sent(&mut self, batch: &Batch, alert: &BatchAlert, message: &Message) -> bool {
+    fn was_sent(&mut self, batch: &AlertBatch, alert: &BatchAlert, message: &Message) -> bool {
         let id = NonZeroU128::new(alert.entry.id.hash());
         if id.is_some_and(|id| self.new_messages.ids.contains(&(message.stream, id))) {
             return true;
@@ -250,7 +250,7 @@ impl RepairPublisher<'_> {
         }
     }
 
-    fn send(&self, batch: &Batch, alert: &BatchAlert, message: &Message, number: usize) -> Result<(), KafkaError> {
+    fn send(&self, batch: &AlertBatch, alert: &BatchAlert, message: &Message, number: usize) -> Result<(), KafkaError> {
         let audit = self.audit;
         let partitions = self.partitions[&message.stream];
         let timestamp = alert.entry.timestamp.to_string();
@@ -266,7 +266,7 @@ impl RepairPublisher<'_> {
         })
     }
 
-    fn reason(&self, batch: &Batch, alert: &BatchAlert, reason: &str) -> String {
+    fn reason(&self, batch: &AlertBatch, alert: &BatchAlert, reason: &str) -> String {
         format!("row \"{}\": {reason}", batch.bytes(&alert.key).escape_ascii())
     }
 }

@@ -13,7 +13,7 @@ use super::record::{Record, RecordKind};
 use super::request::AuditProgress;
 use super::topic_scope::TopicScope;
 use super::totals::{AuditTotals, Category};
-use crate::distribution::batch::Batch;
+use crate::distribution::batch::AlertBatch;
 use crate::distribution::verdict::Verdict;
 use crate::kafka::partition;
 use crate::window::Window;
@@ -50,7 +50,7 @@ impl Audit<'_> {
         let work = || {
             let mut identities = IdentityHasher::default();
             let mut page = Vec::new();
-            let mut each = |batch: &Batch, rows: usize| {
+            let mut each = |batch: &AlertBatch, rows: usize| {
                 let mut counted = AuditTotals::new(self.streams.len(), self.request.night_hour);
                 self.observe(batch, scopes, &mut identities, &mut counted, &mut page);
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,7 +90,7 @@ impl Audit<'_> {
     /// Turns a page into records, each with the index of its alert in the batch. Their offsets are not set yet.
     fn observe(
         &self,
-        batch: &Batch,
+        batch: &AlertBatch,
         scopes: &[TopicScope],
         identities: &mut IdentityHasher,
         totals: &mut AuditTotals,

@@ -24,3 +24,15 @@ pub(super) fn qualify(name: &str, namespace: &str) -> String {
         false => format!("{namespace}.{name}"),
     }
 }
+
+/// The Avro name that is nearest to `name`.
+pub(super) fn legal_name(name: &str) -> String {
+    let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let begin = if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() { "_" } else { "" };
+    begin.chars().chain(name.chars().map(legal)).collect()
+}
+
+/// The full name that is nearest to `name`, part by part.
+pub(super) fn legal_full_name(name: &str) -> String {
+    name.split('.').map(legal_name).collect::<Vec<_>>().join(".")
+}

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::limits::{MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_SCHEMA_NODES};
-use super::name::{is_full_name, is_name, namespace_of, qualify};
+use super::name::{is_full_name, is_name, legal_full_name, legal_name, namespace_of, qualify};
 use super::schema::{Field, Kind, Node, NodeId, Schema, SchemaError};
 use crate::escape::shorten;
 
@@ -365,37 +365,9 @@ impl Parser {
     }
 }
 
-impl Kind {
-    /// The full name of a record, an enum or a fixed.
-    pub fn name(&self) -> Option<&str> {
-        match self {
-            Self::Record { name, .. } | Self::Enum { name, .. } | Self::Fixed { name, .. } => Some(name),
-            _ => None,
-        }
-    }
-
-    /// Changes the full name of a record, an enum or a fixed.
-    pub fn rename(&mut self, full: String) {
-        if let Self::Record { name, .. } | Self::Enum { name, .. } | Self::Fixed { name, .. } = self {
-            *name = full;
-        }
-    }
-}
-
 /// A name of a part of the schema in a message.
 fn shown(name: &str) -> String {
     shorten(name, 100)
-}
-
-/// The Avro name that is nearest to `name`.
-fn legal_name(name: &str) -> String {
-    let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let begin = if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() { "_" } else { "" };
-    begin.chars().chain(name.chars().map(legal)).collect()
-}
-
-fn legal_full_name(name: &str) -> String {
-    name.split('.').map(legal_name).collect::<Vec<_>>().join(".")
 }
 
 fn rest(object: &Map<String, Value>, known: &[&str]) -> Map<String, Value> {

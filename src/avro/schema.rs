@@ -52,6 +52,23 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// The full name of a record, an enum or a fixed.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Record { name, .. } | Self::Enum { name, .. } | Self::Fixed { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Changes the full name of a record, an enum or a fixed.
+    pub fn rename(&mut self, full: String) {
+        if let Self::Record { name, .. } | Self::Enum { name, .. } | Self::Fixed { name, .. } = self {
+            *name = full;
+        }
+    }
+}
+
 /// A type, and its attributes that do not change the encoding (`logicalType`, `precision`, …).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {

@@ -32,9 +32,9 @@ use super::outcome::{Interrupted, UsageError};
 use crate::alert::decoder::BytesFormat;
 use crate::consume::ndjson::NdjsonWriter;
 use crate::consume::output::Output;
+use crate::consume::poll_loop::{PollLoop, Source, Summary};
 use crate::consume::printer::{PrintFormat, Printer};
 use crate::consume::selection::{Choice, Selection};
-use crate::consume::session::{Session, Source, Summary};
 use crate::consume::table::AlertTable;
 use crate::consume::where_clause::Condition;
 use crate::filters::FilterName;
@@ -205,9 +205,9 @@ fn consume(args: &Args, context: &Context) -> anyhow::Result<()> {
     let mut decoder = MessageDecoder::new(schemas);
     decoder.dump_schema(args.decode.dump_schema.clone());
     let source = Source { reader: TopicReader::new(consumer, limits, lag), decoder, selection, notices };
-    let session = Session::new(source, output, &stop);
+    let poll_loop = PollLoop::new(source, output, &stop);
     let mut progress = ProgressLine::new(context, if is_saving { "saved" } else { "read" }, shows_progress);
-    let done = session.run(&mut |snapshot| progress.update(snapshot));
+    let done = poll_loop.run(&mut |snapshot| progress.update(snapshot));
     let summary = done.map_err(command_error)?;
     progress.finish(&summary);
     ended(args, &summary, &stop)

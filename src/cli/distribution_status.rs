@@ -151,7 +151,7 @@ fn place_at(stats: &Stats, rows_per_second: f64, now: Timestamp) -> String {
 }
 
 fn time_left(stats: &Stats, rows_per_second: f64) -> Option<Duration> {
-    let rows = stats.history.total?.saturating_sub(stats.history.rows);
+    let rows = stats.history.left()?;
     (rows_per_second > 0.0).then(|| Duration::try_from_secs_f64(rows as f64 / rows_per_second).ok()).flatten()
 }
 
@@ -255,6 +255,13 @@ mod tests {
         assert_eq!(place_of(&stats, 5_700), "history, lag 0.7 s", "it has just ended");
         stats.history = HistoryStats { ranges: (2, 4), rows: 500, total: Some(12_500) };
         assert_eq!(place_of(&stats, 3_605_000), "history 4 %, 2m left, lag 1h");
+        stats.history.rows = 12_501;
+        assert_eq!(
+            place_of(&stats, 3_605_000),
+            "history, key range 3 of 4, lag 1h",
+            "more rows came than were counted"
+        );
+        stats.history.rows = 500;
         stats.published_until = Some(Timestamp::EPOCH);
         assert_eq!(place_of(&stats, 3_605_000), "history 4 %, 2m left", "there is no lag before the first alert");
     }

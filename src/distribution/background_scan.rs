@@ -12,6 +12,8 @@ use crate::window::Window;
 
 /// Most rows to publish before the live lane continues.
 const MAX_ROWS_PER_STEP: usize = 500;
+/// While so many rows wait to be published, no more are received. The reader waits then, so memory is bounded however many rows a window has.
+const MAX_WAITING_ROWS: usize = 20_000;
 
 /// Scans windows for rows to publish, one window at a time.
 pub(crate) struct BackgroundScan {
@@ -68,7 +70,19 @@ impl BackgroundScan {
     /// # Errors
     /// A permanent error of the science database.
     pub fn poll(&mut self, is_new: impl Fn(&RowVersion) -> bool) -> Result<(), ReadError> {
-        while let Some(scan) = self.current.as_mut().filter(|scan| scan.is_reading)
+        self.receive(is_new, MAX_WAITING_ROWS)
+    }
+
+    /// As [`poll`](Self::poll), however many rows wait: for [`take_all`](Self::take_all).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn poll_all(&mut self, is_new: impl Fn(&RowVersion) -> bool) -> Result<(), ReadError> {
+        self.receive(is_new, usize::MAX)
+    }
+
+    fn receive(&mut self, is_new: impl Fn(&RowVersion) -> bool, max_waiting: usize) -> Result<(), ReadError> {
+        while let Some(scan) = self.current.as_mut().filter(|scan| scan.is_reading && scan.rows.len() < max_waiting)
             && let Some((output, _)) = self.readers.receive(Duration::ZERO)
         {
             match output {

@@ -17,9 +17,9 @@ pub(crate) struct BatchAlert {
     pub object: Range<usize>,
     /// the Slack notice to enqueue once the alert is published
     pub notice: Option<Arc<Notice>>,
-    /// in `Batch::verdicts`
+    /// in `AlertBatch::verdicts`
     verdicts: Range<usize>,
-    /// in `Batch::refusals`
+    /// in `AlertBatch::refusals`
     refusals: Range<usize>,
 }
 
@@ -46,7 +46,7 @@ struct Refusal {
 
 /// Some alerts and their messages.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct AlertBatch {
     buffer: Vec<u8>,
     alerts: Vec<BatchAlert>,
     /// (stream, verdict), of streams that do not refuse
@@ -54,7 +54,7 @@ pub(crate) struct Batch {
     refusals: Vec<Refusal>,
 }
 
-impl Batch {
+impl AlertBatch {
     /// The alerts, in the order in which they are to be published.
     pub fn alerts(&self) -> &[BatchAlert] {
         &self.alerts
@@ -166,7 +166,7 @@ impl Batch {
     }
 
     /// Moves the last run of alerts of one object into `tail`, which is empty: the next page may hold more of that object.
-    pub fn split_last_object(&mut self, tail: &mut Batch) {
+    pub fn split_last_object(&mut self, tail: &mut AlertBatch) {
         let Some(last) = self.alerts.last() else { return };
         let object = self.bytes(&last.object);
         let run = self.alerts.iter().rev().take_while(|alert| self.bytes(&alert.object) == object).count();
@@ -203,8 +203,8 @@ mod tests {
     use crate::distribution::verdict::RejectClass;
     use crate::timestamp::Timestamp;
 
-    fn batch(alerts: &[(&str, i64)]) -> Batch {
-        let mut batch = Batch::default();
+    fn batch(alerts: &[(&str, i64)]) -> AlertBatch {
+        let mut batch = AlertBatch::default();
         for (object, timestamp) in alerts {
             let key = format!("{object}_{timestamp}");
             let entry = LedgerEntry::new(key.as_bytes(), Timestamp::from_millis(*timestamp));
@@ -227,7 +227,7 @@ mod tests {
         batch
     }
 
-    fn keys(batch: &Batch) -> Vec<&str> {
+    fn keys(batch: &AlertBatch) -> Vec<&str> {
         batch.alerts().iter().map(|alert| std::str::from_utf8(batch.bytes(&alert.key)).expect("UTF-8")).collect()
     }
 
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn the_last_object_is_split_off_whole_with_its_verdicts() {
         let mut batch = batch(&[("a", 1), ("b", 2), ("b", 3)]);
-        let mut tail = Batch::default();
+        let mut tail = AlertBatch::default();
         batch.split_last_object(&mut tail);
         assert_eq!(keys(&batch), ["a_1"]);
         assert_eq!(keys(&tail), ["b_2", "b_3"]);
@@ -259,8 +259,8 @@ mod tests {
         assert_eq!(tail.bytes(&first.value), b"value of b_3");
         assert_eq!(first.value, last.value, "streams share the value still");
         assert_eq!(last.key.as_ref().map(|key| tail.bytes(key)), Some(&b"k"[..]));
-        let mut none = Batch::default();
-        Batch::default().split_last_object(&mut none);
+        let mut none = AlertBatch::default();
+        AlertBatch::default().split_last_object(&mut none);
         assert!(none.is_empty());
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! | lane | reads | when it is done |
 //! | --- | --- | --- |
-//! | history | `[watermark, now - repair)`, in row order | the watermark moves to the end of the window |
-//! | catch-up | from `overlap` before the last live scan of the previous run, or from the watermark, to the present; a minute at a time | the ledger lists the rows, and the live lane starts |
+//! | history | `[watermark, now - overlap)`, in row order | the watermark moves to `now - repair`, and the ledger lists the rows written since |
+//! | catch-up | from `overlap` before the last live scan of the previous run, or from where the history lane ended, to the present; a minute at a time | the ledger lists the rows, and the live lane starts |
 //! | live | `[last live scan - settle - 2 s, now - settle)` | the ledger lists the new rows |
 //! | sweep | `[last sweep - overlap, last live scan - settle)` | the same |
 //! | repair | `[watermark, now - overlap)`, and no later than the last live scan | the same, and the watermark moves to `now - repair`, but not beyond the window |
@@ -20,14 +20,20 @@
 //! Every start begins with the catch-up. Nothing newer is published meanwhile, so the alerts of an object keep their order. Rows that were visible
 //! before the last live scan of the previous run are on its topics already, except for rows that became visible late: the repair finds those.
 //!
+//! A service that cannot keep up falls behind: its catch-up takes longer than a minute for each minute, and its watermark gets old. What the ledger lists
+//! is not read whole again then: a repair of `[watermark, now - repair)`, but not beyond where the catch-up continues, moves the watermark beside the
+//! catch-up. Only where the catch-up is as far behind, the history lane takes its place.
+//!
 //! A change that would move the watermark or a key range backwards is refused with an error, and leaves the state as it is.
 
 mod action;
 pub(crate) mod hex;
 mod history_scan;
+mod lanes;
 mod missed;
 #[cfg(test)]
 mod model;
+mod paused_streams;
 mod records;
 mod schedule;
 mod state_record;
@@ -37,18 +43,16 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub(crate) use action::{Action, CatchUpSlice, Intervals};
+pub(crate) use action::{Action, CatchUpSlice, HistoryWindow, Intervals};
 pub(crate) use history_scan::HistoryScan;
 pub(crate) use missed::{Missed, MissedByStream, MissedRange};
 pub use records::CheckpointStateError;
 use records::to_json;
 pub(crate) use records::{Record, numbered};
-use state_record::{HistoryScanRecord, StateRecord, ledger_key, load_history, load_ledger, load_state, state_key};
+use state_record::{HistoryScanRecord, StateRecord, load_history, load_ledger, load_state, state_key};
 pub(crate) use state_record::{is_job_finished, moved_record, moved_to_name};
 
-use crate::distribution::clock::ClockReading;
 use crate::ledger::{Ledger, LedgerEntry};
-use crate::science_db::KeyRange;
 use crate::timestamp::Timestamp;
 use crate::window::Window;
 
@@ -80,8 +84,8 @@ pub struct CheckpointState {
 enum CatchUp {
     Due,
     At {
-        /// when its first scan began
-        started: Timestamp,
+        /// when its first scan began; `None`: it has not begun
+        started: Option<Timestamp>,
         /// where the next slice begins
         from: Timestamp,
     },
@@ -212,80 +216,6 @@ impl CheckpointState {
         &self.missed
     }
 
-    /// The time from which on nothing is done: no row written since is on a topic.
-    fn done_until(&self) -> Timestamp {
-        let newest = self.ledger.newest().map(|newest| newest + Duration::from_millis(1));
-        newest.into_iter().chain([self.watermark]).max().unwrap_or(self.watermark)
-    }
-
-    /// Pauses the stream `name` at `now`: it misses the alerts written from the time on from which on nothing is done. Returns the records that say
-    /// so; `None`: it is paused already. Not to be called during the history lane, which does not publish in the order of time.
-    ///
-    /// # Errors
-    /// A record cannot be written as JSON.
-    pub(crate) fn pause(&mut self, name: &str, now: Timestamp) -> Result<Option<Vec<Record>>, CheckpointStateError> {
-        match self.missed.pause(name, now, self.done_until())? {
-            Some(record) => Ok(Some(vec![record, self.state_record()?])),
-            None => Ok(None),
-        }
-    }
-
-    /// Ends the pause of the stream `name`: it misses no alert written from the time on from which on nothing is done. Returns the records that say so;
-    /// `None`: it is not paused. Not to be called during the history lane.
-    ///
-    /// # Errors
-    /// A record cannot be written as JSON.
-    pub(crate) fn resume(&mut self, name: &str) -> Result<Option<Vec<Record>>, CheckpointStateError> {
-        match self.missed.resume(name, self.done_until())? {
-            Some(mut records) => {
-                records.push(self.state_record()?);
-                Ok(Some(records))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// The stream whose missed alerts are to be read next, and the window, at `now`. Only streams that `is_known` accepts.
-    pub(crate) fn next_missed(
-        &self,
-        now: ClockReading,
-        intervals: &Intervals,
-        is_known: impl Fn(&str) -> bool,
-    ) -> Option<(&str, Window)> {
-        // A user may have moved the watermark further, to rows that are not visible yet.
-        let complete_until = self.watermark.min(now.steady - intervals.repair);
-        self.missed.next(complete_until, is_known)
-    }
-
-    /// Starts the scan of `window` for what the stream `name` has missed, or continues it after a restart, as [`start_history`](Self::start_history).
-    pub(crate) fn start_missed(&mut self, name: &str, window: Window, regions: &[KeyRange]) {
-        self.missed.start_scan(name, window, regions);
-    }
-
-    /// As [`advance_history`](Self::advance_history), for the scan of what the stream `name` has missed.
-    ///
-    /// # Errors
-    /// The same.
-    pub(crate) fn advance_missed(
-        &mut self,
-        name: &str,
-        number: u32,
-        after: Option<&[u8]>,
-        done: bool,
-    ) -> Result<(), CheckpointStateError> {
-        self.missed.advance(name, number, after, done)
-    }
-
-    /// The records of how far the scan has come. A window whose key ranges are all done is missed no more.
-    ///
-    /// # Errors
-    /// There is no such scan.
-    pub(crate) fn missed_records(&mut self, name: &str) -> Result<Vec<Record>, CheckpointStateError> {
-        let mut records = self.missed.scan_records(name)?;
-        records.push(self.state_record()?);
-        Ok(records)
-    }
-
     /// The history lane under way, if any.
     pub(crate) fn history(&self) -> Option<&HistoryScan> {
         self.history.as_ref()
@@ -294,128 +224,6 @@ impl CheckpointState {
     /// Whether a scan that finds the row `key`, written at `timestamp`, has to publish it.
     pub(crate) fn is_new(&self, key: &[u8], timestamp: Timestamp) -> bool {
         timestamp >= self.watermark && !self.ledger.contains(LedgerEntry::new(key, timestamp))
-    }
-
-    /// Starts the history lane over `window`, in the key ranges of `regions`, which cover all keys in ascending order. After a restart the
-    /// ranges that have a record stay as they are.
-    pub(crate) fn start_history(&mut self, window: Window, regions: &[KeyRange]) {
-        self.history.get_or_insert_with(|| HistoryScan::new(window)).split(regions);
-    }
-
-    /// Records that the history lane is done with all rows of range `number` up to and including `after`, or (`done`) with all of them.
-    ///
-    /// # Errors
-    /// There is no such range, or it is past `after` already.
-    pub(crate) fn advance_history(
-        &mut self,
-        number: u32,
-        after: Option<&[u8]>,
-        done: bool,
-    ) -> Result<(), CheckpointStateError> {
-        self.history.as_mut().ok_or(CheckpointStateError::NoHistory)?.advance(number, after, done)
-    }
-
-    /// The records of how far the history lane has come. Moves the watermark when every range is done.
-    ///
-    /// # Errors
-    /// The history lane is not running, or the watermark would move backwards.
-    pub(crate) fn history_records(&mut self) -> Result<Vec<Record>, CheckpointStateError> {
-        let history = self.history.as_mut().ok_or(CheckpointStateError::NoHistory)?;
-        if !history.is_finished() {
-            let mut records = history.take_records(&self.prefix)?;
-            records.push(self.state_record()?);
-            return Ok(records);
-        }
-        let until = history.window().until();
-        self.check_watermark(until)?;
-        let mut records = self.history.take().map(|history| history.into_deletions(&self.prefix)).unwrap_or_default();
-        self.live_scanned_at = None;
-        // A catch-up that the history lane has overtaken continues where it was.
-        self.catch_up = match self.catch_up {
-            CatchUp::At { started, from } => CatchUp::At { started, from: from.max(until) },
-            CatchUp::Due | CatchUp::Done => CatchUp::Due,
-        };
-        self.last_sweep = None;
-        self.last_repair = None;
-        records.extend(self.advance_watermark(until)?);
-        Ok(records)
-    }
-
-    /// Lists these alerts as done, and returns the records that say so.
-    ///
-    /// # Errors
-    /// A record cannot be written as JSON.
-    pub(crate) fn record_published(&mut self, entries: &[LedgerEntry]) -> Result<Vec<Record>, CheckpointStateError> {
-        let segments = self.ledger.add(entries);
-        if segments.is_empty() {
-            return Ok(Vec::new());
-        }
-        let segments = segments.into_iter().map(|(number, bytes)| (ledger_key(&self.prefix, number), Some(bytes)));
-        let mut records: Vec<Record> = segments.collect();
-        records.push(self.state_record()?);
-        Ok(records)
-    }
-
-    /// Records that all rows of a slice of the catch-up are published. `started`: when its scan began, by the steady clock.
-    pub(crate) fn finish_slice(&mut self, slice: CatchUpSlice, started: Timestamp) {
-        let first_started = match self.catch_up {
-            CatchUp::At { started, .. } => started,
-            CatchUp::Due | CatchUp::Done => started,
-        };
-        if slice.is_last {
-            self.catch_up = CatchUp::Done;
-            self.live_scanned_at = Some(started);
-            // The next sweep finds what became visible in the earlier slices meanwhile.
-            self.last_sweep = Some(self.last_sweep.map_or(first_started, |last| last.min(first_started)));
-        } else {
-            self.catch_up = CatchUp::At { started: first_started, from: slice.window.until() };
-        }
-    }
-
-    /// Records that all rows of a live scan are published. `started`: when the scan began, by the steady clock.
-    pub(crate) fn finish_live_scan(&mut self, started: Timestamp) {
-        self.live_scanned_at = Some(started);
-    }
-
-    /// Records that a live scan starts at `now`, by the steady clock, in the background: none is due until it is finished.
-    pub(crate) fn start_background_live_scan(&mut self, now: Timestamp) {
-        self.live_scan = Some(now);
-    }
-
-    /// Records that all rows of the background live scan are published.
-    pub(crate) fn finish_background_live_scan(&mut self) {
-        // A catch-up may have read further meanwhile.
-        self.live_scanned_at = self.live_scanned_at.max(self.live_scan.take());
-    }
-
-    /// Records that a sweep starts at `now`, by the steady clock.
-    pub(crate) fn start_sweep(&mut self, now: Timestamp) {
-        self.is_sweeping = true;
-        self.last_sweep = Some(now);
-    }
-
-    /// Records that all rows of the running sweep are published.
-    pub(crate) fn finish_sweep(&mut self) {
-        self.is_sweeping = false;
-    }
-
-    /// Records that a repair of `window` starts at `now`, by the steady clock.
-    pub(crate) fn start_repair(&mut self, window: Window, now: Timestamp) {
-        self.repair = Some(Repair { started: now, window });
-        self.last_repair = Some(now);
-    }
-
-    /// Records that all rows of the running repair are published: the watermark moves to `repair` before its start, but not beyond its
-    /// window, and never back.
-    ///
-    /// # Errors
-    /// No repair is running.
-    pub(crate) fn finish_repair(&mut self, intervals: &Intervals) -> Result<Vec<Record>, CheckpointStateError> {
-        let Repair { started, window } = self.repair.take().ok_or(CheckpointStateError::NoRepair)?;
-        match (started - intervals.repair).min(window.until()) {
-            to if to <= self.watermark => Ok(Vec::new()),
-            to => self.advance_watermark(to),
-        }
     }
 
     /// All records of this state, to be written when the distribution begins; this also converts the records of earlier versions.
@@ -437,33 +245,21 @@ impl CheckpointState {
     /// It cannot be written as JSON.
     pub fn state_record(&self) -> Result<Record, CheckpointStateError> {
         let history = self.history.as_ref().map(|history| HistoryScanRecord::new(history.window()));
+        // A restart continues a catch-up where it is. Before its first slice is done, this is still the last live scan of the previous run.
+        let live_scanned_at = match self.catch_up {
+            CatchUp::At { from, .. } => self.live_scanned_at.max(Some(from)),
+            CatchUp::Due | CatchUp::Done => self.live_scanned_at,
+        };
         let state = StateRecord {
             version: state_record::version(!self.missed.is_empty()),
             origin: self.origin.clone(),
             watermark: self.watermark,
             job_until: self.job_until,
-            // Before the catch-up is done, this is still the last live scan of the previous run.
-            live_scanned_at: self.live_scanned_at,
+            live_scanned_at,
             history,
         };
         let key = state_key(&self.prefix);
         let value = to_json(&key, &state)?;
         Ok((key, Some(value)))
-    }
-
-    fn check_watermark(&self, to: Timestamp) -> Result<(), CheckpointStateError> {
-        match to < self.watermark {
-            true => Err(CheckpointStateError::WatermarkBackwards { watermark: self.watermark, to }),
-            false => Ok(()),
-        }
-    }
-
-    fn advance_watermark(&mut self, to: Timestamp) -> Result<Vec<Record>, CheckpointStateError> {
-        self.check_watermark(to)?;
-        self.watermark = to;
-        let expired = self.ledger.expire(to).into_iter();
-        let mut records: Vec<Record> = expired.map(|number| (ledger_key(&self.prefix, number), None)).collect();
-        records.push(self.state_record()?);
-        Ok(records)
     }
 }

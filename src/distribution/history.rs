@@ -10,6 +10,7 @@ use super::readers::{ReadOutput, Readers, Task};
 use super::row_count::RowCount;
 use super::stats::HistoryStats;
 use crate::cancel::CancellationToken;
+use crate::timestamp::Timestamp;
 use crate::window::Window;
 
 /// Latency does not matter here, so commits are few; the limits also bound what a crash lets be read again.
@@ -20,11 +21,13 @@ const TRANSACTION_LIMITS: TransactionLimits =
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The timestamps of the cells that a scan of the rows of `window` reads: cells newer than the window complete or correct a row of it, unless the window
-/// ended long ago.
+/// ended long ago. Rows that are written from `now` on are left out, so the scan has an end, however many there are. A scan from the beginning of the table
+/// is not bounded, so that no row of it is partial.
 pub(super) fn cells_of(window: Window, now: ClockReading, intervals: &Intervals) -> Window {
     match window.until() < now.wall - intervals.repair.saturating_mul(2) {
         true => window,
-        false => Window::since(window.from()),
+        false if window.from() == Timestamp::EPOCH => Window::ALL,
+        false => Window::new(window.from(), now.wall).unwrap_or(window),
     }
 }
 
@@ -41,12 +44,12 @@ pub(super) fn publish_history(
     cancel: &CancellationToken,
 ) -> Result<(), DistributionError> {
     let Some(history) = state.history() else { return Ok(()) };
-    let window = history.window();
+    let window = history.window().alerts();
     let cells = cells_of(window, now, intervals);
     let (mut left, all) = (0, history.ranges().len());
     if let Some(count) = row_count {
         let unread = history.ranges().filter(|(_, range)| !range.is_done()).map(|(_, range)| range.unread_keys());
-        count.begin(unread, window);
+        count.begin(unread, cells);
     }
     for (range, progress) in history.ranges().filter(|(_, range)| !range.is_done()) {
         let after = progress.after().map(<[u8]>::to_vec);
@@ -90,8 +93,7 @@ pub(super) fn publish_history(
 }
 
 fn commit(state: &mut CheckpointState, publisher: &mut Publisher<'_>) -> Result<(), DistributionError> {
-    // The position in the checkpoint says that these alerts are done: the ledger does not have to list them.
-    publisher.take_entries();
-    let records = state.history_records()?;
+    let entries = publisher.take_entries();
+    let records = state.history_records(&entries)?;
     publisher.commit(records, state.watermark())
 }

@@ -5,7 +5,7 @@ mod commit;
 mod open;
 mod rejected;
 
-use super::batch::{Batch, BatchAlert, Message, StreamAlert};
+use super::batch::{AlertBatch, BatchAlert, Message, StreamAlert};
 use super::checkpoint_state::Record;
 use super::headers::{ALERT_HEADER, TIMESTAMP_HEADER, WRITER_HEADER};
 use super::idempotent_sink::IdempotentSink;
@@ -149,7 +149,12 @@ impl KafkaSink {
     ///
     /// # Errors
     /// The transaction failed; or a permanent error of Kafka.
-    pub fn send(&mut self, batch: &Batch, alert: &BatchAlert, message: &Message) -> Result<SendOutcome, SinkError> {
+    pub fn send(
+        &mut self,
+        batch: &AlertBatch,
+        alert: &BatchAlert,
+        message: &Message,
+    ) -> Result<SendOutcome, SinkError> {
         let is_transactional = self.destinations[message.stream].idempotent.is_none();
         if is_transactional {
             self.begin()?;
@@ -221,7 +226,13 @@ impl KafkaSink {
     ///
     /// # Errors
     /// As for [`send`](Self::send).
-    pub fn reject(&mut self, batch: &Batch, alert: &BatchAlert, stream: usize, reason: &str) -> Result<(), SinkError> {
+    pub fn reject(
+        &mut self,
+        batch: &AlertBatch,
+        alert: &BatchAlert,
+        stream: usize,
+        reason: &str,
+    ) -> Result<(), SinkError> {
         self.begin()?;
         let destination = &self.destinations[stream];
         let row_key = batch.bytes(&alert.key);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::batch::Batch;
+use super::batch::AlertBatch;
 use super::checkpoint_state::CheckpointState;
 use super::error::DistributionError;
 use super::memory_budget::MemoryLease;
@@ -31,7 +31,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A part of a fetch.
 struct FetchedPart {
-    batch: Batch,
+    batch: AlertBatch,
     /// the rows that are done
     done: Vec<LedgerEntry>,
     is_last: bool,

@@ -232,7 +232,7 @@ pub(super) fn publish_pushed(
     }
     push.arrived.drain(..).for_each(Delivery::acknowledge);
 
-    push.scan.poll(|row| state.is_new(&row.key, row.timestamp))?;
+    push.scan.poll_all(|row| state.is_new(&row.key, row.timestamp))?;
     // All at once, in the order of their timestamps.
     let Some(mut rows) = push.scan.take_all() else { return Ok(()) };
     // They may have been pushed meanwhile.

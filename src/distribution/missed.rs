@@ -78,7 +78,7 @@ pub(super) fn publish_missed(
                 }
                 reader.readers.recycle(batch);
                 drop(lease);
-                state.advance_missed(&name, range, after.as_deref(), done)?;
+                state.missed_mut().advance(&name, range, after.as_deref(), done)?;
                 has_advanced = true;
             }
             ReadOutput::Failed(error) => return Err(error.into()),
@@ -120,7 +120,7 @@ fn begin_scan(
     let Some((name, window)) = state.next_missed(now, intervals, |name| index(name).is_some()) else { return Ok(None) };
     let (name, stream) = (name.to_owned(), index(name));
     let regions = session.ask(cancel, |db| db.key_ranges())?;
-    state.start_missed(&name, window, &regions);
+    state.missed_mut().start_scan(&name, window, &regions);
     let cells = cells_of(window, now, intervals);
     for (range, progress) in state.missed().scan(&name).into_iter().flat_map(|scan| scan.ranges()) {
         if !progress.is_done() {

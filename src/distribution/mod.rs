@@ -30,6 +30,8 @@ mod missed;
 pub(crate) mod offset_file;
 mod open;
 mod outage;
+#[cfg(test)]
+mod overload_tests;
 mod owner;
 pub(crate) mod page_reader;
 pub(crate) mod pipeline;
@@ -215,7 +217,7 @@ fn run_lanes(
     loop {
         let now = clock.now();
         let intervals = &live_source.intervals(*configured, now);
-        live_source.set_live(state.is_live(now));
+        live_source.set_live(state.is_live(now, intervals));
         ledger_memory.update(state.ledger());
         let stats = publisher.stats();
         stats.watermark = state.watermark();
@@ -236,7 +238,7 @@ fn run_lanes(
         match action {
             Action::StartHistory(window) => {
                 let regions = session.ask(cancel, |db| db.key_ranges())?;
-                log::info!("reading the past: {window}, {} regions", regions.len());
+                log::info!("reading the past: {}, {} regions", window.alerts(), regions.len());
                 state.start_history(window, &regions);
             }
             Action::History => {
@@ -268,7 +270,7 @@ fn run_lanes(
             }
             Action::Repair(window) => {
                 repair.begin(window, true);
-                state.start_repair(window, now.steady);
+                state.start_repair(window, now.steady, intervals);
                 future_rows.begin(now.wall + intervals.overlap);
             }
             Action::Wait(_) if request.dry_run && !repair.is_under_way() && state.is_caught_up() => return Ok(()),
@@ -280,7 +282,7 @@ fn run_lanes(
             Action::Finished => return Ok(()),
         }
         let now = clock.now();
-        if state.is_live(now) {
+        if state.is_live(now, intervals) {
             publish_pushed(live_source, state, readers, publisher, (now, intervals), cancel)?;
             publish_missed(missed, state, publisher, session, (now, intervals), cancel)?;
         }

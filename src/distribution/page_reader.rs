@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::batch::Batch;
+use super::batch::AlertBatch;
 use super::pipeline::{AlertRow, Encoders, PageDurations, Pipeline};
 use super::row_size::RowSize;
 use crate::cancel::CancellationToken;
@@ -22,7 +22,7 @@ const MAX_GET_ROWS: usize = 100;
 
 /// A request to the science database. The caller of a [`PageReader`] makes it in its session, again after a transient error: a page is
 /// filled from its start, and its position is in the request, so nothing is lost or read twice. Its result is whether more pages follow.
-pub(crate) type Request<'a> = &'a mut dyn FnMut(&mut dyn ScienceDb) -> Result<bool, ScienceDbError>;
+pub(crate) type PageRequest<'a> = &'a mut dyn FnMut(&mut dyn ScienceDb) -> Result<bool, ScienceDbError>;
 
 /// The size of a page: large enough that the cost of a request is small, and small enough to bound memory.
 #[derive(Clone, Copy, Debug)]
@@ -112,9 +112,9 @@ impl PageReader {
     pub fn scan<E: From<FilterError>>(
         &mut self,
         scan: &mut AlertScan,
-        mut query: impl FnMut(Request<'_>) -> Result<bool, E>,
+        mut query: impl FnMut(PageRequest<'_>) -> Result<bool, E>,
         cancel: &CancellationToken,
-        batch: &mut Batch,
+        batch: &mut AlertBatch,
     ) -> Result<bool, E> {
         let Self { pipeline, encoders, limits, row_size, rows, complete_rows } = self;
         let columns = pipeline.columns();
@@ -162,9 +162,9 @@ impl PageReader {
         &mut self,
         keys: &[&[u8]],
         mut is_wanted: impl FnMut(&[u8], Timestamp) -> bool,
-        mut query: impl FnMut(Request<'_>) -> Result<bool, E>,
+        mut query: impl FnMut(PageRequest<'_>) -> Result<bool, E>,
         cancel: &CancellationToken,
-        batch: &mut Batch,
+        batch: &mut AlertBatch,
     ) -> Result<(), E> {
         let Self { pipeline, encoders, row_size, rows, .. } = self;
         let columns = pipeline.columns();
@@ -183,7 +183,7 @@ impl PageReader {
         keys: &KeyRange,
         window: Window,
         after: Option<&[u8]>,
-        mut query: impl FnMut(Request<'_>) -> Result<bool, E>,
+        mut query: impl FnMut(PageRequest<'_>) -> Result<bool, E>,
     ) -> Result<(Vec<RowVersion>, bool), E> {
         let Self { pipeline, rows, .. } = self;
         let columns = pipeline.columns().trigger();
@@ -199,7 +199,7 @@ impl PageReader {
     pub fn get_triggers<E>(
         &mut self,
         keys: &[&[u8]],
-        mut query: impl FnMut(Request<'_>) -> Result<bool, E>,
+        mut query: impl FnMut(PageRequest<'_>) -> Result<bool, E>,
     ) -> Result<Vec<RowVersion>, E> {
         let Self { pipeline, rows, .. } = self;
         query(&mut |db| db.get(keys, pipeline.columns().trigger(), rows).map(|()| false))?;

@@ -23,7 +23,7 @@ pub(crate) use error::PipelineError;
 pub(crate) use notices::{NoticeError, NoticePlan};
 pub(crate) use stream_filters::FilterSet;
 
-use super::batch::Batch;
+use super::batch::AlertBatch;
 use super::stats::Criterion;
 use super::verdict::Verdict;
 use crate::alert::message::KeyPlan;
@@ -117,7 +117,7 @@ impl Pipeline {
         only: Option<usize>,
         encoders: &mut Encoders,
         cancel: &CancellationToken,
-        batch: &mut Batch,
+        batch: &mut AlertBatch,
     ) -> Result<(), FilterError> {
         encoders.durations = PageDurations::default();
         let started = Instant::now();

@@ -1,11 +1,13 @@
 //! Sends alerts, commits them with the checkpoint in one transaction, and does what follows a commit: the status column, Slack notices, the
 //! offset file and the statistics.
 
+mod open_transaction;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batch::{Batch, BatchAlert, Message, StreamAlert};
+use super::batch::{AlertBatch, BatchAlert, Message, StreamAlert};
 use super::catalog_watch::CatalogWatch;
 use super::checkpoint_state::{CheckpointState, Missed, MissedByStream, MissedRange, Record};
 use super::error::DistributionError;
@@ -14,79 +16,22 @@ use super::kafka_sink::{AbortReport, KafkaSink, SendOutcome};
 use super::offset_file::OffsetFile;
 use super::rejection_log::{Rejection, RejectionLog};
 use super::sink_error::SinkError;
-use super::stats::{Stats, StreamStats};
+use super::stats::Stats;
 use super::status_column::StatusWriter;
 use super::verdict::{RejectClass, Verdict};
 use crate::cancel::CancellationToken;
 use crate::kafka::checkpoint::Records;
 use crate::ledger::{LedgerEntry, RowVersion};
-use crate::notify::{Notice, Notifier};
+use crate::notify::Notifier;
 use crate::timestamp::Timestamp;
-
-/// When a transaction is due to be committed. A commit waits for the brokers, longer the more partitions it touches, and nothing is sent
-/// meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TransactionLimits {
-    /// of message values
-    pub bytes: u64,
-    pub alerts: u64,
-    /// since its first alert
-    pub age: Duration,
-}
-
-/// After an outage the byte limit of transactions is quartered, down to this power of two of the limit; so many commits double it again.
-const MAX_SHRINK: u32 = 12;
-const COMMITS_TO_GROW: u64 = 20;
-/// The smallest byte limit.
-const MIN_BYTES: u64 = 64 << 10;
+pub(super) use open_transaction::TransactionLimits;
+use open_transaction::{OpenTransaction, TransactionSize};
 
 /// The longest time without a commit. A commit proves that no other process has taken over, and its record says up to when alerts are published.
 const MAX_COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long the end waits for Slack notices.
 const NOTICES_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What the open transaction holds.
-#[derive(Debug)]
-struct OpenTransaction {
-    opened: Instant,
-    bytes: u64,
-    rows: u64,
-    alerts: u64,
-    late: u64,
-    /// alerts that only one stream has missed
-    missed: u64,
-    streams: Vec<StreamStats>,
-    entries: Vec<LedgerEntry>,
-    /// the rows whose status is to be written after the commit
-    distributed: Vec<RowVersion>,
-    notices: Vec<Arc<Notice>>,
-    /// the first rejected alert of each stream
-    rejections: Vec<Option<Rejection>>,
-}
-
-impl OpenTransaction {
-    fn new(streams: usize) -> Self {
-        Self {
-            opened: Instant::now(),
-            bytes: 0,
-            rows: 0,
-            alerts: 0,
-            late: 0,
-            missed: 0,
-            streams: vec![StreamStats::default(); streams],
-            entries: Vec::new(),
-            distributed: Vec::new(),
-            notices: Vec::new(),
-            rejections: vec![None; streams],
-        }
-    }
-
-    /// Alerts with messages.
-    fn sent_alerts(&self) -> u64 {
-        self.alerts + self.missed
-    }
-}
 
 /// Where alerts go, and what follows their commit.
 pub(crate) struct Outputs {
@@ -110,8 +55,7 @@ pub(crate) struct Publisher<'a> {
     too_large: HashSet<StreamAlert>,
     /// alerts whose copy the rejected topic refused as too large: they are only logged
     rejected_too_large: HashSet<StreamAlert>,
-    /// the byte limit of transactions is divided by this power of two
-    shrink: u32,
+    size: TransactionSize,
     commits: u64,
     committed_at: Instant,
     rejection_log: RejectionLog,
@@ -137,7 +81,7 @@ impl<'a> Publisher<'a> {
             missed_from: None,
             too_large: HashSet::new(),
             rejected_too_large: HashSet::new(),
-            shrink: 0,
+            size: TransactionSize::default(),
             commits: 0,
             committed_at: Instant::now(),
             rejection_log: RejectionLog::default(),
@@ -231,7 +175,7 @@ impl<'a> Publisher<'a> {
     ///
     /// # Errors
     /// The transaction failed, and everything sent since the last commit has to be read again; or a permanent error of Kafka.
-    pub fn send(&mut self, batch: &Batch, alert: &BatchAlert, late: bool) -> Result<(), SinkError> {
+    pub fn send(&mut self, batch: &AlertBatch, alert: &BatchAlert, late: bool) -> Result<(), SinkError> {
         self.prepare()?;
         let mut is_sent = false;
         for (stream, verdict) in batch.verdicts(alert) {
@@ -256,7 +200,7 @@ impl<'a> Publisher<'a> {
     ///
     /// # Errors
     /// As for [`send`](Self::send).
-    pub fn send_missed(&mut self, batch: &Batch, alert: &BatchAlert) -> Result<(), SinkError> {
+    pub fn send_missed(&mut self, batch: &AlertBatch, alert: &BatchAlert) -> Result<(), SinkError> {
         self.prepare()?;
         for (stream, verdict) in batch.verdicts(alert) {
             self.send_to(stream, verdict, batch, alert)?;
@@ -279,7 +223,7 @@ impl<'a> Publisher<'a> {
         &mut self,
         stream: usize,
         verdict: Verdict<&Message>,
-        batch: &Batch,
+        batch: &AlertBatch,
         alert: &BatchAlert,
     ) -> Result<bool, SinkError> {
         let stats = &mut self.transaction.streams[stream];
@@ -332,10 +276,7 @@ impl<'a> Publisher<'a> {
 
     /// Whether the open transaction is large or old enough to be committed.
     pub fn is_due(&self, limits: TransactionLimits) -> bool {
-        let max_bytes = (limits.bytes >> self.shrink).max(MIN_BYTES);
-        let OpenTransaction { bytes, opened, .. } = &self.transaction;
-        let alerts = self.transaction.sent_alerts();
-        alerts > 0 && (*bytes >= max_bytes || alerts >= limits.alerts || opened.elapsed() >= limits.age)
+        self.transaction.is_due(limits, self.size)
     }
 
     /// Takes the alerts that are done since the last commit, for the ledger.
@@ -382,9 +323,7 @@ impl<'a> Publisher<'a> {
             let (alerts, bytes) = (self.transaction.sent_alerts(), self.transaction.bytes);
             log::debug!("committed {alerts} alerts, {bytes} bytes, in {} ms", started.elapsed().as_millis());
             self.commits += u64::from(alerts > 0);
-            if self.commits.is_multiple_of(COMMITS_TO_GROW) {
-                self.shrink = self.shrink.saturating_sub(1);
-            }
+            self.size.note_commits(self.commits);
         }
         if is_written {
             self.committed_at = Instant::now();
@@ -393,13 +332,8 @@ impl<'a> Publisher<'a> {
             status.write_committed();
         }
         let committed = std::mem::replace(&mut self.transaction, OpenTransaction::new(self.stats.streams.len()));
-        self.stats.rows += committed.rows;
-        self.stats.alerts += committed.alerts;
-        self.stats.late += committed.late;
+        committed.add_to(&mut self.stats);
         self.stats.watermark = watermark;
-        for (all, new) in self.stats.streams.iter_mut().zip(&committed.streams) {
-            all.add(new);
-        }
         for (stream, first) in committed.rejections.into_iter().enumerate() {
             if let Some(first) = first {
                 self.rejection_log.add(stream, committed.streams[stream].rejected(), first);
@@ -427,7 +361,7 @@ impl<'a> Publisher<'a> {
         self.too_large.extend(&report.too_large);
         self.rejected_too_large.extend(&report.rejected_too_large);
         if report.is_outage {
-            self.shrink = (self.shrink + 2).min(MAX_SHRINK);
+            self.size.shrink();
         }
         Ok(report)
     }

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::batch::Batch;
+use super::batch::AlertBatch;
 use super::instruments::Instruments;
 use super::memory_budget::{MemoryBudget, MemoryLease};
-use super::page_reader::{AlertScan, PageLimits, PageReader, Request};
+use super::page_reader::{AlertScan, PageLimits, PageReader, PageRequest};
 use super::pipeline::{PageDurations, Pipeline};
 use super::retry::{Connector, RetryingSession};
 use crate::cancel::CancellationToken;
@@ -32,6 +32,9 @@ pub(crate) use task::{ReadError, ReadOutput, Task, panic_message};
 /// and a third reads while another encodes.
 pub(crate) const READER_THREADS: usize = 3;
 
+/// Most outputs that wait for the coordinator: a reader waits while there are more.
+const MAX_WAITING_OUTPUTS: usize = 16;
+
 /// Most empty batches that wait for readers. Growing a new one costs a copy of its content, and fresh pages of memory.
 const MAX_SPARE_BATCHES: usize = 8;
 /// A batch that has grown larger is not kept.
@@ -42,7 +45,7 @@ pub(crate) struct Readers {
     tasks: Option<Sender<(CancellationToken, Task)>>,
     outputs: Receiver<(CancellationToken, ReadOutput, Option<MemoryLease>)>,
     /// empty batches for readers, whose memory is kept
-    spares: (Sender<Batch>, Receiver<Batch>),
+    spares: (Sender<AlertBatch>, Receiver<AlertBatch>),
     /// of the tasks submitted since the last cancellation
     cancel: CancellationToken,
     /// the message of the first panic
@@ -61,7 +64,7 @@ impl Readers {
         instruments: &Instruments,
     ) -> Self {
         let (tasks, task_queue) = crossbeam_channel::unbounded();
-        let (output_queue, outputs) = crossbeam_channel::unbounded();
+        let (output_queue, outputs) = crossbeam_channel::bounded(MAX_WAITING_OUTPUTS);
         let spares = crossbeam_channel::bounded(MAX_SPARE_BATCHES);
         let cancel = CancellationToken::new();
         let panic = Arc::new(OnceLock::new());
@@ -108,7 +111,7 @@ impl Readers {
     }
 
     /// Gives the memory of a batch back to the readers.
-    pub fn recycle(&self, mut batch: Batch) {
+    pub fn recycle(&self, mut batch: AlertBatch) {
         if batch.capacity() <= MAX_SPARE_BYTES {
             batch.clear();
             // Where enough are waiting, it is dropped.
@@ -148,7 +151,7 @@ struct Reader {
     session: RetryingSession,
     pages: PageReader,
     outputs: Sender<(CancellationToken, ReadOutput, Option<MemoryLease>)>,
-    spares: Receiver<Batch>,
+    spares: Receiver<AlertBatch>,
     budget: Arc<MemoryBudget>,
     instruments: Instruments,
     /// of the current task
@@ -189,7 +192,7 @@ impl Reader {
         loop {
             let mut batch = std::mem::take(&mut held);
             let Self { session, pages, cancel, instruments, .. } = self;
-            let query = |request: Request<'_>| ask(session, cancel, &instruments.scans, request);
+            let query = |request: PageRequest<'_>| ask(session, cancel, &instruments.scans, request);
             let more = pages.scan(&mut scan, query, cancel, &mut batch)?;
             batch.sort_objects();
             // An object's alerts go out in timestamp order, and the next page may have more of the last object. One that alone fills a page
@@ -220,7 +223,7 @@ impl Reader {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let Self { session, pages, cancel, instruments, .. } = self;
-            let query = |request: Request<'_>| ask(session, cancel, &instruments.trigger_scans, request);
+            let query = |request: PageRequest<'_>| ask(session, cancel, &instruments.trigger_scans, request);
             let (rows, more) = pages.scan_triggers(keys, window, after.as_deref(), query)?;
             after = rows.last().map(|row| row.key.clone()).or(after);
             self.send(ReadOutput::Triggers { rows, done: !more }, None);
@@ -251,8 +254,8 @@ impl Reader {
                 }
                 found.timestamp == timestamp
             };
-            let query = |request: Request<'_>| ask(session, cancel, &instruments.gets, request);
-            let mut batch = Batch::default();
+            let query = |request: PageRequest<'_>| ask(session, cancel, &instruments.gets, request);
+            let mut batch = AlertBatch::default();
             pages.get(&keys, is_unchanged, query, cancel, &mut batch)?;
             self.observe_durations();
             let is_next = || next_sequence.load(Ordering::Relaxed) == sequence;
@@ -268,7 +271,7 @@ fn ask(
     session: &mut RetryingSession,
     cancel: &CancellationToken,
     durations: &Histogram,
-    request: Request<'_>,
+    request: PageRequest<'_>,
 ) -> Result<bool, TaskError> {
     Ok(session.ask(cancel, |db| {
         let started = Instant::now();

@@ -22,7 +22,7 @@ impl RowCount {
         Self { readers, left: 0, rows: 0, is_begun: false }
     }
 
-    /// Starts to count the rows of these key ranges whose trigger cell lies in `window`.
+    /// Starts to count the rows of these key ranges with a trigger cell in `window`, whose cells the lane reads.
     pub fn begin(&mut self, ranges: impl Iterator<Item = KeyRange>, window: Window) {
         self.cancel();
         for keys in ranges {

@@ -145,9 +145,15 @@ pub(crate) struct HistoryStats {
 }
 
 impl HistoryStats {
-    /// 0 to 1; `None`: not known yet.
+    /// Rows that are left to read; `None`: not known yet, or no more, because more rows have come than were counted.
+    pub fn left(&self) -> Option<u64> {
+        self.total?.checked_sub(self.rows)
+    }
+
+    /// 0 to 1; `None` as for [`left`](Self::left).
     pub fn progress(&self) -> Option<f64> {
-        self.total.map(|total| if total == 0 { 1.0 } else { (self.rows as f64 / total as f64).min(1.0) })
+        let total = self.left()? + self.rows;
+        Some(if total == 0 { 1.0 } else { self.rows as f64 / total as f64 })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::context::Context;
-use crate::consume::session::Summary;
+use crate::consume::poll_loop::Summary;
 use crate::consume::table::age;
 use crate::messages::Snapshot;
 

@@ -21,6 +21,8 @@ pub(crate) struct Intervals {
     pub repair_every: Duration,
     /// time between two sweeps
     pub sweep_every: Duration,
+    /// the longest window that the catch-up reads at once
+    pub catch_up_slice: Duration,
 }
 
 /// How far back a live scan reads beyond `settle`: the time that most writes take to become visible.
@@ -31,7 +33,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 const POLL_INTERVAL_WITH_PUSH: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL_WITH_PUSH: Duration = Duration::from_secs(30);
 /// The longest window that the catch-up reads at once: the row keys that one scan finds have to fit into memory.
-pub(super) const CATCH_UP_SLICE: Duration = Duration::from_secs(60);
+const CATCH_UP_SLICE: Duration = Duration::from_secs(60);
 
 impl Intervals {
     /// The intervals of the configuration.
@@ -43,6 +45,7 @@ impl Intervals {
             repair: settings.repair,
             repair_every: settings.repair_every,
             sweep_every: SWEEP_INTERVAL.max(settings.poll),
+            catch_up_slice: CATCH_UP_SLICE,
         }
     }
 
@@ -65,8 +68,8 @@ impl Intervals {
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Start the history lane over this window, or continue it after a restart: [`start_history`](super::CheckpointState::start_history).
-    StartHistory(Window),
+    /// Start the history lane, or continue it after a restart: [`start_history`](super::CheckpointState::start_history).
+    StartHistory(HistoryWindow),
     /// Continue the history lane.
     History,
     /// Publish the rows of this slice of the gap since the last run, oldest first.
@@ -81,6 +84,28 @@ pub(crate) enum Action {
     Wait(Timestamp),
     /// A bounded job is done.
     Finished,
+}
+
+/// What the history lane reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HistoryWindow {
+    /// what is done in the end: the watermark moves to its end
+    pub done: Window,
+    /// Alerts are published up to this time, because the scan reads their rows anyway. Rows written since the end of `done` may become visible late, so
+    /// the ledger lists these alerts.
+    pub until: Timestamp,
+}
+
+impl HistoryWindow {
+    /// A window in which all alerts are done in the end.
+    pub fn of(done: Window) -> Self {
+        Self { done, until: done.until() }
+    }
+
+    /// The alerts to publish.
+    pub fn alerts(self) -> Window {
+        Window::new(self.done.from(), self.until).unwrap_or(self.done)
+    }
 }
 
 /// A part of the gap between the last live scan of the previous run and the present.

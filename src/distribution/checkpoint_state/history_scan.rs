@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::records::{text, to_json};
-use super::{CheckpointStateError, Record, hex};
+use super::{CheckpointStateError, HistoryWindow, Record, hex};
 use crate::science_db::KeyRange;
-use crate::window::Window;
 
 /// How far the history lane has come in one key range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +58,7 @@ impl RangeProgress {
 /// The history lane over one window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HistoryScan {
-    window: Window,
+    window: HistoryWindow,
     ranges: BTreeMap<u32, RangeProgress>,
     /// whether `ranges` cover every key
     is_split: bool,
@@ -70,13 +69,13 @@ pub(crate) struct HistoryScan {
 }
 
 impl HistoryScan {
-    pub(super) fn new(window: Window) -> Self {
+    pub(super) fn new(window: HistoryWindow) -> Self {
         let (ranges, advanced, recorded) = Default::default();
         Self { window, ranges, is_split: false, advanced, recorded }
     }
 
     /// The history lane over `window` from version 1 of the checkpoint, which held all ranges in the state record.
-    pub(super) fn of_version_1(window: Window, ranges: Vec<RangeProgress>) -> Self {
+    pub(super) fn of_version_1(window: HistoryWindow, ranges: Vec<RangeProgress>) -> Self {
         let ranges: BTreeMap<u32, RangeProgress> =
             (0..).zip(ranges).filter(|(_, range)| range.done || !range.after.is_empty()).collect();
         let advanced = ranges.keys().copied().collect();
@@ -90,7 +89,7 @@ impl HistoryScan {
     }
 
     /// The window that it reads.
-    pub fn window(&self) -> Window {
+    pub fn window(&self) -> HistoryWindow {
         self.window
     }
 
@@ -196,13 +195,15 @@ fn overlap(a: &KeyRange, b: &KeyRange) -> Option<KeyRange> {
 mod tests {
     use super::*;
     use crate::timestamp::Timestamp;
+    use crate::window::Window;
 
     fn range(start: &str, end: &str) -> KeyRange {
         KeyRange { start: start.into(), end: end.into() }
     }
 
     fn history() -> HistoryScan {
-        HistoryScan::new(Window::new(Timestamp::from_millis(1), Timestamp::from_millis(2)).expect("a window"))
+        let window = Window::new(Timestamp::from_millis(1), Timestamp::from_millis(2)).expect("a window");
+        HistoryScan::new(HistoryWindow::of(window))
     }
 
     #[test]

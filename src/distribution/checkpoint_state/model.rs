@@ -1,16 +1,16 @@
 //! A model of everything around a [`CheckpointState`]: rows that become visible late, a system clock that is wrong for a while, a process that
 //! may crash between any two of its steps, and a checkpoint partition that another producer writes to as well, whose transactions may stay open.
 
+mod kafka;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::distribution::clock::Clock;
-use crate::kafka::Message;
-use crate::kafka::checkpoint::Restore;
-
-/// No record may be larger, however many alerts and key ranges there are.
-pub const MAX_RECORD_BYTES: usize = 1 << 10;
+use crate::distribution::clock::{Clock, ClockReading};
+use crate::science_db::KeyRange;
+pub use kafka::MAX_RECORD_BYTES;
+use kafka::{ModelKafka, PAUSED};
 
 /// The model runs until nothing has gone wrong for so many steps, and until this time, ms.
 const QUIET_STEPS: usize = 2500;
@@ -34,92 +34,6 @@ pub struct ModelRow {
 /// The object that the row of this key belongs to.
 pub fn object_of(key: u8) -> u8 {
     key % 7
-}
-
-/// One record of the checkpoint's partition.
-struct WrittenRecord {
-    record: Record,
-    /// when the brokers abort the other producer's transaction that it is part of; `None`: it is committed
-    open_until: Option<Timestamp>,
-}
-
-/// A stream that is paused at times.
-const PAUSED: &str = "x";
-
-/// The topics.
-#[derive(Default)]
-pub struct ModelKafka {
-    /// what consumers read, and whether the history lane sent it
-    pub alerts: Vec<(Version, bool)>,
-    /// what consumers read of the stream [`PAUSED`]
-    pub paused: Vec<Version>,
-    checkpoint: Vec<WrittenRecord>,
-}
-
-impl ModelKafka {
-    fn commit(&mut self, alerts: &[Version], records: Vec<Record>, by_history: bool, missed: &Missed) {
-        self.alerts.extend(alerts.iter().map(|alert| (*alert, by_history)));
-        let ranges = missed.of(PAUSED).map(MissedByStream::ranges).unwrap_or_default();
-        let is_missed = |(_, timestamp): &Version| ranges.iter().any(|range| range.contains(*timestamp));
-        self.paused.extend(alerts.iter().filter(|alert| !is_missed(alert)));
-        self.commit_records(records);
-    }
-
-    fn commit_missed(&mut self, alerts: &[Version], records: Vec<Record>) {
-        self.paused.extend(alerts);
-        self.commit_records(records);
-    }
-
-    fn commit_records(&mut self, records: Vec<Record>) {
-        for record in records {
-            let size = record.0.len() + record.1.as_ref().map_or(0, Vec::len);
-            assert!(size <= MAX_RECORD_BYTES, "a record of {size} bytes");
-            self.checkpoint.push(WrittenRecord { record, open_until: None });
-        }
-    }
-
-    /// Another producer begins a transaction here, and crashes: the brokers abort it at `until`.
-    fn open_foreign_transaction(&mut self, until: Timestamp) {
-        let record = (b"other/state".to_vec(), Some(Vec::new()));
-        self.checkpoint.push(WrittenRecord { record, open_until: Some(until) });
-    }
-
-    fn last_stable_offset(&self, now: Timestamp) -> usize {
-        let is_open = |written: &WrittenRecord| written.open_until.is_some_and(|until| until > now);
-        self.checkpoint.iter().position(is_open).unwrap_or(self.checkpoint.len())
-    }
-
-    /// Reads the checkpoint at `now`, waiting where it has to. Returns the records, and when they are read.
-    fn read(&self, mut now: Timestamp) -> (BTreeMap<Vec<u8>, Vec<u8>>, Timestamp) {
-        let mut restore = Restore::new([(0, self.checkpoint.len() as i64)]);
-        let mut next = 0;
-        loop {
-            let end = self.last_stable_offset(now);
-            for (offset, written) in self.checkpoint.iter().enumerate().take(end).skip(next) {
-                if written.open_until.is_none() {
-                    restore.add(message(offset, &written.record)).expect("a record");
-                }
-            }
-            next = end;
-            restore.reach_end(0, end as i64);
-            if restore.is_complete() {
-                return (restore.into_records().remove(&0).unwrap_or_default(), now);
-            }
-            now = now + Duration::from_millis(10);
-        }
-    }
-}
-
-fn message(offset: usize, (key, value): &Record) -> Message {
-    Message {
-        topic: "checkpoint".to_owned(),
-        partition: 0,
-        offset: offset as i64,
-        timestamp: None,
-        key: Some(key.clone()),
-        value: value.clone(),
-        headers: Vec::new(),
-    }
 }
 
 /// The process, or one of its threads, has crashed.
@@ -159,6 +73,8 @@ pub struct Model {
     pub pushes: bool,
     /// a pause, or the end of one, is asked for
     toggles: bool,
+    /// rows that the history lane has read whole although the ledger lists them, without those of the last `overlap` before its window
+    pub read_again: usize,
 }
 
 impl Model {
@@ -182,6 +98,7 @@ impl Model {
             regions,
             pushes: false,
             toggles: false,
+            read_again: 0,
         }
     }
 
@@ -279,7 +196,7 @@ impl Model {
 
     fn history(&mut self, state: &mut CheckpointState) -> Result<(), Crash> {
         let Some(history) = state.history().cloned() else { return Ok(()) };
-        let window = history.window();
+        let window = history.window().alerts();
         for (number, range) in history.ranges().filter(|(_, range)| !range.is_done()) {
             let mut after = range.after().map(|key| key[0]);
             let keys = range.keys();
@@ -299,15 +216,24 @@ impl Model {
                 self.step()?;
                 let found: Vec<Version> =
                     self.scan(window, state).into_iter().filter(|(key, _)| page.contains(key)).collect();
+                let is_listed = |(key, timestamp): &Version| {
+                    *timestamp >= window.from() + self.intervals.overlap
+                        && window.contains(*timestamp)
+                        && state.ledger().contains(LedgerEntry::new(&[*key], *timestamp))
+                };
+                self.read_again +=
+                    self.table().into_iter().filter(|row| page.contains(&row.0) && is_listed(row)).count();
                 after = page.last().copied();
                 state.advance_history(number, after.as_ref().map(std::slice::from_ref), false).expect("a range");
-                let records = state.history_records().expect("records");
+                let entries: Vec<LedgerEntry> =
+                    found.iter().map(|(key, timestamp)| LedgerEntry::new(&[*key], *timestamp)).collect();
+                let records = state.history_records(&entries).expect("records");
                 self.step()?;
                 self.kafka.commit(&found, records, true, state.missed());
                 self.step()?;
             }
         }
-        let records = state.history_records().expect("records");
+        let records = state.history_records(&[]).expect("records");
         self.kafka.commit(&[], records, true, state.missed());
         self.step()
     }
@@ -334,7 +260,7 @@ impl Model {
         let Some((name, window)) = state.next_missed(now, &self.intervals, |_| true) else { return Ok(()) };
         let name = name.to_owned();
         let regions = self.regions.clone();
-        state.start_missed(&name, window, &regions);
+        state.missed_mut().start_scan(&name, window, &regions);
         let scan = state.missed().scan(&name).expect("a scan").clone();
         let mut found = Vec::new();
         for (number, range) in scan.ranges().filter(|(_, range)| !range.is_done()) {
@@ -346,7 +272,8 @@ impl Model {
             let page: Vec<Version> = rows.take(self.page).collect();
             let after = page.last().map(|(key, _)| *key);
             state
-                .advance_missed(&name, number, after.as_ref().map(std::slice::from_ref), page.is_empty())
+                .missed_mut()
+                .advance(&name, number, after.as_ref().map(std::slice::from_ref), page.is_empty())
                 .expect("a range");
             found.extend(page.into_iter().filter(|(_, timestamp)| window.contains(*timestamp)));
             if found.len() >= self.page {
@@ -399,7 +326,7 @@ impl Model {
                     self.publish(&mut state, &found, |state| state.finish_slice(slice, now.steady))?;
                 }
                 Action::Repair(window) => {
-                    state.start_repair(window, now.steady);
+                    state.start_repair(window, now.steady, &intervals);
                     self.step()?;
                     repair = Some(self.scan(window, &state));
                 }
@@ -422,7 +349,7 @@ impl Model {
                 }
                 Action::Finished => return Ok(true),
             }
-            if self.pushes && state.is_live(now) {
+            if self.pushes && state.is_live(now, &intervals) {
                 let pushed = self.pushed(&state);
                 self.publish(&mut state, &pushed, |_| ())?;
                 if let Some(mut found) = live.take() {
@@ -430,7 +357,7 @@ impl Model {
                     self.publish(&mut state, &found, CheckpointState::finish_background_live_scan)?;
                 }
             }
-            if state.is_live(now) {
+            if state.is_live(now, &intervals) {
                 self.publish_missed(&mut state, now)?;
             }
             if let Some(mut found) = sweep.take() {

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::HistoryWindow;
 use super::history_scan::{self, HistoryScan, RangeProgress};
 use super::records::{CheckpointStateError, Record, numbered, unreadable};
 use crate::ledger::Ledger;
@@ -37,14 +38,18 @@ pub(super) struct StateRecord {
 pub(super) struct HistoryScanRecord {
     from: Timestamp,
     until: Timestamp,
+    /// the end of what is published; `None`: `until`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alerts_until: Option<Timestamp>,
     /// in version 1 only; since then each range has a record of its own
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ranges: Vec<RangeProgress>,
 }
 
 impl HistoryScanRecord {
-    pub fn new(window: Window) -> Self {
-        Self { from: window.from(), until: window.until(), ranges: Vec::new() }
+    pub fn new(HistoryWindow { done, until }: HistoryWindow) -> Self {
+        let alerts_until = (until > done.until()).then_some(until);
+        Self { from: done.from(), until: done.until(), alerts_until, ranges: Vec::new() }
     }
 }
 
@@ -113,10 +118,11 @@ pub(super) fn load_ledger(prefix: &str, records: &BTreeMap<Vec<u8>, Vec<u8>>) ->
 pub(super) fn load_history(
     prefix: &str,
     records: &BTreeMap<Vec<u8>, Vec<u8>>,
-    HistoryScanRecord { from, until, ranges }: HistoryScanRecord,
+    HistoryScanRecord { from, until, alerts_until, ranges }: HistoryScanRecord,
 ) -> Result<HistoryScan, CheckpointStateError> {
     let empty = || unreadable(&state_key(prefix), format!("its history lane reads from {from} until {until}"));
-    let window = Window::new(from, until).ok_or_else(empty)?;
+    let done = Window::new(from, until).ok_or_else(empty)?;
+    let window = HistoryWindow { done, until: alerts_until.unwrap_or(until) };
     if !ranges.is_empty() {
         return Ok(HistoryScan::of_version_1(window, ranges));
     }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::model::{Event, MAX_RECORD_BYTES, Model, ModelRow, Version, at, object_of};
 use super::*;
 use crate::distribution::clock::ClockReading;
+use crate::science_db::KeyRange;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -21,6 +22,7 @@ const INTERVALS: Intervals = Intervals {
     repair: ms(200),
     repair_every: ms(40),
     sweep_every: ms(20),
+    catch_up_slice: ms(60_000),
 };
 
 /// The longest time after which a row becomes visible and is still sent, ms.
@@ -28,6 +30,10 @@ const REPAIR: i64 = 200;
 
 fn window(from: i64, until: i64) -> Window {
     Window::new(at(from), at(until)).expect("a window")
+}
+
+fn history_window(from: i64, until: i64) -> HistoryWindow {
+    HistoryWindow::of(window(from, until))
 }
 
 fn reading(millis: i64) -> ClockReading {
@@ -58,6 +64,11 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 0..400)
 }
 
+/// The longest window that the catch-up reads at once.
+fn slices() -> impl Strategy<Value = Duration> {
+    prop_oneof![Just(INTERVALS.catch_up_slice), (40u64..200).prop_map(ms)]
+}
+
 fn last_versions(rows: &[ModelRow]) -> BTreeSet<Version> {
     let mut last = BTreeMap::new();
     for row in rows {
@@ -73,11 +84,11 @@ proptest! {
     #[test]
     fn each_alert_is_published_once_whatever_crashes(
         rows in rows(REPAIR), events in events(), start in 0i64..1600, page in 1usize..8, settle in 0u64..20,
-        pushes: bool,
+        pushes: bool, catch_up_slice in slices(),
     ) {
         let (poll, sweep_every) = if pushes { (ms(25), ms(60)) } else { (INTERVALS.poll, INTERVALS.sweep_every) };
         let settle = if pushes { Duration::ZERO } else { ms(settle) };
-        let mut model = Model::new(rows, Intervals { settle, poll, sweep_every, ..INTERVALS }, start, events, page);
+        let mut model = Model::new(rows, Intervals { settle, poll, sweep_every, catch_up_slice, ..INTERVALS }, start, events, page);
         model.pushes = pushes;
         while !model.is_over() {
             let _crash_or_end = model.run(None);
@@ -102,9 +113,9 @@ proptest! {
 
     #[test]
     fn an_objects_alerts_that_were_visible_in_time_keep_their_order(
-        rows in rows(0), events in events(), start in 0i64..1600, page in 1usize..8,
+        rows in rows(0), events in events(), start in 0i64..1600, page in 1usize..8, catch_up_slice in slices(),
     ) {
-        let mut model = Model::new(rows, INTERVALS, start, events, page);
+        let mut model = Model::new(rows, Intervals { catch_up_slice, ..INTERVALS }, start, events, page);
         while !model.is_over() {
             let _crash_or_end = model.run(None);
         }
@@ -116,6 +127,17 @@ proptest! {
             prop_assert!(*newest <= timestamp, "({}, {}) came after one of {}", key, timestamp, newest);
             *newest = timestamp;
         }
+    }
+
+    #[test]
+    fn a_service_that_cannot_keep_up_reads_no_row_whole_that_the_ledger_lists(
+        rows in rows(REPAIR), took in prop::collection::vec(5u8..60, 100..400), page in 1usize..4, slice in slices(),
+    ) {
+        let event = |took| Event { crashes: false, took, ahead: None, foreign: None, toggles: false };
+        let events = took.into_iter().map(event).collect();
+        let mut model = Model::new(rows, Intervals { catch_up_slice: slice, ..INTERVALS }, 0, events, page);
+        let _end = model.run(None);
+        prop_assert_eq!(model.read_again, 0);
     }
 
     #[test]
@@ -160,7 +182,7 @@ fn a_checkpoint_of_a_later_version_is_refused() {
 fn the_state_record_keeps_its_format() {
     let mut state = CheckpointState::service("p", "now", at(5));
     state.finish_live_scan(at(7));
-    state.start_history(window(5, 9), &[KeyRange::default()]);
+    state.start_history(history_window(5, 9), &[KeyRange::default()]);
     let (key, value) = state.state_record().expect("a record");
     let text = r#"{"version":2,"origin":"now","watermark":5,"looked":7,"history":{"from":5,"until":9}}"#;
     assert_eq!((&key[..], value.as_deref()), (&b"p/state"[..], Some(text.as_bytes())));
@@ -188,8 +210,8 @@ fn the_history_lane_of_version_1_continues_where_it_was() {
     let state = r#"{"version":1,"origin":"earliest","watermark":0,"job_until":null,"history":{"from":0,"until":900,"ranges":[
         {"start":"","end":"14","after":"05","done":false},{"start":"14","end":"","after":"","done":false}]}}"#;
     let mut state = CheckpointState::load("p", &records(state)).expect("readable").expect("there");
-    assert_eq!(state.next_action(reading(2000), &INTERVALS), Action::StartHistory(window(0, 900)));
-    state.start_history(window(0, 900), &[KeyRange::default()]);
+    assert_eq!(state.next_action(reading(2000), &INTERVALS), Action::StartHistory(history_window(0, 900)));
+    state.start_history(history_window(0, 900), &[KeyRange::default()]);
     let ranges: Vec<_> = state.history().expect("running").ranges().map(|(_, range)| range.clone()).collect();
     assert_eq!(ranges[0].after(), Some(&[5][..]));
     assert_eq!(ranges[1].keys(), KeyRange { start: vec![0x14], end: Vec::new() });
@@ -204,11 +226,11 @@ fn a_watermark_never_moves_back() {
     let mut state = CheckpointState::service("p", "now", at(500));
     let error = state.advance_watermark(at(499)).expect_err("a step back");
     assert_eq!(error.to_string(), "the watermark would move back from 500 to 499 (ms since 1970)");
-    state.start_repair(window(500, 590), at(600));
+    state.start_repair(window(500, 590), at(600), &INTERVALS);
     assert!(state.finish_repair(&INTERVALS).expect("records").is_empty());
-    state.start_history(window(300, 400), &[KeyRange::default()]);
+    state.start_history(history_window(300, 400), &[KeyRange::default()]);
     state.advance_history(0, None, true).expect("a range");
-    let error = state.history_records().expect_err("a step back");
+    let error = state.history_records(&[]).expect_err("a step back");
     assert!(matches!(error, CheckpointStateError::WatermarkBackwards { .. }), "{error}");
     assert!(state.watermark() == at(500) && state.history().is_some(), "a refused change changes nothing");
 }
@@ -217,14 +239,14 @@ fn a_watermark_never_moves_back() {
 fn a_change_without_its_lane_is_an_error() {
     let mut state = CheckpointState::service("p", "now", at(500));
     assert!(matches!(state.finish_repair(&INTERVALS), Err(CheckpointStateError::NoRepair)));
-    assert!(matches!(state.history_records(), Err(CheckpointStateError::NoHistory)));
+    assert!(matches!(state.history_records(&[]), Err(CheckpointStateError::NoHistory)));
     assert!(matches!(state.advance_history(0, None, true), Err(CheckpointStateError::NoHistory)));
 }
 
 #[test]
 fn a_repair_moves_the_watermark_no_further_than_its_window() {
     let mut state = CheckpointState::service("p", "now", at(0));
-    state.start_repair(window(0, 137), at(400));
+    state.start_repair(window(0, 137), at(400), &INTERVALS);
     state.finish_repair(&INTERVALS).expect("records");
     assert_eq!(state.watermark(), at(137), "what was written from 137 on is not scanned yet");
 }
@@ -235,9 +257,55 @@ fn a_live_scan_comes_between_two_repairs() {
     let Action::CatchUp(slice) = state.next_action(reading(150), &INTERVALS) else { panic!("no catch-up") };
     state.finish_slice(slice, at(150));
     let Action::Repair(window) = state.next_action(reading(185), &INTERVALS) else { panic!("no repair") };
-    state.start_repair(window, at(185));
+    state.start_repair(window, at(185), &INTERVALS);
     state.finish_repair(&INTERVALS).expect("records");
     assert!(matches!(state.next_action(reading(245), &INTERVALS), Action::Live(_)));
+}
+
+/// A service with the watermark 0 whose live lane has scanned at 700.
+fn scanned_at_700() -> CheckpointState {
+    let mut state = CheckpointState::service("p", "now", at(0));
+    state.finish_slice(CatchUpSlice { window: window(0, 700), is_last: true }, at(700));
+    state
+}
+
+#[test]
+fn an_old_watermark_is_moved_by_a_repair_while_the_live_lane_goes_on() {
+    let mut state = scanned_at_700();
+    let Action::Repair(repaired) = state.next_action(reading(720), &INTERVALS) else { panic!("no repair") };
+    assert_eq!(repaired, window(0, 520), "the watermark can move to `now - repair`");
+    state.start_repair(repaired, at(720), &INTERVALS);
+    assert!(matches!(state.next_action(reading(721), &INTERVALS), Action::Sweep(_) | Action::Live(_)));
+    state.finish_repair(&INTERVALS).expect("records");
+    assert_eq!(state.watermark(), at(520));
+}
+
+#[test]
+fn the_history_lane_begins_behind_what_was_scanned_and_lists_what_it_publishes_of_the_present() {
+    let mut state = scanned_at_700();
+    let Action::Repair(repaired) = state.next_action(reading(1200), &INTERVALS) else { panic!("no repair") };
+    assert_eq!(repaired, window(0, 670), "everything before the last live scan, less `overlap`, was scanned");
+    state.start_repair(repaired, at(1200), &INTERVALS);
+    assert!(matches!(state.next_action(reading(1201), &INTERVALS), Action::Wait(_)), "the history lane comes next");
+    state.finish_repair(&INTERVALS).expect("records");
+    let action = state.next_action(reading(1210), &INTERVALS);
+    let history = HistoryWindow { done: window(670, 1010), until: at(1180) };
+    assert_eq!(action, Action::StartHistory(history));
+    state.start_history(history, &[KeyRange::default()]);
+    let records = committed(state.records().expect("records"));
+    let mut state = CheckpointState::load("p", &records).expect("readable").expect("there");
+    assert_eq!(state.history().map(HistoryScan::window), Some(history), "a restart keeps it");
+    state.start_history(history, &[KeyRange::default()]);
+    state.advance_history(0, None, true).expect("a range");
+    let entries = [("a", 1009), ("b", 1010)].map(|(key, millis)| LedgerEntry::new(key.as_bytes(), at(millis)));
+    let records = state.history_records(&entries).expect("records");
+    assert_eq!((state.watermark(), state.ledger().len()), (at(1010), 1));
+    assert!(!state.is_new(b"b", at(1010)));
+    let Action::CatchUp(slice) = state.next_action(reading(1220), &INTERVALS) else { panic!("no catch-up") };
+    assert_eq!(slice.window, window(1180, 1220));
+    let state = CheckpointState::load("p", &committed(records)).expect("readable").expect("there");
+    let Action::CatchUp(slice) = state.next_action(reading(1220), &INTERVALS) else { panic!("no catch-up") };
+    assert_eq!(slice.window, window(1150, 1220), "less `overlap`");
 }
 
 #[test]
@@ -246,17 +314,17 @@ fn ten_thousand_regions_are_recorded_one_by_one() {
     let start = |index: u32| if index == 0 { Vec::new() } else { index.to_be_bytes().to_vec() };
     let end = |index: u32| if index == 9_999 { Vec::new() } else { start(index + 1) };
     let regions: Vec<KeyRange> = (0..10_000).map(|index| KeyRange { start: start(index), end: end(index) }).collect();
-    state.start_history(window(0, 900), &regions);
+    state.start_history(history_window(0, 900), &regions);
     state.advance_history(17, Some(&[0, 0, 0, 17, 1]), false).expect("a range");
-    let some = state.history_records().expect("records");
+    let some = state.history_records(&[]).expect("records");
     assert_eq!(some.len(), 2, "the range that advanced, and the state");
     for number in 0..10_000 {
         state.advance_history(number, None, true).expect("a range");
         if number % 500 == 499 && number < 9_999 {
-            assert_eq!(state.history_records().expect("records").len(), 501);
+            assert_eq!(state.history_records(&[]).expect("records").len(), 501);
         }
     }
-    let last = state.history_records().expect("records");
+    let last = state.history_records(&[]).expect("records");
     assert!(last.iter().all(|(_, value)| value.as_ref().is_none_or(|value| value.len() < MAX_RECORD_BYTES)));
     assert_eq!(state.watermark(), at(900));
 }

@@ -122,7 +122,7 @@ impl AlertColumns {
     }
 
     /// The row as an alert, where it has a trigger cell, `is_wanted` accepts its timestamp, and the row is neither skipped by its key nor
-    /// distributed already. Counts a skipped row, so call this once for each row that was read.
+    /// distributed already. Counts a skipped row.
     pub fn alert<'a>(&self, row: Row<'a>, is_wanted: impl FnOnce(Timestamp) -> bool) -> Option<AlertRow<'a>> {
         let alert = self.alert_of_any_status(row, is_wanted)?;
         let AlertRow { timestamp, .. } = alert;
@@ -140,7 +140,7 @@ impl AlertColumns {
         is_wanted: impl FnOnce(Timestamp) -> bool,
     ) -> Option<AlertRow<'a>> {
         let timestamp = Timestamp::from_millis(row.cell(self.trigger_slot)?.timestamp);
-        (is_wanted(timestamp) && !self.skipped_rows.skip(row.key)).then_some(AlertRow { row, timestamp })
+        (is_wanted(timestamp) && !self.skipped_rows.skip(row.key, timestamp)).then_some(AlertRow { row, timestamp })
     }
 
     /// Whether a scan may have returned only some cells of the row. `sees_all`: the scan covers all timestamps, so a missing cell is null.

@@ -12,7 +12,7 @@ use crate::alert::message::Framing;
 use crate::alert::schema;
 use crate::alert::{EncodeError, Encoder, Plan};
 use crate::catalog::Catalog;
-use crate::distribution::batch::Batch;
+use crate::distribution::batch::AlertBatch;
 use crate::distribution::settings::StreamSettings;
 use crate::row::{Columns, Row};
 use crate::rules::Rules;
@@ -173,7 +173,7 @@ impl ValueWriter {
     ///
     /// # Errors
     /// Why the row cannot be encoded.
-    pub fn value(&mut self, encoding: usize, row: &Row<'_>, batch: &mut Batch) -> Result<Range<usize>, Arc<str>> {
+    pub fn value(&mut self, encoding: usize, row: &Row<'_>, batch: &mut AlertBatch) -> Result<Range<usize>, Arc<str>> {
         let Self { encodings, written, datum } = self;
         let value = written[encoding].get_or_insert_with(|| {
             batch

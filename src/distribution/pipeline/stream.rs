@@ -4,7 +4,7 @@ use super::error::PipelineError;
 use super::message_encodings::{MessageEncodings, SchemaPlans, ValueWriter};
 use crate::alert::message::KeyPlan;
 use crate::catalog::Catalog;
-use crate::distribution::batch::{Batch, Message};
+use crate::distribution::batch::{AlertBatch, Message};
 use crate::distribution::settings::StreamSettings;
 use crate::distribution::stats::Criterion;
 use crate::distribution::verdict::{RejectClass, Verdict};
@@ -111,7 +111,7 @@ impl Stream {
         row: &Row<'_>,
         object_id: &[u8],
         (values, key): (&mut ValueWriter, &mut Vec<u8>),
-        batch: &mut Batch,
+        batch: &mut AlertBatch,
     ) -> Verdict<Message> {
         let value = match values.value(self.encoding, row, batch) {
             Ok(value) => value,

@@ -95,7 +95,7 @@ fn each_stream_decides_about_each_alert_and_streams_share_values() {
         &[("ZTF1", 5, &magpsf, "Star"), ("ZTF2", 5, &magpsf, "Unknown"), ("ZTF3", 5, &magpsf[..3], "Star")],
     );
     let alerts: Vec<AlertRow<'_>> = rows.iter().filter_map(|row| pipeline.columns().alert(row, |_| true)).collect();
-    let mut batch = Batch::default();
+    let mut batch = AlertBatch::default();
     let never = CancellationToken::new();
     pipeline.process(&alerts, None, &mut pipeline.encoders(), &never, &mut batch).expect("no filter to fail");
     let [kept, refused, rejected] = batch.alerts() else { panic!("{} alerts", batch.alerts().len()) };

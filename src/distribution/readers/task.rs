@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::distribution::batch::Batch;
+use crate::distribution::batch::AlertBatch;
 use crate::distribution::retry::RetryError;
 use crate::filters::FilterError;
 use crate::ledger::{LedgerEntry, RowVersion};
@@ -47,7 +47,7 @@ pub(crate) enum ReadOutput {
     Page {
         /// the number of the range
         range: u32,
-        batch: Batch,
+        batch: AlertBatch,
         /// the last row that is done with this page
         after: Option<Vec<u8>>,
         /// whether this was the last page of the range
@@ -66,7 +66,7 @@ pub(crate) enum ReadOutput {
         /// the number of the task
         sequence: usize,
         /// the alerts, without rows whose trigger was written again since they were found: another scan finds these
-        batch: Batch,
+        batch: AlertBatch,
         /// the rows of this part that have the requested version or a later one: done now, alerts or not. The others were deleted, or are not
         /// visible yet.
         done: Vec<LedgerEntry>,

@@ -35,7 +35,7 @@ pub struct Summary {
 }
 
 /// A consumer at work.
-pub struct Session<'a> {
+pub struct PollLoop<'a> {
     reader: TopicReader,
     decoder: MessageDecoder,
     selection: Selection,
@@ -57,7 +57,7 @@ pub struct Source {
     pub notices: Option<Notices>,
 }
 
-impl<'a> Session<'a> {
+impl<'a> PollLoop<'a> {
     /// Puts the parts together.
     pub fn new(source: Source, output: Output, stop: &'a Stop) -> Self {
         let Source { reader, decoder, selection, notices } = source;
