@@ -61,7 +61,12 @@ impl Transport {
     fn write(&self, bytes: &[u8]) -> Result<usize> {
         match self {
             Self::Plain(tcp) => { tcp }.write(bytes),
-            Self::Tls(stream) => stream.borrow_mut().write(bytes).map_err(rejected),
+            Self::Tls(stream) => {
+                let mut stream = stream.borrow_mut();
+                stream
+                    .write(bytes)
+                    .map_err(|error| alert_of_closed(&mut stream, &error).unwrap_or_else(|| rejected(error)))
+            }
         }
     }
 
@@ -227,6 +232,16 @@ fn connect_blocking(address: &str, timeout: Duration) -> Result<TcpStream> {
 /// An attempt to connect that reached the kernel's time-out is not a time-out of the [`Wait`].
 fn failed(error: &Error) -> Error {
     Error::other(error.to_string())
+}
+
+/// The alert with which the peer has closed the connection, after a write that failed: with TLS 1.3 it refuses the client's certificate after the
+/// handshake of the client, which may have read nothing since.
+fn alert_of_closed(stream: &mut SslStream<TcpStream>, written: &Error) -> Option<Error> {
+    if !matches!(written.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) {
+        return None;
+    }
+    let read = rejected(stream.read(&mut [0]).err()?);
+    (read.kind() == ErrorKind::PermissionDenied).then_some(read)
 }
 
 /// Tells a TLS alert of the peer, by which it refuses the connection, from other errors: by [`ErrorKind::PermissionDenied`], and its name as text.
