@@ -1,6 +1,7 @@
 """A command's time, processor time and memory, and what the servers and other processes used meanwhile."""
 
 import os
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -70,7 +71,9 @@ def run(command, servers, log, env=None):
 
 
 class Resident:
-    """A program that stays between its jobs: it takes one on a line of its input, and answers with a line."""
+    """A program that stays between its jobs: it takes one on a line of its input, and answers with a line.
+
+    Between them it is suspended: what its threads do after an answer is not to take time from the others."""
 
     def __init__(self, command, log):
         self._log = log
@@ -81,6 +84,7 @@ class Resident:
     def run(self, job, servers):
         """The usage during one job. The peak of the memory is that since its start."""
         pid = self._process.pid
+        self._process.send_signal(signal.SIGCONT)
         cpu, meter = cpu_seconds(pid), _Meter(servers)
         self._process.stdin.write(job + "\n")
         self._process.stdin.flush()
@@ -88,9 +92,12 @@ class Resident:
         seconds = meter.seconds()
         if not output:
             raise SystemExit(f"{_tail(self._log)}\n{self._process.args[0]} ended with {self._process.wait()}")
-        return meter.usage(seconds, cpu_seconds(pid) - cpu, _peak_kb(pid), output)
+        usage = meter.usage(seconds, cpu_seconds(pid) - cpu, _peak_kb(pid), output)
+        self._process.send_signal(signal.SIGSTOP)
+        return usage
 
     def stop(self):
+        self._process.send_signal(signal.SIGCONT)
         self._process.stdin.close()
         self._process.wait()
 
