@@ -27,7 +27,7 @@ impl ReadableColumns {
             return Vec::new();
         }
         let names = columns.requested().map(|(family, qualifier)| (family.to_owned(), qualifier.to_owned()));
-        // A column without a qualifier may be of a family that the table does not have, on which nobody has a right.
+        // The table may lack the family of a column without a qualifier: HBase grants no permission on such a family.
         names.filter(|name| !name.1.is_empty() && !self.granted.contains(name)).collect()
     }
 }
