@@ -165,6 +165,15 @@ impl<'a> Reader<'a> {
         self.errors.push(ConfigError::Value { key, origin, reason: reason.into() });
     }
 
+    /// Rejects a client certificate, the value read for `ssl_certificate`, without its private key, that for `ssl_key`, and a key without one.
+    pub fn require_certificate_with_key(&mut self, certificate: Option<&Path>, key: Option<&Path>) {
+        match (certificate, key) {
+            (Some(_), None) => self.add_error("ssl_certificate", "it requires `ssl_key`, the file of its private key"),
+            (None, Some(_)) => self.add_error("ssl_key", "it requires `ssl_certificate`, the file of its certificate"),
+            _ => {}
+        }
+    }
+
     fn given_or_null<T: Setting>(&mut self, name: &str) -> Option<(T, Origin)> {
         let found = self.given::<T>(name);
         match &found {

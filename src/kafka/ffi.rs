@@ -114,8 +114,7 @@ unsafe fn text(string: *const c_char) -> String {
 
 /// Passes librdkafka's log and error events to the connection, for a client whose main queue no other thread serves.
 pub(super) fn serve_events(client: &Client<Connection>) {
-    // SAFETY: the reference to the main queue is freed by its guard, before the client.
-    let queue = Queue(unsafe { sys::rd_kafka_queue_get_main(client.native_ptr()) });
+    let queue = Queue::main(client);
     while let Some(event) = queue.poll(Duration::ZERO) {
         event.report(client.context());
     }
@@ -125,6 +124,12 @@ pub(super) fn serve_events(client: &Client<Connection>) {
 struct Queue(*mut sys::rd_kafka_queue_t);
 
 impl Queue {
+    /// The main queue of a client. It is dropped before the client.
+    fn main<C: ClientContext>(client: &Client<C>) -> Self {
+        // SAFETY: the client is valid, and the reference is freed once, by its guard.
+        Self(unsafe { sys::rd_kafka_queue_get_main(client.native_ptr()) })
+    }
+
     fn poll(&self, timeout: Duration) -> Option<Event> {
         // SAFETY: the queue is valid until the guard is dropped; the event is freed by its own guard.
         let event = unsafe { sys::rd_kafka_queue_poll(self.0, millis(timeout)) };

@@ -73,11 +73,7 @@ pub(super) fn read(reader: &mut Reader<'_>, file: Option<&ConfigFile>) -> KafkaK
     let ssl_key = reader
         .optional(key("ssl_key", "The private key of the client certificate, PEM.").example("\"conf/client.key\""));
     let key_password = PasswordSource::read(reader, KEY_PASSWORD_FILE, "ssl_key_password");
-    match (&ssl_certificate, &ssl_key) {
-        (Some(_), None) => reader.add_error("ssl_certificate", "it requires `ssl_key`, the file of its private key"),
-        (None, Some(_)) => reader.add_error("ssl_key", "it requires `ssl_certificate`, the file of its certificate"),
-        _ => {}
-    }
+    reader.require_certificate_with_key(ssl_certificate.as_deref(), ssl_key.as_deref());
     let librdkafka = read_raw_options(reader, file);
     reader.section(
         "kafka.admin",

@@ -129,11 +129,7 @@ fn read_tls(reader: &mut Reader<'_>) -> HBaseTlsSettings {
                 .example("\"conf/hbase-client.key\""),
         ),
     };
-    match (&tls.ssl_certificate, &tls.ssl_key) {
-        (Some(_), None) => reader.add_error("ssl_certificate", "it requires `ssl_key`, the file of its private key"),
-        (None, Some(_)) => reader.add_error("ssl_key", "it requires `ssl_certificate`, the file of its certificate"),
-        _ => {}
-    }
+    reader.require_certificate_with_key(tls.ssl_certificate.as_deref(), tls.ssl_key.as_deref());
     tls
 }
 

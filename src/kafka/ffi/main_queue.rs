@@ -19,8 +19,7 @@ unsafe impl Sync for MainQueue {}
 
 impl MainQueue {
     pub fn new<C: ClientContext>(client: &Client<C>) -> Self {
-        // SAFETY: the client is valid, and the reference is freed once, by its guard.
-        Self(Queue(unsafe { sys::rd_kafka_queue_get_main(client.native_ptr()) }))
+        Self(Queue::main(client))
     }
 
     pub fn is_empty(&self) -> bool {

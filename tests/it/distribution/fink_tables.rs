@@ -44,15 +44,11 @@ impl FinkTable {
     /// Writes the row of type names, as each start of the writer does, and these rows.
     fn write(&self, rows: std::ops::Range<usize>) {
         let cluster = self.table.fixture.cluster();
-        let classpath = std::fs::read_to_string(cluster.value("FINK_TEST_HBASE_CLASSPATH")).expect("a file");
-        let port = cluster.value("FINK_TEST_ZOOKEEPER").rsplit(':').next().expect("a port");
         let input = self.table.fixture.path("input");
         let lines = [std::slice::from_ref(&self.type_names), &self.rows[rows.clone()]].concat();
         std::fs::write(&input, lines.join("\n") + "\n").expect("the fixture's folder");
-        let mut java = Command::new("java");
-        java.args(["-Xmx256m", "--add-opens", "java.base/java.nio=ALL-UNNAMED", "-cp", classpath.trim()]);
-        java.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/java/FinkTableWriter.java"));
-        java.args([port, &self.name, self.families, self.splits]);
+        let mut java = cluster.hbase_client("FinkTableWriter.java");
+        java.args([&self.name, self.families, self.splits]);
         let output = java.stdin(Stdio::from(std::fs::File::open(input).expect("the rows"))).output().expect("java");
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
